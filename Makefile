@@ -1,0 +1,102 @@
+# Kao. `make run` starts it; `make help` lists the rest.
+# Needs Python 3.11 or newer and make. Everything it makes lies in .venv; a second call finds it there.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV   := .venv
+PY     := $(VENV)/bin/python
+PIP    := $(PY) -m pip --disable-pip-version-check
+STAMPS := $(VENV)/.stamps
+TORCH  := torch==2.13.0
+TORCH_CPU := https://download.pytorch.org/whl/cpu
+CODE   := app worker models kao.py
+
+# A test process beside others must not spin on their cores: OpenMP's default made one image ten times slower.
+export OMP_NUM_THREADS ?= 2
+export OMP_WAIT_POLICY ?= PASSIVE
+
+# Two makes at once (`make run` here, `make test` there) take turns at the venv.
+LOCKED = python=$$(for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+    if command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+    then echo $$p; break; fi; done); \
+  if [ -z "$$python" ]; then \
+    echo "kao: needs Python 3.11 or newer, found: $$(python3 --version 2>&1 || true). Install one, so that python3 or python3.11 starts it." >&2; exit 1; fi; \
+  export python; \
+  $$python -c 'import fcntl, subprocess, sys; f = open(".make.lock", "w"); fcntl.flock(f, fcntl.LOCK_EX); sys.exit(subprocess.call(sys.argv[1:]))'
+
+# Whether the venv is whole and was made for this folder: a copied one starts scripts of the old place.
+WHOLE := $(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+  && head -n 3 $(VENV)/bin/pip 2>/dev/null | grep -qF "$(CURDIR)/$(VENV)/bin/"
+
+.PHONY: help install install-dev run test test-slow check fmt clean FORCE
+
+help: ## what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+install: $(STAMPS)/install ## make .venv and install Kao into it
+	@:
+
+install-dev: $(STAMPS)/dev ## the same with what tests and checks need
+	@:
+
+run: install ## start Kao: app, worker and queue in one terminal
+	@exec $(VENV)/bin/kao up
+
+test: install-dev check ## install, check, and run the fast tests
+	$(PY) -m pytest -m "not slow and not soak"
+
+test-slow: install-dev ## the slow tests
+	$(PY) -m pytest -m "slow and not soak" || { s=$$?; [ $$s -eq 5 ] && echo "kao: no slow tests yet."; }
+
+check: install-dev ## ruff, mypy --strict and the rules of imports
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(PY) -m mypy --strict $(CODE)
+	$(VENV)/bin/lint-imports
+
+fmt: install-dev ## format, and mend what ruff can mend
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+clean: ## remove the venv and every cache, never your data
+	rm -rf $(VENV) .make.lock .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist kao.egg-info
+	find app worker models tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+FORCE:
+
+ifneq ($(shell $(WHOLE) && cat $(STAMPS)/home 2>/dev/null),$(CURDIR))
+$(STAMPS)/home: FORCE
+endif
+$(STAMPS)/home:
+	@$(LOCKED) sh -ec '\
+	  if ! { $(subst ','\'',$(WHOLE)); }; then \
+	    echo "kao: making $(VENV) with $$($$python --version)"; \
+	    $$python -m venv --clear $(VENV) || { \
+	      echo "kao: python could not make a venv; on Debian and Ubuntu install the package python3-venv." >&2; exit 1; }; \
+	  fi; \
+	  mkdir -p $(STAMPS); printf "%s\n" "$(CURDIR)" >$@'
+
+# torch comes first, so that the next install finds the right build there. With an NVIDIA driver: what pip finds,
+# which is the CUDA build. Without: PyTorch's own CPU index if it answers within seconds, else what pip finds.
+$(STAMPS)/torch: constraints.txt $(STAMPS)/home
+	@$(LOCKED) sh -ec '\
+	  if nvidia-smi -L >/dev/null 2>&1; then \
+	    echo "kao: NVIDIA driver found, installing $(TORCH) with CUDA"; \
+	  elif $(PY) -c "import signal, urllib.request as u; signal.alarm(4); u.urlopen(\"$(TORCH_CPU)/torch/\", timeout=3)" >/dev/null 2>&1; then \
+	    echo "kao: no NVIDIA driver, installing the CPU build of $(TORCH)"; \
+	    $(PIP) install --quiet --no-deps --index-url $(TORCH_CPU) $(TORCH) || echo "kao: that failed; taking what pip finds."; \
+	  else \
+	    echo "kao: no NVIDIA driver, and the index of CPU builds does not answer: installing the $(TORCH) that pip finds"; \
+	  fi; \
+	  $(PIP) install --quiet -c constraints.txt $(TORCH); \
+	  touch $@'
+
+$(STAMPS)/install: pyproject.toml constraints.txt $(STAMPS)/torch
+	@echo "kao: installing (a few minutes the first time)"
+	@$(LOCKED) sh -ec '$(PIP) install --quiet -c constraints.txt -e ".[worker]"; touch $@'
+
+$(STAMPS)/dev: $(STAMPS)/install
+	@echo "kao: installing what tests and checks need"
+	@$(LOCKED) sh -ec '$(PIP) install --quiet -c constraints.txt -e ".[worker,dev]"; touch $@'

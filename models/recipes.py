@@ -1,0 +1,219 @@
+"""Recipes: every choice of a training run, as one validated object.
+
+A recipe is at once the body of `POST /train` (a preset plus overrides), the worker's
+configuration and a part of the model card; no layer renames or re-reads a field.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from models.errors import InvalidRecipe, UnknownPreset
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Adam(_Strict):
+    """Adam's settings for one of the two networks (arXiv:1412.6980)."""
+
+    learning_rate: Annotated[float, Field(gt=0, le=0.1, description="Step size.")]
+    beta1: Annotated[
+        float, Field(ge=0, lt=1, description="Momentum; GANs want 0 to 0.5 (arXiv:1511.06434).")
+    ]
+    beta2: Annotated[float, Field(ge=0, lt=1, description="Decay of the squared gradient.")]
+
+
+class Recipe(_Strict):
+    """All hyperparameters of one run. Equal recipes on one CPU give equal weights."""
+
+    preset: Annotated[str, Field(description="The preset that this recipe started from.")]
+    dataset: Annotated[
+        str,
+        Field(min_length=1, max_length=200, description="`starter`, or an uploaded set's name."),
+    ] = "starter"
+    dataset_limit: Annotated[
+        int | None, Field(ge=2, le=10_000_000, description="Use only the first N images.")
+    ] = None
+
+    network: Annotated[
+        Literal["classic", "modern"], Field(description="`classic` is the tutorial's DCGAN.")
+    ]
+    resolution: Annotated[int, Field(ge=16, le=256, description="Side of an image, in pixels.")]
+    latent: Annotated[int, Field(ge=2, le=1024, description="Length of the latent z.")]
+    style: Annotated[
+        int, Field(ge=0, le=1024, description="Length of the style w; 0: no mapping network.")
+    ]
+    width: Annotated[
+        int, Field(ge=4, le=256, description="Generator channels at full resolution.")
+    ]
+    discriminator_width: Annotated[
+        int, Field(ge=4, le=256, description="Discriminator channels at full resolution.")
+    ]
+
+    loss: Annotated[
+        Literal["bce", "relativistic"],
+        Field(description="`bce` saturates as the tutorial's did; `relativistic` is RpGAN."),
+    ]
+    gamma: Annotated[
+        float, Field(ge=0, le=1000, description="Weight of the R1 gradient penalty; 0: none.")
+    ]
+    penalty_every: Annotated[
+        int, Field(ge=1, le=64, description="Steps between penalties (lazy regularisation).")
+    ] = 1
+    batch: Annotated[int, Field(ge=2, le=4096, description="Images in a step.")]
+    generator: Adam
+    discriminator: Adam
+    ema_images: Annotated[
+        int, Field(ge=0, le=10_000_000, description="Half-life of the weight average; 0: none.")
+    ]
+    flip: Annotated[bool, Field(description="Mirror half of the real images.")] = False
+
+    minutes: Annotated[
+        float | None, Field(gt=0, le=100_000, description="Stop after this much training time.")
+    ] = None
+    images: Annotated[
+        int | None, Field(ge=1, le=10**10, description="Stop after this many real images.")
+    ] = None
+    epochs: Annotated[
+        int | None, Field(ge=1, le=1_000_000, description="Stop after this many passes.")
+    ] = None
+
+    seed: Annotated[int, Field(ge=0, lt=2**63, description="Seeds weights and every draw.")] = 0
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16"],
+        Field(description="`auto`: bf16 where the processor has it."),
+    ] = "fp32"
+    threads: Annotated[
+        int | None, Field(ge=1, le=256, description="CPU threads; none: the free cores.")
+    ] = None
+    snapshot_seconds: Annotated[
+        float, Field(ge=0.1, le=86_400, description="Time between resumable snapshots.")
+    ] = 60
+    sheet_images: Annotated[
+        int, Field(ge=1, le=10**9, description="Images between two sample sheets.")
+    ] = 5_000
+    publish_minutes: Annotated[
+        float | None,
+        Field(gt=0, le=100_000, description="Also publish this often while training."),
+    ] = None
+    promote: Annotated[
+        Literal["never", "always"],
+        Field(description="Whether publishing also moves `default`, what `/avatar` serves."),
+    ] = "never"
+
+    @model_validator(mode="after")
+    def _ends(self) -> "Recipe":
+        if self.minutes is None and self.images is None and self.epochs is None:
+            raise ValueError("give `minutes`, `images` or `epochs`, so that the run ends")
+        return self
+
+    @model_validator(mode="after")
+    def _fits_the_network(self) -> "Recipe":
+        if self.network == "classic":
+            if self.resolution != 96:
+                raise ValueError("`classic` draws 96×96 only; for another `resolution` use modern")
+            if self.style:
+                raise ValueError("`classic` has no mapping network: `style` must be 0")
+        elif self.resolution not in RESOLUTIONS:
+            near = min(RESOLUTIONS, key=lambda size: abs(size - self.resolution))
+            raise ValueError(
+                f"`resolution` must be b·2^k with b from 4 to 7; nearest to {self.resolution}: {near}"
+            )
+        return self
+
+
+RESOLUTIONS = sorted(b * 2**k for b in (4, 5, 6, 7) for k in range(2, 7) if 16 <= b * 2**k <= 256)
+
+# The tutorial's recipe: lr 1e-4 for both, PyTorch's default betas, batch 100, 2,500 epochs.
+_TUTORIAL = Adam(learning_rate=1e-4, beta1=0.9, beta2=0.999)
+_MODERN = Adam(learning_rate=4e-4, beta1=0.0, beta2=0.99)
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "classic": {
+        "network": "classic",
+        "resolution": 96,
+        "latent": 100,
+        "style": 0,
+        "width": 64,
+        "discriminator_width": 64,
+        "loss": "bce",
+        "gamma": 0.0,
+        "batch": 100,
+        "generator": _TUTORIAL.model_dump(),
+        "discriminator": _TUTORIAL.model_dump(),
+        "ema_images": 0,
+        "epochs": 2500,
+        "snapshot_seconds": 300,
+    },
+    "modern-64": {
+        "network": "modern",
+        "resolution": 64,
+        "latent": 128,
+        "style": 128,
+        "width": 32,
+        "discriminator_width": 32,
+        "loss": "relativistic",
+        "gamma": 1.0,
+        "penalty_every": 8,
+        "batch": 32,
+        "generator": _MODERN.model_dump(),
+        "discriminator": _MODERN.model_dump(),
+        "ema_images": 5_000,
+        "precision": "auto",
+        "minutes": 60,
+    },
+    "smoke": {
+        "network": "modern",
+        "resolution": 16,
+        "latent": 16,
+        "style": 16,
+        "width": 8,
+        "discriminator_width": 8,
+        "loss": "relativistic",
+        "gamma": 1.0,
+        "penalty_every": 4,
+        "batch": 8,
+        "generator": _MODERN.model_dump(),
+        "discriminator": _MODERN.model_dump(),
+        "ema_images": 200,
+        "dataset_limit": 64,
+        "images": 640,
+        "snapshot_seconds": 1,
+        "sheet_images": 320,
+        "threads": 1,
+    },
+}
+
+_LENGTHS = ("minutes", "images", "epochs")
+
+
+def resolve(overrides: dict[str, Any]) -> Recipe:
+    """A preset (`preset`, default `modern-64`) with fields replaced, checked as a whole.
+
+    Asking for one length drops the preset's. Nested optimisers merge field by field.
+    Raises UnknownPreset, or InvalidRecipe naming each field, its value and its range.
+    """
+    name = overrides.get("preset", "modern-64")
+    if name not in PRESETS:
+        raise UnknownPreset(str(name), sorted(PRESETS))
+    chosen = dict(PRESETS[name])
+    if any(overrides.get(length) is not None for length in _LENGTHS):
+        chosen = {key: value for key, value in chosen.items() if key not in _LENGTHS}
+    for key, value in overrides.items():
+        nested = isinstance(value, dict) and isinstance(chosen.get(key), dict)
+        chosen[key] = {**chosen[key], **value} if nested else value
+    chosen["preset"] = name
+    try:
+        return Recipe.model_validate(chosen)
+    except ValidationError as error:
+        raise InvalidRecipe(
+            [
+                {
+                    "field": ".".join(str(part) for part in item["loc"]) or "recipe",
+                    "problem": item["msg"].removeprefix("Value error, "),
+                }
+                for item in error.errors()
+            ]
+        ) from None

@@ -1,0 +1,366 @@
+"""The starter dataset: recoloured Lorelei faces that come with their true attributes.
+
+Image `i` depends on `i` and DATASET_VERSION alone. Every choice is ours and reaches DiceBear by
+name, so a label says what was drawn. A change that moves a pixel must raise DATASET_VERSION.
+
+Source of the drawings: Lorelei by Lisa Wischofsky, CC0 1.0, as packaged by DiceBear. Eyes and
+mouths are enlarged, so that they still read at 64 px.
+"""
+
+import copy
+import functools
+import hashlib
+import io
+import json
+import math
+import multiprocessing
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from importlib.resources import files
+from itertools import repeat
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import resvg_py
+from dicebear import Avatar, Style
+from numpy.typing import NDArray
+from PIL import Image
+
+DATASET_VERSION = "kao-starter-1"
+LICENCE = "CC0-1.0"
+CREDIT = "Lorelei by Lisa Wischofsky, CC0 1.0, via DiceBear"
+STARTER_COUNT = 20_000
+LARGEST_SIZE = 1024
+CHUNK = 64  # images a work item: the progress moves every second or so, pickling costs nothing
+
+Progress = Callable[[int, int], None]
+Images = NDArray[np.uint8]
+
+
+class Skin(NamedTuple):
+    """One skin tone with the line colours that read on it, all as RRGGBB."""
+
+    fill: str
+    outline: str
+    nose: str
+    mouth: str
+    weight: float
+
+
+class Eyes(NamedTuple):
+    """An eye colour: lash and iris, and the brighter iris for deep skin, all as RRGGBB."""
+
+    lash: str
+    iris: str
+    bright: str
+
+
+# Deep skin swallows dark lines at 64 px: there the lines are browns only a step away.
+SKINS = {
+    "porcelain": Skin("fff1e8", "3b2b3c", "d9a08e", "c4354a", 22),
+    "fair": Skin("ffe2d1", "3b2b3c", "cf9079", "bf3045", 24),
+    "peach": Skin("fbd0b4", "3d2a35", "c07f62", "b52b3f", 20),
+    "tan": Skin("e8b48c", "432a2c", "a8714f", "a32638", 14),
+    "bronze": Skin("c98e63", "4a2b22", "8c5a39", "8a1c2c", 10),
+    "brown": Skin("a66d47", "52301f", "6f442b", "6f1724", 6),
+    "umber": Skin("8a5738", "4a2a1c", "55321f", "f09a8c", 4),
+}
+EYE_COLOURS = {
+    "blue": Eyes("1c2a6e", "3f97f2", "7cc4ff"),
+    "green": Eyes("143f34", "2fb673", "6be6a4"),
+    "amber": Eyes("4f2408", "ee9a1c", "ffc75a"),
+    "red": Eyes("561022", "e6425a", "ff7d8c"),
+    "purple": Eyes("321a66", "9560ec", "c3a0ff"),
+    "brown": Eyes("2c1712", "8f5531", "d99a66"),
+    "teal": Eyes("0d3c4a", "1fb4bf", "6fe8ea"),
+}
+HAIR_COLOURS = {
+    "pink": "f0629a", "rose": "f99dbb", "red": "d5324a", "orange": "f27b37", "blond": "f6d563",
+    "honey": "dca23d", "green": "55b44d", "teal": "2eb5a1", "sky": "5fbfee", "blue": "3b74e0",
+    "navy": "26376f", "purple": "6d4bc4", "lavender": "b08fe2", "silver": "aebccf",
+    "white": "f4f2f5", "brown": "7b4a30", "black": "2c2536",
+}  # fmt: skip
+BACKGROUNDS = {
+    "rosy": "fbc7d4", "apricot": "ffd9b0", "lemon": "fff0a8", "mint": "bfeed4",
+    "sky": "b4e2f5", "periwinkle": "c0ccfb", "lilac": "dcc4f7", "sage": "9ccfbc",
+}  # fmt: skip
+MIN_CONTRAST = 62  # Euclidean distance in 8-bit RGB: nearer, hair melts into the background
+SUNGLASSES, BEARD_WEIGHT, HAIR_OVER_EYES = "shades", 0.5, 0.35
+
+# Lorelei numbers its hairs; these groups make labels that people can ask for.
+HAIR_LENGTHS = {
+    "short": (1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 20, 22, 39, 43, 44, 47),
+    "medium": (10, 13, 17, 18, 19, 23, 42),
+    "long": (15, 16, 21, 24, 32, 35, 40, 41),
+    "tied": (14, 26, 29, 30, 31, 33, 36, 37, 38, 45, 46, 48),
+    "shaved": (25, 27, 28, 34),
+}
+OVER_EYES = {"variant21", "variant40", "variant41", "variant45"}
+GLASSES = {"round": "01", SUNGLASSES: "02", "oval": "03", "square": "04", "half": "05"}
+CLOSED_EYES = {"variant01", "variant03", "variant15", "variant18", "variant19", "variant22"}
+TINY_EYES = {"variant05", "variant12", "variant13", "variant16"}
+
+
+def _length_weights() -> dict[str, float]:
+    """Weigh each hair by its group: a plain draw would be mostly short hair."""
+    share = {"short": 30.0, "medium": 20.0, "long": 22.0, "tied": 26.0, "shaved": 2.0}
+    weights = {}
+    for length, numbers in HAIR_LENGTHS.items():
+        for number in numbers:
+            name = f"variant{number:02}"
+            weight = share[length] / len(numbers)
+            weights[name] = weight * (HAIR_OVER_EYES if name in OVER_EYES else 1)
+    return weights
+
+
+HAIRS = _length_weights()
+LENGTH_OF = {f"variant{n:02}": name for name, ns in HAIR_LENGTHS.items() for n in ns}
+EYES = {
+    name: 0.4 if name in CLOSED_EYES | TINY_EYES else 1.0
+    for name in (f"variant{n:02}" for n in range(1, 25))
+}
+# The flat, toothy and dribbling mouths turn to noise at 64 px: fewer of those.
+NOISY_MOUTHS = {"happy07", "happy12", "happy16", "sad06", "sad07"}
+MOUTHS = {f"happy{n:02}": 0.25 if f"happy{n:02}" in NOISY_MOUTHS else 1.0 for n in range(1, 19)} | {
+    f"sad{n:02}": 0.2 if f"sad{n:02}" in NOISY_MOUTHS else 0.8 for n in range(1, 10)
+}
+
+
+def _uniform(index: int, key: str) -> float:
+    """Draw from [0, 1) by (index, key): one attribute's options never shift another's."""
+    digest = hashlib.sha256(f"{DATASET_VERSION}:{index}:{key}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def _pick(index: int, key: str, weights: Mapping[str, float]) -> str:
+    """Choose a name with a chance proportional to its weight (all above 0)."""
+    left = _uniform(index, key) * math.fsum(weights.values())
+    for name, weight in weights.items():
+        left -= weight
+        if left < 0:
+            return name
+    return name  # rounding can leave a crumb after the last one
+
+
+def _distance(one: str, other: str) -> float:
+    """Measure two RRGGBB colours' Euclidean distance, 0..442."""
+    return math.dist(bytes.fromhex(one), bytes.fromhex(other))
+
+
+def _equally(names: Iterable[str]) -> dict[str, float]:
+    return dict.fromkeys(names, 1.0)
+
+
+def _numbered(count: int) -> dict[str, float]:
+    return _equally(f"variant{n:02}" for n in range(1, count + 1))
+
+
+def _eyes_state(eyes: str) -> str:
+    if eyes in {"variant15", "variant18"}:
+        return "wink"
+    if eyes == "variant03":
+        return "half"
+    return "closed" if eyes in CLOSED_EYES else "open"
+
+
+def _contrasting(hair: str, skin: str) -> dict[str, float]:
+    """Keep the backgrounds that neither the hair nor the skin melts into; never none of them."""
+    worst = {
+        name: min(_distance(fill, HAIR_COLOURS[hair]), _distance(fill, SKINS[skin].fill))
+        for name, fill in BACKGROUNDS.items()
+    }
+    kept = [name for name, distance in worst.items() if distance >= MIN_CONTRAST]
+    return _equally(kept or [max(worst, key=lambda name: worst[name])])
+
+
+def attributes(index: int) -> dict[str, str]:
+    """Say what image `index` (0 and up) shows, as attribute name -> value name.
+
+    The same names for every index. Raises ValueError below 0.
+    """
+    if index < 0:
+        raise ValueError(f"image numbers start at 0, not {index}")
+    pick = functools.partial(_pick, index)
+    skin = pick("skin", {name: tone.weight for name, tone in SKINS.items()})
+    # Hair as dark as the skin's lines leaves one brown blob: light or vivid hair there.
+    readable = [n for n, fill in HAIR_COLOURS.items() if _distance(fill, SKINS[skin].fill) > 70]
+    hair_colour = pick("hair_colour", _equally(readable))
+    hair, eyes, mouth = pick("hair", HAIRS), pick("eyes", EYES), pick("mouth", MOUTHS)
+    return {
+        "hair": hair,
+        "hair_length": LENGTH_OF[hair],
+        "hair_colour": hair_colour,
+        "skin": skin,
+        "head": pick("head", _numbered(4)),
+        "eyes": eyes,
+        "eyes_state": _eyes_state(eyes),
+        "eye_colour": pick("eye_colour", _equally(EYE_COLOURS)),
+        "eyebrows": pick("eyebrows", _numbered(13)),
+        "nose": pick("nose", _numbered(6)),
+        "mouth": mouth,
+        "mood": mouth.rstrip("0123456789"),
+        "glasses": pick(
+            "glasses", {"none": 88, "round": 3, SUNGLASSES: 1, "oval": 3, "square": 3, "half": 2}
+        ),
+        "beard": pick("beard", {"none": 100 - BEARD_WEIGHT, "variant01": BEARD_WEIGHT}),
+        "freckles": pick("freckles", {"no": 93, "yes": 7}),
+        "earrings": pick("earrings", {"none": 88, "variant01": 4, "variant02": 4, "variant03": 4}),
+        "flowers": pick("flowers", {"no": 94, "yes": 6}),
+        "background": pick("background", _contrasting(hair_colour, skin)),
+    }
+
+
+def _darker(colour: str, factor: float) -> str:
+    return bytes(round(channel * factor) for channel in bytes.fromhex(colour)).hex()
+
+
+def _colours(chosen: Mapping[str, str]) -> dict[str, Any]:
+    """Turn colour names into DiceBear's colour options."""
+    skin, eye = SKINS[chosen["skin"]], EYE_COLOURS[chosen["eye_colour"]]
+    hair = HAIR_COLOURS[chosen["hair_colour"]]
+    deep = chosen["skin"] in {"bronze", "brown", "umber"}
+    return {
+        "hairColor": hair,
+        "skinColor": skin.fill,
+        "outlineColor": skin.outline,
+        "noseColor": skin.nose,
+        "mouthColor": skin.mouth,
+        "frecklesColor": skin.nose,
+        "eyebrowsColor": _darker(hair, 0.45) if not deep else _darker(skin.fill, 0.35),
+        # Dark lashes running into a coloured iris: the fill of one path from top to bottom.
+        "eyesColor": [_darker(eye.lash, 0.6), eye.bright] if deep else [eye.lash, eye.iris],
+        "eyesColorFill": "linear",
+        "eyesColorFillStops": 2,
+        "eyesColorAngle": 90,
+        "eyesColorOrder": "fixed",
+        "glassesColor": "2f2a45",
+        "earringsColor": "f0b429",
+        "hairAccessoriesColor": "fffaf5",
+        "backgroundColor": BACKGROUNDS[chosen["background"]],
+    }
+
+
+def options(index: int) -> dict[str, Any]:
+    """Give DiceBear's options for image `index`: every part named, nothing left to its seed."""
+    chosen = attributes(index)
+    parts: dict[str, Any] = {
+        f"{part}Variant": chosen[part]
+        for part in ("hair", "head", "eyes", "eyebrows", "nose", "mouth")
+    }
+    optional = {
+        "glasses": f"variant{GLASSES.get(chosen['glasses'], '01')}",
+        "beard": "variant01",
+        "freckles": "variant01",
+        "earrings": chosen["earrings"] if chosen["earrings"] != "none" else "variant01",
+        "hairAccessories": "flowers",
+    }
+    named = {**chosen, "hairAccessories": chosen["flowers"]}
+    for part, variant in optional.items():
+        parts[f"{part}Variant"] = variant
+        parts[f"{part}Probability"] = 0 if named[part] in {"none", "no"} else 100
+    # The seed picks nothing; it only names the parts inside the SVG.
+    return {"seed": DATASET_VERSION, "scale": 1.22, "translateY": 5, **parts, **_colours(chosen)}
+
+
+def _enlarged(x: float, y: float, width: float, height: float, by: float, left: float) -> str:
+    x, y = x + width / 2 * (1 - by) - left, y + height / 2 * (1 - by)
+    return f"translate({x:.2f} {y:.2f}) scale({by})"
+
+
+@functools.cache
+def _style() -> Style:
+    """Load Lorelei with larger eyes and mouths (once a process)."""
+    lorelei = json.loads(files("dicebear_styles").joinpath("lorelei.json").read_text("utf-8"))
+    definition = copy.deepcopy(lorelei)
+    components = definition["components"]
+    for head in components["head"]["variants"].values():
+        for element in head["elements"]:
+            # 22 units to the left: the far eye would else stand over the cheek's outline.
+            by, left = {"eyes": (1.22, 22.0), "mouth": (1.2, 8.0)}.get(element["name"], (0, 0))
+            if by:
+                x, y = element["attributes"]["transform"].removeprefix("translate(")[:-1].split()
+                box = components[element["name"]]
+                element["attributes"]["transform"] = _enlarged(
+                    float(x), float(y), box["width"], box["height"], by, left
+                )
+    return Style(definition)
+
+
+def render(index: int, size: int) -> Images:
+    """Draw image `index` as (size, size, 3) uint8; size: 8..1024.
+
+    Drawn at twice the size and reduced by Lanczos: thin lines stay crisper than drawn directly.
+    Raises ValueError for a size or an index out of range.
+    """
+    if not 8 <= size <= LARGEST_SIZE:
+        raise ValueError(f"a starter image's size is 8 to {LARGEST_SIZE}, not {size}")
+    svg = Avatar(_style(), options(index)).to_string()
+    png = resvg_py.svg_to_bytes(
+        svg_string=svg, width=2 * size, height=2 * size, skip_system_fonts=True
+    )
+    with Image.open(io.BytesIO(png), formats=("PNG",)) as drawn:
+        small = drawn.convert("RGB").resize((size, size), Image.Resampling.LANCZOS)
+    return np.asarray(small, dtype=np.uint8)
+
+
+def render_all(count: int, size: int, workers: int | None = None) -> Iterator[Images]:
+    """Draw images 0..count-1 in order, each (size, size, 3) uint8, on `workers` cores (all)."""
+    starts = range(0, count, CHUNK)
+    workers = min(workers or os.cpu_count() or 1, max(1, len(starts)))
+    if workers == 1:
+        yield from (render(index, size) for index in range(count))
+        return
+    # spawn: forking a process that holds torch or OpenMP threads can hang the child.
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
+    try:
+        for chunk in pool.map(_chunk, starts, repeat(count), repeat(size)):
+            yield from chunk
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _chunk(start: int, count: int, size: int) -> Images:
+    return np.stack([render(index, size) for index in range(start, min(start + CHUNK, count))])
+
+
+def labels(count: int) -> dict[str, dict[str, dict[str, list[Any]]]]:
+    """Give images 0..count-1's attributes as sorted values and one code an image."""
+    rows = [attributes(index) for index in range(count)]
+    table: dict[str, dict[str, list[Any]]] = {}
+    for name in rows[0] if rows else ():
+        values = sorted({row[name] for row in rows})
+        code = {value: number for number, value in enumerate(values)}
+        table[name] = {"values": values, "codes": [code[row[name]] for row in rows]}
+    return {"attributes": table}
+
+
+def fingerprint(count: int, size: int) -> str:
+    """Name the set: SHA-256 hex of the version, the drawings, the count and the size."""
+    text = f"{DATASET_VERSION}:{_style_digest()}:{count}:{size}"
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@functools.cache
+def _style_digest() -> str:
+    """Digest the drawings themselves: a new dicebear-styles with other paths is another set."""
+    return hashlib.sha256(
+        files("dicebear_styles").joinpath("lorelei.json").read_bytes()
+    ).hexdigest()
+
+
+def render_set(
+    count: int,
+    size: int,
+    cache: Path,
+    *,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Render images 0..count-1 at `size`, or find them in `cache`; give their packed folder."""
+    from worker.datasets import packing
+
+    return packing.pack(
+        "starter", size, cache, limit=count, workers=workers, progress=progress
+    ).folder

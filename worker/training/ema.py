@@ -1,0 +1,30 @@
+"""The averaged generator: what is sampled and published."""
+
+import copy
+
+import torch
+from torch import nn
+
+
+def averaged(generator: nn.Module) -> nn.Module:
+    """A copy that no optimiser touches, in eval mode."""
+    return copy.deepcopy(generator).eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def update(average: nn.Module, generator: nn.Module, decay: float) -> None:
+    """average ← decay·average + (1 - decay)·generator (arXiv:1806.04498), in place.
+
+    BatchNorm's running statistics are averaged too: those of the last step do not belong to
+    averaged weights. Counters are copied.
+    """
+    for mine, theirs in zip(average.state_dict().values(), generator.state_dict().values(), strict=True):
+        if mine.is_floating_point():
+            mine.lerp_(theirs, 1 - decay)
+        else:
+            mine.copy_(theirs)
+
+
+def decay(batch: int, half_life: int) -> float:
+    """The decay that halves a weight's share after `half_life` images; 0 follows exactly."""
+    return float(0.5 ** (batch / half_life)) if half_life else 0.0

@@ -1,0 +1,52 @@
+"""What the two networks minimise; nothing here knows devices, ranks or logging."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy, softplus
+
+
+def bce_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """-E[log D(x)] - E[log(1 - D(G(z)))]: labels 1 and 0 (arXiv:1406.2661 §3).
+
+    real, fake: (N,) float32 probabilities.
+    """
+    return binary_cross_entropy(real, torch.ones_like(real)) + binary_cross_entropy(
+        fake, torch.zeros_like(fake)
+    )
+
+
+def bce_generator(real: Tensor, fake: Tensor) -> Tensor:
+    """-E[log D(G(z))] (arXiv:1406.2661 §3, the non-saturating form). `real` plays no part."""
+    return binary_cross_entropy(fake, torch.ones_like(fake))
+
+
+def relativistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """E[softplus(-t)], t = D(x) - D(G(z)) (RpGAN, arXiv:2501.05441 §2).
+
+    real, fake: (N,) float32 scores.
+    """
+    return softplus(fake - real).mean()
+
+
+def relativistic_generator(real: Tensor, fake: Tensor) -> Tensor:
+    """E[softplus(t)], t = D(x) - D(G(z)) (RpGAN, arXiv:2501.05441 §2)."""
+    return softplus(real - fake).mean()
+
+
+def r1(discriminator: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    """E[‖∇D(x)‖²], the squared norm summed over one image's pixels (arXiv:1801.04406 §4.1).
+
+    images: (N, 3, S, S) float32. Returns a scalar whose gradient reaches D's weights.
+    """
+    x = images.detach().requires_grad_()
+    scores = discriminator(x)
+    (slope,) = torch.autograd.grad(scores.sum(), x, create_graph=True)
+    return slope.square().sum((1, 2, 3)).mean()
+
+
+LOSSES = {
+    "bce": (bce_discriminator, bce_generator),
+    "relativistic": (relativistic_discriminator, relativistic_generator),
+}
