@@ -323,7 +323,7 @@ def _open(folder: Path) -> Packed | None:
     except FileNotFoundError:
         if not folder.exists():
             return None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, EOFError):
         pass
     shutil.rmtree(folder, ignore_errors=True)
     return None

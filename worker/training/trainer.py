@@ -73,25 +73,27 @@ class Trainer:
             images = torch.where(mirrored.to(self.device)[:, None, None, None], images.flip(3), images)
         return images.contiguous(memory_format=torch.channels_last)
 
-    def latents(self, role: str) -> Tensor:
+    def latents(self) -> Tensor:
         """The step's z: (B, latent) float32, standard normal."""
         shape = (self.recipe.batch, self.recipe.latent)
-        return torch.randn(shape, generator=draws(self.recipe.seed, role, self.step)).to(self.device)
+        return torch.randn(shape, generator=draws(self.recipe.seed, "latents", self.step)).to(self.device)
 
     def advance(self) -> Losses:
-        """Train the discriminator on one batch, then the generator; returns what was measured."""
-        real = self.reals()
-        measured = self._train_discriminator(real)
-        measured |= self._train_generator(real)
+        """Train the discriminator on one batch, then the generator; returns what was measured.
+
+        Both see the same fakes, and the real scores are those of the discriminator's turn:
+        on a CPU this saves a fifth of a step.
+        """
+        real, fake = self.reals(), self._draw(self.latents())
+        measured, real_score = self._train_discriminator(real, fake.detach())
+        measured["g_loss"] = self._train_generator(real_score, fake)
         self.step += 1
         # Early on, a long memory would only remember the random start.
         ema.update(self.average, self.generator, min(self.decay, self.step / (self.step + 10)))
         return {name: value.item() for name, value in measured.items()}
 
-    def _train_discriminator(self, real: Tensor) -> dict[str, Tensor]:
+    def _train_discriminator(self, real: Tensor, fake: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         self.discriminator.requires_grad_(True)
-        with torch.no_grad():
-            fake = self._draw(self.latents("discriminator"))
         real_score, fake_score = self._score(real), self._score(fake)
         loss = self.discriminator_loss(real_score, fake_score)
         measured = {
@@ -109,19 +111,14 @@ class Trainer:
             loss = loss + self.recipe.gamma / 2 * self.recipe.penalty_every * penalty
             measured["r1"] = penalty.detach()
         self._descend("discriminator", loss)
-        return measured
+        return measured, real_score.detach()
 
-    def _train_generator(self, real: Tensor) -> dict[str, Tensor]:
+    def _train_generator(self, real_score: Tensor, fake: Tensor) -> Tensor:
         # Its weights need no gradients now, which spares a third of D's backward pass.
         self.discriminator.requires_grad_(False)
-        with torch.no_grad():
-            real_score = self._score(real) if self.recipe.loss == "relativistic" else None
-        fake_score = self._score(self._draw(self.latents("generator")))
-        loss = self.generator_loss(
-            fake_score if real_score is None else real_score, fake_score
-        )
+        loss = self.generator_loss(real_score, self._score(fake))
         self._descend("generator", loss)
-        return {"g_loss": loss.detach()}
+        return loss.detach()
 
     def _draw(self, z: Tensor) -> Tensor:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):

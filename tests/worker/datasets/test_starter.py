@@ -1,0 +1,142 @@
+"""A starter image depends on its number alone and shows what its labels say."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from worker.datasets import starter
+
+SEEN = 400
+
+
+def test_the_choices_of_an_image_never_change() -> None:
+    rows = [sorted(starter.attributes(index).items()) for index in range(200)]
+    digest = hashlib.sha256(repr(rows).encode()).hexdigest()
+    assert digest == "3a483624ccd5f7b32ca3cccc750c1229f5744b0a3054f394fcbbf1771b52f6ff", (
+        "the choices moved: raise DATASET_VERSION"
+    )
+
+
+def test_an_image_is_the_same_in_another_process() -> None:
+    code = (
+        "import hashlib; from worker.datasets.starter import render;"
+        "print(hashlib.sha256(render(7, 32).tobytes()).hexdigest())"
+    )
+    root = str(Path(starter.__file__).parents[2])
+    environment = {**os.environ, "PYTHONPATH": root, "PYTHONHASHSEED": "123"}
+    told = subprocess.run(
+        [sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True
+    )
+    assert told.stdout.strip() == hashlib.sha256(starter.render(7, 32).tobytes()).hexdigest()
+
+
+def test_neither_size_nor_order_changes_what_is_shown() -> None:
+    large = starter.render(3, 64)
+    starter.render(4, 16)
+    assert (starter.render(3, 64) == large).all()
+    reduced = large.reshape(32, 2, 32, 2, 3).mean((1, 3))
+    assert np.abs(starter.render(3, 32) - reduced).mean() < 5
+
+
+@pytest.mark.parametrize("size", [8, 64, 96])
+def test_any_size_is_drawn(size: int) -> None:
+    pixels = starter.render(0, size)
+    assert pixels.shape == (size, size, 3)
+    assert pixels.dtype == np.uint8
+
+
+@pytest.mark.parametrize(
+    ("index", "size"), [(0, 7), (0, 1025), (-1, 64)], ids=["small", "large", "negative"]
+)
+def test_out_of_range_is_refused(index: int, size: int) -> None:
+    with pytest.raises(ValueError, match="not"):
+        starter.render(index, size)
+
+
+def test_images_differ() -> None:
+    assert len({starter.render(index, 16).tobytes() for index in range(60)}) == 60
+
+
+def test_every_attribute_is_named_and_varies() -> None:
+    rows = [starter.attributes(index) for index in range(SEEN)]
+    assert len({tuple(row) for row in rows}) == 1
+    for name in set(rows[0]) - {"beard"}:
+        assert len({row[name] for row in rows}) > 1, name
+
+
+def test_the_weights_are_met() -> None:
+    glasses = Counter(starter.attributes(index)["glasses"] for index in range(4000))
+    assert 0.86 < glasses["none"] / 4000 < 0.90
+
+
+@pytest.mark.parametrize("index", range(12))
+def test_the_corner_shows_the_background_of_the_label(index: int) -> None:
+    fill = bytes.fromhex(starter.BACKGROUNDS[starter.attributes(index)["background"]])
+    assert starter.render(index, 64)[1, 1].tolist() == list(fill)
+
+
+@pytest.mark.parametrize("table", ["hair_colour", "skin"])
+def test_the_labelled_colour_is_in_the_picture(table: str) -> None:
+    for index in range(12):
+        name = starter.attributes(index)[table]
+        fill = starter.HAIR_COLOURS[name] if table == "hair_colour" else starter.SKINS[name].fill
+        distance = np.abs(starter.render(index, 96).astype(int) - list(bytes.fromhex(fill)))
+        assert (distance.max(-1) <= 2).mean() > 0.01, (index, name)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "option", "absent"),
+    [
+        ("glasses", "glassesProbability", "none"),
+        ("beard", "beardProbability", "none"),
+        ("freckles", "frecklesProbability", "no"),
+        ("earrings", "earringsProbability", "none"),
+        ("flowers", "hairAccessoriesProbability", "no"),
+    ],
+)
+def test_a_labelled_extra_is_surely_drawn_or_not(attribute: str, option: str, absent: str) -> None:
+    for index in range(SEEN):
+        there = starter.attributes(index)[attribute] != absent
+        assert starter.options(index)[option] == (100 if there else 0)
+
+
+def test_every_choice_exists_in_the_style() -> None:
+    components = starter._style().components()
+    for index in range(SEEN):
+        for option, chosen in starter.options(index).items():
+            if option.endswith("Variant"):
+                assert chosen in components[option.removesuffix("Variant")].variants()
+
+
+def test_each_hair_has_one_length() -> None:
+    numbers = [number for group in starter.HAIR_LENGTHS.values() for number in group]
+    assert sorted(numbers) == list(range(1, 49))
+
+
+def test_labels_say_what_attributes_say() -> None:
+    table = starter.labels(50)["attributes"]
+    for index in range(50):
+        told = {name: row["values"][row["codes"][index]] for name, row in table.items()}
+        assert told == starter.attributes(index)
+
+
+def test_many_processes_draw_what_one_draws() -> None:
+    count = starter.CHUNK + 6
+    together = np.stack(list(starter.render_all(count, 8, workers=2)))
+    assert (together == np.stack([starter.render(index, 8) for index in range(count)])).all()
+
+
+def test_a_rendered_set_is_kept(tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    folder = starter.render_set(
+        6, 8, tmp_path, workers=1, progress=lambda done, total: seen.append((done, total))
+    )
+    assert seen == [(done, 6) for done in range(1, 7)]
+    assert np.load(folder / "images.npy").shape == (6, 8, 8, 3)
+    assert starter.render_set(6, 8, tmp_path) == folder
