@@ -49,7 +49,9 @@ def checked(seed: str) -> bytes:
     try:
         encoded = seed.encode()
     except UnicodeEncodeError:
-        raise InvalidSeed("The seed is not valid Unicode; send it as percent-encoded UTF-8.") from None
+        raise InvalidSeed(
+            "The seed is not valid Unicode; send it as percent-encoded UTF-8."
+        ) from None
     if len(encoded) > LONGEST:
         raise InvalidSeed(
             f"The seed has {len(encoded)} bytes; at most {LONGEST} bytes of UTF-8 are allowed."

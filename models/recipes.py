@@ -45,9 +45,7 @@ class Recipe(_Strict):
     style: Annotated[
         int, Field(ge=0, le=1024, description="Length of the style w; 0: no mapping network.")
     ]
-    width: Annotated[
-        int, Field(ge=4, le=256, description="Generator channels at full resolution.")
-    ]
+    width: Annotated[int, Field(ge=4, le=256, description="Generator channels at full resolution.")]
     discriminator_width: Annotated[
         int, Field(ge=4, le=256, description="Discriminator channels at full resolution.")
     ]
@@ -152,8 +150,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "resolution": 64,
         "latent": 128,
         "style": 128,
-        "width": 32,
-        "discriminator_width": 32,
+        "width": 24,
+        "discriminator_width": 24,
         "loss": "relativistic",
         "gamma": 1.0,
         "penalty_every": 8,

@@ -39,7 +39,11 @@ class Settings(BaseSettings):
     @property
     def storage(self) -> Path:
         """The folder of blobs: bundles, snapshots, uploads."""
-        return Path(self.storage_url.removeprefix("file://")) if self.storage_url else self.home / "store"
+        return (
+            Path(self.storage_url.removeprefix("file://"))
+            if self.storage_url
+            else self.home / "store"
+        )
 
     @property
     def cache(self) -> Path:

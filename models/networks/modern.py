@@ -134,11 +134,12 @@ class Discriminator(nn.Module):
         base, channels = stages(resolution, width)
         channels = channels[::-1]
         # Space to depth: full resolution costs most on a CPU and sees little (facts.md's table).
-        self.stem = nn.Sequential(
-            nn.PixelUnshuffle(2), nn.Conv2d(12, channels[1], 3, padding=1)
-        )
+        self.stem = nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(12, channels[1], 3, padding=1))
         self.blocks = nn.Sequential(
-            *(Down(before, after) for before, after in zip(channels[1:], channels[2:], strict=False))
+            *(
+                Down(before, after)
+                for before, after in zip(channels[1:], channels[2:], strict=False)
+            )
         )
         self.last = nn.Conv2d(channels[-1] + 1, channels[-1], 3, padding=1)
         self.score = nn.Linear(channels[-1] * base**2, 1)
@@ -161,6 +162,4 @@ def spread(x: Tensor, group: int = 8) -> Tensor:
     size = next(size for size in range(min(group, count), 0, -1) if count % size == 0)
     grouped = x.float().unflatten(0, (size, count // size))
     deviation = (grouped.var(0, correction=0) + 1e-8).sqrt().mean((1, 2, 3))
-    return (
-        deviation.repeat(size)[:, None, None, None].expand(-1, 1, *x.shape[2:]).to(x.dtype)
-    )
+    return deviation.repeat(size)[:, None, None, None].expand(-1, 1, *x.shape[2:]).to(x.dtype)

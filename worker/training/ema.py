@@ -18,7 +18,9 @@ def update(average: nn.Module, generator: nn.Module, decay: float) -> None:
     BatchNorm's running statistics are averaged too: those of the last step do not belong to
     averaged weights. Counters are copied.
     """
-    for mine, theirs in zip(average.state_dict().values(), generator.state_dict().values(), strict=True):
+    for mine, theirs in zip(
+        average.state_dict().values(), generator.state_dict().values(), strict=True
+    ):
         if mine.is_floating_point():
             mine.lerp_(theirs, 1 - decay)
         else:

@@ -70,13 +70,17 @@ class Trainer:
         images = images.permute(0, 3, 1, 2).float().div(127.5).sub(1)
         if self.recipe.flip:
             mirrored = torch.rand(batch, generator=draws(self.recipe.seed, "flip", self.step)) < 0.5
-            images = torch.where(mirrored.to(self.device)[:, None, None, None], images.flip(3), images)
+            images = torch.where(
+                mirrored.to(self.device)[:, None, None, None], images.flip(3), images
+            )
         return images.contiguous(memory_format=torch.channels_last)
 
     def latents(self) -> Tensor:
         """The step's z: (B, latent) float32, standard normal."""
         shape = (self.recipe.batch, self.recipe.latent)
-        return torch.randn(shape, generator=draws(self.recipe.seed, "latents", self.step)).to(self.device)
+        return torch.randn(shape, generator=draws(self.recipe.seed, "latents", self.step)).to(
+            self.device
+        )
 
     def advance(self) -> Losses:
         """Train the discriminator on one batch, then the generator; returns what was measured.
