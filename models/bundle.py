@@ -176,7 +176,9 @@ class Drawer:
 def _check_finite(path: Path, version: str) -> None:
     try:
         with safe_open(path, framework="np") as tensors:
-            finite = all(np.isfinite(tensors.get_tensor(name)).all() for name in tensors.keys())
+            finite = all(
+                np.isfinite(tensors.get_tensor(name)).all() for name in list(tensors.keys())
+            )
     except (SafetensorError, OSError) as error:
         raise BadBundle(f"Bundle {version[:12]}: its weights cannot be read.") from error
     if not finite:

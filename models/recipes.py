@@ -117,7 +117,7 @@ class Recipe(_Strict):
         elif self.resolution not in RESOLUTIONS:
             near = min(RESOLUTIONS, key=lambda size: abs(size - self.resolution))
             raise ValueError(
-                f"`resolution` must be b·2^k with b from 4 to 7; nearest to {self.resolution}: {near}"
+                f"`resolution` must be b·2^k, b from 4 to 7; nearest to {self.resolution}: {near}"
             )
         return self
 

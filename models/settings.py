@@ -69,3 +69,16 @@ class Settings(BaseSettings):
     def broker(self) -> str:
         """The same, as Celery spells it."""
         return self.redis.replace("unix://", "redis+socket://", 1)
+
+    def environment(self) -> dict[str, str]:
+        """The variables from which a child process reads these same settings."""
+        names = {
+            "redis_url": "REDIS_URL",
+            "database_url": "DATABASE_URL",
+            "storage_url": "STORAGE_URL",
+        }
+        # The key is for the app alone; a child's environment shows in /proc.
+        fields = self.model_dump(mode="json", exclude={"api_key"}, exclude_none=True)
+        return {
+            names.get(name, f"KAO_{name.upper()}"): str(value) for name, value in fields.items()
+        }

@@ -44,7 +44,7 @@ def write(
 ) -> None:
     """Fill `folder` with a bundle of this generator; the caller settles it."""
     # A copy on the CPU in plain layout: the trained one goes on training.
-    network = copy.deepcopy(generator).cpu().to(memory_format=torch.contiguous_format).eval()
+    network = copy.deepcopy(generator).cpu().eval()
     weights = {
         name: tensor.contiguous()
         for name, tensor in network.state_dict().items()
@@ -85,8 +85,7 @@ def _export(network: nn.Module, recipe: Recipe, folder: Path) -> int:
     """Write the graphs; how many rows of w the synthesis takes, 0 where it takes z."""
     if not isinstance(network, modern.Generator) or network.mapping is None:
         z = torch.zeros(1, recipe.latent)
-        prefix = "" if not isinstance(network, modern.Generator) else ""
-        _graph(_Pixels(network), z, "z", folder / bundle.SYNTHESIS, f"network.{prefix}", "")
+        _graph(_Pixels(network), z, "z", folder / bundle.SYNTHESIS, "network.", "")
         return 0
     layers = network.synthesis.layers
     z, w = torch.zeros(1, recipe.latent), torch.zeros(1, layers, recipe.style)

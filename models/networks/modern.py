@@ -4,6 +4,8 @@ Every side b·2^k (b from 4 to 7) is possible; `width` is the number of channels
 resolution, doubled at each halving up to eight times.
 """
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -72,8 +74,7 @@ class Synthesis(nn.Module):
         self.start = nn.Linear(style, channels[0] * self.base**2)
         self.normalise = nn.BatchNorm2d(channels[0])
         self.blocks = nn.ModuleList(
-            Block(before, after, style)
-            for before, after in zip(channels, channels[1:], strict=False)
+            Block(before, after, style) for before, after in pairwise(channels)
         )
         self.paint = nn.Conv2d(channels[-1], 3, 3, padding=1)
 
@@ -133,13 +134,10 @@ class Discriminator(nn.Module):
         super().__init__()
         base, channels = stages(resolution, width)
         channels = channels[::-1]
-        # Space to depth: full resolution costs most on a CPU and sees little (facts.md's table).
+        # Space to depth: full resolution costs most on a CPU and sees little.
         self.stem = nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(12, channels[1], 3, padding=1))
         self.blocks = nn.Sequential(
-            *(
-                Down(before, after)
-                for before, after in zip(channels[1:], channels[2:], strict=False)
-            )
+            *(Down(before, after) for before, after in pairwise(channels[1:]))
         )
         self.last = nn.Conv2d(channels[-1] + 1, channels[-1], 3, padding=1)
         self.score = nn.Linear(channels[-1] * base**2, 1)

@@ -33,8 +33,7 @@ class Trainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(draws(recipe.seed, "weights").initial_seed())
             g, d = build.generator(recipe), build.discriminator(recipe)
-        self.generator: nn.Module = g.to(device, memory_format=torch.channels_last)
-        self.discriminator: nn.Module = d.to(device, memory_format=torch.channels_last)
+        self.generator, self.discriminator = _placed(g, device), _placed(d, device)
         self.average = ema.averaged(self.generator)
         self.decay = ema.decay(recipe.batch, recipe.ema_images)
         self.optimizers = {
@@ -158,6 +157,15 @@ class Trainer:
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
         self.step = state["step"]
+
+
+def _placed(network: nn.Module, device: torch.device) -> nn.Module:
+    network = network.to(device)
+    for parameter in network.parameters():
+        if parameter.dim() == 4:
+            # Convolutions on a CPU run up to three times faster so.
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return network
 
 
 def _adam(network: nn.Module, recipe: Recipe, name: str) -> torch.optim.Adam:

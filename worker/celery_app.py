@@ -1,0 +1,44 @@
+"""The Celery application; a message only wakes a worker, the database says what to train."""
+
+from celery import Celery
+
+from models.settings import Settings
+
+TRAIN = "kao.train"
+QUEUE = "train"
+
+
+def celery_app(settings: Settings) -> Celery:
+    """Celery on the settings' Redis. Each setting has its reason."""
+    app = Celery("kao", broker=settings.broker, set_as_current=True)
+    app.conf.update(
+        task_default_queue=QUEUE,
+        task_serializer="json",
+        accept_content=["json"],
+        # The run's row is the result.
+        task_ignore_result=True,
+        # With a late acknowledgement, Redis hands a long task out again after its visibility
+        # timeout (celery #5935); a lost early one is found by the reconciler.
+        task_acks_late=False,
+        worker_prefetch_multiplier=1,
+        # Else one long run hoards the messages behind it.
+        worker_disable_prefetch=True,
+        # A fresh process a run: nothing leaks from one into the next.
+        worker_max_tasks_per_child=1,
+        worker_hijack_root_logger=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        # A run outlives its queue: Redis may restart while it trains.
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        broker_transport_options={
+            "visibility_timeout": 3600,
+            "unacked_restore_interval": 5,
+            "unacked_restore_throttle": 1,
+            # A frozen Redis held publishers for over 40 s without these.
+            "socket_timeout": 5,
+            "socket_connect_timeout": 2,
+            "socket_keepalive": True,
+            "health_check_interval": 25,
+        },
+    )
+    return app

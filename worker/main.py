@@ -1,0 +1,55 @@
+"""`kao worker`: a Celery worker, with the reconciler beside it."""
+
+import contextlib
+import os
+import signal
+import threading
+from typing import Any
+
+import psutil
+from celery import Celery
+from celery.signals import worker_ready, worker_shutting_down
+
+from models.database import connect, migrate
+from models.settings import Settings
+from worker.celery_app import celery_app
+from worker.reconciler import INTERVAL, Reconciler
+from worker.tasks import register
+
+
+def work(settings: Settings) -> None:
+    """Serve the training queue until SIGTERM."""
+    engine = connect(settings)
+    migrate(engine)
+    # A forked pool process must not share the parent's connections.
+    engine.dispose()
+    app = celery_app(settings)
+    register(app, settings)
+    worker_ready.connect(_start_reconciler(settings, app), weak=False)
+    worker_shutting_down.connect(_hand_back, weak=False)
+    app.worker_main(
+        ["worker", "-P", "prefork", "-c", "1", "-Q", "train", "--loglevel", "WARNING"]
+        + ["--without-gossip", "--without-mingle", "-n", f"train-{os.getpid()}@%h"]
+    )
+
+
+def _start_reconciler(settings: Settings, app: Celery) -> Any:
+    def start(**_: object) -> None:
+        reconciler = Reconciler(settings, connect(settings), app)
+
+        def look() -> None:
+            while True:
+                reconciler.reconcile()
+                stopped.wait(INTERVAL)
+
+        stopped = threading.Event()
+        threading.Thread(target=look, daemon=True, name="reconciler").start()
+
+    return start
+
+
+def _hand_back(**_: object) -> None:
+    """Celery waits for its task on SIGTERM; tell the task, in the pool's process, to hand back."""
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):
+            child.send_signal(signal.SIGUSR1)

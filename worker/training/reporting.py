@@ -1,0 +1,93 @@
+"""Where a run's progress goes: database events, a metrics file, TensorBoard, a terminal."""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from PIL import Image
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from torch.utils.tensorboard import SummaryWriter
+
+from models import runs
+from models.bundle import Pixels
+from models.runs import Fence
+
+
+class Reporter:
+    """One attempt's voice. folder: the run's, `$KAO_HOME/runs/<id>`."""
+
+    def __init__(self, engine: sa.Engine, run: str, fence: Fence, folder: Path) -> None:
+        self.engine, self.run, self.fence, self.folder = engine, run, fence, folder
+        (folder / "sheets").mkdir(parents=True, exist_ok=True)
+        self._metrics = (folder / "metrics.jsonl").open("a", buffering=1)
+        self._board = SummaryWriter(folder / "tensorboard")
+        self._console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[told]}"),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=not sys.stderr.isatty(),
+        )
+        self._task = self._bar.add_task("training", total=1.0, told="")
+        self._next_event = 0.0
+        self._bar.start()
+
+    def preparing(self, done: int, total: int) -> None:
+        """The dataset is being packed."""
+        self._bar.update(self._task, description="dataset", completed=done / max(total, 1))
+        if self._due(2.0) and done < total:
+            runs.record(
+                self.engine,
+                self.run,
+                self.fence,
+                "dataset.progress",
+                {"done": done, "total": total},
+            )
+
+    def progress(self, data: dict[str, Any], step: int, fraction: float) -> None:
+        """Where the run is; events grow rarer as it grows older."""
+        told = (
+            f"epoch {data['epoch']}  {data['images']:,} images  {data['images_per_second']:.0f}/s  "
+            f"D {data['d_loss']:.3f} (real {data['d_real']:.2f}, fake {data['d_fake']:.2f})  "
+            f"G {data['g_loss']:.3f}"
+        )
+        self._bar.update(self._task, description="training", completed=fraction, told=told)
+        self._metrics.write(json.dumps(data) + "\n")
+        for name, value in data.items():
+            if isinstance(value, float):
+                self._board.add_scalar(name, value, data["images"])
+        if self._due(min(60.0, max(1.0, data["seconds"] / 200))):
+            runs.record(self.engine, self.run, self.fence, "run.progress", data, progress=True)
+            if self._bar.disable:
+                self._console.log(f"step {step}  {told}", highlight=False)
+
+    def event(self, type: str, data: dict[str, Any]) -> None:
+        """Something that happened once."""
+        runs.record(self.engine, self.run, self.fence, type, data)
+        if text := data.get("message"):
+            self._console.print(f"[yellow]{text}")
+
+    def sheet(self, pixels: Pixels, images: int) -> None:
+        """The faces of the fixed latents."""
+        name = f"{images:010d}.png"
+        Image.fromarray(pixels).save(self.folder / "sheets" / name)
+        self._board.add_image("samples", pixels, images, dataformats="HWC")
+        self.event("sheet.drawn", {"images": images, "sheet": name})
+
+    def close(self) -> None:
+        """Give the terminal back."""
+        self._bar.stop()
+        self._board.close()
+        self._metrics.close()
+
+    def _due(self, seconds: float) -> bool:
+        if time.monotonic() < self._next_event:
+            return False
+        self._next_event = time.monotonic() + seconds
+        return True
