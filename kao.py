@@ -62,7 +62,7 @@ def up(port: Port = None, host: Host = None) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise KaoError(
-                f"`kao up` already runs on {settings.home}. Stop it, or set KAO_HOME to another folder."
+                f"`kao up` already runs on {settings.home}. Stop it, or set another KAO_HOME."
             ) from None
         _refuse_taken_port(settings)
         engine = home.prepare(settings)

@@ -24,7 +24,6 @@ from safetensors import SafetensorError, safe_open
 
 from models import storage
 from models.errors import BadBundle
-from models.latents import SPECIFICATION
 from models.recipes import Recipe
 
 WEIGHTS, SYNTHESIS, MAPPING = "generator.safetensors", "synthesis.onnx", "mapping.onnx"
@@ -72,7 +71,7 @@ class Card(_Part):
     """`card.json`. Later versions add fields; format 1 readers ignore what they do not know."""
 
     format: Literal[1] = 1
-    seed_specification: Literal[1] = SPECIFICATION
+    seed_specification: Literal[1] = 1
     network: Network
     # As the run stored it: an older one need not satisfy today's checks.
     recipe: dict[str, Any]

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from models.errors import InvalidSeed
 
-SPECIFICATION = 1
 LONGEST = 4096  # bytes of UTF-8
 
 Latent = NDArray[np.float32]

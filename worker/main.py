@@ -28,8 +28,10 @@ def work(settings: Settings) -> None:
     worker_ready.connect(_start_reconciler(settings, app), weak=False)
     worker_shutting_down.connect(_hand_back, weak=False)
     app.worker_main(
-        ["worker", "-P", "prefork", "-c", "1", "-Q", "train", "--loglevel", "WARNING"]
-        + ["--without-gossip", "--without-mingle", "-n", f"train-{os.getpid()}@%h"]
+        [
+            *("worker", "-P", "prefork", "-c", "1", "-Q", "train", "--loglevel", "WARNING"),
+            *("--quiet", "--without-gossip", "--without-mingle", "-n", f"train-{os.getpid()}@%h"),
+        ]
     )
 
 

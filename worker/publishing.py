@@ -30,7 +30,7 @@ class _Pixels(nn.Module):
         self.network = network
 
     def forward(self, x: Tensor) -> Tensor:
-        images = self.network(x).clamp(-1, 1).add(1).mul(127.5).round()
+        images: Tensor = self.network(x).clamp(-1, 1).add(1).mul(127.5).round()
         return images.permute(0, 2, 3, 1).to(torch.uint8)
 
 

@@ -20,7 +20,7 @@ log = structlog.get_logger()
 def register(app: Celery, settings: Settings) -> None:
     """Make `kao.train` known to a worker."""
 
-    @app.task(name=TRAIN)  # type: ignore[untyped-decorator]
+    @app.task(name=TRAIN)
     def train() -> None:
         engine = connect(settings)
         with contextlib.closing(_Disposing(engine)):

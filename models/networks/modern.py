@@ -124,7 +124,8 @@ class Down(nn.Module):
         y = self.first(F.leaky_relu(x, SLOPE))
         y = self.second(F.leaky_relu(y, SLOPE))
         skip: Tensor = self.skip(F.avg_pool2d(x, 2))
-        return (y + skip) * 0.5**0.5
+        joined: Tensor = (y + skip) * 0.5**0.5
+        return joined
 
 
 class Discriminator(nn.Module):

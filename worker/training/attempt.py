@@ -2,7 +2,6 @@
 
 import signal
 import time
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -78,7 +77,7 @@ class Attempt:
         if self.recipe.precision == "auto":
             if device.type == "cuda":
                 return torch.cuda.is_bf16_supported(including_emulation=False)
-            return torch.cpu._is_avx512_bf16_supported()
+            return bool(torch.cpu._is_avx512_bf16_supported())
         return self.recipe.precision == "bf16"
 
     def _restore(self) -> None:

@@ -62,7 +62,7 @@ class Reporter:
         for name, value in data.items():
             if isinstance(value, float):
                 self._board.add_scalar(name, value, data["images"])
-        if self._due(min(60.0, max(1.0, data["seconds"] / 200))):
+        if fraction >= 1 or self._due(min(60.0, max(1.0, data["seconds"] / 200))):
             runs.record(self.engine, self.run, self.fence, "run.progress", data, progress=True)
             if self._bar.disable:
                 self._console.log(f"step {step}  {told}", highlight=False)

@@ -36,8 +36,8 @@ class Watch:
         for name, value in losses.items():
             if not math.isfinite(value):
                 raise Diverged(
-                    f"{name} is no longer a finite number. Lower the learning rates or raise gamma; "
-                    "the last snapshot is kept."
+                    f"{name} is no longer a finite number. Lower the learning rates or raise "
+                    "gamma; the last snapshot is kept."
                 )
             before = self.averages.get(name, value)
             self.averages[name] = before + (value - before) / min(MEMORY, self.steps + 1)

@@ -1,0 +1,81 @@
+"""What every test stands on: settings in a folder of its own, and a small real bundle."""
+
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+import torch
+
+from models import bundle
+from models.database import connect, migrate
+from models.networks import build
+from models.recipes import resolve
+from models.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch):
+    for name in ("KAO_HOME", "KAO_PORT", "KAO_HOST", "KAO_API_KEY", "KAO_LEASE_SECONDS"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("REDIS_URL", "DATABASE_URL", "STORAGE_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """A fresh home."""
+    return Settings(home=tmp_path / "home")
+
+
+@pytest.fixture
+def engine(settings: Settings):
+    """Its database, migrated."""
+    engine = connect(settings)
+    migrate(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def write_bundle(tmp_path_factory):
+    """Write a bundle of random weights; every call another one. Returns its folder."""
+    from worker.datasets.packing import Packed
+    from worker.publishing import write
+
+    def make(seed: int = 0, preset: str = "smoke") -> Path:
+        recipe = resolve({"preset": preset})
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            generator = build.generator(recipe)
+            generator(torch.randn(16, recipe.latent))
+        folder = tmp_path_factory.mktemp("bundle")
+        packed = Packed(folder, "starter", "0" * 64, "CC0-1.0", "nobody", 64, recipe.resolution)
+        training = bundle.Training(images=seed, seconds=1.0, device="CPU")
+        write(folder, generator.eval(), recipe, packed, training, None)
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def begin(engine: sa.Engine):
+    """Create runs: `begin(state)` returns (id, fence) of a run in that state."""
+    from models import runs
+
+    def make(state: str = "queued") -> tuple[str, runs.Fence]:
+        row, _ = runs.create(engine, resolve({"preset": "smoke"}), {"preset": "smoke"})
+        run, fence = row["id"], runs.Fence(0)
+        if state in ("running", "succeeded", "failed"):
+            claimed = runs.claim(engine, run)
+            assert claimed is not None
+            fence = claimed[1]
+        if state == "failed":
+            runs.finish(engine, run, fence, "fail", error="planted")
+        if state == "cancelled":
+            runs.cancel(engine, run)
+        if state == "succeeded":
+            with engine.begin() as db:
+                runs.succeed(db, run, fence, "0" * 64)
+        return run, fence
+
+    return make

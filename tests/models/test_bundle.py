@@ -1,0 +1,108 @@
+"""A bundle serves only when it is whole."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from models import bundle, latents
+from models.errors import BadBundle
+
+
+def flip_a_bit(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+
+
+def set_weights(folder, change):
+    from safetensors.numpy import load_file, save_file
+
+    weights = load_file(folder / bundle.WEIGHTS)
+    save_file(change(weights), folder / bundle.WEIGHTS)
+
+
+def lie(folder, **changes):
+    card = json.loads((folder / bundle.CARD).read_text())
+    card["network"].update(changes)
+    (folder / bundle.CARD).write_text(json.dumps(card))
+
+
+DAMAGE = {
+    "a bit flipped": (lambda f: flip_a_bit(f / bundle.WEIGHTS), False),
+    "the card edited": (lambda f: lie(f, resolution=32), False),
+    "truncated": (lambda f: (f / bundle.SYNTHESIS).write_bytes(b"\x08"), False),
+    "a file missing": (lambda f: (f / bundle.SAMPLES).unlink(), True),
+    "a file added": (lambda f: (f / "run.py").write_text("1"), True),
+    "NaN weights": (
+        lambda f: set_weights(f, lambda w: {k: v * np.nan for k, v in w.items()}),
+        True,
+    ),
+    "no safetensors": (lambda f: (f / bundle.WEIGHTS).write_bytes(b"pickle"), True),
+    "a card that lies about size": (lambda f: lie(f, resolution=32), True),
+    "a card that lies about z": (lambda f: lie(f, latent=8), True),
+    "a card that is no JSON": (lambda f: (f / bundle.CARD).write_text("{"), True),
+    "a graph that is none": (lambda f: (f / bundle.SYNTHESIS).write_bytes(b"no"), True),
+    "no mapping": (lambda f: (f / bundle.MAPPING).unlink(), True),
+}
+
+
+@pytest.mark.parametrize(("name", "digest_again"), [(k, v[1]) for k, v in DAMAGE.items()])
+def test_a_damaged_bundle_is_refused(write_bundle, tmp_path, name, digest_again):
+    folder = tmp_path / "b"
+    shutil.copytree(write_bundle(), folder)
+    version = bundle.digest(folder)
+    bundle.verify(folder, version)
+    DAMAGE[name][0](folder)
+    with pytest.raises(BadBundle):
+        bundle.verify(folder, bundle.digest(folder) if digest_again else version)
+
+
+@pytest.mark.parametrize("preset", ["smoke", "modern-64", "classic"])
+def test_pixels_do_not_depend_on_the_batch(write_bundle, preset):
+    folder = write_bundle(preset=preset)
+    drawer = bundle.verify(folder, bundle.digest(folder))
+    length = drawer.card.network.latent
+    z = np.stack([latents.derive(str(seed), length) for seed in range(32)])
+    together = drawer.draw(z, 0.8)
+    for size in (1, 2, 8):
+        assert np.array_equal(drawer.draw(z[:size], 0.8), together[:size])
+
+
+@pytest.mark.parametrize("preset", ["smoke", "modern-64", "classic"])
+def test_onnx_draws_what_pytorch_draws(write_bundle, preset):
+    import torch
+    from safetensors.torch import load_file
+
+    from models.networks import build
+    from models.recipes import resolve
+
+    folder = write_bundle(preset=preset)
+    drawer = bundle.verify(folder, bundle.digest(folder))
+    network = build.generator(resolve({"preset": preset}))
+    missing, unexpected = network.load_state_dict(load_file(folder / bundle.WEIGHTS), strict=False)
+    assert not unexpected
+    assert all(name.endswith("num_batches_tracked") for name in missing)
+    z = np.stack([latents.derive(str(seed), drawer.card.network.latent) for seed in range(16)])
+    with torch.no_grad():
+        eager = network.eval()(torch.from_numpy(z)).clamp(-1, 1).add(1).mul(127.5).round()
+    eager = eager.permute(0, 2, 3, 1).numpy()
+    difference = np.abs(drawer.draw(z, 1.0).astype(int) - eager)
+    assert difference.max() <= 1
+    assert (difference > 0).mean() <= 0.001
+
+
+def test_weights_are_stored_once(write_bundle):
+    folder = write_bundle(preset="modern-64")
+    graphs = sum((folder / name).stat().st_size for name in (bundle.SYNTHESIS, bundle.MAPPING))
+    assert graphs < 0.05 * (folder / bundle.WEIGHTS).stat().st_size
+
+
+def test_psi_pulls_towards_the_average_face(write_bundle):
+    folder = write_bundle(preset="modern-64")
+    drawer = bundle.verify(folder, bundle.digest(folder))
+    z = np.stack([latents.derive(str(seed), 128) for seed in range(8)])
+    spread = [drawer.draw(z, psi).astype(float).std(0).mean() for psi in (0.0, 0.5, 1.0)]
+    assert spread[0] == 0
+    assert spread[0] < spread[1] < spread[2]

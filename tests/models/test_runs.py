@@ -1,0 +1,129 @@
+"""States move along the arrows; a stale fence changes nothing."""
+
+import threading
+
+import pytest
+
+from models import runs
+from models.errors import ForbiddenMove, StaleFence, UnknownRun
+from models.recipes import resolve
+from models.runs import MOST_STALLS, MOVES, STATES, Fence
+
+
+def attempt(engine, run, fence, move):
+    """Try a move from outside or as the owner; whether it was made."""
+    try:
+        match move:
+            case "claim":
+                return runs.claim(engine, run) is not None
+            case "requeue":
+                runs.requeue(engine, run, fence, "planted")
+            case "succeed":
+                with engine.begin() as db:
+                    runs.succeed(db, run, fence, "1" * 64)
+            case "fail":
+                runs.finish(engine, run, fence, "fail", error="planted")
+            case "cancel":
+                runs.cancel(engine, run)
+                if runs.get(engine, run)["state"] == "running":
+                    # Cooperative: the owner, told by its heartbeat, hands the run back.
+                    assert runs.beat(engine, run, fence)
+                    runs.requeue(engine, run, fence, "stopped", stalled=False)
+            case "resume":
+                runs.resume(engine, run)
+    except (ForbiddenMove, StaleFence):
+        return False
+    return True
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("move", MOVES)
+def test_a_run_moves_only_along_the_arrows(engine, begin, state, move):
+    run, fence = begin(state)
+    sources, target = MOVES[move]
+    assert attempt(engine, run, fence, move) == (state in sources)
+    assert runs.get(engine, run)["state"] == (target if state in sources else state)
+
+
+def test_each_run_is_claimed_once(engine, begin):
+    wanted = {begin()[0] for _ in range(20)}
+    claimed: list[str] = []
+
+    def claim():
+        while (found := runs.claim(engine)) is not None:
+            claimed.append(found[0]["id"])
+
+    threads = [threading.Thread(target=claim) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(claimed) == sorted(wanted)
+
+
+def test_the_oldest_run_goes_first(engine, begin):
+    first, second = begin()[0], begin()[0]
+    assert [runs.claim(engine)[0]["id"] for _ in range(2)] == [first, second]
+
+
+def test_a_stale_fence_writes_nothing(engine, begin):
+    run, old = begin("running")
+    runs.requeue(engine, run, old, "lease lost")
+    _, new = runs.claim(engine, run)
+    assert new > old
+    before = runs.events_after(engine, run, 0)
+    for write in (
+        lambda: runs.beat(engine, run, old),
+        lambda: runs.snapshot(engine, run, old, "x.pt", {}),
+        lambda: runs.record(engine, run, old, "run.progress", {"images": 1}, progress=True),
+        lambda: runs.finish(engine, run, old, "fail", error="x"),
+        lambda: runs.requeue(engine, run, old, "x"),
+    ):
+        with pytest.raises(StaleFence):
+            write()
+    row = runs.get(engine, run)
+    assert (row["snapshot"], row["progress"], row["state"]) == (None, None, "running")
+    assert runs.events_after(engine, run, 0) == before
+
+
+def test_three_attempts_without_a_snapshot_fail_the_run(engine, begin):
+    run, fence = begin("running")
+    for _ in range(MOST_STALLS - 1):
+        assert runs.requeue(engine, run, fence, "it died") == "queued"
+        _, fence = runs.claim(engine, run)
+    assert runs.requeue(engine, run, fence, "it died") == "failed"
+    assert "it died" in runs.get(engine, run)["error"]
+
+
+def test_a_snapshot_forgives_earlier_stalls(engine, begin):
+    run, fence = begin("running")
+    for _ in range(3 * MOST_STALLS):
+        runs.snapshot(engine, run, fence, "a.pt", {})
+        assert runs.requeue(engine, run, fence, "it died") == "queued"
+        _, fence = runs.claim(engine, run)
+
+
+def test_events_are_numbered_without_gaps(engine, begin):
+    run, fence = begin("running")
+    for images in range(5):
+        runs.record(engine, run, fence, "run.progress", {"images": images}, progress=True)
+    numbers = [event["number"] for event in runs.events_after(engine, run, 0)]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert [e["number"] for e in runs.events_after(engine, run, 4)] == numbers[4:]
+
+
+def test_an_idempotency_key_makes_one_run(engine):
+    recipe = resolve({"preset": "smoke"})
+    first, new = runs.create(engine, recipe, {"preset": "smoke"}, "key-1")
+    again, newer = runs.create(engine, recipe, {"preset": "smoke"}, "key-1")
+    assert (new, newer) == (True, False)
+    assert first["id"] == again["id"]
+    with pytest.raises(ForbiddenMove):
+        runs.create(engine, recipe, {"preset": "smoke", "seed": 1}, "key-1")
+
+
+def test_an_unknown_run_is_said_to_be_unknown(engine):
+    with pytest.raises(UnknownRun):
+        runs.get(engine, "nope")
+    with pytest.raises(StaleFence):
+        runs.beat(engine, "nope", Fence(1))
