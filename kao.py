@@ -16,7 +16,12 @@ from rich.table import Table
 from models.errors import KaoError
 from models.settings import Settings
 
-cli = typer.Typer(no_args_is_help=True, add_completion=False, help="A face for every seed.")
+cli = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="A face for every seed.",
+)
 models_cli = typer.Typer(no_args_is_help=True, help="Published models.")
 dataset_cli = typer.Typer(no_args_is_help=True, help="Sets of images to train on.")
 cli.add_typer(models_cli, name="models")

@@ -2,10 +2,8 @@
 
 from celery import Celery
 
+from models.messages import QUEUE
 from models.settings import Settings
-
-TRAIN = "kao.train"
-QUEUE = "train"
 
 
 def celery_app(settings: Settings) -> Celery:

@@ -29,8 +29,8 @@ def work(settings: Settings) -> None:
     worker_shutting_down.connect(_hand_back, weak=False)
     app.worker_main(
         [
-            *("worker", "-P", "prefork", "-c", "1", "-Q", "train", "--loglevel", "WARNING"),
-            *("--quiet", "--without-gossip", "--without-mingle", "-n", f"train-{os.getpid()}@%h"),
+            *("-q", "worker", "-P", "prefork", "-c", "1", "-Q", "train", "--loglevel", "WARNING"),
+            *("--without-gossip", "--without-mingle", "-n", f"train-{os.getpid()}@%h"),
         ]
     )
 

@@ -10,9 +10,9 @@ from celery import Celery
 
 from models import runs
 from models.errors import StaleFence
+from models.messages import QUEUE, TASK
 from models.runs import Fence
 from models.settings import Settings
-from worker.celery_app import QUEUE, TRAIN
 
 log = structlog.get_logger()
 
@@ -62,4 +62,4 @@ class Reconciler:
         ) as client:
             waiting = client.llen(QUEUE)
         if not waiting:
-            self.celery.send_task(TRAIN, queue=QUEUE, retry=False)
+            self.celery.send_task(TASK, queue=QUEUE, retry=False)

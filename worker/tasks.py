@@ -10,8 +10,8 @@ from celery import Celery
 
 from models import runs
 from models.database import connect
+from models.messages import TASK
 from models.settings import Settings
-from worker.celery_app import TRAIN
 from worker.supervisor import Supervisor
 
 log = structlog.get_logger()
@@ -20,7 +20,7 @@ log = structlog.get_logger()
 def register(app: Celery, settings: Settings) -> None:
     """Make `kao.train` known to a worker."""
 
-    @app.task(name=TRAIN)
+    @app.task(name=TASK)
     def train() -> None:
         engine = connect(settings)
         with contextlib.closing(_Disposing(engine)):

@@ -1,77 +1,113 @@
-"""Uploaded datasets: a row each, and a checked zip in the store named by its digest."""
+"""The uploaded datasets: a row each, and their zips by content under `<store>/datasets/`."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import select
 
+from models import storage
 from models.database import datasets, now, runs
+from models.datasets.archive import ArchiveReport
+from models.datasets.images import DatasetError
 from models.errors import DatasetExists, DatasetInUse, UnknownDataset
 from models.settings import Settings
 
+STARTER = "starter"
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+LONGEST_LICENCE = 200  # characters, as the column has
 Row = dict[str, Any]
 
 
 def path(settings: Settings, digest: str) -> Path:
-    """Where an uploaded zip lies."""
+    """Where a set's zip lies."""
     return settings.storage / "datasets" / f"{digest}.zip"
 
 
-def get(engine: sa.Engine, name: str) -> Row:
-    """One set. Raises UnknownDataset."""
-    with engine.begin() as db:
-        row = db.execute(select(datasets).where(datasets.c.name == name)).first()
-    if row is None:
-        raise UnknownDataset(name)
-    return row._asdict()
-
-
-def listed(engine: sa.Engine) -> list[Row]:
-    """Every uploaded set, the newest first."""
-    with engine.begin() as db:
-        query = select(datasets).order_by(datasets.c.uploaded.desc(), datasets.c.name)
-        return [row._asdict() for row in db.execute(query)]
+def check_name(name: str) -> None:
+    """Raises DatasetError for a name that no upload may have."""
+    if not NAME.fullmatch(name) or name == STARTER:
+        raise DatasetError(
+            f"{name[:80]!r} cannot name a dataset: use 1 to 63 of a-z, 0-9, _ and -, starting "
+            f"with a letter or digit, and not {STARTER!r}, which is always there."
+        )
 
 
 def add(
-    engine: sa.Engine, name: str, digest: str, size: int, images: int, licence: str
+    engine: sa.Engine,
+    settings: Settings,
+    uploaded: Path,
+    *,
+    name: str,
+    licence: str,
+    report: ArchiveReport,
 ) -> tuple[Row, bool]:
-    """A new set, and whether it is new; the same upload again is no error.
+    """Keep a checked zip under a name; its row, and whether that is new.
 
-    Raises DatasetExists when the name means another upload.
+    The file is moved away from `uploaded` only on success. Raises DatasetExists.
     """
+    check_name(name)
+    digest, size = storage.sha256(uploaded), uploaded.stat().st_size
+    storage.sync(uploaded)
+    target = path(settings, digest)
     with engine.begin() as db:
         old = db.execute(select(datasets).where(datasets.c.name == name)).first()
-        if old is not None:
-            if old.digest != digest:
-                raise DatasetExists(
-                    f"There is another dataset {name!r}; choose a new name, or delete that one."
+        if old is not None and old.digest != digest:
+            raise DatasetExists(
+                f"There is already another dataset named {name!r}; choose another name, or "
+                f"DELETE /datasets/{name} first."
+            )
+        if old is None:
+            db.execute(
+                datasets.insert().values(
+                    name=name,
+                    digest=digest,
+                    bytes=size,
+                    images=report.images,
+                    licence=licence,
+                    uploaded=now(),
                 )
-            return old._asdict(), False
-        row = {
-            "name": name,
-            "digest": digest,
-            "bytes": size,
-            "images": images,
-            "licence": licence,
-            "uploaded": now(),
-        }
-        db.execute(datasets.insert().values(row))
-        return row, True
+            )
+        # Within the transaction: a row is never there without its file.
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            uploaded.rename(target)
+            storage.sync(target.parent)
+        return _get(db, name), old is None
+
+
+def get(engine: sa.Engine, name: str) -> Row:
+    """One set's row. Raises UnknownDataset; `starter` has none."""
+    with engine.begin() as db:
+        return _get(db, name)
+
+
+def listed(engine: sa.Engine) -> list[Row]:
+    """Every uploaded set, by name."""
+    with engine.begin() as db:
+        return [row._asdict() for row in db.execute(select(datasets).order_by(datasets.c.name))]
 
 
 def delete(engine: sa.Engine, settings: Settings, name: str) -> None:
-    """Forget a set, and its zip when no other set shares it. Raises DatasetInUse."""
+    """Forget a set, and its zip where no other name has it. Raises UnknownDataset, DatasetInUse."""
     with engine.begin() as db:
-        row = db.execute(select(datasets).where(datasets.c.name == name)).first()
-        if row is None:
-            raise UnknownDataset(name)
+        digest = _get(db, name)["digest"]
         waiting = select(runs.c.id, runs.c.recipe).where(runs.c.state.in_(["queued", "running"]))
-        for run in db.execute(waiting):
-            if run.recipe["dataset"] == name:
-                raise DatasetInUse(f"Run {run.id} needs {name!r}; cancel it first, or wait.")
+        users = [row.id for row in db.execute(waiting) if row.recipe.get("dataset") == name]
+        if users:
+            raise DatasetInUse(
+                f"Dataset {name!r} is used by run {users[0]}; cancel it or wait for its end."
+            )
         db.execute(sa.delete(datasets).where(datasets.c.name == name))
-        shared = db.execute(select(datasets).where(datasets.c.digest == row.digest)).first()
-    if shared is None:
-        path(settings, row.digest).unlink(missing_ok=True)
+        if db.execute(select(datasets.c.name).where(datasets.c.digest == digest)).first() is None:
+            path(settings, digest).unlink(missing_ok=True)
+
+
+def _get(db: sa.Connection, name: str) -> Row:
+    row = None
+    if NAME.fullmatch(name):
+        row = db.execute(select(datasets).where(datasets.c.name == name)).first()
+    if row is None:
+        raise UnknownDataset(name[:80])
+    return row._asdict()

@@ -76,7 +76,7 @@ class Attempt:
     def _bf16(self, device: torch.device) -> bool:
         if self.recipe.precision == "auto":
             if device.type == "cuda":
-                return torch.cuda.is_bf16_supported(including_emulation=False)
+                return bool(torch.cuda.is_bf16_supported(including_emulation=False))
             return bool(torch.cpu._is_avx512_bf16_supported())
         return self.recipe.precision == "bf16"
 

@@ -1,0 +1,93 @@
+"""Datasets over HTTP: what can be trained on."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel, Field
+
+from app.catalogue.uploads import received
+from app.parameters import Only
+from app.security import require_key
+from app.services import Services, services
+from models.datasets import archive, catalogue
+
+router = APIRouter(prefix="/datasets", tags=["datasets"], dependencies=[Depends(require_key)])
+Held = Annotated[Services, Depends(services)]
+
+
+class Dataset(BaseModel):
+    """A set of pictures; `starter` is drawn by us, so it has no size of its own."""
+
+    name: str = Field(examples=["faces"])
+    licence: str = Field(examples=["CC0-1.0"])
+    images: int | None
+    bytes: int | None
+    digest: str | None
+    uploaded: str | None
+
+
+STARTER = Dataset(
+    name=catalogue.STARTER,
+    licence="CC0-1.0 (Lorelei by Lisa Wischofsky, recoloured)",
+    images=None,
+    bytes=None,
+    digest=None,
+    uploaded=None,
+)
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "A zip of pictures: PNG, JPEG, WebP, GIF, BMP or AVIF, of any size.",
+        "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+
+
+@router.get("", dependencies=[Depends(Only())], summary="The datasets")
+def listed(held: Held) -> list[Dataset]:
+    """`starter` first, then the uploaded ones by name."""
+    return [STARTER, *(Dataset(**row) for row in catalogue.listed(held.database))]
+
+
+@router.post(
+    "",
+    status_code=201,
+    dependencies=[Depends(Only("name", "licence"))],
+    openapi_extra=_BODY,
+    responses={200: {"model": Dataset, "description": "The same set was there already."}},
+    summary="Upload a zip of pictures",
+)
+async def upload(
+    held: Held,
+    request: Request,
+    response: Response,
+    name: Annotated[str, Query(description="1 to 63 of a-z, 0-9, _ and -.", examples=["faces"])],
+    licence: Annotated[
+        str,
+        Query(min_length=1, max_length=catalogue.LONGEST_LICENCE, examples=["CC0-1.0"]),
+    ],
+) -> Dataset:
+    """The body is the zip: `curl --data-binary @faces.zip '…/datasets?name=faces&licence=CC0-1.0'`."""
+    catalogue.check_name(name)
+    folder, limit = held.settings.storage / "uploads", held.settings.max_upload_bytes
+    async with received(request, folder, limit) as path:
+        report = await run_in_threadpool(archive.check, path)
+        row, new = await run_in_threadpool(
+            lambda: catalogue.add(
+                held.database, held.settings, path, name=name, licence=licence, report=report
+            )
+        )
+    response.status_code = 201 if new else 200
+    response.headers["Location"] = "/datasets"
+    return Dataset(**row)
+
+
+@router.delete(
+    "/{name}", status_code=204, dependencies=[Depends(Only())], summary="Forget a dataset"
+)
+def delete(held: Held, name: str) -> None:
+    """409 while a run that waits or runs still needs it."""
+    if name == catalogue.STARTER:
+        catalogue.check_name(name)
+    catalogue.delete(held.database, held.settings, name)

@@ -1,0 +1,27 @@
+"""Whether this process lives, and whether it can serve a face."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+
+from app.services import Services, services
+from models.registry import DEFAULT
+
+router = APIRouter(prefix="/health", tags=["health"])
+
+
+@router.get("/live", summary="The process answers")
+async def live(response: Response) -> dict[str, str]:
+    """200 as long as the event loop turns."""
+    response.headers["Cache-Control"] = "no-store"
+    return {"status": "live"}
+
+
+@router.get("/ready", summary="A verified default model is loaded")
+async def ready(
+    response: Response, held: Annotated[Services, Depends(services)]
+) -> dict[str, str | dict[str, str]]:
+    """200 with the default's version and any refused bundles; else 503 with the reason."""
+    response.headers["Cache-Control"] = "no-store"
+    version = held.engine.current(DEFAULT)
+    return {"status": "ready", "default": version, "refused": held.engine.reasons()}

@@ -1,0 +1,55 @@
+"""The sample sheets that a run draws from fixed seeds while it trains."""
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from fastapi.responses import FileResponse
+
+from app.errors import UnknownSheet
+from app.parameters import Only
+from app.security import require_key
+from app.services import Services, services
+from models import runs
+
+router = APIRouter(
+    prefix="/train",
+    tags=["training"],
+    dependencies=[Depends(require_key), Depends(Only())],
+)
+Held = Annotated[Services, Depends(services)]
+LATEST = "latest.png"
+_NAME = re.compile(r"[0-9]{9}\.png")
+
+
+@router.get("/{run}/sheets", summary="A run's sample sheets")
+def listed(held: Held, run: str) -> list[str]:
+    """Their addresses, the oldest first; the number is that of the images seen."""
+    return [f"/train/{run}/sheets/{path.name}" for path in _sheets(held, run)]
+
+
+@router.get(
+    "/{run}/sheets/{name}",
+    response_class=FileResponse,
+    responses={200: {"content": {"image/png": {}}}},
+    summary="One sample sheet, or latest.png",
+)
+def sheet(held: Held, run: str, name: str) -> FileResponse:
+    """A PNG of fixed seeds' faces."""
+    sheets = _sheets(held, run)
+    if name == LATEST and sheets:
+        return FileResponse(sheets[-1], headers={"Cache-Control": "no-store"})
+    for path in sheets:
+        if path.name == name:
+            return FileResponse(path, headers={"Cache-Control": "private, max-age=31536000"})
+    raise UnknownSheet(f"Run {run} has no sheet {name[:40]!r}; GET /train/{run}/sheets lists them.")
+
+
+def _sheets(held: Services, run: str) -> list[Path]:
+    # A known run's id is hex, so the path stays below the folder. Raises UnknownRun.
+    known = runs.get(held.database, run)["id"]
+    folder = held.settings.home / "runs" / known / "sheets"
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
