@@ -17,7 +17,7 @@ from app.catalogue import datasets, models
 from app.services import Services
 from app.training import events, sheets
 from app.training import routes as training
-from models import database, keys
+from models import database, home, keys
 from models.registry import Registry
 from models.settings import Settings
 
@@ -68,7 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def _prepare(held: Services) -> None:
-    database.migrate(held.database)
+    home.prepare(held.settings).dispose()
     keys.ensure_first_key(held.database, held.settings)
     _sweep(held.settings.storage / "uploads")
 

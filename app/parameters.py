@@ -27,7 +27,7 @@ def parse(raw: bytes, allowed: Collection[str]) -> dict[str, str]:
         key, _, value = part.replace(b"+", b" ").partition(b"=")
         name = decoded(key, unquote_to_bytes(key).decode(errors="replace"))
         if name not in allowed:
-            raise InvalidParameter(name, "is not a parameter here", sorted(allowed))
+            raise InvalidParameter(name, "is not a parameter here", list(allowed))
         if name in found:
             raise InvalidParameter(name, "is given twice", "once")
         found[name] = decoded(value, name)

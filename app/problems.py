@@ -118,7 +118,7 @@ async def _known(_: Request, error: Exception) -> Response:
     status, slug = row(type(error))
     headers = {}
     if status == 401:
-        headers["WWW-Authenticate"] = 'Bearer realm="kao"'
+        headers["WWW-Authenticate"] = "Bearer"
     if status == 503:
         headers["Retry-After"] = "1"
     extra = {name: getattr(error, name) for name in EXTRAS if hasattr(error, name)}

@@ -45,7 +45,8 @@ def is_key(engine: sa.Engine, presented: str) -> bool:
     hashed = _hash(presented)
     with engine.begin() as db:
         stored = [row.hash for row in db.execute(select(keys.c.hash))]
-    return any([hmac.compare_digest(hashed, known) for known in stored])
+    # A sum looks at every key, where any() would stop at the first that fits.
+    return sum(hmac.compare_digest(hashed, known) for known in stored) > 0
 
 
 def _hash(key: str) -> str:

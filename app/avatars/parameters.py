@@ -112,7 +112,9 @@ def _size(text: str) -> int:
 def _psi(text: str) -> float:
     low, high = PSI
     if not _NUMBER.fullmatch(text) or not low <= float(text) <= high:
-        raise InvalidParameter("psi", f"is {text[:40]!r}", f"a number from {low:g} to {high:g}")
+        raise InvalidParameter(
+            "psi", f"is {text[:40]!r}", f"a number from {low:g} (the average face) to {high:g}"
+        )
     return float(text)
 
 

@@ -27,6 +27,12 @@ class Dataset(BaseModel):
     uploaded: str | None
 
 
+class Datasets(BaseModel):
+    """`starter`, then the uploaded ones by name."""
+
+    datasets: list[Dataset]
+
+
 STARTER = Dataset(
     name=catalogue.STARTER,
     licence="CC0-1.0 (Lorelei by Lisa Wischofsky, recoloured)",
@@ -45,9 +51,10 @@ _BODY: dict[str, Any] = {
 
 
 @router.get("", dependencies=[Depends(Only())], summary="The datasets")
-def listed(held: Held) -> list[Dataset]:
-    """`starter` first, then the uploaded ones by name."""
-    return [STARTER, *(Dataset(**row) for row in catalogue.listed(held.database))]
+def listed(held: Held) -> Datasets:
+    """What a recipe's `dataset` may name."""
+    rows = catalogue.listed(held.database)
+    return Datasets(datasets=[STARTER, *(Dataset(**row) for row in rows)])
 
 
 @router.post(
@@ -66,9 +73,9 @@ async def upload(
     licence: Annotated[
         str,
         Query(min_length=1, max_length=catalogue.LONGEST_LICENCE, examples=["CC0-1.0"]),
-    ],
+    ] = "unstated",
 ) -> Dataset:
-    """The body is the zip: `curl --data-binary @faces.zip '…/datasets?name=faces&licence=CC0-1.0'`."""
+    """The body is the zip itself: `curl --data-binary @faces.zip …`, streamed to disk."""
     catalogue.check_name(name)
     folder, limit = held.settings.storage / "uploads", held.settings.max_upload_bytes
     async with received(request, folder, limit) as path:

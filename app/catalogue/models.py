@@ -25,6 +25,13 @@ class Model(BaseModel):
     run: str | None
 
 
+class Models(BaseModel):
+    """All of them, the newest first, and what each alias names."""
+
+    models: list[Model]
+    aliases: dict[str, str]
+
+
 class Described(Model):
     """One bundle with its card."""
 
@@ -39,10 +46,11 @@ class Served(BaseModel):
 
 
 @router.get("", summary="The published models, newest first")
-def listed(held: Held) -> list[Model]:
+def listed(held: Held) -> Models:
     """With the aliases that name them."""
     names = held.registry.aliases()
-    return [Model(**_shown(row, names)) for row in held.registry.listed()]
+    rows = held.registry.listed()
+    return Models(models=[Model(**_shown(row, names)) for row in rows], aliases=names)
 
 
 @router.post("/rollback", dependencies=[Depends(require_key)], summary="Undo the last promotion")

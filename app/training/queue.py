@@ -5,11 +5,11 @@ from functools import lru_cache
 import structlog
 from celery import Celery
 
+from models.messages import QUEUE, TASK
 from models.settings import Settings
 
 log = structlog.get_logger()
 
-TASK, QUEUE = "kao.train", "train"
 SOCKET_TIMEOUT = 2  # s; publishing to a frozen Redis hung for 40 s without one
 
 

@@ -24,6 +24,12 @@ class Run(BaseModel):
     links: dict[str, str]
 
 
+class Runs(BaseModel):
+    """Several, the newest first."""
+
+    runs: list[Run]
+
+
 def run(row: Row) -> Run:
     """A database row without what is the worker's own."""
     here = f"/train/{row['id']}"

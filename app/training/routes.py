@@ -10,10 +10,10 @@ from app.security import require_key
 from app.services import Services, services
 from app.training import representation
 from app.training.queue import wake
-from app.training.representation import Run
+from app.training.representation import Run, Runs
 from models import recipes, runs
 from models.datasets import catalogue
-from models.errors import InvalidRecipe, UnknownDataset
+from models.errors import InvalidRecipe
 from models.recipes import Recipe
 
 router = APIRouter(
@@ -24,7 +24,7 @@ State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 LONGEST_KEY = 200
 
 _EXAMPLES: Any = {
-    "short": {
+    "starter": {
         "summary": "Three minutes on the starter set",
         "value": {"preset": "modern-64", "dataset": "starter", "minutes": 3},
     },
@@ -62,9 +62,10 @@ def listed(
     held: Held,
     state: Annotated[State | None, Query()] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-) -> list[Run]:
+) -> Runs:
     """All of them, or those in one state."""
-    return [representation.run(row) for row in runs.listed(held.database, limit, state)]
+    rows = runs.listed(held.database, limit, state)
+    return Runs(runs=[representation.run(row) for row in rows])
 
 
 @router.get("/{run}", dependencies=[Depends(Only())], summary="One run")
@@ -96,10 +97,5 @@ def _resolved(held: Services, body: dict[str, Any]) -> Recipe:
         raise InvalidRecipe([{"field": "preset", "problem": "must be a preset's name"}])
     recipe = recipes.resolve(body)
     if recipe.dataset != catalogue.STARTER:
-        try:
-            catalogue.get(held.database, recipe.dataset)
-        except UnknownDataset as error:
-            # Here it is a field of the body that is wrong, not the address.
-            problem = str(error).rstrip(".")
-            raise InvalidRecipe([{"field": "dataset", "problem": problem}]) from None
+        catalogue.get(held.database, recipe.dataset)
     return recipe

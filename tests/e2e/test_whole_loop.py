@@ -1,0 +1,133 @@
+"""Data → training → bundle → avatar → new training → swap, as a user does it."""
+
+import io
+import threading
+import time
+import zipfile
+
+import httpx
+from PIL import Image
+
+ZIP = {"Content-Type": "application/zip"}
+
+
+def test_a_seed_is_a_face_for_ever_even_after_a_restart(up):
+    one = up.client.get("/avatar?seed=42")
+    assert Image.open(io.BytesIO(one.content)).format == "PNG"
+    assert up.client.get("/avatar?seed=42").content == one.content
+    assert up.client.get("/avatar?seed=43").content != one.content
+    randoms = [up.client.get("/avatar") for _ in range(2)]
+    seeds = [answer.headers["X-Avatar-Seed"] for answer in randoms]
+    assert seeds[0] != seeds[1]
+    for answer, seed in zip(randoms, seeds, strict=True):
+        assert up.client.get(f"/avatar?seed={seed}").content == answer.content
+    assert up.stop() == 0
+    up.start()
+    assert up.client.get("/avatar?seed=42").content == one.content
+
+
+def test_a_run_becomes_a_face_and_rolls_back(up):
+    before = up.client.get("/avatar?seed=42")
+    old = before.headers["X-Avatar-Model"]
+
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        for index in range(12):
+            buffer = io.BytesIO()
+            Image.new("RGB", (40, 30), (20 * index, 100, 200)).save(buffer, "PNG")
+            file.writestr(f"{index}.png", buffer.getvalue())
+    uploaded = up.client.post(
+        "/datasets?name=mine", content=archive.getvalue(), headers=up.key | ZIP
+    )
+    assert uploaded.status_code == 201
+
+    run = up.train(preset="smoke", dataset="mine", images=1600)
+    seen = []
+    with up.client.stream("GET", f"{run}/events", headers=up.key, timeout=120) as stream:
+        seen = [line[7:] for line in stream.iter_lines() if line.startswith("event: ")]
+    assert seen[0] == "run.queued"
+    assert {"dataset.ready", "run.progress", "snapshot.written", "sheet.drawn"} <= set(seen)
+    assert seen[-1] == "run.succeeded"
+
+    new = up.run(run)["version"]
+    assert new in [item["version"] for item in up.client.get("/models").json()["models"]]
+    assert up.client.get("/avatar?seed=42").content == before.content, "publishing promotes nothing"
+    assert up.client.post(f"/models/{new}/promote", headers=up.key).status_code == 200
+    up.wait(
+        lambda: up.client.get("/avatar?seed=42").headers["X-Avatar-Model"] == new, 5, "it swaps"
+    )
+    assert up.client.get("/avatar?seed=42").content != before.content
+    assert up.client.get(f"/avatar?seed=42&model={old}").content == before.content
+    assert up.client.post("/models/rollback", headers=up.key).status_code == 200
+    up.wait(lambda: up.client.get("/avatar?seed=42").content == before.content, 5, "it rolls back")
+
+
+def test_the_alias_moves_under_load_and_no_answer_is_wrong(up):
+    """Sixteen clients; six seconds here, sixty by hand."""
+    run = up.finished(up.train(preset="smoke", images=160))
+    versions = [run["version"], up.client.get("/avatar?seed=1").headers["X-Avatar-Model"]]
+    seeds = [str(seed) for seed in range(8)]
+    expected = {
+        (v, s): up.client.get(f"/avatar?seed={s}&model={v}").content
+        for v in versions
+        for s in seeds
+    }
+    wrong, answers, ends = [], [], time.monotonic() + 6
+
+    def ask(number):
+        with httpx.Client(base_url=up.url, timeout=30) as client:
+            while time.monotonic() < ends:
+                seed = seeds[(number + len(answers)) % len(seeds)]
+                answer = client.get(f"/avatar?seed={seed}")
+                answers.append(answer.status_code)
+                version = answer.headers.get("X-Avatar-Model", "")
+                if answer.content != expected.get((version, seed)):
+                    wrong.append((answer.status_code, version, seed))
+
+    clients = [threading.Thread(target=ask, args=(number,)) for number in range(16)]
+    for client in clients:
+        client.start()
+    for move in range(10):
+        answer = up.client.post(f"/models/{versions[move % 2]}/promote", headers=up.key)
+        assert answer.status_code == 200, answer.text
+        time.sleep(0.5)
+    for client in clients:
+        client.join()
+    assert set(answers) == {200}
+    assert not wrong
+    assert len(answers) > 100
+
+
+def test_whatever_is_killed_the_run_succeeds_and_faces_are_served(up):
+    stop, failures = threading.Event(), []
+
+    def ask():
+        with httpx.Client(base_url=up.url, timeout=30) as client:
+            while not stop.is_set():
+                answer = client.get("/avatar?seed=42")
+                if answer.status_code != 200:
+                    failures.append(answer.status_code)
+                time.sleep(0.05)
+
+    client = threading.Thread(target=ask)
+    client.start()
+    run = up.train(preset="smoke", images=24_000)
+
+    def images():
+        return (up.run(run)["progress"] or {}).get("images", 0)
+
+    for pattern in (r"worker\.training", r"kao worker", r"valkey-server|redis-server"):
+        before = images()
+        up.wait(lambda before=before: images() > before + 600, 60, f"{pattern}: the run goes on")
+        up.kill(pattern)
+    ended = up.finished(run)
+    stop.set()
+    client.join()
+    assert ended["state"] == "succeeded", ended
+    assert ended["attempt"] == 3, "the queue's death alone starts no new attempt"
+    assert failures == []
+    with up.client.stream("GET", f"{run}/events", headers=up.key) as stream:
+        events = [line for line in stream.iter_lines() if line.startswith(("id: ", "event: "))]
+    numbers = [int(line[4:]) for line in events if line.startswith("id: ")]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert "event: run.resumed" in events

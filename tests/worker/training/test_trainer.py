@@ -1,0 +1,130 @@
+"""The same recipe gives the same weights, stopped or not."""
+
+import pytest
+import torch
+
+from models.recipes import resolve
+from worker.training import ema, losses, snapshots
+from worker.training.trainer import Trainer
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def trainer(**overrides):
+    recipe = resolve({"preset": "smoke", **overrides})
+    size = (48, recipe.resolution, recipe.resolution, 3)
+    data = torch.randint(0, 256, size, generator=torch.Generator().manual_seed(0))
+    return Trainer(recipe, data.to(torch.uint8), torch.device("cpu"), bf16=False)
+
+
+def weights(trainer):
+    networks = (trainer.generator, trainer.discriminator, trainer.average)
+    return [value.clone() for network in networks for value in network.state_dict().values()]
+
+
+def same(one, other):
+    return all(torch.equal(a, b) for a, b in zip(weights(one), weights(other), strict=True))
+
+
+def run(trainer, steps):
+    for _ in range(steps):
+        measured = trainer.advance()
+    return measured
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
+    one, two, other = trainer(), trainer(), trainer(seed=1)
+    for each in (one, two, other):
+        run(each, 12)
+    assert same(one, two)
+    assert not same(one, other)
+
+
+@pytest.mark.parametrize("stop", [1, 4, 7])
+def test_a_resumed_run_equals_one_that_never_stopped(tmp_path, stop):
+    whole, first, second = trainer(), trainer(), trainer()
+    run(whole, 12)
+    run(first, stop)
+    name = snapshots.write(tmp_path, first.step, first.state())
+    second.restore(snapshots.read(tmp_path, name))
+    run(second, 12 - stop)
+    assert second.step == whole.step
+    assert same(second, whole)
+
+
+def test_the_last_two_snapshots_are_kept(tmp_path):
+    names = [snapshots.write(tmp_path, step, {"step": step}) for step in range(5)]
+    snapshots.prune(tmp_path, names[-1])
+    assert sorted(path.name for path in tmp_path.iterdir()) == names[-2:]
+
+
+def test_every_image_is_seen_once_an_epoch():
+    one = trainer()
+    seen = []
+    for step in range(one.steps_per_epoch):
+        one.step = step
+        seen += [image.sum().item() for image in one.reals()]
+    assert len(set(seen)) == 48
+
+
+def test_classic_runs_with_the_tutorials_loss():
+    recipe = resolve({"preset": "classic", "batch": 4, "epochs": 1})
+    data = torch.randint(0, 256, (8, 96, 96, 3), dtype=torch.uint8)
+    one = Trainer(recipe, data, torch.device("cpu"), bf16=False)
+    measured = one.advance()
+    assert 0 < measured["d_real"] < 1
+    # BCE at the start is near 2 ln 2 for the pair of labels.
+    assert 0.5 < measured["d_loss"] < 4
+    # Without an average, what is published is the generator itself.
+    for mine, theirs in zip(
+        one.average.state_dict().values(), one.generator.state_dict().values(), strict=True
+    ):
+        assert torch.equal(mine, theirs)
+
+
+def test_the_penalty_is_the_squared_slope():
+    """Against a discriminator whose gradient is known: D(x) = a·x, so ‖∇D‖² = ‖a‖²."""
+    a = torch.randn(3 * 4 * 4, dtype=torch.float64, requires_grad=True)
+    penalty = losses.r1(lambda x: x.flatten(1) @ a, torch.randn(5, 3, 4, 4, dtype=torch.float64))
+    assert torch.isclose(penalty, a.square().sum())
+    penalty.backward()
+    assert torch.allclose(a.grad, 2 * a)
+
+
+def test_the_penaltys_gradient_reaches_the_weights_as_finite_differences_say():
+    recipe = resolve({"preset": "smoke"})
+    from models.networks import build
+
+    network = build.discriminator(recipe).double()
+    images = torch.randn(4, 3, 16, 16, dtype=torch.float64)
+    losses.r1(network, images).backward()
+    weight = network.stem[1].weight
+    found, step = weight.grad[0, 0, 1, 1].item(), 1e-5
+    with torch.no_grad():
+        weight[0, 0, 1, 1] += step
+    above = losses.r1(network, images).item()
+    with torch.no_grad():
+        weight[0, 0, 1, 1] -= 2 * step
+    below = losses.r1(network, images).item()
+    assert found == pytest.approx((above - below) / (2 * step), rel=1e-3, abs=1e-9)
+
+
+def test_relativistic_losses_mirror_each_other():
+    real, fake = torch.randn(8), torch.randn(8)
+    assert torch.equal(
+        losses.relativistic_discriminator(real, fake), losses.relativistic_generator(fake, real)
+    )
+    zero = torch.zeros(4)
+    assert losses.relativistic_discriminator(zero, zero).item() == pytest.approx(0.6931, abs=1e-4)
+
+
+def test_the_average_halves_an_old_weight_in_a_half_life():
+    half = ema.decay(batch=10, half_life=1000)
+    assert half**100 == pytest.approx(0.5)
+    assert ema.decay(batch=10, half_life=0) == 0
