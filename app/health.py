@@ -21,7 +21,7 @@ async def live(response: Response) -> dict[str, str]:
 async def ready(
     response: Response, held: Annotated[Services, Depends(services)]
 ) -> dict[str, str | dict[str, str]]:
-    """200 with the version that `/avatar` serves and any refused bundles; else 503 with the reason."""
+    """200 with the version that `/avatar` serves; else 503 with the reason."""
     response.headers["Cache-Control"] = "no-store"
     version = held.engine.current(DEFAULT)
     return {"status": "ready", "version": version, "refused": held.engine.reasons()}

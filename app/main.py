@@ -14,6 +14,7 @@ from app import health, problems
 from app.avatars import routes as avatars
 from app.avatars.engine import Engine
 from app.catalogue import datasets, models
+from app.limits import JsonLimit
 from app.services import Services
 from app.training import events, sheets
 from app.training import routes as training
@@ -60,6 +61,7 @@ def create_app(settings: Settings) -> FastAPI:
         responses=problems.DOCUMENTED,
     )
     app.state.services = held
+    app.add_middleware(JsonLimit, prefix="/train")
     problems.install(app)
     for room in (avatars, training, events, sheets, models, datasets, health):
         app.include_router(room.router)

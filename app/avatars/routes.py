@@ -28,12 +28,11 @@ _PICTURE: dict[int | str, dict[str, Any]] = {
     404: {"description": "There is no such model."},
     503: {"description": "Overloaded, or no model yet; see Retry-After."},
 }
-_METHODS = ["GET", "HEAD"]
 
 
-@router.api_route(
+@router.head("", include_in_schema=False)
+@router.get(
     "",
-    methods=_METHODS,
     response_class=Response,
     responses=_PICTURE,
     openapi_extra=parameters.documented(seed=True),
@@ -46,9 +45,9 @@ async def avatar(request: Request, held: Held) -> Response:
     return await _answer(request, held, asked, seeded)
 
 
-@router.api_route(
+@router.head("/random", include_in_schema=False)
+@router.get(
     "/random",
-    methods=_METHODS,
     status_code=302,
     response_class=Response,
     openapi_extra=parameters.documented(seed=False),
@@ -63,9 +62,9 @@ async def random(request: Request) -> Response:
     return Response(status_code=302, headers={**headers, "Access-Control-Allow-Origin": "*"})
 
 
-@router.api_route(
+@router.head("/{name:path}", include_in_schema=False)
+@router.get(
     "/{name:path}",
-    methods=_METHODS,
     response_class=Response,
     responses=_PICTURE,
     openapi_extra=parameters.documented(seed=False),

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, BackgroundTasks, Body, Depends, Header, Query, Response
 
 from app.errors import InvalidParameter
+from app.limits import LARGEST_JSON
 from app.parameters import Only
 from app.security import require_key
 from app.services import Services, services
@@ -17,7 +18,10 @@ from models.errors import InvalidRecipe
 from models.recipes import Recipe
 
 router = APIRouter(
-    prefix="/train", tags=["training"], dependencies=[Depends(require_key)], max_body_size=64 * 1024
+    prefix="/train",
+    tags=["training"],
+    dependencies=[Depends(require_key)],
+    max_body_size=LARGEST_JSON,
 )
 Held = Annotated[Services, Depends(services)]
 State = Literal["queued", "running", "succeeded", "failed", "cancelled"]

@@ -1,0 +1,28 @@
+"""Ready means: a verified model serves."""
+
+from starlette.testclient import TestClient
+
+from app.main import create_app
+
+
+def test_without_a_model_it_lives_and_is_not_ready(settings):
+    with TestClient(create_app(settings)) as client:
+        assert client.get("/health/live").status_code == 200
+        ready = client.get("/health/ready")
+        assert ready.status_code == 503
+        assert ready.json()["type"] == "urn:kao:problem:not-ready"
+        assert ready.headers["retry-after"] == "1"
+        assert client.get("/avatar?seed=1").status_code == 503
+
+
+def test_with_a_model_it_is_ready(client, versions):
+    assert client.get("/health/ready").json()["version"] == versions[0]
+
+
+def test_a_refused_model_is_the_reason(settings, registry, damaged):
+    bad = damaged(registry)
+    with TestClient(create_app(settings)) as client:
+        ready = client.get("/health/ready")
+        assert ready.status_code == 503
+        assert bad[:12] in ready.json()["detail"]
+        assert "damaged" in ready.json()["detail"]

@@ -1,0 +1,14 @@
+"""What serving imports: no torch, nothing of the worker's."""
+
+import subprocess
+import sys
+
+
+def test_the_app_imports_no_torch_and_no_worker():
+    code = (
+        "import app.server, sys;"
+        "print([n for n in sys.modules if n.split('.')[0] in ('torch', 'worker', 'onnx')"
+        " or n.startswith('models.networks')])"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[]"
