@@ -12,6 +12,7 @@ STAMPS := $(VENV)/.stamps
 TORCH  := torch==2.13.0
 TORCH_CPU := https://download.pytorch.org/whl/cpu
 CODE   := app worker models kao.py
+FUZZ_SECONDS ?= 600
 
 # A test process beside others must not spin on their cores: OpenMP's default made one image ten times slower.
 export OMP_NUM_THREADS ?= 2
@@ -30,7 +31,7 @@ LOCKED = python=$$(for p in python3 python3.14 python3.13 python3.12 python3.11 
 WHOLE := $(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
   && head -n 3 $(VENV)/bin/pip 2>/dev/null | grep -qF "$(CURDIR)/$(VENV)/bin/"
 
-.PHONY: help install install-dev run test test-slow check fmt clean FORCE
+.PHONY: help install install-dev run test test-slow soak check fuzz audit sbom licences fmt clean FORCE
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -50,15 +51,39 @@ test: install-dev check ## install, check, and run the fast tests
 test-slow: install-dev ## the slow tests
 	$(PY) -m pytest -m "slow and not soak" || { s=$$?; [ $$s -eq 5 ] && echo "kao: no slow tests yet."; }
 
-check: install-dev ## ruff, mypy --strict and the rules of imports
+soak: install-dev ## twenty minutes of training and clients under random faults (SOAK_SECONDS=1200)
+	$(PY) -m pytest -m soak tests/faults
+
+check: install-dev ## ruff, mypy --strict, the rules of imports, bandit
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(PY) -m mypy --strict $(CODE)
 	$(VENV)/bin/lint-imports
+	$(VENV)/bin/bandit --quiet --configfile pyproject.toml --recursive $(CODE)
+
+fuzz: install-dev ## ten minutes of each parser, then many odd requests of every route (FUZZ_SECONDS=600)
+	$(PIP) install --quiet -c constraints.txt -e ".[fuzz]"
+	FUZZ_SECONDS=$(FUZZ_SECONDS) $(PY) tests/fuzz/lead.py
+	$(PY) -m pytest --hypothesis-profile=fuzz tests/app/test_contract.py
+
+audit: install-dev ## whether a pinned dependency has a known hole
+	$(PIP) install --quiet -c constraints.txt -e ".[audit]"
+	$(VENV)/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip
+
+sbom: install ## what is installed, as CycloneDX JSON in sbom.cdx.json
+	$(PIP) install --quiet -c constraints.txt -e ".[sbom]"
+	$(VENV)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file sbom.cdx.json $(PY)
+
+licences: install-dev ## write docs/licences.md anew
+	$(PY) docs/licences.py
 
 fmt: install-dev ## format, and mend what ruff can mend
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
+
+.PHONY: pictures
+pictures: install ## redraw docs/pictures with the model that comes with Kao
+	$(PY) docs/pictures.py
 
 clean: ## remove the venv and every cache, never your data
 	rm -rf $(VENV) .make.lock .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist kao.egg-info
