@@ -5,6 +5,7 @@
     mapping.onnx            z → w, where the network has a mapping
     card.json               format, recipe, dataset, licence, how it was trained
     samples.png             a sheet of fixed seeds
+    critic.onnx             images (N, S, S, 3) uint8 → scores (N,), where the run exported one
 
 Nothing is pickled. Loading verifies the digest, the sizes, that every number is finite, and
 draws a test image before the bundle may serve.
@@ -22,15 +23,19 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 
-from models import storage
-from models.errors import BadBundle
+from models import latents, storage
+from models.conditions import Attribute
+from models.errors import BadBundle, Unscored
 from models.recipes import Recipe
 
 WEIGHTS, SYNTHESIS, MAPPING = "generator.safetensors", "synthesis.onnx", "mapping.onnx"
-CARD, SAMPLES = "card.json", "samples.png"
-FILES = {WEIGHTS, SYNTHESIS, MAPPING, CARD, SAMPLES}
-REQUIRED = FILES - {MAPPING}
+CARD, SAMPLES, CRITIC = "card.json", "samples.png", "critic.onnx"
+FILES = {WEIGHTS, SYNTHESIS, MAPPING, CARD, SAMPLES, CRITIC}
+REQUIRED = FILES - {MAPPING, CRITIC}
 LARGEST_FILE = 2**30
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+# What a GPU draws at once, always: for another shape cuDNN may take another kernel, and its bytes.
+GPU_BATCH = 8
 
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
@@ -65,6 +70,8 @@ class Training(_Part):
     images: int
     seconds: float
     device: str
+    # What the watch said while it trained.
+    warnings: list[str] = []
 
 
 class Card(_Part):
@@ -77,6 +84,10 @@ class Card(_Part):
     recipe: dict[str, Any]
     dataset: DatasetCredit
     training: Training
+    # FD-Lite0 and its kin, as the run measured itself; docs/training.md says what they mean.
+    measures: dict[str, float] = {}
+    # What the last numbers of a latent choose (models/conditions.py); `network.latent` counts them.
+    attributes: list[Attribute] = []
     parent_run: str | None
     created: str
 
@@ -108,8 +119,7 @@ def verify(folder: Path, version: str, threads: int = 1) -> "Drawer":
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     if not names >= REQUIRED or not names <= FILES:
         raise BadBundle(f"Bundle {version[:12]} lacks files, or has some that do not belong to it.")
-    if digest(folder) != version:
-        raise BadBundle(f"Bundle {version[:12]} is damaged: its files do not have its digest.")
+    check_digest(folder, version)
     card = Card.model_validate(read_card(folder))
     if card.network.layers and MAPPING not in names:
         raise BadBundle(f"Bundle {version[:12]} lacks its {MAPPING}.")
@@ -117,12 +127,21 @@ def verify(folder: Path, version: str, threads: int = 1) -> "Drawer":
     try:
         drawer = Drawer(folder, card, threads)
         drawn = drawer.draw(np.zeros((1, card.network.latent), np.float32) + 0.5, 1.0)
+        scores = drawer.score(drawn) if CRITIC in names else np.zeros(1, np.float32)
     except Exception as error:  # ONNX Runtime raises its own, undocumented kinds
         raise BadBundle(f"Bundle {version[:12]} does not draw: {type(error).__name__}.") from error
     side = card.network.resolution
     if drawn.shape != (1, side, side, 3) or drawn.dtype != np.uint8:
         raise BadBundle(f"Bundle {version[:12]} draws {drawn.shape}; its card says {side}×{side}.")
+    if scores.shape != (1,) or not np.isfinite(scores).all():
+        raise BadBundle(f"Bundle {version[:12]} has a critic that gives no number for a face.")
     return drawer
+
+
+def check_digest(folder: Path, version: str) -> None:
+    """Raises BadBundle unless these are the files that the version names."""
+    if digest(folder) != version:
+        raise BadBundle(f"Bundle {version[:12]} is damaged: its files do not have its digest.")
 
 
 def unpack(archive: zipfile.ZipFile, folder: Path) -> None:
@@ -147,29 +166,78 @@ class Drawer:
         options.inter_op_num_threads = 1
         # Idle threads would spin on cores that other requests need.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        providers = ["CPUExecutionProvider"]
 
         def session(name: str) -> onnxruntime.InferenceSession:
-            return onnxruntime.InferenceSession(str(folder / name), options, providers=providers)
+            return onnxruntime.InferenceSession(str(folder / name), options, providers=_providers())
 
         self._synthesis = session(SYNTHESIS)
+        self._batch = GPU_BATCH if CUDA in self._synthesis.get_providers() else None
         self._mapping = session(MAPPING) if card.network.layers else None
         self._average = _read_tensor(folder / WEIGHTS, "mapping.average") if self._mapping else None
+        self._critic = session(CRITIC) if (folder / CRITIC).exists() else None
+
+    @property
+    def rows(self) -> int:
+        """How many rows of w the synthesis reads; without a mapping the one row is z."""
+        return self.card.network.layers or 1
+
+    def styles(self, z: Floats) -> Floats:
+        """z (N, latent) → w (N, style); without a mapping z itself."""
+        return z if self._mapping is None else self._batched(self._mapping, z)
+
+    def truncate(self, w: Floats, psi: float) -> Floats:
+        """Pull w (N, style) towards the average (arXiv:1812.04948 §2); without a mapping scale z.
+
+        At psi 1 exactly w, bit for bit.
+        """
+        if psi == 1:
+            return w
+        average = 0 if self._average is None else self._average
+        truncated: Floats = average + np.float32(psi) * (w - average)
+        return truncated
+
+    def between(self, a: Floats, b: Floats, t: float) -> Floats:
+        """From style a at t = 0 to b at 1, (style,) each: straight in w, along the sphere in z."""
+        if self._mapping is None:
+            return latents.slerp(a, b, t)
+        straight: Floats = np.float32(1 - t) * a + np.float32(t) * b  # at 0 and 1 exactly a and b
+        return straight
+
+    def synthesise(self, w: Floats) -> Pixels:
+        """w (N, rows, style) → (N, S, S, 3)."""
+        latent = w[:, 0] if self._mapping is None else w
+        pixels: Pixels = self._batched(self._synthesis, latent)
+        return pixels
 
     def draw(self, z: Floats, psi: float) -> Pixels:
-        """z: (N, latent). Returns (N, S, S, 3). psi below 1 pulls towards the average face."""
-        if self._mapping is None or self._average is None:
-            return self._run(self._synthesis, z * np.float32(psi))
-        (w,) = self._mapping.run(None, {"z": z})
-        # Truncation (arXiv:1812.04948 §2); at psi 1 exactly w, bit for bit.
-        w = w if psi == 1 else self._average + np.float32(psi) * (w - self._average)
-        layers = self.card.network.layers
-        return self._run(self._synthesis, np.repeat(w[:, None], layers, axis=1))
+        """z (N, latent) → (N, S, S, 3). psi below 1 pulls towards the average face."""
+        w = self.truncate(self.styles(z), psi)
+        return self.synthesise(np.repeat(w[:, None], self.rows, axis=1))
 
-    def _run(self, session: onnxruntime.InferenceSession, latent: Floats) -> Pixels:
-        (pixels,) = session.run(None, {session.get_inputs()[0].name: latent})
-        drawn: Pixels = pixels
-        return drawn
+    def score(self, pixels: Pixels) -> Floats:
+        """(N, S, S, 3) → (N,): how real the critic finds each. Raises Unscored without one."""
+        if self._critic is None:
+            raise Unscored("This model has no critic, so it cannot tell which face is best.")
+        # One by one: a critic may compare the pictures of a batch with each other.
+        return np.concatenate([self._run(self._critic, one[None]) for one in pixels])
+
+    def _batched(self, session: onnxruntime.InferenceSession, latent: Floats) -> Any:
+        if self._batch is None:
+            return self._run(session, latent)
+        count, batch = len(latent), self._batch
+        whole = np.concatenate([latent, np.repeat(latent[:1], -count % batch, axis=0)])
+        starts = range(0, len(whole), batch)
+        parts = [self._run(session, whole[start : start + batch]) for start in starts]
+        return np.concatenate(parts)[:count]
+
+    def _run(self, session: onnxruntime.InferenceSession, latent: Floats) -> Any:
+        return session.run(None, {session.get_inputs()[0].name: latent})[0]
+
+
+def _providers() -> list[str | tuple[str, dict[str, str]]]:
+    """CUDA where the extra `gpu` brought it, in fp32 as on a CPU: TF32 has 10 bits of mantissa."""
+    exact = {"use_tf32": "0", "cudnn_conv_algo_search": "DEFAULT"}
+    return [*([(CUDA, exact)] if CUDA in onnxruntime.get_available_providers() else []), CPU]
 
 
 def _check_finite(path: Path, version: str) -> None:

@@ -51,6 +51,24 @@ class BadBundle(KaoError):
     """A bundle whose digest, shapes, numbers or card do not hold."""
 
 
+class LostTraits(KaoError):
+    """A promotion that would break addresses which ask for a trait."""
+
+    def __init__(self, lost: list[str]) -> None:
+        super().__init__(
+            f"This model lacks what the served one is asked for: {', '.join(lost)}. Pictures with "
+            "it in their address would become errors; force the promotion to accept that."
+        )
+
+
+class Unscored(KaoError):
+    """A best face asked of a model without a critic."""
+
+
+class Unmixable(KaoError):
+    """Styles asked of a model that has none."""
+
+
 class UnknownDataset(KaoError):
     """A dataset that does not exist."""
 
@@ -69,6 +87,14 @@ class DatasetInUse(KaoError):
     """A dataset that a waiting or running run still needs."""
 
 
+class TooLarge(KaoError):
+    """A body above a limit, or one that a quota has no room for."""
+
+
+class DiskFull(KaoError):
+    """A body that the disk has no room for."""
+
+
 class NotReady(KaoError):
     """No verified model serves yet."""
 
@@ -77,5 +103,27 @@ class Overloaded(KaoError):
     """The bounded queue is full."""
 
 
-class QueueUnreachable(KaoError):
-    """Redis did not answer."""
+class StorageUnreachable(KaoError):
+    """The bucket behind STORAGE_URL did not answer, or refused."""
+
+
+class QueueRefuses(KaoError):
+    """The queue answers, and takes nothing: its disk or memory is full, or it is a replica."""
+
+    def __init__(self, told: str) -> None:
+        self.headers = {"Retry-After": "30"}  # s; somebody has to make room first
+        super().__init__(
+            f"The queue takes no writes: {told}. Nothing was started. Make room on its disk or in "
+            "its memory, or let REDIS_URL name the primary, then ask again."
+        )
+
+
+class InvalidKey(KaoError):
+    """A key asked for with a name or scopes that none can have."""
+
+
+class UnknownKey(KaoError):
+    """A key that does not exist, or no more."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(f"There is no active key {id[:40]!r}. `kao keys list` lists them.")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from models import bundle
 from models.database import connect, migrate
 from models.registry import Registry
 from models.settings import Settings
@@ -12,11 +13,22 @@ SHIPPED = Path(__file__).parent / "shipped"
 
 
 def prepare(settings: Settings) -> sa.Engine:
-    """Migrate the database and register the models that came with Kao. Safe to repeat."""
+    """Migrate the database and register the models that came with Kao. Safe to repeat.
+
+    Older ones stay, since their versions are in somebody's addresses; only a home without a
+    default takes the newest as its own, so that an upgrade moves no face.
+    """
     engine = connect(settings)
     migrate(engine)
-    registry = Registry(engine, settings.storage)
-    for folder in sorted(SHIPPED.iterdir()):
-        if (folder / "card.json").exists() and not registry.folder(folder.name).exists():
+    registry = Registry(engine, settings.blobs)
+    known = {row["version"] for row in registry.listed()}
+    for folder in shipped():
+        if folder.name not in known or not registry.folder(folder.name).exists():
             registry.import_folder(folder)
     return engine
+
+
+def shipped() -> list[Path]:
+    """The bundles that came with Kao, the newest first."""
+    folders = [path.parent for path in SHIPPED.glob("*/card.json")]
+    return sorted(folders, key=lambda folder: bundle.read_card(folder)["created"], reverse=True)

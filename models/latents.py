@@ -5,6 +5,7 @@ the normal quantile do not change.
 """
 
 import hashlib
+import math
 import secrets
 from collections.abc import Iterator
 from statistics import NormalDist
@@ -20,11 +21,34 @@ Latent = NDArray[np.float32]
 _NORMAL = NormalDist()
 
 
-def derive(seed: str, length: int) -> Latent:
-    """z of a seed: (length,) float32, standard normal. Raises InvalidSeed."""
-    uniforms = uniform_stream(seed, "z")
+def derive(seed: str, length: int, variant: int = 0) -> Latent:
+    """z of a seed: (length,) float32, standard normal. Raises InvalidSeed.
+
+    Variants above 0 are further faces of the same seed.
+    """
+    return normals(seed, f"variant:{variant}" if variant else "z", length)
+
+
+def normals(seed: str, key: str, length: int) -> Latent:
+    """(length,) float32, standard normal, for one purpose. Raises InvalidSeed."""
+    uniforms = uniform_stream(seed, key)
     # Python's inv_cdf is Wichura's AS241 (PPND16), good to about 1e-16.
     return np.array([_NORMAL.inv_cdf(next(uniforms)) for _ in range(length)], dtype=np.float32)
+
+
+def slerp(a: Latent, b: Latent, t: float) -> Latent:
+    """From a at t = 0 to b at 1 along the great circle, the length going evenly; (length,) each.
+
+    A straight line would pass nearer to 0 than normal latents ever lie (arXiv:1609.04468 §2.1).
+    """
+    ends = float(np.linalg.norm(a)), float(np.linalg.norm(b))
+    angle = math.acos(np.clip(a @ b / (ends[0] * ends[1]), -1, 1)) if all(ends) else 0.0
+    if t in (0, 1) or math.sin(angle) < 1e-6:  # no arc, or no single one between opposites
+        return np.float32(1 - t) * a + np.float32(t) * b
+    length = (1 - t) * ends[0] + t * ends[1]
+    shares = (math.sin(part * angle) / math.sin(angle) * length for part in (1 - t, t))
+    of_a, of_b = (share / end for share, end in zip(shares, ends, strict=True))
+    return np.float32(of_a) * a + np.float32(of_b) * b
 
 
 def uniform_stream(seed: str, key: str) -> Iterator[float]:

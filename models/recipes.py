@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from models.conditions import TraitName
 from models.errors import InvalidRecipe, UnknownPreset
 
 
@@ -33,9 +34,18 @@ class Recipe(_Strict):
         str,
         Field(min_length=1, max_length=200, description="`starter`, or an uploaded set's name."),
     ] = "starter"
+    start_from: Annotated[
+        str | None,
+        Field(max_length=80, description="A run to extend, or a model to fine-tune."),
+    ] = None
     dataset_limit: Annotated[
         int | None, Field(ge=2, le=10_000_000, description="Use only the first N images.")
     ] = None
+
+    labels: Annotated[
+        list[TraitName],
+        Field(max_length=32, description="Attributes of the set that the generator is told."),
+    ] = []
 
     network: Annotated[
         Literal["classic", "modern"], Field(description="`classic` is the tutorial's DCGAN.")
@@ -51,22 +61,41 @@ class Recipe(_Strict):
     ]
 
     loss: Annotated[
-        Literal["bce", "relativistic"],
-        Field(description="`bce` saturates as the tutorial's did; `relativistic` is RpGAN."),
+        Literal["bce", "logistic", "relativistic"],
+        Field(description="`bce`: the tutorial's, for `classic`; `relativistic`: RpGAN."),
     ]
+    penalty: Annotated[
+        Literal["r1", "r1+r2"],
+        Field(description="Whose slopes are kept small: real images', or drawn ones' too."),
+    ] = "r1"
     gamma: Annotated[
-        float, Field(ge=0, le=1000, description="Weight of the R1 gradient penalty; 0: none.")
+        float, Field(ge=0, le=1000, description="Weight of the gradient penalty; 0: none.")
     ]
+    gamma_end: Annotated[
+        float | None,
+        Field(ge=0, le=1000, description="Its weight at the end, on a cosine; none: constant."),
+    ] = None
     penalty_every: Annotated[
         int, Field(ge=1, le=64, description="Steps between penalties (lazy regularisation).")
     ] = 1
     batch: Annotated[int, Field(ge=2, le=4096, description="Images in a step.")]
     generator: Adam
     discriminator: Adam
+    learning_rate_end: Annotated[
+        float,
+        Field(ge=0, le=1, description="Share of both learning rates at the end, on a cosine."),
+    ] = 1.0
     ema_images: Annotated[
         int, Field(ge=0, le=10_000_000, description="Half-life of the weight average; 0: none.")
     ]
+    mixing: Annotated[
+        float, Field(ge=0, le=1, description="Share of images drawn with two styles in training.")
+    ] = 0.0
     flip: Annotated[bool, Field(description="Mirror half of the real images.")] = False
+    augment: Annotated[
+        float | None,
+        Field(ge=0, le=1, description="Strength of augmentation; none: by the set's size."),
+    ] = None
 
     minutes: Annotated[
         float | None, Field(gt=0, le=100_000, description="Stop after this much training time.")
@@ -96,10 +125,28 @@ class Recipe(_Strict):
         float | None,
         Field(gt=0, le=100_000, description="Also publish this often while training."),
     ] = None
+    measure_every: Annotated[
+        int | None,
+        Field(ge=1, le=10**9, description="Images between two measurements (FD-Lite0); none."),
+    ] = None
+    measure_samples: Annotated[
+        int, Field(ge=20, le=50_000, description="Faces in a measurement, against as many real.")
+    ] = 1_000
+    publish: Annotated[
+        Literal["best", "last", "manual"],
+        Field(description="The snapshot to publish at the end; `best` is the lowest FD's."),
+    ] = "last"
+    critic: Annotated[
+        bool, Field(description="Publish the discriminator too, for `best_of` among faces.")
+    ] = True
     promote: Annotated[
-        Literal["never", "always"],
+        Literal["never", "if_better", "always"],
         Field(description="Whether publishing also moves `default`, what `/avatar` serves."),
     ] = "never"
+    on_divergence: Annotated[
+        Literal["stop", "rollback", "continue"],
+        Field(description="What to do when a loss is no number, or samples collapse."),
+    ] = "stop"
 
     @model_validator(mode="after")
     def _ends(self) -> "Recipe":
@@ -119,6 +166,10 @@ class Recipe(_Strict):
             raise ValueError(
                 f"`resolution` must be b·2^k, b from 4 to 7; nearest to {self.resolution}: {near}"
             )
+        if self.labels and not self.style:
+            raise ValueError("`labels` need a mapping network: `style` above 0")
+        if (self.network == "classic") != (self.loss == "bce"):
+            raise ValueError("`loss` bce is for `classic`, which takes no other")
         return self
 
 
@@ -127,6 +178,31 @@ RESOLUTIONS = sorted(b * 2**k for b in (4, 5, 6, 7) for k in range(2, 7) if 16 <
 # The tutorial's recipe: lr 1e-4 for both, PyTorch's default betas, batch 100, 2,500 epochs.
 _TUTORIAL = Adam(learning_rate=1e-4, beta1=0.9, beta2=0.999)
 _MODERN = Adam(learning_rate=4e-4, beta1=0.0, beta2=0.99)
+
+# R3GAN's schedule (arXiv:2501.05441 App. D) with a generator that one core still draws 75 times
+# a second: what a GPU gives goes into the discriminator, which is never served.
+_GPU: dict[str, Any] = {
+    "network": "modern",
+    "latent": 128,
+    "style": 128,
+    "discriminator_width": 64,
+    "loss": "relativistic",
+    "penalty": "r1+r2",
+    "penalty_every": 1,
+    "batch": 256,
+    "generator": Adam(learning_rate=2e-4, beta1=0.0, beta2=0.99).model_dump(),
+    "discriminator": Adam(learning_rate=2e-4, beta1=0.0, beta2=0.99).model_dump(),
+    "learning_rate_end": 0.25,
+    "ema_images": 500_000,
+    "mixing": 0.5,
+    "precision": "auto",
+    "minutes": 60,
+    "measure_every": 100_000,
+    "measure_samples": 2_000,
+    "sheet_images": 50_000,
+    "publish": "best",
+    "on_divergence": "rollback",
+}
 
 PRESETS: dict[str, dict[str, Any]] = {
     "classic": {
@@ -144,6 +220,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "ema_images": 0,
         "epochs": 2500,
         "snapshot_seconds": 300,
+        # The tutorial went on whatever its discriminator did.
+        "on_divergence": "continue",
     },
     "modern-64": {
         "network": "modern",
@@ -151,7 +229,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "latent": 128,
         "style": 128,
         "width": 24,
-        "discriminator_width": 24,
+        "discriminator_width": 16,
         "loss": "relativistic",
         "gamma": 1.0,
         "penalty_every": 8,
@@ -161,6 +239,18 @@ PRESETS: dict[str, dict[str, Any]] = {
         "ema_images": 5_000,
         "precision": "auto",
         "minutes": 60,
+        # A measurement takes about 8 s of two cores, so many images about 200.
+        "measure_every": 15_000,
+        "publish": "best",
+        "on_divergence": "rollback",
+    },
+    **{
+        f"modern-{resolution}-gpu": {**_GPU, "resolution": resolution, "width": width, **more}
+        for resolution, width, more in (
+            (64, 48, {"gamma": 2.0, "gamma_end": 0.2}),
+            (96, 32, {"gamma": 7.0, "gamma_end": 0.7}),
+            (128, 24, {"gamma": 17.0, "gamma_end": 1.7}),
+        )
     },
     "smoke": {
         "network": "modern",
@@ -187,22 +277,24 @@ PRESETS: dict[str, dict[str, Any]] = {
 _LENGTHS = ("minutes", "images", "epochs")
 
 
-def resolve(overrides: dict[str, Any]) -> Recipe:
+def resolve(overrides: dict[str, Any], base: dict[str, Any] | None = None) -> Recipe:
     """A preset (`preset`, default `modern-64`) with fields replaced, checked as a whole.
 
-    Asking for one length drops the preset's. Nested optimisers merge field by field.
+    base: another recipe to change, instead of a preset. Asking for one length drops the base's.
+    Nested optimisers merge field by field.
     Raises UnknownPreset, or InvalidRecipe naming each field, its value and its range.
     """
-    name = overrides.get("preset", "modern-64")
-    if name not in PRESETS:
-        raise UnknownPreset(str(name), sorted(PRESETS))
-    chosen = dict(PRESETS[name])
+    if base is None:
+        name = overrides.get("preset", "modern-64")
+        if not isinstance(name, str) or name not in PRESETS:
+            raise UnknownPreset(str(name)[:80], sorted(PRESETS))
+        base = {**PRESETS[name], "preset": name}
+    chosen = dict(base)
     if any(overrides.get(length) is not None for length in _LENGTHS):
         chosen = {key: value for key, value in chosen.items() if key not in _LENGTHS}
     for key, value in overrides.items():
         nested = isinstance(value, dict) and isinstance(chosen.get(key), dict)
         chosen[key] = {**chosen[key], **value} if nested else value
-    chosen["preset"] = name
     try:
         return Recipe.model_validate(chosen)
     except ValidationError as error:

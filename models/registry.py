@@ -12,9 +12,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import select
 
-from models import bundle, runs, storage
-from models.database import aliases, models, moves, now
-from models.errors import BadBundle, UnknownModel
+from models import bundle, conditions, runs, storage
+from models.blobs import Blobs
+from models.bundle import Card, Drawer
+from models.database import aliases, models, moves, now, take_turns
+from models.errors import BadBundle, KaoError, LostTraits, UnknownModel
+from models.failpoints import fail_point
 
 LATEST, DEFAULT = "latest", "default"
 SHORTEST_PREFIX = 12
@@ -24,12 +27,45 @@ _DIGEST = re.compile(rf"[0-9a-f]{{{SHORTEST_PREFIX},64}}")
 class Registry:
     """Bundles under `<store>/bundles/<digest>`, their rows and aliases in the database."""
 
-    def __init__(self, engine: sa.Engine, store: Path) -> None:
-        self.engine, self.bundles = engine, store / "bundles"
+    def __init__(self, engine: sa.Engine, store: Path | Blobs) -> None:
+        self.engine = engine
+        self.blobs = store if isinstance(store, Blobs) else Blobs(store)
+        self.bundles = self.blobs.folder / "bundles"
 
     def folder(self, version: str) -> Path:
-        """Where a version's files lie."""
+        """Where a version's files lie, once they are here."""
         return self.bundles / version
+
+    def fetched(self, version: str) -> Path:
+        """The same after they came from the bucket, where one is. Raises StorageUnreachable."""
+        return self.blobs.fetch_folder(
+            self.folder(version), lambda came: bundle.check_digest(came, version)
+        )
+
+    def load(self, version: str, threads: int = 1) -> Drawer:
+        """A version that may serve. Raises BadBundle, StorageUnreachable."""
+        try:
+            return bundle.verify(self.fetched(version), version, threads)
+        except BadBundle:
+            if not self._replaced(version):
+                raise
+            return bundle.verify(self.folder(version), version, threads)
+
+    def _replaced(self, version: str) -> bool:
+        """Take the bucket's copy for a damaged one here, where it has one."""
+        here = self.folder(version)
+        if not here.is_dir() or bundle.digest(here) == version:
+            return False
+        if not self.blobs.names(f"bundles/{version}"):
+            return False
+        with storage.scratch_folder(self.bundles) as aside:
+            damaged = here.rename(aside / "damaged")
+            try:
+                self.fetched(version)
+            except KaoError:
+                damaged.rename(here)
+                raise
+        return True
 
     def publish(
         self,
@@ -39,29 +75,40 @@ class Registry:
         fence: runs.Fence | None = None,
         final: bool = False,
         promote: bool = False,
+        latest: bool = True,
     ) -> str:
         """Settle a finished bundle folder and move `latest`, in one transaction; its version.
 
         With a fence, a worker that lost its run changes no alias (StaleFence); `final` also
         ends the run as succeeded. The folder must lie under the same store.
         """
+        fail_point("publish.written")
         version = bundle.digest(folder)
         self.bundles.mkdir(parents=True, exist_ok=True)
-        storage.settle(folder, self.folder(version))
+        self._settle(folder, version)
         card = bundle.read_card(self.folder(version))
         with self.engine.begin() as db:
+            take_turns(db, "registry")
             if run is not None and fence is not None:
                 runs.guard(db, run, fence)
+            fail_point("publish.guarded")
             self._register(db, version, card, run)
-            self._move(db, LATEST, version)
+            fail_point("publish.registered")
+            if latest:
+                self._move(db, LATEST, version)
+            fail_point("publish.latest")
             if promote or self._alias(db, DEFAULT) is None:
                 self._move(db, DEFAULT, version)
+            fail_point("publish.default")
             if final and run is not None and fence is not None:
                 runs.succeed(db, run, fence, version)
+            fail_point("publish.ended")
+        fail_point("publish.committed")
         return version
 
     def resolve(self, name: str) -> str:
         """An alias, a digest, or a unique prefix of 12 or more hex digits. Raises UnknownModel."""
+        name = name.replace("\0", "\ufffd")  # PostgreSQL's text cannot have it
         with self.engine.begin() as db:
             version = self._alias(db, name)
             if version is not None:
@@ -97,18 +144,30 @@ class Registry:
             query = select(models).where(models.c.version == version)
             return db.execute(query).one()._asdict()
 
-    def promote(self, name: str) -> str:
-        """Serve a version by default, after verifying it. Raises UnknownModel, BadBundle."""
+    def promote(self, name: str, force: bool = False) -> str:
+        """Serve a version by default, after verifying it.
+
+        Raises UnknownModel, BadBundle; and unless forced LostTraits, where what serves now has
+        traits that the version lacks: addresses out there ask for them.
+        """
         version = self.resolve(name)
-        bundle.verify(self.folder(version), version)
+        card = self.load(version).card
         with self.engine.begin() as db:
-            if self._alias(db, DEFAULT) != version:
+            take_turns(db, "registry")
+            served = self._alias(db, DEFAULT)
+            if served is not None and not force:
+                query = select(models.c.card).where(models.c.version == served)
+                before = Card.model_validate(db.execute(query).scalar_one())
+                if lost := conditions.lost(before.attributes, card.attributes):
+                    raise LostTraits(lost)
+            if served != version:
                 self._move(db, DEFAULT, version)
         return version
 
     def roll_back(self) -> str:
         """Serve again what `default` named before its last move. Raises UnknownModel."""
         with self.engine.begin() as db:
+            take_turns(db, "registry")
             query = (
                 select(moves)
                 .where(moves.c.alias == DEFAULT)
@@ -129,7 +188,7 @@ class Registry:
     def export(self, name: str, target: Path) -> str:
         """Write a version as one uncompressed zip, verified; its version."""
         version = self.resolve(name)
-        bundle.verify(self.folder(version), version)
+        self.load(version)
         with storage.whole_file(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:
             for path in sorted(self.folder(version).iterdir()):
                 archive.write(path, path.name)
@@ -141,7 +200,7 @@ class Registry:
             try:
                 with zipfile.ZipFile(source) as archive:
                     bundle.unpack(archive, folder)
-            except (zipfile.BadZipFile, OSError) as error:
+            except (*storage.BROKEN_ZIP, *storage.UNREADABLE_ZIP, OSError) as error:
                 raise BadBundle(
                     f"{source.name} is not a bundle that kao exported: {error}"
                 ) from None
@@ -157,13 +216,19 @@ class Registry:
         """Register a finished folder without moving `latest`; it serves if nothing else does."""
         version = bundle.digest(folder)
         bundle.verify(folder, version)
-        storage.settle(folder, self.folder(version))
+        self._settle(folder, version)
         with self.engine.begin() as db:
+            take_turns(db, "registry")
             self._register(db, version, bundle.read_card(self.folder(version)), None)
             for name in (LATEST, DEFAULT):
                 if self._alias(db, name) is None:
                     self._move(db, name, version)
         return version
+
+    def _settle(self, folder: Path, version: str) -> None:
+        """Into place here and in the bucket, before the database names it."""
+        storage.settle(folder, self.folder(version))
+        self.blobs.put_once(self.folder(version))
 
     def _register(
         self, db: sa.Connection, version: str, card: dict[str, Any], run: str | None

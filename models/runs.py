@@ -10,7 +10,7 @@ from typing import Any, NewType
 import sqlalchemy as sa
 from sqlalchemy import select, update
 
-from models.database import events, now, runs
+from models.database import events, now, reading, runs, take_turns
 from models.errors import ForbiddenMove, StaleFence, UnknownRun
 from models.recipes import Recipe
 
@@ -40,6 +40,7 @@ def create(
     Raises ForbiddenMove when that key came with another request.
     """
     with engine.begin() as db:
+        take_turns(db, "runs.create")
         if idempotency_key is not None:
             old = db.execute(select(runs).where(runs.c.idempotency_key == idempotency_key)).first()
             if old is not None:
@@ -67,7 +68,7 @@ def create(
 
 def get(engine: sa.Engine, run: str) -> Row:
     """One run. Raises UnknownRun."""
-    with engine.begin() as db:
+    with reading(engine).begin() as db:
         return _get(db, run)
 
 
@@ -76,7 +77,7 @@ def listed(engine: sa.Engine, limit: int = 100, state: str | None = None) -> lis
     query = select(runs).order_by(runs.c.number.desc()).limit(limit)
     if state is not None:
         query = query.where(runs.c.state == state)
-    with engine.begin() as db:
+    with reading(engine).begin() as db:
         return [row._asdict() for row in db.execute(query)]
 
 
@@ -123,16 +124,18 @@ def record(
 
 
 def snapshot(engine: sa.Engine, run: str, fence: Fence, name: str, data: Row) -> None:
-    """Point to a new snapshot, which is progress: stalls are forgotten. Raises StaleFence."""
+    """Point to a snapshot; a new one is progress: stalls are forgotten. Raises StaleFence."""
+    # The last one is written again by each attempt to publish, which must not go on for ever.
+    stalls = sa.case((runs.c.snapshot == name, runs.c.stalls), else_=0)
     with engine.begin() as db:
-        _write(db, run, fence, {"snapshot": name, "stalls": 0})
+        _write(db, run, fence, {"snapshot": name, "stalls": stalls})
         _tell(db, run, "snapshot.written", data)
 
 
 def requeue(engine: sa.Engine, run: str, fence: Fence, reason: str, stalled: bool = True) -> str:
     """Hand a run back; the state it got: failed after three attempts without a snapshot."""
     with engine.begin() as db:
-        row = _get(db, run)
+        row = _locked(db, run)
         stalls = row["stalls"] + stalled
         if row["cancel"]:
             _move(db, run, "cancel", fence, {"finished": now()}, {})
@@ -158,7 +161,7 @@ def succeed(db: sa.Connection, run: str, fence: Fence, version: str) -> None:
 def cancel(engine: sa.Engine, run: str) -> Row:
     """Ask a run to stop: at once when it waits, else at its next step. Raises ForbiddenMove."""
     with engine.begin() as db:
-        row = _get(db, run)
+        row = _locked(db, run)
         _allowed(row, "cancel")
         if row["state"] == "queued":
             _move(db, run, "cancel", Fence(row["fence"]), {"finished": now(), "cancel": True}, {})
@@ -168,12 +171,17 @@ def cancel(engine: sa.Engine, run: str) -> Row:
         return _get(db, run)
 
 
-def resume(engine: sa.Engine, run: str) -> Row:
-    """Queue a failed or cancelled run again; it goes on from its snapshot."""
+def resume(engine: sa.Engine, run: str, recipe: Recipe | None = None) -> Row:
+    """Queue a failed or cancelled run again, with a changed recipe or its own.
+
+    It goes on from its snapshot. Raises ForbiddenMove.
+    """
     with engine.begin() as db:
-        row = _get(db, run)
+        row = _locked(db, run)
         _allowed(row, "resume")
-        values = {"cancel": False, "stalls": 0, "error": None, "finished": None}
+        values: Row = {"cancel": False, "stalls": 0, "error": None, "finished": None}
+        if recipe is not None:
+            values["recipe"] = recipe.model_dump(mode="json")
         _move(db, run, "resume", Fence(row["fence"]), values, {})
         return _get(db, run)
 
@@ -186,8 +194,16 @@ def events_after(engine: sa.Engine, run: str, number: int, limit: int = 500) -> 
         .order_by(events.c.number)
         .limit(limit)
     )
-    with engine.begin() as db:
+    with reading(engine).begin() as db:
         return [row._asdict() for row in db.execute(query)]
+
+
+def told(engine: sa.Engine, run: str, type: str) -> list[Row]:
+    """What every event of one type says, in order. Raises UnknownRun."""
+    query = select(events.c.data).where(events.c.run == run, events.c.type == type)
+    with reading(engine).begin() as db:
+        _get(db, run)
+        return [dict(data) for data in db.execute(query.order_by(events.c.number)).scalars()]
 
 
 def guard(db: sa.Connection, run: str, fence: Fence) -> None:
@@ -196,7 +212,16 @@ def guard(db: sa.Connection, run: str, fence: Fence) -> None:
 
 
 def _get(db: sa.Connection, run: str) -> Row:
-    row = db.execute(select(runs).where(runs.c.id == run)).first()
+    return _found(db, run, select(runs).where(runs.c.id == run))
+
+
+def _locked(db: sa.Connection, run: str) -> Row:
+    """As `_get`, and nobody else changes it before this transaction ends (PostgreSQL too)."""
+    return _found(db, run, select(runs).where(runs.c.id == run).with_for_update())
+
+
+def _found(db: sa.Connection, run: str, query: sa.Select[Any]) -> Row:
+    row = db.execute(query).first()
     if row is None:
         raise UnknownRun(run)
     return row._asdict()

@@ -1,10 +1,17 @@
 """Every setting, read once from the environment at the entry point and passed down."""
 
+import ipaddress
+import os
+import re
 from pathlib import Path
 
 import platformdirs
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from models.blobs import Blobs
+
+RATE = r"^(none|[1-9][0-9]{0,8}/(second|minute|hour|day))$"
 
 
 class Settings(BaseSettings):
@@ -16,39 +23,96 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
     api_key: str | None = Field(default=None, min_length=16)
+    public_avatars: bool = True
+    limit_pictures: str = Field(default="6000/minute", pattern=RATE)
+    limit_calls: str = Field(default="600/minute", pattern=RATE)
+    trusted_proxies: str | None = None
     threads: int | None = Field(default=None, ge=1, le=256)
+    processes: int | None = Field(default=None, ge=1, le=256)
     lease_seconds: float = Field(default=30, ge=1)
     max_upload_bytes: int = Field(default=2 * 2**30, ge=1)
+    max_key_bytes: int = Field(default=20 * 2**30, ge=0)
+    max_datasets_bytes: int = Field(default=100 * 2**30, ge=0)
+    min_free_bytes: int = Field(default=2**30, ge=0)
+    local_bytes: int = Field(default=50 * 2**30, ge=0)
     max_queue: int = Field(default=128, ge=1)
+    cache_bytes: int = Field(default=32 * 2**20, ge=0)
+    model_bytes: int = Field(default=256 * 2**20, ge=0)
     redis_url: str | None = Field(default=None, validation_alias="REDIS_URL")
     database_url: str | None = Field(default=None, validation_alias="DATABASE_URL")
     storage_url: str | None = Field(default=None, validation_alias="STORAGE_URL")
+    otlp_endpoint: str | None = Field(default=None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
 
     @field_validator("home")
     @classmethod
     def _absolute(cls, home: Path) -> Path:
         return home.expanduser().absolute()
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, proxies: str | None) -> str | None:
+        for proxy in proxies.split(",") if proxies else ():
+            ipaddress.ip_network(proxy.strip())  # its ValueError says what is wrong
+        return proxies
+
     @field_validator("storage_url")
     @classmethod
-    def _a_folder(cls, url: str | None) -> str | None:
-        if url and not url.startswith("file:///"):
-            raise ValueError("STORAGE_URL must be a folder, as in file:///srv/kao")
+    def _a_folder_or_bucket(cls, url: str | None) -> str | None:
+        if url and not url.startswith("file:///") and not re.match("s3://[a-z0-9]", url):
+            raise ValueError(
+                "STORAGE_URL must be a folder, as in file:///srv/kao, or a bucket, as in "
+                "s3://bucket/prefix"
+            )
         return url
+
+    @field_validator("database_url")
+    @classmethod
+    def _with_our_driver(cls, url: str | None) -> str | None:
+        """`postgres://…`, as people are given it, names no driver; SQLAlchemy's own is older."""
+        return re.sub("^(postgres|postgresql)://", "postgresql+psycopg://", url) if url else url
 
     @property
     def storage(self) -> Path:
-        """The folder of blobs: bundles, snapshots, uploads."""
+        """The folder of blobs: bundles, snapshots, uploads; beside a bucket, a cache of them."""
         return (
             Path(self.storage_url.removeprefix("file://"))
-            if self.storage_url
+            if self.storage_url and not self._bucket
             else self.home / "store"
         )
+
+    @property
+    def blobs(self) -> Blobs:
+        """That folder, with the bucket behind it where STORAGE_URL names one."""
+        return Blobs(self.storage, self._bucket)
+
+    @property
+    def _bucket(self) -> str | None:
+        named = self.storage_url is not None and self.storage_url.startswith("s3://")
+        return self.storage_url if named else None
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach the app."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:  # a name may mean any address
+            return False
 
     @property
     def cache(self) -> Path:
         """What can be made again: packed datasets."""
         return self.home / "cache"
+
+    @property
+    def parallel(self) -> int:
+        """Threads for one heavy job: KAO_THREADS, else the cores that this process may use."""
+        if self.threads:
+            return self.threads
+        # macOS has no affinity.
+        mine = getattr(os, "sched_getaffinity", None)
+        return len(mine(0)) if mine else os.cpu_count() or 1
 
     @property
     def database(self) -> str:
@@ -76,6 +140,7 @@ class Settings(BaseSettings):
             "redis_url": "REDIS_URL",
             "database_url": "DATABASE_URL",
             "storage_url": "STORAGE_URL",
+            "otlp_endpoint": "OTEL_EXPORTER_OTLP_ENDPOINT",
         }
         # The key is for the app alone; a child's environment shows in /proc.
         fields = self.model_dump(mode="json", exclude={"api_key"}, exclude_none=True)

@@ -2,11 +2,20 @@
 
 import contextlib
 import hashlib
+import lzma
 import os
 import shutil
 import uuid
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
+
+from models.failpoints import fail_point
+
+# What zipfile raises for bytes that are no whole zip, and for zips that it does not read.
+BROKEN_ZIP = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, lzma.LZMAError, EOFError)
+UNREADABLE_ZIP = (NotImplementedError, RuntimeError, UnicodeDecodeError)
 
 
 def sync(path: Path) -> None:
@@ -49,10 +58,13 @@ def settle(folder: Path, target: Path) -> None:
     for path in folder.rglob("*"):
         sync(path)
     sync(folder)
+    fail_point("publish.synced")
     with contextlib.suppress(FileExistsError, OSError):
         folder.rename(target)
     if not target.is_dir():
         raise OSError(f"could not move a finished folder to {target.name}")
+    os.utime(target)  # young again: `kao gc` leaves it alone until its row is written
+    fail_point("publish.renamed")
     sync(target.parent)
 
 

@@ -5,12 +5,16 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 import torch
+from hypothesis import settings as hypothesis_settings
 
 from models import bundle
 from models.database import connect, migrate
 from models.networks import build
 from models.recipes import resolve
 from models.settings import Settings
+
+# `make fuzz`: two hundred times as many examples.
+hypothesis_settings.register_profile("fuzz", max_examples=20_000, deadline=None)
 
 
 @pytest.fixture(autouse=True)
@@ -79,3 +83,25 @@ def begin(engine: sa.Engine):
         return run, fence
 
     return make
+
+
+@pytest.fixture
+def add_critic():
+    """Give a bundle a critic that likes bright faces; `Log` of a negative makes it give NaN."""
+    from onnx import TensorProto, helper, save
+
+    def add(folder: Path, node: str = "Relu") -> None:
+        constant = helper.make_tensor("sign", TensorProto.FLOAT, [], [-1 if node == "Log" else 1])
+        nodes = [
+            helper.make_node("Cast", ["images"], ["floats"], to=TensorProto.FLOAT),
+            helper.make_node("ReduceMean", ["floats"], ["mean"], axes=[1, 2, 3], keepdims=0),
+            helper.make_node("Mul", ["mean", "sign"], ["signed"]),
+            helper.make_node(node, ["signed"], ["scores"]),
+        ]
+        images = helper.make_tensor_value_info("images", TensorProto.UINT8, ["N", None, None, 3])
+        scores = helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["N"])
+        graph = helper.make_graph(nodes, "critic", [images], [scores], [constant])
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+        save(model, folder / bundle.CRITIC)
+
+    return add

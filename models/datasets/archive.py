@@ -3,22 +3,31 @@
 What a header promises is never believed: sizes and ratios are those of the bytes that come out.
 """
 
+import io
+import os
 import stat
 import unicodedata
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.datasets.images import DatasetError, is_image_name
+from models.datasets.images import BrokenImage, DatasetError, is_image_name, peek
+from models.storage import BROKEN_ZIP, UNREADABLE_ZIP
 
 CHUNK = 1 << 18
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".jar")
+STARTS = (b"PK\x03\x04", b"PK\x05\x06")  # an entry; or the end, where there is none
 METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # what every zip tool writes
 # Flat pictures (BMP) compress a hundredfold and are small; only large output makes a bomb.
 RATIO_COUNTS_FROM = 1 << 20
+LONGEST_NAME = 1000  # characters
+# Bytes of the archive's list of entries for each entry that is allowed. zipfile reads that list
+# in one go, whatever its length, and keeps ten times as much memory.
+LISTED = 128
+LOCAL_HEADER = 30  # bytes at least before an entry's data
+MOST_TOLD = 5  # of the files that are wrong
 
 
 class ArchiveError(DatasetError):
@@ -44,13 +53,14 @@ class ArchiveReport:
     total_bytes: int
 
 
-def check(path: Path, limits: Limits = Limits()) -> ArchiveReport:
+def check(path: Path, limits: Limits = Limits(), *, look: bool = False) -> ArchiveReport:
     """Read the whole archive once and say what it holds.
 
     Only pictures are ever decompressed; other files are counted and ignored. Raises ArchiveError
     for anything that an honest zip of pictures does not have, and FileNotFoundError for no file.
+    `look`: also for files that are named like a picture and are none, or a too large one.
     """
-    with _opened(path) as archive:
+    with _opened(path, limits) as archive:
         entries = archive.infolist()
         if len(entries) > limits.entries:
             raise ArchiveError(
@@ -63,9 +73,8 @@ def check(path: Path, limits: Limits = Limits()) -> ArchiveReport:
             raise ArchiveError(
                 "The archive has no pictures; put PNG, JPEG, WebP, GIF, BMP or AVIF files in it."
             )
-        total = 0
-        for entry in images:
-            total += _measure(archive, entry, limits, total)
+        _check_places(images)
+        total = _measured(archive, images, limits, path.stat().st_size, look)
     files = sum(not entry.is_dir() for entry in entries)
     return ArchiveReport(images=len(images), ignored=files - len(images), total_bytes=total)
 
@@ -79,7 +88,7 @@ def members(
 
     One file is in memory at a time. Raises ArchiveError as `check` does for a file's size.
     """
-    with _opened(path) as archive:
+    with _opened(path, limits) as archive:
         for entry in _images(archive)[:count]:
             chunks = list(_chunks(archive, entry, limits))
             yield entry.filename, b"".join(chunks)
@@ -87,21 +96,39 @@ def members(
 
 def names(path: Path) -> list[str]:
     """List the pictures' names in the order in which `members` gives them."""
-    with _opened(path) as archive:
+    with _opened(path, Limits()) as archive:
         return [entry.filename for entry in _images(archive)]
 
 
+class _Bounded(io.BufferedReader):
+    """A file of which nobody reads much at once."""
+
+    most = CHUNK
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As a file's, at most to its end. Raises ArchiveError."""
+        left = os.fstat(self.fileno()).st_size - self.tell()
+        size = left if size is None or size < 0 else min(size, left)
+        if size > self.most:
+            raise ArchiveError("The archive's list of entries is too long; split it into several.")
+        return super().read(max(0, size))
+
+
 @contextmanager
-def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+def _opened(path: Path, limits: Limits) -> Iterator[zipfile.ZipFile]:
     """Open a zip; whatever its reader finds wrong becomes an ArchiveError."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            yield archive
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError) as error:
+        with _Bounded(io.FileIO(path)) as file:
+            file.most = max(CHUNK, limits.entries * LISTED)
+            if file.read(4) not in STARTS:
+                raise zipfile.BadZipFile("it does not begin like one")
+            with zipfile.ZipFile(file) as archive:
+                yield archive
+    except BROKEN_ZIP as error:
         raise ArchiveError(
             f"The file is not a whole zip archive ({error}); zip the pictures again."
         ) from error
-    except (NotImplementedError, RuntimeError, UnicodeDecodeError) as error:
+    except UNREADABLE_ZIP as error:
         raise ArchiveError(
             f"The archive cannot be read ({error}); zip the pictures again without options."
         ) from error
@@ -134,8 +161,12 @@ def _check_names(entries: list[zipfile.ZipInfo]) -> None:
 def _refusal(entry: zipfile.ZipInfo) -> str | None:
     """Say what is wrong with an entry's header, or None."""
     name, kind = entry.orig_filename, stat.S_IFMT(entry.external_attr >> 16)
+    if len(name) > LONGEST_NAME:
+        return "has too long a name; shorten it."
     if "\\" in name or "\0" in name:
         return "has a backslash or a null in its name; zip with forward slashes."
+    if not name.isprintable():
+        return "has a control character in its name; rename it."
     if name.startswith("/") or name[1:2] == ":":
         return "is an absolute path; zip a folder by its relative name."
     if ".." in name.split("/"):
@@ -151,17 +182,51 @@ def _refusal(entry: zipfile.ZipInfo) -> str | None:
     return None
 
 
-def _measure(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limits: Limits, before: int) -> int:
-    """Decompress an entry to nowhere and give its bytes; `before`: those of earlier entries."""
-    size = 0
-    for chunk in _chunks(archive, entry, limits):
-        size += len(chunk)
-        if before + size > limits.total_bytes:
+def _check_places(images: list[zipfile.ZipInfo]) -> None:
+    """Entries that share bytes make a small archive unpack to anything (Fifield, WOOT 2019)."""
+    end = 0
+    for entry in sorted(images, key=lambda entry: entry.header_offset):
+        if entry.header_offset < end:
+            raise ArchiveError(
+                f"The entry {entry.filename[:120]!r} overlaps another, as only a zip bomb's does; "
+                "zip the pictures again."
+            )
+        end = entry.header_offset + LOCAL_HEADER + entry.compress_size
+
+
+def _measured(
+    archive: zipfile.ZipFile,
+    images: list[zipfile.ZipInfo],
+    limits: Limits,
+    size: int,
+    look: bool,
+) -> int:
+    """Decompress to nowhere and give the pictures' bytes; `size`: the archive's own."""
+    total, wrong = 0, []
+    for entry in images:
+        data = b"".join(_chunks(archive, entry, limits))
+        total += len(data)
+        if total > limits.total_bytes:
             raise ArchiveError(
                 f"The archive holds more than {limits.total_bytes:,} bytes of pictures; "
                 "use fewer or smaller ones."
             )
-    return size
+        if total > max(RATIO_COUNTS_FROM, limits.ratio * size):
+            raise ArchiveError(
+                f"The archive unpacks to more than {limits.ratio:g} times its size, as only a "
+                "zip bomb does; save the pictures as PNG."
+            )
+        try:
+            if look:
+                peek(data)
+        except BrokenImage as broken:
+            wrong.append(f"{entry.filename[:120]!r} ({broken.reason})")
+    if wrong:
+        more = f" and {len(wrong) - MOST_TOLD:,} more" if len(wrong) > MOST_TOLD else ""
+        raise ArchiveError(
+            f"Not every picture can be read: {', '.join(wrong[:MOST_TOLD])}{more}; leave them out."
+        )
+    return total
 
 
 def _chunks(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limits: Limits) -> Iterator[bytes]:

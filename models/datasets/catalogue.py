@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from models import storage
 from models.database import datasets, now, runs
+from models.datasets import quotas
 from models.datasets.archive import ArchiveReport
 from models.datasets.images import DatasetError
 from models.errors import DatasetExists, DatasetInUse, UnknownDataset
@@ -23,6 +24,16 @@ Row = dict[str, Any]
 def path(settings: Settings, digest: str) -> Path:
     """Where a set's zip lies."""
     return settings.storage / "datasets" / f"{digest}.zip"
+
+
+def fetched(settings: Settings, digest: str) -> Path:
+    """The same, once it is here. Raises StorageUnreachable, DatasetError for other bytes."""
+
+    def check(came: Path) -> None:
+        if storage.sha256(came) != digest:
+            raise DatasetError("The dataset's zip is damaged; upload it again.")
+
+    return settings.blobs.fetch(path(settings, digest), check)
 
 
 def check_name(name: str) -> None:
@@ -42,10 +53,12 @@ def add(
     name: str,
     licence: str,
     report: ArchiveReport,
+    key: str | None = None,
 ) -> tuple[Row, bool]:
     """Keep a checked zip under a name; its row, and whether that is new.
 
-    The file is moved away from `uploaded` only on success. Raises DatasetExists.
+    The file is moved away from `uploaded` only on success. `key`: whose quota it counts for.
+    Raises DatasetExists, TooLarge.
     """
     check_name(name)
     digest, size = storage.sha256(uploaded), uploaded.stat().st_size
@@ -59,6 +72,8 @@ def add(
                 f"DELETE /datasets/{name} first."
             )
         if old is None:
+            # Again, as others may have uploaded meanwhile.
+            quotas.room_in(db, settings, key).check(size)
             db.execute(
                 datasets.insert().values(
                     name=name,
@@ -67,6 +82,7 @@ def add(
                     images=report.images,
                     licence=licence,
                     uploaded=now(),
+                    key=key,
                 )
             )
         # Within the transaction: a row is never there without its file.
@@ -74,6 +90,7 @@ def add(
             target.parent.mkdir(parents=True, exist_ok=True)
             uploaded.rename(target)
             storage.sync(target.parent)
+        settings.blobs.put_once(target)
         return _get(db, name), old is None
 
 
@@ -101,7 +118,7 @@ def delete(engine: sa.Engine, settings: Settings, name: str) -> None:
             )
         db.execute(sa.delete(datasets).where(datasets.c.name == name))
         if db.execute(select(datasets.c.name).where(datasets.c.digest == digest)).first() is None:
-            path(settings, digest).unlink(missing_ok=True)
+            settings.blobs.remove(path(settings, digest))
 
 
 def _get(db: sa.Connection, name: str) -> Row:

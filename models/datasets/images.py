@@ -4,6 +4,8 @@ Nothing here trusts the file: formats are an allow-list, and its size is known b
 """
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -38,18 +40,36 @@ def is_image_name(name: str) -> bool:
     return any(parts[-1].endswith(extension) for extension in EXTENSIONS)
 
 
+def peek(data: bytes) -> None:
+    """Raises BrokenImage for what is no picture in one of FORMATS, or a too large one.
+
+    Reads its header alone: a picture that breaks off later is found when it is decoded.
+    """
+    with _opened(data) as opened:
+        width, height = opened.size
+        if width * height > MAX_PIXELS:
+            raise BrokenImage(f"{width}×{height} is more than {MAX_PIXELS:,} pixels")
+
+
 def read_square(source: bytes | BinaryIO | Path, size: int) -> NDArray[np.uint8]:
     """Read one picture as (size, size, 3) uint8: upright, centre-cropped, over white.
 
     An animation gives its first frame. Raises BrokenImage for anything else than a whole picture
     in one of FORMATS with sides of MIN_SIDE and up and at most MAX_PIXELS.
     """
+    with _opened(source) as opened:
+        _check_size(opened)
+        # JPEG decodes at a half, quarter or eighth for free; 2x leaves the filter its work.
+        opened.draft("RGB", (2 * size, 2 * size))
+        return _square(_flat(ImageOps.exif_transpose(opened)), size)
+
+
+@contextmanager
+def _opened(source: bytes | BinaryIO | Path) -> Iterator[Image.Image]:
+    """A picture whose header was read; whatever goes wrong with it becomes a BrokenImage."""
     try:
         with Image.open(_file(source), formats=FORMATS) as opened:
-            _check_size(opened)
-            # JPEG decodes at a half, quarter or eighth for free; 2x leaves the filter its work.
-            opened.draft("RGB", (2 * size, 2 * size))
-            return _square(_flat(ImageOps.exif_transpose(opened)), size)
+            yield opened
     except BrokenImage:
         raise
     except UnidentifiedImageError:

@@ -1,20 +1,28 @@
 """From a recipe to its two networks."""
 
+from collections.abc import Sequence
+
 from torch import nn
 
+from models.conditions import Attribute
 from models.networks import classic, modern
 from models.recipes import Recipe
 
 
-def generator(recipe: Recipe) -> nn.Module:
-    """z (N, recipe.latent) → images (N, 3, recipe.resolution, recipe.resolution)."""
+def generator(recipe: Recipe, attributes: Sequence[Attribute] = ()) -> nn.Module:
+    """z (N, recipe.latent + attributes) → images (N, 3, recipe.resolution, recipe.resolution)."""
     if recipe.network == "classic":
         return classic.Generator(recipe.latent)
-    return modern.Generator(recipe.resolution, recipe.latent, recipe.style, recipe.width)
+    return modern.Generator(
+        recipe.resolution, recipe.latent, recipe.style, recipe.width, attributes
+    )
 
 
-def discriminator(recipe: Recipe) -> nn.Module:
-    """Images (N, 3, S, S) → (N,): scores, or probabilities for `classic`."""
+def discriminator(recipe: Recipe, attributes: Sequence[Attribute] = ()) -> nn.Module:
+    """Images (N, 3, S, S), and labels where there are some → (N,): scores, or probabilities
+    for `classic`.
+    """
     if recipe.network == "classic":
         return classic.Discriminator()
-    return modern.Discriminator(recipe.resolution, recipe.discriminator_width)
+    labels = sum(len(attribute.values) for attribute in attributes)
+    return modern.Discriminator(recipe.resolution, recipe.discriminator_width, labels)

@@ -4,14 +4,25 @@ Every side b·2^k (b from 4 to 7) is possible; `width` is the number of channels
 resolution, doubled at each halving up to eight times.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.conditions import Attribute
+
 SLOPE = 0.2
 CAP = 8
+# Along one axis, where the taps k0, k1, k2 of a convolution fall when what it reads was doubled:
+# on the four taps of one transposed convolution of stride 2. (Weights of version 0.1.0.)
+_AXIS = np.array([[0, 0, 1, 1], [0, 1, 1, 0], [1, 1, 0, 0]], np.float32)
+DOUBLED = torch.from_numpy(np.kron(_AXIS, _AXIS))  # (3·3, 4·4)
+# A transposed convolution reads its kernel backwards.
+BACKWARDS = torch.from_numpy(np.eye(9, dtype=np.float32)[::-1].copy())
 
 
 def stages(resolution: int, width: int) -> tuple[int, list[int]]:
@@ -23,46 +34,105 @@ def stages(resolution: int, width: int) -> tuple[int, list[int]]:
 
 
 class Mapping(nn.Module):
-    """z (N, latent) → style w (N, style), after RMS normalisation (arXiv:1812.04948 §2)."""
+    """z (N, latent + attributes) → style w (N, style), after RMS normalisation.
+
+    (arXiv:1812.04948 §2.) Of z's last numbers each chooses an attribute (models/conditions.py).
+    """
 
     average: Tensor
+    above: Tensor
+    up_to: Tensor
 
-    def __init__(self, latent: int, style: int) -> None:
+    def __init__(self, latent: int, style: int, attributes: Sequence[Attribute] = ()) -> None:
         super().__init__()
+        self.latent = latent
+        pieces = [piece for attribute in attributes for piece in attribute.pieces()]
+        self.chosen_by = [
+            latent + place for place, attribute in enumerate(attributes) for _ in attribute.values
+        ]
+        if pieces:
+            above, up_to = zip(*pieces, strict=True)
+            self.register_buffer("above", torch.tensor(above))
+            self.register_buffer("up_to", torch.tensor(up_to))
         self.layers = nn.Sequential(
-            nn.Linear(latent, style),
+            nn.Linear(latent + len(pieces), style),
             nn.LeakyReLU(SLOPE),
             nn.Linear(style, style),
             nn.LeakyReLU(SLOPE),
         )
         self.register_buffer("average", torch.zeros(style))
+        self.register_load_state_dict_pre_hook(_hear_labels)  # type: ignore[no-untyped-call]
+
+    def labels(self, z: Tensor) -> Tensor:
+        """The attributes that z chooses: (N, values of all) float32, one 1 an attribute."""
+        choices = z[:, self.chosen_by]
+        return ((choices > self.above) & (choices <= self.up_to)).float()
 
     def forward(self, z: Tensor) -> Tensor:
-        w: Tensor = self.layers(z * torch.rsqrt(z.square().mean(1, keepdim=True) + 1e-8))
+        free = z[:, : self.latent]
+        x = free * torch.rsqrt(free.square().mean(1, keepdim=True) + 1e-8)
+        if self.chosen_by:
+            x = torch.cat([x, self.labels(z)], dim=1)
+        w: Tensor = self.layers(x)
         if self.training:
             # The centre that truncation pulls towards (arXiv:1812.04948 §2, decay 0.995).
             self.average.lerp_(w.detach().float().mean(0), 0.005)
         return w
 
 
-class Block(nn.Module):
-    """(N, in, S, S) → (N, out, 2S, 2S): resize, convolve, then scale and shift by w.
+def _hear_labels(mapping: Mapping, state: dict[str, Tensor], prefix: str, *_: Any) -> None:
+    """Read the weights of a generator that was told nothing: at first labels change nothing."""
+    name = f"{prefix}layers.0.weight"
+    weight, labels = state.get(name), len(mapping.chosen_by)
+    if weight is not None and weight.shape[1] == mapping.latent:
+        state[name] = F.pad(weight, (0, labels))
 
-    Resizing before a 3×3 convolution leaves no checkerboard; normalising before the style's
-    scale is self-modulation (arXiv:1810.01365).
+
+class Block(nn.Module):
+    """(N, in, S, S) → (N, out, 2S, 2S): enlarge, then scale and shift by w.
+
+    A transposed convolution whose kernel of 4 is a multiple of its stride of 2 overlaps evenly,
+    so it leaves no checkerboard; it learns faster than resizing and convolving, with 4
+    multiplications where that has 9 (docs/experiments.md). Normalising before the style's scale
+    is self-modulation (arXiv:1810.01365).
     """
 
     def __init__(self, channels: int, out: int, style: int) -> None:
         super().__init__()
-        self.convolution = nn.Conv2d(channels, out, 3, padding=1, bias=False)
+        self.convolution = nn.ConvTranspose2d(channels, out, 4, stride=2, padding=1, bias=False)
         self.normalise = nn.BatchNorm2d(out, affine=False)
         self.affine = nn.Linear(style, 2 * out)
+        self.register_load_state_dict_pre_hook(_enlarge_kernels)  # type: ignore[no-untyped-call]
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        x = F.interpolate(x, scale_factor=2.0, mode="nearest")
-        x = self.normalise(self.convolution(x))
+        x = self._fused(x) if torch.onnx.is_in_onnx_export() else self._normalised(x)
         scale, shift = self.affine(w)[:, :, None, None].chunk(2, dim=1)
         return F.leaky_relu(x * (1 + scale) + shift, SLOPE)
+
+    def _normalised(self, x: Tensor) -> Tensor:
+        normalised: Tensor = self.normalise(self.convolution(x))
+        return normalised
+
+    def _fused(self, x: Tensor) -> Tensor:
+        """The same for serving, to rounding: BatchNorm within the kernel.
+
+        What is computed from weights alone, ONNX Runtime folds when it loads the graph.
+        """
+        mean, variance = self.normalise.running_mean, self.normalise.running_var
+        assert mean is not None
+        assert variance is not None
+        gain = torch.rsqrt(variance + self.normalise.eps)
+        kernel = self.convolution.weight * gain[:, None, None]
+        return F.conv_transpose2d(x, kernel, -mean * gain, stride=2, padding=1)
+
+
+def _enlarge_kernels(block: nn.Module, state: dict[str, Tensor], prefix: str, *_: Any) -> None:
+    """Read the weights of version 0.1.0, which doubled each pixel and then convolved by 3×3."""
+    name = f"{prefix}convolution.weight"
+    kernel = state.get(name)
+    if kernel is not None and kernel.shape[2:] == (3, 3):
+        wide = (kernel.flatten(2) @ DOUBLED.to(kernel)).unflatten(2, (4, 4))
+        state[name] = wide.transpose(0, 1).contiguous()
 
 
 class Synthesis(nn.Module):
@@ -88,16 +158,28 @@ class Synthesis(nn.Module):
         x = F.leaky_relu(self.normalise(x), SLOPE)
         for layer, block in enumerate(self.blocks, start=1):
             x = block(x, w[:, layer])
-        images: Tensor = self.paint(x)
+        images: Tensor = self._painted(x) if torch.onnx.is_in_onnx_export() else self.paint(x)
         return images
+
+    def _painted(self, x: Tensor) -> Tensor:
+        """The same for serving: transposed, ONNX Runtime multiplies 27 rows instead of 3."""
+        kernel = (self.paint.weight.flatten(2) @ BACKWARDS).unflatten(2, (3, 3)).transpose(0, 1)
+        return F.conv_transpose2d(x, kernel, self.paint.bias, padding=1)
 
 
 class Generator(nn.Module):
-    """z (N, latent) → images (N, 3, S, S)."""
+    """z (N, latent + attributes) → images (N, 3, S, S)."""
 
-    def __init__(self, resolution: int, latent: int, style: int, width: int) -> None:
+    def __init__(
+        self,
+        resolution: int,
+        latent: int,
+        style: int,
+        width: int,
+        attributes: Sequence[Attribute] = (),
+    ) -> None:
         super().__init__()
-        self.mapping = Mapping(latent, style) if style else None
+        self.mapping = Mapping(latent, style, attributes) if style else None
         self.synthesis = Synthesis(resolution, style or latent, width)
         for module in self.modules():
             if isinstance(module, Block):
@@ -105,10 +187,19 @@ class Generator(nn.Module):
                 nn.init.normal_(module.affine.weight, std=0.1)
                 nn.init.zeros_(module.affine.bias)
 
-    def forward(self, z: Tensor) -> Tensor:
-        w = self.mapping(z) if self.mapping is not None else z
-        images: Tensor = self.synthesis(w[:, None].expand(-1, self.synthesis.layers, -1))
+    def forward(self, z: Tensor, other: Tensor | None = None, cut: Tensor | None = None) -> Tensor:
+        """With `other` (N, latent), layers from `cut` (N,) on take its style (mixing)."""
+        layers = self.synthesis.layers
+        w = self._style(z)[:, None].expand(-1, layers, -1)
+        if other is not None and cut is not None:
+            coarse = torch.arange(layers, device=z.device) < cut[:, None]
+            w = torch.where(coarse[:, :, None], w, self._style(other)[:, None])
+        images: Tensor = self.synthesis(w)
         return images
+
+    def _style(self, z: Tensor) -> Tensor:
+        style: Tensor = self.mapping(z) if self.mapping is not None else z
+        return style
 
 
 class Down(nn.Module):
@@ -129,9 +220,13 @@ class Down(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images (N, 3, S, S) → scores (N,), unbounded; a higher one looks more real."""
+    """Images (N, 3, S, S) → scores (N,), unbounded; a higher one looks more real.
 
-    def __init__(self, resolution: int, width: int) -> None:
+    With labels (N, labels) it judges whether the image shows them (projection,
+    arXiv:1802.05637 §3).
+    """
+
+    def __init__(self, resolution: int, width: int, labels: int = 0) -> None:
         super().__init__()
         base, channels = stages(resolution, width)
         channels = channels[::-1]
@@ -141,14 +236,19 @@ class Discriminator(nn.Module):
             *(Down(before, after) for before, after in pairwise(channels[1:]))
         )
         self.last = nn.Conv2d(channels[-1] + 1, channels[-1], 3, padding=1)
-        self.score = nn.Linear(channels[-1] * base**2, 1)
+        features = channels[-1] * base**2
+        self.score = nn.Linear(features, 1)
+        self.expected = nn.Linear(labels, features, bias=False) if labels else None
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         x = self.blocks(self.stem(images))
         x = torch.cat([x, spread(x)], dim=1)
         x = F.leaky_relu(self.last(F.leaky_relu(x, SLOPE)), SLOPE)
-        scores: Tensor = self.score(x.flatten(1))
-        return scores.flatten()
+        x = x.flatten(1)
+        scores: Tensor = self.score(x).flatten()
+        if self.expected is not None and labels is not None:
+            scores = scores + (self.expected(labels) * x).sum(1) / x.shape[1] ** 0.5
+        return scores
 
 
 def spread(x: Tensor, group: int = 8) -> Tensor:
@@ -157,6 +257,9 @@ def spread(x: Tensor, group: int = 8) -> Tensor:
     x: (N, C, S, S). Returns (N, 1, S, S). Groups are of at most `group` that divide N, and
     strided, so that an image's mates are the same whatever the number of images beside them.
     """
+    if torch.onnx.is_in_onnx_export():
+        # A critic judges each face alone, whatever is beside it: no spread.
+        return torch.zeros_like(x[:, :1]) + 1e-4
     count = x.shape[0]
     size = next(size for size in range(min(group, count), 0, -1) if count % size == 0)
     grouped = x.float().unflatten(0, (size, count // size))

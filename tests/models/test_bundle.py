@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from models import bundle, latents
-from models.errors import BadBundle
+from models.errors import BadBundle, Unscored
 
 
 def flip_a_bit(path):
@@ -68,6 +68,74 @@ def test_pixels_do_not_depend_on_the_batch(write_bundle, preset):
     together = drawer.draw(z, 0.8)
     for size in (1, 2, 8):
         assert np.array_equal(drawer.draw(z[:size], 0.8), together[:size])
+        w = drawer.truncate(drawer.styles(z[:size]), 0.8)
+        assert np.array_equal(w, drawer.truncate(drawer.styles(z), 0.8)[:size])
+        assert np.array_equal(drawer.synthesise(np.stack([w] * drawer.rows, 1)), together[:size])
+
+
+@pytest.mark.parametrize("preset", ["modern-64", "classic"])
+def test_the_way_between_two_styles_begins_and_ends_with_them(write_bundle, preset):
+    folder = write_bundle(preset=preset)
+    drawer = bundle.verify(folder, bundle.digest(folder))
+    z = np.stack([latents.derive(seed, drawer.card.network.latent) for seed in "ab"])
+    a, b = drawer.styles(z)
+    assert np.array_equal(drawer.between(a, b, 0), a)
+    assert np.array_equal(drawer.between(a, b, 1), b)
+    middle = drawer.between(a, b, 0.5)
+    assert middle.dtype == np.float32
+    # In z the length stays between the two; a straight line would cut through the middle.
+    straight = preset == "modern-64"
+    assert np.allclose(middle, (a + b) / 2) == straight
+
+
+def test_a_model_without_a_critic_says_so(write_bundle):
+    folder = write_bundle()
+    drawer = bundle.verify(folder, bundle.digest(folder))
+    with pytest.raises(Unscored, match="critic"):
+        drawer.score(drawer.draw(np.zeros((1, drawer.card.network.latent), np.float32), 1.0))
+
+
+@pytest.mark.parametrize("node", ["Relu", "Log"], ids=["a number", "NaN"])
+def test_a_critic_scores_each_face_alone_or_is_refused(write_bundle, add_critic, node):
+    folder = write_bundle()
+    add_critic(folder, node)
+    version = bundle.digest(folder)
+    if node == "Log":
+        with pytest.raises(BadBundle, match="critic"):
+            bundle.verify(folder, version)
+        return
+    drawer = bundle.verify(folder, version)
+    z = np.stack([latents.derive(str(n), drawer.card.network.latent) for n in range(5)])
+    pixels = drawer.draw(z, 1.0)
+    scores = drawer.score(pixels)
+    assert scores.shape == (5,)
+    assert np.allclose(scores, pixels.astype(float).mean((1, 2, 3)), rtol=1e-4)
+
+
+@pytest.mark.parametrize("preset", ["modern-64", "classic"])
+@pytest.mark.parametrize("count", [1, 7, 8, 20])
+def test_a_gpus_one_shape_changes_no_pixel(write_bundle, preset, count):
+    folder = write_bundle(preset=preset)
+    drawer = bundle.verify(folder, bundle.digest(folder))
+    z = np.random.default_rng(0).standard_normal((count, drawer.card.network.latent), np.float32)
+    expected, shapes = drawer.draw(z, 0.8), set()
+    run = drawer._run
+    drawer._run = lambda graph, latent: (shapes.add(len(latent)), run(graph, latent))[1]
+    drawer._batch = bundle.GPU_BATCH
+    assert np.array_equal(drawer.draw(z, 0.8), expected)
+    assert shapes == {bundle.GPU_BATCH}
+
+
+@pytest.mark.parametrize(
+    ("available", "first"), [([bundle.CPU], bundle.CPU), ([bundle.CUDA, bundle.CPU], bundle.CUDA)]
+)
+def test_cuda_is_taken_where_it_is_and_without_tf32(monkeypatch, available, first):
+    monkeypatch.setattr(bundle.onnxruntime, "get_available_providers", lambda: available)
+    chosen = bundle._providers()
+    assert chosen[-1] == bundle.CPU
+    if first == bundle.CUDA:
+        name, options = chosen[0]
+        assert (name, options["use_tf32"]) == (bundle.CUDA, "0")
 
 
 @pytest.mark.parametrize("preset", ["smoke", "modern-64", "classic"])

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import InvalidSeed
-from models.latents import LONGEST, derive, random_seed, uniform_stream
+from models.latents import LONGEST, derive, random_seed, slerp, uniform_stream
 
 VECTORS = json.loads((Path(__file__).parent / "seed_vectors.json").read_text())
 
@@ -79,3 +79,28 @@ def test_no_normalisation():
 
 def test_random_seeds_differ():
     assert len({random_seed() for _ in range(1000)}) == 1000
+
+
+def test_a_variant_is_another_face_and_the_first_is_the_seeds_own():
+    faces = [derive("42", 64, variant) for variant in range(16)]
+    assert np.array_equal(faces[0], derive("42", 64))
+    assert len({face.tobytes() for face in faces}) == 16
+
+
+ROW = np.array([3.0, 0.0], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("b", "t", "expected"),
+    [
+        pytest.param([0, 1], 0.0, [3, 0], id="begins-with-a"),
+        pytest.param([0, 1], 1.0, [0, 1], id="ends-with-b"),
+        pytest.param([0, 3], 0.5, [4.5**0.5, 4.5**0.5], id="on-the-circle"),
+        pytest.param([0, 1], 0.5, [2**0.5, 2**0.5], id="lengths-go-evenly"),
+        pytest.param([3, 0], 0.3, [3, 0], id="the-same"),
+        pytest.param([-3, 0], 0.25, [1.5, 0], id="opposite"),
+        pytest.param([0, 0], 0.5, [1.5, 0], id="zero"),
+    ],
+)
+def test_slerp_follows_the_circle(b, t, expected):
+    assert np.allclose(slerp(ROW, np.array(b, np.float32), t), expected, atol=1e-6)

@@ -97,8 +97,8 @@ def test_three_attempts_without_a_snapshot_fail_the_run(engine, begin):
 
 def test_a_snapshot_forgives_earlier_stalls(engine, begin):
     run, fence = begin("running")
-    for _ in range(3 * MOST_STALLS):
-        runs.snapshot(engine, run, fence, "a.pt", {})
+    for number in range(3 * MOST_STALLS):
+        runs.snapshot(engine, run, fence, f"{number:012d}.pt", {})
         assert runs.requeue(engine, run, fence, "it died") == "queued"
         _, fence = runs.claim(engine, run)
 
@@ -127,3 +127,15 @@ def test_an_unknown_run_is_said_to_be_unknown(engine):
         runs.get(engine, "nope")
     with pytest.raises(StaleFence):
         runs.beat(engine, "nope", Fence(1))
+
+
+def test_writing_the_last_snapshot_again_is_no_progress(engine, begin):
+    run, fence = begin("running")
+    runs.snapshot(engine, run, fence, "000000000080.pt", {})
+    for state in ("queued", "queued", "failed"):
+        assert runs.requeue(engine, run, fence, "killed while publishing") == state
+        if state == "queued":
+            claimed = runs.claim(engine, run)
+            assert claimed is not None
+            fence = claimed[1]
+            runs.snapshot(engine, run, fence, "000000000080.pt", {})

@@ -27,7 +27,7 @@ def test_a_child_reads_the_same_settings_but_not_the_key(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"port": 0}, {"api_key": "short"}, {"storage_url": "s3://bucket"}, {"threads": 0}],
+    [{"port": 0}, {"api_key": "short"}, {"storage_url": "ftp://bucket"}, {"threads": 0}],
     ids=str,
 )
 def test_a_wrong_setting_is_refused(wrong):

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from models.conditions import Attribute
 from models.networks import build, classic, modern
-from models.recipes import RESOLUTIONS, resolve
+from models.recipes import PRESETS, RESOLUTIONS, resolve
 
 
 def shapes(network, x):
@@ -79,17 +80,64 @@ def test_the_average_style_follows_w():
     assert torch.equal(mapping.average, before), "evaluation must not move it"
 
 
-def test_the_presets_generator_is_cheap_enough_to_serve():
+@pytest.mark.parametrize("preset", [name for name in PRESETS if name.startswith("modern")])
+def test_a_presets_generator_is_cheap_enough_to_serve(preset):
     """At most 0.3 GMAC an image: about 75 faces a second a core."""
-    network = build.generator(resolve({"preset": "modern-64"})).eval()
+    network = build.generator(resolve({"preset": preset})).eval()
     macs = 0
 
     def count(module, inputs, output):
         nonlocal macs
-        macs += output[0].numel() * module.weight[0].numel()
+        # A transposed convolution multiplies at every place that it reads, the others where
+        # they write.
+        seen = inputs[0] if isinstance(module, torch.nn.ConvTranspose2d) else output
+        macs += module.weight.numel() * (seen[0, 0].numel() if seen.dim() == 4 else 1)
 
     for module in network.modules():
-        if isinstance(module, torch.nn.Conv2d | torch.nn.Linear):
+        if isinstance(module, torch.nn.Conv2d | torch.nn.ConvTranspose2d | torch.nn.Linear):
             module.register_forward_hook(count)
-    network(torch.zeros(1, 128))
-    assert 50e6 < macs < 300e6
+    network(torch.randn(1, 128))
+    assert 50e6 < macs < 300e6, macs
+
+
+@pytest.mark.parametrize("side", [4, 7])
+def test_what_serves_draws_as_what_trains_does(side):
+    block = modern.Block(6, 5, 8).eval()
+    block.normalise.running_mean.normal_()
+    block.normalise.running_var.uniform_(0.5, 2)
+    x = torch.randn(2, 6, side, side)
+    with torch.no_grad():
+        fused, normalised = block._fused(x), block._normalised(x)
+    assert fused.shape == (2, 5, 2 * side, 2 * side)
+    # The borders are the places where a wrong padding would show.
+    assert torch.allclose(fused, normalised, atol=1e-5)
+    synthesis = modern.Synthesis(16, 8, 4).eval()
+    x = torch.randn(2, 4, side, side)
+    with torch.no_grad():
+        assert torch.allclose(synthesis._painted(x), synthesis.paint(x), atol=1e-5)
+
+
+def test_kernels_of_the_first_version_are_read():
+    """It doubled each pixel and then convolved by 3×3."""
+    kernel, x = torch.randn(5, 6, 3, 3), torch.randn(2, 6, 4, 4)
+    block = modern.Block(6, 5, 8)
+    block.load_state_dict({**block.state_dict(), "convolution.weight": kernel})
+    doubled = torch.nn.functional.interpolate(x, scale_factor=2.0, mode="nearest")
+    before = torch.nn.functional.conv2d(doubled, kernel, padding=1)
+    with torch.no_grad():
+        assert torch.allclose(block.convolution(x), before, atol=1e-5)
+
+
+def test_a_generator_that_is_now_told_labels_draws_as_before():
+    plain = modern.Generator(16, 8, 8, 4).eval()
+    told = modern.Generator(
+        16, 8, 8, 4, [Attribute(name="hat", values=["a", "b"], shares=[0.5, 0.5])]
+    )
+    missing, unexpected = told.load_state_dict(plain.state_dict(), strict=False)
+    assert (set(missing), unexpected) == ({"mapping.above", "mapping.up_to"}, [])
+    z, wishes = torch.randn(3, 8), torch.tensor([[-1.0], [0.5], [2.0]])
+    with torch.no_grad():
+        drawn = told.eval()(torch.cat([z, wishes], dim=1))
+        assert torch.allclose(drawn, plain(z), atol=1e-5)
+    told(torch.cat([z, wishes], dim=1)).sum().backward()
+    assert told.mapping.layers[0].weight.grad[:, 8:].abs().sum() > 0, "and can learn them"

@@ -1,0 +1,70 @@
+"""What may change when a run goes on, and what a child inherits."""
+
+import pytest
+
+from models import lineage, runs
+from models.errors import InvalidRecipe
+from models.registry import Registry
+
+
+@pytest.fixture
+def registry(engine, settings):
+    return Registry(engine, settings.storage)
+
+
+def test_a_child_inherits_its_parents_recipe_and_its_own_length(engine, registry, begin):
+    parent, _ = begin("succeeded")
+    recipe = lineage.resolve(engine, registry, {"start_from": parent, "minutes": 5, "gamma": 3})
+    assert (recipe.start_from, recipe.preset, recipe.resolution) == (parent, "smoke", 16)
+    assert (recipe.minutes, recipe.images, recipe.gamma) == (5, None, 3)
+
+
+def test_a_model_may_be_fine_tuned_on_another_set(engine, registry, write_bundle, settings):
+    version = registry.import_folder(write_bundle())
+    asked = {"start_from": version, "dataset": "mine", "images": 100}
+    recipe = lineage.resolve(engine, registry, asked)
+    assert (recipe.dataset, recipe.preset, recipe.start_from) == ("mine", "smoke", version)
+
+
+def test_a_model_may_learn_labels_beside_another_discriminator(engine, registry, write_bundle):
+    version = registry.import_folder(write_bundle())
+    asked = {"start_from": version, "labels": ["mood"], "discriminator_width": 8, "images": 100}
+    recipe = lineage.resolve(engine, registry, asked)
+    assert (recipe.labels, recipe.discriminator_width) == (["mood"], 8)
+
+
+def test_without_a_source_a_preset_is_resolved(engine, registry):
+    assert lineage.resolve(engine, registry, {"preset": "smoke"}).preset == "smoke"
+
+
+def test_an_unknown_source_is_named(engine, registry):
+    with pytest.raises(InvalidRecipe, match="neither a run nor a model") as caught:
+        lineage.resolve(engine, registry, {"start_from": "nobody"})
+    assert caught.value.problems[0]["field"] == "start_from"
+
+
+@pytest.mark.parametrize("field", sorted(lineage.SHAPE))
+def test_a_childs_networks_have_its_parents_shape(engine, registry, begin, field):
+    parent, _ = begin("succeeded")
+    value = "classic" if field == "network" else 64
+    with pytest.raises(InvalidRecipe, match=field):
+        lineage.resolve(engine, registry, {"start_from": parent, field: value, "minutes": 1})
+
+
+@pytest.mark.parametrize("field", ["batch", "dataset", "seed", "width"])
+def test_a_resumed_run_keeps_what_its_place_is_counted_in(engine, begin, field):
+    run, _ = begin("failed")
+    value = "other" if field == "dataset" else 64
+    with pytest.raises(InvalidRecipe, match=field):
+        lineage.change(runs.get(engine, run)["recipe"], {field: value})
+
+
+def test_a_resumed_run_may_last_longer_and_learn_slower(engine, begin):
+    run, _ = begin("failed")
+    before = runs.get(engine, run)["recipe"]
+    asked = {"minutes": 9, "generator": {"learning_rate": 1e-5}, "width": before["width"]}
+    row = runs.resume(engine, run, lineage.change(before, asked))
+    assert row["state"] == "queued"
+    assert row["recipe"]["minutes"] == 9
+    assert row["recipe"]["images"] is None
+    assert row["recipe"]["generator"] == {**before["generator"], "learning_rate": 1e-5}
