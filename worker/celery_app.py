@@ -11,6 +11,7 @@ def celery_app(settings: Settings) -> Celery:
     app = Celery("kao", broker=settings.broker, set_as_current=True)
     app.conf.update(
         task_default_queue=QUEUE,
+        # A pickle is code, and whoever reaches Redis could send one.
         task_serializer="json",
         accept_content=["json"],
         # The run's row is the result.
@@ -23,18 +24,26 @@ def celery_app(settings: Settings) -> Celery:
         worker_disable_prefetch=True,
         # A fresh process a run: nothing leaks from one into the next.
         worker_max_tasks_per_child=1,
+        # models/logs.py has set it up.
         worker_hijack_root_logger=False,
+        # Hosts boot in any order, and a queue may be away for longer than anybody counts.
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        # A full or read-only Redis refuses to hand out messages; without this that ends the worker
+        # (kombu's channel errors: MISCONF, OOM, READONLY).
+        broker_channel_error_retry=True,
         # A run outlives its queue: Redis may restart while it trains.
         worker_cancel_long_running_tasks_on_connection_loss=False,
         broker_transport_options={
+            # A message whose worker died between taking and acknowledging it comes back in
+            # seconds, not in the 102 of kombu's defaults (kombu 5.7); an acknowledged one never.
             "visibility_timeout": 3600,
             "unacked_restore_interval": 5,
             "unacked_restore_throttle": 1,
             # A frozen Redis held publishers for over 40 s without these.
             "socket_timeout": 5,
             "socket_connect_timeout": 2,
+            # A queue whose host vanished answers nothing, not even that it is gone.
             "socket_keepalive": True,
             "health_check_interval": 25,
         },

@@ -10,6 +10,7 @@ import psutil
 from celery import Celery
 from celery.signals import worker_ready, worker_shutting_down
 
+from models import cache, logs
 from models.database import connect, migrate
 from models.settings import Settings
 from worker.celery_app import celery_app
@@ -19,6 +20,7 @@ from worker.tasks import register
 
 def work(settings: Settings) -> None:
     """Serve the training queue until SIGTERM."""
+    logs.configure()
     engine = connect(settings)
     migrate(engine)
     # A forked pool process must not share the parent's connections.
@@ -27,12 +29,14 @@ def work(settings: Settings) -> None:
     register(app, settings)
     worker_ready.connect(_start_reconciler(settings, app), weak=False)
     worker_shutting_down.connect(_hand_back, weak=False)
-    app.worker_main(
-        [
-            *("-q", "worker", "-P", "prefork", "-c", "1", "-Q", "train", "--loglevel", "WARNING"),
-            *("--without-gossip", "--without-mingle", "-n", f"train-{os.getpid()}@%h"),
-        ]
-    )
+    with cache.tended(settings, engine):
+        app.worker_main(
+            [
+                *("-q", "worker", "-P", "prefork", "-c", "1", "-Q", "train"),
+                *("--loglevel", "WARNING", "--without-gossip", "--without-mingle"),
+                *("-n", f"train-{os.getpid()}@%h"),
+            ]
+        )
 
 
 def _start_reconciler(settings: Settings, app: Celery) -> Any:

@@ -16,11 +16,10 @@ from models import runs
 from models.errors import StaleFence
 from models.runs import Fence
 from models.settings import Settings
-from worker.training import HANDED_BACK
 
 log = structlog.get_logger()
 
-GRACE = 30.0  # seconds to write a snapshot before SIGKILL
+GRACE = 20.0  # s to write a snapshot before SIGKILL, so that a worker is gone within 30
 TOLD = 2_000  # characters of the process's last words kept in the run's error
 
 
@@ -33,7 +32,8 @@ class Supervisor:
         self.settings, self.engine, self.run, self.fence = settings, engine, run, fence
         self.terminal = terminal
         self.stopping = False
-        self._killed_at: float | None = None
+        self.process: subprocess.Popen[bytes] | None = None
+        self._asked_at: float | None = None
 
     def watch(self) -> str:
         """Run the process to its end; the run's state then."""
@@ -42,7 +42,7 @@ class Supervisor:
         words = folder / "log.txt"
         with contextlib.ExitStack() as stack:
             errors = None if self.terminal else stack.enter_context(words.open("ab"))
-            self.process = subprocess.Popen(
+            self.process = process = subprocess.Popen(
                 [sys.executable, "-m", "worker.training", self.run, str(self.fence)],
                 stdin=subprocess.PIPE,
                 stderr=errors,
@@ -50,12 +50,14 @@ class Supervisor:
                 env={**os.environ, **self.settings.environment()},
                 process_group=0,
             )
-            log.info("training.started", run=self.run, pid=self.process.pid)
+            log.info("training.started", run=self.run, pid=process.pid)
             done = threading.Event()
             # A thread, so that a slow database cannot delay noticing the process's end.
             beating = threading.Thread(target=self._beat, args=(done,), daemon=True)
             beating.start()
-            code = self.process.wait()
+            code = process.wait()
+            assert process.stdin is not None
+            process.stdin.close()
             done.set()
             beating.join()
         return self._settle(code, words)
@@ -63,19 +65,22 @@ class Supervisor:
     def _beat(self, done: threading.Event) -> None:
         # Several beats fit into a lease, so that one slow write does not lose it.
         while not done.wait(min(1.0, self.settings.lease_seconds / 5)):
+            if self.stopping:
+                self._ask(signal.SIGTERM)
             try:
                 if runs.beat(self.engine, self.run, self.fence):
                     self._ask(signal.SIGTERM)
             except StaleFence:
                 # Somebody else trains this run now, or it has just ended.
-                if not done.wait(2):
+                if not done.wait(5):
                     self.kill()
                 return
-            except sa.exc.OperationalError as error:
+            except sa.exc.SQLAlchemyError as error:
+                # Whatever ails the database: without this thread the lease would be lost.
                 log.warning("lease.beat_failed", run=self.run, reason=type(error).__name__)
 
     def hand_back(self) -> None:
-        """Snapshot, stop, and let another worker go on."""
+        """Snapshot, stop, and let another worker go on. One that has not begun is told later."""
         self.stopping = True
         self._ask(signal.SIGTERM)
 
@@ -85,27 +90,29 @@ class Supervisor:
 
     def kill(self) -> None:
         """At once."""
+        assert self.process is not None
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
 
     def _ask(self, number: signal.Signals) -> None:
-        if self._killed_at is None:
-            self._killed_at = time.monotonic()
+        if self.process is None:
+            return
+        if self._asked_at is None:
+            self._asked_at = time.monotonic()
             with contextlib.suppress(ProcessLookupError):
                 self.process.send_signal(number)
-        elif number == signal.SIGTERM and time.monotonic() - self._killed_at > GRACE:
+        elif number == signal.SIGTERM and time.monotonic() - self._asked_at > GRACE:
             self.kill()
 
     def _settle(self, code: int, words: Path) -> str:
         try:
-            if code == HANDED_BACK:
-                state = runs.requeue(self.engine, self.run, self.fence, "stopped", stalled=False)
-            else:
-                row = runs.get(self.engine, self.run)
-                if row["fence"] != self.fence or row["state"] != "running":
-                    return str(row["state"])
+            row = runs.get(self.engine, self.run)
+            state = str(row["state"])
+            if row["fence"] == self.fence and state == "running":
                 reason = f"the training process ended with {_how(code)}{self._last_words(words)}"
-                state = runs.requeue(self.engine, self.run, self.fence, reason)
+                # Told to stop before it could hear, it died of the signal: no fault of the run.
+                stalled = not self.stopping
+                state = runs.requeue(self.engine, self.run, self.fence, reason, stalled)
         except StaleFence:
             state = "stale"
         log.info("training.ended", run=self.run, code=code, state=state)

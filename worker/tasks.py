@@ -48,5 +48,6 @@ def train_waiting(settings: Settings, engine: sa.Engine) -> None:
         row, fence = claimed
         log.info("run.claimed", run=row["id"], attempt=row["attempt"])
         current = Supervisor(settings, engine, row["id"], fence)
+        current.stopping = stopping  # told while it claimed
         state = current.watch()
         log.info("run.ended", run=row["id"], state=state)

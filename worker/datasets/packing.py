@@ -5,6 +5,7 @@ The folder is written under another name and renamed, so it is whole or not ther
 """
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -22,6 +23,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from models.cache import MANIFEST
 from models.datasets import archive
 from models.datasets.images import BrokenImage, DatasetError, is_image_name, read_square
 from worker.datasets import starter
@@ -46,6 +48,20 @@ class Skipped:
     reason: str
 
 
+class Held:
+    """A packed set in use: as long as this is there, whoever prunes the cache leaves it alone."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = os.open(folder / MANIFEST, os.O_RDONLY)
+        fcntl.flock(self._file, fcntl.LOCK_SH)
+        with contextlib.suppress(PermissionError):
+            os.utime(folder)  # used now; raises FileNotFoundError where it has just been pruned
+
+    def __del__(self) -> None:
+        if hasattr(self, "_file"):
+            os.close(self._file)
+
+
 @dataclass(frozen=True)
 class Packed:
     """A packed dataset on disk. fingerprint: SHA-256 hex of its pixels."""
@@ -59,6 +75,7 @@ class Packed:
     size: int
     skipped: list[Skipped] = field(default_factory=list)
     duplicates: int = 0
+    held: Held | None = field(default=None, compare=False, repr=False)
 
     def images(self) -> Images:
         """Map the pictures into memory, read-only: (count, size, size, 3) uint8."""
@@ -255,7 +272,7 @@ def _write(folder: Path, found: _Source, size: int, progress: Progress | None) -
     }
     if found.labels:
         _write_json(folder / "labels.json", found.labels())
-    _write_json(folder / "manifest.json", manifest)
+    _write_json(folder / MANIFEST, manifest)
     _sync_folder(folder)
 
 
@@ -307,9 +324,11 @@ def _settle(temporary: Path, folder: Path) -> Packed:
 def _open(folder: Path) -> Packed | None:
     """Open a packed dataset; None where there is none, and a damaged one is cleared away."""
     try:
-        manifest = json.loads((folder / "manifest.json").read_bytes())
+        held = Held(folder)
+        manifest = json.loads((folder / MANIFEST).read_bytes())
         packed = Packed(
             folder=folder,
+            held=held,
             skipped=[Skipped(**one) for one in manifest["skipped"]],
             **{
                 key: manifest[key]

@@ -22,15 +22,26 @@ def pack_for(
     settings: Settings, engine: sa.Engine, recipe: Recipe, progress: Callable[[int, int], None]
 ) -> Packed:
     """The recipe's dataset at its resolution. Raises DatasetError or UnknownDataset."""
-    name = recipe.dataset
-    options: dict[str, Any] = {"limit": recipe.dataset_limit, "progress": progress}
+    return pack_named(
+        settings, engine, recipe.dataset, recipe.resolution, recipe.dataset_limit, progress
+    )
+
+
+def pack_named(
+    settings: Settings,
+    engine: sa.Engine,
+    name: str,
+    size: int,
+    limit: int | None,
+    progress: Callable[[int, int], None],
+) -> Packed:
+    """A dataset by its name, at `size` pixels. Raises DatasetError or UnknownDataset."""
+    options: dict[str, Any] = {"limit": limit, "progress": progress}
     if name == "starter":
-        return pack("starter", recipe.resolution, settings.cache, **options)
+        return pack("starter", size, settings.cache, **options)
     if name.startswith(LOCAL):
         path = Path(name.removeprefix(LOCAL))
-        return pack(path, recipe.resolution, settings.cache, name=path.stem, **options)
+        return pack(path, size, settings.cache, name=path.stem, **options)
     row = catalogue.get(engine, name)
-    path = catalogue.path(settings, row["digest"])
-    return pack(
-        path, recipe.resolution, settings.cache, name=name, licence=row["licence"], **options
-    )
+    path = catalogue.fetched(settings, row["digest"])
+    return pack(path, size, settings.cache, name=name, licence=row["licence"], **options)

@@ -313,10 +313,17 @@ def render_all(count: int, size: int, workers: int | None = None) -> Iterator[Im
         yield from (render(index, size) for index in range(count))
         return
     # spawn: forking a process that holds torch or OpenMP threads can hang the child.
+    others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
     try:
         for chunk in pool.map(_chunk, starts, repeat(count), repeat(size)):
             yield from chunk
+    except BaseException:
+        # Whoever stops early does not wait: on a busy machine a child takes half a minute to
+        # begin, and a worker has 30 s to end.
+        for child in set(multiprocessing.active_children()) - others:
+            child.terminate()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -1,3 +1,1 @@
 """The training process and what it is made of."""
-
-HANDED_BACK = 75  # its exit code after SIGTERM: sysexits.h's EX_TEMPFAIL

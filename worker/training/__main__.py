@@ -2,6 +2,7 @@
 
 Started by `worker.supervisor` in a process group of its own, so that a fault here takes nothing
 else down. It ends by itself when the supervisor's pipe closes, so that a kill -9 leaves no orphan.
+Where several processes shall train together it becomes torchrun, which starts them.
 """
 
 import fcntl
@@ -10,49 +11,67 @@ import sys
 import threading
 
 import torch
+from safetensors import SafetensorError
 
 from models import runs
 from models.database import connect
 from models.datasets.images import DatasetError
 from models.errors import KaoError, StaleFence
 from models.settings import Settings
-from worker.training import HANDED_BACK
+from worker.training import exhaustion, together
 from worker.training.attempt import Attempt, HandedBack
 from worker.training.watch import Diverged
 
 ORPHANED = 76
 
 
-def main(run: str, number: str) -> int:
-    """The process's exit code; the run's state in the database tells the rest."""
+def main(run: str, number: str) -> None:
+    """Train; how it ended is in the database, or told by the exit code of a crash."""
+    settings = Settings()
+    count = settings.processes or max(1, torch.cuda.device_count())
+    if count > 1 and "RANK" not in os.environ:
+        _become_torchrun(count)
     threading.Thread(target=_die_with_the_supervisor, daemon=True).start()
-    settings, fence = Settings(), runs.Fence(int(number))
+    mates = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    torch.set_num_threads(max(1, settings.parallel // mates))
+    if int(os.environ.get("RANK", "0")) > 0:
+        together.follow(settings)
+    else:
+        _lead(settings, run, runs.Fence(int(number)))
+
+
+def _lead(settings: Settings, run: str, fence: runs.Fence) -> None:
     engine = connect(settings)
     row = runs.get(engine, run)
-    torch.set_num_threads(row["recipe"]["threads"] or settings.threads or _cores())
+    if row["recipe"]["threads"]:
+        torch.set_num_threads(row["recipe"]["threads"])
     attempt = Attempt(settings, engine, row, fence)
     attempt.listen()
     try:
         with (settings.home / "device.lock").open("w") as lock:
-            # One run a device; the kernel frees the lock when this process dies.
+            # One run a host; the kernel frees the lock when this process dies.
             fcntl.flock(lock, fcntl.LOCK_EX)
             attempt.go()
     except HandedBack:
-        return HANDED_BACK
+        runs.requeue(engine, run, fence, "stopped", stalled=False)
     except StaleFence as error:
         print(error, file=sys.stderr)
     except (KaoError, DatasetError, Diverged) as error:
         runs.finish(engine, run, fence, "fail", error=str(error))
-    except torch.OutOfMemoryError:
-        runs.finish(
-            engine,
-            run,
-            fence,
-            "fail",
-            error="The GPU has too little memory for this recipe: lower `batch`, `width`, "
-            "`discriminator_width` or `resolution`.",
-        )
-    return 0
+    except (torch.OutOfMemoryError, MemoryError, OSError, RuntimeError, SafetensorError) as error:
+        told = exhaustion.told(error)
+        if told is None:
+            raise
+        runs.finish(engine, run, fence, "fail", error=told)
+
+
+def _become_torchrun(count: int) -> None:
+    # The same process, so that the supervisor's pipe and signals go on to reach it.
+    torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
+    command = [sys.executable, *torchrun, "-m", "worker.training", *sys.argv[1:]]
+    # torchrun sets one thread a process where nobody says otherwise, and warns about it.
+    environment = {"OMP_NUM_THREADS": "1", **os.environ}
+    os.execve(sys.executable, command, environment)
 
 
 def _die_with_the_supervisor() -> None:
@@ -62,9 +81,5 @@ def _die_with_the_supervisor() -> None:
     os._exit(ORPHANED)
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    main(*sys.argv[1:])

@@ -1,5 +1,7 @@
 """One attempt at a run, from the dataset to the published bundle."""
 
+import copy
+import math
 import signal
 import time
 from types import FrameType
@@ -8,23 +10,31 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 import torch
+from torch import Tensor
 
-from models import bundle, latents, runs, storage
+from models import bundle, runs, storage
+from models.failpoints import fail_point
 from models.recipes import Recipe
-from models.registry import Registry
+from models.registry import DEFAULT, Registry
 from models.runs import Fence
 from models.settings import Settings
 from worker import publishing
 from worker.datasets import sources
-from worker.datasets.packing import Packed
-from worker.training import snapshots
+from worker.datasets.packing import Images, Packed
+from worker.evaluation.running import Measures, Measuring, draw
+from worker.training import parallel, snapshots, start, together
+from worker.training.reals import Reals
 from worker.training.reporting import Reporter
+from worker.training.together import Together
 from worker.training.trainer import Losses, Trainer
-from worker.training.watch import Watch
+from worker.training.watch import Alarm, Diverged, Watch
+
+MOST_ROLLBACKS = 3
+SLOWER = 0.5  # share of the learning rates that a rollback leaves
 
 
 class HandedBack(Exception):
-    """Told to stop (SIGTERM): the snapshot is written, another attempt goes on from it."""
+    """Told to stop (SIGTERM): what is there is saved, another attempt goes on from it."""
 
 
 class Attempt:
@@ -35,11 +45,18 @@ class Attempt:
         self.recipe = Recipe.model_validate(row["recipe"])
         self.row = row
         self.snapshots = settings.storage / "snapshots" / self.run
-        self.registry = Registry(engine, settings.storage)
+        self.blobs = settings.blobs
+        self.registry = Registry(engine, self.blobs)
         self.reporter = Reporter(engine, self.run, fence, settings.home / "runs" / self.run)
         self.seconds = 0.0  # of training, in this attempt and those before
         self.asked: int | None = None  # the last signal
+        self.packing = False
         self.rate = 0.0
+        self.warnings: list[str] = []
+        self.rollbacks = 0
+        self.measures: Measures = {}  # the best so far
+        self.measured_at = -1  # images
+        self.best: dict[str, Tensor] | None = None  # the averaged weights with the lowest FD
 
     def listen(self) -> None:
         """SIGTERM: snapshot and leave. SIGINT: this is enough, publish what is there."""
@@ -48,24 +65,45 @@ class Attempt:
 
     def _hear(self, number: int, _frame: FrameType | None) -> None:
         self.asked = number
+        if number == signal.SIGTERM and self.packing:
+            # It may take an hour, and there is nothing to save: wherever it is, it ends here.
+            self.packing = False
+            raise HandedBack
 
     def go(self) -> str:
         """Train to the recipe's end and publish; the new version."""
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.packed = self._pack()
-        data = torch.from_numpy(np.array(self.packed.images()))
-        self.trainer = Trainer(self.recipe, data.to(device), device, self._bf16(device))
-        self.device = device
-        self._restore()
-        self.watch = Watch(self.recipe.loss, _diversity(data))
         try:
-            self._train()
+            self._prepare()
+            try:
+                self._train()
+            finally:
+                self.together.stop()
             return self._publish(final=True)
         finally:
             self.reporter.close()
 
+    def _prepare(self) -> None:
+        self.device = together.device()
+        self.packed = self._pack()
+        images, share = self.packed.images(), parallel.join(self.device)
+        together.give_recipe(self.recipe, share)
+        reals = Reals(images, self.recipe, self.device, share, self.packed.labels())
+        bf16 = parallel.uses_bf16(self.recipe, self.device)
+        self.trainer = Trainer(self.recipe, reals, self.device, bf16, share)
+        self.together = Together(self.trainer)
+        self.watch = Watch(self.recipe.loss, _diversity(images))
+        self.measuring = None
+        if self.recipe.measure_every is not None:
+            samples, threads = self.recipe.measure_samples, torch.get_num_threads()
+            self.measuring = Measuring(self.packed, samples, self.settings.cache, threads)
+        self._restore()
+
     def _pack(self) -> Packed:
+        self.packing = True
+        if self.asked == signal.SIGTERM:
+            raise HandedBack
         packed = sources.pack_for(self.settings, self.engine, self.recipe, self.reporter.preparing)
+        self.packing = False
         told = {"images": packed.count, "fingerprint": packed.fingerprint}
         skipped = [{"name": item.name, "reason": item.reason} for item in packed.skipped]
         # A set with thousands of broken files must not make one event of megabytes.
@@ -73,44 +111,38 @@ class Attempt:
         self.reporter.event("dataset.ready", told)
         return packed
 
-    def _bf16(self, device: torch.device) -> bool:
-        if self.recipe.precision == "auto":
-            if device.type == "cuda":
-                return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-            return bool(torch.cpu._is_avx512_bf16_supported())
-        return self.recipe.precision == "bf16"
-
     def _restore(self) -> None:
-        if self.row["snapshot"] is None:
-            return
-        state = snapshots.read(self.snapshots, self.row["snapshot"])
-        if state["fingerprint"] != self.packed.fingerprint:
-            raise sources.DatasetError(
-                "The dataset has changed since this run began; start a new run."
-            )
-        self.trainer.restore(state["trainer"])
-        self.seconds = state["seconds"]
-        self.reporter.event("run.resumed", {"images": self.trainer.images})
+        state = start.restore(
+            self.trainer, self.settings, self.engine, self.row, self.packed.fingerprint
+        )
+        if state is not None:
+            self.seconds = state["seconds"]
+            # Snapshots of version 0.1.0 lack these.
+            self.best, self.measures = state.get("best"), state.get("measures", {})
+            self.warnings, self.rollbacks = state.get("warnings", []), state.get("rollbacks", 0)
+        if state is not None or self.recipe.start_from is not None:
+            self.reporter.event("run.resumed", {"images": self.trainer.images})
+        self.together.give_state()
 
     def _train(self) -> None:
         recipe, trainer = self.recipe, self.trainer
-        started, first = time.monotonic() - self.seconds, trainer.images
-        began = time.monotonic()
+        began = here = time.monotonic()
+        before, first = self.seconds, trainer.images
         saved = told = published = began
-        sheets = trainer.images // recipe.sheet_images
         while not self._ended():
-            losses = trainer.advance()
+            losses = self.together.advance(self._fraction())
             here = time.monotonic()
-            self.seconds = here - started
-            for name, message in self.watch.see(losses):
-                self.reporter.event("run.warning", {"warning": name, "message": message})
+            self.seconds = before + here - began
+            if not self._healthy(losses):
+                continue
             if here - told >= 1 or self._ended():
                 self.rate = (trainer.images - first) / max(here - began, 1e-6)
                 self._report(losses)
                 told = here
-            if trainer.images // recipe.sheet_images > sheets:
-                sheets = trainer.images // recipe.sheet_images
-                self.reporter.sheet(self._sheet(), trainer.images)
+            if self._passed(recipe.sheet_images):
+                self._draw_sheet()
+            if recipe.measure_every is not None and self._passed(recipe.measure_every):
+                self._measure()
             if here - saved >= recipe.snapshot_seconds:
                 self._save()
                 saved = time.monotonic()
@@ -120,22 +152,72 @@ class Attempt:
             if self.asked == signal.SIGTERM:
                 self._save()
                 raise HandedBack
+        if self.measuring is not None and self.measured_at != trainer.images:
+            self._measure()
         self._save()
+
+    def _passed(self, every: int) -> bool:
+        """Whether the last step crossed a multiple of so many images."""
+        images = self.trainer.images
+        return images // every > (images - self.recipe.batch) // every
 
     def _fraction(self) -> float:
         """How much of the run is done, by whichever end is nearest."""
-        recipe = self.recipe
+        recipe, own = self.recipe, self.trainer.step * self.recipe.batch
         parts = [0.0]
         if recipe.minutes is not None:
             parts.append(self.seconds / (recipe.minutes * 60))
         if recipe.images is not None:
-            parts.append(self.trainer.images / recipe.images)
+            parts.append(own / recipe.images)
         if recipe.epochs is not None:
-            parts.append(self.trainer.step / (recipe.epochs * self.trainer.steps_per_epoch))
+            steps = recipe.epochs * self.trainer.reals.steps_per_epoch
+            parts.append(self.trainer.step / steps)
         return max(parts)
 
     def _ended(self) -> bool:
         return self.asked == signal.SIGINT or self._fraction() >= 1
+
+    def _healthy(self, losses: Losses) -> bool:
+        """Tell what is wrong and act as the recipe says; False after a rollback."""
+        try:
+            found = self.watch.see(losses)
+        except Diverged as error:
+            return self._act(Alarm("diverged", str(error)), error)
+        for warning in found:
+            self.warnings.append(warning.message)
+            told = {"warning": warning.name, "message": warning.message}
+            self.reporter.event("run.warning", told)
+            if self.recipe.on_divergence != "continue":
+                return self._act(warning, Diverged(warning.message))
+        return True
+
+    def _act(self, warning: Alarm, error: Diverged) -> bool:
+        """Roll back where the recipe allows it; else raises Diverged."""
+        name = self._rollback_target()
+        if (
+            self.recipe.on_divergence != "rollback"
+            or self.rollbacks >= MOST_ROLLBACKS
+            or name is None
+        ):
+            raise error
+        self.trainer.restore(snapshots.read(self.snapshots, name)["trainer"])
+        self.rollbacks += 1
+        # The same draws would lead to the same place at the same speed.
+        self.trainer.slowed = SLOWER**self.rollbacks
+        self.together.give_state()
+        self.watch.forget()
+        message = (
+            f"Rolled back to {self.trainer.images:,} images with learning rates at "
+            f"{self.trainer.slowed:.3g} of the recipe's, because: {warning.message}"
+        )
+        self.warnings.append(message)
+        self.reporter.event("run.rolled_back", {"warning": warning.name, "message": message})
+        return False
+
+    def _rollback_target(self) -> str | None:
+        """The older of the kept snapshots: the newer may be ill already."""
+        kept = sorted(path.name for path in self.snapshots.glob("*.pt"))
+        return kept[0] if kept else None
 
     def _report(self, losses: Losses) -> None:
         fraction = self._fraction()
@@ -152,48 +234,96 @@ class Attempt:
         }
         self.reporter.progress(data, self.trainer.step, min(fraction, 1.0))
 
+    def _measure(self) -> None:
+        """FD and its kin of the averaged generator; the best one's weights are kept."""
+        assert self.measuring is not None
+        found = self.measuring.measure(self.trainer.average, self.trainer.latent)
+        self.measured_at = self.trainer.images
+        found |= {"images": self.measured_at, "samples": self.measuring.samples}
+        # A diverged generator draws no finite image, so its FD is no number either.
+        if math.isfinite(found["fd"]) and found["fd"] < self.measures.get("fd", math.inf):
+            self.measures = found
+            if self.recipe.publish == "best":
+                weights = self.trainer.average.state_dict()
+                self.best = {name: value.detach().clone() for name, value in weights.items()}
+        self.reporter.measured({name: round(value, 5) for name, value in found.items()})
+
+    def _draw_sheet(self) -> None:
+        pixels = draw(self.trainer.average, self.trainer.latent, publishing.SHEET**2)
+        path = self.reporter.sheet(publishing.sheet(pixels), self.trainer.images)
+        self.blobs.put(path, f"runs/{self.run}/sheets/{path.name}")
+
     def _save(self) -> None:
         state = {
             "trainer": self.trainer.state(),
             "seconds": self.seconds,
             "fingerprint": self.packed.fingerprint,
+            "best": self.best,
+            "measures": self.measures,
+            "warnings": self.warnings,
+            "rollbacks": self.rollbacks,
         }
         name = snapshots.write(self.snapshots, self.trainer.step, state)
+        self.blobs.put(self.snapshots / name)
         told = {"images": self.trainer.images, "iteration": self.trainer.step}
         runs.snapshot(self.engine, self.run, self.fence, name, told)
-        snapshots.prune(self.snapshots, name)
-
-    @torch.no_grad()
-    def _sheet(self) -> bundle.Pixels:
-        seeds = range(publishing.SHEET**2)
-        z = np.stack([latents.derive(str(seed), self.recipe.latent) for seed in seeds])
-        drawn = self.trainer.average(torch.from_numpy(z).to(self.device)).float()
-        drawn = drawn.clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
-        return publishing.sheet(drawn.permute(0, 2, 3, 1).cpu().numpy())
+        snapshots.prune(self.blobs, self.snapshots, name)
 
     def _publish(self, final: bool) -> str:
+        generator = self.trainer.average
+        if self.best is not None:
+            # A copy: before the end, the average goes on.
+            generator = copy.deepcopy(generator)
+            generator.load_state_dict(self.best)
         training = bundle.Training(
-            images=self.trainer.images, seconds=round(self.seconds, 1), device=_name(self.device)
+            images=int(self.measures["images"]) if self.best else self.trainer.images,
+            seconds=round(self.seconds, 1),
+            device=_name(self.device),
+            warnings=self.warnings,
         )
         with storage.scratch_folder(self.registry.bundles) as folder:
+            fail_point("publish.begun")
             publishing.write(
-                folder, self.trainer.average, self.recipe, self.packed, training, self.run
+                folder,
+                generator,
+                self.recipe,
+                self.packed,
+                training,
+                self.run,
+                self.measures,
+                self.trainer.reals.attributes,
+                self.trainer.discriminator if self.recipe.critic else None,
             )
             version = self.registry.publish(
                 folder,
                 run=self.run,
                 fence=self.fence,
                 final=final,
-                promote=self.recipe.promote == "always",
+                promote=self._promotes(),
+                latest=self.recipe.publish != "manual",
             )
         if not final:
             self.reporter.event("model.published", {"version": version})
         return version
 
+    def _promotes(self) -> bool:
+        """Whether the recipe wants this model served by default."""
+        if self.recipe.promote != "if_better":
+            return self.recipe.promote == "always"
+        name = self.registry.aliases().get(DEFAULT)
+        if name is None:
+            return True
+        card = self.registry.get(name)["card"]
+        theirs = card.get("measures", {})
+        comparable = card["dataset"]["fingerprint"] == self.packed.fingerprint and theirs.get(
+            "samples"
+        ) == self.measures.get("samples")
+        return bool(comparable and self.measures and self.measures["fd"] < theirs["fd"])
 
-def _diversity(data: torch.Tensor) -> float:
+
+def _diversity(images: Images) -> float:
     """How much real images differ: the mean deviation of a pixel in [-1, 1] units."""
-    some = data[: min(len(data), 512)].float().div(127.5)
+    some = images[:512].astype(np.float32) / 127.5
     return float(some.std(0).mean())
 
 

@@ -25,8 +25,3 @@ def update(average: nn.Module, generator: nn.Module, decay: float) -> None:
             mine.lerp_(theirs, 1 - decay)
         else:
             mine.copy_(theirs)
-
-
-def decay(batch: int, half_life: int) -> float:
-    """The decay that halves a weight's share after `half_life` images; 0 follows exactly."""
-    return float(0.5 ** (batch / half_life)) if half_life else 0.0

@@ -22,6 +22,16 @@ def bce_generator(real: Tensor, fake: Tensor) -> Tensor:
     return binary_cross_entropy(fake, torch.ones_like(fake))
 
 
+def logistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """The same as `bce_discriminator` for unbounded scores: E[softplus(-D(x)) + softplus(D(G))]."""
+    return softplus(-real).mean() + softplus(fake).mean()
+
+
+def logistic_generator(real: Tensor, fake: Tensor) -> Tensor:
+    """E[softplus(-D(G(z)))]. `real` plays no part."""
+    return softplus(-fake).mean()
+
+
 def relativistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
     """E[softplus(-t)], t = D(x) - D(G(z)) (RpGAN, arXiv:2501.05441 §2).
 
@@ -35,10 +45,11 @@ def relativistic_generator(real: Tensor, fake: Tensor) -> Tensor:
     return softplus(real - fake).mean()
 
 
-def r1(discriminator: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+def gradient_penalty(discriminator: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
     """E[‖∇D(x)‖²], the squared norm summed over one image's pixels (arXiv:1801.04406 §4.1).
 
-    images: (N, 3, S, S) float32. Returns a scalar whose gradient reaches D's weights.
+    R1 at real images, R2 at drawn ones. images: (N, 3, S, S) float32. Returns a scalar whose
+    gradient reaches D's weights.
     """
     x = images.detach().requires_grad_()
     scores = discriminator(x)
@@ -48,5 +59,6 @@ def r1(discriminator: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
 
 LOSSES = {
     "bce": (bce_discriminator, bce_generator),
+    "logistic": (logistic_discriminator, logistic_generator),
     "relativistic": (relativistic_discriminator, relativistic_generator),
 }

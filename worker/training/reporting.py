@@ -73,12 +73,24 @@ class Reporter:
         if text := data.get("message"):
             self._console.print(f"[yellow]{text}")
 
-    def sheet(self, pixels: Pixels, images: int) -> None:
-        """The faces of the fixed latents."""
+    def measured(self, data: dict[str, Any]) -> None:
+        """The run judged its own faces."""
+        self._metrics.write(json.dumps({"measured": data}) + "\n")
+        for name, value in data.items():
+            self._board.add_scalar(f"measured/{name}", value, data["images"])
+        self.event("run.measured", data)
+        self._console.print(
+            f"FD {data['fd']:.1f}  coverage {data['coverage']:.3f}  at {data['images']:,} images"
+        )
+
+    def sheet(self, pixels: Pixels, images: int) -> Path:
+        """The faces of the fixed latents; their file."""
         name = f"{images:010d}.png"
-        Image.fromarray(pixels).save(self.folder / "sheets" / name)
+        path = self.folder / "sheets" / name
+        Image.fromarray(pixels).save(path)
         self._board.add_image("samples", pixels, images, dataformats="HWC")
         self.event("sheet.drawn", {"images": images, "sheet": name})
+        return path
 
     def close(self) -> None:
         """Give the terminal back."""

@@ -1,142 +1,158 @@
-"""One adversarial step, and the state that makes it resumable bit for bit.
+"""The state of a run in memory: what is trained, how far it is, and how to go on from there."""
 
-Every draw of a step comes from a generator seeded by (run seed, step): a resumed run needs
-no random state but the step's number, and no draw shifts another (edm2's habit).
-"""
-
-import hashlib
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from models.networks import build
-from models.recipes import Recipe
-from worker.training import ema
-from worker.training.losses import LOSSES, r1
+from models.networks import build, modern
+from models.recipes import Adam, Recipe
+from worker.training import augmentation, ema, parallel
+from worker.training.augmentation import Changes
+from worker.training.draws import draws
+from worker.training.losses import LOSSES
+from worker.training.parallel import Share
+from worker.training.reals import Reals
+from worker.training.schedules import augmentation as augmentation_strength
+from worker.training.schedules import cosine, ema_decay
+from worker.training.step import Judged, Penalty, Step
 
 Losses = dict[str, float]
-
-
-def draws(seed: int, *keys: object) -> torch.Generator:
-    """A CPU random generator that depends on nothing but the seed and the keys."""
-    digest = hashlib.sha256(":".join(map(str, (seed, *keys))).encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
 
 class Trainer:
     """The two networks, their optimisers, the averaged generator, and how far they are."""
 
-    def __init__(self, recipe: Recipe, data: Tensor, device: torch.device, bf16: bool) -> None:
-        """data: (N, S, S, 3) uint8, on the CPU or the device."""
-        self.recipe, self.data, self.device, self.bf16 = recipe, data, device, bf16
+    def __init__(
+        self,
+        recipe: Recipe,
+        reals: Reals,
+        device: torch.device,
+        bf16: bool,
+        share: Share | None = None,
+    ) -> None:
+        self.recipe, self.reals, self.device = recipe, reals, device
+        self.share = share or Share()
+        parallel.check(recipe.batch, self.share)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(draws(recipe.seed, "weights").initial_seed())
-            g, d = build.generator(recipe), build.discriminator(recipe)
-        self.generator, self.discriminator = _placed(g, device), _placed(d, device)
-        self.average = ema.averaged(self.generator)
-        self.decay = ema.decay(recipe.batch, recipe.ema_images)
+            g = build.generator(recipe, reals.attributes)
+            d = build.discriminator(recipe, reals.attributes)
+        self.average = ema.averaged(_placed(g, device))
+        self.generator = parallel.normalise_together(_placed(g, device), self.share)
+        self.discriminator = parallel.normalise_together(_placed(d, device), self.share)
         self.optimizers = {
             "generator": _adam(self.generator, recipe, "generator"),
             "discriminator": _adam(self.discriminator, recipe, "discriminator"),
         }
-        self.discriminator_loss, self.generator_loss = LOSSES[recipe.loss]
+        discriminator_loss, generator_loss = LOSSES[recipe.loss]
+        self._step = Step(
+            self.generator,
+            self.discriminator,
+            discriminator_loss,
+            generator_loss,
+            self._descend,
+            bf16,
+        )
         self.step = 0
+        # Images that a parent run saw; and the share that rollbacks left of the learning rates.
+        self.before, self.slowed = 0, 1.0
 
     @property
     def images(self) -> int:
-        """Real images seen."""
-        return self.step * self.recipe.batch
+        """Real images seen, by a parent run too."""
+        return self.before + self.step * self.recipe.batch
+
+    @property
+    def latent(self) -> int:
+        """How many numbers a latent has: the recipe's, and one for each attribute."""
+        return self.recipe.latent + len(self.reals.attributes)
 
     @property
     def epoch(self) -> int:
         """Whole passes over the set."""
-        return self.step // self.steps_per_epoch
+        return self.step // self.reals.steps_per_epoch
 
-    @property
-    def steps_per_epoch(self) -> int:
-        """The last, partial batch of a pass is left out, as the tutorial did."""
-        return max(1, self.data.shape[0] // self.recipe.batch)
-
-    def reals(self) -> Tensor:
-        """The step's batch: (B, 3, S, S) float32 in [-1, 1], each image once a pass."""
-        epoch, position = divmod(self.step, self.steps_per_epoch)
-        count, batch = self.data.shape[0], self.recipe.batch
-        order = torch.randperm(count, generator=draws(self.recipe.seed, "order", epoch))
-        # A set smaller than a batch is repeated within it.
-        chosen = order[torch.arange(position * batch, (position + 1) * batch) % count]
-        images = self.data[chosen.to(self.data.device)].to(self.device, non_blocking=True)
-        images = images.permute(0, 3, 1, 2).float().div(127.5).sub(1)
-        if self.recipe.flip:
-            mirrored = torch.rand(batch, generator=draws(self.recipe.seed, "flip", self.step)) < 0.5
-            images = torch.where(
-                mirrored.to(self.device)[:, None, None, None], images.flip(3), images
-            )
-        return images.contiguous(memory_format=torch.channels_last)
-
-    def latents(self) -> Tensor:
-        """The step's z: (B, latent) float32, standard normal."""
-        shape = (self.recipe.batch, self.recipe.latent)
-        return torch.randn(shape, generator=draws(self.recipe.seed, "latents", self.step)).to(
-            self.device
-        )
-
-    def advance(self) -> Losses:
+    def advance(self, fraction: float = 0.0) -> Losses:
         """Train the discriminator on one batch, then the generator; returns what was measured.
 
-        Both see the same fakes, and the real scores are those of the discriminator's turn:
-        on a CPU this saves a fifth of a step.
+        fraction: how much of the run is done, for what is scheduled over the whole of it.
         """
-        real, fake = self.reals(), self._draw(self.latents())
-        measured, real_score = self._train_discriminator(real, fake.detach())
-        measured["g_loss"] = self._train_generator(real_score, fake)
+        self._set_learning_rates(fraction)
+        latents = self._latents()
+        drawn = self._step.draw(*latents)
+        real, fake = self._changed(self.reals.batch(self.step), drawn)
+        judged = Judged(real, self.reals.labels(self.step)), Judged(fake, self._chosen(latents[0]))
+        measured, real_score = self._step.train_discriminator(*judged, self._penalty(fraction))
+        measured["g_loss"] = self._step.train_generator(real_score, judged[1])
         self.step += 1
-        # Early on, a long memory would only remember the random start.
-        ema.update(self.average, self.generator, min(self.decay, self.step / (self.step + 10)))
+        half_life = self.recipe.ema_images
+        decay = ema_decay(self.recipe.batch, self.images, half_life)
+        ema.update(self.average, self.generator, decay)
         return {name: value.item() for name, value in measured.items()}
 
-    def _train_discriminator(self, real: Tensor, fake: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        self.discriminator.requires_grad_(True)
-        real_score, fake_score = self._score(real), self._score(fake)
-        loss = self.discriminator_loss(real_score, fake_score)
-        measured = {
-            "d_loss": loss.detach(),
-            "d_real": real_score.detach().mean(),
-            "d_fake": fake_score.detach().mean(),
-            # The share of pairs told apart: what shows who is winning, whatever the loss.
-            "d_accuracy": (real_score > fake_score).float().mean(),
-            # Varied latents that give one image are a collapse, whatever the losses say.
-            "diversity": fake.std(0).mean(),
-        }
-        if self.recipe.gamma and self.step % self.recipe.penalty_every == 0:
-            # In float32, and weighted for the steps that skip it (arXiv:1912.04958 App. B).
-            penalty = r1(self.discriminator, real)
-            loss = loss + self.recipe.gamma / 2 * self.recipe.penalty_every * penalty
-            measured["r1"] = penalty.detach()
-        self._descend("discriminator", loss)
-        return measured, real_score.detach()
+    def _latents(self) -> tuple[Tensor, ...]:
+        """The step's z (B, latent); with mixing also a second z and where it takes over."""
+        recipe = self.recipe
+        random = draws(recipe.seed, "latents", self.step)
+        z = torch.randn(recipe.batch, self.latent, generator=random)
+        if not recipe.mixing or not isinstance(self.generator, modern.Generator):
+            return (self._mine(z),)
+        random = draws(recipe.seed, "mixing", self.step)
+        other = torch.randn(recipe.batch, self.latent, generator=random)
+        # Both styles agree in the attributes that the discriminator is told of.
+        other[:, recipe.latent :] = z[:, recipe.latent :]
+        layers = self.generator.synthesis.layers
+        cut = torch.randint(1, layers, (recipe.batch,), generator=random)
+        alone = torch.rand(recipe.batch, generator=random) >= recipe.mixing
+        cut = torch.where(alone, layers, cut)
+        return self._mine(z), self._mine(other), self._mine(cut)
 
-    def _train_generator(self, real_score: Tensor, fake: Tensor) -> Tensor:
-        # Its weights need no gradients now, which spares a third of D's backward pass.
-        self.discriminator.requires_grad_(False)
-        loss = self.generator_loss(real_score, self._score(fake))
-        self._descend("generator", loss)
-        return loss.detach()
+    def _mine(self, rows: Tensor) -> Tensor:
+        """This process's rows of a global batch, on its device."""
+        return rows[self.share.rows].to(self.device)
 
-    def _draw(self, z: Tensor) -> Tensor:
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            images: Tensor = self.generator(z)
-        return images.float()
+    def _chosen(self, z: Tensor) -> Tensor | None:
+        """The labels that a latent asks for."""
+        if not isinstance(self.generator, modern.Generator) or not self.reals.attributes:
+            return None
+        assert self.generator.mapping is not None
+        return self.generator.mapping.labels(z)
 
-    def _score(self, images: Tensor) -> Tensor:
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            scores: Tensor = self.discriminator(images)
-        return scores.float()
+    def _changed(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """What the discriminator sees of both, after augmentation."""
+        probability = augmentation_strength(self.reals.count, self.images, self.recipe.augment)
+        if probability == 0:
+            return real, fake
+        return augmentation.apply(real, self._changes("real", probability)), augmentation.apply(
+            fake, self._changes("fake", probability)
+        )
+
+    def _changes(self, whose: str, probability: float) -> Changes:
+        recipe = self.recipe
+        random = draws(recipe.seed, "augmentation", whose, self.step)
+        changes = augmentation.draw(recipe.batch, recipe.resolution, probability, random)
+        return changes.rows(self.share.rows, self.device)
+
+    def _penalty(self, fraction: float) -> Penalty | None:
+        recipe = self.recipe
+        end = recipe.gamma if recipe.gamma_end is None else recipe.gamma_end
+        gamma = cosine(recipe.gamma, end, fraction)
+        if not gamma or self.step % recipe.penalty_every:
+            return None
+        return Penalty(gamma, recipe.penalty_every, drawn=recipe.penalty == "r1+r2")
+
+    def _set_learning_rates(self, fraction: float) -> None:
+        share = self.slowed * cosine(1.0, self.recipe.learning_rate_end, fraction)
+        for name, optimizer in self.optimizers.items():
+            for group in optimizer.param_groups:
+                group["lr"] = _rate(self.recipe, name) * share
 
     def _descend(self, name: str, loss: Tensor) -> None:
         optimizer = self.optimizers[name]
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
+        parallel.average_gradients(getattr(self, name), self.share)
         optimizer.step()
 
     def state(self) -> dict[str, Any]:
@@ -147,6 +163,8 @@ class Trainer:
             "average": self.average.state_dict(),
             "optimizers": {name: each.state_dict() for name, each in self.optimizers.items()},
             "step": self.step,
+            "before": self.before,
+            "slowed": self.slowed,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -157,6 +175,12 @@ class Trainer:
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
         self.step = state["step"]
+        # Snapshots of version 0.1.0 lack these two.
+        self.before, self.slowed = state.get("before", 0), state.get("slowed", 1.0)
+
+    def begin(self, before: int) -> None:
+        """Count steps from here; the weights have seen so many images already."""
+        self.before, self.step = before, 0
 
 
 def _placed(network: nn.Module, device: torch.device) -> nn.Module:
@@ -168,14 +192,23 @@ def _placed(network: nn.Module, device: torch.device) -> nn.Module:
     return network
 
 
+def _lazy(recipe: Recipe, name: str) -> float:
+    """A penalty that acts every k steps wants Adam slower (arXiv:1912.04958 App. B)."""
+    every = recipe.penalty_every if name == "discriminator" and recipe.gamma else 1
+    return every / (every + 1) if every > 1 else 1.0
+
+
+def _rate(recipe: Recipe, name: str) -> float:
+    adam: Adam = getattr(recipe, name)
+    return adam.learning_rate * _lazy(recipe, name)
+
+
 def _adam(network: nn.Module, recipe: Recipe, name: str) -> torch.optim.Adam:
-    settings = recipe.generator if name == "generator" else recipe.discriminator
-    # A lazy penalty acts every k steps; StyleGAN2 slows Adam to match (arXiv:1912.04958 App. B).
-    lazy = recipe.penalty_every if name == "discriminator" and recipe.gamma else 1
-    ratio = lazy / (lazy + 1) if lazy > 1 else 1.0
+    adam: Adam = getattr(recipe, name)
+    ratio = _lazy(recipe, name)
     return torch.optim.Adam(
         network.parameters(),
-        lr=settings.learning_rate * ratio,
-        betas=(settings.beta1**ratio, settings.beta2**ratio),
+        lr=_rate(recipe, name),
+        betas=(adam.beta1**ratio, adam.beta2**ratio),
         fused=True,
     )

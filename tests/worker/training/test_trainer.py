@@ -1,26 +1,24 @@
 """The same recipe gives the same weights, stopped or not."""
 
+import numpy as np
 import pytest
 import torch
 
+from models.blobs import Blobs
 from models.recipes import resolve
-from worker.training import ema, losses, snapshots
+from worker.training import losses, snapshots
+from worker.training.reals import Reals
+from worker.training.schedules import augmentation, cosine, ema_decay
 from worker.training.trainer import Trainer
 
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+CPU = torch.device("cpu")
 
 
 def trainer(**overrides):
     recipe = resolve({"preset": "smoke", **overrides})
     size = (48, recipe.resolution, recipe.resolution, 3)
-    data = torch.randint(0, 256, size, generator=torch.Generator().manual_seed(0))
-    return Trainer(recipe, data.to(torch.uint8), torch.device("cpu"), bf16=False)
+    data = np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
+    return Trainer(recipe, Reals(data, recipe, CPU), CPU, bf16=False)
 
 
 def weights(trainer):
@@ -60,23 +58,22 @@ def test_a_resumed_run_equals_one_that_never_stopped(tmp_path, stop):
 
 def test_the_last_two_snapshots_are_kept(tmp_path):
     names = [snapshots.write(tmp_path, step, {"step": step}) for step in range(5)]
-    snapshots.prune(tmp_path, names[-1])
+    snapshots.prune(Blobs(tmp_path), tmp_path, names[-1])
     assert sorted(path.name for path in tmp_path.iterdir()) == names[-2:]
 
 
 def test_every_image_is_seen_once_an_epoch():
     one = trainer()
     seen = []
-    for step in range(one.steps_per_epoch):
-        one.step = step
-        seen += [image.sum().item() for image in one.reals()]
+    for step in range(one.reals.steps_per_epoch):
+        seen += [image.sum().item() for image in one.reals.batch(step)]
     assert len(set(seen)) == 48
 
 
 def test_classic_runs_with_the_tutorials_loss():
     recipe = resolve({"preset": "classic", "batch": 4, "epochs": 1})
-    data = torch.randint(0, 256, (8, 96, 96, 3), dtype=torch.uint8)
-    one = Trainer(recipe, data, torch.device("cpu"), bf16=False)
+    data = np.random.default_rng(0).integers(0, 256, (8, 96, 96, 3), dtype=np.uint8)
+    one = Trainer(recipe, Reals(data, recipe, CPU), CPU, bf16=False)
     measured = one.advance()
     assert 0 < measured["d_real"] < 1
     # BCE at the start is near 2 ln 2 for the pair of labels.
@@ -91,7 +88,9 @@ def test_classic_runs_with_the_tutorials_loss():
 def test_the_penalty_is_the_squared_slope():
     """Against a discriminator whose gradient is known: D(x) = a·x, so ‖∇D‖² = ‖a‖²."""
     a = torch.randn(3 * 4 * 4, dtype=torch.float64, requires_grad=True)
-    penalty = losses.r1(lambda x: x.flatten(1) @ a, torch.randn(5, 3, 4, 4, dtype=torch.float64))
+    penalty = losses.gradient_penalty(
+        lambda x: x.flatten(1) @ a, torch.randn(5, 3, 4, 4, dtype=torch.float64)
+    )
     assert torch.isclose(penalty, a.square().sum())
     penalty.backward()
     assert torch.allclose(a.grad, 2 * a)
@@ -103,15 +102,15 @@ def test_the_penaltys_gradient_reaches_the_weights_as_finite_differences_say():
 
     network = build.discriminator(recipe).double()
     images = torch.randn(4, 3, 16, 16, dtype=torch.float64)
-    losses.r1(network, images).backward()
+    losses.gradient_penalty(network, images).backward()
     weight = network.stem[1].weight
     found, step = weight.grad[0, 0, 1, 1].item(), 1e-5
     with torch.no_grad():
         weight[0, 0, 1, 1] += step
-    above = losses.r1(network, images).item()
+    above = losses.gradient_penalty(network, images).item()
     with torch.no_grad():
         weight[0, 0, 1, 1] -= 2 * step
-    below = losses.r1(network, images).item()
+    below = losses.gradient_penalty(network, images).item()
     assert found == pytest.approx((above - below) / (2 * step), rel=1e-3, abs=1e-9)
 
 
@@ -125,6 +124,28 @@ def test_relativistic_losses_mirror_each_other():
 
 
 def test_the_average_halves_an_old_weight_in_a_half_life():
-    half = ema.decay(batch=10, half_life=1000)
-    assert half**100 == pytest.approx(0.5)
-    assert ema.decay(batch=10, half_life=0) == 0
+    late = ema_decay(batch=10, images=10**9, half_life=1000)
+    assert late**100 == pytest.approx(0.5)
+    assert ema_decay(batch=10, images=10**9, half_life=0) == 0
+
+
+def test_a_young_average_forgets_the_random_start():
+    young = ema_decay(batch=10, images=1000, half_life=10**6)
+    assert young**5 == pytest.approx(0.5)
+
+
+def test_a_cosine_is_flat_at_both_ends():
+    assert [cosine(4.0, 1.0, f) for f in (0, 0.5, 1, 2)] == pytest.approx([4, 2.5, 1, 1])
+
+
+@pytest.mark.parametrize(
+    ("count", "passes", "expected"),
+    [
+        pytest.param(200_000, 100, 0.0, id="ample-never"),
+        pytest.param(20_000, 100, 0.348, id="twenty-thousand"),
+        pytest.param(1_000, 100, 0.8, id="few-capped"),
+        pytest.param(1_000, 5, 0.0, id="unseen-not-yet"),
+    ],
+)
+def test_augmentation_is_for_small_sets_seen_often(count, passes, expected):
+    assert augmentation(count, passes * count, None) == pytest.approx(expected, abs=1e-3)

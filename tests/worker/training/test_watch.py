@@ -9,7 +9,7 @@ HEALTHY = {"d_loss": 0.5, "d_accuracy": 0.8, "g_loss": 1.0, "diversity": 0.3}
 
 def seen(losses, loss="relativistic", steps=400):
     watch = Watch(loss, real_diversity=0.4)
-    return [name for _ in range(steps) for name, _ in watch.see(losses)]
+    return [alarm.name for _ in range(steps) for alarm in watch.see(losses)]
 
 
 def test_a_healthy_run_raises_no_alarm():
@@ -30,7 +30,7 @@ def test_a_passed_illness_may_be_named_again():
     told = []
     for phase in (0.01, 0.4, 0.01):
         for _ in range(600):
-            told += [name for name, _ in watch.see({**HEALTHY, "diversity": phase})]
+            told += [alarm.name for alarm in watch.see({**HEALTHY, "diversity": phase})]
     assert told == ["collapse", "collapse"]
 
 

@@ -1,0 +1,42 @@
+"""A network exported for serving gives what the network gives."""
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from models import bundle
+from models.conditions import Attribute
+from models.networks import build
+from models.recipes import resolve
+from worker import graphs
+
+HAIR = Attribute(name="hair", values=["red", "blue"], shares=[0.5, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("preset", "attributes"),
+    [
+        pytest.param("smoke", [], id="modern"),
+        pytest.param("smoke", [HAIR], id="with-labels"),
+        pytest.param("classic", [], id="classic"),
+    ],
+)
+def test_a_critic_scores_as_the_discriminator_does(tmp_path, preset, attributes):
+    recipe = resolve({"preset": preset})
+    torch.manual_seed(0)
+    discriminator = build.discriminator(recipe, attributes)
+    graphs.export_critic(discriminator, recipe.resolution, tmp_path)
+    shape = (4, recipe.resolution, recipe.resolution, 3)
+    images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    session = onnxruntime.InferenceSession(str(tmp_path / bundle.CRITIC))
+    found = np.concatenate([session.run(None, {"images": one[None]})[0] for one in images])
+    x = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
+    with torch.no_grad():
+        alone = torch.cat([discriminator.eval()(one[None]) for one in x])
+    assert found.shape == (4,)
+    assert np.ptp(found) > 0
+    # Half precision has 11 bits: 0.0005 a weight.
+    np.testing.assert_allclose(found, alone.numpy(), atol=0.01 * np.ptp(found) + 0.005)
+    size = sum(each.numel() for each in discriminator.parameters())
+    assert (tmp_path / bundle.CRITIC).stat().st_size < 2.1 * size + 30_000

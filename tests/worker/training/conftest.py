@@ -1,0 +1,64 @@
+"""A small set of pictures, and attempts at runs in this process."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageDraw
+
+from models import runs
+from models.recipes import resolve
+from worker.training.attempt import Attempt
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def face(number, side=24):
+    """A coloured disc that looks a little different each time."""
+    random = np.random.default_rng(number)
+    image = Image.new("RGB", (side, side), tuple(random.integers(150, 256, 3).tolist()))
+    left, top = random.integers(2, side // 3, 2).tolist()
+    colour = tuple(random.integers(0, 200, 3).tolist())
+    ImageDraw.Draw(image).ellipse((left, top, left + side // 2, top + side // 2), fill=colour)
+    return image
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A folder of 64 such faces."""
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    for number in range(64):
+        face(number).save(folder / f"{number:03}.png")
+    return folder
+
+
+@pytest.fixture
+def attempt(settings, engine):
+    """Claim a new run of these recipe fields: an `Attempt` to `go()`."""
+
+    def make(folder, **fields):
+        fields = {"preset": "smoke", "images": 160, **fields}
+        recipe = resolve({**fields, "dataset": f"path:{folder}"})
+        row, _ = runs.create(engine, recipe, fields)
+        claimed = runs.claim(engine, row["id"])
+        assert claimed is not None
+        return Attempt(settings, engine, *claimed)
+
+    return make
+
+
+@pytest.fixture
+def told(engine):
+    """The data of a run's events of one type."""
+
+    def find(attempt, type):
+        found = runs.events_after(engine, attempt.run, 0, limit=10_000)
+        return [event["data"] for event in found if event["type"] == type]
+
+    return find

@@ -1,0 +1,87 @@
+"""A generator that is told labels learns to show them."""
+
+import numpy as np
+import pytest
+import torch
+
+from models import bundle, latents
+from models.conditions import chosen
+from models.datasets.images import DatasetError
+from models.recipes import resolve
+from worker.datasets.packing import Packed
+from worker.publishing import write
+from worker.training.reals import Reals
+from worker.training.trainer import Trainer
+
+CPU = torch.device("cpu")
+COLOURS = np.array([[220, 40, 40], [40, 40, 220]])
+
+
+def reals(recipe, count=256):
+    """Plain pictures in two colours, labelled; most are the first."""
+    random = np.random.default_rng(0)
+    codes = (random.random(count) < 0.3).astype(int)
+    side = recipe.resolution
+    noise = random.integers(-30, 30, (count, side, side, 3))
+    images = (COLOURS[codes][:, None, None, :] + noise).clip(0, 255).astype(np.uint8)
+    labels = {"colour": {"values": ["red", "blue"], "codes": codes.tolist()}}
+    return Reals(images, recipe, CPU, labels=labels)
+
+
+def asked_for(trainer, value):
+    z = torch.randn(16, trainer.latent, generator=torch.Generator().manual_seed(3))
+    z[:, -1] = trainer.reals.attributes[0].normal(value)
+    with torch.no_grad():
+        return trainer.average(z).mean((0, 2, 3))
+
+
+def test_the_label_asked_for_is_the_label_shown():
+    recipe = resolve({"preset": "smoke", "labels": ["colour"], "dataset_limit": None})
+    trainer = Trainer(recipe, reals(recipe), CPU, bf16=False)
+    assert trainer.latent == recipe.latent + 1
+    for _ in range(250):
+        trainer.advance()
+    red, blue = asked_for(trainer, "red"), asked_for(trainer, "blue")
+    assert red[0] - red[2] > 0.3, (red, blue)
+    assert blue[2] - blue[0] > 0.3, (red, blue)
+
+
+def test_a_conditional_bundle_draws_what_its_network_draws(tmp_path):
+    recipe = resolve({"preset": "smoke", "labels": ["colour"], "mixing": 0.5})
+    trainer = Trainer(recipe, reals(recipe), CPU, bf16=False)
+    trainer.advance()
+    attributes = trainer.reals.attributes
+    packed = Packed(tmp_path, "colours", "0" * 64, "CC0-1.0", "", 256, recipe.resolution)
+    training = bundle.Training(images=1, seconds=1, device="CPU")
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    write(folder, trainer.average, recipe, packed, training, None, {}, attributes)
+    drawer = bundle.verify(folder, bundle.digest(folder))
+    assert drawer.card.network.latent == trainer.latent
+    assert drawer.card.attributes == attributes
+    z = np.stack([latents.derive(str(seed), trainer.latent) for seed in range(8)])
+    with torch.no_grad():
+        images = trainer.average(torch.from_numpy(z)).clamp(-1, 1).add(1).mul(127.5).round()
+    drawn = drawer.draw(z, 1.0).astype(int)
+    assert np.abs(drawn - images.permute(0, 2, 3, 1).numpy().astype(int)).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        pytest.param({}, "is not labelled", id="unlabelled"),
+        pytest.param({"hat": {"values": ["no"], "codes": [0]}}, "has hat", id="others"),
+    ],
+)
+def test_labels_that_a_set_lacks_are_named(labels, told):
+    recipe = resolve({"preset": "smoke", "labels": ["colour"]})
+    with pytest.raises(DatasetError, match=f"colour.*{told}"):
+        Reals(np.zeros((4, 16, 16, 3), np.uint8), recipe, CPU, labels=labels)
+
+
+def test_frequencies_are_the_sets(tmp_path):
+    recipe = resolve({"preset": "smoke", "labels": ["colour"]})
+    found = reals(recipe)
+    (attribute,) = chosen({"colour": {"values": ["red", "blue"], "codes": [0, 0, 1]}}, ["colour"])
+    assert found.attributes[0].values == attribute.values
+    assert sum(found.attributes[0].shares) == pytest.approx(1)

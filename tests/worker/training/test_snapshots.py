@@ -1,0 +1,60 @@
+"""A snapshot is what was written, or it is refused and the one before it serves."""
+
+import pytest
+import torch
+
+from models.blobs import Blobs
+from models.errors import KaoError
+from worker.training import snapshots, start
+
+STATE = {"weights": torch.arange(5000.0), "step": 7}
+
+
+def flip(data):
+    data[len(data) // 2] ^= 1
+
+
+def truncate(data):
+    del data[len(data) // 2 :]
+
+
+def empty(data):
+    data.clear()
+
+
+def damage(path, harm):
+    data = bytearray(path.read_bytes())
+    harm(data)
+    path.write_bytes(data)
+
+
+@pytest.fixture
+def folder(settings):
+    return settings.storage / "snapshots" / "run"
+
+
+@pytest.mark.parametrize("harm", [flip, truncate, empty])
+def test_a_damaged_snapshot_is_refused(folder, harm):
+    name = snapshots.write(folder, 10, STATE)
+    assert snapshots.read(folder, name)["weights"].equal(STATE["weights"])
+    damage(folder / name, harm)
+    with pytest.raises(snapshots.Damaged):
+        snapshots.read(folder, name)
+
+
+@pytest.mark.parametrize("harm", [flip, truncate, empty, None], ids=str)
+def test_where_the_newest_is_bad_or_gone_the_one_before_it_serves(settings, folder, harm):
+    for step in (10, 20):
+        snapshots.write(folder, step, {**STATE, "step": step})
+    newest = snapshots.write(folder, 30, {**STATE, "step": 30})
+    snapshots.prune(Blobs(settings.storage), folder, newest)
+    row = {"id": "run", "snapshot": newest}
+    assert start._snapshot(settings, row)["step"] == 30
+    if harm is None:
+        (folder / newest).unlink()
+    else:
+        damage(folder / newest, harm)
+    assert start._snapshot(settings, row)["step"] == 20
+    (folder / "000000000020.pt").unlink()
+    with pytest.raises(KaoError, match="start a new run"):
+        start._snapshot(settings, row)

@@ -1,0 +1,78 @@
+"""The real side of every comparison: features of a packed dataset, computed once."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from models import storage
+from worker.datasets.packing import Packed
+from worker.evaluation.features import Features, Floats, Pixels
+
+STEP = 512  # images between two looks at the progress
+
+Progress = Callable[[int, int], None]
+
+
+def order(packed: Packed) -> NDArray[np.int64]:
+    """The set's images shuffled, the same for ever, so that a prefix is a fair sample."""
+    return np.random.default_rng(0).permutation(packed.count)
+
+
+def real(
+    packed: Packed,
+    count: int,
+    features: Features,
+    cache: Path,
+    progress: Progress | None = None,
+) -> Floats:
+    """Features (count, 1280) of the first `count` images of `order`."""
+    return _cached(packed, count, "real", lambda image: image, features, cache, progress)
+
+
+def blurred(
+    packed: Packed,
+    count: int,
+    features: Features,
+    cache: Path,
+    progress: Progress | None = None,
+) -> Floats:
+    """The same images at half their size and back: a yardstick that anyone can picture."""
+    return _cached(packed, count, "blurred", _blur, features, cache, progress)
+
+
+def _blur(image: Pixels) -> Pixels:
+    half = Image.fromarray(image).reduce(2)
+    return np.asarray(half.resize(image.shape[1::-1], Image.Resampling.BICUBIC))
+
+
+def _cached(
+    packed: Packed,
+    count: int,
+    kind: str,
+    change: Callable[[Pixels], Pixels],
+    features: Features,
+    cache: Path,
+    progress: Progress | None,
+) -> Floats:
+    count = min(count, packed.count)
+    folder = cache / "features" / f"{packed.fingerprint[:32]}-{kind}"
+    # A longer prefix serves a shorter one.
+    for path in folder.glob("*.npy"):
+        if int(path.stem) >= count:
+            found: Floats = np.load(path, allow_pickle=False)[:count]
+            return found
+    folder.mkdir(parents=True, exist_ok=True)
+    images, chosen = packed.images(), order(packed)[:count]
+    parts = []
+    for start in range(0, count, STEP):
+        batch = np.stack([change(images[place]) for place in chosen[start : start + STEP]])
+        parts.append(features.extract(batch))
+        if progress:
+            progress(min(start + STEP, count), count)
+    found = np.concatenate(parts)
+    with storage.whole_file(folder / f"{count}.npy") as temporary, temporary.open("wb") as file:
+        np.save(file, found, allow_pickle=False)
+    return found

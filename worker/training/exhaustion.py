@@ -1,0 +1,34 @@
+"""What ran out: errors that a person can mend by asking for less, or by making room."""
+
+import errno
+
+import torch
+
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+# What torch, safetensors and protobuf say where they lose the error's number.
+FULL = ("no space left on device", "os error 28", "disk quota exceeded", "os error 122")
+# PyTorch's allocator of host memory raises a plain RuntimeError (c10/core/CPUAllocator.cpp).
+HOST_MEMORY = ("defaultcpuallocator", "not enough memory", "can't allocate memory")
+
+
+def told(error: BaseException) -> str | None:
+    """What to do about an error that means "no more room"; None for any other."""
+    text = str(error).lower()
+    number = error.errno if isinstance(error, OSError) else None
+    if number in NO_ROOM or any(word in text for word in FULL):
+        return (
+            "The disk is full: the snapshot or model could not be written. What was there before "
+            "is whole. Make room (`kao gc --yes` removes what nothing needs), then resume the run."
+        )
+    if isinstance(error, torch.OutOfMemoryError):
+        return _smaller("GPU")
+    if isinstance(error, MemoryError) or any(word in text for word in HOST_MEMORY):
+        return _smaller("machine")
+    return None
+
+
+def _smaller(what: str) -> str:
+    return (
+        f"The {what} has too little memory for this recipe: lower `batch`, `width`, "
+        "`discriminator_width` or `resolution`."
+    )

@@ -1,0 +1,40 @@
+"""What changes while a run goes on, as functions of how far it is.
+
+`fraction` is the share of the run that is done, 0 to 1; `images` are real images seen.
+"""
+
+import math
+
+
+def cosine(start: float, end: float, fraction: float) -> float:
+    """From start to end on half a cosine, flat at both ends (arXiv:1608.03983)."""
+    return end + (start - end) * (1 + math.cos(math.pi * min(max(fraction, 0.0), 1.0))) / 2
+
+
+def ema_decay(batch: int, images: int, half_life: int, ramp: float = 0.05) -> float:
+    """The decay that halves a weight's share after `half_life` images; 0 follows exactly.
+
+    Early on the half-life is a twentieth of what was seen: a longer memory would remember the
+    random start (StyleGAN2-ADA's ramp, arXiv:2006.06676 App. B).
+    """
+    half_life_now = min(float(half_life), ramp * images)
+    return 0.5 ** (batch / half_life_now) if half_life_now > 0 else 0.0
+
+
+AMPLE = 100_000  # images; a set this large is hurt by augmentation (arXiv:2006.10738 §4)
+STRONGEST = 0.8  # above it, augmentations leak into what is drawn (arXiv:2006.06676 §2.2)
+FRESH = 5  # passes over the set before a discriminator can know it by heart
+KNOWN = 40
+
+
+def augmentation(count: int, images: int, strength: float | None) -> float:
+    """The probability that a real or drawn image is changed before the discriminator sees it.
+
+    By the set's size unless `strength` says it: nothing from 100,000 images, 0.35 at 20,000,
+    0.8 at 2,500 and fewer. It rises with the passes over the set, since a discriminator learns
+    by heart only what it saw again and again.
+    """
+    if strength is None:
+        strength = min(STRONGEST, max(0.0, 0.15 * math.log2(AMPLE / count)))
+    passes = images / count
+    return strength * min(max((passes - FRESH) / (KNOWN - FRESH), 0.0), 1.0)

@@ -1,0 +1,96 @@
+"""One adversarial step: the discriminator's turn, then the generator's, on the same images."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from worker.training.losses import gradient_penalty
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Images (N, 3, S, S) float32, and the labels (N, K) that they should show, if any."""
+
+    images: Tensor
+    labels: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """γ/2·E[‖∇D‖²], times the steps between two of them; `drawn`: at drawn images too."""
+
+    gamma: float
+    every: int
+    drawn: bool
+
+
+@dataclass(frozen=True)
+class Step:
+    """The two networks and how each descends."""
+
+    generator: nn.Module
+    discriminator: nn.Module
+    discriminator_loss: Loss
+    generator_loss: Loss
+    descend: Callable[[str, Tensor], None]
+    bf16: bool
+
+    def draw(self, *latents: Tensor) -> Tensor:
+        """Latents to images; float32, whatever the network computed in."""
+        with torch.autocast(latents[0].device.type, torch.bfloat16, enabled=self.bf16):
+            images: Tensor = self.generator(*latents)
+        return images.float()
+
+    def score(self, judged: Judged) -> Tensor:
+        """(N,) float32."""
+        with torch.autocast(judged.images.device.type, torch.bfloat16, enabled=self.bf16):
+            scores = self._discriminate(judged.images, judged.labels)
+        return scores.float()
+
+    def _discriminate(self, images: Tensor, labels: Tensor | None) -> Tensor:
+        # Networks without labels take none.
+        scores: Tensor = self.discriminator(images, *([] if labels is None else [labels]))
+        return scores
+
+    def _slope(self, judged: Judged) -> Tensor:
+        return gradient_penalty(lambda x: self._discriminate(x, judged.labels), judged.images)
+
+    def train_discriminator(
+        self, real: Judged, fake: Judged, penalty: Penalty | None
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """Returns what was measured, and the real scores."""
+        self.discriminator.requires_grad_(True)
+        fake = Judged(fake.images.detach(), fake.labels)
+        real_score, fake_score = self.score(real), self.score(fake)
+        loss = self.discriminator_loss(real_score, fake_score)
+        measured = {
+            "d_loss": loss.detach(),
+            "d_real": real_score.detach().mean(),
+            "d_fake": fake_score.detach().mean(),
+            # The share of pairs told apart: what shows who is winning, whatever the loss.
+            "d_accuracy": (real_score > fake_score).float().mean(),
+            # Varied latents that give one image are a collapse, whatever the losses say.
+            "diversity": fake.images.std(0).mean(),
+        }
+        if penalty is not None:
+            # In float32, and weighted for the steps that skip it (arXiv:1912.04958 App. B).
+            measured["r1"] = r1 = self._slope(real)
+            slopes = r1
+            if penalty.drawn:
+                measured["r2"] = r2 = self._slope(fake)
+                slopes = r1 + r2
+            loss = loss + penalty.gamma / 2 * penalty.every * slopes
+        self.descend("discriminator", loss)
+        return measured, real_score.detach()
+
+    def train_generator(self, real_score: Tensor, fake: Judged) -> Tensor:
+        """Through the same images and real scores: on a CPU this saves a fifth of a step."""
+        # D's weights need no gradients now, which spares a third of its backward pass.
+        self.discriminator.requires_grad_(False)
+        loss = self.generator_loss(real_score, self.score(fake))
+        self.descend("generator", loss)
+        return loss.detach()
