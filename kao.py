@@ -1,31 +1,56 @@
 """Kao's command line: the only file that knows both sides; it imports each when it is needed."""
 
 import contextlib
-import json
 import os
 import shutil
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import typer.core
 from rich.console import Console
 from rich.table import Table
 
+from app.access import commands as access
+from models import commands as upkeep
 from models.errors import KaoError
 from models.settings import Settings
+from worker import commands as training
+
+# Commands of app/avatars/commands.py, which is read when one is used: it takes most of a second.
+PICTURES = ("sample", "morph", "walk", "mix", "blend", "family", "sheet", "og", "identify")
+
+
+class _WithPictures(typer.core.TyperGroup):
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*super().list_commands(ctx), *PICTURES]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in PICTURES:
+            return super().get_command(ctx, cmd_name)
+        from app.avatars import commands
+
+        return typer.main.get_group(commands.cli).get_command(ctx, cmd_name)
+
 
 cli = typer.Typer(
+    cls=_WithPictures,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     help="A face for every seed.",
 )
 models_cli = typer.Typer(no_args_is_help=True, help="Published models.")
-dataset_cli = typer.Typer(no_args_is_help=True, help="Sets of images to train on.")
 cli.add_typer(models_cli, name="models")
-cli.add_typer(dataset_cli, name="dataset")
+cli.add_typer(training.datasets, name="dataset")
+cli.add_typer(access.cli, name="keys")
+cli.command()(access.sign)
+cli.command()(training.train)
+cli.command()(training.evaluate)
+cli.command()(upkeep.gc)
+cli.command()(upkeep.backup)
+cli.command()(upkeep.restore)
 out = Console()
 err = Console(stderr=True)
 
@@ -57,7 +82,7 @@ def up(port: Port = None, host: Host = None) -> None:
     """Run everything in this terminal: app, worker and, without REDIS_URL, a queue."""
     import fcntl
 
-    from models import embedded, home, keys
+    from models import embedded, home
     from models.processes import Child, Processes
 
     settings = _settings(port=port, host=host)
@@ -70,9 +95,9 @@ def up(port: Port = None, host: Host = None) -> None:
                 f"`kao up` already runs on {settings.home}. Stop it, or set another KAO_HOME."
             ) from None
         _refuse_taken_port(settings)
-        engine = home.prepare(settings)
-        keys.ensure_first_key(engine, settings)
-        engine.dispose()
+        _unlocked(home.prepare(settings), settings).dispose()
+        # It is registered now; a child would only show it in its environment.
+        os.environ.pop("KAO_API_KEY", None)
         children = []
         environment = settings.environment()
         if settings.redis_url is None:
@@ -86,6 +111,15 @@ def up(port: Port = None, host: Host = None) -> None:
         children.append(Child("app", [*me, "serve"], environment, grace=12))
         _greet(settings)
         Processes(children).run()
+
+
+def _unlocked(engine: Any, settings: Settings) -> Any:
+    """The same database, once somebody has a key to it. Raises KaoError, before any start."""
+    from models import keys
+
+    keys.ensure_first_key(engine, settings)
+    keys.refuse_without_key(engine, settings)
+    return engine
 
 
 def _refuse_taken_port(settings: Settings) -> None:
@@ -126,7 +160,7 @@ def serve(port: Port = None, host: Host = None) -> None:
     from models import home
 
     settings = _settings(port=port, host=host)
-    home.prepare(settings).dispose()
+    _unlocked(home.prepare(settings), settings).dispose()
     run(settings)
 
 
@@ -136,97 +170,6 @@ def worker() -> None:
     from worker.main import work
 
     work(_settings())
-
-
-@cli.command()
-def train(
-    dataset: Annotated[
-        str, typer.Option(help="starter, an uploaded set, a folder or a zip.")
-    ] = "starter",
-    preset: Annotated[str, typer.Option(help="classic, modern-64 or smoke.")] = "modern-64",
-    minutes: Annotated[float | None, typer.Option(help="Stop after so many minutes.")] = None,
-    images: Annotated[int | None, typer.Option(help="Stop after so many images.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Stop after so many passes.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Use only the first N images.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of weights and draws.")] = None,
-    promote: Annotated[bool, typer.Option(help="Serve the result by default.")] = False,
-    resume: Annotated[str | None, typer.Option(help="Go on with this run.")] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="Another recipe field, as name=JSON.")
-    ] = None,
-) -> None:
-    """Train in this terminal; Ctrl-C ends the run well, with a model of what is there."""
-    from models import home, recipes, runs
-    from worker.supervisor import Supervisor
-
-    settings = _settings()
-    engine = home.prepare(settings)
-    if resume is not None:
-        run = runs.get(engine, resume)
-        if run["state"] != "queued":
-            run = runs.resume(engine, resume)
-    else:
-        asked: dict[str, Any] = {"preset": preset, "dataset": _dataset(dataset)}
-        given = {"minutes": minutes, "images": images, "epochs": epochs}
-        given |= {"dataset_limit": limit, "seed": seed}
-        asked |= {name: value for name, value in given.items() if value is not None}
-        asked |= {"promote": "always"} if promote else {}
-        asked |= dict(_field(text) for text in set_ or [])
-        run, _ = runs.create(engine, recipes.resolve(asked), asked)
-    claimed = runs.claim(engine, run["id"])
-    if claimed is None:
-        raise KaoError(f"Run {run['id']} was taken by a worker; watch it there.")
-    supervisor = Supervisor(settings, engine, run["id"], claimed[1], terminal=True)
-    signal.signal(signal.SIGINT, lambda *_: supervisor.finish())
-    signal.signal(signal.SIGTERM, lambda *_: supervisor.hand_back())
-    state = supervisor.watch()
-    row = runs.get(engine, run["id"])
-    if state != "succeeded":
-        raise KaoError(f"Run {run['id']} is {state}. {row['error'] or ''}".strip())
-    out.print(f"Run {run['id']} published {row['version']}")
-    out.print(f"Try: kao sample --model {row['version'][:12]} --seed 42 --out face.png")
-
-
-def _dataset(name: str) -> str:
-    if name == "starter" or not Path(name).exists():
-        return name
-    from worker.datasets.sources import LOCAL
-
-    return f"{LOCAL}{Path(name).absolute()}"
-
-
-def _field(text: str) -> tuple[str, Any]:
-    name, _, value = text.partition("=")
-    try:
-        return name, json.loads(value)
-    except json.JSONDecodeError:
-        return name, value
-
-
-@cli.command()
-def sample(
-    seed: Annotated[str, typer.Option(help="Any text.")],
-    file: Annotated[Path, typer.Option("--out", help="A .png, .webp or .jpg file.")],
-    model: Annotated[
-        str, typer.Option(help="An alias, a version or its first digits.")
-    ] = "default",
-    size: Annotated[int, typer.Option(min=16, max=1024)] = 128,
-    psi: Annotated[float, typer.Option(min=0, max=1.5)] = 1.0,
-) -> None:
-    """Draw one face into a file, as the app would."""
-    from app.avatars import imaging
-    from models import bundle, home, latents, storage
-    from models.registry import Registry
-
-    settings = _settings()
-    registry = Registry(home.prepare(settings), settings.storage)
-    version = registry.resolve(model)
-    drawer = bundle.verify(registry.folder(version), version, settings.threads or 1)
-    z = latents.derive(seed, drawer.card.network.latent)
-    pixels = drawer.draw(z[None], psi)[0]
-    with storage.whole_file(file) as temporary:
-        temporary.write_bytes(imaging.encode(pixels, size, imaging.format_of(file.suffix)))
-    out.print(f"{file}: seed {seed!r}, model {version[:12]}")
 
 
 @models_cli.command("list")
@@ -258,9 +201,9 @@ def models_show(model: str = "default") -> None:
 
 
 @models_cli.command()
-def promote(model: str) -> None:
-    """Serve this model by default."""
-    out.print(f"default is now {_registry().promote(model)}")
+def promote(model: str, force: bool = False) -> None:
+    """Serve this model by default; --force though it lacks traits of the one that serves."""
+    out.print(f"default is now {_registry().promote(model, force)}")
 
 
 @models_cli.command()
@@ -286,46 +229,7 @@ def _registry() -> Any:
     from models.registry import Registry
 
     settings = _settings()
-    return Registry(home.prepare(settings), settings.storage)
-
-
-@dataset_cli.command("list")
-def dataset_list() -> None:
-    """The sets that a run can name."""
-    from models import home
-    from models.datasets import catalogue
-
-    table = Table("name", "images", "size", "licence")
-    table.add_row("starter", "any number", "", "CC0-1.0")
-    for row in catalogue.listed(home.prepare(_settings())):
-        table.add_row(
-            row["name"], f"{row['images']:,}", f"{row['bytes'] / 1e6:.1f} MB", row["licence"]
-        )
-    out.print(table)
-
-
-@dataset_cli.command("pack")
-def dataset_pack(
-    source: str, size: int = 64, limit: Annotated[int | None, typer.Option()] = None
-) -> None:
-    """Decode a set now, so that the next run need not; tells what was skipped."""
-    from rich.progress import Progress
-
-    from worker.datasets.packing import pack
-
-    settings = _settings()
-    with Progress(console=err, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task("packing", total=None)
-        packed = pack(
-            source,
-            size,
-            settings.cache,
-            limit=limit,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-        )
-    for skipped in packed.skipped:
-        err.print(f"skipped {skipped.name}: {skipped.reason}", highlight=False)
-    out.print(f"{packed.count:,} images of {packed.size}×{packed.size}, {packed.fingerprint[:16]}")
+    return Registry(home.prepare(settings), settings.blobs)
 
 
 @cli.command()
@@ -346,11 +250,14 @@ def doctor() -> None:
 
     tell("Python", sys.version_info >= (3, 11), sys.version.split()[0])
     try:
-        tell("torch", True, f"{version('torch')}, {_device()}")
+        tell("torch", True, version("torch"))
     except PackageNotFoundError:
         tell("torch", False, "not installed: this machine can serve, not train; `make install`")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    tell("CPU cores", True, f"{cores}, KAO_THREADS={settings.threads or 'not set'}")
+    else:
+        from worker import gpu
+
+        tell("GPU", *gpu.told(gpu.look()))
+    tell("CPU cores", True, f"{os.cpu_count()}, {settings.parallel} to use (KAO_THREADS)")
     binary = embedded.server()
     if settings.redis_url:
         tell("Redis", _answers(settings), "as REDIS_URL says")
@@ -368,16 +275,6 @@ def doctor() -> None:
     out.print(table)
     if missing:
         raise typer.Exit(1)
-
-
-def _device() -> str:
-    import torch
-
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name(0)
-    if shutil.which("nvidia-smi"):
-        return "CPU only, though an NVIDIA driver is here: install the CUDA build (`make install`)"
-    return "CPU"
 
 
 def _answers(settings: Settings) -> bool:

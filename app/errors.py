@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from models.errors import KaoError
+from models.errors import TooLarge as TooLarge
 
 
 class InvalidParameter(KaoError):
@@ -27,9 +28,30 @@ class Unauthorised(KaoError):
     """A request without a valid key."""
 
 
-class TooLarge(KaoError):
-    """A body above the limit."""
+class Forbidden(KaoError):
+    """A key, or a signed address, that does not open this; `scope`: what the key lacks."""
+
+    def __init__(self, told: str, scope: str | None = None) -> None:
+        super().__init__(told)
+        lacks = f'Bearer error="insufficient_scope", scope="{scope}"'  # RFC 6750 §3.1
+        self.headers = {"WWW-Authenticate": lacks} if scope else {}
+
+
+class TooManyRequests(KaoError):
+    """More than a rate limit allows; `headers` say what is left, and when there is more."""
+
+    def __init__(self, told: str, headers: dict[str, str]) -> None:
+        super().__init__(told)
+        self.headers = headers
+
+
+class PublicAvatars(KaoError):
+    """A signature asked for where nobody needs one."""
 
 
 class UnsupportedBody(KaoError):
     """A body of a kind that the route does not read."""
+
+
+class Unidentified(KaoError):
+    """A file that is no picture, or none of Kao's."""

@@ -20,8 +20,14 @@ async def live(response: Response) -> dict[str, str]:
 @router.get("/ready", summary="A verified default model is loaded")
 async def ready(
     response: Response, held: Annotated[Services, Depends(services)]
-) -> dict[str, str | dict[str, str]]:
-    """200 with the version that `/avatar` serves; else 503 with the reason."""
+) -> dict[str, str | list[str] | dict[str, str]]:
+    """200 with the version that `/avatar` serves; else 503 with the reason.
+
+    `degraded`: faces are served, but not all is as it should be; `ills` say what.
+    """
     response.headers["Cache-Control"] = "no-store"
     version = held.engine.current(DEFAULT)
-    return {"status": "ready", "version": version, "refused": held.engine.reasons()}
+    ills = held.engine.ills()
+    status = "degraded" if ills else "ready"
+    refused = held.engine.reasons()
+    return {"status": status, "version": version, "refused": refused, "ills": ills}

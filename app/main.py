@@ -4,19 +4,24 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import structlog
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 
-from app import health, problems
+from app import health, openapi, problems, telemetry, tracing
+from app.access import routes as access
 from app.avatars import routes as avatars
 from app.avatars.engine import Engine
-from app.catalogue import datasets, models
-from app.limits import JsonLimit
+from app.avatars.pictures import Pictures
+from app.avatars.shortcut import Shortcut, Shortcuts
+from app.catalogue import datasets, models, previews
+from app.limits.bodies import BodyLimit
+from app.limits.limiter import Limiter
+from app.observing import Observer
 from app.services import Services
-from app.training import events, sheets
+from app.studio import pages, session, studio
+from app.training import curves, events, presets, sheets
 from app.training import routes as training
 from models import database, home, keys
 from models.registry import Registry
@@ -32,12 +37,17 @@ retrain over HTTP. Errors are problem documents (RFC 9457) whose `detail` says w
 def create_app(settings: Settings) -> FastAPI:
     """An app that connects, migrates and warms up when it starts; building it does no work."""
     engine = database.connect(settings)
-    registry = Registry(engine, settings.storage)
+    registry = Registry(engine, settings.blobs)
+    drawing = Engine(registry, settings.threads, settings.max_queue, settings.model_bytes)
+    pictures = Pictures(settings.cache_bytes)
     held = Services(
         settings=settings,
         database=engine,
         registry=registry,
-        engine=Engine(registry, settings.threads, settings.max_queue),
+        engine=drawing,
+        pictures=pictures,
+        shortcuts=Shortcuts(drawing, pictures),
+        limiter=Limiter(settings),
     )
 
     @asynccontextmanager
@@ -50,6 +60,7 @@ def create_app(settings: Settings) -> FastAPI:
         finally:
             held.closing.set()
             await held.engine.stop()
+            await held.limiter.close()
             engine.dispose()
             log.info("app.stopped")
 
@@ -58,20 +69,47 @@ def create_app(settings: Settings) -> FastAPI:
         version="0.1.0",
         description=DESCRIPTION,
         lifespan=lifespan,
+        docs_url=None,  # app/studio/pages.py has it, without a CDN
+        redoc_url=None,
         responses=problems.DOCUMENTED,
+        telemetry=tracing.config(settings),
     )
     app.state.services = held
-    app.add_middleware(JsonLimit, prefix="/train")
+    app.state.telemetry = telemetry.registry_of(held)
+    app.add_middleware(BodyLimit, but=("/avatars", "/datasets"))
+    if settings.public_avatars:  # the short way asks nobody for a key
+        direct = {"/avatar": avatars.avatar}
+        app.add_middleware(Shortcut, shortcuts=held.shortcuts, direct=direct)
+    app.add_middleware(Observer)
     problems.install(app)
-    for room in (avatars, training, events, sheets, models, datasets, health):
+    rooms = (
+        avatars,
+        training,
+        events,
+        sheets,
+        curves,
+        presets,
+        models,
+        datasets,
+        previews,
+        access,
+        session,
+        health,
+        telemetry,
+        studio,
+        pages,
+    )
+    for room in rooms:
         app.include_router(room.router)
-    _describe_problems(app)
+    openapi.install(app)
     return app
 
 
 def _prepare(held: Services) -> None:
     home.prepare(held.settings).dispose()
-    keys.ensure_first_key(held.database, held.settings)
+    if keys.ensure_first_key(held.database, held.settings) and not held.settings.api_key:
+        log.info("key.in_file", file=str(held.settings.home / keys.FILE))
+    keys.refuse_without_key(held.database, held.settings)
     _sweep(held.settings.storage / "uploads")
 
 
@@ -81,15 +119,3 @@ def _sweep(uploads: Path) -> None:
         for path in uploads.iterdir():
             if path.stat().st_mtime < time.time() - STALE_UPLOAD:
                 path.unlink(missing_ok=True)
-
-
-def _describe_problems(app: FastAPI) -> None:
-    """Add the Problem schema, which no model of ours generates, to the OpenAPI document."""
-    generate = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        document = generate()
-        document.setdefault("components", {}).setdefault("schemas", {})["Problem"] = problems.SCHEMA
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]

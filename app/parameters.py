@@ -18,15 +18,15 @@ def decoded(raw: bytes, parameter: str) -> str:
         raise InvalidParameter(parameter, "is not valid UTF-8", UTF8) from None
 
 
-def parse(raw: bytes, allowed: Collection[str]) -> dict[str, str]:
-    """A raw query string by name. Raises InvalidParameter, naming the one that is wrong."""
+def parse(raw: bytes, allowed: Collection[str] | None = None) -> dict[str, str]:
+    """A raw query string by name; None: any name. Raises InvalidParameter, naming what is wrong."""
     found: dict[str, str] = {}
     for part in raw.split(b"&"):
         if not part:
             continue
         key, _, value = part.replace(b"+", b" ").partition(b"=")
         name = decoded(key, unquote_to_bytes(key).decode(errors="replace"))
-        if name not in allowed:
+        if allowed is not None and name not in allowed:
             raise InvalidParameter(name, "is not a parameter here", list(allowed))
         if name in found:
             raise InvalidParameter(name, "is given twice", "once")

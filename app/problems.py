@@ -1,9 +1,11 @@
 """What each error is in HTTP: a status, and a problem document (RFC 9457)."""
 
 import json
+from collections import Counter
 from http import HTTPStatus
 from typing import Any
 
+import sqlalchemy as sa
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -26,24 +28,37 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     errors.StaleFence: (409, "stale-fence"),
     errors.UnknownModel: (404, "unknown-model"),
     errors.BadBundle: (409, "bad-bundle"),
+    errors.LostTraits: (409, "lost-traits"),
+    errors.Unscored: (422, "unscored"),
+    errors.Unmixable: (422, "unmixable"),
     errors.UnknownDataset: (404, "unknown-dataset"),
     errors.DatasetExists: (409, "dataset-exists"),
     errors.DatasetInUse: (409, "dataset-in-use"),
+    errors.InvalidKey: (422, "invalid-key"),
+    errors.UnknownKey: (404, "unknown-key"),
+    errors.TooLarge: (413, "too-large"),
+    errors.DiskFull: (507, "disk-full"),
     errors.NotReady: (503, "not-ready"),
     errors.Overloaded: (503, "overloaded"),
-    errors.QueueUnreachable: (503, "queue-unreachable"),
+    errors.QueueRefuses: (503, "queue-refuses"),
+    errors.StorageUnreachable: (503, "storage-unreachable"),
     app_errors.InvalidParameter: (422, "invalid-parameter"),
     app_errors.UnknownExtension: (404, "unknown-extension"),
+    app_errors.Unidentified: (422, "unidentified"),
     app_errors.UnknownSheet: (404, "unknown-sheet"),
     app_errors.Unauthorised: (401, "unauthorised"),
-    app_errors.TooLarge: (413, "too-large"),
+    app_errors.Forbidden: (403, "forbidden"),
+    app_errors.TooManyRequests: (429, "too-many-requests"),
+    app_errors.PublicAvatars: (409, "public-avatars"),
     app_errors.UnsupportedBody: (415, "unsupported-body"),
     DatasetError: (422, "unusable-dataset"),
 }
 # Members that a problem carries beside its sentence, where its error has them.
 EXTRAS = ("parameter", "allowed", "problems")
 MEDIA_TYPE = "application/problem+json"
+REFUSED: Counter[str] = Counter()  # by slug, since the process began; app/telemetry.py tells them
 
+CONTENT: dict[str, Any] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 # For OpenAPI: every route may answer with one.
 DOCUMENTED: dict[int | str, dict[str, Any]] = {
     422: {
@@ -96,6 +111,7 @@ def problem(
     **extra: Any,
 ) -> Response:
     """One problem document, never cached."""
+    REFUSED[slug] += 1
     title = slug.replace("-", " ").capitalize()
     content = {"type": f"urn:kao:problem:{slug}", "title": title, "status": status}
     # ASCII only: a lone surrogate that somebody sent has no UTF-8.
@@ -106,21 +122,23 @@ def problem(
 
 def install(app: FastAPI) -> None:
     """Make every failure of this app a problem document."""
-    app.add_exception_handler(errors.KaoError, _known)
-    app.add_exception_handler(DatasetError, _known)
+    app.add_exception_handler(errors.KaoError, known)
+    app.add_exception_handler(DatasetError, known)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_exception_handler(sa.exc.DataError, _unstorable)
     app.add_exception_handler(Exception, _unforeseen)
 
 
-async def _known(_: Request, error: Exception) -> Response:
+async def known(_: Request, error: Exception) -> Response:
+    """An error of the tree as its problem document."""
     status, slug = row(type(error))
-    headers = {}
+    headers = dict(getattr(error, "headers", {}))
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     if status == 503:
-        headers["Retry-After"] = "1"
+        headers.setdefault("Retry-After", "1")
     extra = {name: getattr(error, name) for name in EXTRAS if hasattr(error, name)}
     return problem(status, slug, str(error), headers, **extra)
 
@@ -141,12 +159,22 @@ async def _http(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     phrase = HTTPStatus(error.status_code).phrase
     sentences = {
+        400: "The body cannot be read: send it whole, as JSON that is not nested this deeply.",
         404: "There is nothing at this address; /docs lists what there is.",
         405: "This address does not take this method; the Allow header names those it takes.",
     }
-    told = error.detail if error.detail != phrase else sentences.get(error.status_code, phrase)
+    own = error.detail not in (phrase, "There was an error parsing the body")  # FastAPI's words
+    told = error.detail if own else sentences.get(error.status_code, phrase)
     slug = phrase.lower().replace(" ", "-")
+    if error.status_code == row(errors.TooLarge)[0]:
+        slug = row(errors.TooLarge)[1]
     return problem(error.status_code, slug, str(told), dict(error.headers or {}))
+
+
+async def _unstorable(_: Request, __: Exception) -> Response:
+    # PostgreSQL's texts have no NUL; SQLite's may.
+    told = "The request has a character that no text here can have: U+0000."
+    return problem(422, "invalid-request", told)
 
 
 async def _gone(_: Request, __: Exception) -> Response:

@@ -1,19 +1,19 @@
 """The app in uvicorn, as one process."""
 
-import logging
+import resource
 import socket
-import sys
 
-import structlog
 import uvicorn
 
+from app.connections import Connection, cut_off_overdue
 from app.main import create_app
 from app.services import Services
+from models import cache, logs
 from models.settings import Settings
 
 GRACE = 5  # s; without it SIGTERM hung over 30 s behind one open event stream (uvicorn 0.54)
-# A seed of 4,096 bytes is 12 KiB when percent-encoded, and h11's own limit is 16 KiB.
-LONGEST_HEADERS = 32 * 1024
+MOST_FILES = 65_536  # many systems start a process with 1,024, which is one patient attacker
+TICKS = 10  # uvicorn's ticks in a second
 
 
 class Server(uvicorn.Server):
@@ -26,14 +26,24 @@ class Server(uvicorn.Server):
             app,
             host=settings.host,
             port=settings.port,
-            http="h11",
-            h11_max_incomplete_event_size=LONGEST_HEADERS,
+            http=Connection,
+            # Else anybody could say to come from anywhere.
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=settings.trusted_proxies,
+            ws="none",
+            loop="auto",  # uvloop, where it is installed
             timeout_graceful_shutdown=GRACE,
             access_log=False,
             server_header=False,
             log_config=None,
         )
         super().__init__(config)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Once a second, close the connections whose clients owe for too long."""
+        if counter % TICKS == 0:
+            cut_off_overdue(self.server_state.connections)
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams, then everything else."""
@@ -43,24 +53,16 @@ class Server(uvicorn.Server):
 
 def serve(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM."""
-    _configure_logs()
-    Server(settings).run()
+    logs.configure()
+    allow_connections()
+    server = Server(settings)
+    with cache.tended(settings, server.services.database):
+        server.run()
 
 
-def _configure_logs() -> None:
-    """Colours for a terminal, JSON lines for anything else; all on stderr."""
-    logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s", stream=sys.stderr)
-    for chatty in ("alembic", "uvicorn.access"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
-    seen = sys.stderr.isatty()
-    renderer = structlog.dev.ConsoleRenderer() if seen else structlog.processors.JSONRenderer()
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            *([] if seen else [structlog.processors.format_exc_info]),
-            renderer,
-        ],
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
-    )
+def allow_connections() -> None:
+    """As many open files as the system lets us have: half-open connections must not use them up."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

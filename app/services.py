@@ -7,22 +7,33 @@ import sqlalchemy as sa
 from fastapi import Request
 
 from app.avatars.engine import Engine
+from app.avatars.pictures import Pictures
+from app.avatars.shortcut import Shortcuts
+from app.limits.limiter import Limiter
 from models.registry import Registry
 from models.settings import Settings
 
 
 @dataclass(frozen=True)
 class Services:
-    """Settings, the database, the registry, the engine, and whether the server is stopping."""
+    """Settings, database, registry, engine, its pictures, and whether the server is stopping."""
 
     settings: Settings
     database: sa.Engine
     registry: Registry
     engine: Engine
+    pictures: Pictures
+    shortcuts: Shortcuts
+    limiter: Limiter
     closing: asyncio.Event = field(default_factory=asyncio.Event)
+    # Zips checked at once: each keeps a core and up to a few hundred megabytes for its time.
+    checks: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
+    # Batches at once; each has one face in the engine's queue at a time.
+    batches: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
 
 
-def services(request: Request) -> Services:
+async def services(request: Request) -> Services:
     """The dependency that gives them to a route."""
+    # A coroutine, because FastAPI runs a plain function in a thread: 0.4 ms a request.
     held: Services = request.app.state.services
     return held

@@ -1,9 +1,11 @@
 """What caches may do with an avatar."""
 
 import hashlib
+from collections.abc import Sequence
 
+from app.avatars.asked import Asked
 from app.avatars.imaging import RENDERER
-from app.avatars.parameters import Asked, quoted
+from app.avatars.values import quoted
 
 PINNED = "public, max-age=31536000, immutable"
 MOVABLE = "public, max-age=300, stale-while-revalidate=60, stale-if-error=43200"
@@ -16,11 +18,12 @@ def etag(version: str, asked: Asked) -> str:
     return f'W/"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
 
 
-def holds(if_none_match: str | None, tag: str) -> bool:
-    """Whether the client has this picture already (weak comparison, RFC 9110 §13.1.2)."""
-    if if_none_match is None:
-        return False
-    known = [item.strip().removeprefix("W/") for item in if_none_match.split(",")]
+def holds(if_none_match: Sequence[str], tag: str) -> bool:
+    """Whether the client has this picture already (weak comparison, RFC 9110 §13.1.2).
+
+    `if_none_match`: the values of all its If-None-Match lines.
+    """
+    known = [item.strip().removeprefix("W/") for line in if_none_match for item in line.split(",")]
     return "*" in known or tag.removeprefix("W/") in known
 
 
@@ -28,11 +31,13 @@ def headers(version: str, asked: Asked, tag: str | None) -> dict[str, str]:
     """The headers of a picture, or of its 304; without a tag it is for this once."""
     fields = {
         "X-Avatar-Model": version,
-        "X-Avatar-Seed": quoted(asked.seed),
         "Access-Control-Allow-Origin": "*",
         "Access-Control-Expose-Headers": "X-Avatar-Model, X-Avatar-Seed, Content-Location",
         "X-Content-Type-Options": "nosniff",
+        "Accept-Ranges": "none",
     }
+    if asked.seed is not None:
+        fields["X-Avatar-Seed"] = quoted(asked.seed)
     if tag is None:
         fields |= {"Cache-Control": NEVER, "Content-Location": asked.address()}
     else:

@@ -1,192 +1,192 @@
-"""What an avatar request asks for, checked."""
+"""The parameters of pictures: how each is read, and how it is documented.
 
-import math
+One row serves the query, the body of a batch, the command line and OpenAPI.
+"""
+
 import re
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, urlencode
 
-from app.errors import InvalidParameter, UnknownExtension
-from app.parameters import decoded, parse
-from models import latents
+from app.avatars import values
+from app.avatars.imaging import SHAPES
+from app.avatars.values import NUMBER, Seeds, Weighted
+from app.errors import InvalidParameter
 from models.registry import DEFAULT
 
-SIZES = range(16, 1025)
-DEFAULT_SIZE = 128
-PSI = (0.0, 1.5)  # beyond 1.5 a face leaves what the generator saw in training
+LARGEST = 1024  # pixels along a side
 LONGEST_MODEL = 64
-# Name → Pillow's name, in the order of preference among equals.
-FORMATS = {"png": "PNG", "webp": "WEBP", "jpeg": "JPEG"}
-NAMES = {"png": "png", "webp": "webp", "jpeg": "jpeg", "jpg": "jpeg"}
-OPTIONS = ("size", "format", "model", "psi")
-
 _INTEGER = re.compile(r"[0-9]{1,6}")
-_NUMBER = re.compile(r"[0-9]{1,6}(\.[0-9]{1,20})?|\.[0-9]{1,20}")
+
+Values = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One picture. `negotiated`: the Accept header chose the format."""
+class Parameter:
+    """`default`: as a client would write it; None: may be absent, unless it is `required`.
 
-    seed: str
-    size: int
-    format: str
-    model: str
-    psi: float
-    negotiated: bool
+    `read` raises ValueError for what is not `allowed`.
+    """
 
-    def canonical(self) -> str:
-        """The parameters that decide the bytes, the model aside."""
-        return f"size={self.size}&format={self.format}&psi={self.psi!r}&seed={quoted(self.seed)}"
+    name: str
+    read: Callable[[str], Any]
+    allowed: str | Sequence[str]
+    text: str
+    default: str | None = None
+    required: bool = False
+    example: Any = None
+    schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "string"})
 
-    def address(self) -> str:
-        """The URL, relative to the server, that asks for exactly this."""
-        return "/avatar?" + urlencode(
-            {
-                "seed": self.seed,
-                "size": self.size,
-                "format": self.format,
-                "model": self.model,
-                "psi": repr(self.psi),
-            },
-            quote_via=quote,
-        )
+    def value(self, text: str) -> Any:
+        """Raises InvalidParameter."""
+        try:
+            return self.read(text)
+        except ValueError:
+            raise InvalidParameter(self.name, f"is {text[:40]!r}", self.allowed) from None
 
-
-def quoted(text: str) -> str:
-    """Percent-encoded, fit for a header."""
-    return quote(text, safe="")
+    def documented(self) -> dict[str, Any]:
+        """As OpenAPI has it."""
+        schema = dict(self.schema)
+        if self.default is not None:
+            schema["default"] = self.read(self.default)
+        shown = {"description": self.text, "schema": schema, "example": self.example}
+        return {"name": self.name, "in": "query", "required": self.required, **shown}
 
 
-def from_query(raw: bytes, accept: str | None) -> tuple[Asked, bool]:
-    """`GET /avatar`: what is asked, and whether its seed was."""
-    given = parse(raw, ("seed", *OPTIONS))
-    seed = given.pop("seed", None)
-    return _asked(latents.random_seed() if seed is None else seed, given, accept), seed is not None
+def whole(name: str, low: int, high: int, text: str, **more: Any) -> Parameter:
+    """A whole number within bounds."""
+
+    def read(given: str) -> int:
+        if not _INTEGER.fullmatch(given) or not low <= int(given) <= high:
+            raise ValueError(given)
+        return int(given)
+
+    schema = {"type": "integer", "minimum": low, "maximum": high}
+    allowed = f"a whole number from {low} to {high}"
+    return Parameter(name, read, allowed, text, schema=schema, **more)
 
 
-def from_path(name: bytes, raw: bytes, accept: str | None) -> Asked:
-    """`GET /avatar/{seed}.{ext}`, `name` still percent-encoded. Raises UnknownExtension."""
-    given = parse(raw, OPTIONS)
-    seed, dot, extension = decoded(name, "seed").rpartition(".")
-    if not dot:
-        return _asked(extension, given, accept)
-    if extension.lower() not in NAMES:
-        raise UnknownExtension(
-            f"There is no picture format {extension[:20]!r}; use .png, .webp or .jpg. For a seed "
-            "with a dot in it, add one of them, or ask for /avatar?seed=…"
-        )
-    checked = _asked(seed, {**given, "format": extension.lower()}, accept)
-    if "format" in given:
-        _format(given["format"])
-    return checked
+def number(name: str, low: float, high: float, text: str, **more: Any) -> Parameter:
+    """A decimal number within bounds."""
+
+    def read(given: str) -> float:
+        if not NUMBER.fullmatch(given) or not low <= float(given) <= high:
+            raise ValueError(given)
+        return float(given)
+
+    schema = {"type": "number", "minimum": low, "maximum": high}
+    allowed = f"a number from {low:g} to {high:g}"
+    return Parameter(name, read, allowed, text, schema=schema, **more)
 
 
-def options(raw: bytes) -> dict[str, str]:
-    """`GET /avatar/random`: the options to carry on, checked."""
-    given = parse(raw, OPTIONS)
-    _asked("", given, None)
-    return given
+def choice(name: str, options: Sequence[str], text: str, **more: Any) -> Parameter:
+    """One word of several."""
+
+    def read(given: str) -> str:
+        if given not in options:
+            raise ValueError(given)
+        return given
+
+    schema = {"type": "string", "enum": list(options)}
+    return Parameter(name, read, options, text, schema=schema, **more)
 
 
-def _asked(seed: str, given: dict[str, str], accept: str | None) -> Asked:
-    latents.checked(seed)
-    named = given.get("format")
-    return Asked(
-        seed=seed,
-        size=_size(given.get("size", str(DEFAULT_SIZE))),
-        format=negotiate(accept) if named is None else _format(named),
-        model=_model(given.get("model", DEFAULT)),
-        psi=_psi(given.get("psi", "1")),
-        negotiated=named is None,
-    )
+def seed(name: str, text: str, **more: Any) -> Parameter:
+    """Any text."""
+    return Parameter(name, values.seed, "text of at most 4,096 bytes of UTF-8", text, **more)
 
 
-def _size(text: str) -> int:
-    if not _INTEGER.fullmatch(text) or int(text) not in SIZES:
-        allowed = f"a whole number from {SIZES.start} to {SIZES.stop - 1}"
-        raise InvalidParameter("size", f"is {text[:40]!r}", allowed)
-    return int(text)
+def seeds(name: str, low: int, high: int, text: str, **more: Any) -> Parameter:
+    """Several seeds, parted by commas."""
+
+    def read(given: str) -> Seeds:
+        found = Seeds.read(given)
+        if not low <= len(found) <= high:
+            raise ValueError(given)
+        return found
+
+    many = f"{low}" if low == high else f"{low} to {high}"
+    allowed = f"{many} seeds, each percent-encoded, parted by commas"
+    return Parameter(name, read, allowed, text, **more)
 
 
-def _psi(text: str) -> float:
-    low, high = PSI
-    if not _NUMBER.fullmatch(text) or not low <= float(text) <= high:
-        raise InvalidParameter(
-            "psi", f"is {text[:40]!r}", f"a number from {low:g} (the average face) to {high:g}"
-        )
-    return float(text)
+def weighted(name: str, most: int, text: str, **more: Any) -> Parameter:
+    """Several seeds with weights."""
+
+    def read(given: str) -> Weighted:
+        found = Weighted.read(given)
+        if len(found.seeds) > most:
+            raise ValueError(given)
+        return found
+
+    allowed = f"1 to {most} of seed:weight, the seed percent-encoded, parted by commas"
+    return Parameter(name, read, allowed, text, **more)
 
 
-def _format(text: str) -> str:
-    if text not in NAMES:
-        raise InvalidParameter("format", f"is {text[:40]!r}", list(FORMATS))
-    return NAMES[text]
+def colour(name: str, text: str, **more: Any) -> Parameter:
+    """A colour or none."""
+    allowed = "3 or 6 hex digits, or transparent"
+    return Parameter(name, values.colour, allowed, text, example="ffeedd", **more)
 
 
 def _model(text: str) -> str:
     if not text or len(text) > LONGEST_MODEL:
-        allowed = "an alias, a version, or at least 12 of its hex digits"
-        raise InvalidParameter("model", f"is {text[:80]!r}", allowed)
+        raise ValueError(text)
     return text
 
 
-def negotiate(accept: str | None) -> str:
-    """The format that an Accept header prefers (RFC 9110 §12.5.1); PNG where it names none."""
-    ranges = _ranges(accept or "")
+SEED = seed("seed", "Any text, the empty one too. None: a random one.", example="42")
+MODEL = Parameter(
+    "model",
+    _model,
+    "an alias, a version, or at least 12 of its hex digits",
+    "An alias, a version, or 12 or more of its hex digits. Only a full version is immutable for "
+    "caches.",
+    default=DEFAULT,
+    example="latest",
+)
+# Beyond 1.5 a face leaves what the generator saw in training.
+PSI = number(
+    "psi",
+    0,
+    1.5,
+    "0: the average face; below 1 nearer to it, above bolder.",
+    default="1",
+    example=0.7,
+)
+SIZE = whole("size", 16, LARGEST, "Side in pixels.", default="128", example=256)
+DPR = number(
+    "dpr",
+    1,
+    4,
+    f"Device pixels for each of `size`; the picture has at most {LARGEST}.",
+    default="1",
+    example=2,
+)
+SHAPE = choice("shape", SHAPES, "What is cut out.", default="square", example="circle")
+BACKDROP = colour(
+    "backdrop",
+    "What lies beneath the shape; where the format has no transparency it is white.",
+    default=values.TRANSPARENT,
+)
+VARIANT = whole("variant", 0, 999, "Another face of the same seed.", default="0", example=1)
+BEST_OF = whole(
+    "best_of",
+    1,
+    16,
+    "Of so many variants, the one that the model's own critic finds best.",
+    default="1",
+    example=4,
+)
+LOOK = (SIZE, DPR, SHAPE, BACKDROP)
+COMMON = (MODEL, PSI)
 
-    def wish(name: str) -> tuple[float, bool]:
-        for pattern in (f"image/{name}", "image/*", "*/*"):
-            if pattern in ranges:
-                return ranges[pattern], pattern.startswith("image/") and "*" not in pattern
-        return 0.0, False
 
-    # max() keeps the first of equals, so FORMATS is the order of preference.
-    return max(FORMATS, key=wish)
-
-
-def _ranges(accept: str) -> dict[str, float]:
-    ranges = {}
-    for part in accept.lower().split(","):
-        media, *parameters = (piece.strip() for piece in part.split(";"))
-        quality = 1.0
-        for parameter in parameters:
-            if parameter.startswith("q="):
-                try:
-                    quality = float(parameter[2:])
-                except ValueError:
-                    quality = 0.0
-        ranges[media] = quality if math.isfinite(quality) else 0.0
-    return ranges
-
-
-def documented(seed: bool) -> dict[str, Any]:
-    """OpenAPI parameters, since the routes read the raw query themselves."""
-
-    def query(name: str, text: str, schema: dict[str, Any], example: Any) -> dict[str, Any]:
-        fields = {"name": name, "in": "query", "required": False}
-        return {**fields, "description": text, "schema": schema, "example": example}
-
-    whole = {"type": "integer", "minimum": SIZES.start, "maximum": SIZES.stop - 1}
-    number = {"type": "number", "minimum": PSI[0], "maximum": PSI[1], "default": 1}
-    rows = [
-        query("size", "Side in pixels.", {**whole, "default": DEFAULT_SIZE}, 256),
-        query(
-            "format",
-            "Else the Accept header chooses, else PNG.",
-            {"type": "string", "enum": list(FORMATS)},
-            "webp",
-        ),
-        query(
-            "model",
-            "An alias, a version, or 12 or more of its hex digits. Only a full version is "
-            "immutable for caches.",
-            {"type": "string", "default": DEFAULT},
-            "latest",
-        ),
-        query("psi", "Below 1: nearer to the average face; above: bolder.", number, 0.7),
-    ]
-    if seed:
-        text = "Any text up to 4,096 bytes of UTF-8, the empty one too. None: a random one."
-        rows.insert(0, query("seed", text, {"type": "string"}, "42"))
-    return {"parameters": rows}
+def pixels(given: Values, most: int = LARGEST) -> int:
+    """The side in device pixels. Raises InvalidParameter above `most`."""
+    side = int(given["size"] * given["dpr"] + 0.5)
+    if side > most:
+        name = "dpr" if given["dpr"] > 1 else "size"
+        told = f"size × dpr of at most {most}" + (" in motion" if most < LARGEST else "")
+        raise InvalidParameter(name, f"makes {side} pixels", told)
+    return side

@@ -8,11 +8,11 @@ from pydantic import BaseModel, Field
 
 from app.catalogue.uploads import received
 from app.parameters import Only
-from app.security import require_key
+from app.security import needs
 from app.services import Services, services
-from models.datasets import archive, catalogue
+from models.datasets import archive, catalogue, quotas
 
-router = APIRouter(prefix="/datasets", tags=["datasets"], dependencies=[Depends(require_key)])
+router = APIRouter(prefix="/datasets", tags=["datasets"])
 Held = Annotated[Services, Depends(services)]
 
 
@@ -50,7 +50,7 @@ _BODY: dict[str, Any] = {
 }
 
 
-@router.get("", dependencies=[Depends(Only())], summary="The datasets")
+@router.get("", dependencies=[needs("read"), Depends(Only())], summary="The datasets")
 def listed(held: Held) -> Datasets:
     """What a recipe's `dataset` may name."""
     rows = catalogue.listed(held.database)
@@ -60,7 +60,7 @@ def listed(held: Held) -> Datasets:
 @router.post(
     "",
     status_code=201,
-    dependencies=[Depends(Only("name", "licence"))],
+    dependencies=[needs("datasets"), Depends(Only("name", "licence"))],
     openapi_extra=_BODY,
     responses={200: {"model": Dataset, "description": "The same set was there already."}},
     summary="Upload a zip of pictures",
@@ -77,12 +77,20 @@ async def upload(
 ) -> Dataset:
     """The body is the zip itself: `curl --data-binary @faces.zip …`, streamed to disk."""
     catalogue.check_name(name)
-    folder, limit = held.settings.storage / "uploads", held.settings.max_upload_bytes
-    async with received(request, folder, limit) as path:
-        report = await run_in_threadpool(archive.check, path)
+    key = request.state.key.id
+    room = await run_in_threadpool(quotas.room, held.database, held.settings, key)
+    async with received(request, held.settings, room) as path:
+        async with held.checks:
+            report = await run_in_threadpool(archive.check, path, look=True)
         row, new = await run_in_threadpool(
             lambda: catalogue.add(
-                held.database, held.settings, path, name=name, licence=licence, report=report
+                held.database,
+                held.settings,
+                path,
+                name=name,
+                licence=licence,
+                report=report,
+                key=key,
             )
         )
     response.status_code = 201 if new else 200
@@ -91,7 +99,10 @@ async def upload(
 
 
 @router.delete(
-    "/{name}", status_code=204, dependencies=[Depends(Only())], summary="Forget a dataset"
+    "/{name}",
+    status_code=204,
+    dependencies=[needs("datasets"), Depends(Only())],
+    summary="Forget a dataset",
 )
 def delete(held: Held, name: str) -> None:
     """409 while a run that waits or runs still needs it."""

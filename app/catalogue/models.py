@@ -6,12 +6,15 @@ from fastapi import APIRouter, Depends
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field
 
+from app.avatars import traits
 from app.parameters import Only
-from app.security import require_key
+from app.security import needs
 from app.services import Services, services
+from models.bundle import Card
 from models.registry import DEFAULT
 
-router = APIRouter(prefix="/models", tags=["models"], dependencies=[Depends(Only())])
+router = APIRouter(prefix="/models", tags=["models"])
+NOTHING, FORCE = Depends(Only()), Depends(Only("force"))
 Held = Annotated[Services, Depends(services)]
 
 
@@ -36,6 +39,10 @@ class Described(Model):
     """One bundle with its card."""
 
     card: dict[str, Any]
+    traits: dict[str, dict[str, Any]] = Field(
+        description="Further parameters of its pictures: by name the JSON Schema of the value.",
+        examples=[{"hair_colour": {"type": "string", "enum": ["pink", "black"]}}],
+    )
 
 
 class Served(BaseModel):
@@ -45,7 +52,9 @@ class Served(BaseModel):
     version: str
 
 
-@router.get("", summary="The published models, newest first")
+@router.get(
+    "", dependencies=[needs("avatars"), NOTHING], summary="The published models, newest first"
+)
 def listed(held: Held) -> Models:
     """With the aliases that name them."""
     names = held.registry.aliases()
@@ -53,7 +62,9 @@ def listed(held: Held) -> Models:
     return Models(models=[Model(**_shown(row, names)) for row in rows], aliases=names)
 
 
-@router.post("/rollback", dependencies=[Depends(require_key)], summary="Undo the last promotion")
+@router.post(
+    "/rollback", dependencies=[needs("models"), NOTHING], summary="Undo the last promotion"
+)
 async def roll_back(held: Held) -> Served:
     """`default` names again what it named before; twice goes back two steps."""
     version = await run_in_threadpool(held.registry.roll_back)
@@ -61,24 +72,34 @@ async def roll_back(held: Held) -> Served:
     return Served(alias=DEFAULT, version=version)
 
 
-@router.get("/{name}", summary="One model's card")
+@router.get("/{name}", dependencies=[needs("avatars"), NOTHING], summary="One model's card")
 def show(held: Held, name: str) -> Described:
     """How it was made, by an alias, a version, or 12 or more of its hex digits."""
     row = held.registry.get(name)
-    return Described(**_shown(row, held.registry.aliases()), card=row["card"])
+    known = traits.rows(Card.model_validate(row["card"]))
+    schemas = {name: dict(parameter.schema) for name, parameter in known.items()}
+    shown = _shown(row, held.registry.aliases())
+    return Described(**shown, card=row["card"], traits=schemas)
 
 
 @router.post(
-    "/{version}/promote", dependencies=[Depends(require_key)], summary="Serve a model by default"
+    "/{version}/promote", dependencies=[needs("models"), FORCE], summary="Serve a model by default"
 )
-async def promote(held: Held, version: str) -> Served:
-    """Verified first; when the answer arrives, this server's `/avatar` has swapped."""
-    promoted = await run_in_threadpool(held.registry.promote, version)
+async def promote(held: Held, version: str, force: bool = False) -> Served:
+    """Verified first; when the answer arrives, this server's `/avatar` has swapped.
+
+    A model without the traits of the one that serves is a 409, unless `force` is true.
+    """
+    promoted = await run_in_threadpool(held.registry.promote, version, force)
     await held.engine.refresh()
     return Served(alias=DEFAULT, version=promoted)
 
 
 def _shown(row: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
-    named = sorted(alias for alias, version in names.items() if version == row["version"])
     fields = {key: row[key] for key in ("version", "published", "bytes", "run")}
-    return {**fields, "aliases": named}
+    return {**fields, "aliases": named(row["version"], names)}
+
+
+def named(version: str, aliases: dict[str, str]) -> list[str]:
+    """The aliases of a version."""
+    return sorted(alias for alias, target in aliases.items() if target == version)

@@ -15,12 +15,12 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
 from app.errors import InvalidParameter
 from app.parameters import Only
-from app.security import require_key
+from app.security import needs
 from app.services import Services, services
 from models import runs
 from models.runs import Row
 
-router = APIRouter(prefix="/train", tags=["training"], dependencies=[Depends(require_key)])
+router = APIRouter(prefix="/train", tags=["training"], dependencies=[needs("read")])
 
 POLL = 0.5  # s
 HEARTBEAT = 15.0  # s; proxies close a connection that is silent for longer than 30 to 60

@@ -2,15 +2,20 @@
 
 from functools import lru_cache
 
+import redis
 import structlog
 from celery import Celery
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
+from models.errors import QueueRefuses
 from models.messages import QUEUE, TASK
 from models.settings import Settings
 
 log = structlog.get_logger()
 
 SOCKET_TIMEOUT = 2  # s; publishing to a frozen Redis hung for 40 s without one
+PROBE_TIMEOUT = 0.5  # s; the client waits for this one
 
 
 @lru_cache(maxsize=4)
@@ -28,6 +33,27 @@ def _producer(broker: str) -> Celery:
         accept_content=["json"],
     )
     return app
+
+
+def check(settings: Settings) -> None:
+    """Raises QueueRefuses where the queue answers that it takes no writes.
+
+    One that does not answer at all may be back in a moment, and the reconciler then sends what
+    waits in the database; one that is full stays so until somebody makes room.
+    """
+    once = Retry(NoBackoff(), 0)
+    timeout = PROBE_TIMEOUT
+    try:
+        with redis.from_url(
+            settings.redis, socket_timeout=timeout, socket_connect_timeout=timeout, retry=once
+        ) as client:
+            # Refused exactly where the message would be, and changes nothing: no message is "".
+            client.linsert(QUEUE, "BEFORE", "", "")
+    except redis.ResponseError as error:
+        log.warning("queue.refuses", error=str(error))
+        raise QueueRefuses(str(error).rstrip(".")) from error
+    except (redis.RedisError, OSError) as error:
+        log.warning("queue.unreachable", error=type(error).__name__)
 
 
 def wake(settings: Settings) -> bool:

@@ -2,27 +2,22 @@
 
 from typing import Annotated, Any, Literal
 
+import structlog
 from fastapi import APIRouter, BackgroundTasks, Body, Depends, Header, Query, Response
 
 from app.errors import InvalidParameter
-from app.limits import LARGEST_JSON
 from app.parameters import Only
-from app.security import require_key
+from app.security import needs
 from app.services import Services, services
 from app.training import representation
-from app.training.queue import wake
+from app.training.queue import check, wake
 from app.training.representation import Run, Runs
-from models import recipes, runs
+from models import lineage, runs
 from models.datasets import catalogue
-from models.errors import InvalidRecipe
 from models.recipes import Recipe
 
-router = APIRouter(
-    prefix="/train",
-    tags=["training"],
-    dependencies=[Depends(require_key)],
-    max_body_size=LARGEST_JSON,
-)
+log = structlog.get_logger()
+router = APIRouter(prefix="/train", tags=["training"])
 Held = Annotated[Services, Depends(services)]
 State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 LONGEST_KEY = 200
@@ -36,10 +31,23 @@ _EXAMPLES: Any = {
         "summary": "The tutorial's own network",
         "value": {"preset": "classic", "epochs": 10, "generator": {"learning_rate": 0.0002}},
     },
+    "extend": {
+        "summary": "Half an hour more for a finished run",
+        "value": {"start_from": "3f2a9c0d1b7e4a55", "minutes": 30},
+    },
+    "fine-tune": {
+        "summary": "A published model on other pictures",
+        "value": {"start_from": "default", "dataset": "faces", "minutes": 30},
+    },
 }
 
 
-@router.post("", status_code=202, dependencies=[Depends(Only())], summary="Train a model")
+@router.post(
+    "",
+    status_code=202,
+    dependencies=[needs("train"), Depends(Only())],
+    summary="Train a model",
+)
 def create(
     held: Held,
     tasks: BackgroundTasks,
@@ -49,19 +57,29 @@ def create(
         str | None, Header(description="Asked again with the same key and body: the same run.")
     ] = None,
 ) -> Run:
-    """A preset and the fields to change. 202 also while Redis is down: the run is kept."""
+    """A preset and the fields to change. 202 also while Redis is down: the run is kept.
+
+    503 and no run where Redis is there but full.
+    """
     if idempotency_key is not None and not 1 <= len(idempotency_key) <= LONGEST_KEY:
         allowed = f"1 to {LONGEST_KEY} characters"
         raise InvalidParameter("Idempotency-Key", "has the wrong length", allowed)
     recipe = _resolved(held, body)
-    row, _ = runs.create(held.database, recipe, body, idempotency_key)
+    check(held.settings)
+    row, new = runs.create(held.database, recipe, body, idempotency_key)
+    # The line that ties a request's id to its run's, which the worker's lines carry.
+    log.info("run.asked", run=row["id"], new=new)
     response.headers["Location"] = f"/train/{row['id']}"
     # After the answer: a Redis that hangs costs the client nothing.
     tasks.add_task(wake, held.settings)
     return representation.run(row)
 
 
-@router.get("", dependencies=[Depends(Only("state", "limit"))], summary="The runs, newest first")
+@router.get(
+    "",
+    dependencies=[needs("read"), Depends(Only("state", "limit"))],
+    summary="The runs, newest first",
+)
 def listed(
     held: Held,
     state: Annotated[State | None, Query()] = None,
@@ -72,34 +90,49 @@ def listed(
     return Runs(runs=[representation.run(row) for row in rows])
 
 
-@router.get("/{run}", dependencies=[Depends(Only())], summary="One run")
+@router.get("/{run}", dependencies=[needs("read"), Depends(Only())], summary="One run")
 def show(held: Held, run: str, response: Response) -> Run:
     """Its state, progress, error, and the version it published."""
     response.headers["Cache-Control"] = "no-store"
     return representation.run(runs.get(held.database, run))
 
 
-@router.post("/{run}/cancel", status_code=202, dependencies=[Depends(Only())], summary="Stop a run")
+@router.post(
+    "/{run}/cancel",
+    status_code=202,
+    dependencies=[needs("train"), Depends(Only())],
+    summary="Stop a run",
+)
 def cancel(held: Held, run: str) -> Run:
     """At once while it waits, at its next step while it runs; its snapshot stays."""
     return representation.run(runs.cancel(held.database, run))
 
 
 @router.post(
-    "/{run}/resume", status_code=202, dependencies=[Depends(Only())], summary="Go on with a run"
+    "/{run}/resume",
+    status_code=202,
+    dependencies=[needs("train"), Depends(Only())],
+    summary="Go on with a run",
 )
-def resume(held: Held, run: str, tasks: BackgroundTasks) -> Run:
-    """A failed or cancelled run waits again, and goes on from its last snapshot."""
-    row = runs.resume(held.database, run)
+def resume(
+    held: Held,
+    run: str,
+    tasks: BackgroundTasks,
+    body: Annotated[dict[str, Any] | None, Body(examples=[{"minutes": 60}])] = None,
+) -> Run:
+    """A failed or cancelled run waits again, and goes on from its last snapshot.
+
+    The body may change recipe fields that mean something within a run: lengths, rates, weights.
+    """
+    changed = lineage.change(runs.get(held.database, run)["recipe"], body) if body else None
+    check(held.settings)
+    row = runs.resume(held.database, run, changed)
     tasks.add_task(wake, held.settings)
     return representation.run(row)
 
 
 def _resolved(held: Services, body: dict[str, Any]) -> Recipe:
-    preset = body.get("preset", "modern-64")
-    if not isinstance(preset, str):
-        raise InvalidRecipe([{"field": "preset", "problem": "must be a preset's name"}])
-    recipe = recipes.resolve(body)
+    recipe = lineage.resolve(held.database, held.registry, body)
     if recipe.dataset != catalogue.STARTER:
         catalogue.get(held.database, recipe.dataset)
     return recipe

@@ -9,18 +9,18 @@ from fastapi.responses import FileResponse
 
 from app.errors import UnknownSheet
 from app.parameters import Only
-from app.security import require_key
+from app.security import needs
 from app.services import Services, services
 from models import runs
 
 router = APIRouter(
     prefix="/train",
     tags=["training"],
-    dependencies=[Depends(require_key), Depends(Only())],
+    dependencies=[needs("read"), Depends(Only())],
 )
 Held = Annotated[Services, Depends(services)]
 LATEST = "latest.png"
-_NAME = re.compile(r"[0-9]{9}\.png")
+_NAME = re.compile(r"[0-9]{9,10}\.png")
 
 
 @router.get("/{run}/sheets", summary="A run's sample sheets")
@@ -39,10 +39,12 @@ def sheet(held: Held, run: str, name: str) -> FileResponse:
     """A PNG of fixed seeds' faces."""
     sheets = _sheets(held, run)
     if name == LATEST and sheets:
-        return FileResponse(sheets[-1], headers={"Cache-Control": "no-store"})
+        return FileResponse(_here(held, sheets[-1]), headers={"Cache-Control": "no-store"})
     for path in sheets:
         if path.name == name:
-            return FileResponse(path, headers={"Cache-Control": "private, max-age=31536000"})
+            return FileResponse(
+                _here(held, path), headers={"Cache-Control": "private, max-age=31536000"}
+            )
     raise UnknownSheet(f"Run {run} has no sheet {name[:40]!r}; GET /train/{run}/sheets lists them.")
 
 
@@ -50,6 +52,15 @@ def _sheets(held: Services, run: str) -> list[Path]:
     # A known run's id is hex, so the path stays below the folder. Raises UnknownRun.
     known = runs.get(held.database, run)["id"]
     folder = held.settings.home / "runs" / known / "sheets"
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
+    here = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    names = {*here, *held.registry.blobs.names(_address(folder))}
+    return [folder / name for name in sorted(names) if _NAME.fullmatch(name)]
+
+
+def _here(held: Services, path: Path) -> Path:
+    """The file, after it came from the host that drew it."""
+    return held.registry.blobs.fetch(path, name=f"{_address(path.parent)}/{path.name}")
+
+
+def _address(sheets: Path) -> str:
+    return f"runs/{sheets.parent.name}/sheets"

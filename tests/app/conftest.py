@@ -1,19 +1,25 @@
 """A real app over a real database and real, small bundles; over HTTP where it matters."""
 
+import os
 import shutil
-import threading
+import signal
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import httpx
+import psutil
 import pytest
 import torch
+from live import Live, running
 from starlette.testclient import TestClient
 
 from app.main import create_app
-from app.server import Server
 from models import bundle, home
 from models.database import connect, migrate
 from models.networks import build
@@ -53,8 +59,8 @@ def _no_shipped_model(monkeypatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """A fresh home with a known key, and nobody at the queue's socket."""
-    return Settings(home=tmp_path / "home", api_key=KEY, threads=2)
+    """A fresh home with a known key, no count of faces, and nobody at the queue's socket."""
+    return Settings(home=tmp_path / "home", api_key=KEY, threads=2, limit_pictures="none")
 
 
 @pytest.fixture
@@ -89,40 +95,46 @@ def key() -> dict[str, str]:
     return {"Authorization": f"Bearer {KEY}"}
 
 
-@dataclass
-class Live:
-    """A server on a real socket."""
+@pytest.fixture
+def start(settings: Settings) -> Iterator[Callable[..., Live]]:
+    """Start the app in uvicorn, on a free port or the one that is given, settings changed."""
+    with ExitStack() as stack:
 
-    url: str
-    server: Server
+        def starting(port: int = 0, **changed: Any) -> Live:
+            return stack.enter_context(running(settings.model_copy(update=changed), port))
 
-    def stop(self) -> None:
-        self.server.should_exit = True
+        yield starting
 
 
 @pytest.fixture
-def start(settings: Settings) -> Iterator[Callable[[], Live]]:
-    """Start the app in uvicorn, on a free port."""
-    threads: list[tuple[Live, threading.Thread]] = []
+def served(
+    settings: Settings, registry: Registry, tmp_path: Path
+) -> Iterator[tuple[str, psutil.Process]]:
+    """`kao serve` as a process of its own; (url, process)."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {**os.environ, **settings.environment(), "KAO_PORT": str(port)}
+    with (tmp_path / "log").open("wb") as log:
+        command = [sys.executable, "-m", "kao", "serve"]
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        url, ends = f"http://127.0.0.1:{port}", time.monotonic() + 60
+        try:
+            while not _ready(url):
+                assert process.poll() is None
+                assert time.monotonic() < ends
+                time.sleep(0.2)
+            yield url, psutil.Process(process.pid)
+        finally:
+            process.terminate()
+            assert process.wait(30) in (0, -signal.SIGTERM)  # uvicorn raises it again
 
-    def starting() -> Live:
-        server = Server(settings)
-        server.config.port = 0
-        thread = threading.Thread(target=server.run)
-        thread.start()
-        while not server.started:
-            assert thread.is_alive()
-            time.sleep(0.02)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        live = Live(f"http://127.0.0.1:{port}", server)
-        threads.append((live, thread))
-        return live
 
-    yield starting
-    for live, thread in threads:
-        live.stop()
-        thread.join(20)
-        assert not thread.is_alive()
+def _ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health/ready", trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 @pytest.fixture

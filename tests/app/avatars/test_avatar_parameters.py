@@ -2,7 +2,8 @@
 
 import pytest
 
-from app.avatars.parameters import negotiate
+from app.avatars.formats import STILL
+from app.avatars.negotiation import negotiate
 
 BAD = [
     pytest.param("size=0", "size", "16 to 1024", id="size-0"),
@@ -15,7 +16,7 @@ BAD = [
     pytest.param("size=%D9%A6%D9%A4", "size", "16 to 1024", id="arabic-digits"),
     pytest.param("size=64&size=64", "size", "once", id="size-twice"),
     pytest.param("seed=1&seed=2", "seed", "once", id="seed-twice"),
-    pytest.param("format=gif", "format", "png", id="unknown-format"),
+    pytest.param("format=bmp", "format", "png", id="unknown-format"),
     pytest.param("psi=-1", "psi", "to 1.5", id="negative-psi"),
     pytest.param("psi=1.6", "psi", "to 1.5", id="psi-above"),
     pytest.param("psi=nan", "psi", "to 1.5", id="nan"),
@@ -70,4 +71,4 @@ def test_an_unknown_model_is_404(client, model, told):
     ],
 )
 def test_accept_chooses_what_it_prefers(accept, format):
-    assert negotiate(accept) == format
+    assert negotiate(accept, STILL) == format

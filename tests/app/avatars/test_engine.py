@@ -91,16 +91,16 @@ def test_a_database_that_fails_does_not_stop_faces(client, monkeypatch):
 
 def test_a_model_is_loaded_once_however_many_ask(registry, versions, monkeypatch):
     calls = []
-    verify = engines.bundle.verify
+    load = registry.load
 
     def counted(*arguments):
         calls.append(arguments)
-        return verify(*arguments)
+        return load(*arguments)
 
-    monkeypatch.setattr(engines.bundle, "verify", counted)
+    monkeypatch.setattr(registry, "load", counted)
 
     async def many():
-        engine = Engine(registry, 1, 4)
+        engine = Engine(registry, 1, 4, 2**30)
         drawers = await asyncio.gather(*(engine.drawer(versions[1]) for _ in range(20)))
         await engine.stop()
         return drawers
@@ -109,24 +109,37 @@ def test_a_model_is_loaded_once_however_many_ask(registry, versions, monkeypatch
     assert len(calls) == 1
 
 
-def test_only_a_few_idle_models_stay_in_memory(registry, versions, monkeypatch):
-    monkeypatch.setattr(engines, "KEPT", 1)
+@pytest.mark.parametrize(
+    ("budget", "kept"),
+    [
+        pytest.param(0, {0, 3}, id="no-room-keeps-the-newest"),
+        pytest.param(2.5, {0, 2, 3}, id="room-for-two"),
+        pytest.param(9, {0, 1, 2, 3}, id="room-for-all"),
+    ],
+)
+def test_idle_models_stay_within_the_budget_and_served_ones_always(
+    registry, versions, write_bundle, budget, kept
+):
+    fourth = registry.import_folder(write_bundle(seed=3))
+    all_four = [*versions, fourth]
+    size = sum(path.stat().st_size for path in registry.folder(fourth).iterdir())
 
     async def visit():
-        engine = Engine(registry, 1, 4)
+        engine = Engine(registry, 1, 4, int(budget * size))
         await engine.refresh()
-        for version in (versions[1], versions[2]):
+        for version in all_four[1:]:
             await engine.drawer(version)
         held = set(engine._drawers)
+        assert set(engine._sizes) == held
         await engine.stop()
         return held
 
-    assert asyncio.run(visit()) == {versions[0], versions[2]}
+    assert asyncio.run(visit()) == {all_four[number] for number in kept}
 
 
 def test_a_full_queue_refuses_and_a_left_client_keeps_its_place(registry):
     async def fill():
-        engine = Engine(registry, 1, 2)
+        engine = Engine(registry, 1, 2, 0)
         gate = threading.Event()
         waiting = [asyncio.ensure_future(engine.run(gate.wait)) for _ in range(3)]
         await asyncio.sleep(0.05)
@@ -144,7 +157,7 @@ def test_a_full_queue_refuses_and_a_left_client_keeps_its_place(registry):
 
 def test_overload_is_503_with_retry_after(client, monkeypatch):
     held = client.app.state.services.engine
-    monkeypatch.setattr(held, "_most", 0)
+    monkeypatch.setattr(held._batcher, "most", 0)
     answer = client.get("/avatar?seed=1")
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "1"
@@ -157,7 +170,7 @@ def test_a_refused_bundle_is_read_again_after_a_while(registry, versions, monkey
     weights.write_bytes(good[:-1])
 
     async def ask():
-        engine = Engine(registry, 1, 4)
+        engine = Engine(registry, 1, 4, 2**30)
         with pytest.raises(BadBundle):
             await engine.drawer(versions[1])
         weights.write_bytes(good)
@@ -169,3 +182,23 @@ def test_a_refused_bundle_is_read_again_after_a_while(registry, versions, monkey
         await engine.stop()
 
     asyncio.run(ask())
+
+
+@pytest.mark.parametrize(
+    ("told", "cores"),
+    [
+        pytest.param("max 100000", 4, id="no-quota"),
+        pytest.param("200000 100000", 2, id="two"),
+        pytest.param("50000 100000", 1, id="half-a-core"),
+        pytest.param("900000 100000", 4, id="more-than-there-are"),
+        pytest.param("", 4, id="unreadable"),
+        pytest.param(None, 4, id="no-cgroup"),
+    ],
+)
+def test_no_more_threads_than_a_container_may_use(monkeypatch, tmp_path, told, cores):
+    quota = tmp_path / "cpu.max"
+    if told is not None:
+        quota.write_text(told)
+    monkeypatch.setattr(engines, "QUOTA", quota)
+    monkeypatch.setattr(engines.os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
+    assert engines._cores() == cores

@@ -10,6 +10,7 @@ import redis
 
 from app.training import queue
 from models import embedded, runs
+from models.recipes import PRESETS
 from models.settings import Settings
 
 SMOKE = {"preset": "smoke", "dataset": "starter"}
@@ -48,7 +49,7 @@ def test_a_frozen_redis_costs_seconds_at_most(tmp_path):
 @pytest.mark.parametrize(
     ("body", "told"),
     [
-        pytest.param({"preset": "none"}, "classic, modern-64, smoke", id="unknown-preset"),
+        pytest.param({"preset": "none"}, ", ".join(sorted(PRESETS)), id="unknown-preset"),
         pytest.param({"preset": []}, "preset", id="preset-of-another-kind"),
         pytest.param({"batch": 0}, "batch: Input should be greater than or equal to 2", id="range"),
         pytest.param({"speed": 1}, "speed", id="unknown-field"),

@@ -1,0 +1,42 @@
+"""A picture that is asked for, drawn by the engine's threads."""
+
+from functools import partial
+
+from app.avatars.asked import Asked
+from app.avatars.engine import Engine
+from app.avatars.kinds import AVATAR, SHEET
+from models import conditions, latents
+from models.bundle import Pixels
+
+
+def cost(asked: Asked) -> int:
+    """How many faces are drawn for it."""
+    given = asked.values
+    seeds, best = given.get("seeds"), given.get("best_of") or 1
+    frames = given.get("frames") if given.get("t") is None else 1
+    children = given.get("children") if given.get("child") is None else 1
+    listed = len(seeds) if asked.kind is SHEET and seeds else given.get("count")
+    return max(1, best, frames or 1, children or 1, listed or 1)
+
+
+async def understood(engine: Engine, version: str, asked: Asked) -> Asked:
+    """With the traits that only the model knows. Raises InvalidParameter, BadBundle, Overloaded."""
+    if not asked.unread:
+        return asked
+    return asked.of((await engine.drawer(version)).card)
+
+
+async def drawn(engine: Engine, version: str, asked: Asked) -> bytes:
+    """The file's bytes. Raises Overloaded, BadBundle, and what the picture itself refuses."""
+    drawer, stamp = await engine.drawer(version), asked.stamp(version)
+    given = asked.values
+    if asked.kind is not AVATAR or given["best_of"] > 1:
+        return await engine.run(partial(asked.kind.draw, given, drawer, stamp))
+
+    def finish(pixels: Pixels) -> bytes:
+        return AVATAR.finish(pixels[None], given, stamp)
+
+    # One plain face, the common case, is drawn together with others that wait.
+    z = latents.derive(given["seed"], drawer.card.network.latent, given["variant"])[None]
+    (z,) = conditions.ask(z, drawer.card.attributes, given)
+    return await engine.draw(drawer, z, given["psi"], finish)

@@ -1,0 +1,30 @@
+"""Traits: what a model lets one choose of a face, each a parameter named as its dataset says."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.avatars.parameters import Parameter, choice
+from app.errors import InvalidParameter
+from models.bundle import Card
+
+
+def rows(card: Card) -> dict[str, Parameter]:
+    """The parameters that this model adds, by name."""
+    return {
+        attribute.name: choice(attribute.name, attribute.offered, "As the dataset labels it.")
+        for attribute in card.attributes
+    }
+
+
+def read(card: Card, given: Mapping[str, str], beside: tuple[str, ...]) -> dict[str, Any]:
+    """Check what is asked of a model; by name, so that an order gives no other address.
+
+    `beside`: the parameters that it could have been. Raises InvalidParameter.
+    """
+    known = rows(card)
+    for name in given:
+        if name not in known:
+            has = "no trait of this model" if known else "this model has no traits"
+            problem = f"is not a parameter here, and {has}"
+            raise InvalidParameter(name, problem, [*beside, *known])
+    return {name: known[name].value(given[name]) for name in sorted(given)}

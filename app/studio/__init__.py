@@ -1,0 +1,1 @@
+"""The pages that people open: the playground, the studio, the description of the API."""

@@ -1,0 +1,117 @@
+// Datasets: a zip as it is, or a folder that is packed here, sent with its progress.
+
+import { root, t } from "./chrome.js";
+import { downloadZip } from "./client-zip.js";
+import { at, call, does, problem, told } from "./studio.js";
+
+const PICTURE = /\.(png|jpe?g|jfif|webp|gif|bmp|avif)$/i;
+let chosen = null; // a File, or a list of {name, input}
+
+function choose(what, name, words) {
+  chosen = what;
+  at("chosen").textContent = words;
+  const plain = name.toLowerCase().replace(/\.zip$/, "").replace(/[^a-z0-9_-]+/g, "-").replace(/^[-_]+|-+$/g, "").slice(0, 63);
+  if (!at("name").value) at("name").value = plain;
+}
+
+const zip = (file) => choose(file, file.name, t("studio.data.chosen", { name: file.name }));
+
+function folder(files, name) {
+  const pictures = files.filter((file) => PICTURE.test(file.name));
+  if (!pictures.length) return problem(t("studio.data.empty"));
+  choose(pictures, name, t("studio.data.chosen.folder", { name, n: pictures.length }));
+}
+
+at("zip")?.addEventListener("change", () => at("zip").files[0] && zip(at("zip").files[0]));
+at("folder")?.addEventListener("change", () => {
+  const files = [...at("folder").files].map((file) => ({ name: file.webkitRelativePath, input: file }));
+  if (files.length) folder(files, files[0].name.split("/")[0]);
+});
+
+async function walk(entry) {
+  if (entry.isFile) {
+    const file = await new Promise((done, failed) => entry.file(done, failed));
+    return [{ name: entry.fullPath.slice(1), input: file }];
+  }
+  const reader = entry.createReader();
+  const found = [];
+  // A reader gives a hundred at a time.
+  for (;;) {
+    const some = await new Promise((done, failed) => reader.readEntries(done, failed));
+    if (!some.length) return found;
+    for (const inner of some) found.push(...(await walk(inner)));
+  }
+}
+
+const drop = at("drop");
+for (const type of ["dragenter", "dragover", "dragleave", "drop"]) {
+  drop?.addEventListener(type, (event) => {
+    event.preventDefault();
+    drop.classList.toggle("over", type === "dragenter" || type === "dragover");
+  });
+}
+drop?.addEventListener("drop", async (event) => {
+  problem();
+  const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
+  if (!entries.length) return;
+  const [only] = entries;
+  if (entries.length === 1 && only.isFile && /\.zip$/i.test(only.name)) return zip(event.dataTransfer.files[0]);
+  const files = [];
+  for (const entry of entries) files.push(...(await walk(entry)));
+  folder(files, only.isDirectory ? only.name : "");
+});
+
+/** fetch says nothing of an upload's progress. */
+function send(address, body) {
+  return new Promise((done, failed) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", root + address);
+    request.upload.onprogress = (event) => {
+      if (!event.lengthComputable) return;
+      at("sent").value = event.loaded / event.total;
+      const share = Math.round((100 * event.loaded) / event.total);
+      at("sending").textContent = event.loaded < event.total ? t("studio.data.sending", { share }) : t("studio.data.checking");
+    };
+    request.onload = () => {
+      try {
+        done(told(request.status, request.responseText));
+      } catch (error) {
+        failed(error);
+      }
+    };
+    request.onerror = () => failed(new Error(t("common.offline")));
+    request.send(body);
+  });
+}
+
+at("upload")?.addEventListener("submit", (event) => event.preventDefault());
+does(at("send"), async () => {
+  if (!at("upload").reportValidity()) return;
+  if (!chosen) throw new Error(t("studio.data.nothing"));
+  at("sent").hidden = false;
+  at("sending").textContent = "";
+  try {
+    const body = chosen instanceof File ? chosen : await downloadZip(chosen).blob();
+    const asked = new URLSearchParams({ name: at("name").value, licence: at("licence").value });
+    await send(`/datasets?${asked}`, body);
+    location.reload();
+  } finally {
+    at("sent").hidden = true;
+    at("sending").textContent = "";
+  }
+});
+
+for (const button of document.querySelectorAll("[data-delete]")) {
+  does(button, async () => {
+    if (!confirm(t("studio.data.delete.sure", { name: button.dataset.delete }))) return;
+    await call("DELETE", `/datasets/${button.dataset.delete}`);
+    location.reload();
+  });
+}
+
+for (const line of document.querySelectorAll("[data-contents]")) {
+  call("GET", `/datasets/${line.dataset.contents}/contents`).then((found) => {
+    const some = found.groups.slice(0, 3).map((group) => group.join(" = ")).join("; ");
+    line.textContent = found.duplicates ? t("studio.data.twice", { n: found.duplicates, some }) : t("studio.data.once");
+  }, (error) => (line.textContent = error.message));
+}

@@ -1,0 +1,24 @@
+// A run's sheets in order, shown without flicker.
+
+import { root } from "./chrome.js";
+import { call } from "./studio.js";
+
+/** How many images a sheet's name says. */
+export const images = (name) => Number(name.replace(".png", ""));
+
+/** The names of a run's sheets, the oldest first. */
+export async function sheets(run) {
+  return (await call("GET", `/train/${run}/sheets`)).map((address) => address.split("/").pop());
+}
+
+/** Shows one; whoever asks faster than pictures come gets the last. */
+export function show(frame, run, name, alt) {
+  const next = new Image();
+  next.alt = alt;
+  next.src = `${root}/train/${run}/sheets/${name}`;
+  frame.dataset.wanted = name;
+  next.decode().then(
+    () => frame.dataset.wanted === name && (frame.replaceChildren(next), (frame.dataset.shown = name)),
+    () => {},
+  );
+}

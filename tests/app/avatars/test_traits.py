@@ -1,0 +1,171 @@
+"""A trait that is asked for is shown, and the rest of the face stays."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.access import signing
+from app.avatars import gravatar
+from app.avatars.kinds import KINDS
+from models import bundle
+from models.conditions import RESERVED
+
+PLAIN = "/avatar?seed={}&size=16&psi=0.7"
+
+
+def _halves(client, address):
+    answer = client.get(address)
+    assert answer.status_code == 200, answer.text
+    pixels = np.asarray(Image.open(io.BytesIO(answer.content)).convert("RGB")).astype(float)
+    middle = pixels.shape[1] // 2
+    return pixels[:, : middle - 2].mean((0, 1)), pixels[:, middle + 2 :].mean()
+
+
+def _redness(left):
+    return left[0] - left[2]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_trait_is_shown_and_the_other_stays(choosy, seed):
+    plain = PLAIN.format(seed)
+    red, beside = _halves(choosy, f"{plain}&colour=red&light=light")
+    blue, other = _halves(choosy, f"{plain}&colour=blue&light=light")
+    _, dark = _halves(choosy, f"{plain}&colour=blue&light=dark")
+    assert _redness(red) - _redness(blue) > 60
+    assert abs(beside - other) < 60 < other - dark
+
+
+def test_one_of_the_values_is_the_seeds_own_face(choosy):
+    # The value's number is another than the seed's, but it chooses the same.
+    plain = choosy.get(PLAIN.format(1)).content
+    asked = {choosy.get(f"{PLAIN.format(1)}&colour={value}").content for value in ("red", "blue")}
+    assert len(asked) == 2
+    pixels = [np.asarray(Image.open(io.BytesIO(body)).convert("RGB")) for body in (plain, *asked)]
+    assert sum(np.array_equal(pixels[0], other) for other in pixels[1:]) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.path[1:])
+def test_every_picture_takes_traits(choosy, kind):
+    bodies = []
+    for colour in ("red", "blue"):
+        answer = choosy.get(f"{kind.example}&colour={colour}")
+        assert answer.status_code == 200, answer.text
+        bodies.append(answer.content)
+        tag = answer.headers["etag"]
+        again = {"If-None-Match": tag}
+        assert choosy.get(f"{kind.example}&colour={colour}", headers=again).status_code == 304
+        assert choosy.get(f"{kind.example}&colour=red", headers=again).status_code == (
+            304 if colour == "red" else 200
+        )
+    assert bodies[0] != bodies[1]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/avatar?seed=a&variant=3",
+        "/morph?from=a&to=b&t=0.5",
+        "/mix?coarse=a&fine=b",
+        "/blend?seeds=a,b",
+        "/sheet?seeds=a,b",
+        "/family?parents=a,b",
+        "/family?parents=a,b&child=1",
+    ],
+)
+def test_what_has_several_faces_shows_it_in_all(choosy, address):
+    size = "&size=16&psi=0.7&light=light"
+    if address in ("/family?parents=a,b", "/sheet?seeds=a,b"):
+        size += "&columns=1"
+    red, _ = _halves(choosy, f"{address}{size}&colour=red")
+    blue, _ = _halves(choosy, f"{address}{size}&colour=blue")
+    assert _redness(red) - _redness(blue) > 60
+
+
+def test_an_order_makes_no_other_picture(choosy):
+    one = choosy.get("/avatar?seed=a&light=dark&colour=red")
+    other = choosy.get("/avatar?colour=red&light=dark&seed=a")
+    assert one.headers["etag"] == other.headers["etag"]
+
+
+def test_no_seed_keeps_what_was_asked(choosy):
+    answer = choosy.get("/avatar?colour=red&light=dark")
+    place = answer.headers["content-location"]
+    assert "colour=red&light=dark" in place
+    assert choosy.get(place).content == answer.content
+    moved = choosy.get("/avatar/random?colour=red", follow_redirects=False)
+    assert "colour=red" in moved.headers["location"]
+
+
+def test_a_path_and_a_batch_take_traits(choosy):
+    asked = choosy.get("/avatar?seed=a&colour=red&format=png").content
+    assert choosy.get("/avatar/a.png?colour=red").content == asked
+    lines = {"Accept": "application/x-ndjson"}
+    body = {"seeds": ["a", "b"], "colour": "red", "distinct": True}
+    answer = choosy.post("/avatars", json=body, headers=lines)
+    for line in answer.text.splitlines():
+        assert "colour=red" in line
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter", "allowed"),
+    [
+        pytest.param("colour=green", "colour", ["red", "blue"], id="a-value-without-images"),
+        pytest.param("colour=pink", "colour", ["red", "blue"], id="an-unknown-value"),
+        pytest.param("colour=", "colour", ["red", "blue"], id="no-value"),
+        pytest.param("colour=red&colour=red", "colour", "once", id="twice"),
+        pytest.param("hat=yes", "hat", ["seed", "colour", "light"], id="an-unknown-trait"),
+    ],
+)
+@pytest.mark.parametrize(
+    "path", ["/avatar?seed=a&", "/avatar/a.png?", "/avatar/random?", "/avatar?"]
+)
+def test_a_trait_that_the_model_lacks_is_named_with_those_it_has(
+    choosy, path, query, parameter, allowed
+):
+    answer = choosy.get(path + query, follow_redirects=False)
+    assert answer.status_code == 422
+    told = answer.json()
+    assert told["parameter"] == parameter
+    assert set(allowed) <= set(told["allowed"]) if isinstance(allowed, list) else told["allowed"]
+
+
+@pytest.mark.parametrize("body", [{"hat": "yes"}, {"colour": "pink"}, {"colour": None}])
+def test_a_batch_names_it_too(choosy, body):
+    answer = choosy.post("/avatars", json={"seeds": ["a"], **body})
+    assert (answer.status_code, [answer.json()["parameter"]]) == (422, list(body))
+
+
+def test_a_model_without_traits_says_so(choosy, bundles):
+    plain = bundle.digest(bundles[0])
+    answer = choosy.get(f"/avatar?seed=a&colour=red&model={plain}")
+    assert answer.status_code == 422
+    assert "this model has no traits" in answer.json()["detail"]
+    assert choosy.get(f"/models/{plain}").json()["traits"] == {}
+
+
+def test_a_model_without_the_served_ones_traits_is_promoted_by_force_alone(choosy, bundles, key):
+    plain = bundle.digest(bundles[0])
+    answer = choosy.post(f"/models/{plain}/promote", headers=key)
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:kao:problem:lost-traits")
+    assert "colour=red, colour=blue, light=dark" in answer.json()["detail"]
+    assert choosy.get("/avatar?seed=a&colour=red").status_code == 200
+    forced = choosy.post(f"/models/{plain}/promote?force=true", headers=key)
+    assert (forced.status_code, forced.json()["version"]) == (200, plain)
+    assert choosy.get("/avatar?seed=a&colour=red").status_code == 422
+    # What gains traits loses none.
+    assert choosy.post("/models/latest/promote", headers=key).status_code == 200
+
+
+def test_a_model_lists_its_traits(choosy):
+    assert choosy.get("/models/default").json()["traits"] == {
+        "colour": {"type": "string", "enum": ["red", "blue"]},
+        "light": {"type": "string", "enum": ["dark", "grey", "light"]},
+    }
+
+
+def test_no_trait_is_called_like_a_parameter():
+    named = {name for kind in KINDS for name in kind.names}
+    others = {"seeds", "distinct", *signing.NAMES, *gravatar.ALIASES, *gravatar.ALIASES.values()}
+    assert named | others <= RESERVED
