@@ -1,118 +1,35 @@
-"""`kao up` for real: its own home, its own port, everything that a user would start."""
+"""`kao up` for tests that use all of it (tests/hosts/up.py)."""
 
-import os
-import re
-import signal
-import socket
-import subprocess
-import sys
-import time
+import tempfile
+from pathlib import Path
 
-import httpx
-import psutil
 import pytest
-
-
-class Up:
-    """A running `kao up`."""
-
-    def __init__(self, home, **environment):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.home = home
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.environment = {
-            **os.environ,
-            "KAO_HOME": str(home),
-            "KAO_PORT": str(self.port),
-            "KAO_LEASE_SECONDS": "3",
-            **environment,
-        }
-        self.start()
-
-    def start(self):
-        self.log = (self.home.parent / "up.log").open("ab")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "kao", "up"],
-            env=self.environment,
-            stdout=self.log,
-            stderr=subprocess.STDOUT,
-        )
-        self.client = httpx.Client(base_url=self.url, timeout=30)
-        self.wait(self.ready, 60, "it is ready")
-        self.key = {"Authorization": f"Bearer {(self.home / 'api-key').read_text().strip()}"}
-
-    def ready(self):
-        try:
-            return self.client.get("/health/ready").status_code == 200
-        except httpx.TransportError:
-            return False
-
-    def wait(self, condition, seconds, what):
-        ends = time.monotonic() + seconds
-        while time.monotonic() < ends:
-            assert self.process.poll() is None, self.words()
-            if found := condition():
-                return found
-            time.sleep(0.2)
-        raise AssertionError(f"{what}: not within {seconds} s\n{self.words()}")
-
-    def words(self):
-        return (self.home.parent / "up.log").read_text()[-6000:]
-
-    def train(self, **recipe):
-        answer = self.client.post("/train", json=recipe, headers=self.key)
-        assert answer.status_code == 202, answer.text
-        return answer.headers["Location"]
-
-    def run(self, location):
-        return self.client.get(location, headers=self.key).json()
-
-    def finished(self, location, seconds=150):
-        over = {"succeeded", "failed", "cancelled"}
-        return self.wait(
-            lambda: (run := self.run(location))["state"] in over and run, seconds, "the run ends"
-        )
-
-    def children(self, pattern):
-        """Processes below `kao up` whose command line matches."""
-        found = []
-        for child in psutil.Process(self.process.pid).children(recursive=True):
-            try:
-                if re.search(pattern, " ".join(child.cmdline())):
-                    found.append(child)
-            except psutil.Error:
-                continue
-        return found
-
-    def kill(self, pattern):
-        victims = self.children(pattern)
-        assert victims, f"nothing to kill matches {pattern}\n{self.words()}"
-        for victim in victims:
-            victim.send_signal(signal.SIGKILL)
-
-    def stop(self):
-        children = psutil.Process(self.process.pid).children(recursive=True)
-        self.client.close()
-        self.process.send_signal(signal.SIGINT)
-        code = self.process.wait(60)
-        self.log.close()
-        _, alive = psutil.wait_procs(children, timeout=5)
-        assert not alive, f"left behind: {alive}"
-        return code
+from up import Up
 
 
 @pytest.fixture
-def up(tmp_path):
-    # A Unix socket's path has at most about 100 bytes, and pytest's are long.
-    import shutil
-    import tempfile
-    from pathlib import Path
+def folder():
+    """Where a home may lie: a Unix socket's path has at most 100 bytes, and pytest's are long."""
+    with tempfile.TemporaryDirectory(prefix="kao-", ignore_cleanup_errors=True) as path:
+        yield Path(path)
 
-    folder = Path(tempfile.mkdtemp(prefix="kao-"))
-    running = Up(folder / "home")
-    yield running
-    if running.process.poll() is None:
-        running.stop()
-    shutil.rmtree(folder, ignore_errors=True)
+
+@pytest.fixture
+def start_up(folder):
+    """Start `kao up` with more in its environment; it is stopped afterwards."""
+    running = []
+
+    def start(**environment):
+        running.append(Up(folder / "home", **environment))
+        return running[-1]
+
+    yield start
+    for up in running:
+        if up.process.poll() is None:
+            up.stop()
+
+
+@pytest.fixture
+def up(start_up):
+    """A running `kao up` of its own."""
+    return start_up()

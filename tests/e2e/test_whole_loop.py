@@ -9,7 +9,7 @@ import httpx
 import pytest
 from PIL import Image
 
-ZIP = {"Content-Type": "application/zip"}
+from app import calls
 
 
 def test_a_seed_is_a_face_for_ever_even_after_a_restart(up):
@@ -27,39 +27,34 @@ def test_a_seed_is_a_face_for_ever_even_after_a_restart(up):
     assert up.client.get("/avatar?seed=42").content == one.content
 
 
-def test_a_run_becomes_a_face_and_rolls_back(up):
+def test_a_run_becomes_a_face_and_rolls_back(up, tmp_path):
     before = up.client.get("/avatar?seed=42")
     old = before.headers["X-Avatar-Model"]
 
-    archive = io.BytesIO()
+    archive = tmp_path / "mine.zip"
     with zipfile.ZipFile(archive, "w") as file:
         for index in range(12):
             buffer = io.BytesIO()
             Image.new("RGB", (40, 30), (20 * index, 100, 200)).save(buffer, "PNG")
             file.writestr(f"{index}.png", buffer.getvalue())
-    uploaded = up.client.post(
-        "/datasets?name=mine", content=archive.getvalue(), headers=up.key | ZIP
-    )
-    assert uploaded.status_code == 201
+    assert up.kao.send(calls.upload("mine", archive)).images == 12
 
     run = up.train(preset="smoke", dataset="mine", images=1600)
-    seen = []
-    with up.client.stream("GET", f"{run}/events", headers=up.key, timeout=120) as stream:
-        seen = [line[7:] for line in stream.iter_lines() if line.startswith("event: ")]
+    seen = [event.type for event in up.events(run)]
     assert seen[0] == "run.queued"
     assert {"dataset.ready", "run.progress", "snapshot.written", "sheet.drawn"} <= set(seen)
     assert seen[-1] == "run.succeeded"
 
     new = up.run(run)["version"]
-    assert new in [item["version"] for item in up.client.get("/models").json()["models"]]
+    assert new in [model.version for model in up.kao.send(calls.models()).models]
     assert up.client.get("/avatar?seed=42").content == before.content, "publishing promotes nothing"
-    assert up.client.post(f"/models/{new}/promote", headers=up.key).status_code == 200
+    assert up.kao.send(calls.promote(new)).version == new
     up.wait(
         lambda: up.client.get("/avatar?seed=42").headers["X-Avatar-Model"] == new, 5, "it swaps"
     )
     assert up.client.get("/avatar?seed=42").content != before.content
     assert up.client.get(f"/avatar?seed=42&model={old}").content == before.content
-    assert up.client.post("/models/rollback", headers=up.key).status_code == 200
+    assert up.kao.send(calls.roll_back()).version == old
     up.wait(lambda: up.client.get("/avatar?seed=42").content == before.content, 5, "it rolls back")
 
 
@@ -127,8 +122,6 @@ def test_whatever_is_killed_the_run_succeeds_and_faces_are_served(up):
     assert ended["state"] == "succeeded", ended
     assert ended["attempt"] == 3, "the queue's death alone starts no new attempt"
     assert failures == []
-    with up.client.stream("GET", f"{run}/events", headers=up.key) as stream:
-        events = [line for line in stream.iter_lines() if line.startswith(("id: ", "event: "))]
-    numbers = [int(line[4:]) for line in events if line.startswith("id: ")]
-    assert numbers == list(range(1, len(numbers) + 1))
-    assert "event: run.resumed" in events
+    events = up.events(run)
+    assert [event.number for event in events] == list(range(1, len(events) + 1))
+    assert "run.resumed" in [event.type for event in events]

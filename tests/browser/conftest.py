@@ -1,0 +1,156 @@
+"""A real browser before a real server: one of each for all tests, a fresh profile for each."""
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+import httpx
+import numpy as np
+import pytest
+import torch
+from live import running
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from models import bundle, home
+from models.database import connect, migrate
+from models.networks import build
+from models.recipes import Recipe, resolve
+from models.registry import Registry
+from models.settings import Settings
+from worker.datasets.packing import Packed
+from worker.publishing import write
+from worker.training.reals import Reals
+from worker.training.trainer import Trainer
+
+KEY = "kao_a-key-for-the-tests"
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+# Without these a browser asks its maker's servers, or for a GPU that is not there.
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+PATIENCE = 30_000  # ms; a machine that also trains draws a face in a fifth of a second
+expect.set_options(timeout=PATIENCE)
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory) -> Iterator[str]:
+    """The address of a server with two models: `default` has no traits, the other has two."""
+    folder = tmp_path_factory.mktemp("site")
+    (folder / "shipped").mkdir()
+    settings = Settings(home=folder / "home", api_key=KEY, threads=1, limit_pictures="none")
+    engine = connect(settings)
+    migrate(engine)
+    registry = Registry(engine, settings.storage)
+    for source in (_plain(folder / "plain"), _labelled(folder / "labelled")):
+        registry.import_folder(source)
+    engine.dispose()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(home, "SHIPPED", folder / "shipped")
+        with running(settings) as live:
+            yield live.url
+
+
+def _plain(folder: Path) -> Path:
+    recipe = resolve({"preset": "smoke"})
+    generator = build.generator(recipe)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        generator(torch.randn(16, recipe.latent))
+    return _written(folder, recipe, generator.eval(), "plain")
+
+
+def _labelled(folder: Path) -> Path:
+    recipe = resolve({"preset": "smoke", "labels": ["hair", "smile"], "dataset_limit": None})
+    codes = np.arange(60) % 3
+    labels = {
+        "hair": {"values": ["black", "pink", "green"], "codes": codes.tolist()},
+        "smile": {"values": ["no", "yes"], "codes": (codes % 2).tolist()},
+    }
+    pixels = np.zeros((60, recipe.resolution, recipe.resolution, 3), np.uint8)
+    reals = Reals(pixels, recipe, torch.device("cpu"), labels=labels)
+    trainer = Trainer(recipe, reals, torch.device("cpu"), bf16=False)
+    trainer.advance()
+    return _written(folder, recipe, trainer.average, "labelled", reals.attributes)
+
+
+def _written(folder: Path, recipe: Recipe, generator, name: str, attributes=()) -> Path:
+    folder.mkdir()
+    packed = Packed(folder, name, "0" * 64, "CC0-1.0", "nobody", 64, recipe.resolution)
+    training = bundle.Training(images=1, seconds=60, device="CPU")
+    write(folder, generator, recipe, packed, training, None, {}, list(attributes))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium, without a window."""
+    program = next(filter(None, map(shutil.which, NAMES)), None)
+    if program is None:
+        pytest.skip("no Chromium here: `apt-get install chromium`")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, site: str) -> Iterator[Callable[..., Page]]:
+    """Open an address in a profile of its own; what it asks of the browser as keywords.
+
+    A page that fails in its script, logs an error or asks another host fails its test.
+    """
+    contexts, told = [], []
+
+    def visiting(path: str = "/", width: int = 1280, height: int = 800, **wishes) -> Page:
+        context = browser.new_context(
+            base_url=site, viewport={"width": width, "height": height}, **wishes
+        )
+        context.set_default_timeout(PATIENCE)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: told.append(f"script: {error}"))
+        page.on("console", lambda line: told.append(line.text) if line.type == "error" else None)
+        page.on("request", lambda request: _ours(request.url, site) or told.append(request.url))
+        # Not the load event: it waits for a hundred faces.
+        page.goto(path, wait_until="domcontentloaded")
+        return page
+
+    yield visiting
+    for context in contexts:
+        context.close()
+    assert not told
+
+
+def _ours(url: str, site: str) -> bool:
+    return url.startswith((f"{site}/", "data:", "blob:"))
+
+
+Shown = Callable[..., dict[str, str]]
+
+
+@pytest.fixture
+def shown() -> Shown:
+    """Wait until a frame shows a picture whose address has this; its path and parameters."""
+
+    def picture(page: Page, frame: str, part: str = "") -> dict[str, str]:
+        # Playwright's wait_for_function evaluates text, which the pages' policy forbids.
+        expect(page.locator(frame)).to_have_attribute(
+            "data-shown", re.compile(re.escape(part) or ".")
+        )
+        url = urlsplit(page.locator(frame).get_attribute("data-shown"))
+        return {"path": url.path, **dict(parse_qsl(url.query, keep_blank_values=True))}
+
+    return picture
+
+
+@pytest.fixture
+def http() -> Iterator[httpx.Client]:
+    """A client that is no browser."""
+    with httpx.Client(timeout=30, trust_env=False) as client:
+        yield client

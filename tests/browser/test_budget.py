@@ -1,0 +1,76 @@
+"""What the playground may cost, and what it may not do."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.slow  # a second each, and some tens of them
+
+MOST_BYTES = 150_000  # of script and style, as they are, not as they travel
+MOST_SHIFT = 0.05
+SHIFTS = """
+window.shift = 0;
+new PerformanceObserver(list => {
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shift += entry.value;
+}).observe({type: "layout-shift", buffered: true});
+"""
+
+
+def test_scripts_and_styles_fit_the_budget_and_come_from_here(visit, site, http):
+    page = visit("/")
+    expect(page.locator("#wall img.here").first).to_be_attached()
+    entries = page.evaluate(
+        "performance.getEntriesByType('resource')"
+        ".filter(e => e.initiatorType !== 'img').map(e => e.name)"
+    )
+    code = {name for name in entries if name.endswith((".js", ".css"))}
+    assert len(code) > 5
+    assert all(name.startswith(f"{site}/assets/") for name in code)
+    assert sum(len(http.get(name).content) for name in code) <= MOST_BYTES
+
+
+@pytest.mark.parametrize("width", [360, 1600])
+def test_nothing_jumps(browser, site, width):
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    page.add_init_script(SHIFTS)
+    page.goto(site, wait_until="domcontentloaded")
+    expect(page.locator("#wall img.here").first).to_be_attached()
+    for _ in range(5):
+        page.mouse.wheel(0, 1500)
+        page.wait_for_timeout(100)
+    page.evaluate("scrollTo(0, 0)")
+    page.locator("#open").click()
+    expect(page.locator("#picture img")).to_be_attached()
+    assert page.evaluate("window.shift") <= MOST_SHIFT
+    page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", ["/", "/?open=1&view=morph", "/?open=1&view=family", "/?lang=zh"])
+def test_nobody_is_shut_out(visit, path, scheme):
+    page = visit(path, color_scheme=scheme, reduced_motion="reduce")
+    expect(page.locator("#wall img.here").first).to_be_attached()
+    _sound(page)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nobody_is_shut_out_of_the_models(visit, scheme):
+    page = visit("/", color_scheme=scheme, reduced_motion="reduce")
+    page.locator("#models-open").click()
+    expect(page.locator(".facts dd").first).to_be_attached()
+    _sound(page)
+
+
+def _sound(page):
+    found = Axe().run(page).response["violations"]
+    grave = [
+        (row["id"], [node["html"][:120] for node in row["nodes"]][:3])
+        for row in found
+        if row["impact"] in ("serious", "critical")
+    ]
+    assert grave == []
+
+
+def test_the_description_of_the_api_is_served_from_here(visit):
+    page = visit("/docs")
+    expect(page.locator(".opblock").first).to_be_visible()

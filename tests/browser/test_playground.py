@@ -1,0 +1,242 @@
+"""The playground as somebody uses it."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.slow  # a second each, and some tens of them
+
+WALL = "#wall a"
+
+
+def test_typing_changes_the_face_and_the_address(visit, shown):
+    page = visit("/")
+    assert shown(page, "#face")["seed"] == "Kao"
+    page.get_by_label("Text whose face is shown").fill("ada & co?")
+    expect(page).to_have_url(re.compile(r"/\?seed=ada%20%26%20co%3F$|seed=ada%20%26%20co%3F$"))
+    assert shown(page, "#face", "co%3F")["seed"] == "ada & co?"
+
+
+def test_an_empty_text_is_a_text_too(visit, shown):
+    page = visit("/?seed=")
+    assert shown(page, "#face")["seed"] == ""
+    expect(page.locator("#seed")).to_have_value("")
+
+
+def test_whoever_types_fast_gets_the_last_face(visit, shown):
+    page = visit("/")
+    shown(page, "#face")
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.locator("#seed").fill("")
+    page.locator("#seed").press_sequentially("somebody", delay=15)
+    shown(page, "#face", "somebody&")
+    faces = [url for url in asked if "size=512" in url]
+    assert len(faces) < len("somebody")
+
+
+def test_the_dice_show_somebody_else(visit, shown):
+    page = visit("/")
+    shown(page, "#face")
+    page.get_by_role("button", name="A random face").click()
+    expect(page.locator("#seed")).not_to_have_value("Kao")
+    shown(page, "#face", f"seed={page.locator('#seed').input_value()}&")
+
+
+def test_the_slider_makes_all_faces_stranger(visit, shown):
+    page = visit("/")
+    page.locator("#psi").fill("1.2")
+    shown(page, "#face", "psi=1.2")
+    expect(page.locator("#wall img").first).to_have_attribute("src", re.compile("psi=1.2"))
+    expect(page).to_have_url(re.compile("psi=1.2"))
+
+
+def test_the_back_button_closes_a_face(visit, shown):
+    page = visit("/")
+    page.locator(WALL).nth(2).click()
+    expect(page.locator("#detail-title")).to_have_text("2")
+    expect(page).to_have_url(re.compile("seed=2&open=1"))
+    page.go_back()
+    expect(page.locator("#detail")).not_to_be_visible()
+
+
+def test_an_address_restores_what_was_shared(visit, shown):
+    first = visit("/?seed=ada&psi=0.5&open=1&view=mix&with=grace&at=1&size=128&format=png")
+    picture = shown(first, "#picture")
+    assert picture | {"path": "/mix", "coarse": "ada", "fine": "grace", "at": "1"} == picture
+    assert picture["psi"] == "0.5"
+    first.locator("#shape").select_option("circle")
+    expect(first).to_have_url(re.compile("shape=circle"))
+    second = visit(first.url.removeprefix(first.evaluate("location.origin")))
+    assert shown(second, "#picture")["shape"] == "circle"
+    for name, value in {"#with": "grace", "#size": "128", "#format": "png", "#at": "1"}.items():
+        expect(second.locator(name)).to_have_value(value)
+    expect(second.locator("#snippet")).to_have_text(first.locator("#snippet").text_content())
+
+
+def test_a_morph_follows_its_slider(visit, shown):
+    page = visit("/?seed=ada&open=1")
+    page.get_by_label("Morph", exact=True).check()
+    shown(page, "#picture", "t=0.5")
+    page.get_by_label("With whom").fill("grace")
+    page.locator("#t").fill("0.8")
+    shown(page, "#picture", "t=0.8")
+    picture = shown(page, "#picture")
+    assert (picture["from"], picture["to"]) == ("ada", "grace")
+    page.get_by_role("button", name="Swap the two").click()
+    shown(page, "#picture", "t=0.2")
+    assert shown(page, "#picture")["from"] == "grace"
+
+
+def test_a_loop_moves_and_stops(visit, shown, http):
+    page = visit("/?seed=ada&open=1&view=morph&with=grace")
+    loop = page.get_by_role("button", name="Play as a loop")
+    loop.click()
+    shown(page, "#picture", "to=grace&size")
+    body = http.get(page.locator("#picture img").last.evaluate("image => image.src")).content
+    assert b"ANIM" in body  # WebP's chunk of an animation
+    expect(page.locator("#format option")).to_have_text(["WEBP", "APNG", "GIF"])
+    expect(loop).to_have_attribute("aria-pressed", "true")
+    loop.click()
+    shown(page, "#picture", "t=0.5")
+
+
+def test_a_family_shows_all_children_or_one(visit, shown):
+    page = visit("/?seed=ada&open=1&view=family&with=grace")
+    picture = shown(page, "#picture")
+    assert (picture["path"], picture["children"]) == ("/family", "6")
+    page.get_by_role("button", name="Child 3").click()
+    shown(page, "#picture", "child=2")
+    expect(page.locator("#snippet")).to_contain_text("child=2")
+
+
+def test_another_model_draws_with_its_traits(visit, shown):
+    page = visit("/")
+    page.locator("#models-open").click()
+    card = page.locator(".model-card", has_text="labelled")
+    expect(card).to_contain_text("CC0-1.0")
+    card.click()
+    version = card.get_attribute("data-version")
+    shown(page, "#face", version)
+    page.locator("#open").click()
+    page.get_by_label("Hair").select_option("pink")
+    shown(page, "#picture", "hair=pink")
+    expect(page).to_have_url(re.compile(f"model={version}.*trait.hair=pink"))
+    page.locator("#detail-close").click()
+    expect(page.locator("#wall img").first).to_have_attribute("src", re.compile("hair=pink"))
+
+
+def test_traits_of_another_model_are_dropped(visit, shown):
+    page = visit("/?trait.tail=long")
+    shown(page, "#face")
+    expect(page).not_to_have_url(re.compile("tail"))
+
+
+def test_a_server_without_a_model_says_so(visit):
+    page = visit("/")
+    page.route("**/models", lambda route: route.fulfill(json={"models": [], "aliases": {}}))
+    page.reload()
+    expect(page.get_by_role("alert")).to_contain_text("No model serves yet")
+
+
+@pytest.mark.parametrize("width", [360, 1600])
+@pytest.mark.parametrize("path", ["/", "/?open=1", "/?open=1&view=morph", "/?open=1&view=family"])
+def test_nothing_is_wider_than_the_screen(visit, width, path):
+    page = visit(path, width=width)
+    expect(page.locator(WALL).first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    wide = page.evaluate(
+        "[...document.querySelectorAll('dialog[open], dialog[open] > *, main *')]"
+        ".filter(e => e.offsetWidth && !e.closest('.sr')).filter(e => {"
+        " const {left, right} = e.getBoundingClientRect();"
+        " return left < -1 || right > innerWidth + 1;"
+        "}).map(e => e.outerHTML.slice(0, 80))"
+    )
+    assert wide == []
+
+
+def test_the_keyboard_is_enough(visit, shown):
+    page = visit("/")
+    expect(page.locator(WALL).first).to_be_visible()
+    shown(page, "#face")
+    page.locator("#shuffle").focus()
+    page.keyboard.press("Tab")
+    assert _focused(page) == "0"
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    columns = int(page.locator("#wall").get_attribute("aria-colcount"))
+    assert _focused(page) == str(columns + 1)
+    for _ in range(12):
+        page.keyboard.press("PageDown")
+    far = int(_focused(page))
+    assert far > 100
+    assert page.evaluate(
+        "(({top, bottom}) => top >= 0 && bottom <= innerHeight)"
+        "(document.activeElement.getBoundingClientRect())"
+    )
+    page.keyboard.press("Enter")
+    expect(page.locator("#detail-title")).to_have_text(str(far))
+    expect(page.locator("#detail-title")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.locator("#detail-close")).to_be_focused()
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#views input:checked")).to_have_value("morph")
+    page.keyboard.press("Escape")
+    expect(page.locator("#detail")).not_to_be_visible()
+    assert _focused(page) == str(far)
+
+
+def _focused(page):
+    return page.evaluate("document.activeElement.dataset.number")
+
+
+def test_two_languages_have_all_words(visit):
+    page = visit("/", locale="zh-CN")
+    expect(page.locator("html")).to_have_attribute("lang", "zh")
+    expect(page.locator("#open")).to_have_text("动手调一调")
+    page.get_by_text("English").click()
+    expect(page.locator("#open")).to_have_text("Make it yours")
+    page.goto("/")  # a cookie remembers
+    expect(page.locator("#open")).to_have_text("Make it yours")
+
+
+def test_the_other_language_keeps_the_state(visit):
+    page = visit("/?seed=ada&open=1&view=mix")
+    # An open face covers the link for a mouse, but not for a screen reader.
+    page.locator("#language").evaluate("link => link.click()")
+    expect(page.locator("html")).to_have_attribute("lang", "zh")
+    expect(page.locator("#seed")).to_have_value("ada")
+    expect(page.locator("#views input:checked")).to_have_value("mix")
+
+
+def test_the_switch_of_colours_is_remembered(visit):
+    page = visit("/", color_scheme="light")
+    colour = "getComputedStyle(document.documentElement).backgroundColor"
+    light = page.evaluate(colour)
+    page.locator("#theme").click()
+    dark = page.evaluate(colour)
+    assert dark != light
+    page.reload()
+    assert page.evaluate(colour) == dark
+
+
+def test_who_wants_no_motion_gets_none(visit, shown):
+    page = visit("/", reduced_motion="reduce")
+    shown(page, "#face")
+    page.locator("#dice").click()
+    assert (
+        page.evaluate(
+            "document.getAnimations().filter(a => a.effect.getTiming().duration > 10).length"
+        )
+        == 0
+    )
+
+
+def test_a_shared_link_shows_its_face(visit, http):
+    page = visit("/?seed=ada%20b")
+    address = page.locator("meta[property='og:image']").get_attribute("content")
+    answer = http.get(address)
+    assert "seed=ada%20b" in address
+    assert answer.headers["content-type"].startswith("image/")

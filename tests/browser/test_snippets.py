@@ -1,0 +1,92 @@
+"""What others paste is exactly right, and gives the picture that was shown."""
+
+import html.parser
+import re
+
+import pytest
+
+pytestmark = pytest.mark.slow  # a second each, and some tens of them
+
+PATH = "/?seed=%22ada%22%20%5B%3C%26%5D%20(1)&open=1&size=128&psi=1"
+SEED = '"ada" [<&] (1)'
+QUERY = "seed=%22ada%22%20%5B%3C%26%5D%20%281%29&size=128"
+EXACT = {
+    "url": "{site}/avatar?{query}&format=webp",
+    "html": '<img src="{site}/avatar?{amp}&amp;format=webp" '
+    'srcset="{site}/avatar?{amp}&amp;dpr=2&amp;format=webp 2x" width="128" height="128" '
+    'alt="&quot;ada&quot; [&lt;&amp;] (1)" loading="lazy">',
+    "markdown": '!["ada" \\[<&\\] (1)]({site}/avatar?{query}&format=webp)',
+    "react": '<img\n  src="{site}/avatar?{query}&format=webp"\n'
+    '  srcSet="{site}/avatar?{query}&dpr=2&format=webp 2x"\n'
+    "  width={{128}}\n  height={{128}}\n"
+    '  alt={{"\\"ada\\" [<&] (1)"}}\n  loading="lazy"\n/>',
+}
+
+
+@pytest.mark.parametrize("kind", EXACT)
+def test_a_snippet_is_exact(visit, site, kind):
+    page = visit(PATH)
+    page.locator(f"#kinds [value={kind}]").check()
+    wanted = EXACT[kind].format(site=site, query=QUERY, amp=QUERY.replace("&", "&amp;"))
+    assert page.locator("#snippet").text_content() == wanted
+
+
+def test_the_html_gives_the_picture_that_it_says(visit, http):
+    page = visit(PATH)
+    page.locator("#kinds [value=html]").check()
+    reader = _Image()
+    reader.feed(page.locator("#snippet").text_content())
+    assert reader.found["alt"] == SEED
+    for address in (reader.found["src"], reader.found["srcset"].removesuffix(" 2x")):
+        answer = http.get(address)
+        assert answer.headers["content-type"] == "image/webp"
+        assert answer.headers["x-avatar-seed"] == "%22ada%22%20%5B%3C%26%5D%20%281%29"
+
+
+class _Image(html.parser.HTMLParser):
+    def handle_starttag(self, tag, attributes):
+        assert tag == "img"
+        self.found = dict(attributes)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/?open=1&view=morph&with=a%2Cb&t=0.3&size=1024&format=svg",
+        "/?open=1&view=morph&loop=1&size=64&format=gif",
+        "/?open=1&view=mix&at=0&shape=circle&format=avif",
+        "/?open=1&view=family&seed=a%2Cb&with=c&size=1024&format=svg",
+        "/?open=1&view=family&child=5&size=64&format=png",
+        "/?seed=&open=1&size=1024&psi=0",
+    ],
+)
+@pytest.mark.parametrize("kind", ["url", "html"])
+def test_every_state_has_an_address_that_the_server_draws(visit, http, path, kind):
+    page = visit(path)
+    page.locator(f"#kinds [value={kind}]").check()
+    text = page.locator("#snippet").text_content().replace("&amp;", "&")
+    for address in re.findall(r"http[^\s\"]+", text):
+        answer = http.get(address)
+        assert answer.status_code == 200, answer.text
+
+
+def test_a_pinned_address_names_the_version(visit, http, site):
+    page = visit("/?open=1")
+    assert "model=" not in page.locator("#snippet").text_content()
+    page.locator("#pin").check()
+    version = http.get(f"{site}/models").json()["aliases"]["default"]
+    assert f"&model={version}" in page.locator("#snippet").text_content()
+
+
+def test_copying_and_downloading(visit):
+    page = visit("/?open=1&seed=ada", permissions=["clipboard-read", "clipboard-write"])
+    page.locator("#copy").click()
+    assert page.evaluate("navigator.clipboard.readText()").endswith(
+        "/avatar?seed=ada&size=256&format=webp&psi=0.7"
+    )
+    page.locator("#share").click()
+    page.wait_for_timeout(200)
+    assert page.evaluate("navigator.clipboard.readText()") == page.url
+    with page.expect_download() as coming:
+        page.locator("#download").click()
+    assert coming.value.suggested_filename == "ada.webp"

@@ -1,0 +1,342 @@
+"""The studio as somebody uses it: a real browser, a real server, a real worker and its queue."""
+
+import io
+import re
+import tempfile
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+import redis
+from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
+from playwright.sync_api import expect
+from up import Up
+
+from app import calls
+from models.settings import Settings
+
+PLACES = ("/studio", "/studio/new", "/studio/datasets", "/studio/models")
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def up():
+    """One `kao up` for all of these tests."""
+    with tempfile.TemporaryDirectory(prefix="kao-", ignore_cleanup_errors=True) as folder:
+        running = Up(Path(folder) / "home")
+        yield running
+        running.stop()
+
+
+def _until(page, true):
+    """Wait for an expression; Playwright's own wait evaluates in the page, which CSP forbids."""
+    ends = time.monotonic() + 120
+    while not page.evaluate(true):
+        assert time.monotonic() < ends, true
+        time.sleep(0.2)
+
+
+def _secret(up):
+    return up.key["Authorization"].split()[1]
+
+
+@pytest.fixture
+def enter(browser, up):
+    """Open a page in a profile of its own, logged in unless told otherwise.
+
+    A script that fails or breaks the page's policy fails the test.
+    """
+    contexts, told = [], []
+
+    def entering(path="/studio", *, session=True, width=1280, height=800, **wishes):
+        context = browser.new_context(
+            base_url=up.url, viewport={"width": width, "height": height}, **wishes
+        )
+        context.set_default_timeout(60_000)
+        contexts.append(context)
+        if session:
+            headers = {"Origin": up.url}
+            assert context.request.post("/session", data={"key": _secret(up)}, headers=headers).ok
+        page = context.new_page()
+        page.on("pageerror", lambda error: told.append(str(error)))
+        page.on(
+            "console",
+            lambda line: told.append(line.text) if "Content Security Policy" in line.text else None,
+        )
+        page.goto(path)
+        return page
+
+    yield entering
+    for context in contexts:
+        context.close()
+    assert told == []
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """A folder of twelve pictures, two of them the same."""
+    folder = tmp_path_factory.mktemp("pictures") / "Some Faces"
+    folder.mkdir()
+    for index in range(12):
+        Image.new("RGB", (40, 30), (20 * max(1, index), 100, 200)).save(folder / f"{index:02}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def dataset(up, pictures):
+    """Its name on the server."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for path in sorted(pictures.iterdir()):
+            archive.write(path, path.name)
+    archive = pictures.parent / "mine.zip"
+    archive.write_bytes(file.getvalue())
+    up.kao.send(calls.upload("mine", archive))
+    return "mine"
+
+
+@pytest.fixture(scope="module")
+def finished(up, dataset):
+    """A run that is over."""
+    return up.finished(up.train(preset="smoke", dataset=dataset, images=160, sheet_images=80), 600)
+
+
+def test_pictures_become_a_model_that_serves_by_clicks_alone(enter, up, pictures):
+    page = enter(session=False)
+    page.get_by_label("API key").fill(_secret(up))
+    page.get_by_role("button", name="Log in").click()
+
+    page.get_by_role("link", name="Datasets").click()
+    page.locator("#folder").set_input_files(pictures)
+    expect(page.get_by_label("Name", exact=True)).to_have_value("some-faces")
+    page.get_by_role("button", name="Upload").click()
+    card = page.locator("[data-set=some-faces]")
+    expect(card).to_contain_text("12 images", timeout=60_000)
+    expect(card.locator("[data-contents]")).to_contain_text("00.png")
+    _until(page, "document.querySelector('[data-set=some-faces] img').naturalWidth > 100")
+
+    page.get_by_role("link", name="Runs").click()
+    page.get_by_role("link", name="Start a run").click()
+    page.get_by_role("radio", name=re.compile("smoke")).check()
+    page.get_by_label("dataset", exact=True).select_option("some-faces")
+    page.get_by_label("images", exact=True).fill("320")
+    page.get_by_text("Sheets, measurements, publishing").click()
+    page.get_by_label("sheet_images", exact=True).fill("80")
+    expect(page.locator("#changes")).to_contain_text("dataset, ")
+    page.get_by_role("button", name="Start").click()
+
+    page.wait_for_url("**/studio/runs/*")
+    expect(page.locator("#badge")).to_have_text("done", timeout=180_000)
+    expect(page.locator("[data-number=images]")).to_have_text("320")
+    scrub = page.locator("#scrub")
+    expect(scrub).to_have_attribute("max", "3")
+    scrub.fill("0")
+    _until(page, "document.getElementById('sheet').dataset.shown === '0000000080.png'")
+    expect(page.locator("#sheet-told")).to_contain_text("after 80 images")
+    _until(page, "document.querySelector('[data-curve=losses]').naturalWidth > 100")
+
+    before = up.client.get("/avatar?seed=42")
+    page.get_by_role("link", name="See the model").click()
+    sheets = page.locator("img.wide-sheet")
+    expect(sheets).to_have_count(2)
+    _until(
+        page,
+        "[...document.querySelectorAll('img.wide-sheet')].every(one => one.naturalWidth === 512)",
+    )
+    told = [sheets.nth(place).get_attribute("src") for place in range(2)]
+    asked = [re.sub("&model=.*", "", address) for address in told]
+    assert asked[0] == asked[1]
+    assert told[0] != told[1]
+    page.get_by_role("button", name="Promote").click()
+    expect(page.get_by_text("serves", exact=True)).to_be_visible(timeout=60_000)
+    after = up.client.get("/avatar?seed=42")
+    assert page.url.endswith(after.headers["X-Avatar-Model"])
+    assert after.content != before.content
+
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Roll back").click()
+    page.wait_for_url(f"**/studio/models/{before.headers['X-Avatar-Model']}")
+    assert up.client.get("/avatar?seed=42").content == before.content
+
+
+def test_a_page_catches_up_when_its_server_was_killed(enter, up, dataset):
+    location = up.train(preset="smoke", dataset=dataset, images=2400, sheet_images=400)
+    page = enter(f"/studio{location.replace('train', 'runs')}")
+    _until(page, "Number(document.getElementById('run').dataset.last) > 3")
+    up.kill(r"kao serve")
+    expect(page.locator("#lost")).to_be_visible(timeout=60_000)
+    expect(page.locator("#badge")).to_have_text("done", timeout=240_000)
+    expect(page.locator("#lost")).to_be_hidden()
+    events = up.events(location)
+    place = page.locator("#run")
+    expect(place).to_have_attribute("data-last", str(events[-1].number))
+    expect(place).to_have_attribute("data-gaps", "0")
+    told = [event for event in events if event.type == "run.started"]
+    assert page.locator("#log").get_by_text("A worker took it").count() == len(told)
+    drawn = {event.data["sheet"] for event in events if event.type == "sheet.drawn"}
+    expect(page.locator("#scrub")).to_have_attribute("max", str(len(drawn) - 1))
+
+
+def test_a_run_is_cancelled_and_resumed_by_clicks(enter, up, dataset):
+    location = up.train(preset="smoke", dataset=dataset, images=1600)
+    page = enter(f"/studio{location.replace('train', 'runs')}")
+    expect(page.locator("[data-number=images]")).not_to_have_text("–", timeout=120_000)
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#badge")).to_have_text("cancelled", timeout=120_000)
+    page.get_by_role("button", name="Resume").click()
+    expect(page.locator("#badge")).to_have_text("done", timeout=240_000)
+    assert up.run(location)["state"] == "succeeded"
+
+
+def test_runs_are_compared_side_by_side(enter, up, dataset, finished):
+    other = up.finished(up.train(preset="smoke", dataset=dataset, images=160, sheet_images=80), 600)
+    page = enter()
+    for run in (finished, other):
+        page.locator(f"input[value='{run['id']}']").check()
+    page.get_by_role("button", name="Compare").click()
+    _until(
+        page,
+        "[...document.querySelectorAll('[data-sheets] .frame')]"
+        ".filter(one => one.dataset.shown === '0000000160.png').length === 2",
+    )
+    _until(page, "document.querySelector('[data-curve=losses]').naturalWidth > 100")
+    assert "beside=" in page.locator("[data-curve=losses]").get_attribute("src")
+    page.get_by_label("Through the training").fill("0")
+    _until(
+        page,
+        "[...document.querySelectorAll('[data-sheets] .frame')]"
+        ".every(one => one.dataset.shown === '0000000080.png')",
+    )
+
+
+def test_a_wrong_key_is_told_where_the_right_one_is(enter):
+    page = enter(session=False)
+    page.get_by_label("API key").fill("kao_wrong")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("alert")).to_contain_text("file api-key in KAO_HOME")
+    expect(page.get_by_label("API key")).to_be_focused()
+
+
+def test_an_evil_zip_is_refused_with_its_reason(enter, tmp_path):
+    evil = tmp_path / "evil.zip"
+    with zipfile.ZipFile(evil, "w") as archive:
+        archive.writestr("../../outside.png", b"x")
+    page = enter("/studio/datasets")
+    page.locator("#zip").set_input_files(evil)
+    page.get_by_role("button", name="Upload").click()
+    expect(page.get_by_role("alert")).to_contain_text("points outside the archive", timeout=60_000)
+    expect(page.locator("[data-set=evil]")).to_have_count(0)
+
+
+def test_a_full_queue_is_told_and_starts_nothing(enter, up):
+    before = _runs(up)
+    socket = Settings(home=up.home).redis_socket
+    with redis.Redis(unix_socket_path=str(socket)) as queue:
+        page = enter("/studio/new")
+        page.get_by_role("radio", name=re.compile("smoke")).check()
+        queue.config_set("maxmemory", "1")
+        try:
+            page.get_by_role("button", name="Start").click()
+            expect(page.get_by_role("alert")).to_contain_text("queue", timeout=60_000)
+        finally:
+            queue.config_set("maxmemory", "0")
+    assert page.url.endswith("/studio/new")
+    assert _runs(up) == before
+
+
+def _runs(up):
+    return [run["id"] for run in up.client.get("/train", headers=up.key).json()["runs"]]
+
+
+def test_a_recipe_that_cannot_be_says_which_field(enter):
+    page = enter("/studio/new")
+    page.get_by_role("radio", name=re.compile("smoke")).check()
+    page.get_by_text("Networks", exact=True).click()
+    page.get_by_label("resolution", exact=True).fill("33")
+    page.get_by_role("button", name="Start").click()
+    expect(page.get_by_role("alert")).to_contain_text("nearest to 33: 32")
+
+
+def test_logging_out_closes_the_studio(enter):
+    page = enter()
+    page.get_by_role("button", name="Log out").click()
+    expect(page.get_by_label("API key")).to_be_visible()
+    page.goto("/studio/models")
+    expect(page.get_by_label("API key")).to_be_visible()
+
+
+def test_it_speaks_english_and_chinese(enter, finished):
+    for path in (
+        *PLACES,
+        f"/studio/runs/{finished['id']}",
+        f"/studio/models/{finished['version']}",
+    ):
+        page = enter(path, locale="zh-CN")
+        expect(page.locator("html")).to_have_attribute("lang", "zh")
+        told = page.locator("main").inner_text()
+        assert re.search("[\u4e00-\u9fff]", told)
+        assert "studio." not in told
+    page = enter("/studio", locale="en-GB")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Runs")
+
+
+@pytest.mark.parametrize("width", [360, 1600])
+def test_nothing_sticks_out(enter, finished, width):
+    for path in (
+        *PLACES,
+        f"/studio/runs/{finished['id']}",
+        f"/studio/models/{finished['version']}",
+    ):
+        page = enter(path, width=width)
+        page.wait_for_load_state("networkidle") if "/runs/" not in path else None
+        page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+
+
+def test_a_keyboard_is_enough(enter, up, dataset):
+    page = enter(session=False)
+    _tab_to(page, "#key")
+    page.keyboard.type(_secret(up))
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Runs")
+    _tab_to(page, "a[href='/studio/new']")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/studio/new")
+    _tab_to(page, "input[name=preset]")
+    while page.evaluate("document.activeElement.value") != "smoke":
+        page.keyboard.press("ArrowDown")
+    _tab_to(page, "#f-dataset")
+    page.keyboard.type("mine")
+    _tab_to(page, "button[type=submit]")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/studio/runs/*")
+    _tab_to(page, "#cancel")
+    page.keyboard.press("Enter")
+    expect(page.locator("#badge")).to_have_text("cancelled", timeout=120_000)
+
+
+def _tab_to(page, wanted):
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        if page.evaluate("wanted => document.activeElement.matches(wanted)", wanted):
+            return
+    raise AssertionError(f"no Tab leads to {wanted}")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_serious_violation_of_accessibility(enter, finished, theme):
+    places = [*PLACES, f"/studio/runs/{finished['id']}", f"/studio/models/{finished['version']}"]
+    pages = [enter(path, color_scheme=theme) for path in places]
+    pages.append(enter(session=False, color_scheme=theme))
+    wrong = []
+    for page in pages:
+        page.wait_for_load_state("load")
+        page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+        for found in Axe().run(page).response["violations"]:
+            if found["impact"] in ("serious", "critical"):
+                targets = [node["target"] for node in found["nodes"][:3]]
+                wrong.append((page.url, found["id"], targets))
+    assert wrong == []

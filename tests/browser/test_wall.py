@@ -1,0 +1,75 @@
+"""The wall: without an end, and never heavy."""
+
+import time
+
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.slow  # a second each, and some tens of them
+
+WALL = "#wall a"
+MOST = 150
+
+
+@pytest.mark.parametrize(("width", "height"), [(360, 760), (1600, 900), (2560, 1440)])
+def test_five_thousand_faces_are_at_most_150_elements(visit, width, height):
+    page = visit("/", width=width, height=height)
+    expect(page.locator(WALL).first).to_be_attached()
+    counts, last = [], 0
+    while last < 5000:
+        page.evaluate("scrollBy({top: 6000, behavior: 'instant'})")
+        page.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
+        counts.append(page.locator(WALL).count())
+        last = int(page.locator(WALL).last.get_attribute("data-number"))
+        assert len(counts) < 800
+    assert max(counts) <= MOST
+    numbers = page.evaluate("[...document.querySelectorAll('#wall a')].map(a => +a.dataset.number)")
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+def test_the_faces_on_the_screen_are_the_seeds_of_their_places(visit):
+    page = visit("/?wall=700")
+    page.mouse.wheel(0, 2500)
+    face = page.locator("#wall img.here").nth(30)
+    expect(face).to_be_attached()
+    number, address = face.evaluate("image => [image.parentNode.dataset.number, image.src]")
+    assert f"seed={700 + int(number)}&" in address
+
+
+def test_pictures_that_scroll_away_are_cancelled(visit):
+    page = visit("/")
+    expect(page.locator("#wall img.here").first).to_be_attached()
+    waiting, ended = [], []
+    page.route("**/avatar?*", lambda route: waiting.append(route))  # the server never answers
+    page.on("requestfailed", lambda request: ended.append(request.failure))
+    page.evaluate("scrollTo({top: 9000, behavior: 'instant'})")
+    _until(page, lambda: len(waiting) > 5)
+    page.evaluate("scrollTo({top: 90000, behavior: 'instant'})")
+    _until(page, lambda: len(ended) > 5)
+    assert set(ended) == {"net::ERR_ABORTED"}
+    page.unroute_all(behavior="ignoreErrors")
+
+
+def test_faces_may_be_cached_for_ever(visit, http):
+    page = visit("/")
+    expect(page.locator("#wall img.here").first).to_be_attached()
+    address = page.locator("#wall img.here").first.evaluate("image => image.src")
+    first = http.get(address)
+    assert first.headers["cache-control"].endswith("immutable")
+    again = http.get(address, headers={"If-None-Match": first.headers["etag"]})
+    assert again.status_code == 304
+
+
+def test_other_faces_keep_the_place(visit):
+    page = visit("/")
+    expect(page.locator(WALL).first).to_be_attached()
+    page.locator("#shuffle").click()
+    expect(page.locator(WALL).first).not_to_have_attribute("href", "/?seed=0&open=1")
+    assert page.evaluate("scrollY") < 800
+
+
+def _until(page, condition):
+    ends = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < ends
+        page.wait_for_timeout(50)

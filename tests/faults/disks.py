@@ -1,0 +1,42 @@
+"""Small disks that can be filled."""
+
+import contextlib
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+
+class Disk:
+    """A mounted tmpfs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def free(self) -> int:
+        found = os.statvfs(self.folder)
+        return found.f_bavail * found.f_frsize
+
+    def fill(self, leave: int = 0) -> Path:
+        """Take what is free but `leave` bytes; the file to remove for it to be there again."""
+        filler = self.folder / "filler"
+        with filler.open("wb") as file, contextlib.suppress(OSError):
+            while self.free() > leave:
+                file.write(bytes(min(65_536, max(4096, self.free() - leave))))
+                file.flush()
+        return filler
+
+
+@contextlib.contextmanager
+def tmpfs(folder: Path, megabytes: int):
+    """A disk of that size at `folder`; skips the test where mounting is not permitted."""
+    folder.mkdir(parents=True, exist_ok=True)
+    options = ["-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
+    mounted = subprocess.run(["mount", *options], capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"needs to mount a small disk: {mounted.stderr.strip() or 'no mount'}")
+    try:
+        yield Disk(folder)
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)

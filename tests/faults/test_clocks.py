@@ -1,0 +1,78 @@
+"""A host's clock may jump: leases are timed by the watcher's own monotonic clock."""
+
+import datetime
+import json
+import time
+from pathlib import Path
+
+import pytest
+from houses import kill_tree
+
+from models import runs
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+
+HOUR = 3600
+LEASE = 6.0  # s; late heartbeats on a busy machine shall not be taken for a jump
+
+
+@pytest.fixture
+def faketime():
+    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+    if not found:
+        pytest.skip("no libfaketime here: `apt-get install libfaketime`")
+    return found[0]
+
+
+class Clock:
+    """What time of day a process has, moved while it runs; its monotonic clock is the real one."""
+
+    def __init__(self, library, file):
+        self.file = file
+        self.jump(0)
+        self.environment = {
+            "LD_PRELOAD": str(library),
+            "FAKETIME_TIMESTAMP_FILE": str(file),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+
+    def jump(self, seconds):
+        self.file.write_text(f"{seconds:+d}s\n")
+
+
+def stamps(house, name):
+    """The hours that a process's own log lines are ahead of this host."""
+    lines = (house.logs / f"{name}.log").read_text().splitlines()
+    found = [json.loads(line)["timestamp"] for line in lines if line.startswith("{")]
+    here = datetime.datetime.now(datetime.UTC)
+    return [
+        round((datetime.datetime.fromisoformat(one) - here).total_seconds() / HOUR) for one in found
+    ]
+
+
+def test_a_clock_that_jumps_an_hour_costs_nobody_his_lease(build_house, faketime):
+    house = build_house(lease_seconds=LEASE)
+    trains, watches = (Clock(faketime, house.folder / name) for name in ("trains", "watches"))
+    house.queue()
+    one = house.worker("trains", **trains.environment)
+    run = house.ask(200_000)
+    house.goes_on(run)
+    house.worker("watches", **watches.environment)
+    for hours in (1, -1):
+        trains.jump(-hours * HOUR)
+        watches.jump(hours * HOUR)
+        ends = time.monotonic() + 1.5 * LEASE
+        while time.monotonic() < ends:
+            house.goes_on(run)
+        assert house.run(run)["attempt"] == 1
+        assert house.events(run, "run.requeued") == []
+    assert house.run(run)["state"] == "running"
+
+    began = time.monotonic()
+    kill_tree(one)
+    house.wait(lambda: house.run(run)["attempt"] == 2, "the watcher takes over")
+    assert time.monotonic() - began >= LEASE / 2, "not early by the jump either"
+    runs.cancel(house.engine, run)
+    house.ended(run, "cancelled")
+    assert -1 in stamps(house, "watches"), "its clock was an hour behind"

@@ -1,0 +1,78 @@
+"""A worker frozen past its lease loses its run, and writes nothing when it thaws."""
+
+import signal
+
+import psutil
+import pytest
+from houses import children, trainers
+from sqlalchemy import func, select
+
+from models.database import models
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+
+
+@pytest.fixture
+def house(build_house):
+    """With a lease that a busy machine's late heartbeats do not lose."""
+    return build_house(lease_seconds=6)
+
+
+@pytest.fixture
+def hosts(house):
+    """Two hosts on one database and store: homes of their own, so each has its own device."""
+    house.queue()
+    shared = {
+        "DATABASE_URL": house.settings.database,
+        "STORAGE_URL": f"file://{house.settings.storage}",
+        "REDIS_URL": house.settings.redis,
+    }
+    return [
+        house.worker(name, KAO_HOME=str(house.folder / name), **shared) for name in ("one", "two")
+    ]
+
+
+def owner(hosts, run):
+    """Of two workers the one below which the run trains, and that training process."""
+    for host in hosts:
+        for below in psutil.Process(host.pid).children(recursive=True):
+            if below in trainers(run):
+                return host, below
+    return None
+
+
+def signalled(processes, number):
+    for process in processes:
+        process.send_signal(number)
+
+
+@pytest.mark.parametrize("frozen", ["host", "supervisor"])
+def test_a_thawed_worker_publishes_nothing_and_stops_by_itself(house, hosts, frozen):
+    """Frozen: the whole host, or all of it but the training process, which goes on unwatched."""
+    run = house.ask(4_000)
+    house.goes_on(run)
+    host, training = house.wait(lambda: owner(hosts, run), "a worker trains it")
+    pool = children(host)
+    icy = [psutil.Process(host.pid), *pool, *([training] if frozen == "host" else [])]
+    signalled(icy, signal.SIGSTOP)
+    house.wait(lambda: house.run(run)["fence"] == 2, "another takes over")
+    house.goes_on(run)
+    signalled(icy, signal.SIGCONT)
+    house.wait(lambda: not training.is_running(), "the stale one stops by itself", 60)
+    assert house.run(run)["fence"] == 2
+    ended = house.ended(run)
+
+    assert ended["attempt"] == 2
+    assert len(house.events(run, "run.succeeded")) == 1
+    with house.engine.begin() as db:
+        query = select(func.count()).where(models.c.run == run)
+        assert db.execute(query).scalar_one() == 1
+    # The stale one counted on from where it froze: its pointer would go back, or come twice.
+    second = house.events(run, "run.started")[1]["number"]
+    steps = [
+        event["data"]["iteration"]
+        for event in house.events(run, "snapshot.written")
+        if event["number"] > second
+    ]
+    assert steps == sorted(set(steps))
+    assert host.poll() is None, "the thawed worker lives"

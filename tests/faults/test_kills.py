@@ -1,0 +1,49 @@
+"""Ten kills -9 of three kinds, at random moments, move no bit and leave nothing behind."""
+
+import contextlib
+import random
+import time
+
+import psutil
+import pytest
+from houses import children, kill_tree, trainers
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
+IMAGES = 6_000
+# The order is drawn; the training process dies most often, as it does in life.
+VICTIMS = ["training"] * 4 + ["child"] * 3 + ["parent"] * 3
+
+
+def victim(house, worker, run, kind):
+    if kind == "parent":
+        return psutil.Process(worker.pid)
+    if kind == "training":
+        return house.wait(lambda: trainers(run), "a training process")[0]
+    return house.wait(lambda: children(worker), "a Celery child")[0]
+
+
+def test_ten_kills_move_no_bit_and_leave_nothing_behind(house):
+    draws = random.Random(11)
+    house.queue()
+    whole, broken = house.ask(IMAGES), house.ask(IMAGES)
+    worker = house.worker()
+    house.ended(whole)
+    for kind in draws.sample(VICTIMS, len(VICTIMS)):
+        house.goes_on(broken)
+        time.sleep(draws.uniform(0, 0.3))
+        assert house.run(broken)["state"] == "running", "it ended before all kills"
+        alive = trainers(broken)
+        with contextlib.suppress(psutil.Error):
+            victim(house, worker, broken, kind).kill()
+        house.wait(lambda alive=alive: not [p for p in alive if p.is_running()], "no orphan", 60)
+        if kind == "parent":
+            kill_tree(worker)  # reaped, as a supervisor would
+            worker = house.worker()
+    ended = house.ended(broken)
+    assert ended["attempt"] > len(VICTIMS)
+    house.wait(lambda: not trainers(broken), "no training process is left", 60)
+    assert house.device_is_free()
+    first, second = house.weights(whole), house.weights(broken)
+    assert first.keys() == second.keys()
+    assert [name for name in first if not first[name].equal(second[name])] == []

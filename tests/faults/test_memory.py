@@ -1,0 +1,41 @@
+"""Out of memory: the run fails and says what to make smaller; the worker takes the next one."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from models import runs
+from worker.training import exhaustion
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_a_gpu_out_of_memory_fails_the_run_and_not_the_worker(house):
+    full = house.folder / "full"
+    full.touch()
+    house.queue()
+    injected = str(Path(__file__).parent / "injected")
+    worker = house.worker(PYTHONPATH=injected, KAO_TEST_OOM=str(full))
+    failed = house.ended(house.ask(160), "failed")
+    assert failed["attempt"] == 1, "trying again would need as much"
+    assert "`batch`" in failed["error"]
+    assert "`resolution`" in failed["error"]
+    full.unlink()
+    house.ended(house.ask(160))
+    runs.resume(house.engine, failed["id"])
+    house.ended(failed["id"])
+    assert worker.poll() is None
+
+
+def test_pytorchs_own_word_for_no_memory_is_understood():
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**55)
+    told = exhaustion.told(caught.value)
+    assert told is not None
+    assert "`batch`" in told
+
+
+def test_any_other_error_is_not_explained_away():
+    assert exhaustion.told(RuntimeError("mat1 and mat2 shapes cannot be multiplied")) is None
+    assert exhaustion.told(FileNotFoundError(2, "No such file")) is None

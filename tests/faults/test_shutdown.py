@@ -1,0 +1,98 @@
+"""SIGTERM: a worker hands its run back within 30 s, an app ends its streams within 10."""
+
+import threading
+import time
+
+import httpx
+import pytest
+from houses import trainers
+
+from worker.datasets.packing import TEMPORARY
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+
+
+def seconds_to_end(process, most):
+    began = time.monotonic()
+    process.terminate()
+    process.wait(most)
+    return time.monotonic() - began
+
+
+def test_a_worker_snapshots_and_hands_back(house):
+    house.queue()
+    worker = house.worker()
+    run = house.ask(50_000, snapshot_seconds=3600)
+    house.wait(lambda: house.run(run)["progress"], "it trains")
+    seconds_to_end(worker, 30)
+    row = house.run(run)
+    assert row["state"] == "queued"
+    assert row["snapshot"] is not None
+    assert row["stalls"] == 0
+    assert trainers(run) == []
+
+
+def test_a_worker_told_while_it_packs_hands_back_and_leaves_no_half_set(house):
+    house.queue()
+    worker = house.worker()
+    run = house.ask(dataset_limit=50_000)  # minutes of drawing
+    house.wait(lambda: house.events(run, "dataset.progress"), "it packs")
+    assert list(house.settings.cache.glob(f"{TEMPORARY}*"))
+    seconds_to_end(worker, 30)
+    row = house.run(run)
+    assert row["state"] == "queued"
+    assert row["stalls"] == 0
+    assert house.events(run)[-1]["data"] == {"reason": "stopped"}, "it was not killed"
+    assert list(house.settings.cache.iterdir()) == []
+    assert trainers(run) == []
+
+
+def test_a_worker_told_while_its_training_process_starts_counts_no_stall(house):
+    house.queue()
+    worker = house.worker()
+    run = house.ask(50_000)
+    house.wait(lambda: trainers(run), "the training process is there, and deaf yet")
+    seconds_to_end(worker, 30)
+    assert house.run(run)["state"] == "queued"
+    assert house.run(run)["stalls"] == 0
+    assert trainers(run) == []
+
+
+def test_a_worker_kills_a_training_process_that_hears_nothing(house):
+    house.queue()
+    worker = house.worker()
+    run = house.ask(50_000)
+    house.goes_on(run)
+    (training,) = trainers(run)
+    training.suspend()
+    seconds_to_end(worker, 30)
+    house.wait(lambda: not trainers(run), "it is dead", 5)
+    assert house.run(run)["state"] == "queued"
+    assert house.run(run)["stalls"] == 0
+
+
+def test_an_app_ends_its_streams_and_finishes_what_it_draws(house):
+    app = house.app()
+    run = house.ask()  # nobody trains it: its stream stays open
+    opened, answers = threading.Event(), []
+
+    def follow():
+        with house.http.stream("GET", f"/train/{run}/events") as stream:
+            for _ in stream.iter_lines():
+                opened.set()
+
+    def draw():
+        with httpx.Client(base_url=house.http.base_url, timeout=30, trust_env=False) as client:
+            answers.append(client.get("/sheet?count=100").status_code)
+
+    following = threading.Thread(target=follow)
+    following.start()
+    assert opened.wait(30)
+    drawing = threading.Thread(target=draw)
+    drawing.start()
+    time.sleep(0.3)  # the request is on its way; too early or too late, it still must be answered
+    assert seconds_to_end(app, 30) < 10
+    following.join(10)
+    drawing.join(10)
+    assert not following.is_alive()
+    assert answers == [200]

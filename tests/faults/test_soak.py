@@ -1,0 +1,224 @@
+"""Twenty minutes of training and clients, with a random fault every twenty seconds.
+
+Each of nine comes once in three minutes, a killed app among them. Nobody may see a wrong face,
+nobody go unanswered but while the app is dead, and nothing stay open.
+
+`make soak`; SOAK_SECONDS and SOAK_SEED change its length and its faults. By hand, never in CI.
+"""
+
+import contextlib
+import hashlib
+import os
+import random
+import re
+import signal
+import sqlite3
+import sys
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass
+
+import httpx
+import psutil
+import pytest
+from houses import PATIENCE
+
+SECONDS = float(os.environ.get("SOAK_SECONDS", "1200"))
+SEED = int(os.environ.get("SOAK_SEED", "1"))
+EVERY, FROZEN, LOCKED = 20.0, 8.0, 10.0  # s
+CLIENTS, SEEDS = 8, 200
+# Of one app process, above the most that it had in its first quarter: times, descriptors. A killed
+# one's successor begins anew.
+MOST_MEMORY, MOST_FILES = 1.25, 20
+# At the end, when all is quiet, above the start, of each kind: descriptors and connections. A
+# worker's pool has been replaced by then, and Celery keeps a connection or two more.
+MOST_LEFT = 8
+PATTERNS = {
+    "training": "worker.training",
+    "worker": "kao worker",
+    "queue": "valkey-server|redis-server",
+    "app": "kao serve",
+}
+
+
+class Crowd:
+    """Clients that remember each face they saw, by its model."""
+
+    def __init__(self, house) -> None:
+        self.house, self.stop = house, threading.Event()
+        self.answers: Counter = Counter()
+        self.unanswered: list[float] = []
+        self.wrong: list[tuple] = []
+        self.faces: dict[tuple, bytes] = {}
+        self.threads = [
+            threading.Thread(target=self.ask, args=(number,)) for number in range(CLIENTS)
+        ]
+        for thread in self.threads:
+            thread.start()
+
+    def ask(self, number: int) -> None:
+        draws = random.Random(number)
+        with httpx.Client(base_url=self.house.http.base_url, timeout=60, trust_env=False) as client:
+            while not self.stop.wait(0.2):
+                self.look(client, draws.randrange(SEEDS))
+
+    def look(self, client: httpx.Client, seed: int) -> None:
+        try:
+            answer = client.get(f"/avatar?seed={seed}")
+        except httpx.TransportError as error:
+            self.answers[type(error).__name__] += 1
+            self.unanswered.append(time.monotonic())
+            return
+        self.answers[answer.status_code] += 1
+        face = hashlib.sha256(answer.content).digest()
+        known = self.faces.setdefault((answer.headers.get("x-avatar-model"), seed), face)
+        if answer.status_code != 200 or known != face:
+            self.wrong.append((answer.status_code, seed, answer.text[:200]))
+
+    def leave(self) -> None:
+        self.stop.set()
+        for thread in self.threads:
+            thread.join(90)
+
+
+def below(up, name):
+    """Processes of a kind below `kao up`; the parent comes before its pool."""
+    found = []
+    for process in psutil.Process(up.pid).children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if re.search(PATTERNS[name], " ".join(process.cmdline())):
+                found.append(process)
+    return found
+
+
+FAULTS = ["lock database", *(f"{how} {name}" for how in ("kill", "freeze") for name in PATTERNS)]
+
+
+def faults_for_ever(draws):
+    """All of them in random order, then again in another."""
+    while True:
+        yield from draws.sample(FAULTS, len(FAULTS))
+
+
+def strike(house, up, draws, fault):
+    """One fault; its name, and whether it met nobody."""
+    kind, name = fault.split()
+    if kind == "lock":
+        with contextlib.closing(sqlite3.connect(house.settings.home / "kao.db", timeout=30)) as db:
+            db.isolation_level = None
+            db.execute("BEGIN IMMEDIATE")
+            time.sleep(LOCKED)
+            db.execute("ROLLBACK")
+        return fault
+    victims = below(up, name)
+    if not victims:
+        return f"{fault}: none"
+    victim = draws.choice(victims)
+    with contextlib.suppress(psutil.Error):
+        victim.send_signal(signal.SIGKILL if kind == "kill" else signal.SIGSTOP)
+        if kind == "freeze":
+            time.sleep(FROZEN)
+            victim.send_signal(signal.SIGCONT)
+    return fault
+
+
+@dataclass(frozen=True)
+class Size:
+    """The app's memory in MB, its open files and its connections."""
+
+    pid: int
+    memory: float
+    files: int
+    connections: int
+
+
+def size(house, up):
+    """Of the app that serves now."""
+    house.wait(house.serves, "the app serves again")
+    (app,) = below(up, "app")
+    return Size(app.pid, app.memory_info().rss / 1e6, app.num_fds(), len(app.net_connections()))
+
+
+def assert_it_does_not_grow(sizes):
+    """Of one process, in order."""
+    first = sizes[: max(1, len(sizes) // 4)]
+    assert sizes[-1].memory < MOST_MEMORY * max(one.memory for one in first)
+    assert sizes[-1].files < MOST_FILES + max(one.files for one in first)
+
+
+def opened(up):
+    """Descriptors and connections of each kind of process that lives on."""
+    counts = {}
+    for name in ("app", "worker", "queue"):
+        found = below(up, name)
+        counts[f"{name} files"] = sum(one.num_fds() for one in found)
+        counts[f"{name} connections"] = sum(len(one.net_connections("all")) for one in found)
+    return counts
+
+
+def at_rest(house, up):
+    """The same once it stays as it is: all are there, and nobody comes or goes."""
+
+    def steady():
+        try:
+            before = opened(up)
+            time.sleep(5)
+            there = len(below(up, "worker")) >= 2 and house.serves()
+            return before if there and opened(up) == before else None
+        except psutil.Error:
+            return None
+
+    return house.wait(steady, "all is quiet")
+
+
+def keep_busy(house, asked):
+    """Two runs that wait or train, always."""
+    if sum(house.run(run)["state"] in ("queued", "running") for run in asked) < 2:
+        asked.append(house.ask(2_000, promote="always"))
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(SECONDS * 2 + 900)
+def test_nothing_is_lost_for_a_while(house, capsys):
+    draws, asked, sizes, faults = random.Random(SEED), [], [], Counter()
+    down: list[tuple[float, float]] = []  # from a kill of the app until it served again
+    up = house.start("up", [sys.executable, "-m", "kao", "up"])
+    house.wait(house.serves, "the app serves")
+    # A first run opens what a worker keeps open; then only leaks add to it.
+    asked.append(house.ask(64))
+    house.ended(asked[0])
+    before = at_rest(house, up)
+    crowd = Crowd(house)
+    ends, coming = time.monotonic() + SECONDS, faults_for_ever(draws)
+    while time.monotonic() < ends:
+        keep_busy(house, asked)
+        sizes.append(size(house, up))
+        due, began = time.monotonic() + EVERY, time.monotonic()
+        fault = strike(house, up, draws, next(coming))
+        faults[fault] += 1
+        if fault == "kill app":
+            house.wait(lambda: sizes[-1].pid not in {one.pid for one in below(up, "app")}, "dead")
+            house.wait(house.serves, "the app is started again")
+            down.append((began, time.monotonic()))
+        while time.monotonic() < due:
+            keep_busy(house, asked)
+            time.sleep(1)
+    ended = [house.ended(run, seconds=4 * PATIENCE) for run in asked]
+    sizes.append(size(house, up))
+    crowd.leave()
+    after = at_rest(house, up)
+    with capsys.disabled():
+        print(f"\n{SECONDS:.0f} s, seed {SEED}: {sum(faults.values())} faults {dict(faults)}")
+        print(f"{len(ended)} runs in {sum(row['attempt'] for row in ended)} attempts")
+        print(f"answers {dict(crowd.answers)}, {len(crowd.faces)} faces")
+        print("app without a server for", *(f"{till - since:.1f} s" for since, till in down))
+        print(*(f"{one.pid}: {one.memory:.0f} MB {one.files} files" for one in sizes), sep="; ")
+        print("open before", before, "after", after)
+    assert crowd.wrong == []
+    lost = [at for at in crowd.unanswered if not any(since <= at <= till for since, till in down)]
+    assert lost == [], "a request went unanswered while no app was killed"
+    for pid in {one.pid for one in sizes}:
+        assert_it_does_not_grow([one for one in sizes if one.pid == pid])
+    left = {what: now - before[what] for what, now in after.items()}
+    assert {what: more for what, more in left.items() if more > MOST_LEFT} == {}

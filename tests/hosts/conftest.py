@@ -1,0 +1,28 @@
+"""PostgreSQL and S3 for the tests that need them."""
+
+import pytest
+from servers import KEYS, REGION, S3, Postgres
+
+
+@pytest.fixture(scope="session")
+def s3():
+    server = S3()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def bucket(s3, monkeypatch):
+    """An empty bucket's STORAGE_URL; the environment says how to reach it."""
+    for name, value in {**KEYS, **REGION, "AWS_ENDPOINT_URL": s3.url}.items():
+        monkeypatch.setenv(name, value)
+    return f"s3://{s3.bucket()}/faces"
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    if Postgres.binaries() is None:
+        pytest.skip("no PostgreSQL here: `apt-get install postgresql`")
+    server = Postgres()
+    yield server
+    server.remove()

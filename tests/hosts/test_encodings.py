@@ -1,0 +1,52 @@
+"""A PostgreSQL database of another encoding than UTF-8 is refused in a sentence."""
+
+import os
+import subprocess
+import sys
+
+import psycopg
+import pytest
+from servers import free_port
+
+from models import home
+from models.database import connect, wait_for
+from models.errors import KaoError
+from models.settings import Settings
+
+
+def encoded(postgres, encoding):
+    """A new database's URL."""
+    url, name = postgres.database(), f"of_{encoding.lower()}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {name}")
+        how = f"ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+        connection.execute(f"CREATE DATABASE {name} {how}")
+    return url.rpartition("/")[0] + f"/{name}"
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_it_is_refused_by_its_name_with_what_to_do(postgres, tmp_path, encoding):
+    settings = Settings(home=tmp_path, database_url=encoded(postgres, encoding))
+    with pytest.raises(KaoError, match=rf"encoding {encoding}.*ENCODING 'UTF8'"):
+        home.prepare(settings)
+
+
+def test_a_start_says_so_and_ends(postgres, tmp_path):
+    elsewhere = {"KAO_HOME": str(tmp_path), "DATABASE_URL": encoded(postgres, "SQL_ASCII")}
+    done = subprocess.run(
+        [sys.executable, "-m", "kao", "serve", "--port", str(free_port())],
+        env={**os.environ, **elsewhere, "COLUMNS": "500"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("kao: The database 'of_sql_ascii' has the encoding SQL_ASCII")
+    assert "Traceback" not in done.stderr
+
+
+def test_what_the_sentence_tells_to_make_is_taken(postgres, tmp_path):
+    engine = connect(Settings(home=tmp_path, database_url=encoded(postgres, "UTF8")))
+    wait_for(engine)
+    engine.dispose()

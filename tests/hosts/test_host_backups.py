@@ -1,0 +1,120 @@
+"""`kao backup` and `kao restore` where the database is PostgreSQL and the store a bucket."""
+
+import shutil
+import tarfile
+
+import pytest
+
+from models import bundle, dumps, runs
+from models.backup import backup, restore
+from models.database import connect, migrate
+from models.errors import KaoError
+from models.recipes import resolve
+from models.registry import Registry
+from models.settings import Settings
+
+pytestmark = pytest.mark.skipif(
+    not (shutil.which("pg_dump") and shutil.which("pg_restore")), reason="no pg_dump here"
+)
+
+
+@pytest.fixture
+def host(postgres, bucket, tmp_path):
+    """A host on PostgreSQL and a bucket, its tables made."""
+    settings = Settings(
+        home=tmp_path / "one",
+        database_url=postgres.database().replace("kao@", "kao:not%2Fneeded@"),
+        storage_url=bucket,
+    )
+    engine = connect(settings)
+    migrate(engine)
+    yield settings, engine
+    engine.dispose()
+
+
+@pytest.fixture
+def filled(host, write_bundle):
+    """(version, run): a model, and a run with a snapshot that lies in the bucket alone."""
+    settings, engine = host
+    version = Registry(engine, settings.blobs).import_folder(write_bundle(5))
+    asked = {"preset": "smoke"}
+    run = runs.create(engine, resolve(asked), asked)[0]["id"]
+    claimed = runs.claim(engine, run)
+    assert claimed is not None
+    snapshot = settings.storage / "snapshots" / run / "000000000007.pt"
+    snapshot.parent.mkdir(parents=True)
+    snapshot.write_bytes(b"s" * 1000)
+    settings.blobs.put(snapshot)
+    runs.snapshot(engine, run, claimed[1], snapshot.name, {})
+    shutil.rmtree(settings.storage)  # another host wrote all of it
+    return version, run
+
+
+def test_all_comes_back_in_another_database_and_another_bucket(
+    host, filled, postgres, s3, tmp_path
+):
+    (settings, engine), (version, run) = host, filled
+    archive = tmp_path / "kao.tar"
+    manifest = backup(settings, archive)
+    assert dumps.POSTGRESQL in manifest.files
+    other = Settings(
+        home=tmp_path / "two",
+        database_url=postgres.database(),
+        storage_url=f"s3://{s3.bucket()}/other",
+    )
+    restore(other, archive)
+    there = connect(other)
+    migrate(there)
+    assert runs.get(there, run) == runs.get(engine, run)
+    assert runs.events_after(there, run, 0) == runs.events_after(engine, run, 0)
+    shutil.rmtree(other.storage)  # the bucket alone has to be enough
+    registry = Registry(there, other.blobs)
+    assert registry.aliases() == Registry(engine, settings.blobs).aliases()
+    bundle.verify(registry.fetched(version), version)
+    name = f"snapshots/{run}/000000000007.pt"
+    assert other.blobs.fetch(other.storage / name).read_bytes() == b"s" * 1000
+    # The next row's number follows those that came: sequences are restored too.
+    registry.promote(version)
+    registry.publish(_copy(registry.folder(version), other.storage / "again"))
+    there.dispose()
+    with pytest.raises(KaoError, match="has tables already"):
+        restore(other, archive)
+
+
+def _copy(folder, target):
+    shutil.copytree(folder, target)
+    (target / bundle.SAMPLES).write_bytes(b"other bytes, so another version")
+    return target
+
+
+def test_a_damaged_archive_leaves_an_empty_database_empty(host, filled, postgres, tmp_path):
+    settings, _ = host
+    archive = tmp_path / "kao.tar"
+    backup(settings, archive)
+    with tarfile.open(archive) as tar:
+        place = tar.getmember(dumps.POSTGRESQL).offset_data
+    data = bytearray(archive.read_bytes())
+    data[place + 200] ^= 1
+    archive.write_bytes(data)
+    other = Settings(home=tmp_path / "two", database_url=postgres.database())
+    with pytest.raises(KaoError, match="damaged"):
+        restore(other, archive)
+    there = connect(other)
+    migrate(there)
+    assert runs.listed(there) == []
+    there.dispose()
+
+
+def test_what_the_bucket_lacks_is_told(host, filled, tmp_path, monkeypatch):
+    settings, _ = host
+    monkeypatch.setattr("models.backup.TRIES", 2)
+    settings.blobs.remove(settings.storage / "snapshots" / filled[1] / "000000000007.pt")
+    with pytest.raises(KaoError, match="is missing"):
+        backup(settings, tmp_path / "kao.tar")
+    assert not (tmp_path / "kao.tar").exists()
+
+
+def test_a_database_that_is_not_kaos_is_told(postgres, tmp_path):
+    elsewhere = Settings(home=tmp_path / "home", database_url=postgres.database())
+    with pytest.raises(KaoError, match="no tables of Kao's"):
+        backup(elsewhere, tmp_path / "kao.tar")
