@@ -17,24 +17,25 @@ ENV PATH=/opt/kao/bin:$PATH \
     HOME=/tmp \
     OMP_WAIT_POLICY=PASSIVE
 
-# /data exists and has its owner in the image, so that a new named volume gets both.
+# /data and /cache exist and have their owner in the image, so that new named volumes get both. They
+# are empty, and no part of each other: two containers that fill one new volume got in each other's way.
 RUN groupadd --gid 10001 kao \
  && useradd --uid 10001 --gid kao --no-create-home --home-dir /tmp --shell /usr/sbin/nologin kao \
- && install -d -o kao -g kao -m 0750 /data \
+ && install -d -o kao -g kao -m 0750 /data /cache \
  && python -m venv /opt/kao
 
 WORKDIR /src
 # The dependencies alone, from an empty shell of the project: changed code does not install them again.
 COPY pyproject.toml constraints.txt LICENSE ./
 RUN mkdir app worker models && touch app/__init__.py worker/__init__.py models/__init__.py kao.py \
- && pip install -c constraints.txt . \
+ && pip install -c constraints.txt ".[hosts,otel]" \
  && pip uninstall --yes kao \
  && rm -rf build kao.egg-info
 
 VOLUME /data
-EXPOSE 8000
 
 FROM base AS web
+EXPOSE 8000
 COPY kao.py ./
 COPY app app
 COPY worker worker
@@ -43,10 +44,16 @@ RUN pip install --no-deps . && rm -rf /src/*
 WORKDIR /data
 USER kao
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
-  CMD ["python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ.get('KAO_PORT', '8000') + '/health/live', timeout=4)"]
+  CMD ["python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ.get('KAO_PORT', '8000') + '/health/ready', timeout=4)"]
 CMD ["kao", "serve", "--host", "0.0.0.0"]
 
 FROM base AS worker
+# torch.compile writes C and Triton kernels, which gcc compiles; they are kept in the cache's volume.
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends gcc libc6-dev \
+ && rm -rf /var/lib/apt/lists/*
+ENV TORCHINDUCTOR_CACHE_DIR=/cache/inductor \
+    TRITON_CACHE_DIR=/cache/triton
 # Where torch comes from; empty: what pip finds.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cu130
 RUN if [ -n "$TORCH_INDEX" ]; then pip install --no-deps --index-url "$TORCH_INDEX" torch==2.13.0; fi \

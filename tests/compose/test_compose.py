@@ -1,0 +1,117 @@
+"""`docker compose up --build` from a clean clone: it serves, trains, and loses nothing.
+
+In order: later tests stand on what earlier ones trained.
+"""
+
+import json
+import subprocess
+import time
+
+import pytest
+
+# Soak, so that no `make test` builds images where an engine happens to be.
+pytestmark = [pytest.mark.compose, pytest.mark.soak, pytest.mark.timeout(3600)]
+
+MOST_WEB_BYTES = 600e6  # of the web image, without its base
+
+
+def test_a_seed_is_a_face(stack):
+    one = stack.get("/avatar?seed=42")
+    assert one.headers["content-type"] == "image/png"
+    assert stack.get("/avatar?seed=42").content == one.content
+    assert stack.get("/avatar?seed=43").content != one.content
+
+
+def test_the_web_image_is_slim_and_has_no_torch(stack):
+    def size(image):
+        words = ("docker", "image", "inspect", "--format", "{{.Size}}", image)
+        return int(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
+
+    assert size("kao-web") - size("python:3.11-slim-bookworm") < MOST_WEB_BYTES
+    code = "import importlib.util as u; print(u.find_spec('torch'))"
+    assert stack.compose("exec", "-T", "app", "python", "-c", code) == "None"
+
+
+@pytest.mark.parametrize("service", ["app", "worker-cpu", "redis"])
+def test_a_service_is_confined(stack, service):
+    name = stack.compose("ps", "-q", service)
+    words = ("docker", "inspect", name)
+    (told,) = json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
+    host = told["HostConfig"]
+    assert told["Config"]["User"] not in ("", "root", "0")
+    assert host["ReadonlyRootfs"]
+    assert host["CapDrop"] == ["ALL"]
+    assert "no-new-privileges:true" in host["SecurityOpt"]
+    assert host["Memory"] > 0
+    assert host["PidsLimit"] > 0
+    assert not host["Privileged"]
+
+
+def test_the_doctor_finds_a_worker_without_a_gpu_in_order(stack):
+    told = stack.compose("exec", "-T", "worker-cpu", "kao", "doctor")
+    assert "training and drawing use the CPU" in " ".join(told.split())
+
+
+def test_a_run_is_published_and_served(stack):
+    before = stack.get("/avatar?seed=42")
+    run = stack.ended(stack.train(preset="smoke", images=1600))
+    assert run["state"] == "succeeded", run
+    assert stack.post(f"/models/{run['version']}/promote").status_code == 200
+    after = stack.get("/avatar?seed=42")
+    assert after.headers["x-avatar-model"] == run["version"]
+    assert after.content != before.content
+
+
+def test_a_restart_loses_nothing(stack):
+    before = stack.kept()
+    stack.compose("restart")
+    stack.wait(lambda: stack.get("/health/ready").status_code == 200, 120, "it is back")
+    assert stack.kept() == before
+
+
+def test_whatever_is_killed_the_run_succeeds_and_nothing_is_lost(stack):
+    before = stack.kept()
+    location = stack.train(preset="smoke", images=48_000)
+
+    def images():
+        return (stack.run(location)["progress"] or {}).get("images", 0)
+
+    for service in ("redis", "app", "worker-cpu"):
+        reached = images()
+        stack.wait(lambda reached=reached: images() > reached + 300, 180, "the run goes on")
+        stack.compose("kill", "-s", "KILL", service)
+        stack.start()
+    run = stack.ended(location)
+    assert run["state"] == "succeeded", run
+    after = stack.kept()
+    assert after["runs"].pop(run["id"]) == run["version"]
+    assert (after["face"], after["runs"], after["keys"]) == (
+        before["face"],
+        before["runs"],
+        before["keys"],
+    )
+    versions = {model["version"] for model in after["models"]["models"]}
+    assert versions == {model["version"] for model in before["models"]["models"]} | {run["version"]}
+
+
+def test_down_and_up_loses_nothing(stack):
+    before = stack.kept()
+    stack.compose("down")
+    stack.start()
+    assert stack.kept() == before
+
+
+def test_three_apps_behind_a_proxy_serve_the_same_bytes_and_swap_within_five_seconds(stack):
+    apps = stack.scale(3)
+    paths = [f"/avatar?seed={seed}&size=200" for seed in range(12)]
+    for path in paths:
+        assert len({stack.get(path, url).content for url in (*apps, stack.url)}) == 1
+    assert stack.get("/metrics").status_code == 404, "the proxy keeps them inside"
+    now = stack.serves(stack.url)
+    versions = [model["version"] for model in stack.get("/models").json()["models"]]
+    other = next(version for version in versions if version != now)
+    began = time.monotonic()
+    assert stack.post(f"/models/{other}/promote").status_code == 200
+    for app in apps:
+        stack.wait(lambda app=app: stack.serves(app) == other, 5, "a promote reaches every app")
+    assert time.monotonic() - began < 5

@@ -1,0 +1,82 @@
+"""What `deploy/` and the compose files hold is valid, confined, and what docs/deploy.md says."""
+
+import re
+from pathlib import Path
+
+import kubernetes_validate
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+MANIFESTS = list(yaml.safe_load_all((ROOT / "deploy" / "kubernetes.yaml").read_text()))
+PODS = [manifest for manifest in MANIFESTS if manifest["kind"] == "Deployment"]
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+CPU = yaml.safe_load((ROOT / "docker-compose.cpu.yml").read_text())
+
+
+def named(manifest):
+    return f"{manifest['kind']}-{manifest['metadata']['name']}"
+
+
+@pytest.mark.parametrize("manifest", MANIFESTS, ids=named)
+def test_a_manifest_is_what_kubernetes_knows(manifest):
+    """Strictly: a misspelt field is an error."""
+    version = kubernetes_validate.latest_version()
+    assert kubernetes_validate.validate(manifest, version, strict=True)
+
+
+@pytest.mark.parametrize("manifest", PODS, ids=named)
+def test_a_pod_is_confined(manifest):
+    pod = manifest["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    for container in pod["containers"]:
+        held = container["securityContext"]
+        assert held["readOnlyRootFilesystem"] is True
+        assert held["allowPrivilegeEscalation"] is False
+        assert held["capabilities"] == {"drop": ["ALL"]}
+        assert container["resources"]["limits"]["memory"]
+
+
+@pytest.mark.parametrize("manifest", PODS, ids=named)
+def test_a_pod_is_found_by_its_own_labels(manifest):
+    wanted = manifest["spec"]["selector"]["matchLabels"]
+    assert wanted.items() <= manifest["spec"]["template"]["metadata"]["labels"].items()
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        *(pytest.param(COMPOSE, name, id=name) for name in COMPOSE["services"]),
+        pytest.param(CPU, "worker-cpu", id="worker-cpu"),
+    ],
+)
+def test_a_service_is_confined(file, name):
+    service = file["services"][name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["mem_limit"]
+    assert service["pids_limit"]
+
+
+def test_the_worker_without_a_gpu_has_what_the_other_has():
+    """An override cannot use the first file's anchors, so it repeats them."""
+    with_gpu, without = COMPOSE["services"]["worker"], CPU["services"]["worker-cpu"]
+    same = set(with_gpu) - {"image", "build", "deploy", "mem_limit", "environment"}
+    assert {name: with_gpu[name] for name in same} == {name: without[name] for name in same}
+    # It listens nowhere and asks nobody's proxies.
+    only_apps = {"KAO_HOST", "KAO_PORT", "KAO_TRUSTED_PROXIES", "OTEL_EXPORTER_OTLP_ENDPOINT"}
+    assert set(with_gpu["environment"]) - set(without["environment"]) == only_apps
+    assert CPU["services"]["worker"] == {"profiles": ["gpu"]}
+
+
+def test_the_worker_has_the_gpu_unless_another_file_takes_it_away():
+    (device,) = COMPOSE["services"]["worker"]["deploy"]["resources"]["reservations"]["devices"]
+    assert device == {"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}
+
+
+def test_every_file_that_the_guide_names_is_there():
+    guide = (ROOT / "docs" / "deploy.md").read_text()
+    named = set(re.findall(r"`(deploy/[\w./-]+|docker-compose[\w.]*\.yml)`", guide))
+    assert len(named) >= 3
+    assert not [name for name in named if not (ROOT / name).exists()]
