@@ -1,0 +1,119 @@
+"""What does each part of the recipe do to FD, at equal images and the same seed?
+
+    python benchmarks/ablations.py --dataset starter --side 32 --images 30000 [--arm no-mapping]
+
+Every arm is `modern-64` with the fields below replaced. Its averaged generator draws 2,500 faces,
+measured against as many real ones. Results are kept, so that arms may run in calls of their own;
+the table is docs/training.md's.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import platformdirs
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from models.recipes import resolve
+from models.settings import Settings
+from worker.datasets.packing import pack
+from worker.evaluation import metrics, reference
+from worker.evaluation.features import Features
+from worker.evaluation.metrics import Moments
+from worker.evaluation.running import draw
+from worker.training import parallel
+from worker.training.reals import Reals
+from worker.training.trainer import Trainer
+
+SAMPLES = 2_500
+SMALL = 1_000  # images of a set that is small enough to be learnt by heart
+ARMS: dict[str, dict[str, Any]] = {
+    "modern-64": {},
+    "loss logistic": {"loss": "logistic"},
+    "no penalty": {"gamma": 0},
+    "penalty r1+r2": {"penalty": "r1+r2"},
+    "gamma 0.25": {"gamma": 0.25},
+    "gamma 4": {"gamma": 4},
+    "no EMA": {"ema_images": 0},
+    "no mapping": {"style": 0},
+    "mixing 0.5": {"mixing": 0.5},
+    "generator width 12": {"width": 12},
+    "generator width 48": {"width": 48},
+    "labels": {"labels": ["hair_length", "hair_colour", "skin", "background"]},
+    f"{SMALL:,} images, no augmentation": {"dataset_limit": SMALL, "augment": 0},
+    f"{SMALL:,} images, augmentation": {"dataset_limit": SMALL},
+}
+
+
+def main() -> None:
+    """Train and measure what was asked for, then print what is kept."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dataset", required=True, help="starter, a folder or a zip")
+    parser.add_argument("--side", type=int, default=64)
+    parser.add_argument("--images", type=int, required=True)
+    parser.add_argument("--arm", action="append", choices=[*ARMS, "none"])
+    asked = parser.parse_args()
+    torch.set_num_threads(Settings().parallel)
+    name = f"ablations-{Path(asked.dataset).stem}-{asked.side}-{asked.images}"
+    kept = Path(platformdirs.user_cache_dir("kao-benchmarks")) / name
+    kept.mkdir(parents=True, exist_ok=True)
+    for arm in asked.arm or ARMS:
+        if arm != "none":
+            result = measure(arm, asked.dataset, asked.side, asked.images)
+            (kept / f"{list(ARMS).index(arm):02}.json").write_text(json.dumps(result, indent=1))
+    table(kept)
+
+
+def measure(arm: str, dataset: str, side: int, images: int) -> dict[str, Any]:
+    """Train one arm; its numbers."""
+    recipe = resolve({"resolution": side, "images": images, **ARMS[arm]})
+    cpu, threads, cache = torch.device("cpu"), torch.get_num_threads(), Settings().cache
+    packed = pack(dataset, side, cache)
+    few = slice(recipe.dataset_limit)
+    labels = {
+        label: {**found, "codes": found["codes"][few]} for label, found in packed.labels().items()
+    }
+    reals = Reals(packed.images()[few], recipe, cpu, labels=labels)
+    trainer = Trainer(recipe, reals, cpu, parallel.uses_bf16(recipe, cpu))
+    began = time.process_time()
+    while trainer.images < images:
+        trainer.advance(trainer.images / images)
+    spent = time.process_time() - began
+    features = Features(threads)
+    theirs = reference.real(packed, SAMPLES, features, cache)
+    ours = features.extract(draw(trainer.average, trainer.latent, SAMPLES))
+    found = metrics.manifolds(theirs, ours)
+    return {
+        "arm": arm,
+        "gmac": _gmac(trainer),
+        "images_per_core_second": images / spent,
+        "fd": metrics.frechet(Moments.of(theirs), ours),
+        "precision": float(np.mean(found.precision)),
+        "coverage": float(np.mean(found.coverage)),
+    }
+
+
+def _gmac(trainer: Trainer) -> float:
+    counter = FlopCounterMode(display=False)
+    with counter, torch.no_grad():
+        trainer.average(torch.zeros(1, trainer.latent))
+    return counter.get_total_flops() / 2e9
+
+
+def table(kept: Path) -> None:
+    """What was measured so far, in Markdown."""
+    print("| arm | generator, GMAC | images/s a core | FD | precision | coverage |")
+    print("|-|-|-|-|-|-|")
+    for path in sorted(kept.glob("*.json")):
+        found = json.loads(path.read_text())
+        numbers = f"{found['gmac']:.3f} | {found['images_per_core_second']:.0f}"
+        measured = f"{found['fd']:.0f} | {found['precision']:.3f} | {found['coverage']:.3f}"
+        print(f"| {found['arm']} | {numbers} | {measured} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""The two ways in which a peer may draw, so that each peer is written once.
+
+`torch`: as its documentation has one write it, PyTorch's eager mode and Pillow's PNG.
+`graph`: our ONNX graph and our encoder. Both draw the same face for a seed.
+"""
+
+import io
+import os
+
+import harness
+import numpy as np
+from numpy.typing import NDArray
+
+from app.avatars import imaging
+from models import bundle, latents
+from models.recipes import Recipe
+
+SIZE = 128
+BATCH = int(os.environ.get("PEER_BATCH", "1"))
+Pixels = NDArray[np.uint8]
+
+
+class Graph:
+    """ONNX Runtime, and the encoder that Kao uses."""
+
+    def __init__(self) -> None:
+        self._drawer = harness.drawer()
+
+    def draw(self, seeds: list[str]) -> Pixels:
+        """(N, 64, 64, 3)."""
+        return self._drawer.draw(_latents(seeds, self._drawer.card), 1.0)
+
+    def encode(self, pixels: Pixels) -> bytes:
+        """A PNG of 128 px."""
+        return imaging.encode(pixels, SIZE, "png")
+
+
+class Torch:
+    """PyTorch and Pillow."""
+
+    def __init__(self) -> None:
+        import torch
+        from safetensors.torch import load_file
+
+        from models.networks import build
+
+        torch.set_num_threads(1)
+        folder = harness.model()
+        self._torch = torch
+        self._card = bundle.Card.model_validate(bundle.read_card(folder))
+        self._network = build.generator(Recipe.model_validate(self._card.recipe)).eval()
+        # BatchNorm's count of batches is no weight, and the file leaves it out.
+        self._network.load_state_dict(load_file(folder / bundle.WEIGHTS), strict=False)
+
+    def draw(self, seeds: list[str]) -> Pixels:
+        """(N, 64, 64, 3)."""
+        with self._torch.inference_mode():
+            images = self._network(self._torch.from_numpy(_latents(seeds, self._card)))
+            pixels = images.clamp(-1, 1).add(1).mul(127.5).round().to(self._torch.uint8)
+        return np.asarray(pixels.permute(0, 2, 3, 1))
+
+    def encode(self, pixels: Pixels) -> bytes:
+        """A PNG of 128 px."""
+        target = io.BytesIO()
+        imaging.resize(np.ascontiguousarray(pixels), SIZE).save(target, "PNG")
+        return target.getvalue()
+
+
+def _latents(seeds: list[str], card: bundle.Card) -> NDArray[np.float32]:
+    return np.stack([latents.derive(seed, card.network.latent) for seed in seeds])
+
+
+def painter() -> Graph | Torch:
+    """The one that PEER_PAINTER names."""
+    return {"graph": Graph, "torch": Torch}[os.environ["PEER_PAINTER"]]()

@@ -1,0 +1,59 @@
+"""Where the peers live: outside the repository, made at the first call.
+
+A virtual environment for the Python ones, so that their dependencies never bend ours, and a
+folder of npm packages, with a current Node, for DiceBear.
+"""
+
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+
+import platformdirs
+
+HERE = Path(__file__).parent
+CACHE = platformdirs.user_cache_path("kao-benchmarks")
+# DiceBear 10 wants Node 22 or newer, which Debian has not: npm's `node` brings the program.
+PACKAGES = [
+    "node@24.21.0",
+    "@dicebear/core@10.7.0",
+    "@dicebear/converter@10.7.0",
+    "@dicebear/styles@10.6.0",
+    "fastify@5.12.8",
+]
+
+
+def python() -> Path:
+    """The interpreter of the peers' environment, which also finds what ours has."""
+    folder, wanted = CACHE / "venv", (HERE / "peers.txt").read_text()
+    made = folder / "peers.txt"
+    if not made.exists() or made.read_text() != wanted:
+        print("installing the peers (a few minutes, once)", file=sys.stderr)
+        venv.create(folder, clear=True, with_pip=True)
+        found = next(folder.glob("lib/python*/site-packages"))
+        # Ours after theirs: torch, numpy and ONNX Runtime need not be installed twice.
+        (found / "ours.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+        pip = [folder / "bin/python", "-m", "pip", "install", "--quiet"]
+        subprocess.run([*pip, "-r", HERE / "peers.txt"], check=True)
+        made.write_text(wanted)
+    return folder / "bin/python"
+
+
+def node() -> tuple[Path, Path] | None:
+    """Node and the folder of its packages; None, having said why, where npm is missing."""
+    if shutil.which("npm") is None:
+        print("DiceBear is left out: npm is not installed.")
+        return None
+    folder = CACHE / "node"
+    made = folder / "packages.txt"
+    if not made.exists() or made.read_text() != "\n".join(PACKAGES):
+        print("installing DiceBear", file=sys.stderr)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        # --force: npm compares DiceBear's engines with the Node that runs npm, not with ours.
+        options = ["--prefix", folder, "--silent", "--no-audit", "--no-fund", "--force"]
+        subprocess.run(["npm", "install", *options, *PACKAGES], check=True)
+        made.write_text("\n".join(PACKAGES))
+    return folder / "node_modules/.bin/node", folder

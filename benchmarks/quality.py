@@ -1,0 +1,150 @@
+"""Which recipe draws better faces after the same time on the same machine?
+
+    python benchmarks/quality.py --dataset faces.zip --minutes 30 [--arm modern]
+
+Each arm is one `kao train` with one seed. What it publishes draws 5,000 faces, which are brought
+to 64 pixels by area and measured against 5,000 real ones (FD-Lite0, docs/training.md). Results
+are kept, so that arms may run in calls of their own; then the table is printed, and a last line
+that ends in the FD of `classic` over the FD of `modern`.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import platformdirs
+from PIL import Image
+
+from models import bundle, home, runs
+from models.registry import Registry
+from models.settings import Settings
+from worker import publishing
+from worker.datasets.packing import pack
+from worker.evaluation import metrics, reference
+from worker.evaluation.evaluate import draw
+from worker.evaluation.features import Features, Pixels
+from worker.evaluation.metrics import Moments
+
+PEER = "lightweight-gan"
+ARMS = {"classic": "classic", "modern": "modern-64", PEER: ""}
+SIDE = 64
+
+
+def main() -> None:
+    """Train and measure what was asked for, then print what is kept."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dataset", required=True, help="starter, a folder or a zip")
+    parser.add_argument("--minutes", type=float, required=True)
+    parser.add_argument("--arm", choices=[*ARMS, "none"], help="only this one; none: the table")
+    parser.add_argument("--samples", type=int, default=5_000)
+    asked = parser.parse_args()
+    name = Path(asked.dataset).stem
+    kept = Path(platformdirs.user_cache_dir("kao-benchmarks")) / f"{name}-{asked.minutes:g}"
+    kept.mkdir(parents=True, exist_ok=True)
+    for arm in ARMS if asked.arm is None else [asked.arm]:
+        if arm != "none":
+            measure(arm, asked.dataset, asked.minutes, asked.samples, kept)
+    table(kept)
+
+
+def measure(arm: str, dataset: str, minutes: float, samples: int, kept: Path) -> None:
+    """Train one arm and keep its numbers and a sheet; a peer that cannot run here says so."""
+    settings = Settings(home=kept / arm)
+    real = pack(dataset, SIDE, kept / "cache")
+    samples = min(samples, real.count)
+    before = _cpu_seconds()
+    found = (
+        _lightweight(real.folder, minutes, samples, kept)
+        if arm == PEER
+        else _own(arm, settings, dataset, minutes, samples)
+    )
+    if found is None:
+        return
+    drawn, result = found
+    result["cpu_seconds"] = _cpu_seconds() - before
+    features = Features(settings.parallel)
+    theirs = reference.real(real, len(drawn), features, kept / "cache")
+    ours = features.extract(drawn)
+    marks = metrics.manifolds(theirs, ours)
+    result |= {
+        "fd": metrics.frechet(Moments.of(theirs), ours),
+        "kid": metrics.kernel(theirs, ours),
+        "precision": float(marks.precision.mean()),
+        "coverage": float(marks.coverage.mean()),
+    }
+    (kept / f"{arm}.json").write_text(json.dumps(result, indent=1))
+    Image.fromarray(publishing.sheet(drawn[: publishing.SHEET**2])).save(kept / f"{arm}.png")
+
+
+def _own(
+    arm: str, settings: Settings, dataset: str, minutes: float, samples: int
+) -> tuple[Pixels, dict[str, Any]]:
+    """What our preset publishes after so long."""
+    command = ["train", "--preset", ARMS[arm], "--dataset", dataset, "--minutes", str(minutes)]
+    subprocess.run(
+        [sys.executable, "-m", "kao", *command],
+        check=True,
+        env={**os.environ, **settings.environment()},
+    )
+    engine = home.prepare(settings)
+    version = str(runs.listed(engine, 1)[0]["version"])
+    folder = Registry(engine, settings.storage).folder(version)
+    drawer = bundle.verify(folder, version, settings.parallel)
+    training = drawer.card.training
+    drawn = np.stack([by_area(face) for face in draw(drawer, samples)])
+    return drawn, {"images": training.images, "warnings": training.warnings}
+
+
+def _lightweight(
+    packed: Path, minutes: float, samples: int, kept: Path
+) -> tuple[Pixels, dict[str, Any]] | None:
+    command = [sys.executable, str(Path(__file__).with_name("lightweight.py"))]
+    path = kept / f"{PEER}.npz"
+    arguments = [str(packed), str(minutes), str(samples), str(path)]
+    done = subprocess.run([*command, *arguments], stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        reason = done.stderr.strip().splitlines()[-1]
+        print(f"{PEER} cannot run here ({reason}); it needs CUDA and torchvision.")
+        return None
+    saved = np.load(path)
+    return saved["faces"], {"images": int(saved["images"]), "warnings": []}
+
+
+def _cpu_seconds() -> float:
+    # Equal minutes are equal compute only where nothing else ran; this tells.
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def by_area(face: Pixels) -> Pixels:
+    """A face at 64 pixels."""
+    if len(face) == SIDE:
+        return face
+    return np.asarray(Image.fromarray(face).resize((SIDE, SIDE), Image.Resampling.BOX))
+
+
+def table(kept: Path) -> None:
+    """What was measured so far."""
+    results = {path.stem: json.loads(path.read_text()) for path in sorted(kept.glob("*.json"))}
+    print(f"{'arm':15} {'images':>9} {'CPU s':>7}", end=" ")
+    print(f"{'FD':>7} {'KID':>7} {'precision':>9} {'coverage':>9}")
+    for arm, found in results.items():
+        print(f"{arm:15} {found['images']:9,} {found['cpu_seconds']:7,.0f}", end=" ")
+        print(f"{found['fd']:7.1f} {found['kid']:7.4f}", end=" ")
+        print(f"{found['precision']:9.3f} {found['coverage']:9.3f}")
+    if PEER in results and "modern" in results:
+        ratio = results[PEER]["fd"] / results["modern"]["fd"]
+        print(f"FD of {PEER} over FD of modern: {ratio:.2f}")
+    if results.keys() >= {"classic", "modern"}:
+        ratio = results["classic"]["fd"] / results["modern"]["fd"]
+        print(f"FD of classic over FD of modern: {ratio:.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""Faces a second for seeds that nobody asked for before: 128 px PNG, 16 clients, one core.
+
+Beside Kao: the bare loop (ONNX Runtime at batch 1 and the same encoder, no HTTP), LitServe and
+BentoML with the same weights as their documentation would have one write it and with our graph and
+encoder, each at its best batch, and DiceBear's PNGs. Every picture is compared with Kao's. The
+last line ends in the share of the bare loop.
+"""
+
+import io
+import json
+import shutil
+import time
+import urllib.request
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import harness
+import numpy as np
+import peers
+from harness import Load, Server, kao, load, serving
+from PIL import Image
+
+from app.avatars.imaging import encode
+from models import latents
+
+HERE = Path(__file__).parent
+BATCHES = {"torch": ("1", "8", "16"), "graph": ("1", "8")}
+WORDS = {"torch": "PyTorch, Pillow", "graph": "our graph and encoder"}
+SEED = {"seed": "42"}
+
+
+def bare() -> float:
+    """Faces a second without HTTP, on the server's core."""
+    with harness.pinned(harness.cores()[0]):
+        drawer = harness.drawer()
+        length, count, start = drawer.card.network.latent, 0, time.perf_counter()
+        while time.perf_counter() - start < harness.SECONDS:
+            (pixels,) = drawer.draw(latents.derive(f"bare {count}", length)[None], 1.0)
+            encode(pixels, 128, "png")
+            count += 1
+        return count / (time.perf_counter() - start)
+
+
+def fetched(server: Server, path: str, body: dict[str, str] | None = None) -> np.ndarray:
+    """The pixels of one picture."""
+    data = None if body is None else json.dumps(body).encode()
+    asked = urllib.request.Request(server.url(path), data, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(asked, timeout=60) as answer:
+        return np.asarray(Image.open(io.BytesIO(answer.read())).convert("RGB"))
+
+
+def litserve(painter: str, batch: str) -> AbstractContextManager[Server]:
+    """LitServe with a painter and a largest batch."""
+    environment = {"PEER_PAINTER": painter, "PEER_BATCH": batch}
+    return serving([peers.python(), HERE / "litserve_app.py"], "/health", environment)
+
+
+def bentoml(painter: str, batch: str) -> AbstractContextManager[Server]:
+    """BentoML with a painter and a largest batch."""
+    service = "bentoml_app:Single" if batch == "1" else "bentoml_app:Front"
+    command = [peers.python(), "-m", "bentoml", "serve", service, "--working-dir", HERE]
+    command += ["--host", "127.0.0.1", "--port", "{port}"]
+    return serving(command, "/readyz", {"PEER_PAINTER": painter, "PEER_BATCH": batch})
+
+
+PEERS = {"LitServe": (litserve, "/predict"), "BentoML": (bentoml, "/avatar")}
+
+
+def told(label: str, seen: Load) -> float:
+    """Print a row; its rate, or nothing where answers were lost."""
+    print(f"{label:46} {seen}", flush=True)
+    return seen.rate
+
+
+def best(name: str, painter: str, ours: np.ndarray) -> float:
+    """The best rate of a peer over the batches it is tried with."""
+    start, path = PEERS[name]
+    rates = []
+    for batch in BATCHES[painter]:
+        with start(painter, batch) as server:
+            theirs = fetched(server, path, SEED)
+            apart = int(np.abs(theirs.astype(int) - ours).max())
+            # One of 255 in the drawing; resizing may double it.
+            assert apart <= 2, f"{name} draws another face: {apart} of 255 apart"
+            label = f"{name}, {WORDS[painter]}, batch {batch}"
+            rates.append(told(label, load(server, path, body='{"seed":"SEED"}')))
+    return max(rates)
+
+
+def dicebear() -> None:
+    """DiceBear's PNGs of 128 px, for the eye."""
+    node = peers.node()
+    if node is not None:
+        program, folder = node
+        script = shutil.copy(HERE / "dicebear.mjs", folder)
+        with serving([program, script], "/png?seed=1") as server:
+            told("DiceBear, PNG", load(server, "/png?seed=SEED"))
+
+
+def main() -> None:
+    """Measure all and print the ratios."""
+    with kao() as server:
+        ours = fetched(server, "/avatar?seed=42")
+        before = bare()
+        rate = told("Kao", load(server, "/avatar?seed=SEED"))
+    loop = (before + bare()) / 2
+    print(f"{'bare loop':46} {loop:8.1f} faces/s")
+    dicebear()
+    rates = {(name, painter): best(name, painter, ours) for name in PEERS for painter in BATCHES}
+    print()
+    for (name, painter), theirs in rates.items():
+        print(f"Kao against {name}, {WORDS[painter]}: {rate / theirs:.2f}")
+    print(f"Kao against the bare loop: {rate / loop:.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""What a thousand half-open connections cost those who ask for faces.
+
+Eight clients ask for new faces at a pace that is a third of what a core can draw: on a quiet
+server, then while 1,000 others have begun a request, send another header line a second and never
+end it. Whoever is cut off comes back at once. The last line ends in how many times longer the
+slowest hundredth waits.
+"""
+
+import asyncio
+import contextlib
+import time
+
+from harness import SECONDS, Server, cores, kao, pinned
+
+HALF_OPEN, CLIENTS = 1000, 8
+PACE = 0.08  # s between two requests of a client: 100 faces a second in all
+BEGUN, LINE = b"GET /avatar HTTP/1.1\r\nHost: kao\r\n", b"X-Slow: loris\r\n"
+
+
+async def half_open(port: int) -> None:
+    """Begin a request, and begin again when cut off."""
+    while True:
+        with contextlib.suppress(OSError):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(BEGUN)
+            while not reader.at_eof() and not writer.is_closing():
+                await asyncio.sleep(1)
+                writer.write(LINE)
+            writer.transport.abort()
+
+
+async def client(port: int, name: str, seconds: float, took: list[float]) -> None:
+    """Ask over one connection; milliseconds to the last byte of each answer."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    ends = time.monotonic() + seconds
+    while (began := time.monotonic()) < ends:
+        seed = f"{name}-{len(took)}"
+        writer.write(f"GET /avatar?seed={seed} HTTP/1.1\r\nHost: kao\r\n\r\n".encode())
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        assert head.startswith(b"http/1.1 200"), head
+        length = head.partition(b"content-length: ")[2].partition(b"\r\n")[0]
+        await reader.readexactly(int(length))
+        now = time.monotonic()
+        took.append((now - began) * 1e3)
+        await asyncio.sleep(max(0.0, PACE - (now - began)))
+    writer.close()
+
+
+async def ask(server: Server, label: str, seconds: float) -> list[float]:
+    """All clients at once; the sorted milliseconds."""
+    took: list[float] = []
+    names = [f"{label}-{number}" for number in range(CLIENTS)]
+    await asyncio.gather(*(client(server.port, name, seconds, took) for name in names))
+    return sorted(took)
+
+
+async def attacked(server: Server, seconds: float) -> list[float]:
+    """The same beside the half-open connections."""
+    attackers = [asyncio.ensure_future(half_open(server.port)) for _ in range(HALF_OPEN)]
+    await asyncio.sleep(2)
+    try:
+        return await ask(server, "attacked", seconds)
+    finally:
+        for attacker in attackers:
+            attacker.cancel()
+
+
+def p99(took: list[float]) -> float:
+    """Milliseconds."""
+    return took[int(len(took) * 0.99)]
+
+
+def told(label: str, took: list[float]) -> None:
+    """Print one line."""
+    middle = took[len(took) // 2]
+    print(f"{label:34} {len(took):6,} faces   p50 {middle:.1f}  p99 {p99(took):.1f} ms", flush=True)
+
+
+def main() -> None:
+    """Measure both and print the ratio."""
+    with kao() as server, pinned(cores()[1]):
+        asyncio.run(ask(server, "warm", 2))
+        quiet = asyncio.run(ask(server, "quiet", SECONDS))
+        told("quiet", quiet)
+        slow = asyncio.run(attacked(server, max(SECONDS, 15)))  # longer than the first deadline
+        told(f"{HALF_OPEN:,} half-open connections", slow)
+    print(f"\np99 with them over p99 without: {p99(slow) / p99(quiet):.2f}")
+
+
+if __name__ == "__main__":
+    main()
