@@ -1,0 +1,36 @@
+"""The pictures of the documentation, drawn by the model that comes with Kao: `make pictures`."""
+
+import tempfile
+from pathlib import Path
+
+from app.avatars import commands
+from app.avatars.kinds import AVATAR, BLEND, FAMILY, MIX, MORPH, OG, SHEET, Kind
+from models.settings import Settings
+
+FOLDER = Path(__file__).parent / "pictures"
+SHEETS = {"count": "16", "columns": "8", "gap": "4", "size": "80", "backdrop": "fff"}
+FACE = {"psi": "0.7", "size": "128"}
+FAMILY_OF = {"parents": "ada,grace", "psi": "0.7"}
+PICTURES: list[tuple[str, Kind, dict[str, str]]] = [
+    *((f"psi-{psi}.webp", SHEET, {**SHEETS, "psi": psi}) for psi in ("0.5", "0.8", "1")),
+    ("circle.webp", AVATAR, {**FACE, "seed": "ada", "shape": "circle"}),
+    ("traced.svg", AVATAR, {**FACE, "seed": "ada"}),
+    ("morph.webp", MORPH, {**FACE, "from": "ada", "to": "grace"}),
+    *((f"morph-{t}.webp", MORPH, {**FACE, "from": "ada", "to": "grace", "t": t})
+      for t in ("0", "0.25", "0.5", "0.75", "1")),
+    ("mix.webp", MIX, {**FACE, "coarse": "ada", "fine": "grace"}),
+    ("blend.webp", BLEND, {**FACE, "seeds": "ada:2,grace:1"}),
+    ("family.webp", FAMILY, {**FAMILY_OF, "columns": "6", "gap": "4", "backdrop": "fff"}),
+    ("og.webp", OG, {"seed": "ada", "psi": "0.7"}),
+]  # fmt: skip
+
+
+def main() -> None:
+    """Write them all over."""
+    with tempfile.TemporaryDirectory() as home:
+        for name, kind, given in PICTURES:
+            print(commands.draw(kind, given, FOLDER / name, Settings(home=Path(home))))
+
+
+if __name__ == "__main__":
+    main()
