@@ -13,11 +13,12 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "licences.md"
 PARTS = {"": "serving", "hosts": "many hosts", "otel": "traces", "worker": "training"}
 # What a work under the Apache License 2.0 may be distributed beside. Two ask for more than credit:
-# MPL-2.0 holds file by file (certifi, unchanged), and LGPL-3.0 wants its package to be replaceable
-# (psycopg, an ordinary one).
+# MPL-2.0 holds file by file (certifi, unchanged), and LGPL-3.0 wants its packages to be replaceable
+# (psycopg and pygal, ordinary ones).
 COMPATIBLE = {
     *("0BSD", "BSD-2-Clause", "BSD-3-Clause", "MIT", "MIT-CMU", "ISC", "HPND", "Zlib", "CC0-1.0"),
-    *("Apache-2.0", "BSL-1.0", "PSF-2.0", "Python-2.0", "MPL-2.0", "LGPL-3.0-only"),
+    *("Apache-2.0", "BSL-1.0", "PSF-2.0", "Python-2.0", "MPL-2.0"),
+    *("LGPL-3.0-only", "LGPL-3.0-or-later"),
 }
 CUDA = ("cuda-", "nvidia-", "triton")  # there only where torch's build is for a GPU
 # What packages without an SPDX expression write: in a classifier, or as free text.
@@ -29,6 +30,7 @@ SPOKEN = {
     "BSD": "BSD-3-Clause",
     "BSD License": "BSD-3-Clause",
     "GNU Lesser General Public License v3 (LGPLv3)": "LGPL-3.0-only",
+    "GNU Lesser General Public License v3 or later (LGPLv3+)": "LGPL-3.0-or-later",
     "ISC License (ISCL)": "ISC",
     "MIT License": "MIT",
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
