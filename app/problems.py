@@ -31,6 +31,7 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     errors.LostTraits: (409, "lost-traits"),
     errors.Unscored: (422, "unscored"),
     errors.Unmixable: (422, "unmixable"),
+    errors.Ungrown: (422, "ungrown"),
     errors.UnknownDataset: (404, "unknown-dataset"),
     errors.DatasetExists: (409, "dataset-exists"),
     errors.DatasetInUse: (409, "dataset-in-use"),

@@ -6,6 +6,9 @@
     card.json               format, recipe, dataset, licence, how it was trained
     samples.png             a sheet of fixed seeds
     critic.onnx             images (N, S, S, 3) uint8 → scores (N,), where the run exported one
+    traits.safetensors      a vector of w a slider (models/sliders.py), where some were found
+    growth.onnx             z, psi and a share of each moment of training → pixels, where kept
+    nearest.png             drawn faces above their nearest training images, once evaluated
 
 Nothing is pickled. Loading verifies the digest, the sizes, that every number is finite, and
 draws a test image before the bundle may serve.
@@ -14,6 +17,7 @@ draws a test image before the bundle may serve.
 import hashlib
 import json
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,15 +27,17 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 
-from models import latents, storage
+from models import latents, sliders, storage
 from models.conditions import Attribute
-from models.errors import BadBundle, Unscored
+from models.errors import BadBundle, Ungrown, Unscored
 from models.recipes import Recipe
+from models.sliders import Slider
 
 WEIGHTS, SYNTHESIS, MAPPING = "generator.safetensors", "synthesis.onnx", "mapping.onnx"
 CARD, SAMPLES, CRITIC = "card.json", "samples.png", "critic.onnx"
-FILES = {WEIGHTS, SYNTHESIS, MAPPING, CARD, SAMPLES, CRITIC}
-REQUIRED = FILES - {MAPPING, CRITIC}
+TRAITS, GROWTH, NEAREST = "traits.safetensors", "growth.onnx", "nearest.png"
+REQUIRED = {WEIGHTS, SYNTHESIS, CARD, SAMPLES}
+FILES = REQUIRED | {MAPPING, CRITIC, TRAITS, GROWTH, NEAREST}
 LARGEST_FILE = 2**30
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 # What a GPU draws at once, always: for another shape cuDNN may take another kernel, and its bytes.
@@ -74,6 +80,20 @@ class Training(_Part):
     warnings: list[str] = []
 
 
+class Evaluation(_Part):
+    """One model against one dataset, as docs/training.md defines the measures.
+
+    traits: a row for each attribute, what an independent classifier saw of 500 faces.
+    failures: in somebody's words.
+    """
+
+    dataset: str
+    psi: float
+    measures: dict[str, float | list[float]]
+    traits: list[dict[str, Any]] = []
+    failures: str = ""
+
+
 class Card(_Part):
     """`card.json`. Later versions add fields; format 1 readers ignore what they do not know."""
 
@@ -88,8 +108,20 @@ class Card(_Part):
     measures: dict[str, float] = {}
     # What the last numbers of a latent choose (models/conditions.py); `network.latent` counts them.
     attributes: list[Attribute] = []
+    sliders: list[Slider] = []
+    # Images seen at each moment that `growth.onnx` shows, the published one last.
+    moments: list[int] = []
+    # What `kao evaluate --keep` measured, and what somebody saw who looked.
+    evaluation: Evaluation | None = None
     parent_run: str | None
     created: str
+
+    @property
+    def offers(self) -> list[str]:
+        """What addresses can ask of this model and not of every other."""
+        values = [f"{each.name}={value}" for each in self.attributes for value in each.offered]
+        grown = ["age"] if self.moments else []
+        return [*values, *(each.name for each in self.sliders), *grown]
 
 
 def card_for(recipe: Recipe, **parts: Any) -> Card:
@@ -123,16 +155,26 @@ def verify(folder: Path, version: str, threads: int = 1) -> "Drawer":
     card = Card.model_validate(read_card(folder))
     if card.network.layers and MAPPING not in names:
         raise BadBundle(f"Bundle {version[:12]} lacks its {MAPPING}.")
+    for name, said in ((TRAITS, card.sliders), (GROWTH, card.moments)):
+        if bool(said) != (name in names):
+            raise BadBundle(f"Bundle {version[:12]} and its card differ about {name}.")
     _check_finite(folder / WEIGHTS, version)
+    if card.sliders:
+        _check_finite(folder / TRAITS, version)
+    z = np.full((1, card.network.latent), 0.5, np.float32)
     try:
         drawer = Drawer(folder, card, threads)
-        drawn = drawer.draw(np.zeros((1, card.network.latent), np.float32) + 0.5, 1.0)
+        drawn = drawer.draw(z, 1.0)
+        young = drawer.grow(z, 1.0, 0.5) if card.moments else drawn
+        drawer.steer(drawer.styles(z), dict.fromkeys((each.name for each in card.sliders), 1.0))
         scores = drawer.score(drawn) if CRITIC in names else np.zeros(1, np.float32)
     except Exception as error:  # ONNX Runtime raises its own, undocumented kinds
         raise BadBundle(f"Bundle {version[:12]} does not draw: {type(error).__name__}.") from error
     side = card.network.resolution
-    if drawn.shape != (1, side, side, 3) or drawn.dtype != np.uint8:
-        raise BadBundle(f"Bundle {version[:12]} draws {drawn.shape}; its card says {side}×{side}.")
+    for pixels in (drawn, young):
+        if pixels.shape != (1, side, side, 3) or pixels.dtype != np.uint8:
+            told = f"draws {pixels.shape}; its card says {side}×{side}."
+            raise BadBundle(f"Bundle {version[:12]} {told}")
     if scores.shape != (1,) or not np.isfinite(scores).all():
         raise BadBundle(f"Bundle {version[:12]} has a critic that gives no number for a face.")
     return drawer
@@ -175,6 +217,8 @@ class Drawer:
         self._mapping = session(MAPPING) if card.network.layers else None
         self._average = _read_tensor(folder / WEIGHTS, "mapping.average") if self._mapping else None
         self._critic = session(CRITIC) if (folder / CRITIC).exists() else None
+        self._growth = session(GROWTH) if card.moments else None
+        self._vectors = _read_tensors(folder / TRAITS) if card.sliders else {}
 
     @property
     def rows(self) -> int:
@@ -195,6 +239,24 @@ class Drawer:
         average = 0 if self._average is None else self._average
         truncated: Floats = average + np.float32(psi) * (w - average)
         return truncated
+
+    def steer(self, w: Floats, asked: Mapping[str, float]) -> Floats:
+        """w (N, style) with the card's sliders at the values that are asked for."""
+        return sliders.steer(w, self._vectors, asked)
+
+    def grow(self, z: Floats, psi: float, age: float) -> Pixels:
+        """z (1, latent) → (1, S, S, 3) as the generator drew it at a moment of its training.
+
+        age: 0 the first kept moment, 1 the last; the weights between two are their mean, for both
+        lie on one path (arXiv:1811.10515). Raises Ungrown without moments.
+        """
+        if self._growth is None:
+            raise Ungrown("This model kept no moments of its training, so its faces have no age.")
+        count = len(self.card.moments)
+        share = np.maximum(0, 1 - np.abs(np.arange(count) - age * (count - 1)))
+        inputs = {"z": z, "psi": np.array(psi, np.float32), "share": share.astype(np.float32)}
+        pixels: Pixels = self._growth.run(None, inputs)[0]
+        return pixels
 
     def between(self, a: Floats, b: Floats, t: float) -> Floats:
         """From style a at t = 0 to b at 1, (style,) each: straight in w, along the sphere in z."""
@@ -256,3 +318,8 @@ def _read_tensor(path: Path, name: str) -> Floats:
     with safe_open(path, framework="np") as tensors:
         tensor: Floats = tensors.get_tensor(name)
     return tensor
+
+
+def _read_tensors(path: Path) -> dict[str, Floats]:
+    with safe_open(path, framework="np") as tensors:
+        return {name: tensors.get_tensor(name) for name in list(tensors.keys())}

@@ -21,8 +21,9 @@ FAR = 100.0
 RAREST = 1e-9  # a share below is rounding: no image has the value
 # What addresses of pictures say already, and what they may come to say: no trait is called so.
 _WORDS = (
-    "at backdrop best_of child children coarse columns count d default distinct dpr ease expires f "
-    "fine forcedefault format fps frames from gap height key loop model parents psi quality r "
+    "age at backdrop best_of child children coarse columns count d default distinct dpr ease "
+    "expires f fine forcedefault format fps frames from gap height key loop model parents psi "
+    "quality r "
     "rating s seed seeds shape signature size start stops t to trait traits variant version w "
     "weights width z"
 )
@@ -96,17 +97,6 @@ def ask(
         if attribute.name in wanted:
             asked[:, place] = attribute.normal(wanted[attribute.name])
     return asked
-
-
-def lost(before: Sequence[Attribute], after: Sequence[Attribute]) -> list[str]:
-    """`name=value` of what could be asked for before and cannot be after."""
-    kept = {(each.name, value) for each in after for value in each.offered}
-    return [
-        f"{each.name}={value}"
-        for each in before
-        for value in each.offered
-        if (each.name, value) not in kept
-    ]
 
 
 def chosen(

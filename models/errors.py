@@ -69,6 +69,10 @@ class Unmixable(KaoError):
     """Styles asked of a model that has none."""
 
 
+class Ungrown(KaoError):
+    """An age asked of a model without moments of its training."""
+
+
 class UnknownDataset(KaoError):
     """A dataset that does not exist."""
 

@@ -139,6 +139,12 @@ class Recipe(_Strict):
     critic: Annotated[
         bool, Field(description="Publish the discriminator too, for `best_of` among faces.")
     ] = True
+    sliders: Annotated[bool, Field(description="Look for sliders in the finished generator.")] = (
+        True
+    )
+    growth: Annotated[
+        int, Field(ge=0, le=8, description="Earlier moments to publish too, for `age`.")
+    ] = 0
     promote: Annotated[
         Literal["never", "if_better", "always"],
         Field(description="Whether publishing also moves `default`, what `/avatar` serves."),
@@ -201,6 +207,7 @@ _GPU: dict[str, Any] = {
     "measure_samples": 2_000,
     "sheet_images": 50_000,
     "publish": "best",
+    "growth": 2,
     "on_divergence": "rollback",
 }
 
@@ -242,6 +249,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         # A measurement takes about 8 s of two cores, so many images about 200.
         "measure_every": 15_000,
         "publish": "best",
+        "growth": 2,
         "on_divergence": "rollback",
     },
     **{
@@ -268,6 +276,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "ema_images": 200,
         "dataset_limit": 64,
         "images": 640,
+        "sliders": False,
         "snapshot_seconds": 1,
         "sheet_images": 320,
         "threads": 1,

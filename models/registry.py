@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import select
 
-from models import bundle, conditions, runs, storage
+from models import bundle, runs, storage
 from models.blobs import Blobs
 from models.bundle import Card, Drawer
 from models.database import aliases, models, moves, now, take_turns
@@ -158,7 +158,8 @@ class Registry:
             if served is not None and not force:
                 query = select(models.c.card).where(models.c.version == served)
                 before = Card.model_validate(db.execute(query).scalar_one())
-                if lost := conditions.lost(before.attributes, card.attributes):
+                kept = set(card.offers)
+                if lost := [each for each in before.offers if each not in kept]:
                     raise LostTraits(lost)
             if served != version:
                 self._move(db, DEFAULT, version)

@@ -2,10 +2,10 @@
 
 import copy
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,8 @@ from models.networks import modern
 OPSET = 17
 FLOAT = onnx.TensorProto.FLOAT
 
+Weights = Mapping[str, Tensor]
+
 
 class _Pixels(nn.Module):
     """A network that draws floats about [-1, 1], made to draw (N, S, S, 3) uint8."""
@@ -24,9 +26,75 @@ class _Pixels(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, x: Tensor) -> Tensor:
-        images: Tensor = self.network(x).clamp(-1, 1).add(1).mul(127.5).round()
+    def forward(self, *inputs: Tensor) -> Tensor:
+        images: Tensor = self.network(*inputs).clamp(-1, 1).add(1).mul(127.5).round()
         return images.permute(0, 2, 3, 1).to(torch.uint8)
+
+
+class _Growing(nn.Module):
+    """A generator with its weights and those of earlier moments, mixed as asked.
+
+    Those between two moments are their mean; the earlier ones have eight bits each.
+    z (1, latent), psi (), share (earlier moments + 1,) float32.
+    """
+
+    def __init__(self, network: nn.Module, earlier: Sequence[Weights]) -> None:
+        super().__init__()
+        self.network = _Truncated(copy.deepcopy(network))
+        weights = network.state_dict()
+        self.names = [name for name, tensor in weights.items() if tensor.is_floating_point()]
+        # Taken off the network, so that each forward pass can put mixed ones in their places.
+        self.places = [_removed(self.network.network, name) for name in self.names]
+        for number, name in enumerate(self.names):
+            whole, scale = _eighths(torch.stack([moment[name].float() for moment in earlier]))
+            self.register_buffer(f"last_{number}", weights[name])
+            self.register_buffer(f"whole_{number}", whole)
+            self.register_buffer(f"scale_{number}", scale)
+
+    def forward(self, z: Tensor, psi: Tensor, share: Tensor) -> Tensor:
+        for number, (owner, leaf) in enumerate(self.places):
+            last, whole, scale = (
+                self.get_buffer(f"{part}_{number}") for part in ("last", "whole", "scale")
+            )
+            shares = share[:-1].view(-1, *[1] * last.dim())
+            setattr(owner, leaf, last * share[-1] + (whole.float() * scale * shares).sum(0))
+        images: Tensor = self.network(z, psi)
+        return images
+
+
+def _removed(network: nn.Module, name: str) -> tuple[nn.Module, str]:
+    """Delete a parameter or buffer; where it was."""
+    path, _, leaf = name.rpartition(".")
+    owner = network.get_submodule(path)
+    delattr(owner, leaf)
+    return owner, leaf
+
+
+def _eighths(stacked: Tensor) -> tuple[Tensor, Tensor]:
+    """(N, rows, …) as int8 with a float32 scale (N, rows, 1, …); stacked vectors stay floats."""
+    if stacked.dim() < 3:
+        return stacked, torch.ones(1)
+    scale = stacked.abs().amax(tuple(range(2, stacked.dim())), keepdim=True).clamp(min=1e-12) / 127
+    return (stacked / scale).round().to(torch.int8), scale
+
+
+class _Truncated(nn.Module):
+    """A generator that draws at a psi, as `bundle.Drawer.draw` does."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, z: Tensor, psi: Tensor) -> Tensor:
+        network = self.network
+        if not isinstance(network, modern.Generator) or network.mapping is None:
+            images: Tensor = network(z * psi)
+            return images
+        w = network.mapping(z)
+        average = network.mapping.average
+        w = average + psi * (w - average)
+        images = network.synthesis(w[:, None].expand(-1, network.synthesis.layers, -1))
+        return images
 
 
 class _Critic(nn.Module):
@@ -54,8 +122,31 @@ def export_generator(network: nn.Module, latent: int, style: int, folder: Path) 
     return layers
 
 
+def export_growth(network: nn.Module, earlier: Sequence[Weights], latent: int, path: Path) -> None:
+    """Write one graph that draws as the generator did at each moment, and between them.
+
+    network: the generator whose weights lie beside `path`. earlier: its weights at earlier
+    moments, the oldest first.
+    """
+    growing = _Growing(network, earlier)
+    example = torch.zeros(1, latent), torch.ones(()), torch.eye(len(earlier) + 1)[-1]
+    torch.onnx.export(
+        _Pixels(growing),
+        example,
+        str(path),
+        input_names=["z", "psi", "share"],
+        output_names=["output"],
+        opset_version=OPSET,
+        do_constant_folding=False,  # it would write the eight bits out as thirty-two
+        dynamo=False,
+    )
+    _point_to_weights(
+        path, {f"network.last_{number}": name for number, name in enumerate(growing.names)}
+    )
+
+
 def export_critic(discriminator: nn.Module, resolution: int, folder: Path) -> None:
-    """Write the discriminator as a graph of its own, with its weights in half precision.
+    """Write the discriminator as a graph of its own, with its weights in eight bits.
 
     It only ranks faces, and may be many times the generator's size.
     """
@@ -63,18 +154,22 @@ def export_critic(discriminator: nn.Module, resolution: int, folder: Path) -> No
     path = folder / bundle.CRITIC
     _onnx(_Critic(copy.deepcopy(discriminator).cpu().eval()), images, "images", path)
     model = onnx.load(path)
-    casts = [_halve(tensor) for tensor in model.graph.initializer if tensor.data_type == FLOAT]
-    nodes = [*casts, *model.graph.node]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
+    tensors = list(model.graph.initializer)
+    for tensor in tensors:
+        if tensor.data_type == FLOAT and len(tensor.dims) > 1:
+            _quantise(model.graph, tensor)
     onnx.save(model, path)
 
 
-def _halve(tensor: onnx.TensorProto) -> onnx.NodeProto:
-    """Make it half precision under another name; the node that gives the name its floats."""
-    name, half = tensor.name, onnx.numpy_helper.to_array(tensor).astype(np.float16)
-    tensor.CopyFrom(onnx.numpy_helper.from_array(half, f"{name}.half"))
-    return onnx.helper.make_node("Cast", [tensor.name], [name], to=FLOAT)
+def _quantise(graph: onnx.GraphProto, tensor: onnx.TensorProto) -> None:
+    """Keep a tensor as int8 and a scale a row; nodes at the front give its name the floats."""
+    name = tensor.name
+    (whole,), (scale,) = _eighths(torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy())[None])
+    tensor.CopyFrom(onnx.numpy_helper.from_array(whole.numpy(), f"{name}.whole"))
+    graph.initializer.append(onnx.numpy_helper.from_array(scale.numpy(), f"{name}.scale"))
+    graph.node.insert(0, onnx.helper.make_node("Mul", [f"{name}.floats", f"{name}.scale"], [name]))
+    cast = onnx.helper.make_node("Cast", [f"{name}.whole"], [f"{name}.floats"], to=FLOAT)
+    graph.node.insert(0, cast)
 
 
 def _graph(
@@ -85,10 +180,16 @@ def _graph(
     Graph names lose `strip` and gain `prefix` to become that file's names.
     """
     _onnx(network, example, name, path)
+    names = network.state_dict().keys()
+    _point_to_weights(path, {each: prefix + each.removeprefix(strip) for each in names})
+
+
+def _point_to_weights(path: Path, names: Mapping[str, str]) -> None:
+    """Take those of a graph's tensors that `names` maps to weights from the file beside it."""
     model = onnx.load(path)
     places = _places(path.parent / bundle.WEIGHTS)
     for tensor in model.graph.initializer:
-        place = places.get(prefix + tensor.name.removeprefix(strip))
+        place = places.get(names.get(tensor.name, ""))
         if place is not None and tensor.raw_data:
             _point(tensor, place)
     onnx.save(model, path)

@@ -2,22 +2,31 @@
 
 import copy
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
+from safetensors.numpy import save_file as save_numpy
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from models import bundle, latents
 from models.conditions import Attribute
 from models.database import now
 from models.recipes import Recipe
-from worker import graphs
+from worker import graphs, sliders
 from worker.datasets.packing import Packed
 
 SHEET = 8  # faces along each side of samples.png
+
+
+class Moment(NamedTuple):
+    """The averaged generator's weights after so many images."""
+
+    images: int
+    weights: Mapping[str, Tensor]
 
 
 def write(
@@ -30,10 +39,11 @@ def write(
     measures: dict[str, float] | None = None,
     attributes: Sequence[Attribute] = (),
     discriminator: nn.Module | None = None,
+    moments: Sequence[Moment] = (),
 ) -> None:
     """Fill `folder` with a bundle of this generator; the caller settles it.
 
-    A discriminator goes along as the model's critic.
+    A discriminator goes along as the model's critic; moments, the oldest first, as its growth.
     """
     # A copy on the CPU in plain layout: the trained one goes on training.
     network = copy.deepcopy(generator).cpu().eval()
@@ -47,6 +57,9 @@ def write(
     layers = graphs.export_generator(network, latent, recipe.style, folder)
     if discriminator is not None:
         graphs.export_critic(discriminator, recipe.resolution, folder)
+    if moments:
+        earlier = [moment.weights for moment in moments]
+        graphs.export_growth(network, earlier, latent, folder / bundle.GROWTH)
     card = bundle.card_for(
         recipe,
         network=bundle.Network(
@@ -62,13 +75,24 @@ def write(
         training=training,
         measures=measures or {},
         attributes=list(attributes),
+        moments=[*(moment.images for moment in moments), training.images] if moments else [],
         parent_run=run,
         created=now(),
     )
-    (folder / bundle.CARD).write_text(json.dumps(card.model_dump(mode="json"), indent=1) + "\n")
     drawer = bundle.Drawer(folder, card, threads=1)
+    taken = [attribute.name for attribute in attributes]
+    found = sliders.find(network, drawer, taken) if recipe.sliders else sliders.Found([], {})
+    if found.sliders:
+        save_numpy(found.vectors, folder / bundle.TRAITS)
+        card = card.model_copy(update={"sliders": found.sliders})
+    write_card(folder, card)
     z = np.stack([latents.derive(str(seed), latent) for seed in range(SHEET**2)])
     Image.fromarray(sheet(drawer.draw(z, 1.0))).save(folder / bundle.SAMPLES, optimize=True)
+
+
+def write_card(folder: Path, card: bundle.Card) -> None:
+    """Write or replace `card.json`."""
+    (folder / bundle.CARD).write_text(json.dumps(card.model_dump(mode="json"), indent=1) + "\n")
 
 
 def sheet(pixels: bundle.Pixels) -> bundle.Pixels:

@@ -37,7 +37,7 @@ class Team:
         best: tuple[float, int, Pixels, Thumbnail] | None = None
         for variant in range(TRIES):
             asked = {**self.given, "seed": seed, "variant": variant, "best_of": 1}
-            (pixels,) = self.drawer.synthesise(subjects.face(asked, self.drawer))
+            (pixels,) = subjects.face(asked, self.drawer)
             thumbnail = _reduced(pixels)
             distance = self._distance(thumbnail)
             if best is None or distance > best[0]:

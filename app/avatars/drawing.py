@@ -2,21 +2,27 @@
 
 from functools import partial
 
+from app.avatars import subjects
 from app.avatars.asked import Asked
 from app.avatars.engine import Engine
-from app.avatars.kinds import AVATAR, SHEET
+from app.avatars.kinds import AVATAR, GROW, SHEET
 from models import conditions, latents
 from models.bundle import Pixels
+
+AGED = 8  # faces that take as long as one with an age: its weights are mixed anew
 
 
 def cost(asked: Asked) -> int:
     """How many faces are drawn for it."""
     given = asked.values
+    if asked.kind is GROW:
+        return AGED * int(given["frames"])
     seeds, best = given.get("seeds"), given.get("best_of") or 1
     frames = given.get("frames") if given.get("t") is None else 1
     children = given.get("children") if given.get("child") is None else 1
     listed = len(seeds) if asked.kind is SHEET and seeds else given.get("count")
-    return max(1, best, frames or 1, children or 1, listed or 1)
+    aged = 1 if given.get("age") is None else AGED
+    return max(1, best, aged, frames or 1, children or 1, listed or 1)
 
 
 async def understood(engine: Engine, version: str, asked: Asked) -> Asked:
@@ -30,7 +36,7 @@ async def drawn(engine: Engine, version: str, asked: Asked) -> bytes:
     """The file's bytes. Raises Overloaded, BadBundle, and what the picture itself refuses."""
     drawer, stamp = await engine.drawer(version), asked.stamp(version)
     given = asked.values
-    if asked.kind is not AVATAR or given["best_of"] > 1:
+    if asked.kind is not AVATAR or not subjects.plain(given, drawer):
         return await engine.run(partial(asked.kind.draw, given, drawer, stamp))
 
     def finish(pixels: Pixels) -> bytes:

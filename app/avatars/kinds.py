@@ -10,6 +10,7 @@ from app.avatars.finishing import LARGEST_MOVING, LARGEST_SHEET
 from app.avatars.formats import MOVING, RASTER, STILL
 from app.avatars.metadata import Stamp
 from app.avatars.parameters import (
+    AGE,
     BEST_OF,
     COMMON,
     LOOK,
@@ -20,7 +21,7 @@ from app.avatars.parameters import (
     Values,
 )
 from app.errors import InvalidParameter
-from models.bundle import Drawer, Floats, Pixels
+from models.bundle import Drawer, Pixels
 
 Finish = Callable[[Pixels, Values, Stamp], bytes]
 
@@ -41,7 +42,7 @@ class Kind:
     summary: str
     text: str
     rows: tuple[Parameter, ...]
-    styles: Callable[[Values, Drawer], Floats]
+    faces: Callable[[Values, Drawer], Pixels]
     finish: Finish
     formats: Callable[[Values], tuple[str, ...]] = _still
     check: Callable[[Values], object] = parameters.pixels
@@ -70,7 +71,7 @@ class Kind:
 
     def draw(self, given: Values, drawer: Drawer, stamp: Stamp) -> bytes:
         """The file's bytes."""
-        return self.finish(drawer.synthesise(self.styles(given, drawer)), given, stamp)
+        return self.finish(self.faces(given, drawer), given, stamp)
 
     @cached_property
     def _rows(self) -> dict[str, Parameter]:
@@ -100,7 +101,7 @@ AVATAR = Kind(
     "/avatar",
     "The face of a seed",
     "The same seed is the same face, always; without one, a face that nobody saw before.",
-    (SEED, *LOOK, *COMMON, VARIANT, BEST_OF),
+    (SEED, *LOOK, *COMMON, VARIANT, BEST_OF, AGE),
     subjects.face,
     finishing.still,
     example="/avatar?seed=42&psi=0.7",
@@ -144,6 +145,25 @@ WALK = Kind(
     lambda _: MOVING,
     partial(parameters.pixels, most=LARGEST_MOVING),
     "/walk?seed=42&psi=0.7",
+)
+GROW = Kind(
+    "/grow",
+    "A face growing up",
+    "A loop through the moments of its model's training, from the first that was kept to now and "
+    f"back, of at most {LARGEST_MOVING} pixels. Refused where a model kept none.",
+    (
+        seed("seed", "Whose face.", required=True, example="42"),
+        FRAMES(default="32", example=24),
+        FPS,
+        EASE,
+        *LOOK,
+        *COMMON,
+    ),
+    subjects.grow,
+    finishing.moving,
+    lambda _: MOVING,
+    partial(parameters.pixels, most=LARGEST_MOVING),
+    "/grow?seed=42&psi=0.7",
 )
 MIX = Kind(
     "/mix",
@@ -225,6 +245,7 @@ OG = Kind(
         *COMMON,
         VARIANT,
         BEST_OF,
+        AGE,
     ),
     subjects.face,
     finishing.card,
@@ -232,4 +253,4 @@ OG = Kind(
     _any,
     "/og?seed=42&psi=0.7",
 )
-KINDS = (AVATAR, MORPH, WALK, MIX, BLEND, FAMILY, SHEET, OG)
+KINDS = (AVATAR, MORPH, WALK, GROW, MIX, BLEND, FAMILY, SHEET, OG)

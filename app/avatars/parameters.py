@@ -70,9 +70,10 @@ def number(name: str, low: float, high: float, text: str, **more: Any) -> Parame
     """A decimal number within bounds."""
 
     def read(given: str) -> float:
-        if not NUMBER.fullmatch(given) or not low <= float(given) <= high:
+        digits = given.removeprefix("-") if low < 0 else given
+        if not NUMBER.fullmatch(digits) or not low <= float(given) <= high:
             raise ValueError(given)
-        return float(given)
+        return float(given) + 0.0  # -0 is 0
 
     schema = {"type": "number", "minimum": low, "maximum": high}
     allowed = f"a number from {low:g} to {high:g}"
@@ -177,6 +178,13 @@ BEST_OF = whole(
     "Of so many variants, the one that the model's own critic finds best.",
     default="1",
     example=4,
+)
+AGE = number(
+    "age",
+    0,
+    1,
+    "A moment of the model's training: 0 the first that it kept, 1 the last. None: now.",
+    example=0.25,
 )
 LOOK = (SIZE, DPR, SHAPE, BACKDROP)
 COMMON = (MODEL, PSI)

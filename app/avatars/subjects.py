@@ -1,7 +1,7 @@
-"""Whose faces a picture shows: parameters to styles.
+"""Whose faces a picture shows: parameters to pixels.
 
-Each function gives (N, rows, style) float32 for `Drawer.synthesise`, one face a frame or place.
-`docs/seeds.md` specifies what they draw from which stream.
+Each function gives (N, S, S, 3) uint8, one face a frame or place. `docs/seeds.md` specifies what
+they draw from which stream.
 """
 
 import hashlib
@@ -13,8 +13,8 @@ import numpy as np
 
 from app.avatars.parameters import Values
 from app.errors import InvalidParameter
-from models import conditions, latents
-from models.bundle import Drawer, Floats
+from models import conditions, latents, sliders
+from models.bundle import Drawer, Floats, Pixels
 from models.errors import Unmixable
 
 EASES: dict[str, Callable[[float], float]] = {
@@ -25,36 +25,65 @@ EASES: dict[str, Callable[[float], float]] = {
 OWN = 0.2  # of a child that is neither parent's
 
 
-def face(given: Values, drawer: Drawer) -> Floats:
-    """A seed's face, or the best of its variants."""
-    length, first = drawer.card.network.latent, given["variant"]
-    variants = range(first, first + given["best_of"])
-    z = np.stack([latents.derive(given["seed"], length, variant) for variant in variants])
-    w = _whole(drawer, _chosen(drawer, z, given))
-    if len(w) == 1:
-        return w
-    best = int(np.argmax(drawer.score(drawer.synthesise(w))))
-    return w[best : best + 1]
+def face(given: Values, drawer: Drawer) -> Pixels:
+    """A seed's face, or the best of its variants, at an age."""
+    z = _best(given, drawer) if given["best_of"] > 1 else _latent(given, drawer, given["variant"])
+    if given["age"] is None:
+        return _drawn(drawer, _chosen(drawer, z, given))
+    return _aged(drawer, z, given, [given["age"]])
 
 
-def faces(given: Values, drawer: Drawer) -> Floats:
+def grow(given: Values, drawer: Drawer) -> Pixels:
+    """A seed's face from its model's first moment to its last and back."""
+    ease = EASES[given["ease"]]
+    z = _latent(given, drawer, 0)
+    return _aged(drawer, z, given, [ease(way) for way in _there_and_back(given["frames"])])
+
+
+def plain(given: Values, drawer: Drawer) -> bool:
+    """Whether it is one seed's face as its latent gives it, which can be drawn with others."""
+    steered = sliders.asked(drawer.card.sliders, given)
+    return given["best_of"] == 1 and given["age"] is None and not steered
+
+
+def _latent(given: Values, drawer: Drawer, variant: int) -> Floats:
+    return latents.derive(given["seed"], drawer.card.network.latent, variant)[None]
+
+
+def _best(given: Values, drawer: Drawer) -> Floats:
+    """z (1, latent) of the variant that the model's critic likes best."""
+    variants = range(given["variant"], given["variant"] + given["best_of"])
+    z = np.concatenate([_latent(given, drawer, variant) for variant in variants])
+    best = int(np.argmax(drawer.score(_drawn(drawer, _chosen(drawer, z, given)))))
+    return z[best : best + 1]
+
+
+def _aged(drawer: Drawer, z: Floats, given: Values, ages: Sequence[float]) -> Pixels:
+    if sliders.asked(drawer.card.sliders, given):
+        # An earlier w has directions of its own.
+        raise InvalidParameter("age", "cannot be asked together with sliders", "one of the two")
+    asked = conditions.ask(z, drawer.card.attributes, given)
+    return np.concatenate([drawer.grow(asked, given["psi"], age) for age in ages])
+
+
+def faces(given: Values, drawer: Drawer) -> Pixels:
     """Several seeds' faces: those listed, or consecutive numbers."""
     numbers = range(given["start"], given["start"] + (given["count"] or 0))
     seeds = given["seeds"] or [str(number) for number in numbers]
-    return _whole(drawer, _styles(drawer, seeds, given))
+    return _drawn(drawer, _styles(drawer, seeds, given))
 
 
-def morph(given: Values, drawer: Drawer) -> Floats:
+def morph(given: Values, drawer: Drawer) -> Pixels:
     """From one face to another: at `t`, or there and back in `frames`."""
     a, b = _styles(drawer, [given["from"], given["to"]], given)
     if given["t"] is not None:
-        return _whole(drawer, drawer.between(a, b, given["t"])[None])
+        return _drawn(drawer, drawer.between(a, b, given["t"])[None])
     ease, count = EASES[given["ease"]], given["frames"]
-    ways = [1 - abs(1 - 2 * frame / count) for frame in range(count)]
-    return _whole(drawer, np.stack([drawer.between(a, b, ease(way)) for way in ways]))
+    ways = _there_and_back(count)
+    return _drawn(drawer, np.stack([drawer.between(a, b, ease(way)) for way in ways]))
 
 
-def walk(given: Values, drawer: Drawer) -> Floats:
+def walk(given: Values, drawer: Drawer) -> Pixels:
     """Through several faces of one seed and back to the first."""
     seed, stops, count = given["seed"], given["stops"], given["frames"]
     length, ease = drawer.card.network.latent, EASES[given["ease"]]
@@ -65,10 +94,10 @@ def walk(given: Values, drawer: Drawer) -> Floats:
     steps = [
         drawer.between(w[int(stop)], w[(int(stop) + 1) % stops], ease(way)) for stop, way in parts
     ]
-    return _whole(drawer, np.stack(steps))
+    return _drawn(drawer, np.stack(steps))
 
 
-def mix(given: Values, drawer: Drawer) -> Floats:
+def mix(given: Values, drawer: Drawer) -> Pixels:
     """The shapes of one face with the details of another (arXiv:1812.04948 §3.1)."""
     rows, at = drawer.rows, given["at"]
     if not drawer.card.network.layers:
@@ -77,10 +106,10 @@ def mix(given: Values, drawer: Drawer) -> Floats:
     if at > rows:
         raise InvalidParameter("at", f"is {at}", f"for this model a whole number from 0 to {rows}")
     coarse, fine = _styles(drawer, [given["coarse"], given["fine"]], given)
-    return np.stack([coarse] * at + [fine] * (rows - at))[None]
+    return drawer.synthesise(np.stack([coarse] * at + [fine] * (rows - at))[None])
 
 
-def blend(given: Values, drawer: Drawer) -> Floats:
+def blend(given: Values, drawer: Drawer) -> Pixels:
     """A weighted mean of several faces."""
     seeds, weights = given["seeds"]
     w = _styles(drawer, seeds, given)
@@ -88,16 +117,16 @@ def blend(given: Values, drawer: Drawer) -> Floats:
     if not drawer.card.network.layers:
         # A mean of independent normals is shorter than they are; this one is as long.
         shares /= np.linalg.norm(shares)
-    return _whole(drawer, np.tensordot(shares.astype(np.float32), w, 1)[None])
+    return _drawn(drawer, np.tensordot(shares.astype(np.float32), w, 1)[None])
 
 
-def family(given: Values, drawer: Drawer) -> Floats:
+def family(given: Values, drawer: Drawer) -> Pixels:
     """The children of two faces: each row of w somewhere between theirs, a part its own."""
     a, b = _styles(drawer, given["parents"], given)
     if given["child"] is not None:
-        return _child(given, drawer, a, b, given["child"])[None]
+        return drawer.synthesise(_child(given, drawer, a, b, given["child"])[None])
     children = [_child(given, drawer, a, b, child) for child in range(given["children"])]
-    return np.stack(children)
+    return drawer.synthesise(np.stack(children))
 
 
 def _child(given: Values, drawer: Drawer, a: Floats, b: Floats, child: int) -> Floats:
@@ -121,11 +150,17 @@ def _styles(drawer: Drawer, seeds: Sequence[str], given: Values) -> Floats:
 
 
 def _chosen(drawer: Drawer, z: Floats, given: Values) -> Floats:
-    """z (N, latent) → w (N, style), with the traits that are asked for and truncated."""
+    """z (N, latent) → w (N, style): with the traits that are asked for, truncated, steered."""
     asked = conditions.ask(z, drawer.card.attributes, given)
-    return drawer.truncate(drawer.styles(asked), given["psi"])
+    w = drawer.truncate(drawer.styles(asked), given["psi"])
+    return drawer.steer(w, sliders.asked(drawer.card.sliders, given))
 
 
-def _whole(drawer: Drawer, w: Floats) -> Floats:
-    """One style for all rows: (N, style) → (N, rows, style)."""
-    return np.repeat(w[:, None], drawer.rows, axis=1)
+def _drawn(drawer: Drawer, w: Floats) -> Pixels:
+    """One style for all rows: w (N, style) → (N, S, S, 3)."""
+    return drawer.synthesise(np.repeat(w[:, None], drawer.rows, axis=1))
+
+
+def _there_and_back(count: int) -> list[float]:
+    """How far each of `count` frames is: from 0 to 1 and back towards 0."""
+    return [1 - abs(1 - 2 * frame / count) for frame in range(count)]

@@ -1,19 +1,28 @@
-"""Traits: what a model lets one choose of a face, each a parameter named as its dataset says."""
+"""Traits: what a model lets one choose of a face.
+
+Each is a parameter: a word of those that its dataset says, or a number for a slider.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
-from app.avatars.parameters import Parameter, choice
+from app.avatars.parameters import Parameter, choice, number
 from app.errors import InvalidParameter
 from models.bundle import Card
+from models.sliders import HIGH, LOW
 
 
 def rows(card: Card) -> dict[str, Parameter]:
     """The parameters that this model adds, by name."""
-    return {
-        attribute.name: choice(attribute.name, attribute.offered, "As the dataset labels it.")
+    chosen = [
+        choice(attribute.name, attribute.offered, "As the dataset labels it.")
         for attribute in card.attributes
-    }
+    ]
+    moved = [
+        number(each.name, LOW, HIGH, f"{each.changes}; 0 changes nothing.", default="0")
+        for each in card.sliders
+    ]
+    return {parameter.name: parameter for parameter in (*chosen, *moved)}
 
 
 def read(card: Card, given: Mapping[str, str], beside: tuple[str, ...]) -> dict[str, Any]:

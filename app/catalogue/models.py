@@ -77,7 +77,10 @@ def show(held: Held, name: str) -> Described:
     """How it was made, by an alias, a version, or 12 or more of its hex digits."""
     row = held.registry.get(name)
     known = traits.rows(Card.model_validate(row["card"]))
-    schemas = {name: dict(parameter.schema) for name, parameter in known.items()}
+    schemas = {
+        name: {**parameter.schema, "description": parameter.text}
+        for name, parameter in known.items()
+    }
     shown = _shown(row, held.registry.aliases())
     return Described(**shown, card=row["card"], traits=schemas)
 

@@ -27,14 +27,14 @@ from models.recipes import resolve
 from models.registry import Registry
 from models.settings import Settings
 from worker.datasets.packing import Packed
-from worker.publishing import write
+from worker.publishing import Moment, write
 
 KEY = "kao_a-key-for-the-tests"
 
 
 @pytest.fixture(scope="session")
 def bundles(tmp_path_factory) -> list[Path]:
-    """Three bundles of random weights."""
+    """Three bundles of random weights, each with a younger moment."""
     return [_bundle(tmp_path_factory.mktemp("bundle"), seed) for seed in range(3)]
 
 
@@ -43,10 +43,12 @@ def _bundle(folder: Path, seed: int) -> Path:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         generator = build.generator(recipe)
+        young = {name: value.clone() for name, value in generator.state_dict().items()}
+        torch.nn.init.normal_(generator.synthesis.paint.weight)
         generator(torch.randn(16, recipe.latent))
     packed = Packed(folder, "starter", "0" * 64, "CC0-1.0", "nobody", 64, recipe.resolution)
     training = bundle.Training(images=seed, seconds=1.0, device="CPU")
-    write(folder, generator.eval(), recipe, packed, training, None)
+    write(folder, generator.eval(), recipe, packed, training, None, moments=[Moment(0, young)])
     return folder
 
 

@@ -36,7 +36,7 @@ def test_a_critic_scores_as_the_discriminator_does(tmp_path, preset, attributes)
         alone = torch.cat([discriminator.eval()(one[None]) for one in x])
     assert found.shape == (4,)
     assert np.ptp(found) > 0
-    # Half precision has 11 bits: 0.0005 a weight.
+    # Eight bits: 0.004 of the largest weight of a row, and half of it at most.
     np.testing.assert_allclose(found, alone.numpy(), atol=0.01 * np.ptp(found) + 0.005)
     size = sum(each.numel() for each in discriminator.parameters())
-    assert (tmp_path / bundle.CRITIC).stat().st_size < 2.1 * size + 30_000
+    assert (tmp_path / bundle.CRITIC).stat().st_size < 1.1 * size + 30_000

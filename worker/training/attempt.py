@@ -22,7 +22,8 @@ from worker import publishing
 from worker.datasets import sources
 from worker.datasets.packing import Images, Packed
 from worker.evaluation.running import Measures, Measuring, draw
-from worker.training import parallel, snapshots, start, together
+from worker.publishing import Moment
+from worker.training import parallel, schedules, snapshots, start, together
 from worker.training.reals import Reals
 from worker.training.reporting import Reporter
 from worker.training.together import Together
@@ -57,6 +58,7 @@ class Attempt:
         self.measures: Measures = {}  # the best so far
         self.measured_at = -1  # images
         self.best: dict[str, Tensor] | None = None  # the averaged weights with the lowest FD
+        self.moments: list[Moment] = []  # the averaged weights early on, the oldest first
 
     def listen(self) -> None:
         """SIGTERM: snapshot and leave. SIGINT: this is enough, publish what is there."""
@@ -120,6 +122,7 @@ class Attempt:
             # Snapshots of version 0.1.0 lack these.
             self.best, self.measures = state.get("best"), state.get("measures", {})
             self.warnings, self.rollbacks = state.get("warnings", []), state.get("rollbacks", 0)
+            self.moments = [Moment(*kept) for kept in state.get("moments", [])]
         if state is not None or self.recipe.start_from is not None:
             self.reporter.event("run.resumed", {"images": self.trainer.images})
         self.together.give_state()
@@ -135,6 +138,7 @@ class Attempt:
             self.seconds = before + here - began
             if not self._healthy(losses):
                 continue
+            self._keep_moment()
             if here - told >= 1 or self._ended():
                 self.rate = (trainer.images - first) / max(here - began, 1e-6)
                 self._report(losses)
@@ -155,6 +159,17 @@ class Attempt:
         if self.measuring is not None and self.measured_at != trainer.images:
             self._measure()
         self._save()
+
+    def _keep_moment(self) -> None:
+        """Remember the generator as it is, where the recipe's growth wants this moment."""
+        fractions = schedules.moments(self.recipe.growth)
+        if len(self.moments) < sum(fraction <= self._fraction() for fraction in fractions):
+            self.moments.append(Moment(self.trainer.images, self._average()))
+
+    def _average(self) -> dict[str, Tensor]:
+        """A copy of the averaged weights: the average goes on."""
+        weights = self.trainer.average.state_dict()
+        return {name: value.detach().cpu().clone() for name, value in weights.items()}
 
     def _passed(self, every: int) -> bool:
         """Whether the last step crossed a multiple of so many images."""
@@ -244,8 +259,7 @@ class Attempt:
         if math.isfinite(found["fd"]) and found["fd"] < self.measures.get("fd", math.inf):
             self.measures = found
             if self.recipe.publish == "best":
-                weights = self.trainer.average.state_dict()
-                self.best = {name: value.detach().clone() for name, value in weights.items()}
+                self.best = self._average()
         self.reporter.measured({name: round(value, 5) for name, value in found.items()})
 
     def _draw_sheet(self) -> None:
@@ -262,6 +276,7 @@ class Attempt:
             "measures": self.measures,
             "warnings": self.warnings,
             "rollbacks": self.rollbacks,
+            "moments": [tuple(moment) for moment in self.moments],
         }
         name = snapshots.write(self.snapshots, self.trainer.step, state)
         self.blobs.put(self.snapshots / name)
@@ -293,6 +308,7 @@ class Attempt:
                 self.measures,
                 self.trainer.reals.attributes,
                 self.trainer.discriminator if self.recipe.critic else None,
+                [moment for moment in self.moments if moment.images < training.images],
             )
             version = self.registry.publish(
                 folder,

@@ -38,3 +38,11 @@ def augmentation(count: int, images: int, strength: float | None) -> float:
         strength = min(STRONGEST, max(0.0, 0.15 * math.log2(AMPLE / count)))
     passes = images / count
     return strength * min(max((passes - FRESH) / (KNOWN - FRESH), 0.0), 1.0)
+
+
+def moments(count: int) -> list[float]:
+    """The fractions of a run at which `count` moments are kept: each four times the one before.
+
+    The last is a sixteenth: a face is there early, and what comes later is detail.
+    """
+    return [4.0 ** (place - count - 1) for place in range(count)]

@@ -1,7 +1,9 @@
 """Apps for all the tests of a file that only ask for pictures: starting one takes 0.2 s."""
 
+import copy
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from models.recipes import Recipe, resolve
 from models.registry import Registry
 from models.settings import Settings
 from worker.datasets.packing import Packed
-from worker.publishing import write
+from worker.publishing import Moment, write
 from worker.training.reals import Reals
 from worker.training.trainer import Trainer
 
@@ -51,15 +53,25 @@ RIGHT = {"dark": (30, 30, 30), "grey": (130, 130, 130), "light": (230, 230, 230)
 @pytest.fixture(scope="session")
 def labelled(tmp_path_factory) -> Path:
     """A bundle that learnt two labels: the colour of the left half, the light of the right one."""
-    recipe = resolve({"preset": "smoke", "labels": ["colour", "light"], "dataset_limit": None})
+    return _trained(tmp_path_factory.mktemp("labelled"), labels=["colour", "light"])
+
+
+@pytest.fixture(scope="session")
+def steered(tmp_path_factory) -> Path:
+    """One that was told nothing, and whose sliders were looked for."""
+    return _trained(tmp_path_factory.mktemp("steered"), sliders=True)
+
+
+def _trained(folder: Path, **fields: Any) -> Path:
+    recipe = resolve({"preset": "smoke", "dataset_limit": None, **fields})
     trainer = Trainer(recipe, _halves(recipe), torch.device("cpu"), bf16=False)
+    young = Moment(0, copy.deepcopy(trainer.average.state_dict()))
     for _ in range(400):
         trainer.advance()
-    folder = tmp_path_factory.mktemp("labelled")
     packed = Packed(folder, "halves", "0" * 64, "CC0-1.0", "", 512, recipe.resolution)
-    training = bundle.Training(images=1, seconds=1, device="CPU")
+    training = bundle.Training(images=400 * recipe.batch, seconds=1, device="CPU")
     attributes = trainer.reals.attributes
-    write(folder, trainer.average, recipe, packed, training, None, {}, attributes)
+    write(folder, trainer.average, recipe, packed, training, None, {}, attributes, None, [young])
     return folder
 
 

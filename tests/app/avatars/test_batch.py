@@ -162,20 +162,23 @@ def drawer(registry, versions):
 
 
 def test_a_team_shares_no_face(drawer):
-    team = Team(drawer, {"psi": 1.0})
+    team = Team(drawer, {"psi": 1.0, "age": None})
     first, second, third = (team.add(seed)[0] for seed in ("a", "a", "a"))
     assert first == 0
     assert len({first, second, third}) == 3
 
 
 def test_who_was_there_before_keeps_the_face(drawer):
-    alone, together = Team(drawer, {"psi": 1.0}), Team(drawer, {"psi": 1.0})
+    alone, together = (
+        Team(drawer, {"psi": 1.0, "age": None}),
+        Team(drawer, {"psi": 1.0, "age": None}),
+    )
     before = [alone.add(seed)[0] for seed in "abcdef"]
     assert [together.add(seed)[0] for seed in "abcdefgh"][:6] == before
 
 
 def test_where_all_are_alike_the_least_alike_is_taken(drawer):
-    team = Team(drawer, {"psi": 0.0})  # the average face, whoever asks
+    team = Team(drawer, {"psi": 0.0, "age": None})  # the average face, whoever asks
     assert [team.add(seed)[0] for seed in "ab"] == [0, 0]
     assert NEAR > 0
 

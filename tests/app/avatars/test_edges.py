@@ -25,6 +25,7 @@ EDGES = [
     ),
     ("/avatar?seed=a" + SMALL, "variant", ["0", "999"], ["-1", "1000", "1.0", ""]),
     ("/avatar?seed=a" + SMALL, "best_of", ["1"], ["0", "17", "1000000000", ""]),
+    ("/avatar?seed=a" + SMALL, "age", ["0", "0.5", "1"], ["-0.1", "-0", "1.01", "young", ""]),
     ("/avatar?seed=a" + SMALL, "model", ["default", "latest"], ["", "a" * 65]),
     (MORPH + SMALL, "t", ["0", "0.5", "1"], ["-0.1", "1.01", "nan", ""]),
     (MORPH + SMALL, "frames", ["2", "64"], ["1", "65", "1000000000", ""]),

@@ -159,10 +159,12 @@ def test_a_model_without_the_served_ones_traits_is_promoted_by_force_alone(choos
 
 
 def test_a_model_lists_its_traits(choosy):
-    assert choosy.get("/models/default").json()["traits"] == {
-        "colour": {"type": "string", "enum": ["red", "blue"]},
-        "light": {"type": "string", "enum": ["dark", "grey", "light"]},
+    told = choosy.get("/models/default").json()["traits"]
+    assert {name: (schema["type"], schema["enum"]) for name, schema in told.items()} == {
+        "colour": ("string", ["red", "blue"]),
+        "light": ("string", ["dark", "grey", "light"]),
     }
+    assert all(schema["description"] for schema in told.values())
 
 
 def test_no_trait_is_called_like_a_parameter():
