@@ -27,7 +27,7 @@ class Common(TypedDict, total=False):
     model: str
     psi: float
     format: str
-    traits: Mapping[str, str]
+    traits: Mapping[str, str | float]
 
 
 class Look(Common, total=False):
@@ -44,6 +44,7 @@ class Face(Look, total=False):
 
     variant: int
     best_of: int
+    age: float
 
 
 class Loop(Look, total=False):
@@ -67,6 +68,7 @@ class Card(Common, total=False):
     shape: Shape
     variant: int
     best_of: int
+    age: float
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,11 @@ def morph(start: str, end: str, t: float | None = None, **options: Unpack[Loop])
 def walk(seed: str, stops: int | None = None, **options: Unpack[Loop]) -> Call[Picture]:
     """A loop through several faces of one seed."""
     return Call("GET", "/walk", _picture, _query(options, seed=seed, stops=stops))
+
+
+def grow(seed: str, **options: Unpack[Loop]) -> Call[Picture]:
+    """A loop of a face growing up, from its model's first moment to now and back."""
+    return Call("GET", "/grow", _picture, _query(options, seed=seed))
 
 
 def mix(coarse: str, fine: str, at: int | None = None, **options: Unpack[Look]) -> Call[Picture]:

@@ -15,12 +15,12 @@ from app.avatars import routes as avatars
 from app.avatars.engine import Engine
 from app.avatars.pictures import Pictures
 from app.avatars.shortcut import Shortcut, Shortcuts
-from app.catalogue import datasets, models, previews
+from app.catalogue import cards, datasets, models, previews
 from app.limits.bodies import BodyLimit
 from app.limits.limiter import Limiter
 from app.observing import Observer
 from app.services import Services
-from app.studio import pages, session, studio
+from app.studio import card, pages, session, studio
 from app.training import curves, events, presets, sheets
 from app.training import routes as training
 from models import database, home, keys
@@ -90,6 +90,7 @@ def create_app(settings: Settings) -> FastAPI:
         curves,
         presets,
         models,
+        cards,
         datasets,
         previews,
         access,
@@ -97,6 +98,7 @@ def create_app(settings: Settings) -> FastAPI:
         health,
         telemetry,
         studio,
+        card,
         pages,
     )
     for room in rooms:

@@ -111,6 +111,8 @@ class Card(_Part):
     sliders: list[Slider] = []
     # Images seen at each moment that `growth.onnx` shows, the published one last.
     moments: list[int] = []
+    # FD-Lite0 while it trained: (images seen, fd).
+    curve: list[tuple[int, float]] = []
     # What `kao evaluate --keep` measured, and what somebody saw who looked.
     evaluation: Evaluation | None = None
     parent_run: str | None

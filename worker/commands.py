@@ -127,13 +127,20 @@ def evaluate(
     traits: Annotated[
         bool, typer.Option(help="Ask 500 faces for each trait, and say how many show it.")
     ] = False,
+    keep: Annotated[
+        bool, typer.Option(help="Add the model once more, with this on its card.")
+    ] = False,
+    failures: Annotated[
+        str, typer.Option(help="For the card: what you saw go wrong, in your words.")
+    ] = "",
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Measure a model's faces against real ones: FD, KID, precision, recall, coverage, novelty."""
     from PIL import Image
 
-    from models import home
+    from models import bundle, home
     from models.registry import Registry
+    from worker import publishing
     from worker.datasets import sources
     from worker.evaluation.evaluate import evaluate as measure
     from worker.evaluation.traits import evaluate as trait_marks
@@ -162,6 +169,20 @@ def evaluate(
         asked = trait_marks(drawer, packed, TRAIT_FACES, psi) if traits else []
     if picture is not None:
         Image.fromarray(pairs).save(picture)
+    if keep:
+        kept = publishing.with_evaluation(
+            registry,
+            version,
+            bundle.Evaluation(
+                dataset=packed.name,
+                psi=psi,
+                measures=asdict(found),
+                traits=[asdict(trait) for trait in asked],
+                failures=failures,
+            ),
+            pairs,
+        )
+        err.print(f"Kept as {kept}; `kao models promote {kept[:12]}` serves it.", highlight=False)
     if json_:
         told_traits = {"traits": [asdict(trait) for trait in asked]} if traits else {}
         out.print_json(data={"version": version, "psi": psi, **asdict(found), **told_traits})

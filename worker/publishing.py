@@ -2,6 +2,7 @@
 
 import copy
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,10 +13,11 @@ from safetensors.numpy import save_file as save_numpy
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from models import bundle, latents
+from models import bundle, latents, storage
 from models.conditions import Attribute
 from models.database import now
 from models.recipes import Recipe
+from models.registry import Registry
 from worker import graphs, sliders
 from worker.datasets.packing import Packed
 
@@ -40,6 +42,7 @@ def write(
     attributes: Sequence[Attribute] = (),
     discriminator: nn.Module | None = None,
     moments: Sequence[Moment] = (),
+    curve: Sequence[tuple[int, float]] = (),
 ) -> None:
     """Fill `folder` with a bundle of this generator; the caller settles it.
 
@@ -76,6 +79,7 @@ def write(
         measures=measures or {},
         attributes=list(attributes),
         moments=[*(moment.images for moment in moments), training.images] if moments else [],
+        curve=list(curve),
         parent_run=run,
         created=now(),
     )
@@ -88,6 +92,23 @@ def write(
     write_card(folder, card)
     z = np.stack([latents.derive(str(seed), latent) for seed in range(SHEET**2)])
     Image.fromarray(sheet(drawer.draw(z, 1.0))).save(folder / bundle.SAMPLES, optimize=True)
+
+
+def with_evaluation(
+    registry: Registry, version: str, evaluation: bundle.Evaluation, nearest: bundle.Pixels
+) -> str:
+    """The same model once more, with what was measured on its card; the new version.
+
+    nearest: the picture of drawn faces above their nearest training images.
+    """
+    with storage.scratch_folder(registry.bundles) as folder:
+        shutil.copytree(
+            registry.fetched(version), folder, dirs_exist_ok=True, copy_function=shutil.copyfile
+        )
+        Image.fromarray(nearest).save(folder / bundle.NEAREST, optimize=True)
+        card = bundle.Card.model_validate(bundle.read_card(folder))
+        write_card(folder, card.model_copy(update={"evaluation": evaluation}))
+        return registry.add(folder)
 
 
 def write_card(folder: Path, card: bundle.Card) -> None:

@@ -1,7 +1,7 @@
 """A run's curves as SVG, drawn here, so that a page shows them as pictures; several to compare."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
 
@@ -9,7 +9,7 @@ from app.errors import InvalidParameter
 from app.parameters import Only
 from app.security import needs
 from app.services import Services, services
-from app.training.charts import XY, Style
+from app.training import charts
 from models import runs
 
 router = APIRouter(prefix="/train", tags=["training"], dependencies=[needs("read")])
@@ -24,14 +24,6 @@ KINDS: dict[Kind, tuple[str, tuple[str, ...]]] = {
 }
 MOST_RUNS = 4  # beside each other; more lines nobody tells apart
 MOST_POINTS = 240  # of a line: more than its pixels show nothing
-# 3:1 and more on their ground (WCAG 1.4.11), apart for the colour-blind too (Okabe and Ito, 2008).
-COLOURS = {
-    "light": ("#bf3420", "#0072b2", "#00795a", "#a14f84"),
-    "dark": ("#ff8069", "#56b4e9", "#35c79b", "#d99bc0"),
-}
-INK = {"light": ("#615c53", "#e2ded4"), "dark": ("#aba59b", "#36333a")}
-# Opened by itself a picture may style itself and nothing else.
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
 
 @router.get(
@@ -62,17 +54,12 @@ def curves(
     lines = {name: list(_lines(held, name, of)) for name in names}
     if not any(line for each in lines.values() for line in each):
         return Response(status_code=204, headers={"Cache-Control": "no-store"})
-    chart = _chart(theme, width, height, each=len(KINDS[of][1]) if len(names) > 1 else 1)
+    chart = charts.chart(theme, width, height, each=len(KINDS[of][1]) if len(names) > 1 else 1)
     for name in names:
         for dashed, line in enumerate(lines[name]):
             dashes = {"dasharray": "6, 4"} if dashed else {}
             chart.add(name, line, stroke_style={"width": 2, **dashes})
-    headers = {
-        "Cache-Control": "no-store",
-        "Content-Security-Policy": POLICY,
-        "X-Content-Type-Options": "nosniff",
-    }
-    return Response(chart.render(is_unicode=True), headers=headers, media_type="image/svg+xml")
+    return charts.answer(chart, "no-store")
 
 
 def _lines(held: Services, run: str, of: Kind) -> Iterator[list[Point]]:
@@ -82,46 +69,3 @@ def _lines(held: Services, run: str, of: Kind) -> Iterator[list[Point]]:
     thinned = [*found[:-1:step], *found[-1:]]
     for value in values:
         yield [(each["images"], each[value]) for each in thinned if value in each]
-
-
-def _chart(theme: str, width: int, height: int, each: int) -> Any:
-    """each: lines that follow each other in one colour, as a run's do beside another's."""
-    ink, line = INK[theme]
-    style = Style(
-        background="transparent",
-        plot_background="transparent",
-        foreground=ink,
-        foreground_strong=ink,
-        foreground_subtle=line,
-        colors=tuple(colour for colour in COLOURS[theme] for _ in range(each)),
-        font_family="ui-sans-serif, system-ui, sans-serif",
-        stroke_width="2",
-        stroke_opacity="1",
-        label_font_size=12,
-        major_label_font_size=12,
-        guide_stroke_color=line,
-        major_guide_stroke_color=line,
-        guide_stroke_dasharray="1,0",
-        major_guide_stroke_dasharray="1,0",
-    )
-    return XY(
-        style=style,
-        width=width,
-        height=height,
-        js=[],
-        show_legend=False,
-        show_dots=False,
-        show_x_guides=False,
-        margin=4,
-        max_scale=5,
-        x_value_formatter=_short,
-        value_formatter=_short,
-        disable_xml_declaration=True,
-    )
-
-
-def _short(value: float) -> str:
-    """12000 is 12k."""
-    if abs(value) >= 1000:
-        return f"{value / 1000:g}k" if abs(value) < 1e6 else f"{value / 1e6:g}M"
-    return f"{value:.3g}"

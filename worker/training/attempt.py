@@ -57,6 +57,7 @@ class Attempt:
         self.rollbacks = 0
         self.measures: Measures = {}  # the best so far
         self.measured_at = -1  # images
+        self.curve: list[tuple[int, float]] = []  # images and FD of each measurement
         self.best: dict[str, Tensor] | None = None  # the averaged weights with the lowest FD
         self.moments: list[Moment] = []  # the averaged weights early on, the oldest first
 
@@ -122,6 +123,7 @@ class Attempt:
             # Snapshots of version 0.1.0 lack these.
             self.best, self.measures = state.get("best"), state.get("measures", {})
             self.warnings, self.rollbacks = state.get("warnings", []), state.get("rollbacks", 0)
+            self.curve = [(images, fd) for images, fd in state.get("curve", [])]
             self.moments = [Moment(*kept) for kept in state.get("moments", [])]
         if state is not None or self.recipe.start_from is not None:
             self.reporter.event("run.resumed", {"images": self.trainer.images})
@@ -256,6 +258,8 @@ class Attempt:
         self.measured_at = self.trainer.images
         found |= {"images": self.measured_at, "samples": self.measuring.samples}
         # A diverged generator draws no finite image, so its FD is no number either.
+        if math.isfinite(found["fd"]):
+            self.curve.append((self.measured_at, round(found["fd"], 2)))
         if math.isfinite(found["fd"]) and found["fd"] < self.measures.get("fd", math.inf):
             self.measures = found
             if self.recipe.publish == "best":
@@ -276,6 +280,7 @@ class Attempt:
             "measures": self.measures,
             "warnings": self.warnings,
             "rollbacks": self.rollbacks,
+            "curve": self.curve,
             "moments": [tuple(moment) for moment in self.moments],
         }
         name = snapshots.write(self.snapshots, self.trainer.step, state)
@@ -309,6 +314,7 @@ class Attempt:
                 self.trainer.reals.attributes,
                 self.trainer.discriminator if self.recipe.critic else None,
                 [moment for moment in self.moments if moment.images < training.images],
+                self.curve,
             )
             version = self.registry.publish(
                 folder,

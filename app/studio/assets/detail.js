@@ -35,9 +35,12 @@ export class Detail {
     }
     id("size").addEventListener("change", (event) => this.change({ size: Number(event.target.value) }));
     id("pin").addEventListener("change", (event) => this.change({ pin: event.target.checked }));
-    id("traits").addEventListener("change", (event) => {
-      const traits = { ...this.state.traits, [event.target.name]: event.target.value };
-      if (!event.target.value) delete traits[event.target.name];
+    // A select says so when it is changed, a slider while it moves.
+    id("traits").addEventListener("input", (event) => {
+      const { name, value, type } = event.target;
+      if (name === "age") return this.change({ age: value === "1" ? null : Number(value) });
+      const traits = { ...this.state.traits, [name]: value };
+      if (!value || (type === "range" && Number(value) === 0)) delete traits[name];
       this.change({ traits });
     });
   }
@@ -162,13 +165,23 @@ export class Detail {
   }
 
   fillTraits() {
-    const traits = Object.entries(this.described?.traits ?? {});
+    const { state, version, described } = this;
     const place = id("traits");
-    if (place.dataset.of !== this.version || place.childElementCount !== traits.length) {
-      place.dataset.of = this.version;
-      place.replaceChildren(...traits.map(([name, schema]) => trait(name, schema.enum)));
+    if (described && place.dataset.of !== version) {
+      place.dataset.of = version;
+      const fields = Object.entries(described.traits).map(([name, schema]) => trait(name, schema));
+      if (described.card.moments?.length) fields.push(slider("age", { minimum: 0, maximum: 1 }, t("playground.age")));
+      place.replaceChildren(...fields);
     }
-    for (const select of place.querySelectorAll("select")) select.value = this.state.traits[select.name] ?? "";
+    for (const select of place.querySelectorAll("select")) select.value = state.traits[select.name] ?? "";
+    for (const range of place.querySelectorAll("input")) {
+      const age = range.name === "age";
+      set(range, age ? (state.age ?? 1) : (state.traits[range.name] ?? 0));
+      range.closest(".field").hidden = age && state.view !== "face";
+      // An earlier face has no sliders: its directions were others.
+      range.disabled = !age && state.age !== null && state.view === "face";
+      range.previousSibling.querySelector("output").textContent = Number(range.value).toFixed(2);
+    }
   }
 
   /** The snippet and the file. */
@@ -206,17 +219,33 @@ function childButton(value, label) {
   return button;
 }
 
-function trait(name, values) {
-  const field = document.createElement("div");
-  field.className = "field";
-  const label = document.createElement("label");
-  label.textContent = told(name);
+function trait(name, schema) {
+  if (schema.type === "number") return slider(name, schema, told(name));
   const select = document.createElement("select");
-  select.id = label.htmlFor = `trait-${name}`;
-  select.name = name;
-  select.append(new Option(t("playground.trait.own"), ""), ...values.map((value) => new Option(told(value), value)));
-  field.append(label, select);
-  return field;
+  const options = schema.enum.map((value) => new Option(told(value), value));
+  select.append(new Option(t("playground.trait.own"), ""), ...options);
+  return field(name, select, told(name));
+}
+
+function slider(name, schema, words) {
+  const range = document.createElement("input");
+  Object.assign(range, { type: "range", min: schema.minimum, max: schema.maximum, step: 0.05 });
+  const made = field(name, range, `${words} `);
+  made.classList.add("slider");
+  if (schema.description) made.title = schema.description;
+  range.previousSibling.append(document.createElement("output"));
+  return made;
+}
+
+function field(name, input, words) {
+  const made = document.createElement("div");
+  made.className = "field";
+  const label = document.createElement("label");
+  label.textContent = words;
+  input.id = label.htmlFor = `trait-${name}`;
+  input.name = name;
+  made.append(label, input);
+  return made;
 }
 
 // Names of traits are the dataset's own.

@@ -84,12 +84,12 @@ function tell(problem) {
   id("problem").textContent = problem ? t("common.failed", { problem }) : t("common.offline");
 }
 
-/** Draw with another model, at once unless traits are asked for: it may refuse them. */
+/** Draw with another model, at once unless traits or an age are asked for: it may refuse them. */
 async function choose(name) {
   const chosen = models.version(name);
   named(chosen.slice(0, 12));
   described = null;
-  if (!Object.keys(state.traits).length) version = chosen;
+  if (!Object.keys(state.traits).length && state.age === null) version = chosen;
   choose.last = chosen;
   try {
     const found = await models.card(chosen);
@@ -99,8 +99,10 @@ async function choose(name) {
     described = found;
     named(`${found.card.dataset.name} · ${chosen.slice(0, 8)}`);
     const known = Object.entries(state.traits).filter(([trait]) => trait in found.traits);
-    if (known.length < Object.keys(state.traits).length) change({ traits: Object.fromEntries(known) });
-    else show(state);
+    const age = found.card.moments?.length ? state.age : null;
+    const kept = known.length === Object.keys(state.traits).length && age === state.age;
+    if (kept) show(state);
+    else change({ traits: Object.fromEntries(known), age });
   } catch (error) {
     tell(error.message);
   }

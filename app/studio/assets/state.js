@@ -25,6 +25,7 @@ const DEFAULTS = {
   loop: false,
   at: null,
   child: null,
+  age: null,
   size: 256,
   format: "webp",
   shape: "square",
@@ -53,6 +54,7 @@ const READ = {
   loop: yes,
   at: whole(0, 64),
   child: whole(0, CHILDREN - 1),
+  age: clamp(0, 1),
   size: whole(16, LARGEST),
   format: among([...new Set([...STILL, ...LOOP])]),
   shape: among(SHAPES),
@@ -140,7 +142,15 @@ export function asked(state, version, changed = {}) {
     const which = now.child === null ? { children: CHILDREN, columns: COLUMNS } : { child: now.child };
     return picture("/family", { parents: parents(now), ...which, ...end, size });
   }
-  return picture("/avatar", { seed, ...end });
+  if (now.age === null) return picture("/avatar", { seed, ...end });
+  // The sliders belong to the face of now.
+  const words = Object.entries(end).filter(([name]) => !isSlider(name, now.traits));
+  return picture("/avatar", { seed, age: now.age, ...Object.fromEntries(words) });
+}
+
+/** Sliders have numbers, other traits words. */
+function isSlider(name, traits) {
+  return name in traits && /^-?[0-9.]+$/.test(traits[name]);
 }
 
 /** The formats that the shown picture can be. */
