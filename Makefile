@@ -68,7 +68,8 @@ fuzz: install-dev ## ten minutes of each parser, then many odd requests of every
 
 audit: install-dev ## whether a pinned dependency has a known hole
 	$(PIP) install --quiet -c constraints.txt -e ".[audit]"
-	$(VENV)/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip
+	@# strict: else a package whose record cannot be had is passed over, and an audit of nothing succeeds
+	$(VENV)/bin/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip
 
 sbom: install ## what is installed, as CycloneDX JSON in sbom.cdx.json
 	$(PIP) install --quiet -c constraints.txt -e ".[sbom]"
