@@ -2,20 +2,11 @@
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image, ImageDraw
 
 from models import runs
 from models.recipes import resolve
 from worker.training.attempt import Attempt
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def face(number, side=24):

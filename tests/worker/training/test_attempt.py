@@ -1,7 +1,9 @@
 """An attempt from pictures to a published model: what it extends, keeps, and mends."""
 
 import math
+import signal
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -10,6 +12,7 @@ from safetensors.torch import load_file
 from models import bundle, runs
 from models.datasets.images import DatasetError
 from worker.evaluation.running import Measuring
+from worker.training.attempt import Attempt, HandedBack
 from worker.training.trainer import Trainer
 from worker.training.watch import Diverged
 
@@ -192,3 +195,46 @@ def test_a_single_picture_is_refused_with_the_reason(attempt, tmp_path):
     same(0).save(folder / "only.png")
     with pytest.raises(DatasetError, match="at least 2"):
         attempt(folder).go()
+
+
+def test_early_moments_are_published_with_what_they_led_to(attempt, pictures):
+    run = attempt(pictures, images=640, growth=2)
+    version = run.go()
+    # A sixty-fourth and a sixteenth of 640 images, in steps of 8.
+    assert card(run, version)["moments"] == [16, 40, 640]
+    drawer = bundle.verify(run.registry.folder(version), version)
+    z = np.full((1, run.recipe.latent), 0.5, np.float32)
+    ages = [drawer.grow(z, 1.0, age) for age in (0.0, 0.5, 1.0)]
+    assert np.abs(ages[0].astype(int) - ages[2]).mean() > 1
+    assert np.abs(ages[2].astype(int) - drawer.draw(z, 1.0)).max() <= 1
+
+
+def test_moments_outlive_a_stop(attempt, pictures, engine, settings):
+    whole = attempt(pictures, images=640, growth=2)
+    expected = [moment.weights for moment in (whole.go(), whole.moments)[1]]
+    run = attempt(pictures, images=640, growth=2)
+    advance = Trainer.advance
+
+    def stopped(self, fraction=0.0):
+        if self.step == 30:
+            run.asked = signal.SIGTERM
+        return advance(self, fraction)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trainer, "advance", stopped)
+        with pytest.raises(HandedBack):
+            run.go()
+    runs.requeue(engine, run.run, run.fence, "worker stopping")
+    again = Attempt(settings, engine, *runs.claim(engine, run.run))
+    version = again.go()
+    assert card(again, version)["moments"] == [16, 40, 640]
+    for moment, before in zip(again.moments, expected, strict=True):
+        assert all(torch.equal(moment.weights[name], value) for name, value in before.items())
+
+
+def test_a_card_has_the_curve_of_its_run(attempt, pictures, monkeypatch):
+    scripted(monkeypatch, [300.0, 200.0, 250.0, 240.0, 230.0])
+    run = attempt(pictures, images=160, measure_every=40, measure_samples=20, publish="best")
+    made = card(run, run.go())
+    assert made["curve"] == [[40, 300.0], [80, 200.0], [120, 250.0], [160, 240.0]]
+    assert made["measures"]["fd"] == 200.0
