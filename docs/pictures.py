@@ -4,13 +4,26 @@ import tempfile
 from pathlib import Path
 
 from app.avatars import commands
-from app.avatars.kinds import AVATAR, BLEND, FAMILY, MIX, MORPH, OG, SHEET, Kind
+from app.avatars.kinds import AVATAR, BLEND, FAMILY, GROW, MIX, MORPH, OG, SHEET, Kind
 from models.settings import Settings
 
 FOLDER = Path(__file__).parent / "pictures"
 SHEETS = {"count": "16", "columns": "8", "gap": "4", "size": "80", "backdrop": "fff"}
 FACE = {"psi": "0.7", "size": "128"}
 FAMILY_OF = {"parents": "ada,grace", "psi": "0.7"}
+TEAM = {"seeds": "ada,grace,alan,edsger,barbara,donald,margaret,tim", "columns": "8", "gap": "4",
+        "size": "72", "backdrop": "fff", "psi": "0.7"}  # fmt: skip
+# The README's table: the same eight faces, asked for more.
+TRAITS = {
+    "plain": {},
+    "hair": {"hair_colour": "pink"},
+    "length": {"hair_length": "long"},
+    "glasses": {"glasses": "round"},
+    "skin": {"skin": "brown"},
+    "mood": {"mood": "sad"},
+    "flowers": {"flowers": "yes"},
+    "bright": {"brightness": "0.8"},
+}
 PICTURES: list[tuple[str, Kind, dict[str, str]]] = [
     *((f"psi-{psi}.webp", SHEET, {**SHEETS, "psi": psi}) for psi in ("0.5", "0.8", "1")),
     ("circle.webp", AVATAR, {**FACE, "seed": "ada", "shape": "circle"}),
@@ -22,6 +35,9 @@ PICTURES: list[tuple[str, Kind, dict[str, str]]] = [
     ("blend.webp", BLEND, {**FACE, "seeds": "ada:2,grace:1"}),
     ("family.webp", FAMILY, {**FAMILY_OF, "columns": "6", "gap": "4", "backdrop": "fff"}),
     ("og.webp", OG, {"seed": "ada", "psi": "0.7"}),
+    ("grow.webp", GROW, {**FACE, "seed": "ada"}),
+    *((f"trait-{name}.webp", SHEET, {**TEAM, **asked}) for name, asked in TRAITS.items()),
+    ("faces.webp", SHEET, {"count": "60", "columns": "12", "size": "72", "psi": "0.7"}),
 ]  # fmt: skip
 
 

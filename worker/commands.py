@@ -77,7 +77,8 @@ def train(
     asked |= dict(_field(text) for text in set_ or [])
     if resume is not None:
         run = runs.get(engine, resume)
-        if run["state"] != "queued":
+        # One that waits goes on as it is; a change it refuses, for a worker may have read it.
+        if run["state"] != "queued" or asked:
             changed = lineage.change(run["recipe"], asked) if asked else None
             run = runs.resume(engine, resume, changed)
     else:

@@ -1,8 +1,10 @@
-"""What lies in an uploaded dataset: some of its pictures, and which of them are there twice."""
+"""What lies in an uploaded dataset: some of its pictures, the ones there twice, the broken ones."""
 
 import io
+import time
 import zipfile
 from collections import defaultdict
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +23,14 @@ from models.errors import UnknownDataset
 router = APIRouter(prefix="/datasets", tags=["datasets"], dependencies=[needs("read")])
 Held = Annotated[Services, Depends(services)]
 MOST_TOLD = 50  # groups of duplicates, and broken pictures
+LOOKING = 3.0  # s; some thousand small pictures, or a hundred large ones
+
+
+class Broken(BaseModel):
+    """A picture that training will leave out, and why."""
+
+    name: str
+    reason: str
 
 
 class Contents(BaseModel):
@@ -29,13 +39,18 @@ class Contents(BaseModel):
     images: int
     duplicates: int = Field(description="Pictures whose very bytes an earlier one has.")
     groups: list[list[str]] = Field(description="The first of them by name, those alike together.")
+    looked: int = Field(description="Pictures that were decoded, the first by name.")
+    broken: int = Field(description="Of those, the ones that training will leave out.")
+    broken_first: list[Broken]
 
 
-@router.get("/{name}/contents", dependencies=[Depends(Only())], summary="Duplicates in a dataset")
+@router.get("/{name}/contents", dependencies=[Depends(Only())], summary="What is wrong in a dataset")
 def contents(held: Held, name: str) -> Contents:
-    """By the sums in the zip's own list, so nothing is decoded; a 404 for `starter`."""
+    """Duplicates by the sums in the zip's own list, broken ones by a look; a 404 for `starter`."""
+    path = _zip(held, name)
+    looked, broken = _look(path)
     alike = defaultdict(list)
-    with zipfile.ZipFile(_zip(held, name)) as opened:
+    with zipfile.ZipFile(path) as opened:
         pictures = [item for item in opened.infolist() if is_image_name(item.filename)]
     for item in pictures:
         alike[item.CRC, item.file_size].append(item.filename)
@@ -44,7 +59,25 @@ def contents(held: Held, name: str) -> Contents:
         images=len(pictures),
         duplicates=sum(len(group) - 1 for group in groups),
         groups=sorted(groups)[:MOST_TOLD],
+        looked=looked,
+        broken=len(broken),
+        broken_first=broken[:MOST_TOLD],
     )
+
+
+@lru_cache(256)  # the file is named by its content
+def _look(path: Path) -> tuple[int, list[Broken]]:
+    """Decode pictures for a while: how many, and which of them cannot be."""
+    ends, looked, broken = time.monotonic() + LOOKING, 0, []
+    for name, data in archive.members(path):
+        try:
+            read_square(data, 16)
+        except BrokenImage as found:
+            broken.append(Broken(name=name, reason=found.reason))
+        looked += 1
+        if time.monotonic() > ends:
+            break
+    return looked, broken
 
 
 @router.get(

@@ -109,9 +109,18 @@ for (const button of document.querySelectorAll("[data-delete]")) {
   });
 }
 
+/** What a look into a dataset found, in sentences. */
+function wrong(found) {
+  const alike = found.groups.slice(0, 3).map((group) => group.join(" = ")).join("; ");
+  const broken = found.broken_first.slice(0, 3).map((one) => `${one.name} (${one.reason})`).join("; ");
+  const said = [found.duplicates ? t("studio.data.twice", { n: found.duplicates, some: alike }) : t("studio.data.once")];
+  if (found.broken) said.push(t("studio.data.broken", { n: found.broken, some: broken }));
+  if (found.looked < found.images) said.push(t("studio.data.looked", { n: found.looked }));
+  return said;
+}
+
 for (const line of document.querySelectorAll("[data-contents]")) {
   call("GET", `/datasets/${line.dataset.contents}/contents`).then((found) => {
-    const some = found.groups.slice(0, 3).map((group) => group.join(" = ")).join("; ");
-    line.textContent = found.duplicates ? t("studio.data.twice", { n: found.duplicates, some }) : t("studio.data.once");
+    line.textContent = wrong(found).join(" ");
   }, (error) => (line.textContent = error.message));
 }
