@@ -44,7 +44,9 @@ class Contents(BaseModel):
     broken_first: list[Broken]
 
 
-@router.get("/{name}/contents", dependencies=[Depends(Only())], summary="What is wrong in a dataset")
+@router.get(
+    "/{name}/contents", dependencies=[Depends(Only())], summary="What is wrong in a dataset"
+)
 def contents(held: Held, name: str) -> Contents:
     """Duplicates by the sums in the zip's own list, broken ones by a look; a 404 for `starter`."""
     path = _zip(held, name)

@@ -70,7 +70,7 @@ def _controls(schema: Schema, name: str, part: Schema) -> Iterator[Control]:
     yield Control(
         name=name,
         kind=_kind(told),
-        help=part.get("description", ""),
+        help=part.get("description", "").replace("`", ""),  # Markdown's, not HTML's
         optional=len(options) > 1,
         choices=tuple(told.get("enum", ())),
         limits=_limits(told),

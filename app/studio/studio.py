@@ -118,6 +118,7 @@ def models(request: Request) -> Response:
         models=rows,
         aliases=aliases,
         default=aliases.get(DEFAULT),
+        seeds=SEEDS,
     )
 
 

@@ -121,6 +121,6 @@ function wrong(found) {
 
 for (const line of document.querySelectorAll("[data-contents]")) {
   call("GET", `/datasets/${line.dataset.contents}/contents`).then((found) => {
-    line.textContent = wrong(found).join(" ");
+    line.textContent = wrong(found).join("\n");
   }, (error) => (line.textContent = error.message));
 }

@@ -102,6 +102,10 @@ for (const image of document.querySelectorAll("img[src]")) {
   else image.addEventListener("error", failed, { once: true });
 }
 
+// The server writes times as it keeps them, in UTC; a reader has a clock of their own.
+const local = new Intl.DateTimeFormat(html.lang, { dateStyle: "medium", timeStyle: "short" });
+for (const time of document.querySelectorAll("main time")) time.textContent = local.format(new Date(time.dateTime));
+
 does(at("logout"), async () => {
   await call("DELETE", "/session");
   location.href = `${root}/studio`;

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from app.catalogue import previews
 from app.studio import forms, words
 from models import runs
 from models.recipes import PRESETS, Recipe, resolve
@@ -122,8 +123,22 @@ def test_duplicates_are_told_by_name(client, key, upload):
     red, blue = _png("red"), _png("blue")
     upload("twice", {"b.png": red, "a/a.png": red, "c.png": blue, "d.png": _png("green")})
     told = client.get("/datasets/twice/contents", headers=key).json()
-    assert told == {"images": 4, "duplicates": 1, "groups": [["a/a.png", "b.png"]]}
+    sound = {"looked": 4, "broken": 0, "broken_first": []}
+    assert told == {"images": 4, "duplicates": 1, "groups": [["a/a.png", "b.png"]], **sound}
     assert client.get("/datasets/starter/contents", headers=key).status_code == 404
+
+
+def test_broken_pictures_are_told_by_name_and_reason(client, key, upload, monkeypatch):
+    upload("some", {"a.png": _png("red"), "b.png": _png("blue")[:50], "c.png": _png("blue")})
+    told = client.get("/datasets/some/contents", headers=key).json()
+    assert (told["looked"], told["broken"]) == (3, 1)
+    (broken,) = told["broken_first"]
+    assert broken["name"] == "b.png"
+    assert "cannot be decoded" in broken["reason"]
+    monkeypatch.setattr(previews, "LOOKING", -1)  # s: whoever looks for ever blocks a thread
+    upload("more", {"a.png": _png("green"), "b.png": _png("blue")})
+    told = client.get("/datasets/more/contents", headers=key).json()
+    assert (told["images"], told["looked"]) == (2, 1)
 
 
 def test_a_preview_shows_the_first_by_name_and_crosses_out_what_is_broken(client, key, upload):
