@@ -308,11 +308,37 @@ def resolve(overrides: dict[str, Any], base: dict[str, Any] | None = None) -> Re
         return Recipe.model_validate(chosen)
     except ValidationError as error:
         raise InvalidRecipe(
-            [
-                {
-                    "field": ".".join(str(part) for part in item["loc"]) or "recipe",
-                    "problem": item["msg"].removeprefix("Value error, "),
-                }
-                for item in error.errors()
-            ]
+            [_problem(item["loc"], item["msg"]) for item in error.errors()]
         ) from None
+
+
+def _problem(place: tuple[int | str, ...], message: str) -> dict[str, str]:
+    """What is wrong with a field, and what it may be."""
+    problem = message.removeprefix("Value error, ")
+    if message == "Extra inputs are not permitted":
+        problem = "is no field of a recipe; `GET /train/presets` shows those there are"
+    if allowed := _allowed(place):
+        problem += f" (allowed: {allowed})"
+    return {"field": ".".join(str(part) for part in place) or "recipe", "problem": problem}
+
+
+def _allowed(place: tuple[int | str, ...]) -> str:
+    """A number's range, as the schema has it; nothing for other fields."""
+    whole = Recipe.model_json_schema()
+    schema: dict[str, Any] = whole
+    for part in place:
+        schema = whole["$defs"].get(schema.get("$ref", "").rpartition("/")[2], schema)
+        schema = schema.get("properties", {}).get(part, {})
+    for one in schema.get("anyOf", [schema]):
+        low, high = (
+            one.get(inclusive, one.get(exclusive))
+            for inclusive, exclusive in (
+                ("minimum", "exclusiveMinimum"),
+                ("maximum", "exclusiveMaximum"),
+            )
+        )
+        if low is not None and high is not None:
+            above = "above " if "exclusiveMinimum" in one else ""
+            below = "below " if "exclusiveMaximum" in one else ""
+            return f"{above}{low:g} to {below}{high:g}"
+    return ""

@@ -40,14 +40,17 @@ def test_an_unknown_preset_is_told_the_known():
 @pytest.mark.parametrize(
     ("overrides", "field", "words"),
     [
-        pytest.param({"batch": 1}, "batch", "greater than or equal to 2", id="batch-too-small"),
-        pytest.param({"batch": "many"}, "batch", "integer", id="batch-no-number"),
-        pytest.param({"minutes": 0}, "minutes", "greater than 0", id="no-time"),
-        pytest.param({"colour": 1}, "colour", "not permitted", id="unknown-field"),
+        pytest.param({"batch": 1}, "batch", "2 to 4096", id="batch-too-small"),
+        pytest.param({"batch": "many"}, "batch", "2 to 4096", id="batch-no-number"),
+        pytest.param({"minutes": 0}, "minutes", "above 0 to 100000", id="no-time"),
+        pytest.param({"colour": 1}, "colour", "no field of a recipe", id="unknown-field"),
         pytest.param({"resolution": 65}, "recipe", "nearest to 65: 64", id="size-off-the-grid"),
-        pytest.param({"resolution": 512}, "resolution", "less than or equal to 256", id="too-big"),
+        pytest.param({"resolution": 512}, "resolution", "16 to 256", id="too-big"),
         pytest.param(
             {"generator": {"learning_rate": 2}}, "generator.learning_rate", "0.1", id="nested"
+        ),
+        pytest.param(
+            {"generator": {"beta1": 1}}, "generator.beta1", "0 to below 1", id="nested-below"
         ),
         pytest.param({"network": "classic"}, "recipe", "96×96", id="classic-at-64"),
         pytest.param({"minutes": None}, "recipe", "`minutes`, `images` or `epochs`", id="endless"),
