@@ -93,6 +93,9 @@ def compare(request: Request) -> Response:
     held: Services = request.app.state.services
     names = list(dict.fromkeys(request.query_params.getlist("run")))[:MOST_RUNS]
     found = [shown(runs.get(held.database, name)).model_dump() for name in names]
+    for run in found:
+        measured = runs.told(held.database, run["id"], "run.measured")
+        run["numbers"] = {**(measured[-1] if measured else {}), **(run["progress"] or {})}
     return _render(request, "studio_compare.html", tab="runs", runs=found)
 
 
@@ -128,15 +131,17 @@ def model(request: Request, name: str) -> Response:
     """One model beside the one that serves."""
     held: Services = request.app.state.services
     row, aliases = held.registry.get(name), held.registry.aliases()
+    card = Card.model_validate(row["card"])
     return _render(
         request,
         "studio_model.html",
         tab="models",
         model=row,
         card=row["card"],
+        measures=card.evaluation.measures if card.evaluation else {},
         aliases=model_routes.named(row["version"], aliases),
         default=aliases.get(DEFAULT),
-        traits=sorted(traits.rows(Card.model_validate(row["card"]))),
+        traits=sorted(traits.rows(card)),
         seeds=SEEDS,
     )
 

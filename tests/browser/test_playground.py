@@ -133,6 +133,25 @@ def test_traits_of_another_model_are_dropped(visit, shown):
     expect(page).not_to_have_url(re.compile("tail"))
 
 
+def test_what_is_copied_is_told_in_the_dialog_too(visit):
+    page = visit("/?open=1", width=360, permissions=["clipboard-write"])
+    page.locator("#copy").click()
+    # What is not in an open dialog lies beneath it.
+    expect(page.locator("#detail #toast")).to_have_text("Copied")
+    expect(page.locator("#toast")).to_be_visible()
+
+
+def test_a_failure_is_told_until_something_else_is_asked(visit, shown):
+    page = visit("/")
+    shown(page, "#face")
+    page.route("**/avatar?seed=busy&*", lambda route: route.fulfill(body="no picture"))
+    page.locator("#seed").fill("busy")
+    expect(page.get_by_role("alert")).to_be_visible()
+    page.locator("#seed").fill("calm")
+    shown(page, "#face", "seed=calm&")
+    expect(page.get_by_role("alert")).to_be_hidden()
+
+
 def test_a_server_without_a_model_says_so(visit):
     page = visit("/")
     page.route("**/models", lambda route: route.fulfill(json={"models": [], "aliases": {}}))

@@ -231,6 +231,34 @@ def test_an_evil_zip_is_refused_with_its_reason(enter, tmp_path):
     expect(page.locator("[data-set=evil]")).to_have_count(0)
 
 
+def test_what_is_dropped_is_taken(enter, pictures, tmp_path):
+    archive = tmp_path / "Mine too.zip"
+    with zipfile.ZipFile(archive, "w") as written:
+        written.write(pictures / "00.png", "00.png")
+    page = enter("/studio/datasets")
+    for file, told, name in (
+        (pictures, "Some Faces, 12 pictures", "some-faces"),
+        (archive, "Mine too.zip", "mine-too"),
+        (pictures / "01.png", "01, 1 pictures", "01"),
+    ):
+        page.locator("#name").fill("")
+        _drop(page, "#drop", file)
+        expect(page.locator("#chosen")).to_contain_text(told)
+        expect(page.locator("#name")).to_have_value(name)
+        expect(page.locator("#drop")).not_to_have_class(re.compile("over"))
+
+
+def _drop(page, place, file):
+    """As from the desktop: a script may not make up the entries of a folder."""
+    box = page.locator(place).bounding_box()
+    data = {"items": [], "files": [str(file)], "dragOperationsMask": 1}
+    where = {"x": box["x"] + 40, "y": box["y"] + 40, "data": data}
+    browser = page.context.new_cdp_session(page)
+    for type in ("dragEnter", "dragOver", "drop"):
+        browser.send("Input.dispatchDragEvent", {"type": type, **where})
+    browser.detach()
+
+
 def test_a_full_queue_is_told_and_starts_nothing(enter, up):
     before = _runs(up)
     socket = Settings(home=up.home).redis_socket

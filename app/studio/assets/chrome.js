@@ -11,9 +11,11 @@ export function t(key, values = {}) {
   return words[key].replace(/\{(\w+)\}/g, (all, name) => (name in values ? values[name] : all));
 }
 
-/** A short notice that screen readers hear too. */
+/** A short notice that screen readers hear too; an open dialog hides all that is not in it. */
 export function toast(text) {
   const place = document.getElementById("toast");
+  const home = document.querySelector("dialog[open]") ?? document.body;
+  if (place.parentNode !== home) home.append(place);
   place.textContent = text;
   place.classList.add("shown");
   clearTimeout(toast.timer);

@@ -1,6 +1,6 @@
 // The playground: one state, kept in the address, that everything on the page follows.
 
-import { root, t } from "./chrome.js";
+import { root, t, toast } from "./chrome.js";
 import { Detail } from "./detail.js";
 import { Models } from "./models.js";
 import { Picture } from "./picture.js";
@@ -33,6 +33,7 @@ const wall = new Wall(id("wall"), {
 function change(changes, push = false) {
   const before = state;
   state = { ...state, ...changes };
+  if (version) id("problem").hidden = true; // what is asked for now may work
   write(push);
   show(before);
 }
@@ -82,6 +83,7 @@ function randomly() {
 function tell(problem) {
   id("problem").hidden = false;
   id("problem").textContent = problem ? t("common.failed", { problem }) : t("common.offline");
+  if (document.querySelector("dialog[open]")) toast(id("problem").textContent);
 }
 
 /** Draw with another model, at once unless traits or an age are asked for: it may refuse them. */

@@ -58,7 +58,7 @@ drop?.addEventListener("drop", async (event) => {
   if (entries.length === 1 && only.isFile && /\.zip$/i.test(only.name)) return zip(event.dataTransfer.files[0]);
   const files = [];
   for (const entry of entries) files.push(...(await walk(entry)));
-  folder(files, only.isDirectory ? only.name : "");
+  folder(files, only.name.replace(/\.[^.]*$/, ""));
 });
 
 /** fetch says nothing of an upload's progress. */

@@ -17,6 +17,8 @@ const drawn = [];
 let last = 0;
 let state = place.dataset.state;
 let asked = 0;
+const first = JSON.parse(at("first").textContent);
+let fraction = first.progress?.fraction ?? 0; // of the training; the bar has its preparation's before
 
 const whole = new Intl.NumberFormat(document.documentElement.lang);
 const short = new Intl.NumberFormat(document.documentElement.lang, { maximumSignificantDigits: 3 });
@@ -60,6 +62,11 @@ function prepare({ done, total }) {
   at("bar").value = done / total;
   at("phase").hidden = false;
   at("phase").textContent = t("studio.run.preparing", { done: whole.format(done), total: whole.format(total) });
+}
+
+function prepared() {
+  at("bar").value = fraction;
+  at("phase").hidden = true;
 }
 
 function move(next, data) {
@@ -121,14 +128,14 @@ function hear(type, event) {
   place.dataset.last = last = id;
   const data = JSON.parse(event.data);
   if (type === "run.progress") {
-    at("bar").value = data.fraction;
+    fraction = data.fraction;
     for (const [name, value] of Object.entries(data)) number(name, value);
     curves();
   }
   if (type === "run.measured") number("fd", data.fd), curves();
   if (type === "sheet.drawn") sheet(data.sheet);
   if (type === "dataset.progress") prepare(data);
-  else if (type !== "run.queued") at("phase").hidden = true;
+  else if (type !== "run.queued") prepared();
   if (!QUIET.includes(type)) say(type, data);
   if (type in MOVES) move(MOVES[type], data), curves();
 }
@@ -164,7 +171,6 @@ does(at("resume"), async () => {
   listen();
 });
 
-const first = JSON.parse(at("first").textContent);
 for (const [name, value] of Object.entries(first.progress ?? {})) number(name, value);
 buttons();
 listen();
