@@ -22,6 +22,9 @@ LINGER = 5.0  # s for a client to stop sending what was answered before its end 
 STALLED = 60.0
 # A seed of 4,096 bytes is 12 KiB when percent-encoded; the parser itself has no limit.
 LONGEST_HEADERS = 32 * 1024
+# s after an idle connection's time is over, to read what came before. uvloop runs timers before it
+# reads, so an app that stood still for as long cut off all who had asked meanwhile.
+LAST_LOOK = 0.1
 
 
 class Connection(HttpToolsProtocol):
@@ -66,6 +69,12 @@ class Connection(HttpToolsProtocol):
         """Whoever is still sending has little time to notice."""
         self._due = min(self._due, self.loop.time() + LINGER)
         super().on_response_complete()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close an idle connection, unless a request came while nobody looked."""
+        self.timeout_keep_alive_task = self.loop.call_later(
+            LAST_LOOK, super().timeout_keep_alive_handler
+        )
 
     def pause_writing(self) -> None:
         """The client reads more slowly than the app writes."""

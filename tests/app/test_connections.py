@@ -3,12 +3,17 @@
 import socket
 import subprocess
 import sys
+import threading
 import time
+from urllib.parse import urlsplit
 
+import httpx
+import psutil
 import pytest
 
 from app import connections
 
+KEPT_ALIVE = 5  # s, uvicorn's
 HALF_A_BODY = b"POST /train HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{"
 
 
@@ -159,3 +164,29 @@ def _eventually(holds, seconds=20):
 def test_a_seed_of_4096_bytes_fits_into_the_headers(live, http):
     answer = http.get(f"{live.url}/avatar?size=16&seed={'%C3%A9' * 2048}")
     assert answer.status_code == 200
+
+
+@pytest.mark.slow
+def test_a_server_that_stood_still_answers_whoever_asked_meanwhile(served):
+    url, process = served
+    with httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
+        assert client.get("/avatar?seed=0").status_code == 200
+        process.suspend()
+        while process.status() != psutil.STATUS_STOPPED:
+            time.sleep(0.05)
+        thaw = threading.Timer(KEPT_ALIVE + 1, process.resume)
+        thaw.start()
+        try:
+            # Over the kept connection, whose time is over when the server can read it.
+            assert client.get("/avatar?seed=1").status_code == 200
+        finally:
+            thaw.join()
+
+
+@pytest.mark.slow
+def test_an_idle_connection_is_closed(served):
+    with socket.create_connection(("127.0.0.1", urlsplit(served[0]).port), timeout=30) as client:
+        client.sendall(b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n")
+        received, seconds = _all(client)
+    assert received.startswith(b"HTTP/1.1 200")
+    assert KEPT_ALIVE <= seconds < KEPT_ALIVE + 3
