@@ -48,7 +48,7 @@ class Crowd:
     def __init__(self, house) -> None:
         self.house, self.stop = house, threading.Event()
         self.answers: Counter = Counter()
-        self.unanswered: list[float] = []
+        self.unanswered: list[tuple[float, str]] = []
         self.wrong: list[tuple] = []
         self.faces: dict[tuple, bytes] = {}
         self.threads = [
@@ -68,7 +68,7 @@ class Crowd:
             answer = client.get(f"/avatar?seed={seed}")
         except httpx.TransportError as error:
             self.answers[type(error).__name__] += 1
-            self.unanswered.append(time.monotonic())
+            self.unanswered.append((time.monotonic(), repr(error)))
             return
         self.answers[answer.status_code] += 1
         face = hashlib.sha256(answer.content).digest()
@@ -172,6 +172,12 @@ def at_rest(house, up):
     return house.wait(steady, "all is quiet")
 
 
+def deaths(house):
+    """What `kao up` told of children that died, in order."""
+    lines = (house.logs / "up.log").read_text(errors="replace").splitlines()
+    return [line for line in lines if "child.died" in line]
+
+
 def keep_busy(house, asked):
     """Two runs that wait or train, always."""
     if sum(house.run(run)["state"] in ("queued", "running") for run in asked) < 2:
@@ -215,9 +221,14 @@ def test_nothing_is_lost_for_a_while(house, capsys):
         print("app without a server for", *(f"{till - since:.1f} s" for since, till in down))
         print(*(f"{one.pid}: {one.memory:.0f} MB {one.files} files" for one in sizes), sep="; ")
         print("open before", before, "after", after)
+        print(*deaths(house), sep="\n")
     assert crowd.wrong == []
-    lost = [at for at in crowd.unanswered if not any(since <= at <= till for since, till in down)]
-    assert lost == [], "a request went unanswered while no app was killed"
+    lost = Counter(
+        (round(at - ends + SECONDS), error)  # s since the crowd came
+        for at, error in crowd.unanswered
+        if not any(since <= at <= till for since, till in down)
+    )
+    assert lost == {}, f"unanswered while no app was killed\n{house.words()}"
     for pid in {one.pid for one in sizes}:
         assert_it_does_not_grow([one for one in sizes if one.pid == pid])
     left = {what: now - before[what] for what, now in after.items()}
