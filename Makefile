@@ -64,7 +64,8 @@ check: install-dev ## ruff, mypy --strict, the rules of imports, bandit
 fuzz: install-dev ## ten minutes of each parser, then many odd requests of every route (FUZZ_SECONDS=600)
 	$(PIP) install --quiet -c constraints.txt -e ".[fuzz]"
 	FUZZ_SECONDS=$(FUZZ_SECONDS) $(PY) tests/fuzz/lead.py
-	$(PY) -m pytest --hypothesis-profile=fuzz tests/app/test_contract.py
+	@# two hundred times as many requests: no test of five minutes
+	$(PY) -m pytest --hypothesis-profile=fuzz --timeout=7200 tests/app/test_contract.py
 
 audit: install-dev ## whether a pinned dependency has a known hole
 	$(PIP) install --quiet -c constraints.txt -e ".[audit]"
