@@ -74,3 +74,13 @@ def _sound(page):
 def test_the_description_of_the_api_is_served_from_here(visit):
     page = visit("/docs")
     expect(page.locator(".opblock").first).to_be_visible()
+
+
+def test_the_description_has_the_colours_of_the_page(visit):
+    page = visit("/docs", color_scheme="light")
+    title = page.locator(".swagger-ui .info .title")
+    expect(title).to_be_visible()
+    dark = title.evaluate("one => getComputedStyle(one).color")
+    page.locator("#theme").click()
+    expect(page.locator("html")).to_have_class("dark-mode")
+    assert title.evaluate("one => getComputedStyle(one).color") != dark

@@ -111,11 +111,13 @@ def test_a_family_shows_all_children_or_one(visit, shown):
     expect(page.locator("#snippet")).to_contain_text("child=2")
 
 
-def test_another_model_draws_with_its_traits(visit, shown):
+def test_another_model_draws_with_its_traits(visit, shown, http):
     page = visit("/")
     page.locator("#models-open").click()
     card = page.locator(".model-card", has_text="labelled")
     expect(card).to_contain_text("CC0-1.0")
+    page_of_it = page.get_by_role("link", name=card.get_attribute("data-version")[:12])
+    assert http.get(page_of_it.evaluate("link => link.href")).status_code == 200
     card.click()
     version = card.get_attribute("data-version")
     shown(page, "#face", version)

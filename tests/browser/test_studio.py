@@ -12,9 +12,11 @@ import redis
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import expect
+from test_budget import MOST_BYTES, MOST_SHIFT, SHIFTS
 from up import Up
 
 from app import calls
+from app.studio import assets
 from models.settings import Settings
 
 PLACES = ("/studio", "/studio/new", "/studio/datasets", "/studio/models")
@@ -309,6 +311,29 @@ def test_it_speaks_english_and_chinese(enter, finished):
         assert "studio." not in told
     page = enter("/studio", locale="en-GB")
     expect(page.get_by_role("heading", level=1)).to_have_text("Runs")
+
+
+@pytest.mark.parametrize("width", [360, 1600])
+def test_nothing_jumps_and_nothing_comes_from_elsewhere(enter, up, finished, width):
+    for path in (
+        *PLACES,
+        f"/studio/runs/{finished['id']}",
+        f"/studio/models/{finished['version']}",
+        f"/models/{finished['version']}/card",
+    ):
+        page = enter("/studio", width=width)
+        page.add_init_script(SHIFTS)
+        page.goto(path)
+        page.wait_for_timeout(1500)
+        assert page.evaluate("window.shift") <= MOST_SHIFT, path
+        loaded = page.evaluate("performance.getEntriesByType('resource').map(one => one.name)")
+        assert all(name.startswith(f"{up.url}/") for name in loaded)
+
+
+def test_all_pages_together_fit_the_budget():
+    code = [path for path in assets.FOLDER.glob("*") if path.suffix in (".js", ".css")]
+    assert len(code) > 15
+    assert sum(path.stat().st_size for path in code) <= MOST_BYTES
 
 
 @pytest.mark.parametrize("width", [360, 1600])

@@ -36,6 +36,16 @@ def test_the_faces_on_the_screen_are_the_seeds_of_their_places(visit):
     assert f"seed={700 + int(number)}&" in address
 
 
+def test_faces_on_the_screen_come_first(visit):
+    page = visit("about:blank")
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto("/")
+    expect(page.locator("#wall img.here").first).to_be_attached()
+    first = next(url for url in asked if "/avatar?" in url and "size=512" not in url)
+    assert "seed=0&" in first
+
+
 def test_pictures_that_scroll_away_are_cancelled(visit):
     page = visit("/")
     expect(page.locator("#wall img.here").first).to_be_attached()

@@ -56,7 +56,10 @@ export class Models {
     for (const alias of model.aliases) name.append(" ", make("span", "badge", alias));
     button.append(picture, name, make("dl", "facts"));
     button.addEventListener("click", () => choose(model.version));
-    item.append(button);
+    const page = make("a", "note", t("playground.card.page"));
+    page.href = `${root}/models/${model.version}/card`;
+    page.setAttribute("aria-label", `${page.textContent}: ${model.version.slice(0, SHORT)}`);
+    item.append(button, page);
     return item;
   }
 }
@@ -65,7 +68,7 @@ export class Models {
 function tell(item, card) {
   const facts = item.querySelector(".facts");
   const number = new Intl.NumberFormat(document.documentElement.lang);
-  const minutes = Math.round(card.training.seconds / 60);
+  const minutes = Math.max(1, Math.round(card.training.seconds / 60));
   const rows = [
     ["dataset", card.dataset.name],
     ["licence", card.dataset.licence],
@@ -73,7 +76,7 @@ function tell(item, card) {
     ["resolution", `${card.network.resolution} × ${card.network.resolution}`],
     ["training", t("playground.card.trained", { images: number.format(card.training.images), minutes: number.format(minutes) })],
   ];
-  const told = rows.map(([name, value]) => [t(`playground.card.${name}`), value]);
+  const told = rows.filter(([, value]) => value).map(([name, value]) => [t(`playground.card.${name}`), value]);
   // Measures have names of their own, the same in every language.
   for (const [name, value] of Object.entries(card.measures ?? {})) {
     told.push([name, number.format(Number(value.toPrecision(4)))]);

@@ -145,8 +145,8 @@ export class Wall {
   }
 
   load() {
-    // Those on the screen first.
-    const middle = this.first() + this.rows.length / 2;
+    // Those on the screen first: where the page begins that is the upper end of the wall.
+    const middle = (innerHeight / 2 - this.element.getBoundingClientRect().top) / this.shape.pitch - 0.5;
     const rows = [...this.waiting].sort((a, b) => Math.abs(a.index - middle) - Math.abs(b.index - middle));
     for (const row of rows) {
       for (const link of row.links) {
