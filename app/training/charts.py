@@ -64,6 +64,7 @@ def chart(theme: Theme, width: int, height: int, each: int = 1) -> Any:
         show_dots=False,
         show_x_guides=False,
         margin=4,
+        margin_right=16,  # half of the last label on the axis
         max_scale=5,
         x_value_formatter=_short,
         value_formatter=_short,

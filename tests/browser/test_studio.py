@@ -342,6 +342,7 @@ def test_nothing_sticks_out(enter, finished, width):
         *PLACES,
         f"/studio/runs/{finished['id']}",
         f"/studio/models/{finished['version']}",
+        f"/models/{finished['version']}/card",
     ):
         page = enter(path, width=width)
         page.wait_for_load_state("networkidle") if "/runs/" not in path else None
@@ -382,6 +383,7 @@ def _tab_to(page, wanted):
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_no_serious_violation_of_accessibility(enter, finished, theme):
     places = [*PLACES, f"/studio/runs/{finished['id']}", f"/studio/models/{finished['version']}"]
+    places.append(f"/models/{finished['version']}/card")
     pages = [enter(path, color_scheme=theme) for path in places]
     pages.append(enter(session=False, color_scheme=theme))
     wrong = []
