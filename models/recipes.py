@@ -56,6 +56,10 @@ class Recipe(_Strict):
         int, Field(ge=0, le=1024, description="Length of the style w; 0: no mapping network.")
     ]
     width: Annotated[int, Field(ge=4, le=256, description="Generator channels at full resolution.")]
+    flatten: Annotated[
+        float,
+        Field(ge=0, le=64, description="Differences of 255 that are smoothed away, for flat art."),
+    ] = 0.0
     discriminator_width: Annotated[
         int, Field(ge=4, le=256, description="Discriminator channels at full resolution.")
     ]
@@ -171,6 +175,10 @@ class Recipe(_Strict):
             near = min(RESOLUTIONS, key=lambda size: abs(size - self.resolution))
             raise ValueError(
                 f"`resolution` must be b·2^k, b from 4 to 7; nearest to {self.resolution}: {near}"
+            )
+        if self.flatten and self.network == "classic":
+            raise ValueError(
+                "`classic` is the tutorial's and draws as it does: `flatten` must be 0"
             )
         if self.labels and not self.style:
             raise ValueError("`labels` need a mapping network: `style` above 0")

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -129,17 +130,9 @@ def export_growth(network: nn.Module, earlier: Sequence[Weights], latent: int, p
     moments, the oldest first.
     """
     growing = _Growing(network, earlier)
-    example = torch.zeros(1, latent), torch.ones(()), torch.eye(len(earlier) + 1)[-1]
-    torch.onnx.export(
-        _Pixels(growing),
-        example,
-        str(path),
-        input_names=["z", "psi", "share"],
-        output_names=["output"],
-        opset_version=OPSET,
-        do_constant_folding=False,  # it would write the eight bits out as thirty-two
-        dynamo=False,
-    )
+    share = torch.eye(len(earlier) + 1)[-1]
+    examples = {"z": torch.zeros(1, latent), "psi": torch.ones(()), "share": share}
+    _onnx(_Pixels(growing).eval(), examples, path, batched=False)
     _point_to_weights(
         path, {f"network.last_{number}": name for number, name in enumerate(growing.names)}
     )
@@ -152,7 +145,7 @@ def export_critic(discriminator: nn.Module, resolution: int, folder: Path) -> No
     """
     images = torch.zeros(1, resolution, resolution, 3, dtype=torch.uint8)
     path = folder / bundle.CRITIC
-    _onnx(_Critic(copy.deepcopy(discriminator).cpu().eval()), images, "images", path)
+    _onnx(_Critic(copy.deepcopy(discriminator).cpu().eval()), {"images": images}, path)
     model = onnx.load(path)
     tensors = list(model.graph.initializer)
     for tensor in tensors:
@@ -179,7 +172,7 @@ def _graph(
 
     Graph names lose `strip` and gain `prefix` to become that file's names.
     """
-    _onnx(network, example, name, path)
+    _onnx(network, {name: example}, path)
     names = network.state_dict().keys()
     _point_to_weights(path, {each: prefix + each.removeprefix(strip) for each in names})
 
@@ -195,21 +188,28 @@ def _point_to_weights(path: Path, names: Mapping[str, str]) -> None:
     onnx.save(model, path)
 
 
-def _onnx(network: nn.Module, example: Tensor, name: str, path: Path) -> None:
-    torch.onnx.export(
-        network,
-        (example,),
-        str(path),
-        input_names=[name],
-        output_names=["output"],
-        dynamic_axes={name: {0: "N"}, "output": {0: "N"}},
-        opset_version=OPSET,
-        # Without folding, a graph's weights are those of the file, which then holds them once;
-        # ONNX Runtime folds BatchNorm into the convolutions when it loads.
-        training=torch.onnx.TrainingMode.PRESERVE,
-        do_constant_folding=False,
-        dynamo=False,
-    )
+def _onnx(
+    network: nn.Module, examples: dict[str, Tensor], path: Path, batched: bool = True
+) -> None:
+    """Trace a network into a graph with these inputs; `batched`: of any number of rows."""
+    axes = {name: {0: "N"} for name in (*examples, "output")} if batched else None
+    with warnings.catch_warnings():
+        # A Pad's amounts are sliced from a constant, which ONNX Runtime folds and torch need not.
+        warnings.filterwarnings("ignore", "Constant folding", UserWarning)
+        torch.onnx.export(
+            network,
+            tuple(examples.values()),
+            str(path),
+            input_names=list(examples),
+            output_names=["output"],
+            dynamic_axes=axes,
+            opset_version=OPSET,
+            # Without folding, a graph's weights are those of the file, which then holds them
+            # once; ONNX Runtime folds BatchNorm into the convolutions when it loads.
+            training=torch.onnx.TrainingMode.PRESERVE,
+            do_constant_folding=False,
+            dynamo=False,
+        )
 
 
 def _places(path: Path) -> dict[str, tuple[int, int]]:

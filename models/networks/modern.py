@@ -135,10 +135,50 @@ def _enlarge_kernels(block: nn.Module, state: dict[str, Tensor], prefix: str, *_
         state[name] = wide.transpose(0, 1).contiguous()
 
 
+class Flatten(nn.Module):
+    """Images (N, 3, S, S) → the same, without differences fainter than `levels` of 255.
+
+    Drawn art is flat between its lines. A convolution leaves a grain of one or two levels there,
+    which nobody sees, but every discriminator does: it then teaches nothing else
+    (docs/experiments.md). An edge-avoiding à-trous filter (Dammertz et al., HPG 2010): each pass
+    averages a pixel with the four of PASSES around it, each the less the more it differs.
+    """
+
+    PASSES = (
+        ((-1, 0), (1, 0), (0, -1), (0, 1)),
+        ((-2, -2), (2, 2), (2, -2), (-2, 2)),
+        ((-4, 0), (4, 0), (0, -4), (0, 4)),
+        ((-1, 0), (1, 0), (0, -1), (0, 1)),
+    )
+
+    def __init__(self, levels: float) -> None:
+        super().__init__()
+        self.scale = (127.5 / levels) ** 2 / 3 if levels else 0.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.scale:
+            return x
+        x = x.float()
+        for around in self.PASSES:
+            x = self._averaged(x, around)
+        return x
+
+    def _averaged(self, x: Tensor, around: Sequence[tuple[int, int]]) -> Tensor:
+        side, reach = x.shape[-1], max(down for down, _ in around)
+        padded = F.pad(x, (reach,) * 4, mode="replicate")
+        moved, total = torch.zeros_like(x), torch.ones_like(x[:, :1])
+        for down, right in around:
+            top, left = reach + down, reach + right
+            apart = padded[:, :, top : top + side, left : left + side] - x
+            weight = F.relu(1 - self.scale * apart.square().sum(1, keepdim=True)).square()
+            moved, total = moved + weight * apart, total + weight
+        return x + moved / total
+
+
 class Synthesis(nn.Module):
     """w (N, L, style), one row a layer → images (N, 3, S, S) about [-1, 1], not clamped."""
 
-    def __init__(self, resolution: int, style: int, width: int) -> None:
+    def __init__(self, resolution: int, style: int, width: int, flatten: float = 0.0) -> None:
         super().__init__()
         self.base, channels = stages(resolution, width)
         self.start = nn.Linear(style, channels[0] * self.base**2)
@@ -147,6 +187,7 @@ class Synthesis(nn.Module):
             Block(before, after, style) for before, after in pairwise(channels)
         )
         self.paint = nn.Conv2d(channels[-1], 3, 3, padding=1)
+        self.flatten = Flatten(flatten)
 
     @property
     def layers(self) -> int:
@@ -158,7 +199,9 @@ class Synthesis(nn.Module):
         x = F.leaky_relu(self.normalise(x), SLOPE)
         for layer, block in enumerate(self.blocks, start=1):
             x = block(x, w[:, layer])
-        images: Tensor = self._painted(x) if torch.onnx.is_in_onnx_export() else self.paint(x)
+        images: Tensor = self.flatten(
+            self._painted(x) if torch.onnx.is_in_onnx_export() else self.paint(x)
+        )
         return images
 
     def _painted(self, x: Tensor) -> Tensor:
@@ -177,10 +220,11 @@ class Generator(nn.Module):
         style: int,
         width: int,
         attributes: Sequence[Attribute] = (),
+        flatten: float = 0.0,
     ) -> None:
         super().__init__()
         self.mapping = Mapping(latent, style, attributes) if style else None
-        self.synthesis = Synthesis(resolution, style or latent, width)
+        self.synthesis = Synthesis(resolution, style or latent, width, flatten)
         for module in self.modules():
             if isinstance(module, Block):
                 # Near the plain network at first: the style's scale starts close to one.

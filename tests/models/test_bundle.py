@@ -138,17 +138,20 @@ def test_cuda_is_taken_where_it_is_and_without_tf32(monkeypatch, available, firs
         assert (name, options["use_tf32"]) == (bundle.CUDA, "0")
 
 
-@pytest.mark.parametrize("preset", ["smoke", "modern-64", "classic"])
-def test_onnx_draws_what_pytorch_draws(write_bundle, preset):
+@pytest.mark.parametrize(
+    ("preset", "fields"),
+    [("smoke", {}), ("smoke", {"flatten": 20.0}), ("modern-64", {}), ("classic", {})],
+)
+def test_onnx_draws_what_pytorch_draws(write_bundle, preset, fields):
     import torch
     from safetensors.torch import load_file
 
     from models.networks import build
     from models.recipes import resolve
 
-    folder = write_bundle(preset=preset)
+    folder = write_bundle(preset=preset, **fields)
     drawer = bundle.verify(folder, bundle.digest(folder))
-    network = build.generator(resolve({"preset": preset}))
+    network = build.generator(resolve({"preset": preset, **fields}))
     missing, unexpected = network.load_state_dict(load_file(folder / bundle.WEIGHTS), strict=False)
     assert not unexpected
     assert all(name.endswith("num_batches_tracked") for name in missing)

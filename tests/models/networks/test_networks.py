@@ -141,3 +141,26 @@ def test_a_generator_that_is_now_told_labels_draws_as_before():
         assert torch.allclose(drawn, plain(z), atol=1e-5)
     told(torch.cat([z, wishes], dim=1)).sum().backward()
     assert told.mapping.layers[0].weight.grad[:, 8:].abs().sum() > 0, "and can learn them"
+
+
+def test_what_is_fainter_than_its_levels_is_smoothed_away_and_lines_stay():
+    flatten = modern.Flatten(20)
+    random = torch.Generator().manual_seed(0)
+    image = torch.full((2, 3, 32, 32), -0.5)
+    image[:, :, :, 16:] = 0.5  # an edge, and a line of one pixel
+    image[:, :, 8] = -1.0
+    noisy = image + 2 / 127.5 * torch.randn(image.shape, generator=random)
+    apart = (flatten(noisy) - image).abs() * 127.5
+    assert (noisy - image).abs().mean() * 127.5 > 1.5
+    assert apart.mean() < 0.9
+    assert apart.max() < 6
+
+
+def test_without_levels_not_a_bit_changes():
+    x = torch.randn(2, 3, 16, 16)
+    assert modern.Flatten(0)(x) is x
+
+
+def test_what_is_flat_stays_flat():
+    x = torch.rand(2, 3, 1, 1).expand(-1, -1, 16, 16).contiguous()
+    assert torch.equal(modern.Flatten(20)(x), x)
