@@ -43,6 +43,13 @@ ARMS: dict[str, dict[str, Any]] = {
     "mixing 0.5": {"mixing": 0.5},
     "generator width 12": {"width": 12},
     "generator width 48": {"width": 48},
+    "flatten 20": {"flatten": 20},
+    "learning rates 2e-4": {
+        "generator": {"learning_rate": 2e-4},
+        "discriminator": {"learning_rate": 2e-4},
+    },
+    "batch 16": {"batch": 16},
+    "batch 64": {"batch": 64},
     "labels": {"labels": ["hair_length", "hair_colour", "skin", "background"]},
     f"{SMALL:,} images, no augmentation": {"dataset_limit": SMALL, "augment": 0},
     f"{SMALL:,} images, augmentation": {"dataset_limit": SMALL},
