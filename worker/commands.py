@@ -31,7 +31,7 @@ def train(
         str | None, typer.Option(help="starter, an uploaded set, a folder or a zip.")
     ] = None,
     preset: Annotated[
-        str | None, typer.Option(help="classic, modern-64 (the default) or smoke.")
+        str | None, typer.Option(help="modern-64 (the default), modern-64-flat, classic, smoke, …")
     ] = None,
     minutes: Annotated[float | None, typer.Option(help="Stop after so many minutes.")] = None,
     images: Annotated[int | None, typer.Option(help="Stop after so many images.")] = None,

@@ -23,6 +23,7 @@ COSTS = (
     "style",
     "width",
     "discriminator_width",
+    "flatten",
     "loss",
     "penalty",
     "penalty_every",
