@@ -29,8 +29,8 @@ SEED = int(os.environ.get("SOAK_SEED", "1"))
 EVERY, FROZEN, LOCKED = 20.0, 8.0, 10.0  # s
 CLIENTS, SEEDS = 8, 200
 # Of one app process, above the most that it had in its first quarter: times, descriptors. A killed
-# one's successor begins anew, and few live for the minutes in which 32 MiB of faces gather (5,000 of
-# them: 164 to 211 MB, then no more); so its caches are small, and only a leak adds.
+# one's successor begins anew, and few live for as long as 32 MiB of faces take to gather (5,000 of
+# them: 164 to 211 MB, then no more). So its caches are small, and only a leak adds.
 MOST_MEMORY, MOST_FILES = 1.25, 20
 SMALL = {"cache_bytes": 1 << 20, "model_bytes": 1 << 20}
 # At the end, when all is quiet, above the start, of each kind: descriptors and connections. A
