@@ -133,6 +133,8 @@ def test_pictures_become_a_model_that_serves_by_clicks_alone(enter, up, pictures
     page.wait_for_url("**/studio/runs/*")
     expect(page.locator("#badge")).to_have_text("done", timeout=180_000)
     expect(page.locator("[data-number=images]")).to_have_text("320")
+    expect(page.locator("[data-number=seconds_left]")).to_have_text("–")
+    expect(page.locator("#bar")).to_have_js_property("value", 1)
     scrub = page.locator("#scrub")
     expect(scrub).to_have_attribute("max", "3")
     scrub.fill("0")

@@ -69,8 +69,15 @@ function prepared() {
   at("phase").hidden = true;
 }
 
+/** A run may end before what it was given: when it learns no more, or by somebody's word. */
+function over() {
+  document.querySelector("[data-number=seconds_left]").textContent = "–";
+  if (state === "succeeded") at("bar").value = fraction = 1;
+}
+
 function move(next, data) {
   state = place.dataset.state = next;
+  if (OVER.includes(next)) over();
   const badge = document.createElement("span");
   badge.className = "badge";
   badge.dataset.state = next;
