@@ -18,7 +18,6 @@ TRAITS = {
     "plain": {},
     "hair": {"hair_colour": "pink"},
     "length": {"hair_length": "long"},
-    "glasses": {"glasses": "round"},
     "skin": {"skin": "brown"},
     "mood": {"mood": "sad"},
     "flowers": {"flowers": "yes"},
