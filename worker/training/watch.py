@@ -14,6 +14,8 @@ WON = 0.15
 # a mean gap between real and drawn scores of 3 to 5 (docs/experiments.md). Its generator's loss
 # is that gap.
 WIDE = 10.0
+# No loss of a run that learns comes near: BCE's own bound is 100 (PyTorch clamps its logarithms).
+RUNAWAY = 1000.0
 # A generator whose samples differ this little, against how much real images differ.
 COLLAPSED = 0.15
 
@@ -75,7 +77,12 @@ class Watch:
             f"real images by {self.real_diversity:.3f}. Resume from an older snapshot with a "
             "higher gamma or a lower learning rate."
         )
+        diverging = (
+            f"The losses run away: the discriminator's is {d_loss:.3g}, the generator's "
+            f"{g_loss:.3g}. Lower the learning rates."
+        )
         return [
+            (max(d_loss, g_loss) > RUNAWAY, Alarm("diverging", diverging)),
             (
                 accuracy > 0.95 and (g_loss > WIDE if relativistic else d_loss < WON),
                 Alarm("discriminator_winning", winning),

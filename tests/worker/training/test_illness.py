@@ -63,6 +63,12 @@ def test_an_unbeatable_discriminator_is_named(loss):
     assert "discriminator_winning" in alarms(trainer, watch, LATEST)
 
 
+def test_losses_that_run_away_are_named_while_they_are_numbers_still():
+    fast = {"learning_rate": 0.1}
+    trainer, watch = started(generator=fast, discriminator=fast, gamma=0)
+    assert "diverging" in alarms(trainer, watch, LATEST)
+
+
 @pytest.mark.slow
 def test_a_healthy_run_of_twenty_thousand_images_raises_no_alarm():
     trainer, watch = started(count=5_000)
