@@ -95,3 +95,9 @@ def _halves(recipe: Recipe) -> Reals:
 def choosy(tmp_path_factory, labelled: Path, bundles: list[Path]) -> Iterator[TestClient]:
     """An app whose default model has traits, and that knows one without."""
     yield from serving(tmp_path_factory.mktemp("choosy"), [labelled, bundles[0]])
+
+
+@pytest.fixture(scope="module")
+def slid(tmp_path_factory, steered: Path, bundles: list[Path]) -> Iterator[TestClient]:
+    """An app whose default model has sliders, and that knows one without."""
+    yield from serving(tmp_path_factory.mktemp("slid"), [steered, bundles[0]])

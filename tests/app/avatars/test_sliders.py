@@ -14,14 +14,6 @@ FACE = "/avatar?seed={}&size=16&format=png"
 
 
 @pytest.fixture(scope="module")
-def slid(tmp_path_factory, steered, bundles):
-    """An app whose default model has sliders, and that knows one without."""
-    from conftest import serving
-
-    yield from serving(tmp_path_factory.mktemp("slid"), [steered, bundles[0]])
-
-
-@pytest.fixture(scope="module")
 def names(slid):
     """Those of the default model."""
     told = slid.get("/models/default").json()["traits"]
