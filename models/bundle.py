@@ -18,6 +18,7 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -170,6 +171,7 @@ def verify(folder: Path, version: str, threads: int = 1) -> "Drawer":
         young = drawer.grow(z, 1.0, 0.5) if card.moments else drawn
         drawer.steer(drawer.styles(z), dict.fromkeys((each.name for each in card.sliders), 1.0))
         scores = drawer.score(drawn) if CRITIC in names else np.zeros(1, np.float32)
+        drawer.rest()
     except Exception as error:  # ONNX Runtime raises its own, undocumented kinds
         raise BadBundle(f"Bundle {version[:12]} does not draw: {type(error).__name__}.") from error
     side = card.network.resolution
@@ -204,23 +206,37 @@ class Drawer:
     """A loaded bundle: latents to pixels through ONNX Runtime, the same for any batch."""
 
     def __init__(self, folder: Path, card: Card, threads: int) -> None:
-        self.card = card
+        self.card, self._folder, self._threads = card, folder, threads
+        self._synthesis = self._session(SYNTHESIS)
+        self._batch = GPU_BATCH if CUDA in self._synthesis.get_providers() else None
+        self._mapping = self._session(MAPPING) if card.network.layers else None
+        self._average = _read_tensor(folder / WEIGHTS, "mapping.average") if self._mapping else None
+        self._vectors = _read_tensors(folder / TRAITS) if card.sliders else {}
+
+    # Few requests need these two, and they take 60 MB: each is loaded by the first that does.
+    @cached_property
+    def _critic(self) -> onnxruntime.InferenceSession | None:
+        return self._session(CRITIC) if (self._folder / CRITIC).exists() else None
+
+    @cached_property
+    def _growth(self) -> onnxruntime.InferenceSession | None:
+        return self._session(GROWTH) if self.card.moments else None
+
+    def rest(self) -> None:
+        """Give back what only few requests need."""
+        for name in ("_critic", "_growth"):
+            self.__dict__.pop(name, None)
+
+    def _session(self, name: str) -> onnxruntime.InferenceSession:
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
         # Idle threads would spin on cores that other requests need.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-
-        def session(name: str) -> onnxruntime.InferenceSession:
-            return onnxruntime.InferenceSession(str(folder / name), options, providers=_providers())
-
-        self._synthesis = session(SYNTHESIS)
-        self._batch = GPU_BATCH if CUDA in self._synthesis.get_providers() else None
-        self._mapping = session(MAPPING) if card.network.layers else None
-        self._average = _read_tensor(folder / WEIGHTS, "mapping.average") if self._mapping else None
-        self._critic = session(CRITIC) if (folder / CRITIC).exists() else None
-        self._growth = session(GROWTH) if card.moments else None
-        self._vectors = _read_tensors(folder / TRAITS) if card.sliders else {}
+        # Without an arena of its own a session gives back what it took.
+        options.enable_cpu_mem_arena = name not in (CRITIC, GROWTH)
+        path = str(self._folder / name)
+        return onnxruntime.InferenceSession(path, options, providers=_providers())
 
     @property
     def rows(self) -> int:
