@@ -148,14 +148,15 @@ class Registry:
         """Serve a version by default, after verifying it.
 
         Raises UnknownModel, BadBundle; and unless forced LostTraits, where what serves now has
-        traits that the version lacks: addresses out there ask for them.
+        traits that the version lacks: addresses out there ask for them. What serves only because
+        it came with Kao, and was never chosen, holds nobody up.
         """
         version = self.resolve(name)
         card = self.load(version).card
         with self.engine.begin() as db:
             take_turns(db, "registry")
             served = self._alias(db, DEFAULT)
-            if served is not None and not force:
+            if served is not None and not force and self._was_chosen(db):
                 query = select(models.c.card).where(models.c.version == served)
                 before = Card.model_validate(db.execute(query).scalar_one())
                 kept = set(card.offers)
@@ -243,6 +244,11 @@ class Registry:
 
     def _alias(self, db: sa.Connection, name: str) -> str | None:
         return db.execute(select(aliases.c.version).where(aliases.c.name == name)).scalar()
+
+    def _was_chosen(self, db: sa.Connection) -> bool:
+        """Whether `default` ever moved; its first place is whatever came first."""
+        query = select(sa.func.count()).where(moves.c.alias == DEFAULT)
+        return int(db.execute(query).scalar_one()) > 1
 
     def _move(self, db: sa.Connection, name: str, version: str) -> None:
         changed = db.execute(

@@ -84,7 +84,7 @@ def test_the_alias_moves_under_load_and_no_answer_is_wrong(up, seconds):
     for client in clients:
         client.start()
     for move in range(10):
-        answer = up.client.post(f"/models/{versions[move % 2]}/promote", headers=up.key)
+        answer = up.client.post(f"/models/{versions[move % 2]}/promote?force=true", headers=up.key)
         assert answer.status_code == 200, answer.text
         time.sleep(seconds / 12)
     for client in clients:

@@ -34,7 +34,9 @@ def _name(kind: Kind) -> str:
 @pytest.mark.parametrize("extension", ["png", "webp"])
 @pytest.mark.parametrize("kind", KINDS, ids=_name)
 def test_a_command_writes_what_the_server_answers(kao, choosy, tmp_path, kind, extension):
-    format = "apng" if extension == "png" and kind.path in ("/morph", "/walk") else extension
+    format = (
+        "apng" if extension == "png" and kind.path in ("/morph", "/walk", "/grow") else extension
+    )
     given = dict(parse_qsl(kind.example.partition("?")[2]))
     file = tmp_path / f"picture.{format}"
     options = [word for name, value in given.items() for word in (f"--{name}", value)]

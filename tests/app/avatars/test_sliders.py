@@ -84,6 +84,9 @@ def test_a_value_out_of_range_is_refused_with_the_range(slid, value):
 def test_a_model_without_it_says_so_and_is_promoted_by_force_alone(slid, bundles, key):
     plain = bundle.digest(bundles[0])
     assert slid.get(f"{FACE.format(1)}&warmth=1&model={plain}").status_code == 422
+    chosen = slid.get("/models/default").json()["version"]
+    for name in (plain, chosen):
+        assert slid.post(f"/models/{name}/promote", headers=key).status_code == 200
     answer = slid.post(f"/models/{plain}/promote", headers=key)
     assert (answer.status_code, "warmth" in answer.json()["detail"]) == (409, True)
 
