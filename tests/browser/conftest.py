@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
@@ -50,10 +51,12 @@ def site(tmp_path_factory) -> Iterator[str]:
     for source in (_plain(folder / "plain"), _labelled(folder / "labelled")):
         registry.import_folder(source)
     engine.dispose()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(home, "SHIPPED", folder / "shipped")
-        with running(settings) as live:
-            yield live.url
+    with ExitStack() as stack:
+        # For its start alone: what comes after these tests has the models that come with Kao.
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(home, "SHIPPED", folder / "shipped")
+            live = stack.enter_context(running(settings))
+        yield live.url
 
 
 def _plain(folder: Path) -> Path:
