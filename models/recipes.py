@@ -326,14 +326,14 @@ def resolve(overrides: dict[str, Any], base: dict[str, Any] | None = None) -> Re
         return Recipe.model_validate(chosen)
     except ValidationError as error:
         raise InvalidRecipe(
-            [_problem(item["loc"], item["msg"]) for item in error.errors()]
+            [_problem(item["loc"], item["msg"], item["type"]) for item in error.errors()]
         ) from None
 
 
-def _problem(place: tuple[int | str, ...], message: str) -> dict[str, str]:
+def _problem(place: tuple[int | str, ...], message: str, kind: str) -> dict[str, str]:
     """What is wrong with a field, and what it may be."""
     problem = message.removeprefix("Value error, ")
-    if message == "Extra inputs are not permitted":
+    if kind == "extra_forbidden":
         problem = "is no field of a recipe; `GET /train/presets` shows those there are"
     if allowed := _allowed(place):
         problem += f" (allowed: {allowed})"
