@@ -48,7 +48,8 @@ class Torch:
         folder = harness.model()
         self._torch = torch
         self._card = bundle.Card.model_validate(bundle.read_card(folder))
-        self._network = build.generator(Recipe.model_validate(self._card.recipe)).eval()
+        recipe = Recipe.model_validate(self._card.recipe)
+        self._network = build.generator(recipe, self._card.attributes).eval()
         # BatchNorm's count of batches is no weight, and the file leaves it out.
         self._network.load_state_dict(load_file(folder / bundle.WEIGHTS), strict=False)
 

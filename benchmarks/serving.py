@@ -24,7 +24,7 @@ from app.avatars.imaging import encode
 from models import latents
 
 HERE = Path(__file__).parent
-BATCHES = {"torch": ("1", "8", "16"), "graph": ("1", "8")}
+BATCHES = {"torch": ("1", "8", "16"), "graph": ("1", "4", "8")}
 WORDS = {"torch": "PyTorch, Pillow", "graph": "our graph and encoder"}
 SEED = {"seed": "42"}
 
@@ -97,16 +97,25 @@ def dicebear() -> None:
             told("DiceBear, PNG", load(server, "/png?seed=SEED"))
 
 
-def main() -> None:
-    """Measure all and print the ratios."""
+def ours() -> tuple[np.ndarray, float, float]:
+    """Kao's picture of seed 42, its rate, and the bare loop's beside it."""
     with kao() as server:
-        ours = fetched(server, "/avatar?seed=42")
+        picture = fetched(server, "/avatar?seed=42")
         before = bare()
         rate = told("Kao", load(server, "/avatar?seed=SEED"))
     loop = (before + bare()) / 2
     print(f"{'bare loop':46} {loop:8.1f} faces/s")
+    return picture, rate, loop
+
+
+def main() -> None:
+    """Measure all and print the ratios."""
+    picture, first, first_loop = ours()
     dicebear()
-    rates = {(name, painter): best(name, painter, ours) for name in PEERS for painter in BATCHES}
+    rates = {(name, painter): best(name, painter, picture) for name in PEERS for painter in BATCHES}
+    # Again after the peers: a machine that others use too is not equally fast for minutes.
+    _, last, last_loop = ours()
+    rate, loop = (first + last) / 2, (first_loop + last_loop) / 2
     print()
     for (name, painter), theirs in rates.items():
         print(f"Kao against {name}, {WORDS[painter]}: {rate / theirs:.2f}")

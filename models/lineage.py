@@ -11,6 +11,8 @@ from models.registry import Registry
 
 # What the weights were made for: another value would need other weights.
 SHAPE = {"network", "resolution", "latent", "style", "width", "discriminator_width", "labels"}
+# And what asks for a part of a network: it may change, but not to or from nothing.
+PARTS = {"label_weight"}
 # A model brings its generator alone, and one that was told nothing can learn to listen.
 BESIDE = {"discriminator_width"}
 # What the place within a run counts in: a snapshot's step means nothing under another.
@@ -31,13 +33,14 @@ def resolve(engine: sa.Engine, registry: Registry, asked: dict[str, Any]) -> Rec
 def change(recipe: dict[str, Any], asked: dict[str, Any]) -> Recipe:
     """A run's stored recipe with fields changed, to go on with. Raises InvalidRecipe."""
     _refuse(recipe, asked, SHAPE | PLACE, "cannot change within a run; start another from it")
+    _refuse_parts(recipe, asked, PARTS)
     return recipes.resolve(asked, recipe)
 
 
 def _inherited(
     engine: sa.Engine, registry: Registry, source: str, asked: dict[str, Any]
 ) -> dict[str, Any]:
-    fixed = SHAPE
+    fixed, parts = SHAPE, PARTS
     try:
         base: dict[str, Any] = runs.get(engine, source)["recipe"]
     except UnknownRun:
@@ -46,10 +49,17 @@ def _inherited(
         except UnknownModel:
             problem = f"is neither a run nor a model: {source[:80]!r}"
             raise InvalidRecipe([{"field": "start_from", "problem": problem}]) from None
+        parts = set()
         fixed = SHAPE - BESIDE - (set() if base.get("labels") else {"labels"})
     _refuse(base, asked, fixed, f"must stay what {source[:12]} was trained with")
+    _refuse_parts(base, asked, parts)
     # A child says how long it goes on; its parent's promotion was for the parent.
     return {**base, "promote": "never", "publish_minutes": None}
+
+
+def _refuse_parts(base: dict[str, Any], asked: dict[str, Any], parts: set[str]) -> None:
+    changed = {name for name in parts & asked.keys() if bool(asked[name]) != bool(base.get(name))}
+    _refuse(base, asked, changed, "cannot change to or from 0: the discriminator has other weights")
 
 
 def _refuse(base: dict[str, Any], asked: dict[str, Any], fixed: set[str], problem: str) -> None:

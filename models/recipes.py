@@ -72,6 +72,10 @@ class Recipe(_Strict):
         Literal["r1", "r1+r2"],
         Field(description="Whose slopes are kept small: real images', or drawn ones' too."),
     ] = "r1"
+    label_weight: Annotated[
+        float,
+        Field(ge=0, le=100, description="Weight of naming the labels right (AC-GAN); 0: none."),
+    ] = 0.0
     gamma: Annotated[
         float, Field(ge=0, le=1000, description="Weight of the gradient penalty; 0: none.")
     ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
@@ -51,6 +52,7 @@ class Asked:
         chosen = traits.read(card, self.unread, self.kind.names)
         return replace(self, values={**self.values, **chosen}, unread={})
 
+    @cached_property
     def canonical(self) -> str:
         """What decides the bytes, the model aside."""
         words = ((name, value) for name, value in self.values.items() if value is not None)
@@ -62,7 +64,7 @@ class Asked:
 
     def address(self, model: str | None = None) -> str:
         """The URL, relative to the server, that asks for exactly this."""
-        return f"{self.canonical()}&model={quoted(model or self.model)}"
+        return f"{self.canonical}&model={quoted(model or self.model)}"
 
     def stamp(self, version: str) -> Stamp:
         """What the picture says of itself."""

@@ -14,7 +14,7 @@ NEVER = "no-store"
 
 def etag(version: str, asked: Asked) -> str:
     """Weak: another machine may differ by 1 of 255 in a pixel. No picture is needed for it."""
-    text = f"{version} {RENDERER} {asked.canonical()}"
+    text = f"{version} {RENDERER} {asked.canonical}"
     return f'W/"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
 
 

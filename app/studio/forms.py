@@ -11,7 +11,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "length": ("minutes", "images", "epochs"),
     "data": ("dataset", "dataset_limit", "start_from", "labels", "flip", "augment"),
     "network": ("network", "resolution", "latent", "style", "width", "discriminator_width"),
-    "loss": ("loss", "penalty", "gamma", "gamma_end", "penalty_every", "mixing"),
+    "loss": ("loss", "penalty", "gamma", "gamma_end", "penalty_every", "mixing", "label_weight"),
     "steps": ("batch", "generator", "discriminator", "learning_rate_end", "ema_images"),
     "telling": (
         "sheet_images",

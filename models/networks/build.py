@@ -25,4 +25,5 @@ def discriminator(recipe: Recipe, attributes: Sequence[Attribute] = ()) -> nn.Mo
     if recipe.network == "classic":
         return classic.Discriminator()
     labels = sum(len(attribute.values) for attribute in attributes)
-    return modern.Discriminator(recipe.resolution, recipe.discriminator_width, labels)
+    names = bool(labels and recipe.label_weight)
+    return modern.Discriminator(recipe.resolution, recipe.discriminator_width, labels, names)

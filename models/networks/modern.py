@@ -158,7 +158,8 @@ class Flatten(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.scale:
             return x
-        x = x.float()
+        # Three channels last would fill a vector register badly: a third slower.
+        x = x.float().contiguous()
         for around in self.PASSES:
             x = self._averaged(x, around)
         return x
@@ -267,10 +268,11 @@ class Discriminator(nn.Module):
     """Images (N, 3, S, S) → scores (N,), unbounded; a higher one looks more real.
 
     With labels (N, labels) it judges whether the image shows them (projection,
-    arXiv:1802.05637 §3).
+    arXiv:1802.05637 §3); one that `names` also says which labels it sees
+    (arXiv:1610.09585 §3).
     """
 
-    def __init__(self, resolution: int, width: int, labels: int = 0) -> None:
+    def __init__(self, resolution: int, width: int, labels: int = 0, names: bool = False) -> None:
         super().__init__()
         base, channels = stages(resolution, width)
         channels = channels[::-1]
@@ -283,8 +285,13 @@ class Discriminator(nn.Module):
         features = channels[-1] * base**2
         self.score = nn.Linear(features, 1)
         self.expected = nn.Linear(labels, features, bias=False) if labels else None
+        self.named = nn.Linear(features, labels) if names else None
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.read(images, labels)[0]
+
+    def read(self, images: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Scores (N,), and logits (N, labels) of what is seen, where it `names`."""
         x = self.blocks(self.stem(images))
         x = torch.cat([x, spread(x)], dim=1)
         x = F.leaky_relu(self.last(F.leaky_relu(x, SLOPE)), SLOPE)
@@ -292,7 +299,7 @@ class Discriminator(nn.Module):
         scores: Tensor = self.score(x).flatten()
         if self.expected is not None and labels is not None:
             scores = scores + (self.expected(labels) * x).sum(1) / x.shape[1] ** 0.5
-        return scores
+        return scores, None if self.named is None else self.named(x)
 
 
 def spread(x: Tensor, group: int = 8) -> Tensor:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from models import lineage, runs
+from models import lineage, recipes, runs
 from models.errors import InvalidRecipe
 from models.registry import Registry
 
@@ -57,6 +57,18 @@ def test_a_resumed_run_keeps_what_its_place_is_counted_in(engine, begin, field):
     value = "other" if field == "dataset" else 64
     with pytest.raises(InvalidRecipe, match=field):
         lineage.change(runs.get(engine, run)["recipe"], {field: value})
+
+
+@pytest.mark.parametrize(("before", "after"), [(0.0, 1.0), (1.0, 0.0)])
+def test_a_discriminator_that_names_no_labels_cannot_begin_to(before, after):
+    recipe = recipes.resolve({"preset": "smoke", "label_weight": before}).model_dump()
+    with pytest.raises(InvalidRecipe, match="label_weight"):
+        lineage.change(recipe, {"label_weight": after})
+
+
+def test_how_much_labels_weigh_may_change_within_a_run():
+    recipe = recipes.resolve({"preset": "smoke", "label_weight": 1.0}).model_dump()
+    assert lineage.change(recipe, {"label_weight": 0.5}).label_weight == 0.5
 
 
 def test_a_resumed_run_may_last_longer_and_learn_slower(engine, begin):

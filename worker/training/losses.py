@@ -1,10 +1,10 @@
 """What the two networks minimise; nothing here knows devices, ranks or logging."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy, softplus
+from torch.nn.functional import binary_cross_entropy, cross_entropy, softplus
 
 
 def bce_discriminator(real: Tensor, fake: Tensor) -> Tensor:
@@ -30,6 +30,16 @@ def logistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
 def logistic_generator(real: Tensor, fake: Tensor) -> Tensor:
     """E[softplus(-D(G(z)))]. `real` plays no part."""
     return softplus(-fake).mean()
+
+
+def labels_missed(logits: Tensor, labels: Tensor, sizes: Sequence[int]) -> Tensor:
+    """Cross-entropy of what the discriminator sees (AC-GAN, arXiv:1610.09585 §3).
+
+    logits, labels: (N, values of all attributes) float32, the labels with one 1 an attribute;
+    sizes: how many values each has. The mean of all attributes, in nats.
+    """
+    pairs = zip(logits.split(list(sizes), 1), labels.split(list(sizes), 1), strict=True)
+    return torch.stack([cross_entropy(seen, true) for seen, true in pairs]).mean()
 
 
 def relativistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:

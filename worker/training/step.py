@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from models.networks import modern
 from worker.training.losses import gradient_penalty
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -38,6 +39,8 @@ class Step:
     generator_loss: Loss
     descend: Callable[[str, Tensor], None]
     bf16: bool
+    # (logits, labels) → the loss for labels missed; none where the discriminator does not name.
+    missed: Loss | None = None
 
     def draw(self, *latents: Tensor) -> Tensor:
         """Latents to images; float32, whatever the network computed in."""
@@ -45,11 +48,15 @@ class Step:
             images: Tensor = self.generator(*latents)
         return images.float()
 
-    def score(self, judged: Judged) -> Tensor:
-        """(N,) float32."""
+    def score(self, judged: Judged) -> tuple[Tensor, Tensor | None]:
+        """(N,) float32; and the loss for labels missed, where the discriminator names them."""
         with torch.autocast(judged.images.device.type, torch.bfloat16, enabled=self.bf16):
-            scores = self._discriminate(judged.images, judged.labels)
-        return scores.float()
+            if self.missed is None or judged.labels is None:
+                return self._discriminate(judged.images, judged.labels).float(), None
+            assert isinstance(self.discriminator, modern.Discriminator)
+            scores, logits = self.discriminator.read(judged.images, judged.labels)
+        assert logits is not None
+        return scores.float(), self.missed(logits.float(), judged.labels)
 
     def _discriminate(self, images: Tensor, labels: Tensor | None) -> Tensor:
         # Networks without labels take none.
@@ -65,7 +72,7 @@ class Step:
         """Returns what was measured, and the real scores."""
         self.discriminator.requires_grad_(True)
         fake = Judged(fake.images.detach(), fake.labels)
-        real_score, fake_score = self.score(real), self.score(fake)
+        (real_score, missed), (fake_score, _) = self.score(real), self.score(fake)
         loss = self.discriminator_loss(real_score, fake_score)
         measured = {
             "d_loss": loss.detach(),
@@ -84,13 +91,25 @@ class Step:
                 measured["r2"] = r2 = self._slope(fake)
                 slopes = r1 + r2
             loss = loss + penalty.gamma / 2 * penalty.every * slopes
+        if missed is not None:
+            # It learns the labels' look from real images alone: drawn ones may not show theirs.
+            measured["d_missed"] = missed.detach()
+            loss = loss + missed
         self.descend("discriminator", loss)
         return measured, real_score.detach()
 
-    def train_generator(self, real_score: Tensor, fake: Judged) -> Tensor:
-        """Through the same images and real scores: on a CPU this saves a fifth of a step."""
+    def train_generator(self, real_score: Tensor, fake: Judged) -> dict[str, Tensor]:
+        """Returns what was measured.
+
+        Through the same images and real scores: on a CPU this saves a fifth of a step.
+        """
         # D's weights need no gradients now, which spares a third of its backward pass.
         self.discriminator.requires_grad_(False)
-        loss = self.generator_loss(real_score, self.score(fake))
+        score, missed = self.score(fake)
+        loss = self.generator_loss(real_score, score)
+        measured = {"g_loss": loss.detach()}
+        if missed is not None:
+            measured["g_missed"] = missed.detach()
+            loss = loss + missed
         self.descend("generator", loss)
-        return loss.detach()
+        return measured

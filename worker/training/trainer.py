@@ -10,7 +10,7 @@ from models.recipes import Adam, Recipe
 from worker.training import augmentation, ema, parallel
 from worker.training.augmentation import Changes
 from worker.training.draws import draws
-from worker.training.losses import LOSSES
+from worker.training.losses import LOSSES, labels_missed
 from worker.training.parallel import Share
 from worker.training.reals import Reals
 from worker.training.schedules import augmentation as augmentation_strength
@@ -53,6 +53,7 @@ class Trainer:
             generator_loss,
             self._descend,
             bf16,
+            self._missed if reals.attributes and recipe.label_weight else None,
         )
         self.step = 0
         # Images that a parent run saw; and the share that rollbacks left of the learning rates.
@@ -84,7 +85,7 @@ class Trainer:
         real, fake = self._changed(self.reals.batch(self.step), drawn)
         judged = Judged(real, self.reals.labels(self.step)), Judged(fake, self._chosen(latents[0]))
         measured, real_score = self._step.train_discriminator(*judged, self._penalty(fraction))
-        measured["g_loss"] = self._step.train_generator(real_score, judged[1])
+        measured |= self._step.train_generator(real_score, judged[1])
         self.step += 1
         half_life = self.recipe.ema_images
         decay = ema_decay(self.recipe.batch, self.images, half_life)
@@ -118,6 +119,10 @@ class Trainer:
             return None
         assert self.generator.mapping is not None
         return self.generator.mapping.labels(z)
+
+    def _missed(self, logits: Tensor, labels: Tensor) -> Tensor:
+        sizes = [len(attribute.values) for attribute in self.reals.attributes]
+        return self.recipe.label_weight * labels_missed(logits, labels, sizes)
 
     def _changed(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         """What the discriminator sees of both, after augmentation."""

@@ -1,5 +1,7 @@
 """A generator that is told labels learns to show them."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from models.datasets.images import DatasetError
 from models.recipes import resolve
 from worker.datasets.packing import Packed
 from worker.publishing import write
+from worker.training import losses
 from worker.training.reals import Reals
 from worker.training.trainer import Trainer
 
@@ -44,6 +47,27 @@ def test_the_label_asked_for_is_the_label_shown():
     red, blue = asked_for(trainer, "red"), asked_for(trainer, "blue")
     assert red[0] - red[2] > 0.3, (red, blue)
     assert blue[2] - blue[0] > 0.3, (red, blue)
+
+
+def test_a_discriminator_that_names_labels_has_them_shown_sooner():
+    recipe = resolve({"preset": "smoke", "labels": ["colour"], "label_weight": 1.0})
+    trainer = Trainer(recipe, reals(recipe), CPU, bf16=False)
+    first = trainer.advance()
+    for _ in range(99):
+        last = trainer.advance()
+    assert last["d_missed"] < 0.1 < first["d_missed"], "it learnt to name them"
+    assert last["g_missed"] < 0.1 < first["g_missed"], "and the generator to show them"
+    assert asked_for(trainer, "red")[0] > asked_for(trainer, "red")[2]
+    assert asked_for(trainer, "blue")[0] < asked_for(trainer, "blue")[2]
+
+
+def test_labels_missed_is_the_mean_of_each_attributes_cross_entropy():
+    logits = torch.tensor([[2.0, 0.0, 1.0, 1.0, 1.0], [0.0, 0.0, 0.0, 3.0, 0.0]])
+    labels = torch.tensor([[1.0, 0.0, 0.0, 0.0, 1.0], [0.0, 1.0, 1.0, 0.0, 0.0]])
+    first = (math.log(1 + math.exp(-2)) + math.log(2)) / 2
+    second = (math.log(3) + math.log(2 + math.exp(3))) / 2
+    found = losses.labels_missed(logits, labels, [2, 3])
+    assert float(found) == pytest.approx((first + second) / 2)
 
 
 def test_a_conditional_bundle_draws_what_its_network_draws(tmp_path):
