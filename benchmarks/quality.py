@@ -32,7 +32,7 @@ from worker.evaluation.features import Features, Pixels
 from worker.evaluation.metrics import Moments
 
 PEER = "lightweight-gan"
-ARMS = {"classic": "classic", "modern": "modern-64", PEER: ""}
+ARMS = {"classic": "classic", "modern": "modern-64", "flat": "modern-64-flat", PEER: ""}
 SIDE = 64
 
 

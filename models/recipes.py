@@ -269,7 +269,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     # For drawn art: without the grain there is more that a discriminator can teach.
     "modern-64-flat": {
         **_TWO_CORES,
-        "flatten": 20,
+        "flatten": 25,
+        "label_weight": 2.0,
         "discriminator_width": 24,
         "learning_rate_end": 0.05,
         "ema_images": 20_000,

@@ -135,6 +135,19 @@ def _enlarge_kernels(block: nn.Module, state: dict[str, Tensor], prefix: str, *_
         state[name] = wide.transpose(0, 1).contiguous()
 
 
+Around = tuple[tuple[int, int], ...]  # pixels, each so far (down, right)
+
+
+def beside(reach: int) -> Around:
+    """Above, below and to both sides."""
+    return (-reach, 0), (reach, 0), (0, -reach), (0, reach)
+
+
+def across(reach: int) -> Around:
+    """At the four corners."""
+    return (-reach, -reach), (reach, reach), (reach, -reach), (-reach, reach)
+
+
 class Flatten(nn.Module):
     """Images (N, 3, S, S) → the same, without differences fainter than `levels` of 255.
 
@@ -144,12 +157,7 @@ class Flatten(nn.Module):
     averages a pixel with the four of PASSES around it, each the less the more it differs.
     """
 
-    PASSES = (
-        ((-1, 0), (1, 0), (0, -1), (0, 1)),
-        ((-2, -2), (2, 2), (2, -2), (-2, 2)),
-        ((-4, 0), (4, 0), (0, -4), (0, 4)),
-        ((-1, 0), (1, 0), (0, -1), (0, 1)),
-    )
+    PASSES = (beside(1), across(2), beside(8), across(4), beside(2), beside(1))
 
     def __init__(self, levels: float) -> None:
         super().__init__()
@@ -164,7 +172,7 @@ class Flatten(nn.Module):
             x = self._averaged(x, around)
         return x
 
-    def _averaged(self, x: Tensor, around: Sequence[tuple[int, int]]) -> Tensor:
+    def _averaged(self, x: Tensor, around: Around) -> Tensor:
         side, reach = x.shape[-1], max(down for down, _ in around)
         padded = F.pad(x, (reach,) * 4, mode="replicate")
         moved, total = torch.zeros_like(x), torch.ones_like(x[:, :1])
