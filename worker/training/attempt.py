@@ -55,7 +55,7 @@ class Attempt:
         self.rate = 0.0
         self.warnings: list[str] = []
         self.rollbacks = 0
-        self.measures: Measures = {}  # the best so far
+        self.measures: Measures = {}  # of what would be published: the best, or the last
         self.measured_at = -1  # images
         self.curve: list[tuple[int, float]] = []  # images and FD of each measurement
         self.best: dict[str, Tensor] | None = None  # the averaged weights with the lowest FD
@@ -122,6 +122,8 @@ class Attempt:
             self.seconds = state["seconds"]
             # Snapshots of version 0.1.0 lack these.
             self.best, self.measures = state.get("best"), state.get("measures", {})
+            if self.recipe.publish != "best":  # it may have been until now
+                self.best = None
             self.warnings, self.rollbacks = state.get("warnings", []), state.get("rollbacks", 0)
             self.curve = [(images, fd) for images, fd in state.get("curve", [])]
             self.moments = [Moment(*kept) for kept in state.get("moments", [])]
@@ -260,10 +262,12 @@ class Attempt:
         # A diverged generator draws no finite image, so its FD is no number either.
         if math.isfinite(found["fd"]):
             self.curve.append((self.measured_at, round(found["fd"], 2)))
-        if math.isfinite(found["fd"]) and found["fd"] < self.measures.get("fd", math.inf):
+        # Where the last snapshot is published, what was measured last is what it is worth.
+        best = self.recipe.publish == "best"
+        least = self.measures.get("fd", math.inf) if best else math.inf
+        if found["fd"] < least:
             self.measures = found
-            if self.recipe.publish == "best":
-                self.best = self._average()
+            self.best = self._average() if best else None
         self.reporter.measured({name: round(value, 5) for name, value in found.items()})
 
     def _draw_sheet(self) -> None:

@@ -114,6 +114,21 @@ def scripted(monkeypatch, distances):
     monkeypatch.setattr(Measuring, "measure", measure)
 
 
+def stopped_at(monkeypatch, run, step):
+    """Let a run go until a worker that stops hands it back."""
+    advance = Trainer.advance
+
+    def stopped(self, fraction=0.0):
+        if self.step == step:
+            run.asked = signal.SIGTERM
+        return advance(self, fraction)
+
+    monkeypatch.setattr(Trainer, "advance", stopped)
+    with pytest.raises(HandedBack):
+        run.go()
+    monkeypatch.setattr(Trainer, "advance", advance)
+
+
 def test_the_best_snapshot_is_published_not_the_last(attempt, pictures, monkeypatch, told):
     scripted(monkeypatch, [90.0, 40.0, 70.0, math.nan])
     run = attempt(pictures, publish="best", measure_every=40)
@@ -128,7 +143,23 @@ def test_the_best_snapshot_is_published_not_the_last(attempt, pictures, monkeypa
 def test_the_last_snapshot_is_published_where_the_recipe_says_so(attempt, pictures, monkeypatch):
     scripted(monkeypatch, [90.0, 40.0, 70.0, 60.0])
     run = attempt(pictures, publish="last", measure_every=40)
-    assert card(run, run.go())["training"]["images"] == 160
+    made = card(run, run.go())
+    assert made["training"]["images"] == 160
+    assert made["measures"]["fd"] == 60, "its own, not that of a better one before"
+
+
+def test_a_run_that_now_publishes_its_last_snapshot_forgets_its_best(
+    attempt, pictures, monkeypatch, engine, settings
+):
+    scripted(monkeypatch, [40.0, 70.0, 60.0, 50.0])
+    run = attempt(pictures, publish="best", measure_every=40)
+    stopped_at(monkeypatch, run, 13)  # 8 images a step: after the first two measurements
+    runs.finish(engine, run.run, run.fence, "cancel")
+    runs.resume(engine, run.run, run.recipe.model_copy(update={"publish": "last"}))
+    again = Attempt(settings, engine, *runs.claim(engine, run.run))
+    made = card(again, again.go())
+    assert made["training"]["images"] == 160
+    assert made["measures"]["fd"] == 50
 
 
 def test_a_manual_run_leaves_latest_alone(attempt, pictures):
@@ -209,21 +240,11 @@ def test_early_moments_are_published_with_what_they_led_to(attempt, pictures):
     assert np.abs(ages[2].astype(int) - drawer.draw(z, 1.0)).max() <= 1
 
 
-def test_moments_outlive_a_stop(attempt, pictures, engine, settings):
+def test_moments_outlive_a_stop(attempt, pictures, engine, settings, monkeypatch):
     whole = attempt(pictures, images=640, growth=2)
     expected = [moment.weights for moment in (whole.go(), whole.moments)[1]]
     run = attempt(pictures, images=640, growth=2)
-    advance = Trainer.advance
-
-    def stopped(self, fraction=0.0):
-        if self.step == 30:
-            run.asked = signal.SIGTERM
-        return advance(self, fraction)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Trainer, "advance", stopped)
-        with pytest.raises(HandedBack):
-            run.go()
+    stopped_at(monkeypatch, run, 30)
     runs.requeue(engine, run.run, run.fence, "worker stopping")
     again = Attempt(settings, engine, *runs.claim(engine, run.run))
     version = again.go()
