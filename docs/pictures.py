@@ -21,6 +21,7 @@ TRAITS = {
     "skin": {"skin": "brown"},
     "mood": {"mood": "sad"},
     "flowers": {"flowers": "yes"},
+    "glasses": {"glasses": "round"},
     "bright": {"brightness": "0.8"},
 }
 PICTURES: list[tuple[str, Kind, dict[str, str]]] = [
