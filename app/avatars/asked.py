@@ -56,10 +56,7 @@ class Asked:
     def canonical(self) -> str:
         """What decides the bytes, the model aside."""
         words = ((name, value) for name, value in self.values.items() if value is not None)
-        # A list's commas and colons stay readable.
-        pairs = (
-            f"{name}={quote(text(value), safe=',:')}" for name, value in words if name != "model"
-        )
+        pairs = (f"{name}={_word(value)}" for name, value in words if name != "model")
         return f"{self.kind.path}?{'&'.join(pairs)}"
 
     def address(self, model: str | None = None) -> str:
@@ -69,6 +66,12 @@ class Asked:
     def stamp(self, version: str) -> Stamp:
         """What the picture says of itself."""
         return Stamp(version, self.address(version))
+
+
+def _word(value: Any) -> str:
+    word = text(value)
+    # A number needs no quoting; a list's commas and colons stay readable.
+    return word if isinstance(value, int | float) else quote(word, safe=",:")
 
 
 def asked(kind: Kind, given: Mapping[str, str], accept: str | None = None) -> Asked:
