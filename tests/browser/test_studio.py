@@ -185,7 +185,7 @@ def test_a_page_catches_up_when_its_server_was_killed(enter, up, dataset):
 
 
 def test_a_run_is_cancelled_and_resumed_by_clicks(enter, up, dataset):
-    location = up.train(preset="smoke", dataset=dataset, images=1600)
+    location = up.train(preset="smoke", dataset=dataset, images=16_000)
     page = enter(f"/studio{location.replace('train', 'runs')}")
     expect(page.locator("[data-number=images]")).not_to_have_text("–", timeout=120_000)
     page.get_by_role("button", name="Cancel").click()
