@@ -7,7 +7,6 @@ the normal quantile do not change.
 import hashlib
 import math
 import secrets
-import struct
 from collections.abc import Iterator
 from itertools import count, islice
 from statistics import NormalDist
@@ -34,9 +33,8 @@ def derive(seed: str, length: int, variant: int = 0) -> Latent:
 def normals(seed: str, key: str, length: int) -> Latent:
     """(length,) float32, standard normal, for one purpose. Raises InvalidSeed."""
     blocks = b"".join(islice(_blocks(seed, key), -(-length // 4)))
-    uniforms = ((np.frombuffer(blocks, ">u8")[:length] >> 12) + 0.5) / 2**52
     # Python's inv_cdf is Wichura's AS241 (PPND16), good to about 1e-16.
-    return np.array(list(map(_NORMAL.inv_cdf, uniforms.tolist())), dtype=np.float32)
+    return np.array(list(map(_NORMAL.inv_cdf, _uniforms(blocks)[:length])), dtype=np.float32)
 
 
 def slerp(a: Latent, b: Latent, t: float) -> Latent:
@@ -55,13 +53,15 @@ def slerp(a: Latent, b: Latent, t: float) -> Latent:
 
 
 def uniform_stream(seed: str, key: str) -> Iterator[float]:
-    """Endless uniforms in (0, 1) for one purpose; another key never shifts this one's.
-
-    Of each block's four 64-bit integers, big-endian, (its top 52 bits + 1/2) / 2^52.
-    """
+    """Endless uniforms in (0, 1) for one purpose; another key never shifts this one's."""
     for block in _blocks(seed, key):
-        for bits in struct.unpack(">4Q", block):
-            yield ((bits >> 12) + 0.5) / 2**52
+        yield from _uniforms(block)
+
+
+def _uniforms(blocks: bytes) -> list[float]:
+    """Of each block's four 64-bit integers, big-endian, (its top 52 bits + 1/2) / 2^52."""
+    uniforms: list[float] = (((np.frombuffer(blocks, ">u8") >> 12) + 0.5) / 2**52).tolist()
+    return uniforms
 
 
 def _blocks(seed: str, key: str) -> Iterator[bytes]:
