@@ -49,7 +49,8 @@ def signalled(processes, number):
 @pytest.mark.parametrize("frozen", ["host", "supervisor"])
 def test_a_thawed_worker_publishes_nothing_and_stops_by_itself(house, hosts, frozen):
     """Frozen: the whole host, or all of it but the training process, which goes on unwatched."""
-    run = house.ask(4_000)
+    # On a fast core ten times as long as the lease: nobody takes over a run that has ended.
+    run = house.ask(30_000)
     house.goes_on(run)
     host, training = house.wait(lambda: owner(hosts, run), "a worker trains it")
     pool = children(host)

@@ -10,7 +10,7 @@ from houses import children, kill_tree, trainers
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
-IMAGES = 6_000
+IMAGES = 12_000
 # The order is drawn; the training process dies most often, as it does in life.
 VICTIMS = ["training"] * 4 + ["child"] * 3 + ["parent"] * 3
 

@@ -59,7 +59,7 @@ def test_a_queue_killed_emptied_or_frozen_stops_no_face_and_no_run(house):
     queue = house.queue()
     worker = house.worker()
     house.app()
-    first, _ = posted(house, images=5_000)
+    first, _ = posted(house, images=15_000)
     house.goes_on(first)
     numbers: list[int] = []
     reader = follow(house, first, numbers)
