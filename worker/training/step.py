@@ -48,15 +48,19 @@ class Step:
             images: Tensor = self.generator(*latents)
         return images.float()
 
-    def score(self, judged: Judged) -> tuple[Tensor, Tensor | None]:
-        """(N,) float32; and the loss for labels missed, where the discriminator names them."""
+    def judge(self, judged: Judged) -> tuple[Tensor, Tensor | None]:
+        """Scores (N,) float32; and logits (N, K) of what is seen, where the discriminator names."""
         with torch.autocast(judged.images.device.type, torch.bfloat16, enabled=self.bf16):
-            if self.missed is None or judged.labels is None:
+            if self.missed is None:
                 return self._discriminate(judged.images, judged.labels).float(), None
             assert isinstance(self.discriminator, modern.Discriminator)
             scores, logits = self.discriminator.read(judged.images, judged.labels)
-        assert logits is not None
-        return scores.float(), self.missed(logits.float(), judged.labels)
+        return scores.float(), logits
+
+    def _missed(self, logits: Tensor | None, labels: Tensor | None) -> Tensor | None:
+        if self.missed is None or logits is None or labels is None:
+            return None
+        return self.missed(logits.float(), labels)
 
     def _discriminate(self, images: Tensor, labels: Tensor | None) -> Tensor:
         # Networks without labels take none.
@@ -72,7 +76,7 @@ class Step:
         """Returns what was measured, and the real scores."""
         self.discriminator.requires_grad_(True)
         fake = Judged(fake.images.detach(), fake.labels)
-        (real_score, missed), (fake_score, _) = self.score(real), self.score(fake)
+        (real_score, logits), (fake_score, _) = self.judge(real), self.judge(fake)
         loss = self.discriminator_loss(real_score, fake_score)
         measured = {
             "d_loss": loss.detach(),
@@ -91,6 +95,7 @@ class Step:
                 measured["r2"] = r2 = self._slope(fake)
                 slopes = r1 + r2
             loss = loss + penalty.gamma / 2 * penalty.every * slopes
+        missed = self._missed(logits, real.labels)
         if missed is not None:
             # It learns the labels' look from real images alone: drawn ones may not show theirs.
             measured["d_missed"] = missed.detach()
@@ -105,9 +110,10 @@ class Step:
         """
         # D's weights need no gradients now, which spares a third of its backward pass.
         self.discriminator.requires_grad_(False)
-        score, missed = self.score(fake)
+        score, logits = self.judge(fake)
         loss = self.generator_loss(real_score, score)
         measured = {"g_loss": loss.detach()}
+        missed = self._missed(logits, fake.labels)
         if missed is not None:
             measured["g_missed"] = missed.detach()
             loss = loss + missed
