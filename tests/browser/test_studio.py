@@ -167,7 +167,7 @@ def test_pictures_become_a_model_that_serves_by_clicks_alone(enter, up, pictures
 
 
 def test_a_page_catches_up_when_its_server_was_killed(enter, up, dataset):
-    location = up.train(preset="smoke", dataset=dataset, images=2400, sheet_images=400)
+    location = up.train(preset="smoke", dataset=dataset, images=8_000, sheet_images=1_000)
     page = enter(f"/studio{location.replace('train', 'runs')}")
     _until(page, "Number(document.getElementById('run').dataset.last) > 3")
     up.kill(r"kao serve")
