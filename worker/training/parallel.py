@@ -7,6 +7,7 @@ whatever the number of processes.
 import atexit
 import os
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -40,6 +41,9 @@ def join(device: torch.device) -> Share:
     """Meet the other processes that torchrun started (RANK, WORLD_SIZE, MASTER_ADDR)."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return Share()
+    # Its functions' defaults are the group of the moment: imported later, as optimizers do, it
+    # would keep the group and its threads past their end.
+    import_module("torch.distributed.nn.functional")
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     # Its threads must end before the interpreter, else the process may abort (std::terminate).
     atexit.register(dist.destroy_process_group)

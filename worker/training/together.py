@@ -85,4 +85,3 @@ def follow(settings: Settings) -> None:
     packed = sources.pack_for(settings, connect(settings), recipe, lambda done, total: None)
     reals = Reals(packed.images(), recipe, here, share, packed.labels())
     Together(Trainer(recipe, reals, here, parallel.uses_bf16(recipe, here), share)).follow()
-    dist.destroy_process_group()
