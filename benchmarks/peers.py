@@ -1,6 +1,6 @@
 """Where the peers live: outside the repository, made at the first call.
 
-A virtual environment for the Python ones, so that their dependencies never bend ours, and a
+Virtual environments for the Python ones, so that their dependencies never bend ours, and a
 folder of npm packages, with a current Node, for DiceBear.
 """
 
@@ -26,17 +26,26 @@ PACKAGES = [
 
 
 def python() -> Path:
-    """The interpreter of the peers' environment, which also finds what ours has."""
-    folder, wanted = CACHE / "venv", (HERE / "peers.txt").read_text()
-    made = folder / "peers.txt"
+    """The interpreter of the servers' environment, which also finds what ours has."""
+    return _environment("peers", ours=True)
+
+
+def trainer() -> Path:
+    """The interpreter of the trainers' environment, with the PyTorch that torchvision wants."""
+    return _environment("trainers", ours=False)
+
+
+def _environment(name: str, *, ours: bool) -> Path:
+    folder, listed = CACHE / name, f"{name}.txt"
+    wanted, made = (HERE / listed).read_text(), folder / listed
     if not made.exists() or made.read_text() != wanted:
         print("installing the peers (a few minutes, once)", file=sys.stderr)
         venv.create(folder, clear=True, with_pip=True)
-        found = next(folder.glob("lib/python*/site-packages"))
-        # Ours after theirs: torch, numpy and ONNX Runtime need not be installed twice.
-        (found / "ours.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+        if ours:  # after theirs: torch, numpy and ONNX Runtime need not be installed twice
+            found = next(folder.glob("lib/python*/site-packages"))
+            (found / "ours.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
         pip = [folder / "bin/python", "-m", "pip", "install", "--quiet"]
-        subprocess.run([*pip, "-r", HERE / "peers.txt"], check=True)
+        subprocess.run([*pip, "-r", HERE / listed], check=True)
         made.write_text(wanted)
     return folder / "bin/python"
 

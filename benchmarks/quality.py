@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import peers
 import platformdirs
 from PIL import Image
 
@@ -104,13 +105,13 @@ def _own(
 def _lightweight(
     packed: Path, minutes: float, samples: int, kept: Path
 ) -> tuple[Pixels, dict[str, Any]] | None:
-    command = [sys.executable, str(Path(__file__).with_name("lightweight.py"))]
+    command = [peers.trainer(), str(Path(__file__).with_name("lightweight.py"))]
     path = kept / f"{PEER}.npz"
     arguments = [str(packed), str(minutes), str(samples), str(path)]
     done = subprocess.run([*command, *arguments], stderr=subprocess.PIPE, text=True)
     if done.returncode:
         reason = done.stderr.strip().splitlines()[-1]
-        print(f"{PEER} cannot run here ({reason}); it needs CUDA and torchvision.")
+        print(f"{PEER} cannot run here ({reason}).")
         return None
     saved = np.load(path)
     return saved["faces"], {"images": int(saved["images"]), "warnings": []}
