@@ -23,7 +23,7 @@ from torch.overrides import TorchFunctionMode
 
 CUDA = torch.cuda.is_available()
 with mock.patch.object(torch.cuda, "is_available", return_value=True):  # asserted at its import
-    from lightweight_gan import Trainer  # type: ignore[import-not-found]
+    from lightweight_gan import Trainer
 
 SIDE, BATCH, LATENT = 64, 32, 256
 NEVER = 10**9  # steps

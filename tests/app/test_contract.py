@@ -57,7 +57,7 @@ def test_every_answer_is_as_documented(document, key, keyed, changed):
         ) as error:  # one operation's failures must not hide another's
             # Hypothesis keeps what went wrong once, and not again, within its own error.
             causes = [error, *getattr(error, "exceptions", ())]
-            wrong += [f"{operation.label}: {cause!r}" for cause in causes]
+            wrong += [f"{operation.label}: {cause}" for cause in causes]
     assert not wrong, "\n\n".join(wrong)
 
 
