@@ -1,0 +1,144 @@
+"""Whether a face shows the traits that a request names, and keeps those that it does not name.
+
+A small classifier judges. It is trained on the dataset's true labels, shares nothing with the
+discriminator, and its accuracy on held-out real pictures says how far it can be trusted.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models import latents
+from models.bundle import Drawer
+from models.conditions import Attribute
+from models.datasets.images import DatasetError
+from worker.datasets.packing import Packed
+from worker.evaluation import classifier
+from worker.evaluation.classifier import Codes, Trained
+
+TRUNCATED = 0.7  # the psi that is judged beside the one that was asked for
+
+
+@dataclass(frozen=True)
+class Obedience:
+    """Shares, 0 to 1, at one psi.
+
+    shown: faces that show the requested value. kept: their other attributes that stayed as they
+    were, on average; worst_kept: the one that stayed least often.
+    """
+
+    psi: float
+    shown: float
+    kept: float
+    worst_kept: float
+
+
+@dataclass(frozen=True)
+class Trait:
+    """One attribute's accuracy.
+
+    judge: held-out real pictures whose value the classifier names. shown, kept, worst_kept: as in
+    `Obedience`, at the psi of the evaluation; truncated: the same at psi 0.7.
+    """
+
+    name: str
+    values: list[str]
+    judge: float
+    shown: float
+    kept: float
+    worst_kept: float
+    truncated: Obedience
+
+
+def evaluate(drawer: Drawer, packed: Packed, samples: int, psi: float = 1.0) -> list[Trait]:
+    """Request another value of each attribute of `samples` fresh seeds, at `psi` and TRUNCATED.
+
+    Raises DatasetError where the model has no attributes, or the set lacks their labels.
+    """
+    attributes = drawer.card.attributes
+    if not attributes:
+        raise DatasetError("This model has no traits: it was trained without `labels`.")
+    judge = classifier.train(
+        packed.images(),
+        true_codes(packed.labels(), attributes, packed.name),
+        [len(each.values) for each in attributes],
+    )
+    seeds = [latents.derive(f"trait {number}", drawer.card.network.latent) for number in range(samples)]
+    z = np.stack(seeds)
+    obedience = {
+        at: _obedience(drawer, judge, z, attributes, at) for at in dict.fromkeys((psi, TRUNCATED))
+    }
+    return [
+        Trait(
+            name=attribute.name,
+            values=attribute.values,
+            judge=judge.accuracies[place],
+            shown=obedience[psi][place].shown,
+            kept=obedience[psi][place].kept,
+            worst_kept=obedience[psi][place].worst_kept,
+            truncated=obedience[TRUNCATED][place],
+        )
+        for place, attribute in enumerate(attributes)
+    ]
+
+
+def true_codes(
+    labels: Mapping[str, Mapping[str, Sequence[Any]]], attributes: Sequence[Attribute], name: str
+) -> Codes:
+    """(pictures, attributes): the set's labels, in the order of the model's values.
+
+    Raises DatasetError for an attribute or a value that only one of the two knows.
+    """
+    missing = [each.name for each in attributes if each.name not in labels]
+    if missing:
+        raise DatasetError(f"{name!r} has no labels named {', '.join(missing)}.")
+    return np.stack([_codes(labels[each.name], each) for each in attributes], axis=1)
+
+
+def _obedience(
+    drawer: Drawer,
+    judge: Trained,
+    z: NDArray[np.float32],
+    attributes: Sequence[Attribute],
+    psi: float,
+) -> list[Obedience]:
+    random = np.random.default_rng(0)
+    before = judge.predict(drawer.draw(z, psi))
+    marks = []
+    for place, attribute in enumerate(attributes):
+        requested = _other_values(random, attribute, before[:, place])
+        moved = z.copy()
+        moved[:, z.shape[1] - len(attributes) + place] = [
+            attribute.normal(attribute.values[code]) for code in requested
+        ]
+        after = judge.predict(drawer.draw(moved, psi))
+        others = [number for number in range(len(attributes)) if number != place]
+        kept = (after == before).mean(0)[others] if others else np.ones(1)
+        shown = float((after[:, place] == requested).mean())
+        marks.append(Obedience(psi, shown, float(kept.mean()), float(kept.min())))
+    return marks
+
+
+def _codes(label: Mapping[str, Sequence[Any]], attribute: Attribute) -> Codes:
+    place = {value: number for number, value in enumerate(attribute.values)}
+    try:
+        translated = [place[str(value)] for value in label["values"]]
+    except KeyError as error:
+        raise DatasetError(f"The model knows no {attribute.name} {error}.") from None
+    codes: Codes = np.array(translated)[np.array(label["codes"])]
+    return codes
+
+
+def _other_values(random: np.random.Generator, attribute: Attribute, shown: Codes) -> Codes:
+    """For each face a value that it does not show, of those that the set has."""
+    possible = [code for code, share in enumerate(attribute.shares) if share > 0]
+    # An attribute of one value has no other value to request.
+    return np.array(
+        [
+            random.choice([code for code in possible if code != face_code] or possible)
+            for face_code in shown
+        ]
+    )
