@@ -13,6 +13,7 @@ from safetensors import safe_open
 from models.bundle.format import CRITIC, GROWTH, MAPPING, SYNTHESIS, TRAITS, WEIGHTS, Card
 from models.errors import Ungrown, Unscored
 from models.faces import latents, sliders
+from models.faces.resizing import resize
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 # What a GPU draws at once, always: for another shape cuDNN may take another kernel, and its bytes.
@@ -113,6 +114,10 @@ class Drawer:
         """z (N, latent) → (N, S, S, 3). psi below 1 pulls towards the average face."""
         w = self.truncate(self.styles(z), psi)
         return self.synthesise(np.repeat(w[:, None], self.rows, axis=1))
+
+    def draw_at(self, z: Floats, psi: float, size: int) -> Pixels:
+        """z (N, latent) → (N, size, size, 3): the pixels of `GET /avatar?format=png&size=…`."""
+        return np.stack([np.asarray(resize(face, size)) for face in self.draw(z, psi)])
 
     def score(self, pixels: Pixels) -> Floats:
         """(N, S, S, 3) → (N,): how real the critic finds each. Raises Unscored without one."""

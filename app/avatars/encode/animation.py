@@ -10,8 +10,9 @@ from PIL import Image
 from app.avatars.encode import png
 from app.avatars.encode.formats import FORMATS
 from app.avatars.encode.provenance import Stamp
-from app.avatars.encode.still import Look, paletted, resize, shaped
+from app.avatars.encode.still import Look, paletted, shaped
 from models.bundle.generator import Pixels
+from models.faces.resizing import resize
 
 # Frames are made one by one while they are written: 64 of 512 pixels would be 67 MB.
 _SAVE: dict[str, dict[str, Any]] = {
