@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models import latents
-from models.bundle import Drawer
+from models.bundle.generator import Drawer
 from models.datasets.images import DatasetError
+from models.faces import latents
 from worker.datasets import held_out
 from worker.datasets.packing import Packed
 from worker.evaluation import backgrounds, own_features, reference

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from models import latents
+from models.faces import latents
 from worker.datasets.packing import Packed
 from worker.evaluation import metrics, reference
 from worker.evaluation.features import Features, Pixels

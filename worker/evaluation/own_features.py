@@ -15,7 +15,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from models import storage
+from models.storage import atomic
 from worker.datasets.held_out import Places
 from worker.datasets.packing import Packed
 from worker.evaluation import classifier
@@ -62,7 +62,7 @@ def prepare(packed: Packed, places: Places, cache: Path, report: Callable[[], No
         images, codes, sizes = classifier.changed(images)
     trained = classifier.train(images, codes, sizes, PASSES)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with storage.whole_file(path) as temporary:
+    with atomic.whole_file(path) as temporary:
         save_file(trained.network.state_dict(), temporary)
     return OwnFeatures(trained, side)
 

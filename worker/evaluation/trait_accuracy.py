@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models import latents
-from models.bundle import Drawer
-from models.conditions import Attribute
+from models.bundle.generator import Drawer
 from models.datasets.images import DatasetError
+from models.faces import latents
+from models.faces.attributes import Attribute
 from worker.datasets.packing import Packed
 from worker.evaluation import classifier
 from worker.evaluation.classifier import Codes, Trained
@@ -66,7 +66,9 @@ def evaluate(drawer: Drawer, packed: Packed, samples: int, psi: float = 1.0) -> 
         true_codes(packed.labels(), attributes, packed.name),
         [len(each.values) for each in attributes],
     )
-    seeds = [latents.derive(f"trait {number}", drawer.card.network.latent) for number in range(samples)]
+    seeds = [
+        latents.derive(f"trait {number}", drawer.card.network.latent) for number in range(samples)
+    ]
     z = np.stack(seeds)
     obedience = {
         at: _obedience(drawer, judge, z, attributes, at) for at in dict.fromkeys((psi, TRUNCATED))

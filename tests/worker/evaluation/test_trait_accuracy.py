@@ -1,18 +1,20 @@
 """The measure of traits: a generator that obeys scores high, one that does not scores low."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from models import bundle
+from models.bundle import format as bundle
+from models.bundle import verify
 from models.datasets.images import DatasetError
-from models.recipes import resolve
+from models.recipes.recipe import resolve
 from worker.datasets.packing import Packed
-from worker.evaluation import traits
-from worker.publishing import write
-from worker.training.reals import Reals
+from worker.evaluation import trait_accuracy
+from worker.publishing.bundle_writer import write
+from worker.training.batches import Reals
 from worker.training.trainer import Trainer
 
 CPU = torch.device("cpu")
@@ -21,7 +23,7 @@ COUNT, SIDE = 256, 16
 
 
 @pytest.fixture(scope="module")
-def packed(tmp_path_factory):
+def packed(tmp_path_factory: pytest.TempPathFactory):
     """Plain pictures in two colours, every other one with a dark lower half."""
     folder = tmp_path_factory.mktemp("packed")
     random = np.random.default_rng(0)
@@ -49,17 +51,21 @@ def drawer_of(trainer, packed, folder, attributes):
     folder.mkdir()
     training = bundle.Training(images=1, seconds=1, device="CPU")
     write(folder, trainer.average, trainer.recipe, packed, training, None, {}, attributes)
-    return bundle.verify(folder, bundle.digest(folder))
+    return verify.verify(folder, bundle.digest(folder))
 
 
 def test_marks_tell_a_generator_that_learnt_its_labels_from_one_that_did_not(
-    trainer, packed, tmp_path
-):
+    trainer, packed, tmp_path: Path
+) -> None:
     attributes = trainer.reals.attributes
-    naive = traits.evaluate(drawer_of(trainer, packed, tmp_path / "0", attributes), packed, 60)
+    naive = trait_accuracy.evaluate(
+        drawer_of(trainer, packed, tmp_path / "0", attributes), packed, 60
+    )
     for _ in range(800):
         trainer.advance()
-    learnt = traits.evaluate(drawer_of(trainer, packed, tmp_path / "1", attributes), packed, 60)
+    learnt = trait_accuracy.evaluate(
+        drawer_of(trainer, packed, tmp_path / "1", attributes), packed, 60
+    )
     assert [trait.name for trait in learnt] == ["colour", "dark"]
     for before, after in zip(naive, learnt, strict=True):
         assert after.judge > 0.95
@@ -69,8 +75,8 @@ def test_marks_tell_a_generator_that_learnt_its_labels_from_one_that_did_not(
         assert after.kept > 0.85
 
 
-def test_a_model_without_labels_has_no_traits(packed, tmp_path):
+def test_a_model_without_labels_has_no_traits(packed, tmp_path: Path) -> None:
     recipe = resolve({"preset": "smoke", "dataset_limit": None})
     plain = Trainer(recipe, Reals(packed.images(), recipe, CPU), CPU, bf16=False)
     with pytest.raises(DatasetError, match="labels"):
-        traits.evaluate(drawer_of(plain, packed, tmp_path / "0", []), packed, 60)
+        trait_accuracy.evaluate(drawer_of(plain, packed, tmp_path / "0", []), packed, 60)
