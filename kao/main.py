@@ -32,7 +32,7 @@ COMMANDS = {
     "serve": "kao.up",
     "worker": "kao.up",
     "train": "kao.training",
-    "evaluate": "kao.training",
+    "evaluate": "kao.evaluation",
     "sign": "kao.keys",
     "gc": "kao.maintenance",
     "backup": "kao.maintenance",

@@ -72,13 +72,18 @@ class Training(_Part):
 class Evaluation(_Part):
     """One model against one dataset, as docs/training.md defines the measures.
 
-    traits: a row for each attribute, what an independent classifier saw of 500 faces.
-    failures: in somebody's words.
+    measures: at the network's resolution; served: at the size that people see (`size` is among
+    them), empty on older cards, as are held_out (against pictures that the model never saw) and
+    backgrounds. traits: a row for each attribute, what an independent classifier saw of 500
+    faces. failures: free text.
     """
 
     dataset: str
     psi: float
     measures: dict[str, float | list[float]]
+    served: dict[str, float | list[float]] = {}
+    held_out: dict[str, float] = {}
+    backgrounds: dict[str, float] = {}
     traits: list[dict[str, Any]] = []
     failures: str = ""
 

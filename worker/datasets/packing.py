@@ -1,7 +1,7 @@
 """A packed dataset: pictures decoded once into a folder that training maps into memory.
 
-`images.npy` (uint8, (N, S, S, 3)), `manifest.json` and, where the truth is known, `labels.json`.
-The folder is written under another name and renamed, so it is whole or not there.
+`images.npy` (uint8, (N, S, S, 3)), `names.json`, `manifest.json` and, where the truth is known,
+`labels.json`. The folder is written under another name and renamed, so it is whole or not there.
 """
 
 import contextlib
@@ -24,13 +24,14 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from models.datasets import archive
-from models.datasets.images import BrokenImage, DatasetError, is_image_name, read_square
+from models.datasets.images import BrokenImage, DatasetError, is_image_name, read_square, size_of
 from models.storage.disk_cache import MANIFEST
-from worker.datasets import starter
+from worker.datasets import held_out, starter
 
 FORMAT = 1
 SIZES = range(8, 1025)
 FEWEST = 2  # pictures; a discriminator has nothing to compare below
+PROBED = 50  # pictures whose size is read to know the set's
 BATCH = 64  # pictures decoded ahead of the writer: bounds the memory, feeds every core
 TEMPORARY = ".packing-"
 STALE = 24 * 3600  # s; no packing lasts a day, so an older temporary folder lost its process
@@ -38,6 +39,7 @@ STALE = 24 * 3600  # s; no packing lasts a day, so an older temporary folder los
 Progress = Callable[[int, int], None]
 Images = NDArray[np.uint8]
 Named = tuple[str, bytes | Path]
+Part = tuple[int | None, int | None]  # `limit` and `sample` of `pack`
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,14 @@ class Packed:
         mapped: Images = np.load(self.folder / "images.npy", mmap_mode="r", allow_pickle=False)
         return mapped
 
+    def names(self) -> list[str]:
+        """Read the pictures' names in the source, in the order of `images`."""
+        path = self.folder / "names.json"
+        if not path.exists():  # the starter's, as packed before names were kept
+            return [f"{index:06}" for index in range(self.count)]
+        names: list[str] = json.loads(path.read_bytes())
+        return names
+
     def labels(self) -> dict[str, dict[str, list[Any]]]:
         """Read attribute -> {"values": [...], "codes": [one a picture]}; empty when unlabelled."""
         path = self.folder / "labels.json"
@@ -110,6 +120,7 @@ def pack(
     cache: Path,
     *,
     limit: int | None = None,
+    sample: int | None = None,
     name: str | None = None,
     licence: str = "unknown",
     progress: Progress | None = None,
@@ -118,14 +129,16 @@ def pack(
     """Pack `source` ('starter', a folder or a .zip) at `size` (8..1024), or find it in `cache`.
 
     limit: the first so many pictures in order of their names (starter: how many, default
-    STARTER_COUNT). progress(done, total) is called in this thread. workers: default every core.
+    STARTER_COUNT). sample: of those at most so many, a fair choice by their names' digests with
+    the held-out pictures first (starter: its first, which are as fair). progress(done, total) is
+    called in this thread. workers: default every core.
     Raises DatasetError, with what to do, for a source without two usable pictures.
     """
     if size not in SIZES:
         raise DatasetError(f"Pictures are packed at 8 to 1024 pixels, not {size}.")
     if limit is not None and limit < FEWEST:
         raise DatasetError(f"A dataset needs at least {FEWEST} pictures, so limit={limit} is low.")
-    found = _source(source, size, limit, name, licence, workers)
+    found = _source(source, size, (limit, sample), name, licence, workers)
     folder = cache / _digest(FORMAT, size, found.key, found.name, found.licence)[:32]
     packed = _open(folder)
     if packed:
@@ -145,18 +158,20 @@ def pack(
 def _source(
     source: str | Path,
     size: int,
-    limit: int | None,
+    part: Part,
     name: str | None,
     licence: str,
     workers: int | None,
 ) -> _Source:
+    limit, sample = part
     if source == "starter":
-        return _starter(limit or starter.STARTER_COUNT, size, workers)
+        count = limit or starter.STARTER_COUNT
+        return _starter(min(count, sample or count), size, workers)
     path = Path(source)
     if path.is_dir():
-        return _folder(path, size, limit, name or path.resolve().name, licence, workers)
+        return _folder(path, size, part, name or path.resolve().name, licence, workers)
     if path.is_file():
-        return _zip(path, size, limit, name or path.stem, licence, workers)
+        return _zip(path, size, part, name or path.stem, licence, workers)
     raise DatasetError(
         f"There is no folder or zip at {str(source)!r}; give one of those, or 'starter'."
     )
@@ -178,11 +193,36 @@ def _starter(count: int, size: int, workers: int | None) -> _Source:
     )
 
 
+def median_side(source: Path) -> int:
+    """The median of the shorter sides of up to PROBED readable pictures; 0 without any."""
+    part = (None, PROBED)
+    if source.is_dir():
+        files = {path.relative_to(source).as_posix(): path for path in source.rglob("*")}
+        chosen = _choose(filter(is_image_name, files), part)
+        pictures: Iterable[Named] = ((name, files[name]) for name in chosen)
+    else:
+        pictures = archive.members(source, only=frozenset(_choose(archive.names(source), part)))
+    sides = []
+    for _, picture in pictures:
+        with contextlib.suppress(BrokenImage):
+            sides.append(min(size_of(picture)))
+    return int(np.median(sides)) if sides else 0
+
+
+def _choose(names: Iterable[str], part: Part) -> list[str]:
+    """The names that are packed, sorted."""
+    limit, sample = part
+    first = sorted(names)[:limit]
+    if sample is None or sample >= len(first):
+        return first
+    return sorted(sorted(first, key=held_out.position)[:sample])
+
+
 def _folder(
-    path: Path, size: int, limit: int | None, name: str, licence: str, workers: int | None
+    path: Path, size: int, part: Part, name: str, licence: str, workers: int | None
 ) -> _Source:
     found = {file.relative_to(path).as_posix(): file for file in path.rglob("*") if file.is_file()}
-    names = sorted(name for name in found if is_image_name(name))[:limit]
+    names = _choose((name for name in found if is_image_name(name)), part)
     if not names:
         raise DatasetError(
             f"The folder {path.name!r} has no pictures; put PNG, JPEG, WebP, GIF, BMP or AVIF "
@@ -191,7 +231,7 @@ def _folder(
     stats = [(name, found[name].stat()) for name in names]
     listing = [(name, status.st_size, status.st_mtime_ns) for name, status in stats]
     return _Source(
-        key=_digest("folder", str(path.resolve()), listing),
+        key=_digest("folder-2", str(path.resolve()), listing),
         name=name,
         licence=licence,
         credit="",
@@ -201,21 +241,22 @@ def _folder(
 
 
 def _zip(
-    path: Path, size: int, limit: int | None, name: str, licence: str, workers: int | None
+    path: Path, size: int, part: Part, name: str, licence: str, workers: int | None
 ) -> _Source:
     with path.open("rb") as file:
         content = hashlib.file_digest(file, "sha256").hexdigest()
+    names = _choose(archive.names(path), part)
 
     def pictures() -> Iterator[tuple[str, Images | BrokenImage]]:
         archive.check(path)
-        yield from _decoded(archive.members(path, count=limit), size, workers)
+        yield from _decoded(archive.members(path, only=frozenset(names)), size, workers)
 
     return _Source(
-        key=_digest("zip", content, limit),
+        key=_digest("zip-2", content, part),
         name=name,
         licence=licence,
         credit="",
-        count=len(archive.names(path)[:limit]),
+        count=len(names),
         pictures=pictures,
     )
 
@@ -240,6 +281,7 @@ def _decoded(
 def _write(folder: Path, found: _Source, size: int, progress: Progress | None) -> None:
     """Write the whole dataset into `folder` and see it on the disk."""
     content, distinct, skipped = hashlib.sha256(), set[bytes](), []
+    names: list[str] = []
     count = 0
     with (folder / "images.npy").open("wb") as file:
         _header(file, found.count, size)
@@ -251,6 +293,7 @@ def _write(folder: Path, found: _Source, size: int, progress: Progress | None) -
                 file.write(pixels)
                 content.update(pixels)
                 distinct.add(hashlib.sha256(pixels).digest())
+                names.append(name)
                 count += 1
             if progress:
                 progress(done, found.count)
@@ -270,6 +313,7 @@ def _write(folder: Path, found: _Source, size: int, progress: Progress | None) -
         "skipped": [asdict(one) for one in skipped],
         "duplicates": count - len(distinct),
     }
+    _write_json(folder / "names.json", names)
     if found.labels:
         _write_json(folder / "labels.json", found.labels())
     _write_json(folder / MANIFEST, manifest)

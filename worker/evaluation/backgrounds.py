@@ -87,7 +87,7 @@ def _ring(image: Pixels) -> NDArray[np.float32]:
 
 def _mode(ring: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
     """The mean of the most frequent colours, and their share of the border."""
-    cells, where, counts = np.unique(
+    _, where, counts = np.unique(
         (ring // 16).astype(np.int64) @ np.array([256, 16, 1]),
         return_inverse=True,
         return_counts=True,
