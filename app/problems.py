@@ -57,7 +57,7 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
 # Members that a problem carries beside its sentence, where its error has them.
 EXTRAS = ("parameter", "allowed", "problems")
 MEDIA_TYPE = "application/problem+json"
-REFUSED: Counter[str] = Counter()  # by slug, since the process began; app/telemetry.py tells them
+REFUSED: Counter[str] = Counter()  # by slug; app/http/metrics.py exports them
 
 CONTENT: dict[str, Any] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 # For OpenAPI: every route may answer with one.

@@ -11,9 +11,10 @@ import harness
 import numpy as np
 from numpy.typing import NDArray
 
-from app.avatars import imaging
-from models import bundle, latents
-from models.recipes import Recipe
+from app.avatars.encode import still
+from models.bundle import format as bundle
+from models.faces import latents
+from models.recipes.recipe import Recipe
 
 SIZE = 128
 BATCH = int(os.environ.get("PEER_BATCH", "1"))
@@ -32,7 +33,7 @@ class Graph:
 
     def encode(self, pixels: Pixels) -> bytes:
         """A PNG of 128 px."""
-        return imaging.encode(pixels, SIZE, "png")
+        return still.encode(pixels, SIZE, "png")
 
 
 class Torch:
@@ -63,7 +64,7 @@ class Torch:
     def encode(self, pixels: Pixels) -> bytes:
         """A PNG of 128 px."""
         target = io.BytesIO()
-        imaging.resize(np.ascontiguousarray(pixels), SIZE).save(target, "PNG")
+        still.resize(np.ascontiguousarray(pixels), SIZE).save(target, "PNG")
         return target.getvalue()
 
 

@@ -17,11 +17,11 @@ import torch
 from torch import nn
 
 from models.networks import classic
-from models.recipes import Recipe, resolve
+from models.recipes.recipe import Recipe, resolve
 from models.settings import Settings
 from worker.datasets.packing import Images
-from worker.training.parallel import uses_bf16
-from worker.training.reals import Reals
+from worker.training.batches import Reals
+from worker.training.distributed.collectives import uses_bf16
 from worker.training.trainer import Trainer
 
 BATCH = 100

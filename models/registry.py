@@ -12,12 +12,17 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import select
 
-from models import bundle, runs, storage
-from models.blobs import Blobs
-from models.bundle import Card, Drawer
-from models.database import aliases, models, moves, now, take_turns
+from models import runs
+from models.bundle import format as bundle
+from models.bundle import verify
+from models.bundle.format import Card
+from models.bundle.generator import Drawer
+from models.database.engine import now, take_turns
+from models.database.tables import aliases, models, moves
 from models.errors import BadBundle, KaoError, LostTraits, UnknownModel
 from models.failpoints import fail_point
+from models.storage import atomic
+from models.storage.blob_store import Blobs
 
 LATEST, DEFAULT = "latest", "default"
 SHORTEST_PREFIX = 12
@@ -45,11 +50,11 @@ class Registry:
     def load(self, version: str, threads: int = 1) -> Drawer:
         """A version that may serve. Raises BadBundle, StorageUnreachable."""
         try:
-            return bundle.verify(self.fetched(version), version, threads)
+            return verify.verify(self.fetched(version), version, threads)
         except BadBundle:
             if not self._replaced(version):
                 raise
-            return bundle.verify(self.folder(version), version, threads)
+            return verify.verify(self.folder(version), version, threads)
 
     def _replaced(self, version: str) -> bool:
         """Take the bucket's copy for a damaged one here, where it has one."""
@@ -58,7 +63,7 @@ class Registry:
             return False
         if not self.blobs.names(f"bundles/{version}"):
             return False
-        with storage.scratch_folder(self.bundles) as aside:
+        with atomic.scratch_folder(self.bundles) as aside:
             damaged = here.rename(aside / "damaged")
             try:
                 self.fetched(version)
@@ -191,18 +196,18 @@ class Registry:
         """Write a version as one uncompressed zip, verified; its version."""
         version = self.resolve(name)
         self.load(version)
-        with storage.whole_file(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        with atomic.whole_file(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:
             for path in sorted(self.folder(version).iterdir()):
                 archive.write(path, path.name)
         return version
 
     def import_zip(self, source: Path) -> str:
         """Add a bundle that `export` wrote, verified before it counts. Raises BadBundle."""
-        with storage.scratch_folder(self.bundles) as folder:
+        with atomic.scratch_folder(self.bundles) as folder:
             try:
                 with zipfile.ZipFile(source) as archive:
                     bundle.unpack(archive, folder)
-            except (*storage.BROKEN_ZIP, *storage.UNREADABLE_ZIP, OSError) as error:
+            except (*atomic.BROKEN_ZIP, *atomic.UNREADABLE_ZIP, OSError) as error:
                 raise BadBundle(
                     f"{source.name} is not a bundle that kao exported: {error}"
                 ) from None
@@ -210,14 +215,14 @@ class Registry:
 
     def import_folder(self, source: Path) -> str:
         """Add a copy of a bundle folder, verified before it counts. Raises BadBundle."""
-        with storage.scratch_folder(self.bundles) as folder:
+        with atomic.scratch_folder(self.bundles) as folder:
             shutil.copytree(source, folder, dirs_exist_ok=True, copy_function=shutil.copyfile)
             return self.add(folder)
 
     def add(self, folder: Path) -> str:
         """Register a finished folder without moving `latest`; it serves if nothing else does."""
         version = bundle.digest(folder)
-        bundle.verify(folder, version)
+        verify.verify(folder, version)
         self._settle(folder, version)
         with self.engine.begin() as db:
             take_turns(db, "registry")
@@ -229,7 +234,7 @@ class Registry:
 
     def _settle(self, folder: Path, version: str) -> None:
         """Into place here and in the bucket, before the database names it."""
-        storage.settle(folder, self.folder(version))
+        atomic.settle(folder, self.folder(version))
         self.blobs.put_once(self.folder(version))
 
     def _register(

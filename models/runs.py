@@ -10,9 +10,10 @@ from typing import Any, NewType
 import sqlalchemy as sa
 from sqlalchemy import select, update
 
-from models.database import events, now, reading, runs, take_turns
+from models.database.engine import now, reading, take_turns
+from models.database.tables import events, runs
 from models.errors import ForbiddenMove, StaleFence, UnknownRun
-from models.recipes import Recipe
+from models.recipes.recipe import Recipe
 
 Fence = NewType("Fence", int)
 Row = dict[str, Any]

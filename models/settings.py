@@ -9,7 +9,7 @@ import platformdirs
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from models.blobs import Blobs
+from models.storage.blob_store import Blobs
 
 RATE = r"^(none|[1-9][0-9]{0,8}/(second|minute|hour|day))$"
 

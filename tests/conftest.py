@@ -8,10 +8,10 @@ import sqlalchemy as sa
 import torch
 from hypothesis import settings as hypothesis_settings
 
-from models import bundle
-from models.database import connect, migrate
+from models.bundle import format as bundle
+from models.database.engine import connect, migrate
 from models.networks import build
-from models.recipes import resolve
+from models.recipes.recipe import resolve
 from models.settings import Settings
 
 # `make fuzz`: two hundred times as many examples.
@@ -19,7 +19,7 @@ hypothesis_settings.register_profile("fuzz", max_examples=20_000, deadline=None)
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch):
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("KAO_HOME", "KAO_PORT", "KAO_HOST", "KAO_API_KEY", "KAO_LEASE_SECONDS"):
         monkeypatch.delenv(name, raising=False)
     for name in ("REDIS_URL", "DATABASE_URL", "STORAGE_URL"):
@@ -42,10 +42,10 @@ def engine(settings: Settings):
 
 
 @pytest.fixture
-def write_bundle(tmp_path_factory):
+def write_bundle(tmp_path_factory: pytest.TempPathFactory):
     """Write a bundle of random weights; every call another one. Returns its folder."""
     from worker.datasets.packing import Packed
-    from worker.publishing import write
+    from worker.publishing.bundle_writer import write
 
     def make(seed: int = 0, preset: str = "smoke", **fields: Any) -> Path:
         # Random weights have no sliders worth looking for.

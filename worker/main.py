@@ -10,9 +10,10 @@ import psutil
 from celery import Celery
 from celery.signals import worker_ready, worker_shutting_down
 
-from models import cache, logs
-from models.database import connect, migrate
+from models import logs
+from models.database.engine import connect, migrate
 from models.settings import Settings
+from models.storage import disk_cache
 from worker.celery_app import celery_app
 from worker.reconciler import INTERVAL, Reconciler
 from worker.tasks import register
@@ -29,7 +30,7 @@ def work(settings: Settings) -> None:
     register(app, settings)
     worker_ready.connect(_start_reconciler(settings, app), weak=False)
     worker_shutting_down.connect(_hand_back, weak=False)
-    with cache.tended(settings, engine):
+    with disk_cache.tended(settings, engine):
         app.worker_main(
             [
                 *("-q", "worker", "-P", "prefork", "-c", "1", "-Q", "train"),

@@ -5,11 +5,11 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
 
+from app import charts
+from app.auth.scopes import needs
 from app.errors import InvalidParameter
-from app.parameters import Only
-from app.security import needs
-from app.services import Services, services
-from app.training import charts
+from app.http.query_string import Only
+from app.state import Services, services
 from models import runs
 
 router = APIRouter(prefix="/train", tags=["training"], dependencies=[needs("read")])

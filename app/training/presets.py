@@ -6,11 +6,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
-from app.parameters import Only
-from app.security import needs
-from app.services import Services, services
-from models import recipes, runs
-from models.recipes import PRESETS, Recipe
+from app.auth.scopes import needs
+from app.http.query_string import Only
+from app.state import Services, services
+from models import runs
+from models.recipes import recipe as recipes
+from models.recipes.recipe import PRESETS, Recipe
 from models.runs import Row
 
 router = APIRouter(prefix="/presets", tags=["training"], dependencies=[needs("read")])

@@ -7,10 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from fastapi.responses import FileResponse
 
+from app.auth.scopes import needs
 from app.errors import UnknownSheet
-from app.parameters import Only
-from app.security import needs
-from app.services import Services, services
+from app.http.query_string import Only
+from app.state import Services, services
 from models import runs
 
 router = APIRouter(

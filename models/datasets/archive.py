@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.datasets.images import BrokenImage, DatasetError, is_image_name, peek
-from models.storage import BROKEN_ZIP, UNREADABLE_ZIP
+from models.storage.atomic import BROKEN_ZIP, UNREADABLE_ZIP
 
 CHUNK = 1 << 18
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".jar")

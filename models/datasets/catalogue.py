@@ -7,13 +7,14 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import select
 
-from models import storage
-from models.database import datasets, now, runs
+from models.database.engine import now
+from models.database.tables import datasets, runs
 from models.datasets import quotas
 from models.datasets.archive import ArchiveReport
 from models.datasets.images import DatasetError
 from models.errors import DatasetExists, DatasetInUse, UnknownDataset
 from models.settings import Settings
+from models.storage import atomic
 
 STARTER = "starter"
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -30,7 +31,7 @@ def fetched(settings: Settings, digest: str) -> Path:
     """The same, once it is here. Raises StorageUnreachable, DatasetError for other bytes."""
 
     def check(came: Path) -> None:
-        if storage.sha256(came) != digest:
+        if atomic.sha256(came) != digest:
             raise DatasetError("The dataset's zip is damaged; upload it again.")
 
     return settings.blobs.fetch(path(settings, digest), check)
@@ -61,8 +62,8 @@ def add(
     Raises DatasetExists, TooLarge.
     """
     check_name(name)
-    digest, size = storage.sha256(uploaded), uploaded.stat().st_size
-    storage.sync(uploaded)
+    digest, size = atomic.sha256(uploaded), uploaded.stat().st_size
+    atomic.sync(uploaded)
     target = path(settings, digest)
     with engine.begin() as db:
         old = db.execute(select(datasets).where(datasets.c.name == name)).first()
@@ -89,7 +90,7 @@ def add(
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             uploaded.rename(target)
-            storage.sync(target.parent)
+            atomic.sync(target.parent)
         settings.blobs.put_once(target)
         return _get(db, name), old is None
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.conditions import Attribute
+from models.faces.attributes import Attribute
 
 SLOPE = 0.2
 CAP = 8
@@ -36,7 +36,7 @@ def stages(resolution: int, width: int) -> tuple[int, list[int]]:
 class Mapping(nn.Module):
     """z (N, latent + attributes) → style w (N, style), after RMS normalisation.
 
-    (arXiv:1812.04948 §2.) Of z's last numbers each chooses an attribute (models/conditions.py).
+    (arXiv:1812.04948 §2.) Each of z's last numbers selects an attribute's value (attributes.py).
     """
 
     average: Tensor

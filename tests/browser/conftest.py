@@ -11,18 +11,19 @@ import httpx
 import numpy as np
 import pytest
 import torch
-from live import running
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from models import bundle, home
-from models.database import connect, migrate
+from models import bootstrap
+from models.bundle import format as bundle
+from models.database.engine import connect, migrate
 from models.networks import build
-from models.recipes import Recipe, resolve
+from models.recipes.recipe import Recipe, resolve
 from models.registry import Registry
 from models.settings import Settings
+from tests.support.live_app import running
 from worker.datasets.packing import Packed
-from worker.publishing import write
-from worker.training.reals import Reals
+from worker.publishing.bundle_writer import write
+from worker.training.batches import Reals
 from worker.training.trainer import Trainer
 
 KEY = "kao_a-key-for-the-tests"
@@ -40,7 +41,7 @@ expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory) -> Iterator[str]:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server with two models: `default` has no traits, the other has two."""
     folder = tmp_path_factory.mktemp("site")
     (folder / "shipped").mkdir()
@@ -54,7 +55,7 @@ def site(tmp_path_factory) -> Iterator[str]:
     with ExitStack() as stack:
         # For its start alone: what comes after these tests has the models that come with Kao.
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(home, "SHIPPED", folder / "shipped")
+            patch.setattr(bootstrap, "SHIPPED", folder / "shipped")
             live = stack.enter_context(running(settings))
         yield live.url
 

@@ -4,10 +4,10 @@ import signal
 
 import psutil
 import pytest
-from houses import children, trainers
 from sqlalchemy import func, select
 
-from models.database import models
+from models.database.tables import models
+from tests.support.process_group import children, trainers
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -41,13 +41,13 @@ def owner(hosts, run):
     return None
 
 
-def signalled(processes, number):
+def signalled(processes, number) -> None:
     for process in processes:
         process.send_signal(number)
 
 
 @pytest.mark.parametrize("frozen", ["host", "supervisor"])
-def test_a_thawed_worker_publishes_nothing_and_stops_by_itself(house, hosts, frozen):
+def test_a_thawed_worker_publishes_nothing_and_stops_by_itself(house, hosts, frozen) -> None:
     """Frozen: the whole host, or all of it but the training process, which goes on unwatched."""
     # On a fast core ten times as long as the lease: nobody takes over a run that has ended.
     run = house.ask(30_000)

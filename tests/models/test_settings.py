@@ -11,12 +11,14 @@ DOCS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
 
 
 @pytest.mark.parametrize("field", Settings.model_fields)
-def test_every_setting_is_documented(field):
+def test_every_setting_is_documented(field) -> None:
     alias = Settings.model_fields[field].validation_alias
     assert f"`{alias or f'KAO_{field.upper()}'}`" in DOCS
 
 
-def test_a_child_reads_the_same_settings_but_not_the_key(monkeypatch, tmp_path):
+def test_a_child_reads_the_same_settings_but_not_the_key(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     settings = Settings(home=tmp_path, port=9000, lease_seconds=3, redis_url="redis://x:1/0")
     for name, value in settings.environment().items():
         monkeypatch.setenv(name, value)
@@ -30,6 +32,6 @@ def test_a_child_reads_the_same_settings_but_not_the_key(monkeypatch, tmp_path):
     [{"port": 0}, {"api_key": "short"}, {"storage_url": "ftp://bucket"}, {"threads": 0}],
     ids=str,
 )
-def test_a_wrong_setting_is_refused(wrong):
+def test_a_wrong_setting_is_refused(wrong) -> None:
     with pytest.raises(ValidationError):
         Settings(**wrong)

@@ -23,9 +23,9 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from models.cache import MANIFEST
 from models.datasets import archive
 from models.datasets.images import BrokenImage, DatasetError, is_image_name, read_square
+from models.storage.disk_cache import MANIFEST
 from worker.datasets import starter
 
 FORMAT = 1

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models import latents
-from models.bundle import Drawer
+from models.bundle.generator import Drawer
 from models.datasets.images import DatasetError
+from models.faces import latents
 from worker.datasets.packing import Packed
 from worker.evaluation import metrics, reference
 from worker.evaluation.features import Features, Floats, Pixels

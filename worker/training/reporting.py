@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch.utils.tensorboard import SummaryWriter
 
 from models import runs
-from models.bundle import Pixels
+from models.bundle.generator import Pixels
 from models.runs import Fence
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from models import storage
-from models.blobs import Blobs
+from models.storage import atomic
+from models.storage.blob_store import Blobs
 
 KEPT = 2
 
@@ -20,7 +20,7 @@ def write(folder: Path, step: int, state: dict[str, Any]) -> str:
     """Save `state` durably as a new file; its name."""
     name = f"{step:012d}.pt"
     # A file of Python's: given a path, torch hides a full disk behind a RuntimeError.
-    with storage.whole_file(folder / name) as temporary, temporary.open("wb") as file:
+    with atomic.whole_file(folder / name) as temporary, temporary.open("wb") as file:
         torch.save(state, file)
     return name
 

@@ -6,13 +6,14 @@ import torch
 from torch import Tensor, nn
 
 from models.networks import build, modern
-from models.recipes import Adam, Recipe
-from worker.training import augmentation, ema, parallel
+from models.recipes.recipe import Adam, Recipe
+from worker.training import augmentation, ema
 from worker.training.augmentation import Changes
-from worker.training.draws import draws
+from worker.training.batches import Reals
+from worker.training.distributed import collectives
+from worker.training.distributed.collectives import Share
 from worker.training.losses import LOSSES, labels_missed
-from worker.training.parallel import Share
-from worker.training.reals import Reals
+from worker.training.rng import draws
 from worker.training.schedules import augmentation as augmentation_strength
 from worker.training.schedules import cosine, ema_decay
 from worker.training.step import Judged, Penalty, Step
@@ -33,14 +34,14 @@ class Trainer:
     ) -> None:
         self.recipe, self.reals, self.device = recipe, reals, device
         self.share = share or Share()
-        parallel.check(recipe.batch, self.share)
+        collectives.check(recipe.batch, self.share)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(draws(recipe.seed, "weights").initial_seed())
             g = build.generator(recipe, reals.attributes)
             d = build.discriminator(recipe, reals.attributes)
         self.average = ema.averaged(_placed(g, device))
-        self.generator = parallel.normalise_together(_placed(g, device), self.share)
-        self.discriminator = parallel.normalise_together(_placed(d, device), self.share)
+        self.generator = collectives.normalise_together(_placed(g, device), self.share)
+        self.discriminator = collectives.normalise_together(_placed(d, device), self.share)
         self.optimizers = {
             "generator": _adam(self.generator, recipe, "generator"),
             "discriminator": _adam(self.discriminator, recipe, "discriminator"),
@@ -157,7 +158,7 @@ class Trainer:
         optimizer = self.optimizers[name]
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
-        parallel.average_gradients(getattr(self, name), self.share)
+        collectives.average_gradients(getattr(self, name), self.share)
         optimizer.step()
 
     def state(self) -> dict[str, Any]:

@@ -1,0 +1,47 @@
+"""From a recipe's dataset name to packed pictures."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from models.datasets import catalogue
+from models.datasets.images import DatasetError
+from models.recipes.recipe import Recipe
+from models.settings import Settings
+from worker.datasets.packing import Packed, pack
+
+__all__ = ["LOCAL", "DatasetError", "pack_for"]
+
+# `kao train --dataset FOLDER` names a folder of this machine; over HTTP no such name is accepted.
+LOCAL = "path:"
+
+
+def pack_for(
+    settings: Settings, engine: sa.Engine, recipe: Recipe, progress: Callable[[int, int], None]
+) -> Packed:
+    """The recipe's dataset at its resolution. Raises DatasetError or UnknownDataset."""
+    return pack_named(
+        settings, engine, recipe.dataset, recipe.resolution, recipe.dataset_limit, progress
+    )
+
+
+def pack_named(
+    settings: Settings,
+    engine: sa.Engine,
+    name: str,
+    size: int,
+    limit: int | None,
+    progress: Callable[[int, int], None],
+) -> Packed:
+    """A dataset by its name, at `size` pixels. Raises DatasetError or UnknownDataset."""
+    options: dict[str, Any] = {"limit": limit, "progress": progress}
+    if name == "starter":
+        return pack("starter", size, settings.cache, **options)
+    if name.startswith(LOCAL):
+        path = Path(name.removeprefix(LOCAL))
+        return pack(path, size, settings.cache, name=path.stem, **options)
+    row = catalogue.get(engine, name)
+    path = catalogue.fetched(settings, row["digest"])
+    return pack(path, size, settings.cache, name=name, licence=row["licence"], **options)
