@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from models.bundle import Pixels
+from models.bundle.generator import Pixels
 from models.datasets.images import DatasetError
 from models.networks.enlarger import SCALES
 from worker.datasets.packing import Packed

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.bundle import Pixels
+from models.bundle.generator import Pixels
+from models.faces.resizing import resize
 from models.networks.enlarger import Enlarger, loss, psnr
-from models.resizing import resize
 from worker.enlarging.degradation import degrade
 from worker.enlarging.pairs import Pairs
-from worker.training.draws import draws
+from worker.training.rng import draws
 from worker.training.schedules import cosine
 
 CROP = 32  # pixels along a side of the small picture

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from models.bundle import Pixels
+from models.bundle.generator import Pixels
 
 COLOURS = ("#2c2536", "#f0629a", "#ffe2d1", "#3b74e0", "#f6d563")
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.bundle import Pixels
+from models.bundle.generator import Pixels
 from models.networks.enlarger import Enlarger, psnr
 from worker.enlarging import pairs
 from worker.enlarging.training import EnlargerTrainer, Plan

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.bundle import Pixels
+from models.bundle.generator import Pixels
 from models.datasets.images import DatasetError
 from worker.datasets.packing import Packed
 from worker.enlarging import pairs
