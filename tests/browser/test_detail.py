@@ -8,13 +8,14 @@ from playwright.sync_api import Page, expect
 pytestmark = pytest.mark.slow  # a second each, and some tens of them
 
 Visit = Callable[..., Page]
-OUTSIDE = """[...document.querySelectorAll('.detail button, .detail input, .detail select, .detail a')]
+CONTROLS = ".detail button, .detail input, .detail select, .detail a"
+OUTSIDE = f"""[...document.querySelectorAll('{CONTROLS}')]
     .filter(one => one.offsetWidth && !one.closest('.segments'))
-    .filter(one => {
+    .filter(one => {{
       const dialog = document.querySelector('.detail').getBoundingClientRect();
       const box = one.getBoundingClientRect();
       return box.left < dialog.left - 1 || box.right > dialog.right + 1;
-    }).map(one => one.id || one.outerHTML.slice(0, 80))"""
+    }}).map(one => one.id || one.outerHTML.slice(0, 80))"""
 
 
 @pytest.mark.parametrize("width", [320, 390, 1440])
