@@ -24,7 +24,7 @@ from worker.evaluation.features import Floats, Pixels, resized
 
 LARGEST_SIDE = 128  # pixels that it looks at; part of the definition of FD-Own
 MOST = 6_000  # pictures that it is trained on
-PASSES = 4
+STEPS = 300  # of its training, about
 MOST_VALUES = 64  # of a label that it learns
 
 
@@ -48,7 +48,7 @@ def prepare(packed: Packed, places: Places, cache: Path, report: Callable[[], No
     """
     side, chosen = min(packed.size, LARGEST_SIDE), np.sort(places[:MOST])
     codes, sizes = _codes(packed, chosen)
-    key = hashlib.sha256(json.dumps([side, PASSES, sizes, chosen.tolist()]).encode()).hexdigest()
+    key = hashlib.sha256(json.dumps([side, STEPS, sizes, chosen.tolist()]).encode()).hexdigest()
     path = cache / "features" / f"{packed.fingerprint[:32]}-classifier-{key[:16]}.safetensors"
     network = Classifier(sizes).eval()
     try:
@@ -60,7 +60,8 @@ def prepare(packed: Packed, places: Places, cache: Path, report: Callable[[], No
     images = np.stack([resized(mapped[place], side) for place in chosen])
     if codes is None:
         images, codes, sizes = classifier.changed(images)
-    trained = classifier.train(images, codes, sizes, PASSES)
+    passes = max(1, round(STEPS * classifier.BATCH / len(images)))
+    trained = classifier.train(images, codes, sizes, passes)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic.whole_file(path) as temporary:
         save_file(trained.network.state_dict(), temporary)

@@ -8,7 +8,7 @@ from models.bundle.generator import Drawer
 from worker.datasets.packing import Packed
 from worker.evaluation import metrics, reference
 from worker.evaluation.evaluate import draw
-from worker.evaluation.features import Features, Floats
+from worker.evaluation.features import Features
 from worker.evaluation.metrics import Z95, Moments
 
 # Seeds that no run measures itself by: the snapshot that is lowest on its own seeds is so partly
@@ -30,28 +30,18 @@ class ServedSize:
 
     def measure(self, drawer: Drawer, psi: float = 1.0) -> Measures:
         """FD-Lite0 with its standard error, KID, precision and coverage of the served faces."""
-        drawn = self._drawn(drawer, psi)
+        drawn = self._features.extract(draw(drawer, self.samples, psi, self.size, SEED))
+        distance = metrics.frechet(self._moments, drawn)
         faces = metrics.manifolds(self._real, drawn)
         return {
-            **self._frechet(drawn),
+            "fd": distance.distance,
+            "fd_error": distance.error,
             "kid": metrics.kernel(self._real, drawn),
             "precision": float(faces.precision.mean()),
             "coverage": float(faces.coverage.mean()),
             "size": self.size,
             "samples": self.samples,
         }
-
-    def is_better(self, candidate: Drawer, current: Drawer, psi: float = 1.0) -> bool:
-        """Whether the candidate's FD is lower beyond the noise of both (`is_lower`)."""
-        ours, theirs = (self._frechet(self._drawn(drawer, psi)) for drawer in (candidate, current))
-        return is_lower(ours, theirs)
-
-    def _drawn(self, drawer: Drawer, psi: float) -> Floats:
-        return self._features.extract(draw(drawer, self.samples, psi, self.size, SEED))
-
-    def _frechet(self, drawn: Floats) -> Measures:
-        distance = metrics.frechet(self._moments, drawn)
-        return {"fd": distance.distance, "fd_error": distance.error}
 
 
 def is_lower(one: Mapping[str, float], other: Mapping[str, float]) -> bool:

@@ -5,24 +5,28 @@ from pathlib import Path
 from models.bundle.format import Card, read_card
 from models.bundle.generator import Drawer
 from models.registry import DEFAULT, Registry
-from worker.evaluation.served_size import ServedSize
+from worker.evaluation.served_size import Measures, ServedSize, is_lower
 from worker.publishing import bundle_writer
 
 
-def add_measures(folder: Path, real: ServedSize, threads: int) -> None:
-    """Add the measures at the served size to the card in `folder`, as `served_fd` and so on."""
-    drawer = _drawer(folder, threads)
-    served = {f"served_{name}": value for name, value in real.measure(drawer).items()}
-    measures = {**drawer.card.measures, **served}
+def add_measures(folder: Path, real: ServedSize, threads: int) -> Measures:
+    """Measure the model in `folder` and add that to its card, as `served_fd` and so on."""
+    drawer = Drawer(folder, Card.model_validate(read_card(folder)), threads)
+    served = real.measure(drawer)
+    measures = {
+        **drawer.card.measures,
+        **{f"served_{name}": value for name, value in served.items()},
+    }
     bundle_writer.write_card(folder, drawer.card.model_copy(update={"measures": measures}))
+    return served
 
 
 def is_better_than_default(
-    folder: Path, registry: Registry, fingerprint: str, real: ServedSize, threads: int
+    measures: Measures, registry: Registry, fingerprint: str, real: ServedSize, threads: int
 ) -> bool:
-    """Whether the model in `folder` beats the default beyond noise at the served size.
+    """Whether a model with these measures beats the default beyond noise at the served size.
 
-    Both draw anew for this comparison. True without a default; False where the default was trained
+    The default draws anew for this comparison. True without a default; False where it was trained
     on a set with another fingerprint, since neither model is then better at both sets.
     Raises BadBundle where the default cannot be loaded.
     """
@@ -31,8 +35,4 @@ def is_better_than_default(
         return True
     if registry.get(version)["card"]["dataset"]["fingerprint"] != fingerprint:
         return False
-    return real.is_better(_drawer(folder, threads), registry.load(version, threads))
-
-
-def _drawer(folder: Path, threads: int) -> Drawer:
-    return Drawer(folder, Card.model_validate(read_card(folder)), threads)
+    return is_lower(measures, real.measure(registry.load(version, threads)))

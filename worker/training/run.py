@@ -349,10 +349,10 @@ class Attempt:
         if self.measuring is not None or recipe.promote == "if_better":
             packed = source.pack_served(self.settings, self.engine, recipe)
             real = ServedSize(packed, recipe.measure_samples, self.settings.cache, threads)
-            promotion.add_measures(folder, real, threads)
+            measures = promotion.add_measures(folder, real, threads)
             if recipe.promote == "if_better":
                 return promotion.is_better_than_default(
-                    folder, self.registry, self.packed.fingerprint, real, threads
+                    measures, self.registry, self.packed.fingerprint, real, threads
                 )
         return recipe.promote == "always"
 
