@@ -9,6 +9,7 @@ import platformdirs
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from models.storage import layout
 from models.storage.blob_store import Blobs
 
 RATE = r"^(none|[1-9][0-9]{0,8}/(second|minute|hour|day))$"
@@ -77,7 +78,7 @@ class Settings(BaseSettings):
         return (
             Path(self.storage_url.removeprefix("file://"))
             if self.storage_url and not self._bucket
-            else self.home / "store"
+            else self.home / layout.STORE
         )
 
     @property
@@ -103,7 +104,7 @@ class Settings(BaseSettings):
     @property
     def cache(self) -> Path:
         """What can be made again: packed datasets."""
-        return self.home / "cache"
+        return self.home / layout.CACHE
 
     @property
     def parallel(self) -> int:
@@ -117,12 +118,12 @@ class Settings(BaseSettings):
     @property
     def database(self) -> str:
         """A SQLAlchemy URL."""
-        return self.database_url or f"sqlite:///{self.home / 'kao.db'}"
+        return self.database_url or f"sqlite:///{self.home / layout.DATABASE}"
 
     @property
     def redis_socket(self) -> Path:
         """Where the embedded Valkey listens."""
-        return self.home / "run" / "valkey.sock"
+        return self.home / layout.QUEUE_SOCKET
 
     @property
     def redis(self) -> str:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 import torch
 from hypothesis import settings as hypothesis_settings
 
-from models.bundle import format as bundle
+from models import bundle
 from models.database.engine import connect, migrate
 from models.networks import build
 from models.recipes.recipe import resolve

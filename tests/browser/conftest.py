@@ -13,8 +13,7 @@ import pytest
 import torch
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from models import bootstrap
-from models.bundle import format as bundle
+from models import bootstrap, bundle
 from models.database.engine import connect, migrate
 from models.networks import build
 from models.recipes.recipe import Recipe, resolve

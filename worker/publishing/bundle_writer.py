@@ -13,7 +13,7 @@ from safetensors.numpy import save_file as save_numpy
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from models.bundle import format as bundle
+from models import bundle
 from models.bundle import generator as bundle_generator
 from models.database.engine import now
 from models.faces import latents
