@@ -7,6 +7,9 @@ from models.bundle.format import (
     CRITIC as CRITIC,
 )
 from models.bundle.format import (
+    ENLARGER as ENLARGER,
+)
+from models.bundle.format import (
     FILES as FILES,
 )
 from models.bundle.format import (
@@ -41,6 +44,9 @@ from models.bundle.format import (
 )
 from models.bundle.format import (
     DatasetCredit as DatasetCredit,
+)
+from models.bundle.format import (
+    Enlargement as Enlargement,
 )
 from models.bundle.format import (
     Evaluation as Evaluation,
