@@ -23,7 +23,7 @@ def dataset_list() -> None:
 
     table = Table("name", "images", "size", "licence")
     table.add_row("starter", "any number", "", "CC0-1.0")
-    for row in catalogue.listed(bootstrap.prepare(Settings())):
+    for row in catalogue.list_datasets(bootstrap.prepare(Settings())):
         table.add_row(
             row["name"], f"{row['images']:,}", f"{row['bytes'] / 1e6:.1f} MB", row["licence"]
         )

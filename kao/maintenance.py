@@ -22,7 +22,7 @@ def gc(
     settings = Settings()
     engine = connect(settings)
     migrate(engine)
-    found: list[garbage.Garbage | bucket_garbage.Stray] = []
+    found: list[garbage.Garbage | bucket_garbage.BucketGarbage] = []
     found += (garbage.collect if yes else garbage.find)(settings, engine)
     found += (bucket_garbage.collect if yes else bucket_garbage.find)(settings, engine)
     engine.dispose()

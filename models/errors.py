@@ -61,15 +61,15 @@ class LostTraits(KaoError):
         )
 
 
-class Unscored(KaoError):
+class NoCritic(KaoError):
     """A best face asked of a model without a critic."""
 
 
-class Unmixable(KaoError):
+class NoStyles(KaoError):
     """Styles asked of a model that has none."""
 
 
-class Ungrown(KaoError):
+class NoTrainingHistory(KaoError):
     """An age asked of a model without moments of its training."""
 
 

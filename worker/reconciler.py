@@ -11,8 +11,7 @@ from celery import Celery
 
 from models import runs
 from models.errors import StaleFence
-from models.messages import QUEUE, TASK
-from models.runs import Fence
+from models.runs import QUEUE, TASK, Fence
 from models.settings import Settings
 
 log = structlog.get_logger()
@@ -45,7 +44,7 @@ class Reconciler:
 
     def _requeue_abandoned(self) -> None:
         lease, here = self.settings.lease_seconds, time.monotonic()
-        running = {row["id"]: row for row in runs.listed(self.engine, state="running")}
+        running = {row["id"]: row for row in runs.list_runs(self.engine, state="running")}
         self.seen = {run: seen for run, seen in self.seen.items() if run in running}
         for run, row in running.items():
             beat = (row["fence"], row["heartbeat"])
@@ -70,7 +69,7 @@ class Reconciler:
             log.warning("lease.expired", run=run, state=state)
 
     def _wake_for_waiting(self) -> None:
-        if not runs.listed(self.engine, limit=1, state="queued"):
+        if not runs.list_runs(self.engine, limit=1, state="queued"):
             return
         with redis.from_url(
             self.settings.redis, socket_timeout=2, socket_connect_timeout=2

@@ -27,7 +27,7 @@ def path(settings: Settings, digest: str) -> Path:
     return settings.storage / layout.dataset(digest)
 
 
-def fetched(settings: Settings, digest: str) -> Path:
+def fetch(settings: Settings, digest: str) -> Path:
     """The same, once it is here. Raises StorageUnreachable, DatasetError for other bytes."""
 
     def check(came: Path) -> None:
@@ -101,7 +101,7 @@ def get(engine: sa.Engine, name: str) -> Row:
         return _get(db, name)
 
 
-def listed(engine: sa.Engine) -> list[Row]:
+def list_datasets(engine: sa.Engine) -> list[Row]:
     """Every uploaded set, by name."""
     with engine.begin() as db:
         return [row._asdict() for row in db.execute(select(datasets).order_by(datasets.c.name))]

@@ -43,5 +43,5 @@ def pack_named(
         path = Path(name.removeprefix(LOCAL))
         return pack(path, size, settings.cache, name=path.stem, **options)
     row = catalogue.get(engine, name)
-    path = catalogue.fetched(settings, row["digest"])
+    path = catalogue.fetch(settings, row["digest"])
     return pack(path, size, settings.cache, name=name, licence=row["licence"], **options)

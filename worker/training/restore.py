@@ -62,7 +62,7 @@ def _snapshot(settings: Settings, row: runs.Row) -> State:
 def _fine_tune(trainer: Trainer, registry: Registry, name: str) -> None:
     """A published generator, beside a new discriminator."""
     version = registry.resolve(name)
-    weights = load_file(registry.fetched(version) / bundle.WEIGHTS)
+    weights = load_file(registry.fetch(version) / bundle.WEIGHTS)
     for network in (trainer.generator, trainer.average):
         # A bundle leaves out BatchNorm's counters, which nothing reads.
         try:
