@@ -127,7 +127,7 @@ class Registry:
                     raise UnknownModel(f"More than one model starts with {name}; give more digits.")
         raise UnknownModel(
             f"There is no model {name[:80]!r}. Use an alias (`default`, `latest`), a version, "
-            f"or at least {SHORTEST_PREFIX} of its hex digits; GET /models lists them."
+            f"or at least {SHORTEST_PREFIX} of its hex digits."
         )
 
     def aliases(self) -> dict[str, str]:

@@ -11,8 +11,7 @@ from models.database.engine import now
 from models.database.tables import datasets, runs
 from models.datasets import quotas
 from models.datasets.archive import ArchiveReport
-from models.datasets.images import DatasetError
-from models.errors import DatasetExists, DatasetInUse, UnknownDataset
+from models.errors import DatasetError, DatasetExists, DatasetInUse, UnknownDataset
 from models.settings import Settings
 from models.storage import atomic, layout
 
@@ -70,7 +69,7 @@ def add(
         if old is not None and old.digest != digest:
             raise DatasetExists(
                 f"There is already another dataset named {name!r}; choose another name, or "
-                f"DELETE /datasets/{name} first."
+                "delete that one first."
             )
         if old is None:
             # Again, as others may have uploaded meanwhile.

@@ -12,8 +12,7 @@ from models import bootstrap, bundle
 from models.database.engine import connect, migrate
 from models.datasets import catalogue
 from models.datasets.archive import ArchiveReport
-from models.datasets.images import DatasetError
-from models.errors import BadBundle, StorageUnreachable
+from models.errors import BadBundle, DatasetError, StorageUnreachable
 from models.registry import Registry
 from models.settings import Settings
 from models.storage.blob_store import Blobs

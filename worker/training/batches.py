@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from models.datasets.images import DatasetError
+from models.errors import DatasetError
 from models.faces.attributes import Attribute, from_labels
 from models.recipes.recipe import Recipe
 from worker.training.distributed.collectives import Share

@@ -7,8 +7,7 @@ import structlog
 from safetensors.torch import load_file
 
 from models import bundle, runs
-from models.datasets.images import DatasetError
-from models.errors import KaoError, UnknownRun
+from models.errors import DatasetError, KaoError, UnknownRun
 from models.registry import Registry
 from models.settings import Settings
 from models.storage import layout

@@ -9,7 +9,7 @@ import torch
 
 from models import bundle
 from models.bundle import verify
-from models.datasets.images import DatasetError
+from models.errors import DatasetError
 from models.faces import latents
 from models.faces.attributes import from_labels
 from models.recipes.recipe import resolve
