@@ -1,7 +1,6 @@
 """Every setting, read once from the environment at the entry point and passed down."""
 
 import ipaddress
-import os
 import re
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import platformdirs
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from models import cores
 from models.storage import layout
 from models.storage.blob_store import Blobs
 
@@ -108,12 +108,8 @@ class Settings(BaseSettings):
 
     @property
     def parallel(self) -> int:
-        """Threads for one heavy job: KAO_THREADS, else the cores that this process may use."""
-        if self.threads:
-            return self.threads
-        # macOS has no affinity.
-        mine = getattr(os, "sched_getaffinity", None)
-        return len(mine(0)) if mine else os.cpu_count() or 1
+        """Number of threads of one heavy job: KAO_THREADS, else the available cores."""
+        return self.threads or cores.available()
 
     @property
     def database(self) -> str:

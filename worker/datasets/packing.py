@@ -23,6 +23,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from models import cores
 from models.datasets import archive
 from models.datasets.images import BrokenImage, is_image_name, read_square
 from models.errors import DatasetError
@@ -233,7 +234,7 @@ def _decoded(
             return named[0], broken
 
     remaining = iter(files)
-    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(workers or cores.available()) as pool:
         while batch := list(islice(remaining, BATCH)):
             yield from pool.map(decode, batch)
 
