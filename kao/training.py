@@ -200,8 +200,7 @@ def evaluate(
     """Measure a model's faces against real ones: FD, KID, precision, recall, coverage, novelty."""
     from PIL import Image
 
-    from models import bootstrap
-    from models.bundle import format as bundle
+    from models import bootstrap, bundle
     from models.registry import Registry
     from worker.datasets import source as sources
     from worker.evaluation.evaluate import evaluate as measure

@@ -18,6 +18,7 @@ from kao.processes import Child, Processes
 from models import bootstrap, keys
 from models.errors import KaoError
 from models.settings import Settings
+from models.storage import layout
 
 PATIENCE = 60.0  # s for the processes of a killed `kao up` to end; a worker hands back its run
 
@@ -160,7 +161,7 @@ def _refuse_taken_port(settings: Settings) -> None:
 def _greet(settings: Settings) -> None:
     host = "localhost" if settings.host in ("127.0.0.1", "0.0.0.0") else settings.host
     url = f"http://{host}:{settings.port}"
-    file = settings.home / "api-key"
+    file = settings.home / layout.API_KEY
     header = f'-H "Authorization: Bearer $(cat {file})"'
     body = '\'{"preset":"modern-64","minutes":3}\''
     err.print(f"\n  Kao 顔  {url}/avatar?seed=42", style="bold")

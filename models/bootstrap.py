@@ -4,7 +4,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from models.bundle import format as bundle
+from models import bundle
 from models.database.engine import connect, migrate
 from models.registry import Registry
 from models.settings import Settings

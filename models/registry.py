@@ -12,8 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import select
 
-from models import runs
-from models.bundle import format as bundle
+from models import bundle, runs
 from models.bundle import verify
 from models.bundle.format import Card
 from models.bundle.generator import Drawer
@@ -21,7 +20,7 @@ from models.database.engine import now, take_turns
 from models.database.tables import aliases, models, moves
 from models.errors import BadBundle, KaoError, LostTraits, UnknownModel
 from models.failpoints import fail_point
-from models.storage import atomic
+from models.storage import atomic, layout
 from models.storage.blob_store import Blobs
 
 LATEST, DEFAULT = "latest", "default"
@@ -35,11 +34,11 @@ class Registry:
     def __init__(self, engine: sa.Engine, store: Path | Blobs) -> None:
         self.engine = engine
         self.blobs = store if isinstance(store, Blobs) else Blobs(store)
-        self.bundles = self.blobs.folder / "bundles"
+        self.bundles = self.blobs.folder / layout.BUNDLES
 
     def folder(self, version: str) -> Path:
         """Where a version's files lie, once they are here."""
-        return self.bundles / version
+        return self.blobs.folder / layout.bundle(version)
 
     def fetched(self, version: str) -> Path:
         """The same after they came from the bucket, where one is. Raises StorageUnreachable."""
@@ -61,7 +60,7 @@ class Registry:
         here = self.folder(version)
         if not here.is_dir() or bundle.digest(here) == version:
             return False
-        if not self.blobs.names(f"bundles/{version}"):
+        if not self.blobs.names(layout.bundle(version)):
             return False
         with atomic.scratch_folder(self.bundles) as aside:
             damaged = here.rename(aside / "damaged")

@@ -10,6 +10,7 @@ import platformdirs
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from models.storage import layout
 from models.storage.blob_store import Blobs
 
 LONGEST_SOCKET_PATH = 100  # bytes
@@ -82,7 +83,7 @@ class Settings(BaseSettings):
         return (
             Path(self.storage_url.removeprefix("file://"))
             if self.storage_url and not self._bucket
-            else self.home / "store"
+            else self.home / layout.STORE
         )
 
     @property
@@ -108,7 +109,7 @@ class Settings(BaseSettings):
     @property
     def cache(self) -> Path:
         """What can be made again: packed datasets."""
-        return self.home / "cache"
+        return self.home / layout.CACHE
 
     @property
     def parallel(self) -> int:
@@ -122,7 +123,7 @@ class Settings(BaseSettings):
     @property
     def database(self) -> str:
         """A SQLAlchemy URL."""
-        return self.database_url or f"sqlite:///{self.home / 'kao.db'}"
+        return self.database_url or f"sqlite:///{self.home / layout.DATABASE}"
 
     @property
     def redis_socket(self) -> Path:
@@ -130,12 +131,12 @@ class Settings(BaseSettings):
 
         A Unix socket's path has at most 107 bytes on Linux, 103 on macOS.
         """
-        path = self.home / "run" / "valkey.sock"
+        path = self.home / layout.QUEUE_SOCKET
         if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
             return path
         name = hashlib.sha256(os.fsencode(self.home)).hexdigest()[:16]
         # `kao up` refuses the folder when another user owns it.
-        return Path("/tmp") / f"kao-{os.geteuid()}-{name}" / "valkey.sock"  # nosec B108
+        return Path("/tmp") / f"kao-{os.geteuid()}-{name}" / path.name  # nosec B108
 
     @property
     def redis(self) -> str:

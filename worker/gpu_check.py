@@ -66,8 +66,8 @@ def explain(status: GpuStatus) -> tuple[bool, str]:
         return False, f"the driver's libcuda.so.1 is here, but no GPU's device: {_GIVE}"
     return False, (
         f"the GPU cannot be used ({status.error or 'CUDA gives no reason'}): this torch is for "
-        f"CUDA {status.built_for}; `nvidia-smi` says which the driver knows, and docs/operations.md how "
-        "to build with another"
+        f"CUDA {status.built_for}; `nvidia-smi` says which the driver supports, and "
+        "docs/operations.md how to build with another"
     )
 
 

@@ -16,6 +16,7 @@ from models import runs
 from models.errors import StaleFence
 from models.runs import Fence
 from models.settings import Settings
+from models.storage import layout
 
 log = structlog.get_logger()
 
@@ -40,7 +41,7 @@ class Supervisor:
 
     def watch(self) -> str:
         """Run the process to its end. Returns the state that the run then has."""
-        folder = self.settings.home / "runs" / self.run
+        folder = self.settings.home / layout.run(self.run)
         folder.mkdir(parents=True, exist_ok=True)
         output = folder / "log.txt"
         with contextlib.ExitStack() as stack:

@@ -14,7 +14,7 @@ from models.datasets.archive import ArchiveReport
 from models.datasets.images import DatasetError
 from models.errors import DatasetExists, DatasetInUse, UnknownDataset
 from models.settings import Settings
-from models.storage import atomic
+from models.storage import atomic, layout
 
 STARTER = "starter"
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -24,7 +24,7 @@ Row = dict[str, Any]
 
 def path(settings: Settings, digest: str) -> Path:
     """Where a set's zip lies."""
-    return settings.storage / "datasets" / f"{digest}.zip"
+    return settings.storage / layout.dataset(digest)
 
 
 def fetched(settings: Settings, digest: str) -> Path:

@@ -13,12 +13,14 @@ import sqlalchemy as sa
 from models.maintenance.garbage import (
     NO_DATASET,
     NO_RUN,
+    NO_RUN_SHEETS,
     OLD_SNAPSHOT,
     UNPUBLISHED,
     YOUNGEST,
     Needs,
 )
 from models.settings import Settings
+from models.storage import layout
 from models.storage.blob_store import Blob
 
 
@@ -86,21 +88,24 @@ def _found(
 
 
 def _unneeded(needs: Needs, unit: str, blobs: list[Blob]) -> Iterator[tuple[str, str, list[Blob]]]:
-    kind, _, own = unit.partition("/")
-    if kind == "bundles" and own not in needs.versions:
-        yield unit, UNPUBLISHED, blobs
-    elif kind == "datasets" and own.removesuffix(".zip") not in needs.digests:
-        yield unit, NO_DATASET, blobs
-    elif kind == "runs" and own not in needs.pointers:
-        yield unit, "the sheets of no run", blobs
-    elif kind == "snapshots" and own not in needs.pointers:
-        yield unit, NO_RUN, blobs
-    elif kind == "snapshots":
-        needed = needs.snapshots(own, (_last(blob) for blob in blobs))
+    """(name, reason, its files) of what no row needs; nothing for files that Kao never writes."""
+    parsed = layout.unit(unit)
+    if parsed is None:
+        return
+    if parsed.kind == layout.BUNDLES:
+        if parsed.owner not in needs.versions:
+            yield unit, UNPUBLISHED, blobs
+    elif parsed.kind == layout.DATASETS:
+        if parsed.owner not in needs.digests:
+            yield unit, NO_DATASET, blobs
+    elif parsed.owner not in needs.pointers:
+        yield unit, NO_RUN if parsed.kind == layout.SNAPSHOTS else NO_RUN_SHEETS, blobs
+    elif parsed.kind == layout.SNAPSHOTS:
+        needed = needs.snapshots(parsed.owner, (_file_name(blob) for blob in blobs))
         for blob in blobs:
-            if _last(blob) not in needed:
+            if _file_name(blob) not in needed:
                 yield blob.name, OLD_SNAPSHOT, [blob]
 
 
-def _last(blob: Blob) -> str:
+def _file_name(blob: Blob) -> str:
     return blob.name.rpartition("/")[2]

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from models import bootstrap
-from models.bundle import format as bundle
+from models import bootstrap, bundle
 from models.database.engine import connect, migrate
 from models.datasets import catalogue
 from models.datasets.archive import ArchiveReport

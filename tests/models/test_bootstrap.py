@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from models import bootstrap
-from models.bundle import format as bundle
+from models import bootstrap, bundle
 from models.registry import DEFAULT, Registry
 from models.settings import Settings
 

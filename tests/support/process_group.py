@@ -18,8 +18,7 @@ import redis
 from safetensors.torch import load_file
 
 from kao import embedded_valkey
-from models import bootstrap, runs
-from models.bundle import format as bundle
+from models import bootstrap, bundle, runs
 from models.recipes.recipe import resolve
 from models.registry import Registry
 from models.settings import Settings

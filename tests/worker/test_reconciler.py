@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from models import runs
 from models.settings import Settings
-from tests.conftest import Begin
+from tests.support.fixtures import Begin
 from worker import leases
 from worker.celery_app import celery_app
 from worker.leases import LeaseWatch

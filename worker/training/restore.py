@@ -6,12 +6,12 @@ import sqlalchemy as sa
 import structlog
 from safetensors.torch import load_file
 
-from models import runs
-from models.bundle import format as bundle
+from models import bundle, runs
 from models.datasets.images import DatasetError
 from models.errors import KaoError, UnknownRun
 from models.registry import Registry
 from models.settings import Settings
+from models.storage import layout
 from worker.training import snapshots
 from worker.training.trainer import Trainer
 
@@ -48,7 +48,7 @@ def restore(
 
 
 def _snapshot(settings: Settings, row: runs.Row) -> State:
-    folder = settings.storage / "snapshots" / row["id"]
+    folder = settings.storage / layout.snapshots(row["id"])
     settings.blobs.fetch(folder / row["snapshot"])
     # The same draws lead from an older one to the same weights; it only takes longer.
     for name in snapshots.newest_first(folder, row["snapshot"]):

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from onnx import TensorProto, helper
 from safetensors.numpy import load_file, save_file
 
-from models.bundle import format as bundle
+from models import bundle
 from models.errors import BadBundle
 from models.registry import Registry
 from models.settings import Settings

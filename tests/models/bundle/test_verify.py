@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.bundle import format as bundle
+from models import bundle
 from models.bundle import generator, verify
 from models.errors import BadBundle, Unscored
 from models.faces import latents

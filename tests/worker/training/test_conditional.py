@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.bundle import format as bundle
+from models import bundle
 from models.bundle import verify
 from models.datasets.images import DatasetError
 from models.faces import latents
