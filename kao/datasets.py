@@ -21,7 +21,7 @@ def list_datasets() -> None:
 
     table = Table("name", "images", "size", "licence")
     table.add_row("starter", "any number", "", "CC0-1.0")
-    for row in catalogue.listed(bootstrap.prepare(Settings())):
+    for row in catalogue.list_datasets(bootstrap.prepare(Settings())):
         size = f"{row['bytes'] / 1e6:.1f} MB"
         table.add_row(row["name"], f"{row['images']:,}", size, row["licence"])
     out.print(table)

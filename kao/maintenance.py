@@ -20,7 +20,7 @@ def gc(
     settings = Settings()
     engine = connect(settings)
     migrate(engine)
-    files: list[garbage.Garbage | bucket_garbage.Stray] = []
+    files: list[garbage.Garbage | bucket_garbage.BucketGarbage] = []
     files += (garbage.collect if yes else garbage.find)(settings, engine)
     files += (bucket_garbage.collect if yes else bucket_garbage.find)(settings, engine)
     engine.dispose()

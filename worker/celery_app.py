@@ -2,7 +2,7 @@
 
 from celery import Celery
 
-from models.messages import QUEUE
+from models.runs import QUEUE
 from models.settings import Settings
 
 

@@ -39,7 +39,7 @@ class LeaseWatch:
         lease, now = self.settings.lease_seconds, time.monotonic()
         if now - self.last_look > INTERVAL + lease:
             self.heartbeats.clear()
-        running = {row["id"]: row for row in runs.listed(self.engine, MOST_RUNS, "running")}
+        running = {row["id"]: row for row in runs.list_runs(self.engine, MOST_RUNS, "running")}
         self.heartbeats = {run: beat for run, beat in self.heartbeats.items() if run in running}
         for run, row in running.items():
             heartbeat = (row["fence"], row["heartbeat"])

@@ -32,7 +32,7 @@ def work(settings: Settings) -> None:
     register(app, settings)
     worker_ready.connect(_start_reconciler(settings, app), weak=False)
     worker_shutting_down.connect(_hand_back, weak=False)
-    with disk_cache.tended(settings, engine):
+    with disk_cache.pruning(settings, engine):
         app.worker_main(
             [
                 *("-q", "worker", "-P", "prefork", "-c", "1", "-Q", "train"),

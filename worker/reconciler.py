@@ -9,7 +9,7 @@ import structlog
 from celery import Celery
 
 from models import runs
-from models.messages import QUEUE, TASK
+from models.runs import QUEUE, TASK
 from models.settings import Settings
 from worker.leases import LeaseWatch
 
@@ -41,7 +41,7 @@ class Reconciler:
         self.leases.last_look = time.monotonic()
 
     def _wake_for_waiting(self) -> None:
-        if not runs.listed(self.engine, limit=1, state="queued"):
+        if not runs.list_runs(self.engine, limit=1, state="queued"):
             return
         with redis.from_url(
             self.settings.redis, socket_timeout=2, socket_connect_timeout=2

@@ -9,7 +9,7 @@ from celery import Celery
 
 from models import runs
 from models.database.engine import connect
-from models.messages import TASK
+from models.runs import TASK
 from models.settings import Settings
 from worker.supervisor import Supervisor
 

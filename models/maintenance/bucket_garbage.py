@@ -25,7 +25,7 @@ from models.storage.blob_store import Blob
 
 
 @dataclass(frozen=True)
-class Stray:
+class BucketGarbage:
     """Files that go together, why nothing needs them, and the bytes that they take."""
 
     place: str
@@ -34,7 +34,7 @@ class Stray:
     names: tuple[str, ...]
 
 
-def find(settings: Settings, engine: sa.Engine, youngest: float = YOUNGEST) -> list[Stray]:
+def find(settings: Settings, engine: sa.Engine, youngest: float = YOUNGEST) -> list[BucketGarbage]:
     """All that nothing needs and nobody has written for `youngest` seconds."""
     # Before the rows are read: what is published meanwhile is not among it.
     units = _units(settings)
@@ -46,7 +46,9 @@ def find(settings: Settings, engine: sa.Engine, youngest: float = YOUNGEST) -> l
     ]
 
 
-def collect(settings: Settings, engine: sa.Engine, youngest: float = YOUNGEST) -> list[Stray]:
+def collect(
+    settings: Settings, engine: sa.Engine, youngest: float = YOUNGEST
+) -> list[BucketGarbage]:
     """Remove it; what was removed."""
     units = _units(settings)
     needs = _needs(engine)
@@ -66,7 +68,7 @@ def collect(settings: Settings, engine: sa.Engine, youngest: float = YOUNGEST) -
 def _units(settings: Settings) -> dict[str, list[Blob]]:
     """What is in the bucket, by what it belongs to: a bundle, a dataset, a run."""
     units = defaultdict(list)
-    for blob in settings.blobs.everything():
+    for blob in settings.blobs.list_blobs():
         units["/".join(blob.name.split("/")[:2])].append(blob)
     return dict(sorted(units.items()))
 
@@ -78,13 +80,13 @@ def _needs(engine: sa.Engine) -> Needs:
 
 def _found(
     settings: Settings, needs: Needs, unit: str, blobs: list[Blob], youngest: float
-) -> Iterator[Stray]:
+) -> Iterator[BucketGarbage]:
     latest = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=youngest)
     for place, reason, some in _unneeded(needs, unit, blobs):
         if max(blob.modified for blob in some) <= latest:
             size = sum(blob.bytes for blob in some)
             names = tuple(blob.name for blob in some)
-            yield Stray(f"{settings.blobs.url}/{place}", reason, size, names)
+            yield BucketGarbage(f"{settings.blobs.url}/{place}", reason, size, names)
 
 
 def _unneeded(needs: Needs, unit: str, blobs: list[Blob]) -> Iterator[tuple[str, str, list[Blob]]]:

@@ -43,7 +43,7 @@ class Copy:
 
 
 @contextlib.contextmanager
-def tended(settings: Settings, engine: sa.Engine) -> Iterator[None]:
+def pruning(settings: Settings, engine: sa.Engine) -> Iterator[None]:
     """Prune now and then, in a thread, as long as this lasts."""
     stopped = threading.Event()
     threading.Thread(
@@ -70,7 +70,7 @@ def prune(settings: Settings, engine: sa.Engine, fresh: float = FRESH) -> list[C
     if excess <= 0:
         return []
     needed = _needed(settings, engine)
-    there = {blob.name: blob.bytes for blob in settings.blobs.everything()}
+    there = {blob.name: blob.bytes for blob in settings.blobs.list_blobs()}
     removed = []
     for copy in sorted(copies, key=lambda copy: copy.used):
         if excess <= 0 or time.time() - copy.used < fresh:

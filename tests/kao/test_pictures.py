@@ -5,9 +5,8 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlencode
 
 import pytest
-from click.testing import Result
 from starlette.testclient import TestClient
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from app.avatars.request.picture_types import AVATAR, KINDS, Kind
 from kao import pictures

@@ -7,8 +7,7 @@ import structlog
 from safetensors.torch import load_file
 
 from models import bundle, runs
-from models.datasets.images import DatasetError
-from models.errors import KaoError, UnknownRun
+from models.errors import DatasetError, KaoError, UnknownRun
 from models.registry import Registry
 from models.settings import Settings
 from models.storage import layout
@@ -62,7 +61,7 @@ def _snapshot(settings: Settings, row: runs.Row) -> State:
 def _fine_tune(trainer: Trainer, registry: Registry, name: str) -> None:
     """A published generator, beside a new discriminator."""
     version = registry.resolve(name)
-    weights = load_file(registry.fetched(version) / bundle.WEIGHTS)
+    weights = load_file(registry.fetch(version) / bundle.WEIGHTS)
     for network in (trainer.generator, trainer.average):
         # A bundle leaves out BatchNorm's counters, which nothing reads.
         try:

@@ -72,11 +72,11 @@ def test_training_is_refused_clearly_and_the_same_request_succeeds_later(
     problem = answer.json()
     assert problem["type"] == "urn:kao:problem:queue-refuses"
     assert "REDIS_URL" in problem["detail"]
-    assert runs.listed(registry.engine) == []
+    assert runs.list_runs(registry.engine) == []
     recover(queue)
     answer = client.post("/train", json=SMOKE, headers=headers)
     assert answer.status_code == 202
-    assert [row["id"] for row in runs.listed(registry.engine)] == [answer.json()["id"]]
+    assert [row["id"] for row in runs.list_runs(registry.engine)] == [answer.json()["id"]]
     assert queue.llen("train") == 1, "one message, and none of the check's own"
 
 

@@ -99,7 +99,7 @@ def test_an_evil_bundle_is_refused_and_leaves_nothing(registry: Registry, folder
     with pytest.raises(BadBundle):
         registry.import_folder(folder)
     assert list(registry.bundles.glob("*")) == []
-    assert registry.listed() == []
+    assert registry.list_models() == []
 
 
 @pytest.mark.parametrize(
