@@ -70,7 +70,7 @@ class House:
 
     def queue(self, *options: str) -> subprocess.Popen:
         """The embedded Valkey, as `kao up` starts it; back when it answers."""
-        binary = embedded_valkey.server()
+        binary = embedded_valkey.find_server()
         assert binary is not None
         process = self.start("queue", [*embedded_valkey.command(self.settings, binary), *options])
         self.wait(self.queue_answers, "the queue answers")

@@ -24,7 +24,7 @@ ILLS = {
 @pytest.fixture
 def queue(settings: Settings):
     """A real one at the settings' socket."""
-    binary = embedded_valkey.server()
+    binary = embedded_valkey.find_server()
     if binary is None:
         pytest.skip("no Valkey or Redis server here")
     server = subprocess.Popen(embedded_valkey.command(settings, binary))
