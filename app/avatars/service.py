@@ -44,5 +44,5 @@ async def drawn(engine: Engine, version: str, asked: Asked) -> bytes:
 
     # One plain face, the common case, is drawn together with others that wait.
     z = latents.derive(given["seed"], drawer.card.network.latent, given["variant"])[None]
-    (z,) = attributes.ask(z, drawer.card.attributes, given)
+    (z,) = attributes.select(z, drawer.card.attributes, given)
     return await engine.draw(drawer, z, given["psi"], finish)

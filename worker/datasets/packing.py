@@ -24,7 +24,8 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from models.datasets import archive
-from models.datasets.images import MIN_SIDE, BrokenImage, DatasetError, is_image_name, read_square
+from models.datasets.images import MIN_SIDE, BrokenImage, is_image_name, read_square
+from models.errors import DatasetError
 from models.storage.disk_cache import MANIFEST
 from worker.datasets import starter
 

@@ -64,9 +64,7 @@ def test_it_takes_no_more_steps_than_the_generator(attempt: Attempts, large: Pat
     assert card["enlarger"]["steps"] == card["training"]["images"] // run.recipe.batch == 20
 
 
-def test_a_set_of_twice_the_size_gives_an_enlarger_of_twice(
-    attempt: Attempts, large: Path
-) -> None:
+def test_a_set_of_twice_the_size_gives_an_enlarger_of_twice(attempt: Attempts, large: Path) -> None:
     for path in list(large.iterdir())[:40]:
         with Image.open(path) as image:
             image.resize((40, 40)).save(path)
