@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from models.datasets import catalogue
+from models.datasets.images import MIN_SIDE
 from models.recipes.recipe import Recipe
 from models.settings import Settings
 from worker.datasets.packing import Packed, pack
@@ -31,9 +32,14 @@ def pack_named(
     size: int,
     limit: int | None,
     progress: Callable[[int, int], None],
+    least: int = MIN_SIDE,
 ) -> Packed:
-    """A dataset by its name, at `size` pixels. Raises DatasetError or UnknownDataset."""
-    options: dict[str, Any] = {"limit": limit, "progress": progress}
+    """A dataset by its name, at `size` pixels.
+
+    least: leave out pictures whose shorter side has fewer pixels.
+    Raises DatasetError or UnknownDataset.
+    """
+    options: dict[str, Any] = {"limit": limit, "progress": progress, "least": least}
     if name == "starter":
         return pack("starter", size, settings.cache, **options)
     if name.startswith(LOCAL):

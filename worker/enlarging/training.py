@@ -26,13 +26,10 @@ MEASURED_AT_ONCE = 10  # pictures
 
 @dataclass(frozen=True)
 class Plan:
-    """What decides an enlarger's weights beside the pairs, on one CPU.
-
-    convolutions: of the body, an even number.
-    """
+    """What decides an enlarger's weights beside the pairs, on one CPU."""
 
     width: int
-    convolutions: int
+    blocks: int
     steps: int
     seed: int
 
@@ -62,7 +59,7 @@ class EnlargerTrainer:
         # The weights depend on the seed alone, and the caller's random numbers stay.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(draws(plan.seed, "enlarger").initial_seed())
-            network = Enlarger(pairs.scale, plan.width, plan.convolutions)
+            network = Enlarger(pairs.scale, plan.width, plan.blocks)
         self.network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._adam = torch.optim.Adam(self.network.parameters(), LEARNING_RATE, BETAS)
 
@@ -105,13 +102,14 @@ class EnlargerTrainer:
             "adam": self._adam.state_dict(),
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a state of the same plan and scale; another one is left unread."""
+    def restore(self, state: dict[str, Any]) -> bool:
+        """Go on from a state of the same plan and scale; False for another one, left unread."""
         if state["plan"] != asdict(self.plan) or state["scale"] != self.pairs.scale:
-            return
+            return False
         self.step = state["step"]
         self.network.load_state_dict(state["network"])
         self._adam.load_state_dict(state["adam"])
+        return True
 
     def _batch(self) -> tuple[Tensor, Tensor]:
         """Degraded crops (B, 3, C, C) and what they are crops of (B, 3, scale·C, scale·C)."""
@@ -134,7 +132,7 @@ class EnlargerTrainer:
             places = slice(start, start + MEASURED_AT_ONCE)
             random = draws(self.plan.seed, "enlarger-held-out", start)
             small = degrade(_tensor(pairs.small[0, places]), random)
-            yield small.clamp(-1, 1), _tensor(np.asarray(pairs.large[places]))
+            yield small.clamp(-1, 1), _tensor(np.array(pairs.large[places]))
 
     def _to_device(self, images: Tensor) -> Tensor:
         return images.to(self.device).contiguous(memory_format=torch.channels_last)
