@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.avatars.encode import still
-from models.bundle import format as bundle
+from models import bundle
 from models.faces import latents
 from models.recipes.recipe import Recipe
 

@@ -41,9 +41,7 @@ def identify(file: Path) -> None:
         typer.echo(f"{name}: {value if value.isprintable() else repr(value)}")
 
 
-def render(
-    picture_type: PictureType, texts: dict[str, str], out: Path, settings: Settings
-) -> str:
+def render(picture_type: PictureType, texts: dict[str, str], out: Path, settings: Settings) -> str:
     """Write a picture to a file. Returns its address. Raises the same errors as the server."""
     if picture_type is AVATAR and "seed" not in texts:
         texts = {**texts, "seed": latents.random_seed()}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from models.bundle import format as bundle
+from models import bundle
 from models.database.engine import connect, migrate
 from models.registry import Registry
 from models.settings import Settings
@@ -21,7 +21,7 @@ def prepare(settings: Settings) -> sa.Engine:
     engine = connect(settings)
     migrate(engine)
     registry = Registry(engine, settings.blobs)
-    known = {row["version"] for row in registry.listed()}
+    known = {row["version"] for row in registry.list_models()}
     for folder in shipped():
         if folder.name not in known or not registry.folder(folder.name).exists():
             registry.import_folder(folder)

@@ -1,5 +1,6 @@
 """Every setting, read once from the environment at the entry point and passed down."""
 
+import hashlib
 import ipaddress
 import os
 import re
@@ -9,8 +10,10 @@ import platformdirs
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from models.storage import layout
 from models.storage.blob_store import Blobs
 
+LONGEST_SOCKET_PATH = 100  # bytes
 RATE = r"^(none|[1-9][0-9]{0,8}/(second|minute|hour|day))$"
 
 
@@ -46,7 +49,10 @@ class Settings(BaseSettings):
     @field_validator("home")
     @classmethod
     def _absolute(cls, home: Path) -> Path:
-        return home.expanduser().absolute()
+        try:
+            return home.expanduser().absolute()
+        except RuntimeError:  # no HOME, and no entry for this user in the system's list
+            raise ValueError("this user has no home directory; set KAO_HOME") from None
 
     @field_validator("trusted_proxies")
     @classmethod
@@ -77,7 +83,7 @@ class Settings(BaseSettings):
         return (
             Path(self.storage_url.removeprefix("file://"))
             if self.storage_url and not self._bucket
-            else self.home / "store"
+            else self.home / layout.STORE
         )
 
     @property
@@ -103,7 +109,7 @@ class Settings(BaseSettings):
     @property
     def cache(self) -> Path:
         """What can be made again: packed datasets."""
-        return self.home / "cache"
+        return self.home / layout.CACHE
 
     @property
     def parallel(self) -> int:
@@ -117,12 +123,20 @@ class Settings(BaseSettings):
     @property
     def database(self) -> str:
         """A SQLAlchemy URL."""
-        return self.database_url or f"sqlite:///{self.home / 'kao.db'}"
+        return self.database_url or f"sqlite:///{self.home / layout.DATABASE}"
 
     @property
     def redis_socket(self) -> Path:
-        """Where the embedded Valkey listens."""
-        return self.home / "run" / "valkey.sock"
+        """Where the embedded Valkey listens: in the home, or in /tmp where its path is too long.
+
+        A Unix socket's path has at most 107 bytes on Linux, 103 on macOS.
+        """
+        path = self.home / layout.QUEUE_SOCKET
+        if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
+            return path
+        name = hashlib.sha256(os.fsencode(self.home)).hexdigest()[:16]
+        # `kao up` refuses the folder when another user owns it.
+        return Path("/tmp") / f"kao-{os.geteuid()}-{name}" / path.name  # nosec B108
 
     @property
     def redis(self) -> str:

@@ -19,8 +19,8 @@ class Format:
     """One output format.
 
     pillow: Pillow's name of it; None where Kao writes it itself. requires: the feature of Pillow
-    that writes it. still_options, loop_options: Pillow's options for one image and for an animation;
-    a format without loop options cannot be animated by Pillow.
+    that writes it. still_options, loop_options: Pillow's options for one image and for an
+    animation; without loop_options the format has no animations.
     """
 
     name: str

@@ -71,9 +71,7 @@ def _openapi_responses(format_names: Sequence[str]) -> dict[int | str, dict[str,
     }
 
 
-def _openapi_parameters(
-    picture_type: PictureType, without: Collection[str] = ()
-) -> dict[str, Any]:
+def _openapi_parameters(picture_type: PictureType, without: Collection[str] = ()) -> dict[str, Any]:
     """The parameters, which FastAPI does not see, since the routes parse the query themselves."""
     format = {
         "name": "format",

@@ -17,7 +17,7 @@ from models.faces.sliders import HIGH, LOW
 def trait_parameters(card: Card) -> dict[str, Parameter]:
     """The parameters that a model adds, by name."""
     attributes = [
-        choice(attribute.name, attribute.offered, "A value that the dataset labels.")
+        choice(attribute.name, attribute.available, "A value that the dataset labels.")
         for attribute in card.attributes
     ]
     sliders = [

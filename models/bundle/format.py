@@ -129,7 +129,7 @@ class Card(_Part):
     @property
     def offers(self) -> list[str]:
         """What addresses can ask of this model and not of every other."""
-        values = [f"{each.name}={value}" for each in self.attributes for value in each.offered]
+        values = [f"{each.name}={value}" for each in self.attributes for value in each.available]
         grown = ["age"] if self.moments else []
         return [*values, *(each.name for each in self.sliders), *grown]
 

@@ -20,7 +20,7 @@ from models.bundle.format import (
     WEIGHTS,
     Card,
 )
-from models.errors import Ungrown, Unscored
+from models.errors import NoCritic, NoTrainingHistory
 from models.faces import latents, sliders
 from models.faces.resizing import reduce, resize
 
@@ -97,10 +97,12 @@ class Drawer:
         """z (1, latent) → (1, S, S, 3) as the generator drew it at a moment of its training.
 
         age: 0 the first kept moment, 1 the last; the weights between two are their mean, for both
-        lie on one path (arXiv:1811.10515). Raises Ungrown without moments.
+        lie on one path (arXiv:1811.10515). Raises NoTrainingHistory without moments.
         """
         if self._growth is None:
-            raise Ungrown("This model kept no moments of its training, so its faces have no age.")
+            raise NoTrainingHistory(
+                "This model kept no moments of its training, so its faces have no age."
+            )
         count = len(self.card.moments)
         share = np.maximum(0, 1 - np.abs(np.arange(count) - age * (count - 1)))
         inputs = {"z": z, "psi": np.array(psi, np.float32), "share": share.astype(np.float32)}
@@ -142,9 +144,9 @@ class Drawer:
         return np.stack([reduce(self._run(self._enlarger, one[None])[0], size) for one in pixels])
 
     def score(self, pixels: Pixels) -> Floats:
-        """(N, S, S, 3) → (N,): how real the critic finds each. Raises Unscored without one."""
+        """(N, S, S, 3) → (N,): how real the critic finds each. Raises NoCritic without one."""
         if self._critic is None:
-            raise Unscored("This model has no critic, so it cannot tell which face is best.")
+            raise NoCritic("This model has no critic, so it cannot tell which face is best.")
         # One by one: a critic may compare the pictures of a batch with each other.
         return np.concatenate([self._run(self._critic, one[None]) for one in pixels])
 

@@ -75,13 +75,13 @@ def reading(engine: sa.Engine) -> sa.Engine:
     return engine.execution_options(reading=True)
 
 
-def take_turns(db: sa.Connection, what: str) -> None:
-    """Be the only one who does `what` until this transaction ends.
+def lock(db: sa.Connection, name: str) -> None:
+    """Hold the lock `name` until this transaction ends.
 
-    SQLite has one writer at a time anyway; PostgreSQL would let two read the same "last number".
+    SQLite has one writer at a time. PostgreSQL would let two read the same "last number".
     """
     if db.dialect.name == "postgresql":
-        db.execute(sa.select(sa.func.pg_advisory_xact_lock(zlib.crc32(what.encode()))))
+        db.execute(sa.select(sa.func.pg_advisory_xact_lock(zlib.crc32(name.encode()))))
 
 
 def wait_for(engine: sa.Engine, patience: float = PATIENCE) -> None:
@@ -121,6 +121,6 @@ def migrate(engine: sa.Engine) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     with engine.begin() as connection:
-        take_turns(connection, "migrate")
+        lock(connection, "migrate")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

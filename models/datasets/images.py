@@ -13,15 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from models.errors import DatasetError
+
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "AVIF")
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp", ".gif", ".bmp", ".avif"})
 MAX_PIXELS = 16_000_000
 MIN_SIDE = 8  # pixels; below it there is no face to learn
 JUNK = frozenset({"__macosx", ".ds_store", "thumbs.db", "desktop.ini"})
-
-
-class DatasetError(ValueError):
-    """A dataset that cannot be used; its text says why and what to do."""
 
 
 class BrokenImage(DatasetError):

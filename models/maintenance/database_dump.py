@@ -18,9 +18,9 @@ from models.database.engine import connect
 from models.database.tables import datasets, models, runs
 from models.errors import KaoError
 from models.settings import Settings
-from models.storage import atomic
+from models.storage import atomic, layout
 
-SQLITE, POSTGRESQL = "kao.db", "kao.pgdump"
+SQLITE, POSTGRESQL = layout.DATABASE, "kao.pgdump"
 
 
 def file(settings: Settings) -> str:
@@ -130,11 +130,11 @@ def _pg_dump(settings: Settings, folder: Path) -> list[str]:
 def _named(db: sa.Connection) -> Iterator[str]:
     """The files and folders of the store that a database names."""
     for version in db.scalars(select(models.c.version)):
-        yield f"bundles/{version}"
+        yield layout.bundle(version)
     for digest in db.scalars(select(datasets.c.digest).distinct()):
-        yield f"datasets/{digest}.zip"
+        yield layout.dataset(digest)
     for run in db.execute(select(runs.c.id, runs.c.snapshot).where(runs.c.snapshot.is_not(None))):
-        yield f"snapshots/{run.id}/{run.snapshot}"
+        yield layout.snapshot(run.id, run.snapshot)
 
 
 def _program(name: str) -> str:

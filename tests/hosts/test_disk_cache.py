@@ -122,7 +122,7 @@ def test_using_a_copy_keeps_it(
 def test_what_the_bucket_lacks_stays(
     settings: Settings, engine: sa.Engine, registry: Registry, versions
 ) -> None:
-    names = [blob.name for blob in settings.blobs.everything() if versions[1] in blob.name]
+    names = [blob.name for blob in settings.blobs.list_blobs() if versions[1] in blob.name]
     settings.blobs.remove_names(names[:1])
     disk_cache.prune(settings, engine)
     assert registry.folder(versions[1]).exists()
@@ -183,7 +183,7 @@ def test_a_running_process_prunes_by_itself(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(disk_cache, "INTERVAL", 0.05)
-    with disk_cache.tended(settings, engine):
+    with disk_cache.pruning(settings, engine):
         ends = time.monotonic() + 30
         while registry.folder(versions[1]).exists():
             assert time.monotonic() < ends

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from models.bundle import format as bundle
+from models import bundle
 from models.networks.enlarger import Enlarger
 from worker.publishing import bundle_writer, onnx_export
 

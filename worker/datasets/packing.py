@@ -24,7 +24,8 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from models.datasets import archive
-from models.datasets.images import BrokenImage, DatasetError, is_image_name, read_square
+from models.datasets.images import BrokenImage, is_image_name, read_square
+from models.errors import DatasetError
 from models.storage.disk_cache import MANIFEST
 from worker.datasets import starter
 

@@ -7,12 +7,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from models.datasets import catalogue
-from models.datasets.images import DatasetError
 from models.recipes.recipe import Recipe
 from models.settings import Settings
 from worker.datasets.packing import Packed, pack
-
-__all__ = ["LOCAL", "DatasetError", "pack_for"]
 
 # `kao train --dataset FOLDER` names a folder of this machine; over HTTP no such name is accepted.
 LOCAL = "path:"
@@ -43,5 +40,5 @@ def pack_named(
         path = Path(name.removeprefix(LOCAL))
         return pack(path, size, settings.cache, name=path.stem, **options)
     row = catalogue.get(engine, name)
-    path = catalogue.fetched(settings, row["digest"])
+    path = catalogue.fetch(settings, row["digest"])
     return pack(path, size, settings.cache, name=name, licence=row["licence"], **options)

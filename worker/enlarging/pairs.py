@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from models.bundle.generator import Pixels
-from models.datasets.images import DatasetError
+from models.errors import DatasetError
 from models.networks.enlarger import SCALES
 from worker.datasets.packing import Packed
 

@@ -13,7 +13,7 @@ from safetensors.numpy import save_file as save_numpy
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from models.bundle import format as bundle
+from models import bundle
 from models.bundle import generator as bundle_generator
 from models.database.engine import now
 from models.faces import latents
@@ -124,7 +124,7 @@ def with_evaluation(
     """
     with atomic.scratch_folder(registry.bundles) as folder:
         shutil.copytree(
-            registry.fetched(version), folder, dirs_exist_ok=True, copy_function=shutil.copyfile
+            registry.fetch(version), folder, dirs_exist_ok=True, copy_function=shutil.copyfile
         )
         Image.fromarray(nearest).save(folder / bundle.NEAREST, optimize=True)
         card = bundle.Card.model_validate(bundle.read_card(folder))
@@ -139,7 +139,7 @@ def with_enlarger(registry: Registry, version: str, enlarger: Enlarger) -> str:
     """
     with atomic.scratch_folder(registry.bundles) as folder:
         shutil.copytree(
-            registry.fetched(version), folder, dirs_exist_ok=True, copy_function=shutil.copyfile
+            registry.fetch(version), folder, dirs_exist_ok=True, copy_function=shutil.copyfile
         )
         card = bundle.Card.model_validate(bundle.read_card(folder))
         onnx_export.export_enlarger(enlarger.network, card.network.resolution, folder)

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from models.datasets.images import DatasetError
-from models.faces.attributes import Attribute, chosen
+from models.errors import DatasetError
+from models.faces.attributes import Attribute, from_labels
 from models.recipes.recipe import Recipe
 from worker.training.distributed.collectives import Share
 from worker.training.rng import draws
@@ -104,4 +104,4 @@ def _attributes(labels: Mapping[str, Any], recipe: Recipe) -> list[Attribute]:
     if lacking:
         known = f"has {', '.join(sorted(labels))}" if labels else "is not labelled"
         raise DatasetError(f"`labels` asks for {', '.join(lacking)}, but the set {known}.")
-    return chosen(labels, recipe.labels)
+    return from_labels(labels, recipe.labels)

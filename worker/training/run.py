@@ -12,14 +12,13 @@ import sqlalchemy as sa
 import torch
 from torch import Tensor
 
-from models import runs
-from models.bundle import format as bundle
+from models import bundle, runs
 from models.failpoints import fail_point
 from models.recipes.recipe import Recipe
 from models.registry import DEFAULT, Registry
 from models.runs import Fence
 from models.settings import Settings
-from models.storage import atomic
+from models.storage import atomic, layout
 from worker.datasets import source
 from worker.datasets.packing import Images, Packed
 from worker.evaluation.in_training import Measures, Measuring, draw
@@ -48,10 +47,10 @@ class Attempt:
         self.settings, self.engine, self.run, self.fence = settings, engine, row["id"], fence
         self.recipe = Recipe.model_validate(row["recipe"])
         self.row = row
-        self.snapshots = settings.storage / "snapshots" / self.run
+        self.snapshots = settings.storage / layout.snapshots(self.run)
         self.blobs = settings.blobs
         self.registry = Registry(engine, self.blobs)
-        self.reporter = Reporter(engine, self.run, fence, settings.home / "runs" / self.run)
+        self.reporter = Reporter(engine, self.run, fence, settings.home / layout.run(self.run))
         self.seconds = 0.0  # of training, in this attempt and those before
         self.asked: int | None = None  # the last signal
         self.packing = False
@@ -238,7 +237,7 @@ class Attempt:
 
     def _rollback_target(self) -> str | None:
         """The older of the kept snapshots: the newer may be ill already."""
-        kept = sorted(path.name for path in self.snapshots.glob("*.pt"))
+        kept = sorted(path.name for path in self.snapshots.glob(f"*{layout.SNAPSHOT_SUFFIX}"))
         return kept[0] if kept else None
 
     def _report(self, losses: Losses) -> None:
@@ -276,7 +275,7 @@ class Attempt:
     def _draw_sheet(self) -> None:
         pixels = draw(self.trainer.average, self.trainer.latent, bundle_writer.SHEET**2)
         path = self.reporter.sheet(bundle_writer.sheet(pixels), self.trainer.images)
-        self.blobs.put(path, f"runs/{self.run}/sheets/{path.name}")
+        self.blobs.put(path, f"{layout.sheets(self.run)}/{path.name}")
 
     def _save(self) -> None:
         state = {

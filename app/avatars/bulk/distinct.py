@@ -30,7 +30,7 @@ class Team:
         self._thumbnails: Thumbnail = np.empty((0, THUMBNAIL * THUMBNAIL * 3), np.int32)
 
     def add(self, request: PictureRequest) -> tuple[PictureRequest, Pixels]:
-        """The seed's first variant that differs enough from all earlier faces, else the most different.
+        """The seed's first variant that differs enough from earlier faces, else the most different.
 
         Returns its request and its pixels (1, S, S, 3), not enlarged. Draws at most MOST_VARIANTS
         faces.

@@ -58,9 +58,7 @@ def parse_body(body: Mapping[str, Any]) -> BulkRequest:
         raise InvalidParameter("seed", "is not a parameter here", "seeds, a list")
     if is_distinct and texts.keys() & {"variant", "best_of"}:
         raise InvalidParameter("distinct", "chooses the variant", "no variant and no best_of")
-    faces = [
-        PictureRequest.parse(AVATAR, {**texts, "seed": seed}) for seed in _parse_seeds(body)
-    ]
+    faces = [PictureRequest.parse(AVATAR, {**texts, "seed": seed}) for seed in _parse_seeds(body)]
     return BulkRequest(faces, is_distinct)
 
 

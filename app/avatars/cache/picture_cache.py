@@ -1,4 +1,4 @@
-"""Encoded pictures in memory, least recently used evicted first; equal requests share one render."""
+"""A memory cache of encoded pictures, in which equal requests share one render."""
 
 import asyncio
 from collections import OrderedDict
@@ -8,7 +8,10 @@ from prometheus_client import Counter
 
 
 class PictureCache:
-    """At most `capacity` bytes of pictures by ETag. Its methods must be called on one event loop."""
+    """At most `capacity` bytes of pictures by ETag; evicts the least recently used.
+
+    Its methods must be called on one event loop.
+    """
 
     def __init__(self, capacity: int) -> None:
         self.capacity, self.bytes = capacity, 0

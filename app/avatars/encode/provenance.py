@@ -15,7 +15,7 @@ from PIL import Image
 
 from app.errors import Unidentified
 
-DESCRIPTION = "Made by a generative model (Kao)"
+CAPTION = "Made by a generative model (Kao)"
 # IPTC's term for a picture that a trained model generated (newscodes, digitalsourcetype).
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 XMP_KEYWORD = "XML:com.adobe.xmp"  # the iTXt keyword of XMP in PNG (XMP specification, part 3)
@@ -40,7 +40,7 @@ class Stamp:
             'xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" '
             f'xmlns:kao="urn:kao:picture:1" xmp:CreatorTool="Kao" kao:model="{self.model}" '
             f'kao:address="{address}" Iptc4xmpExt:DigitalSourceType="{SOURCE_TYPE}">'
-            f'<dc:description><rdf:Alt><rdf:li xml:lang="x-default">{DESCRIPTION}</rdf:li></rdf:Alt>'
+            f'<dc:description><rdf:Alt><rdf:li xml:lang="x-default">{CAPTION}</rdf:li></rdf:Alt>'
             "</dc:description></rdf:Description></rdf:RDF>"
         )
 
@@ -53,7 +53,7 @@ class Stamp:
 
     def comment(self) -> bytes:
         """As a line of ASCII, for GIF."""
-        return f"{DESCRIPTION}. model: {self.model} address: {self.address}".encode("ascii")
+        return f"{CAPTION}. model: {self.model} address: {self.address}".encode("ascii")
 
     def chunk(self) -> tuple[bytes, bytes]:
         """As PNG's iTXt chunk: keyword, not compressed, no language (PNG §11.3.3.4)."""

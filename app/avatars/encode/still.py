@@ -19,6 +19,7 @@ RENDERER = 4
 CORNER = 1 / 6  # radius of rounded corners, as a share of the side
 WHITE = "ffffff"  # the backdrop where a format has no transparency
 
+
 @dataclass(frozen=True)
 class Look:
     """`backdrop`: six hex digits, the colour outside `shape`; None: transparent."""

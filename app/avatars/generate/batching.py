@@ -1,7 +1,8 @@
 """Drawing threads and the bounded queue in front of them.
 
 Waiting work with equal keys goes to a thread as one batch. Nothing waits in order to be batched:
-only work that had to wait anyway shares one run of the network (`docs/performance.md` has the gain).
+only work that had to wait anyway shares one run of the network (`docs/performance.md` says what
+that gains).
 """
 
 import asyncio

@@ -18,7 +18,7 @@ from app.avatars.request.picture_request import PictureRequest
 from app.avatars.request.picture_types import PictureType
 from app.errors import InvalidParameter
 from models.bundle.generator import Drawer, Floats, Pixels
-from models.errors import Unmixable
+from models.errors import NoStyles
 from models.faces import attributes, latents, sliders
 
 OWN_SHARE = 0.2  # the part of a child's style that comes from neither parent
@@ -37,8 +37,8 @@ class FaceOptions:
 
     @classmethod
     def parse(cls, values: Values, drawer: Drawer) -> "FaceOptions":
-        """The options of a request for one face. Raises InvalidParameter for an age with sliders."""
-        active = sliders.asked(drawer.card.sliders, values)
+        """The options of a request for one face. Raises InvalidParameter for age with sliders."""
+        active = sliders.values_of(drawer.card.sliders, values)
         if values["age"] is not None and active:
             _refuse_sliders()
         return cls(values["psi"], values["age"], tuple(active.items()))
@@ -96,7 +96,7 @@ def _derive_face(values: Values, drawer: Drawer, options: FaceOptions) -> Floats
     count, length = values["best_of"], drawer.card.network.latent
     variants = range(values["variant"], values["variant"] + count)
     seeds = [latents.derive(values["seed"], length, variant) for variant in variants]
-    z = attributes.ask(np.stack(seeds), drawer.card.attributes, values)
+    z = attributes.select(np.stack(seeds), drawer.card.attributes, values)
     if count == 1:
         return z
     # The final model chooses at every age, so that the face of an age is the same person.
@@ -114,7 +114,7 @@ def _draw_latents(z: Floats, drawer: Drawer, options: FaceOptions) -> Pixels:
 
 
 def _draw_aged(z: Floats, drawer: Drawer, psi: float, ages: Sequence[float]) -> Pixels:
-    """z (N, latent) → (N · ages, S, S, 3). Raises Ungrown."""
+    """z (N, latent) → (N · ages, S, S, 3). Raises NoTrainingHistory."""
     return np.concatenate([drawer.grow(row[None], psi, age) for row in z for age in ages])
 
 
@@ -125,11 +125,11 @@ def _refuse_sliders() -> None:
 
 def draw_growth(values: Values, drawer: Drawer) -> Pixels:
     """A seed's face from its model's first checkpoint to the final model and back."""
-    if sliders.asked(drawer.card.sliders, values):
+    if sliders.values_of(drawer.card.sliders, values):
         _refuse_sliders()
     ease = EASES[values["ease"]]
     z = latents.derive(values["seed"], drawer.card.network.latent)[None]
-    z = attributes.ask(z, drawer.card.attributes, values)
+    z = attributes.select(z, drawer.card.attributes, values)
     ages = [ease(position) for position in _there_and_back(values["frames"])]
     return _draw_aged(z, drawer, values["psi"], ages)
 
@@ -171,7 +171,7 @@ def draw_mix(values: Values, drawer: Drawer) -> Pixels:
     """The shapes of one face with the details of another (arXiv:1812.04948 §3.1)."""
     rows, at = drawer.rows, values["at"]
     if not drawer.card.network.layers:
-        raise Unmixable("This model has no styles to mix; its faces can morph and blend.")
+        raise NoStyles("This model has no styles to mix; its faces can morph and blend.")
     at = (rows + 1) // 2 if at is None else at
     if at > rows:
         allowed = f"for this model a whole number from 0 to {rows}"
@@ -204,7 +204,7 @@ def draw_family(values: Values, drawer: Drawer) -> Pixels:
 def _style_of_child(values: Values, drawer: Drawer, parents: Floats, number: int) -> Floats:
     """w (rows, style) of one child; parents: w (2, style)."""
     a, b = parents
-    hashes = [hashlib.sha256(latents.checked(seed)).hexdigest() for seed in values["parents"]]
+    hashes = [hashlib.sha256(latents.seed_bytes(seed)).hexdigest() for seed in values["parents"]]
     if hashes[1] < hashes[0]:  # the order of the parents does not matter
         hashes, a, b = hashes[::-1], b, a
     pair, key = ",".join(hashes), f"child:{number}"
@@ -224,8 +224,8 @@ def _styles_of_seeds(seeds: Sequence[str], drawer: Drawer, values: Values) -> Fl
 
 def _styles_of_latents(z: Floats, drawer: Drawer, values: Values) -> Floats:
     """z (N, latent) → w (N, style) with the request's attributes, truncation and sliders."""
-    w = drawer.styles(attributes.ask(z, drawer.card.attributes, values))
-    active = sliders.asked(drawer.card.sliders, values)
+    w = drawer.styles(attributes.select(z, drawer.card.attributes, values))
+    active = sliders.values_of(drawer.card.sliders, values)
     return drawer.steer(drawer.truncate(w, values["psi"]), active)
 
 

@@ -150,9 +150,7 @@ def _parse_model(text: str) -> str:
     return text
 
 
-SEED = seed(
-    "seed", "Any text, including the empty one. Default: a new random seed.", example="42"
-)
+SEED = seed("seed", "Any text, including the empty one. Default: a new random seed.", example="42")
 MODEL = Parameter(
     "model",
     _parse_model,
@@ -212,7 +210,7 @@ FACE_PARAMETERS = (VARIANT, BEST_OF, AGE)
 
 
 def device_pixels(values: Values, largest: int = LARGEST) -> int:
-    """`size` × `dpr`: the side of a face in device pixels. Raises InvalidParameter above `largest`."""
+    """The side of a face in device pixels. Raises InvalidParameter above `largest`."""
     side = int(values["size"] * values["dpr"] + 0.5)
     if side > largest:
         name = "dpr" if values["dpr"] > 1 else "size"

@@ -19,7 +19,8 @@ from models.faces import latents
 # out would change the ETag and the bytes of every picture. Any other parameter is left out at its
 # default, so a new one changes nothing for the pictures that do not use it.
 ALWAYS_IN_ADDRESS = frozenset(
-    "size dpr shape backdrop psi variant best_of frames fps ease stops gap children start".split()
+    {"size", "dpr", "shape", "backdrop", "psi", "variant", "best_of", "frames", "fps", "ease"}
+    | {"stops", "gap", "children", "start"}
 )
 
 
@@ -47,9 +48,7 @@ class PictureRequest:
         values["format"] = (
             negotiate(accept, allowed) if format is None else formats.parse_format(format, allowed)
         )
-        trait_texts = {
-            name: text for name, text in texts.items() if name not in picture_type.names
-        }
+        trait_texts = {name: text for name, text in texts.items() if name not in picture_type.names}
         return cls(picture_type, values, format is None, trait_texts)
 
     @property

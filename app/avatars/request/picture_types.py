@@ -109,11 +109,13 @@ class PictureType:
 
 def _cost_of_face(values: Values) -> int:
     """Faces with an age and the candidates of `best_of` cost more."""
-    return max(values["best_of"], 1 if values["age"] is None else AGED)
+    cost: int = max(values["best_of"], 1 if values["age"] is None else AGED)
+    return cost
 
 
 def _count_sheet(values: Values) -> int:
-    return len(values["seeds"] or ()) or values["count"] or 1
+    count: int = len(values["seeds"] or ()) or values["count"] or 1
+    return count
 
 
 def _check_loop(values: Values) -> None:

@@ -24,7 +24,7 @@ def percent_encode(text: str) -> str:
 
 def parse_seed(text: str) -> str:
     """The seed itself. Raises InvalidSeed."""
-    latents.checked(text)
+    latents.seed_bytes(text)
     return text
 
 

@@ -9,7 +9,7 @@ import onnx
 import pytest
 from PIL import Image
 
-from models.bundle import format as bundle
+from models import bundle
 from models.bundle import verify
 from models.bundle.generator import Drawer
 from models.errors import BadBundle
