@@ -210,7 +210,7 @@ WALK = PictureType(
 )
 GROW = PictureType(
     path="/grow",
-    summary="A face over its model's training",
+    summary="A face growing up",
     description="A loop through the checkpoints of the model's training, from the earliest saved "
     f"one to the final model and back, of at most {LARGEST_LOOP} pixels. Refused where a model "
     "saved none.",
