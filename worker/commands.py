@@ -99,7 +99,9 @@ def train(
 
 
 def _dataset(name: str) -> str:
-    if name == "starter" or not Path(name).exists():
+    from models.datasets import catalogue
+
+    if name in catalogue.BUILT_IN or not Path(name).exists():
         return name
     from worker.datasets.sources import LOCAL
 

@@ -10,6 +10,7 @@ from models.datasets import catalogue
 from models.datasets.images import DatasetError
 from models.recipes import Recipe
 from models.settings import Settings
+from worker.datasets import starter
 from worker.datasets.packing import Packed, pack
 
 __all__ = ["LOCAL", "DatasetError", "pack_for"]
@@ -37,8 +38,8 @@ def pack_named(
 ) -> Packed:
     """A dataset by its name, at `size` pixels. Raises DatasetError or UnknownDataset."""
     options: dict[str, Any] = {"limit": limit, "progress": progress}
-    if name == "starter":
-        return pack("starter", size, settings.cache, **options)
+    if name in starter.EDITIONS:
+        return pack(name, size, settings.cache, **options)
     if name.startswith(LOCAL):
         path = Path(name.removeprefix(LOCAL))
         return pack(path, size, settings.cache, name=path.stem, **options)
