@@ -32,6 +32,7 @@ from models import latents, sliders, storage
 from models.conditions import Attribute
 from models.errors import BadBundle, Ungrown, Unscored
 from models.recipes import Recipe
+from models.resizing import resize
 from models.sliders import Slider
 
 WEIGHTS, SYNTHESIS, MAPPING = "generator.safetensors", "synthesis.onnx", "mapping.onnx"
@@ -293,6 +294,10 @@ class Drawer:
         """z (N, latent) → (N, S, S, 3). psi below 1 pulls towards the average face."""
         w = self.truncate(self.styles(z), psi)
         return self.synthesise(np.repeat(w[:, None], self.rows, axis=1))
+
+    def draw_at(self, z: Floats, psi: float, size: int) -> Pixels:
+        """z (N, latent) → (N, size, size, 3): the pixels of `GET /avatar?format=png&size=…`."""
+        return np.stack([np.asarray(resize(face, size)) for face in self.draw(z, psi)])
 
     def score(self, pixels: Pixels) -> Floats:
         """(N, S, S, 3) → (N,): how real the critic finds each. Raises Unscored without one."""

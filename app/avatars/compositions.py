@@ -4,8 +4,9 @@ import math
 
 from PIL import Image
 
-from app.avatars.imaging import Look, resize, shaped
+from app.avatars.imaging import Look, shaped
 from models.bundle import Pixels
+from models.resizing import resize
 
 CARD = (1200, 628)  # what Open Graph's readers show uncut (1.91 : 1)
 PORTRAIT = 440  # pixels of the face on a card

@@ -12,6 +12,7 @@ from app.avatars import png, tracing
 from app.avatars.formats import FORMATS
 from app.avatars.metadata import Stamp
 from models.bundle import Pixels
+from models.resizing import resize
 
 # Part of every ETag: raise it whenever the same model and parameters give other bytes.
 RENDERER = 4
@@ -61,18 +62,6 @@ def write(image: Image.Image, format: str, stamp: Stamp) -> bytes:
     target = io.BytesIO()
     image.save(target, FORMATS[format].pillow, **_SAVE[format], **more)
     return target.getvalue()
-
-
-def resize(pixels: Pixels, size: int) -> Image.Image:
-    """A square picture of `size`; the native size stays untouched."""
-    image = Image.fromarray(pixels)
-    if image.width == size:
-        return image
-    # Enlarging, Lanczos rings beside dark lines and shows the pixels' grid in flat colour;
-    # reducing, it keeps the lines that bicubic blurs.
-    larger = size > image.width
-    method = Image.Resampling.BICUBIC if larger else Image.Resampling.LANCZOS
-    return image.resize((size, size), method)
 
 
 def shaped(image: Image.Image, look: Look, alpha: bool) -> Image.Image:

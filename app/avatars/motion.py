@@ -9,9 +9,10 @@ from PIL import Image
 
 from app.avatars import png
 from app.avatars.formats import FORMATS
-from app.avatars.imaging import Look, paletted, resize, shaped
+from app.avatars.imaging import Look, paletted, shaped
 from app.avatars.metadata import Stamp
 from models.bundle import Pixels
+from models.resizing import resize
 
 # Frames are made one by one while they are written: 64 of 512 pixels would be 67 MB.
 _SAVE: dict[str, dict[str, Any]] = {
