@@ -165,7 +165,7 @@ def _source(
 
 def _starter(name: str, limit: int | None, size: int, workers: int | None) -> _Source:
     edition = starter.EDITIONS[name]
-    count = limit or edition.count
+    count = limit or edition.pictures
 
     def pictures() -> Iterator[tuple[str, Images | BrokenImage]]:
         for index, image in enumerate(starter.render_all(count, size, workers, edition)):

@@ -38,7 +38,7 @@ Images = NDArray[np.uint8]
 
 
 class Edition(NamedTuple):
-    """One version of the set. `count`: images by default.
+    """One version of the set. pictures: by default.
 
     independent: every attribute is chosen without regard to the others, and hair and skin get a
     contour where they would melt into what is beside them; reduced by area, without ringing.
@@ -46,7 +46,7 @@ class Edition(NamedTuple):
     """
 
     version: str
-    count: int
+    pictures: int
     independent: bool
 
 
