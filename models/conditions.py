@@ -18,6 +18,7 @@ _NORMAL = NormalDist()
 # Beyond any normal that a seed gives (docs/seeds.md: 52 bits reach 8.2), and finite, since a
 # bundle's numbers must be.
 FAR = 100.0
+SMALLEST = 1e-15  # of a probability: its normal is finite
 RAREST = 1e-9  # a share below is rounding: no image has the value
 # What addresses of pictures say already, and what they may come to say: no trait is called so.
 _WORDS = (
@@ -70,6 +71,19 @@ class Attribute(BaseModel):
             edges.append(_edge(total))
         edges.append(FAR)
         return list(pairwise(edges))
+
+    def sample(self, codes: NDArray[np.int64], uniform: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Standard normals that choose the values with these codes: (N,) float32.
+
+        uniform: (N,) in [0, 1), the place within each value's piece of the line.
+        """
+        above, up_to = np.array(self.pieces(), np.float32)[codes].T
+        total = np.concatenate([[0.0], np.cumsum(self.shares)])
+        share = total[codes] + uniform * np.array(self.shares)[codes]
+        normals = np.array([_NORMAL.inv_cdf(min(max(p, SMALLEST), 1 - SMALLEST)) for p in share])
+        # Rounding may leave the piece by a hair; what is compared with are float32 edges.
+        lowest = np.nextafter(above, np.float32(FAR))
+        return np.clip(normals.astype(np.float32), lowest, up_to)
 
     def normal(self, value: str) -> float:
         """The latent that stands for a value: the middle of its share. Raises ValueError."""
