@@ -27,7 +27,7 @@ RUN groupadd --gid 10001 kao \
 WORKDIR /src
 # The dependencies alone, from an empty shell of the project: changed code does not install them again.
 COPY pyproject.toml constraints.txt LICENSE ./
-RUN mkdir app worker models && touch app/__init__.py worker/__init__.py models/__init__.py kao.py \
+RUN mkdir app kao models worker && touch app/__init__.py kao/__init__.py models/__init__.py worker/__init__.py \
  && pip install -c constraints.txt ".[hosts,otel]" \
  && pip uninstall --yes kao \
  && rm -rf build kao.egg-info
@@ -36,10 +36,10 @@ VOLUME /data
 
 FROM base AS web
 EXPOSE 8000
-COPY kao.py ./
 COPY app app
-COPY worker worker
+COPY kao kao
 COPY models models
+COPY worker worker
 RUN pip install --no-deps . && rm -rf /src/*
 WORKDIR /data
 USER kao
@@ -57,14 +57,14 @@ ENV TORCHINDUCTOR_CACHE_DIR=/cache/inductor \
 # Where torch comes from; empty: what pip finds.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cu130
 RUN if [ -n "$TORCH_INDEX" ]; then pip install --no-deps --index-url "$TORCH_INDEX" torch==2.13.0; fi \
- && mkdir -p app worker models && touch app/__init__.py worker/__init__.py models/__init__.py kao.py \
+ && mkdir -p app kao models worker && touch app/__init__.py kao/__init__.py models/__init__.py worker/__init__.py \
  && pip install -c constraints.txt ".[worker]" \
  && pip uninstall --yes kao \
  && rm -rf build kao.egg-info
-COPY kao.py ./
 COPY app app
-COPY worker worker
+COPY kao kao
 COPY models models
+COPY worker worker
 RUN pip install --no-deps . && rm -rf /src/*
 WORKDIR /data
 USER kao

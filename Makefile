@@ -11,7 +11,7 @@ PIP    := $(PY) -m pip --disable-pip-version-check
 STAMPS := $(VENV)/.stamps
 TORCH  := torch==2.13.0
 TORCH_CPU := https://download.pytorch.org/whl/cpu
-CODE   := app worker models kao.py
+CODE   := app kao models worker
 FUZZ_SECONDS ?= 600
 
 # A test process beside others must not spin on their cores: OpenMP's default made one image ten times slower.
@@ -63,7 +63,7 @@ check: install-dev ## ruff, mypy --strict, the rules of imports, bandit
 
 fuzz: install-dev ## ten minutes of each parser, then many odd requests of every route (FUZZ_SECONDS=600)
 	$(PIP) install --quiet -c constraints.txt -e ".[fuzz]"
-	FUZZ_SECONDS=$(FUZZ_SECONDS) $(PY) tests/fuzz/lead.py
+	FUZZ_SECONDS=$(FUZZ_SECONDS) $(PY) tests/fuzz/fuzz_driver.py
 	@# two hundred times as many requests: no test of five minutes
 	$(PY) -m pytest --hypothesis-profile=fuzz --timeout=7200 tests/app/test_contract.py
 
@@ -89,7 +89,7 @@ pictures: install ## redraw docs/pictures with the model that comes with Kao
 
 clean: ## remove the venv and every cache, never your data
 	rm -rf $(VENV) .make.lock .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist kao.egg-info
-	find app worker models tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+	find app kao models worker tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 FORCE:
 

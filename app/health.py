@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 
-from app.services import Services, services
+from app.state import Services, services
 from models.registry import DEFAULT
 
 router = APIRouter(prefix="/health", tags=["health"])

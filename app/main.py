@@ -9,23 +9,30 @@ import structlog
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 
-from app import health, openapi, problems, telemetry, tracing
-from app.access import routes as access
+from app import health, openapi, problems
+from app.auth import routes as auth
+from app.auth import session_routes
 from app.avatars import routes as avatars
-from app.avatars.engine import Engine
-from app.avatars.pictures import Pictures
-from app.avatars.shortcut import Shortcut, Shortcuts
-from app.catalogue import cards, datasets, models, previews
-from app.limits.bodies import BodyLimit
-from app.limits.limiter import Limiter
-from app.observing import Observer
-from app.services import Services
-from app.studio import card, pages, session, studio
+from app.avatars.cache.fast_path import Shortcut, Shortcuts
+from app.avatars.cache.picture_cache import Pictures
+from app.avatars.generate.engine import Engine
+from app.datasets import contents
+from app.datasets import routes as datasets
+from app.http import metrics, opentelemetry
+from app.http.access_log import Observer
+from app.http.body_size import BodyLimit
+from app.rate_limits.limiter import Limiter
+from app.registry import model_images
+from app.registry import routes as registry_routes
+from app.state import Services
+from app.studio import model_card, pages, views
 from app.training import curves, events, presets, sheets
 from app.training import routes as training
-from models import database, home, keys
+from models import bootstrap, keys
+from models.database import engine as database
 from models.registry import Registry
 from models.settings import Settings
+from models.storage import layout
 
 log = structlog.get_logger()
 
@@ -72,10 +79,10 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,  # app/studio/pages.py has it, without a CDN
         redoc_url=None,
         responses=problems.DOCUMENTED,
-        telemetry=tracing.config(settings),
+        telemetry=opentelemetry.config(settings),
     )
     app.state.services = held
-    app.state.telemetry = telemetry.registry_of(held)
+    app.state.telemetry = metrics.registry_of(held)
     app.add_middleware(BodyLimit, but=("/avatars", "/datasets"))
     if settings.public_avatars:  # the short way asks nobody for a key
         direct = {"/avatar": avatars.avatar}
@@ -89,16 +96,16 @@ def create_app(settings: Settings) -> FastAPI:
         sheets,
         curves,
         presets,
-        models,
-        cards,
+        registry_routes,
+        model_images,
         datasets,
-        previews,
-        access,
-        session,
+        contents,
+        auth,
+        session_routes,
         health,
-        telemetry,
-        studio,
-        card,
+        metrics,
+        views,
+        model_card,
         pages,
     )
     for room in rooms:
@@ -108,11 +115,11 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def _prepare(held: Services) -> None:
-    home.prepare(held.settings).dispose()
+    bootstrap.prepare(held.settings).dispose()
     if keys.ensure_first_key(held.database, held.settings) and not held.settings.api_key:
         log.info("key.in_file", file=str(held.settings.home / keys.FILE))
     keys.refuse_without_key(held.database, held.settings)
-    _sweep(held.settings.storage / "uploads")
+    _sweep(held.settings.storage / layout.UPLOADS)
 
 
 def _sweep(uploads: Path) -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from app import problems, security
+from app import problems
+from app.auth import scopes
 
 Json = dict[str, Any]
 TOLD = {
@@ -44,7 +45,7 @@ def install(app: FastAPI) -> None:
         document = generate()
         document.setdefault("components", {}).setdefault("schemas", {})["Problem"] = problems.SCHEMA
         if settings.public_avatars:
-            security.open_pictures(document)
+            scopes.open_pictures(document)
         for method, path, operation in operations(document):
             _document(method, path, operation)
         return document

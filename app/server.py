@@ -7,11 +7,12 @@ import socket
 
 import uvicorn
 
-from app.connections import Connection, cut_off_overdue
+from app.http.slow_clients import Connection, cut_off_overdue
 from app.main import create_app
-from app.services import Services
-from models import cache, logs
+from app.state import Services
+from models import logs
 from models.settings import Settings
+from models.storage import disk_cache
 
 GRACE = 5  # s; without it SIGTERM hung over 30 s behind one open event stream (uvicorn 0.54)
 MOST_FILES = 65_536  # many systems start a process with 1,024, which is one patient attacker
@@ -60,7 +61,7 @@ def serve(settings: Settings) -> None:
     allow_connections()
     share_heap()
     server = Server(settings)
-    with cache.tended(settings, server.services.database):
+    with disk_cache.pruning(settings, server.services.database):
         server.run()
 
 

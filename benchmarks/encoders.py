@@ -17,8 +17,8 @@ import peers
 from harness import ROOT
 from PIL import Image
 
-from app.avatars import imaging, png
-from models import latents
+from app.avatars.encode import png, still
+from models.faces import latents
 
 Encoder = Callable[[np.ndarray], bytes]
 FACES, ROUNDS = 16, 5
@@ -112,7 +112,7 @@ def main() -> None:
     drawn = drawer.draw(z, 1.0)
     candidates = encoders()
     for size in (256, 128):
-        faces = [np.ascontiguousarray(imaging.resize(face, size)) for face in drawn]
+        faces = [np.ascontiguousarray(still.resize(face, size)) for face in drawn]
         rows = {name: measured(encode, faces) for name, encode in candidates.items()}
         print(f"\n{size} px{'':24} ms a face    bytes")
         for name, (milliseconds, size_) in sorted(rows.items(), key=lambda row: row[1]):

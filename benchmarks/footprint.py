@@ -32,7 +32,7 @@ def first_picture(home: str) -> tuple[float, float]:
 
 def imports() -> list[tuple[str, float]]:
     """The packages that take longest to import, themselves without what they import, in ms."""
-    code = "import kao; from app.server import serve"
+    code = "import kao.main; from app.server import serve"
     told = subprocess.run(
         [sys.executable, "-X", "importtime", "-c", code], capture_output=True, text=True, check=True
     ).stderr

@@ -18,8 +18,9 @@ from pathlib import Path
 
 import psutil
 
-from models import bundle, home
-from models.bundle import Drawer
+from models import bootstrap, bundle
+from models.bundle import verify
+from models.bundle.generator import Drawer
 from models.registry import Registry
 from models.settings import Settings
 
@@ -30,12 +31,12 @@ SECONDS = float(os.environ.get("SECONDS_EACH", "8"))
 
 def model() -> Path:
     """The bundle that is measured: the one BUNDLE names, else what a fresh Kao serves."""
-    return Path(os.environ["BUNDLE"]) if "BUNDLE" in os.environ else home.shipped()[0]
+    return Path(os.environ["BUNDLE"]) if "BUNDLE" in os.environ else bootstrap.shipped()[0]
 
 
 def drawer() -> Drawer:
     """The same, verified."""
-    return bundle.verify(model(), bundle.digest(model()))
+    return verify.verify(model(), bundle.digest(model()))
 
 
 def cores() -> tuple[int, int]:
@@ -109,7 +110,7 @@ def kao(**environment: str) -> Iterator[Server]:
     """Kao as shipped, in a home of its own."""
     with tempfile.TemporaryDirectory(prefix="kao-") as folder:
         settings = Settings(home=Path(folder))
-        registry = Registry(home.prepare(settings), settings.storage)
+        registry = Registry(bootstrap.prepare(settings), settings.storage)
         registry.promote(registry.import_folder(model()))
         command = [sys.executable, "-m", "kao", "serve"]
         with serving(command, "/health/ready", {"KAO_HOME": folder, **environment}) as server:

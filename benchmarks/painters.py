@@ -11,9 +11,11 @@ import harness
 import numpy as np
 from numpy.typing import NDArray
 
-from app.avatars import imaging
-from models import bundle, latents
-from models.recipes import Recipe
+from app.avatars.encode import still
+from models import bundle
+from models.faces import latents
+from models.faces.pixels import to_pixels
+from models.recipes.recipe import Recipe
 
 SIZE = 128
 BATCH = int(os.environ.get("PEER_BATCH", "1"))
@@ -32,7 +34,7 @@ class Graph:
 
     def encode(self, pixels: Pixels) -> bytes:
         """A PNG of 128 px."""
-        return imaging.encode(pixels, SIZE, "png")
+        return still.encode(pixels, SIZE, "png")
 
 
 class Torch:
@@ -57,13 +59,12 @@ class Torch:
         """(N, 64, 64, 3)."""
         with self._torch.inference_mode():
             images = self._network(self._torch.from_numpy(_latents(seeds, self._card)))
-            pixels = images.clamp(-1, 1).add(1).mul(127.5).round().to(self._torch.uint8)
-        return np.asarray(pixels.permute(0, 2, 3, 1))
+        return np.asarray(to_pixels(images))
 
     def encode(self, pixels: Pixels) -> bytes:
         """A PNG of 128 px."""
         target = io.BytesIO()
-        imaging.resize(np.ascontiguousarray(pixels), SIZE).save(target, "PNG")
+        still.resize(np.ascontiguousarray(pixels), SIZE).save(target, "PNG")
         return target.getvalue()
 
 

@@ -22,15 +22,16 @@ import peers
 import platformdirs
 from PIL import Image
 
-from models import bundle, home, runs
+from models import bootstrap, runs
+from models.bundle import verify
 from models.registry import Registry
 from models.settings import Settings
-from worker import publishing
 from worker.datasets.packing import pack
 from worker.evaluation import metrics, reference
 from worker.evaluation.evaluate import draw
 from worker.evaluation.features import Features, Pixels
 from worker.evaluation.metrics import Moments
+from worker.publishing import bundle_writer
 
 PEER = "lightweight-gan"
 ARMS = {"classic": "classic", "modern": "modern-64", "flat": "modern-64-flat", PEER: ""}
@@ -80,7 +81,7 @@ def measure(arm: str, dataset: str, minutes: float, samples: int, kept: Path) ->
         "coverage": float(marks.coverage.mean()),
     }
     (kept / f"{arm}.json").write_text(json.dumps(result, indent=1))
-    Image.fromarray(publishing.sheet(drawn[: publishing.SHEET**2])).save(kept / f"{arm}.png")
+    Image.fromarray(bundle_writer.sheet(drawn[: bundle_writer.SHEET**2])).save(kept / f"{arm}.png")
 
 
 def _own(
@@ -93,10 +94,10 @@ def _own(
         check=True,
         env={**os.environ, **settings.environment()},
     )
-    engine = home.prepare(settings)
-    version = str(runs.listed(engine, 1)[0]["version"])
+    engine = bootstrap.prepare(settings)
+    version = str(runs.list_runs(engine, 1)[0]["version"])
     folder = Registry(engine, settings.storage).folder(version)
-    drawer = bundle.verify(folder, version, settings.parallel)
+    drawer = verify.verify(folder, version, settings.parallel)
     training = drawer.card.training
     drawn = np.stack([by_area(face) for face in draw(drawer, samples)])
     return drawn, {"images": training.images, "warnings": training.warnings}

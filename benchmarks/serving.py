@@ -20,8 +20,8 @@ import peers
 from harness import Load, Server, kao, load, serving
 from PIL import Image
 
-from app.avatars.imaging import encode
-from models import latents
+from app.avatars.encode.still import encode
+from models.faces import latents
 
 HERE = Path(__file__).parent
 BATCHES = {"torch": ("1", "8", "16"), "graph": ("1", "4", "8")}

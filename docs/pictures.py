@@ -3,8 +3,18 @@
 import tempfile
 from pathlib import Path
 
-from app.avatars import commands
-from app.avatars.kinds import AVATAR, BLEND, FAMILY, GROW, MIX, MORPH, OG, SHEET, Kind
+from app.avatars.request.picture_types import (
+    AVATAR,
+    BLEND,
+    FAMILY,
+    GROW,
+    MIX,
+    MORPH,
+    OG,
+    SHEET,
+    Kind,
+)
+from kao import pictures
 from models.settings import Settings
 
 FOLDER = Path(__file__).parent / "pictures"
@@ -45,7 +55,7 @@ def main() -> None:
     """Write them all over."""
     with tempfile.TemporaryDirectory() as home:
         for name, kind, given in PICTURES:
-            print(commands.draw(kind, given, FOLDER / name, Settings(home=Path(home))))
+            print(pictures.draw(kind, given, FOLDER / name, Settings(home=Path(home))))
 
 
 if __name__ == "__main__":

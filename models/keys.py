@@ -17,12 +17,13 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy import select
 
-from models import storage
-from models.database import keys, now, reading
+from models.database.engine import now, reading
+from models.database.tables import keys
 from models.errors import InvalidKey, KaoError, UnknownKey
 from models.settings import Settings
+from models.storage import atomic, layout
 
-FILE = "api-key"
+FILE = layout.API_KEY
 SHORTEST = 16
 LONGEST_NAME = 64  # characters, as the column has
 Scope = Literal["avatars", "read", "train", "datasets", "models", "keys"]
@@ -171,5 +172,5 @@ def _write(path: Path, key: str) -> None:
     def private(name: str, flags: int) -> int:
         return os.open(name, flags, 0o600)
 
-    with storage.whole_file(path) as temporary, open(temporary, "x", opener=private) as file:
+    with atomic.whole_file(path) as temporary, open(temporary, "x", opener=private) as file:
         file.write(key + "\n")

@@ -12,12 +12,16 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import select
 
-from models import bundle, runs, storage
-from models.blobs import Blobs
-from models.bundle import Card, Drawer
-from models.database import aliases, models, moves, now, take_turns
+from models import bundle, runs
+from models.bundle import verify
+from models.bundle.format import Card
+from models.bundle.generator import Drawer
+from models.database.engine import lock, now
+from models.database.tables import aliases, models, moves
 from models.errors import BadBundle, KaoError, LostTraits, UnknownModel
 from models.failpoints import fail_point
+from models.storage import atomic, layout
+from models.storage.blob_store import Blobs
 
 LATEST, DEFAULT = "latest", "default"
 SHORTEST_PREFIX = 12
@@ -30,13 +34,13 @@ class Registry:
     def __init__(self, engine: sa.Engine, store: Path | Blobs) -> None:
         self.engine = engine
         self.blobs = store if isinstance(store, Blobs) else Blobs(store)
-        self.bundles = self.blobs.folder / "bundles"
+        self.bundles = self.blobs.folder / layout.BUNDLES
 
     def folder(self, version: str) -> Path:
         """Where a version's files lie, once they are here."""
-        return self.bundles / version
+        return self.blobs.folder / layout.bundle(version)
 
-    def fetched(self, version: str) -> Path:
+    def fetch(self, version: str) -> Path:
         """The same after they came from the bucket, where one is. Raises StorageUnreachable."""
         return self.blobs.fetch_folder(
             self.folder(version), lambda came: bundle.check_digest(came, version)
@@ -45,23 +49,23 @@ class Registry:
     def load(self, version: str, threads: int = 1) -> Drawer:
         """A version that may serve. Raises BadBundle, StorageUnreachable."""
         try:
-            return bundle.verify(self.fetched(version), version, threads)
+            return verify.verify(self.fetch(version), version, threads)
         except BadBundle:
             if not self._replaced(version):
                 raise
-            return bundle.verify(self.folder(version), version, threads)
+            return verify.verify(self.folder(version), version, threads)
 
     def _replaced(self, version: str) -> bool:
         """Take the bucket's copy for a damaged one here, where it has one."""
         here = self.folder(version)
         if not here.is_dir() or bundle.digest(here) == version:
             return False
-        if not self.blobs.names(f"bundles/{version}"):
+        if not self.blobs.names(layout.bundle(version)):
             return False
-        with storage.scratch_folder(self.bundles) as aside:
+        with atomic.scratch_folder(self.bundles) as aside:
             damaged = here.rename(aside / "damaged")
             try:
-                self.fetched(version)
+                self.fetch(version)
             except KaoError:
                 damaged.rename(here)
                 raise
@@ -88,7 +92,7 @@ class Registry:
         self._settle(folder, version)
         card = bundle.read_card(self.folder(version))
         with self.engine.begin() as db:
-            take_turns(db, "registry")
+            lock(db, "registry")
             if run is not None and fence is not None:
                 runs.guard(db, run, fence)
             fail_point("publish.guarded")
@@ -123,7 +127,7 @@ class Registry:
                     raise UnknownModel(f"More than one model starts with {name}; give more digits.")
         raise UnknownModel(
             f"There is no model {name[:80]!r}. Use an alias (`default`, `latest`), a version, "
-            f"or at least {SHORTEST_PREFIX} of its hex digits; GET /models lists them."
+            f"or at least {SHORTEST_PREFIX} of its hex digits."
         )
 
     def aliases(self) -> dict[str, str]:
@@ -131,7 +135,7 @@ class Registry:
         with self.engine.begin() as db:
             return {row.name: row.version for row in db.execute(select(aliases))}
 
-    def listed(self) -> list[dict[str, Any]]:
+    def list_models(self) -> list[dict[str, Any]]:
         """Every published version, the newest first."""
         with self.engine.begin() as db:
             query = select(models).order_by(models.c.published.desc(), models.c.version)
@@ -154,7 +158,7 @@ class Registry:
         version = self.resolve(name)
         card = self.load(version).card
         with self.engine.begin() as db:
-            take_turns(db, "registry")
+            lock(db, "registry")
             served = self._alias(db, DEFAULT)
             if served is not None and not force and self._was_chosen(db):
                 query = select(models.c.card).where(models.c.version == served)
@@ -169,7 +173,7 @@ class Registry:
     def roll_back(self) -> str:
         """Serve again what `default` named before its last move. Raises UnknownModel."""
         with self.engine.begin() as db:
-            take_turns(db, "registry")
+            lock(db, "registry")
             query = (
                 select(moves)
                 .where(moves.c.alias == DEFAULT)
@@ -191,18 +195,18 @@ class Registry:
         """Write a version as one uncompressed zip, verified; its version."""
         version = self.resolve(name)
         self.load(version)
-        with storage.whole_file(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        with atomic.whole_file(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:
             for path in sorted(self.folder(version).iterdir()):
                 archive.write(path, path.name)
         return version
 
     def import_zip(self, source: Path) -> str:
         """Add a bundle that `export` wrote, verified before it counts. Raises BadBundle."""
-        with storage.scratch_folder(self.bundles) as folder:
+        with atomic.scratch_folder(self.bundles) as folder:
             try:
                 with zipfile.ZipFile(source) as archive:
                     bundle.unpack(archive, folder)
-            except (*storage.BROKEN_ZIP, *storage.UNREADABLE_ZIP, OSError) as error:
+            except (*atomic.BROKEN_ZIP, *atomic.UNREADABLE_ZIP, OSError) as error:
                 raise BadBundle(
                     f"{source.name} is not a bundle that kao exported: {error}"
                 ) from None
@@ -210,17 +214,17 @@ class Registry:
 
     def import_folder(self, source: Path) -> str:
         """Add a copy of a bundle folder, verified before it counts. Raises BadBundle."""
-        with storage.scratch_folder(self.bundles) as folder:
+        with atomic.scratch_folder(self.bundles) as folder:
             shutil.copytree(source, folder, dirs_exist_ok=True, copy_function=shutil.copyfile)
             return self.add(folder)
 
     def add(self, folder: Path) -> str:
         """Register a finished folder without moving `latest`; it serves if nothing else does."""
         version = bundle.digest(folder)
-        bundle.verify(folder, version)
+        verify.verify(folder, version)
         self._settle(folder, version)
         with self.engine.begin() as db:
-            take_turns(db, "registry")
+            lock(db, "registry")
             self._register(db, version, bundle.read_card(self.folder(version)), None)
             for name in (LATEST, DEFAULT):
                 if self._alias(db, name) is None:
@@ -229,7 +233,7 @@ class Registry:
 
     def _settle(self, folder: Path, version: str) -> None:
         """Into place here and in the bucket, before the database names it."""
-        storage.settle(folder, self.folder(version))
+        atomic.settle(folder, self.folder(version))
         self.blobs.put_once(self.folder(version))
 
     def _register(

@@ -12,13 +12,14 @@ from urllib.parse import unquote_plus
 from PIL import Image
 from starlette.responses import Response
 
-from app.avatars import caching, formats, imaging
-from app.avatars.asked import Asked, asked
-from app.avatars.formats import FORMATS, STILL
-from app.avatars.kinds import AVATAR
-from app.avatars.metadata import Stamp
-from app.avatars.negotiation import negotiate
-from app.avatars.parameters import LARGEST
+from app.avatars.cache import http_headers
+from app.avatars.encode import formats, still
+from app.avatars.encode.formats import FORMATS, STILL
+from app.avatars.encode.negotiation import negotiate
+from app.avatars.encode.provenance import Stamp
+from app.avatars.request.parameters import LARGEST
+from app.avatars.request.picture_request import Asked, asked
+from app.avatars.request.picture_types import AVATAR
 from app.problems import problem
 
 DEFAULT_SIZE = 80
@@ -78,8 +79,8 @@ def _blank(size: int, format: str | None, accept: str | None) -> Response:
         image = Image.new(
             "RGBA" if alpha else "RGB", (size, size), "#ffffff00" if alpha else "white"
         )
-        body = imaging.write(image, name, Stamp("", ""))
-    headers = {"Cache-Control": caching.MOVABLE, "Access-Control-Allow-Origin": "*"}
+        body = still.write(image, name, Stamp("", ""))
+    headers = {"Cache-Control": http_headers.MOVABLE, "Access-Control-Allow-Origin": "*"}
     if format is None:
         headers["Vary"] = "Accept"
     return Response(body, headers=headers, media_type=FORMATS[name].media)

@@ -8,14 +8,16 @@ from urllib.parse import quote, urlencode
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
-from app import security
-from app.avatars import asked as asking
-from app.avatars import caching, gravatar, streaming
-from app.avatars.asked import Asked
-from app.avatars.drawing import cost, drawn, understood
-from app.avatars.formats import FORMATS
-from app.avatars.kinds import AVATAR, KINDS, Kind
-from app.services import Services
+from app.auth import scopes
+from app.avatars import gravatar
+from app.avatars.bulk import response
+from app.avatars.cache import http_headers
+from app.avatars.encode.formats import FORMATS
+from app.avatars.request import picture_request
+from app.avatars.request.picture_request import Asked
+from app.avatars.request.picture_types import AVATAR, KINDS, Kind
+from app.avatars.service import cost, drawn, understood
+from app.state import Services
 
 
 class Plain(APIRoute):
@@ -27,9 +29,9 @@ class Plain(APIRoute):
         async def handle(request: Request) -> Response:
             if request.app.state.services.settings.public_avatars:
                 return await self._answer(request)
-            await security.admit(request)
+            await scopes.admit(request)
             answer = await self._answer(request)
-            security.keep_private(answer)
+            scopes.keep_private(answer)
             return answer
 
         return handle
@@ -39,7 +41,7 @@ class Plain(APIRoute):
         return answer
 
 
-router = APIRouter(tags=["avatars"], route_class=Plain, dependencies=[security.needs("avatars")])
+router = APIRouter(tags=["avatars"], route_class=Plain, dependencies=[scopes.needs("avatars")])
 
 _HEADERS = {
     "X-Avatar-Seed": {"schema": {"type": "string"}, "description": "Percent-encoded."},
@@ -98,7 +100,7 @@ def _add(path: str, answer: Callable[..., Any], kind: Kind, **more: Any) -> None
 async def picture(request: Request, kind: Kind) -> Response:
     """Any kind of picture, as the query says."""
     query, accept = request.scope["query_string"], request.headers.get("accept")
-    asked, again = asking.from_query(kind, query, accept)
+    asked, again = picture_request.from_query(kind, query, accept)
     return await _answer(request, asked, again)
 
 
@@ -110,11 +112,11 @@ async def avatar(request: Request) -> Response:
 async def random(request: Request) -> Response:
     """302 to `/avatar?seed=…` with the other parameters kept."""
     engine = request.app.state.services.engine
-    asked, words = asking.random(request.scope["query_string"])
+    asked, words = picture_request.random(request.scope["query_string"])
     await understood(engine, await engine.resolve(asked.model), asked)
     query = urlencode(words, quote_via=quote)
     location = f"{request.scope.get('root_path', '')}/avatar?{query}"
-    headers = {"Location": location, "Cache-Control": caching.NEVER}
+    headers = {"Location": location, "Cache-Control": http_headers.NEVER}
     return Response(status_code=302, headers={**headers, "Access-Control-Allow-Origin": "*"})
 
 
@@ -128,16 +130,16 @@ async def named(request: Request, name: str) -> Response:
         return await _answer(request, wanted, True)
     # The raw path: the decoded one has lost bytes that were no UTF-8.
     _, _, raw = request.scope["raw_path"].partition(b"/avatar/")
-    return await _answer(request, asking.from_path(raw, query, accept), True)
+    return await _answer(request, picture_request.from_path(raw, query, accept), True)
 
 
 async def _answer(request: Request, asked: Asked, again: bool) -> Response:
     held: Services = request.app.state.services
     version = await held.engine.resolve(asked.model)
     asked = await understood(held.engine, version, asked)
-    tag = caching.etag(version, asked) if again else None
-    headers = caching.headers(version, asked, tag)
-    if tag is not None and caching.holds(request.headers.getlist("if-none-match"), tag):
+    tag = http_headers.etag(version, asked) if again else None
+    headers = http_headers.headers(version, asked, tag)
+    if tag is not None and http_headers.holds(request.headers.getlist("if-none-match"), tag):
         return Response(status_code=304, headers=headers)
     told = {}
     if tag is None or held.pictures.get(tag) is None:  # what is in memory costs nothing
@@ -177,6 +179,6 @@ _add(
     description=named.__doc__,
     openapi_extra=_documented(AVATAR, without={"seed"}),
 )
-router.add_api_route("/avatars", streaming.answer, methods=["POST"], **streaming.DOCUMENTED)
+router.add_api_route("/avatars", response.answer, methods=["POST"], **response.DOCUMENTED)
 for kind in KINDS[1:]:
     _add(kind.path, _of(kind), kind)

@@ -6,16 +6,16 @@ Each is a parameter: a word of those that its dataset says, or a number for a sl
 from collections.abc import Mapping
 from typing import Any
 
-from app.avatars.parameters import Parameter, choice, number
+from app.avatars.request.parameters import Parameter, choice, number
 from app.errors import InvalidParameter
-from models.bundle import Card
-from models.sliders import HIGH, LOW
+from models.bundle.format import Card
+from models.faces.sliders import HIGH, LOW
 
 
 def rows(card: Card) -> dict[str, Parameter]:
     """The parameters that this model adds, by name."""
     chosen = [
-        choice(attribute.name, attribute.offered, "As the dataset labels it.")
+        choice(attribute.name, attribute.available, "As the dataset labels it.")
         for attribute in card.attributes
     ]
     moved = [

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.templating import Jinja2Templates
 
-from app.services import Services
-from app.studio import words
+from app.state import Services
+from app.studio import translations
 from app.studio.assets import assets, digest
 
 router = APIRouter(include_in_schema=False)
@@ -74,25 +74,25 @@ def render(
     `page` marks its place in the navigation; its script gets the words whose keys begin with
     `common.` or with `page` and a dot.
     """
-    language = words.chosen(request)
-    known = words.words(language)
+    language = translations.chosen(request)
+    known = translations.words(language)
     root = request.scope.get("root_path", "")
     theme = request.cookies.get(THEME_COOKIE)
     given = {
         "page": page,
         "lang": language,
-        "languages": words.LANGUAGES,
+        "languages": translations.LANGUAGES,
         "theme": theme if theme in THEMES else "auto",
         "root": root,
         "t": lambda key, **values: known[key].format(**values),
         "asset": lambda name: f"{root}/assets/{digest()}/{name}",
-        "script_words": words.of_pages(language, ("common", page)),
+        "script_words": translations.of_pages(language, ("common", page)),
     }
     answer = _templates().TemplateResponse(
         request, template, {**given, **context}, status_code=status, headers=HEADERS
     )
     if request.query_params.get("lang") == language:
-        answer.set_cookie(words.COOKIE, language, max_age=YEAR, samesite="lax")
+        answer.set_cookie(translations.COOKIE, language, max_age=YEAR, samesite="lax")
     return answer
 
 

@@ -5,11 +5,11 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
 
+from app import charts
+from app.auth.scopes import needs
 from app.errors import InvalidParameter
-from app.parameters import Only
-from app.security import needs
-from app.services import Services, services
-from app.training import charts
+from app.http.query_string import Only
+from app.state import Services, services
 from models import runs
 
 router = APIRouter(prefix="/train", tags=["training"], dependencies=[needs("read")])
@@ -64,7 +64,7 @@ def curves(
 
 def _lines(held: Services, run: str, of: Kind) -> Iterator[list[Point]]:
     type, values = KINDS[of]
-    found = runs.told(held.database, run, type)
+    found = runs.events_of_type(held.database, run, type)
     step = max(1, -(-len(found) // MOST_POINTS))
     thinned = [*found[:-1:step], *found[-1:]]
     for value in values:

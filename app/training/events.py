@@ -13,10 +13,10 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
+from app.auth.scopes import needs
 from app.errors import InvalidParameter
-from app.parameters import Only
-from app.security import needs
-from app.services import Services, services
+from app.http.query_string import Only
+from app.state import Services, services
 from models import runs
 from models.runs import Row
 

@@ -6,11 +6,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
-from app.parameters import Only
-from app.security import needs
-from app.services import Services, services
-from models import recipes, runs
-from models.recipes import PRESETS, Recipe
+from app.auth.scopes import needs
+from app.http.query_string import Only
+from app.state import Services, services
+from models import runs
+from models.recipes import recipe as recipes
+from models.recipes.recipe import PRESETS, Recipe
 from models.runs import Row
 
 router = APIRouter(prefix="/presets", tags=["training"], dependencies=[needs("read")])
@@ -57,7 +58,7 @@ class Presets(BaseModel):
 @router.get("", dependencies=[Depends(Only())], summary="The presets and what they take here")
 def listed(held: Held) -> Presets:
     """Times are those of this installation's own runs, never a guess."""
-    rows = runs.listed(held.database, LOOKED_AT)
+    rows = runs.list_runs(held.database, LOOKED_AT)
     return Presets(
         presets=[_preset(name, rows) for name in sorted(PRESETS, key=_order)],
         recipe_schema=Recipe.model_json_schema(),

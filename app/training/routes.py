@@ -5,16 +5,17 @@ from typing import Annotated, Any, Literal
 import structlog
 from fastapi import APIRouter, BackgroundTasks, Body, Depends, Header, Query, Response
 
+from app.auth.scopes import needs
 from app.errors import InvalidParameter
-from app.parameters import Only
-from app.security import needs
-from app.services import Services, services
-from app.training import representation
+from app.http.query_string import Only
+from app.state import Services, services
+from app.training import schemas
 from app.training.queue import check, wake
-from app.training.representation import Run, Runs
-from models import lineage, runs
+from app.training.schemas import Run, Runs
+from models import runs
 from models.datasets import catalogue
-from models.recipes import Recipe
+from models.recipes import inheritance
+from models.recipes.recipe import Recipe
 
 log = structlog.get_logger()
 router = APIRouter(prefix="/train", tags=["training"])
@@ -72,7 +73,7 @@ def create(
     response.headers["Location"] = f"/train/{row['id']}"
     # After the answer: a Redis that hangs costs the client nothing.
     tasks.add_task(wake, held.settings)
-    return representation.run(row)
+    return schemas.run(row)
 
 
 @router.get(
@@ -86,15 +87,15 @@ def listed(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Runs:
     """All of them, or those in one state."""
-    rows = runs.listed(held.database, limit, state)
-    return Runs(runs=[representation.run(row) for row in rows])
+    rows = runs.list_runs(held.database, limit, state)
+    return Runs(runs=[schemas.run(row) for row in rows])
 
 
 @router.get("/{run}", dependencies=[needs("read"), Depends(Only())], summary="One run")
 def show(held: Held, run: str, response: Response) -> Run:
     """Its state, progress, error, and the version it published."""
     response.headers["Cache-Control"] = "no-store"
-    return representation.run(runs.get(held.database, run))
+    return schemas.run(runs.get(held.database, run))
 
 
 @router.post(
@@ -105,7 +106,7 @@ def show(held: Held, run: str, response: Response) -> Run:
 )
 def cancel(held: Held, run: str) -> Run:
     """At once while it waits, at its next step while it runs; its snapshot stays."""
-    return representation.run(runs.cancel(held.database, run))
+    return schemas.run(runs.cancel(held.database, run))
 
 
 @router.post(
@@ -124,15 +125,15 @@ def resume(
 
     The body may change recipe fields that mean something within a run: lengths, rates, weights.
     """
-    changed = lineage.change(runs.get(held.database, run)["recipe"], body) if body else None
+    changed = inheritance.change(runs.get(held.database, run)["recipe"], body) if body else None
     check(held.settings)
     row = runs.resume(held.database, run, changed)
     tasks.add_task(wake, held.settings)
-    return representation.run(row)
+    return schemas.run(row)
 
 
 def _resolved(held: Services, body: dict[str, Any]) -> Recipe:
-    recipe = lineage.resolve(held.database, held.registry, body)
+    recipe = inheritance.resolve(held.database, held.registry, body)
     if recipe.dataset not in catalogue.BUILT_IN:
         catalogue.get(held.database, recipe.dataset)
     return recipe

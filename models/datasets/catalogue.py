@@ -7,13 +7,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import select
 
-from models import storage
-from models.database import datasets, now, runs
+from models.database.engine import now
+from models.database.tables import datasets, runs
 from models.datasets import quotas
 from models.datasets.archive import ArchiveReport
-from models.datasets.images import DatasetError
-from models.errors import DatasetExists, DatasetInUse, UnknownDataset
+from models.errors import DatasetError, DatasetExists, DatasetInUse, UnknownDataset
 from models.settings import Settings
+from models.storage import atomic, layout
 
 STARTER = "starter"
 BUILT_IN = frozenset({STARTER, "starter-1"})  # drawn by us; no upload may be called so
@@ -24,14 +24,14 @@ Row = dict[str, Any]
 
 def path(settings: Settings, digest: str) -> Path:
     """Where a set's zip lies."""
-    return settings.storage / "datasets" / f"{digest}.zip"
+    return settings.storage / layout.dataset(digest)
 
 
-def fetched(settings: Settings, digest: str) -> Path:
+def fetch(settings: Settings, digest: str) -> Path:
     """The same, once it is here. Raises StorageUnreachable, DatasetError for other bytes."""
 
     def check(came: Path) -> None:
-        if storage.sha256(came) != digest:
+        if atomic.sha256(came) != digest:
             raise DatasetError("The dataset's zip is damaged; upload it again.")
 
     return settings.blobs.fetch(path(settings, digest), check)
@@ -62,15 +62,15 @@ def add(
     Raises DatasetExists, TooLarge.
     """
     check_name(name)
-    digest, size = storage.sha256(uploaded), uploaded.stat().st_size
-    storage.sync(uploaded)
+    digest, size = atomic.sha256(uploaded), uploaded.stat().st_size
+    atomic.sync(uploaded)
     target = path(settings, digest)
     with engine.begin() as db:
         old = db.execute(select(datasets).where(datasets.c.name == name)).first()
         if old is not None and old.digest != digest:
             raise DatasetExists(
                 f"There is already another dataset named {name!r}; choose another name, or "
-                f"DELETE /datasets/{name} first."
+                "delete that one first."
             )
         if old is None:
             # Again, as others may have uploaded meanwhile.
@@ -90,7 +90,7 @@ def add(
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             uploaded.rename(target)
-            storage.sync(target.parent)
+            atomic.sync(target.parent)
         settings.blobs.put_once(target)
         return _get(db, name), old is None
 
@@ -101,7 +101,7 @@ def get(engine: sa.Engine, name: str) -> Row:
         return _get(db, name)
 
 
-def listed(engine: sa.Engine) -> list[Row]:
+def list_datasets(engine: sa.Engine) -> list[Row]:
     """Every uploaded set, by name."""
     with engine.begin() as db:
         return [row._asdict() for row in db.execute(select(datasets).order_by(datasets.c.name))]

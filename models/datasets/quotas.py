@@ -7,7 +7,8 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy import func, select
 
-from models.database import datasets, reading
+from models.database.engine import reading
+from models.database.tables import datasets
 from models.errors import DiskFull, TooLarge
 from models.settings import Settings
 

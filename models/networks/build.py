@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from models.conditions import Attribute
+from models.faces.attributes import Attribute
 from models.networks import classic, modern
-from models.recipes import Recipe
+from models.recipes.recipe import Recipe
 
 
 def generator(recipe: Recipe, attributes: Sequence[Attribute] = ()) -> nn.Module:

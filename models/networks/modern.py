@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.conditions import Attribute
+from models.faces.attributes import Attribute
 
 SLOPE = 0.2
 CAP = 8
@@ -36,7 +36,7 @@ def stages(resolution: int, width: int) -> tuple[int, list[int]]:
 class Mapping(nn.Module):
     """z (N, latent + attributes) → style w (N, style), after RMS normalisation.
 
-    (arXiv:1812.04948 §2.) Of z's last numbers each chooses an attribute (models/conditions.py).
+    (arXiv:1812.04948 §2.) Each of z's last numbers selects an attribute's value (attributes.py).
     """
 
     average: Tensor
@@ -46,7 +46,7 @@ class Mapping(nn.Module):
     def __init__(self, latent: int, style: int, attributes: Sequence[Attribute] = ()) -> None:
         super().__init__()
         self.latent = latent
-        pieces = [piece for attribute in attributes for piece in attribute.pieces()]
+        pieces = [piece for attribute in attributes for piece in attribute.intervals()]
         self.chosen_by = [
             latent + place for place, attribute in enumerate(attributes) for _ in attribute.values
         ]

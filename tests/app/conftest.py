@@ -16,24 +16,24 @@ import httpx
 import psutil
 import pytest
 import torch
-from live import Live, running
 from starlette.testclient import TestClient
 
 from app.main import create_app
-from models import bundle, home
-from models.database import connect, migrate
+from models import bootstrap, bundle
+from models.database.engine import connect, migrate
 from models.networks import build
-from models.recipes import resolve
+from models.recipes.recipe import resolve
 from models.registry import Registry
 from models.settings import Settings
+from tests.support.live_app import Live, running
 from worker.datasets.packing import Packed
-from worker.publishing import Moment, write
+from worker.publishing.bundle_writer import Moment, write
 
 KEY = "kao_a-key-for-the-tests"
 
 
 @pytest.fixture(scope="session")
-def bundles(tmp_path_factory) -> list[Path]:
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Three bundles of random weights, each with a younger moment."""
     return [_bundle(tmp_path_factory.mktemp("bundle"), seed) for seed in range(3)]
 
@@ -53,10 +53,10 @@ def _bundle(folder: Path, seed: int) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _no_shipped_model(monkeypatch, tmp_path: Path) -> None:
+def _no_shipped_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     shipped = tmp_path / "shipped"
     shipped.mkdir()
-    monkeypatch.setattr(home, "SHIPPED", shipped)
+    monkeypatch.setattr(bootstrap, "SHIPPED", shipped)
 
 
 @pytest.fixture

@@ -5,12 +5,14 @@ Schemathesis makes the requests, good and bad ones. `make fuzz` makes many more 
 
 import pytest
 import schemathesis
+from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis.checks import CHECKS, load_all_checks
 from schemathesis.core.failures import FailureGroup
 
 from app import openapi
+from models.registry import Registry
 
 load_all_checks()
 # What JSON Schema cannot say is a 422 too: a sheet of more pixels than are drawn, for one.
@@ -25,7 +27,7 @@ PRIVATE = {"public_avatars": False}
 
 
 @pytest.fixture
-def document(start, registry):
+def document(start, registry: Registry):
     """The document of a live app, its settings changed."""
 
     def make(**changed):
@@ -37,14 +39,14 @@ def document(start, registry):
 
 @pytest.mark.parametrize("changed", [{}, PRIVATE], ids=["public", "private"])
 @pytest.mark.parametrize("keyed", [True, False], ids=["key", "no-key"])
-def test_every_answer_is_as_documented(document, key, keyed, changed):
+def test_every_answer_is_as_documented(document, key: dict[str, str], keyed, changed) -> None:
     wrong = []
     for found in document(**changed).get_all_operations():
         operation = found.ok()
 
         @AS_OFTEN
         @given(case=operation.as_strategy())
-        def ask(case):
+        def ask(case) -> None:
             # An animation of many large frames may take longer than the default of ten seconds.
             headers = key if keyed else None
             case.call_and_validate(headers=headers, excluded_checks=TOO_STRICT, timeout=60)
@@ -61,14 +63,14 @@ def test_every_answer_is_as_documented(document, key, keyed, changed):
     assert not wrong, "\n\n".join(wrong)
 
 
-def test_one_answer_leads_to_the_next(document, key):
+def test_one_answer_leads_to_the_next(document, key: dict[str, str]) -> None:
     """Runs, keys and models that one call made are what others are asked for."""
 
     class Session(document().as_state_machine()):
         def get_call_kwargs(self, case):
             return {"headers": key}
 
-        def validate_response(self, response, case, **_):
+        def validate_response(self, response, case, **_) -> None:
             case.validate_response(
                 response, excluded_checks=TOO_STRICT, headers=key, recorder=self.recorder
             )
@@ -76,7 +78,7 @@ def test_one_answer_leads_to_the_next(document, key):
     Session.run(settings=settings(AS_OFTEN, stateful_step_count=8))
 
 
-def test_every_error_is_described_in_the_document(client):
+def test_every_error_is_described_in_the_document(client: TestClient) -> None:
     told = client.get("/openapi.json").json()
     for method, path, operation in openapi.operations(told):
         for status, answer in operation["responses"].items():

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 CLIENTS, ROUNDS = 2000, 3
 
 
-def _eventually(holds, seconds=30):
+def _eventually(holds, seconds=30) -> None:
     ends = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < ends
@@ -25,7 +25,7 @@ async def _crowd(url, first_seed):
     limits = httpx.Limits(max_connections=CLIENTS, max_keepalive_connections=CLIENTS)
     async with httpx.AsyncClient(limits=limits, timeout=120, trust_env=False) as client:
 
-        async def ask(number):
+        async def ask(number) -> None:
             answer = await client.get(f"{url}/avatar?seed={first_seed + number}")
             told[answer.status_code, answer.headers.get("retry-after")] += 1
             if answer.status_code == 200:
@@ -33,7 +33,7 @@ async def _crowd(url, first_seed):
             else:
                 assert answer.json()["type"] == "urn:kao:problem:overloaded"
 
-        async def watch():
+        async def watch() -> None:
             while True:
                 connections.append(_established(int(url.rsplit(":", 1)[1])))
                 await asyncio.sleep(0.1)
@@ -52,7 +52,7 @@ def _established(port):
     return sum(row[1].endswith(f":{port:04X}") and row[3] == "01" for row in rows)
 
 
-def test_a_crowd_is_answered_and_forgotten(served):
+def test_a_crowd_is_answered_and_forgotten(served) -> None:
     url, process = served
     told, memory = Counter(), []
     for number in range(ROUNDS):

@@ -3,9 +3,11 @@
 from starlette.testclient import TestClient
 
 from app.main import create_app
+from models.registry import Registry
+from models.settings import Settings
 
 
-def test_without_a_model_it_lives_and_is_not_ready(settings):
+def test_without_a_model_it_lives_and_is_not_ready(settings: Settings) -> None:
     with TestClient(create_app(settings)) as client:
         assert client.get("/health/live").status_code == 200
         ready = client.get("/health/ready")
@@ -15,11 +17,11 @@ def test_without_a_model_it_lives_and_is_not_ready(settings):
         assert client.get("/avatar?seed=1").status_code == 503
 
 
-def test_with_a_model_it_is_ready(client, versions):
+def test_with_a_model_it_is_ready(client: TestClient, versions: list[str]) -> None:
     assert client.get("/health/ready").json()["version"] == versions[0]
 
 
-def test_a_refused_model_is_the_reason(settings, registry, damaged):
+def test_a_refused_model_is_the_reason(settings: Settings, registry: Registry, damaged) -> None:
     bad = damaged(registry)
     with TestClient(create_app(settings)) as client:
         ready = client.get("/health/ready")

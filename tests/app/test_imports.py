@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 
-def test_the_app_imports_no_torch_and_no_worker():
+def test_the_app_imports_no_torch_and_no_worker() -> None:
     code = (
         "import app.server, sys;"
         "print([n for n in sys.modules if n.split('.')[0] in ('torch', 'worker', 'onnx')"

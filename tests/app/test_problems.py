@@ -1,8 +1,10 @@
 """Every fact has its HTTP answer, in one shape."""
 
 from pathlib import Path
+from typing import Never
 
 import pytest
+from fastapi.testclient import TestClient
 
 import app.errors  # noqa: F401  its errors join the tree
 from app.problems import PROBLEMS, problem, row
@@ -13,23 +15,23 @@ def _below(kind: type[Exception]) -> list[type[Exception]]:
     return [kind, *(deeper for lower in kind.__subclasses__() for deeper in _below(lower))]
 
 
-def test_every_error_has_a_row():
+def test_every_error_has_a_row() -> None:
     rooms = ("app.", "models.")
     kinds = [kind for kind in _below(KaoError)[1:] if kind.__module__.startswith(rooms)]
     assert kinds
-    assert [kind for kind in kinds if kind not in PROBLEMS] == []
+    assert [kind for kind in kinds if row(kind)[0] == 500] == []
 
 
-def test_slugs_are_one_error_each():
+def test_slugs_are_one_error_each() -> None:
     slugs = [slug for _, slug in PROBLEMS.values()]
     assert len(slugs) == len(set(slugs))
 
 
-def test_an_error_without_a_row_is_ours():
+def test_an_error_without_a_row_is_ours() -> None:
     assert row(ZeroDivisionError)[0] == 500
 
 
-def test_a_lone_surrogate_can_be_told():
+def test_a_lone_surrogate_can_be_told() -> None:
     assert b"ud800" in problem(422, "x", "\ud800").body
 
 
@@ -43,7 +45,7 @@ def test_a_lone_surrogate_can_be_told():
         pytest.param("GET", "/models?page=2", 422, id="unknown-parameter"),
     ],
 )
-def test_every_failure_is_an_uncached_problem(client, method, path, status):
+def test_every_failure_is_an_uncached_problem(client: TestClient, method, path, status) -> None:
     answer = client.request(method, path)
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
@@ -54,22 +56,24 @@ def test_every_failure_is_an_uncached_problem(client, method, path, status):
     assert told["detail"].endswith(".")
 
 
-def test_a_wrong_method_names_the_right_ones(client):
+def test_a_wrong_method_names_the_right_ones(client: TestClient) -> None:
     assert "GET" in client.post("/avatar").headers["allow"]
 
 
-def test_a_failure_of_ours_tells_no_secrets(client, monkeypatch):
-    def fail(*_):
+def test_a_failure_of_ours_tells_no_secrets(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_) -> Never:
         raise RuntimeError("the password is swordfish")
 
-    monkeypatch.setattr(client.app.state.services.registry, "listed", fail)
+    monkeypatch.setattr(client.app.state.services.registry, "list_models", fail)
     answer = client.get("/models")
     assert answer.status_code == 500
     assert "swordfish" not in answer.text
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_the_openapi_document_has_examples_and_the_problem(client):
+def test_the_openapi_document_has_examples_and_the_problem(client: TestClient) -> None:
     document = client.get("/openapi.json").json()
     assert "Problem" in document["components"]["schemas"]
     body = document["paths"]["/train"]["post"]["requestBody"]["content"]["application/json"]
@@ -78,7 +82,7 @@ def test_the_openapi_document_has_examples_and_the_problem(client):
     assert names >= {"seed", "size", "format", "model", "psi"}
 
 
-def test_the_documentation_has_every_problem_and_its_status():
+def test_the_documentation_has_every_problem_and_its_status() -> None:
     text = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
     rows = [f"| `{slug}` | {status} |" for status, slug in PROBLEMS.values()]
     assert [line for line in rows if line not in text] == []

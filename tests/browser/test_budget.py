@@ -16,7 +16,7 @@ new PerformanceObserver(list => {
 """
 
 
-def test_scripts_and_styles_fit_the_budget_and_come_from_here(visit, site, http):
+def test_scripts_and_styles_fit_the_budget_and_come_from_here(visit, site, http) -> None:
     page = visit("/")
     expect(page.locator("#wall img.here").first).to_be_attached()
     entries = page.evaluate(
@@ -30,7 +30,7 @@ def test_scripts_and_styles_fit_the_budget_and_come_from_here(visit, site, http)
 
 
 @pytest.mark.parametrize("width", [360, 1600])
-def test_nothing_jumps(browser, site, width):
+def test_nothing_jumps(browser, site, width) -> None:
     page = browser.new_page(viewport={"width": width, "height": 900})
     page.add_init_script(SHIFTS)
     page.goto(site, wait_until="domcontentloaded")
@@ -47,21 +47,21 @@ def test_nothing_jumps(browser, site, width):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("path", ["/", "/?open=1&view=morph", "/?open=1&view=family", "/?lang=zh"])
-def test_nobody_is_shut_out(visit, path, scheme):
+def test_nobody_is_shut_out(visit, path, scheme) -> None:
     page = visit(path, color_scheme=scheme, reduced_motion="reduce")
     expect(page.locator("#wall img.here").first).to_be_attached()
     _sound(page)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nobody_is_shut_out_of_the_models(visit, scheme):
+def test_nobody_is_shut_out_of_the_models(visit, scheme) -> None:
     page = visit("/", color_scheme=scheme, reduced_motion="reduce")
     page.locator("#models-open").click()
     expect(page.locator(".facts dd").first).to_be_attached()
     _sound(page)
 
 
-def _sound(page):
+def _sound(page) -> None:
     found = Axe().run(page).response["violations"]
     grave = [
         (row["id"], [node["html"][:120] for node in row["nodes"]][:3])
@@ -71,12 +71,12 @@ def _sound(page):
     assert grave == []
 
 
-def test_the_description_of_the_api_is_served_from_here(visit):
+def test_the_description_of_the_api_is_served_from_here(visit) -> None:
     page = visit("/docs")
     expect(page.locator(".opblock").first).to_be_visible()
 
 
-def test_the_description_has_the_colours_of_the_page(visit):
+def test_the_description_has_the_colours_of_the_page(visit) -> None:
     page = visit("/docs", color_scheme="light")
     title = page.locator(".swagger-ui .info .title")
     expect(title).to_be_visible()

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.slow  # a second each, and some tens of them
 WALL = "#wall a"
 
 
-def test_typing_changes_the_face_and_the_address(visit, shown):
+def test_typing_changes_the_face_and_the_address(visit, shown) -> None:
     page = visit("/")
     assert shown(page, "#face")["seed"] == "Kao"
     page.get_by_label("Text whose face is shown").fill("ada & co?")
@@ -18,18 +18,18 @@ def test_typing_changes_the_face_and_the_address(visit, shown):
     assert shown(page, "#face", "co%3F")["seed"] == "ada & co?"
 
 
-def test_an_empty_text_is_a_text_too(visit, shown):
+def test_an_empty_text_is_a_text_too(visit, shown) -> None:
     page = visit("/?seed=")
     assert shown(page, "#face")["seed"] == ""
     expect(page.locator("#seed")).to_have_value("")
 
 
-def test_whoever_types_faster_than_faces_come_gets_the_last_one(visit, shown):
+def test_whoever_types_faster_than_faces_come_gets_the_last_one(visit, shown) -> None:
     page = visit("/")
     shown(page, "#face")
     asked, held = [], []
 
-    def answered(route):
+    def answered(route) -> None:
         asked.append(route.request.url)
         if held:
             route.continue_()
@@ -46,7 +46,7 @@ def test_whoever_types_faster_than_faces_come_gets_the_last_one(visit, shown):
     assert len(asked) == 2, "those between were asked for"
 
 
-def test_the_dice_show_somebody_else(visit, shown):
+def test_the_dice_show_somebody_else(visit, shown) -> None:
     page = visit("/")
     shown(page, "#face")
     page.get_by_role("button", name="A random face").click()
@@ -54,7 +54,7 @@ def test_the_dice_show_somebody_else(visit, shown):
     shown(page, "#face", f"seed={page.locator('#seed').input_value()}&")
 
 
-def test_the_slider_makes_all_faces_stranger(visit, shown):
+def test_the_slider_makes_all_faces_stranger(visit, shown) -> None:
     page = visit("/")
     page.locator("#psi").fill("1.2")
     shown(page, "#face", "psi=1.2")
@@ -62,7 +62,7 @@ def test_the_slider_makes_all_faces_stranger(visit, shown):
     expect(page).to_have_url(re.compile("psi=1.2"))
 
 
-def test_the_back_button_closes_a_face(visit, shown):
+def test_the_back_button_closes_a_face(visit, shown) -> None:
     page = visit("/")
     page.locator(WALL).nth(2).click()
     expect(page.locator("#detail-title")).to_have_text("2")
@@ -71,7 +71,7 @@ def test_the_back_button_closes_a_face(visit, shown):
     expect(page.locator("#detail")).not_to_be_visible()
 
 
-def test_an_address_restores_what_was_shared(visit, shown):
+def test_an_address_restores_what_was_shared(visit, shown) -> None:
     first = visit("/?seed=ada&psi=0.5&open=1&view=mix&with=grace&at=1&size=128&format=png")
     picture = shown(first, "#picture")
     assert picture | {"path": "/mix", "coarse": "ada", "fine": "grace", "at": "1"} == picture
@@ -85,7 +85,7 @@ def test_an_address_restores_what_was_shared(visit, shown):
     expect(second.locator("#snippet")).to_have_text(first.locator("#snippet").text_content())
 
 
-def test_a_morph_follows_its_slider(visit, shown):
+def test_a_morph_follows_its_slider(visit, shown) -> None:
     page = visit("/?seed=ada&open=1")
     page.get_by_label("Morph", exact=True).check()
     shown(page, "#picture", "t=0.5")
@@ -99,7 +99,7 @@ def test_a_morph_follows_its_slider(visit, shown):
     assert shown(page, "#picture")["from"] == "grace"
 
 
-def test_a_loop_moves_and_stops(visit, shown, http):
+def test_a_loop_moves_and_stops(visit, shown, http) -> None:
     page = visit("/?seed=ada&open=1&view=morph&with=grace")
     loop = page.get_by_role("button", name="Play as a loop")
     loop.click()
@@ -112,7 +112,7 @@ def test_a_loop_moves_and_stops(visit, shown, http):
     shown(page, "#picture", "t=0.5")
 
 
-def test_a_family_shows_all_children_or_one(visit, shown):
+def test_a_family_shows_all_children_or_one(visit, shown) -> None:
     page = visit("/?seed=ada&open=1&view=family&with=grace")
     picture = shown(page, "#picture")
     assert (picture["path"], picture["children"]) == ("/family", "6")
@@ -121,7 +121,7 @@ def test_a_family_shows_all_children_or_one(visit, shown):
     expect(page.locator("#snippet")).to_contain_text("child=2")
 
 
-def test_another_model_draws_with_its_traits(visit, shown, http):
+def test_another_model_draws_with_its_traits(visit, shown, http) -> None:
     page = visit("/")
     page.locator("#models-open").click()
     card = page.locator(".model-card", has_text="labelled")
@@ -139,13 +139,13 @@ def test_another_model_draws_with_its_traits(visit, shown, http):
     expect(page.locator("#wall img").first).to_have_attribute("src", re.compile("hair=pink"))
 
 
-def test_traits_of_another_model_are_dropped(visit, shown):
+def test_traits_of_another_model_are_dropped(visit, shown) -> None:
     page = visit("/?trait.tail=long")
     shown(page, "#face")
     expect(page).not_to_have_url(re.compile("tail"))
 
 
-def test_what_is_copied_is_told_in_the_dialog_too(visit):
+def test_what_is_copied_is_told_in_the_dialog_too(visit) -> None:
     page = visit("/?open=1", width=360, permissions=["clipboard-write"])
     page.locator("#copy").click()
     # What is not in an open dialog lies beneath it.
@@ -153,7 +153,7 @@ def test_what_is_copied_is_told_in_the_dialog_too(visit):
     expect(page.locator("#toast")).to_be_visible()
 
 
-def test_a_failure_is_told_until_something_else_is_asked(visit, shown):
+def test_a_failure_is_told_until_something_else_is_asked(visit, shown) -> None:
     page = visit("/")
     shown(page, "#face")
     page.route("**/avatar?seed=busy&*", lambda route: route.fulfill(body="no picture"))
@@ -164,7 +164,7 @@ def test_a_failure_is_told_until_something_else_is_asked(visit, shown):
     expect(page.get_by_role("alert")).to_be_hidden()
 
 
-def test_a_server_without_a_model_says_so(visit):
+def test_a_server_without_a_model_says_so(visit) -> None:
     page = visit("/")
     page.route("**/models", lambda route: route.fulfill(json={"models": [], "aliases": {}}))
     page.reload()
@@ -173,7 +173,7 @@ def test_a_server_without_a_model_says_so(visit):
 
 @pytest.mark.parametrize("width", [360, 1600])
 @pytest.mark.parametrize("path", ["/", "/?open=1", "/?open=1&view=morph", "/?open=1&view=family"])
-def test_nothing_is_wider_than_the_screen(visit, width, path):
+def test_nothing_is_wider_than_the_screen(visit, width, path) -> None:
     page = visit(path, width=width)
     expect(page.locator(WALL).first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -187,7 +187,7 @@ def test_nothing_is_wider_than_the_screen(visit, width, path):
     assert wide == []
 
 
-def test_the_keyboard_is_enough(visit, shown):
+def test_the_keyboard_is_enough(visit, shown) -> None:
     page = visit("/")
     expect(page.locator(WALL).first).to_be_visible()
     shown(page, "#face")
@@ -223,7 +223,7 @@ def _focused(page):
     return page.evaluate("document.activeElement.dataset.number")
 
 
-def test_two_languages_have_all_words(visit):
+def test_two_languages_have_all_words(visit) -> None:
     page = visit("/", locale="zh-CN")
     expect(page.locator("html")).to_have_attribute("lang", "zh")
     expect(page.locator("#open")).to_have_text("动手调一调")
@@ -233,7 +233,7 @@ def test_two_languages_have_all_words(visit):
     expect(page.locator("#open")).to_have_text("Make it yours")
 
 
-def test_the_other_language_keeps_the_state(visit):
+def test_the_other_language_keeps_the_state(visit) -> None:
     page = visit("/?seed=ada&open=1&view=mix")
     # An open face covers the link for a mouse, but not for a screen reader.
     page.locator("#language").evaluate("link => link.click()")
@@ -242,7 +242,7 @@ def test_the_other_language_keeps_the_state(visit):
     expect(page.locator("#views input:checked")).to_have_value("mix")
 
 
-def test_the_switch_of_colours_is_remembered(visit):
+def test_the_switch_of_colours_is_remembered(visit) -> None:
     page = visit("/", color_scheme="light")
     colour = "getComputedStyle(document.documentElement).backgroundColor"
     light = page.evaluate(colour)
@@ -253,7 +253,7 @@ def test_the_switch_of_colours_is_remembered(visit):
     assert page.evaluate(colour) == dark
 
 
-def test_who_wants_no_motion_gets_none(visit, shown):
+def test_who_wants_no_motion_gets_none(visit, shown) -> None:
     page = visit("/", reduced_motion="reduce")
     shown(page, "#face")
     page.locator("#dice").click()
@@ -265,7 +265,7 @@ def test_who_wants_no_motion_gets_none(visit, shown):
     )
 
 
-def test_a_shared_link_shows_its_face(visit, http):
+def test_a_shared_link_shows_its_face(visit, http) -> None:
     page = visit("/?seed=ada%20b")
     address = page.locator("meta[property='og:image']").get_attribute("content")
     answer = http.get(address)

@@ -24,14 +24,14 @@ EXACT = {
 
 
 @pytest.mark.parametrize("kind", EXACT)
-def test_a_snippet_is_exact(visit, site, kind):
+def test_a_snippet_is_exact(visit, site, kind) -> None:
     page = visit(PATH)
     page.locator(f"#kinds [value={kind}]").check()
     wanted = EXACT[kind].format(site=site, query=QUERY, amp=QUERY.replace("&", "&amp;"))
     assert page.locator("#snippet").text_content() == wanted
 
 
-def test_the_html_gives_the_picture_that_it_says(visit, http):
+def test_the_html_gives_the_picture_that_it_says(visit, http) -> None:
     page = visit(PATH)
     page.locator("#kinds [value=html]").check()
     reader = _Image()
@@ -44,7 +44,7 @@ def test_the_html_gives_the_picture_that_it_says(visit, http):
 
 
 class _Image(html.parser.HTMLParser):
-    def handle_starttag(self, tag, attributes):
+    def handle_starttag(self, tag, attributes) -> None:
         assert tag == "img"
         self.found = dict(attributes)
 
@@ -61,7 +61,7 @@ class _Image(html.parser.HTMLParser):
     ],
 )
 @pytest.mark.parametrize("kind", ["url", "html"])
-def test_every_state_has_an_address_that_the_server_draws(visit, http, path, kind):
+def test_every_state_has_an_address_that_the_server_draws(visit, http, path, kind) -> None:
     page = visit(path)
     page.locator(f"#kinds [value={kind}]").check()
     text = page.locator("#snippet").text_content().replace("&amp;", "&")
@@ -70,7 +70,7 @@ def test_every_state_has_an_address_that_the_server_draws(visit, http, path, kin
         assert answer.status_code == 200, answer.text
 
 
-def test_a_pinned_address_names_the_version(visit, http, site):
+def test_a_pinned_address_names_the_version(visit, http, site) -> None:
     page = visit("/?open=1")
     assert "model=" not in page.locator("#snippet").text_content()
     page.locator("#pin").check()
@@ -78,7 +78,7 @@ def test_a_pinned_address_names_the_version(visit, http, site):
     assert f"&model={version}" in page.locator("#snippet").text_content()
 
 
-def test_copying_and_downloading(visit):
+def test_copying_and_downloading(visit) -> None:
     page = visit("/?open=1&seed=ada", permissions=["clipboard-read", "clipboard-write"])
     page.locator("#copy").click()
     assert page.evaluate("navigator.clipboard.readText()").endswith(

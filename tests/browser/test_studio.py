@@ -12,12 +12,12 @@ import redis
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import expect
-from test_budget import MOST_BYTES, MOST_SHIFT, SHIFTS
-from up import Up
 
-from app import calls
+from app.client import requests
 from app.studio import assets
 from models.settings import Settings
+from tests.browser.test_budget import MOST_BYTES, MOST_SHIFT, SHIFTS
+from tests.support.kao_up import Up
 
 PLACES = ("/studio", "/studio/new", "/studio/datasets", "/studio/models")
 
@@ -33,7 +33,7 @@ def up():
         running.stop()
 
 
-def _until(page, true):
+def _until(page, true) -> None:
     """Wait for an expression; Playwright's own wait evaluates in the page, which CSP forbids."""
     ends = time.monotonic() + 120
     while not page.evaluate(true):
@@ -78,7 +78,7 @@ def enter(browser, up):
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
+def pictures(tmp_path_factory: pytest.TempPathFactory):
     """A folder of twelve pictures, two of them the same."""
     folder = tmp_path_factory.mktemp("pictures") / "Some Faces"
     folder.mkdir()
@@ -88,7 +88,7 @@ def pictures(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def dataset(up, pictures):
+def dataset(up, pictures) -> str:
     """Its name on the server."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
@@ -96,7 +96,7 @@ def dataset(up, pictures):
             archive.write(path, path.name)
     archive = pictures.parent / "mine.zip"
     archive.write_bytes(file.getvalue())
-    up.kao.send(calls.upload("mine", archive))
+    up.kao.send(requests.upload("mine", archive))
     return "mine"
 
 
@@ -106,7 +106,7 @@ def finished(up, dataset):
     return up.finished(up.train(preset="smoke", dataset=dataset, images=160, sheet_images=80), 600)
 
 
-def test_pictures_become_a_model_that_serves_by_clicks_alone(enter, up, pictures):
+def test_pictures_become_a_model_that_serves_by_clicks_alone(enter, up, pictures) -> None:
     page = enter(session=False)
     page.get_by_label("API key").fill(_secret(up))
     page.get_by_role("button", name="Log in").click()
@@ -166,7 +166,7 @@ def test_pictures_become_a_model_that_serves_by_clicks_alone(enter, up, pictures
     assert up.client.get("/avatar?seed=42").content == before.content
 
 
-def test_a_page_catches_up_when_its_server_was_killed(enter, up, dataset):
+def test_a_page_catches_up_when_its_server_was_killed(enter, up, dataset) -> None:
     location = up.train(preset="smoke", dataset=dataset, images=8_000, sheet_images=1_000)
     page = enter(f"/studio{location.replace('train', 'runs')}")
     _until(page, "Number(document.getElementById('run').dataset.last) > 3")
@@ -184,7 +184,7 @@ def test_a_page_catches_up_when_its_server_was_killed(enter, up, dataset):
     expect(page.locator("#scrub")).to_have_attribute("max", str(len(drawn) - 1))
 
 
-def test_a_run_is_cancelled_and_resumed_by_clicks(enter, up, dataset):
+def test_a_run_is_cancelled_and_resumed_by_clicks(enter, up, dataset) -> None:
     location = up.train(preset="smoke", dataset=dataset, images=16_000)
     page = enter(f"/studio{location.replace('train', 'runs')}")
     expect(page.locator("[data-number=images]")).not_to_have_text("–", timeout=120_000)
@@ -195,7 +195,7 @@ def test_a_run_is_cancelled_and_resumed_by_clicks(enter, up, dataset):
     assert up.run(location)["state"] == "succeeded"
 
 
-def test_runs_are_compared_side_by_side(enter, up, dataset, finished):
+def test_runs_are_compared_side_by_side(enter, up, dataset, finished) -> None:
     other = up.finished(up.train(preset="smoke", dataset=dataset, images=160, sheet_images=80), 600)
     page = enter()
     for run in (finished, other):
@@ -216,7 +216,7 @@ def test_runs_are_compared_side_by_side(enter, up, dataset, finished):
     )
 
 
-def test_a_wrong_key_is_told_where_the_right_one_is(enter):
+def test_a_wrong_key_is_told_where_the_right_one_is(enter) -> None:
     page = enter(session=False)
     page.get_by_label("API key").fill("kao_wrong")
     page.get_by_role("button", name="Log in").click()
@@ -224,7 +224,7 @@ def test_a_wrong_key_is_told_where_the_right_one_is(enter):
     expect(page.get_by_label("API key")).to_be_focused()
 
 
-def test_an_evil_zip_is_refused_with_its_reason(enter, tmp_path):
+def test_an_evil_zip_is_refused_with_its_reason(enter, tmp_path: Path) -> None:
     evil = tmp_path / "evil.zip"
     with zipfile.ZipFile(evil, "w") as archive:
         archive.writestr("../../outside.png", b"x")
@@ -235,7 +235,7 @@ def test_an_evil_zip_is_refused_with_its_reason(enter, tmp_path):
     expect(page.locator("[data-set=evil]")).to_have_count(0)
 
 
-def test_what_is_dropped_is_taken(enter, pictures, tmp_path):
+def test_what_is_dropped_is_taken(enter, pictures, tmp_path: Path) -> None:
     archive = tmp_path / "Mine too.zip"
     with zipfile.ZipFile(archive, "w") as written:
         written.write(pictures / "00.png", "00.png")
@@ -252,7 +252,7 @@ def test_what_is_dropped_is_taken(enter, pictures, tmp_path):
         expect(page.locator("#drop")).not_to_have_class(re.compile("over"))
 
 
-def _drop(page, place, file):
+def _drop(page, place, file) -> None:
     """As from the desktop: a script may not make up the entries of a folder."""
     box = page.locator(place).bounding_box()
     data = {"items": [], "files": [str(file)], "dragOperationsMask": 1}
@@ -263,7 +263,7 @@ def _drop(page, place, file):
     browser.detach()
 
 
-def test_a_full_queue_is_told_and_starts_nothing(enter, up):
+def test_a_full_queue_is_told_and_starts_nothing(enter, up) -> None:
     before = _runs(up)
     socket = Settings(home=up.home).redis_socket
     with redis.Redis(unix_socket_path=str(socket)) as queue:
@@ -283,7 +283,7 @@ def _runs(up):
     return [run["id"] for run in up.client.get("/train", headers=up.key).json()["runs"]]
 
 
-def test_a_recipe_that_cannot_be_says_which_field(enter):
+def test_a_recipe_that_cannot_be_says_which_field(enter) -> None:
     page = enter("/studio/new")
     page.get_by_role("radio", name=re.compile("smoke")).check()
     page.get_by_text("Networks", exact=True).click()
@@ -292,7 +292,7 @@ def test_a_recipe_that_cannot_be_says_which_field(enter):
     expect(page.get_by_role("alert")).to_contain_text("nearest to 33: 32")
 
 
-def test_logging_out_closes_the_studio(enter):
+def test_logging_out_closes_the_studio(enter) -> None:
     page = enter()
     page.get_by_role("button", name="Log out").click()
     expect(page.get_by_label("API key")).to_be_visible()
@@ -300,7 +300,7 @@ def test_logging_out_closes_the_studio(enter):
     expect(page.get_by_label("API key")).to_be_visible()
 
 
-def test_it_speaks_english_and_chinese(enter, finished):
+def test_it_speaks_english_and_chinese(enter, finished) -> None:
     for path in (
         *PLACES,
         f"/studio/runs/{finished['id']}",
@@ -316,7 +316,7 @@ def test_it_speaks_english_and_chinese(enter, finished):
 
 
 @pytest.mark.parametrize("width", [360, 1600])
-def test_nothing_jumps_and_nothing_comes_from_elsewhere(enter, up, finished, width):
+def test_nothing_jumps_and_nothing_comes_from_elsewhere(enter, up, finished, width) -> None:
     for path in (
         *PLACES,
         f"/studio/runs/{finished['id']}",
@@ -332,14 +332,14 @@ def test_nothing_jumps_and_nothing_comes_from_elsewhere(enter, up, finished, wid
         assert all(name.startswith(f"{up.url}/") for name in loaded)
 
 
-def test_all_pages_together_fit_the_budget():
+def test_all_pages_together_fit_the_budget() -> None:
     code = [path for path in assets.FOLDER.glob("*") if path.suffix in (".js", ".css")]
     assert len(code) > 15
     assert sum(path.stat().st_size for path in code) <= MOST_BYTES
 
 
 @pytest.mark.parametrize("width", [360, 1600])
-def test_nothing_sticks_out(enter, finished, width):
+def test_nothing_sticks_out(enter, finished, width) -> None:
     for path in (
         *PLACES,
         f"/studio/runs/{finished['id']}",
@@ -352,7 +352,7 @@ def test_nothing_sticks_out(enter, finished, width):
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
 
 
-def test_a_keyboard_is_enough(enter, up, dataset):
+def test_a_keyboard_is_enough(enter, up, dataset) -> None:
     page = enter(session=False)
     _tab_to(page, "#key")
     page.keyboard.type(_secret(up))
@@ -374,7 +374,7 @@ def test_a_keyboard_is_enough(enter, up, dataset):
     expect(page.locator("#badge")).to_have_text("cancelled", timeout=120_000)
 
 
-def _tab_to(page, wanted):
+def _tab_to(page, wanted) -> None:
     for _ in range(80):
         page.keyboard.press("Tab")
         if page.evaluate("wanted => document.activeElement.matches(wanted)", wanted):
@@ -383,7 +383,7 @@ def _tab_to(page, wanted):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_no_serious_violation_of_accessibility(enter, finished, theme):
+def test_no_serious_violation_of_accessibility(enter, finished, theme) -> None:
     places = [*PLACES, f"/studio/runs/{finished['id']}", f"/studio/models/{finished['version']}"]
     places.append(f"/models/{finished['version']}/card")
     pages = [enter(path, color_scheme=theme) for path in places]

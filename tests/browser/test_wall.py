@@ -12,7 +12,7 @@ MOST = 150
 
 
 @pytest.mark.parametrize(("width", "height"), [(360, 760), (1600, 900), (2560, 1440)])
-def test_five_thousand_faces_are_at_most_150_elements(visit, width, height):
+def test_five_thousand_faces_are_at_most_150_elements(visit, width, height) -> None:
     page = visit("/", width=width, height=height)
     expect(page.locator(WALL).first).to_be_attached()
     counts, last = [], 0
@@ -27,7 +27,7 @@ def test_five_thousand_faces_are_at_most_150_elements(visit, width, height):
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
-def test_the_faces_on_the_screen_are_the_seeds_of_their_places(visit):
+def test_the_faces_on_the_screen_are_the_seeds_of_their_places(visit) -> None:
     page = visit("/?wall=700")
     page.mouse.wheel(0, 2500)
     face = page.locator("#wall img.here").nth(30)
@@ -36,7 +36,7 @@ def test_the_faces_on_the_screen_are_the_seeds_of_their_places(visit):
     assert f"seed={700 + int(number)}&" in address
 
 
-def test_faces_on_the_screen_come_first(visit):
+def test_faces_on_the_screen_come_first(visit) -> None:
     page = visit("about:blank")
     asked = []
     page.on("request", lambda request: asked.append(request.url))
@@ -46,7 +46,7 @@ def test_faces_on_the_screen_come_first(visit):
     assert "seed=0&" in first
 
 
-def test_pictures_that_scroll_away_are_cancelled(visit):
+def test_pictures_that_scroll_away_are_cancelled(visit) -> None:
     page = visit("/")
     expect(page.locator("#wall img.here").first).to_be_attached()
     waiting, ended = [], []
@@ -60,7 +60,7 @@ def test_pictures_that_scroll_away_are_cancelled(visit):
     page.unroute_all(behavior="ignoreErrors")
 
 
-def test_faces_may_be_cached_for_ever(visit, http):
+def test_faces_may_be_cached_for_ever(visit, http) -> None:
     page = visit("/")
     expect(page.locator("#wall img.here").first).to_be_attached()
     address = page.locator("#wall img.here").first.evaluate("image => image.src")
@@ -70,7 +70,7 @@ def test_faces_may_be_cached_for_ever(visit, http):
     assert again.status_code == 304
 
 
-def test_other_faces_keep_the_place(visit):
+def test_other_faces_keep_the_place(visit) -> None:
     page = visit("/")
     expect(page.locator(WALL).first).to_be_attached()
     page.locator("#shuffle").click()
@@ -78,7 +78,7 @@ def test_other_faces_keep_the_place(visit):
     assert page.evaluate("scrollY") < 800
 
 
-def _until(page, condition):
+def _until(page, condition) -> None:
     ends = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < ends

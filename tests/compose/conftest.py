@@ -24,7 +24,7 @@ COMPOSE = ["docker-compose"] if shutil.which("docker-compose") else ["docker", "
 class Stack:
     """The services of one compose project, from a folder with a clean clone."""
 
-    def __init__(self, folder):
+    def __init__(self, folder) -> None:
         self.folder, self.settings = folder, ()
         self.environment = {
             **os.environ,
@@ -62,7 +62,7 @@ class Stack:
             time.sleep(0.25)
         raise AssertionError(f"{what}: not in {seconds} s\n{self.compose('logs', '--tail', '30')}")
 
-    def start(self, *words):
+    def start(self, *words) -> None:
         """Up, until the app serves."""
         self.compose("up", "--detach", *words, seconds=1800)
         self.wait(lambda: self.get("/health/ready").status_code == 200, 180, "it serves")
@@ -120,7 +120,7 @@ class Stack:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory):
+def stack(tmp_path_factory: pytest.TempPathFactory):
     """Built from a clean clone and up; gone afterwards, volumes and all."""
     if shutil.which("docker") is None or _run("docker", "info").returncode:
         pytest.skip("no Docker engine answers here: start one, and run `pytest -m compose` again")
@@ -137,7 +137,7 @@ def stack(tmp_path_factory):
         running.client.close()
 
 
-def _have(image):
+def _have(image) -> None:
     if _run("docker", "image", "inspect", image).returncode == 0:
         return
     if _run("docker", "pull", image).returncode == 0:

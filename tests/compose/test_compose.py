@@ -15,14 +15,14 @@ pytestmark = [pytest.mark.compose, pytest.mark.soak, pytest.mark.timeout(3600)]
 MOST_WEB_BYTES = 600e6  # of the web image, without its base
 
 
-def test_a_seed_is_a_face(stack):
+def test_a_seed_is_a_face(stack) -> None:
     one = stack.get("/avatar?seed=42")
     assert one.headers["content-type"] == "image/png"
     assert stack.get("/avatar?seed=42").content == one.content
     assert stack.get("/avatar?seed=43").content != one.content
 
 
-def test_the_web_image_is_slim_and_has_no_torch(stack):
+def test_the_web_image_is_slim_and_has_no_torch(stack) -> None:
     def size(image):
         words = ("docker", "image", "inspect", "--format", "{{.Size}}", image)
         return int(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
@@ -33,7 +33,7 @@ def test_the_web_image_is_slim_and_has_no_torch(stack):
 
 
 @pytest.mark.parametrize("service", ["app", "worker-cpu", "redis"])
-def test_a_service_is_confined(stack, service):
+def test_a_service_is_confined(stack, service) -> None:
     name = stack.compose("ps", "-q", service)
     words = ("docker", "inspect", name)
     (told,) = json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
@@ -47,12 +47,12 @@ def test_a_service_is_confined(stack, service):
     assert not host["Privileged"]
 
 
-def test_the_doctor_finds_a_worker_without_a_gpu_in_order(stack):
+def test_the_doctor_finds_a_worker_without_a_gpu_in_order(stack) -> None:
     told = stack.compose("exec", "-T", "worker-cpu", "kao", "doctor")
     assert "training and drawing use the CPU" in " ".join(told.split())
 
 
-def test_a_run_is_published_and_served(stack):
+def test_a_run_is_published_and_served(stack) -> None:
     before = stack.get("/avatar?seed=42")
     run = stack.ended(stack.train(preset="smoke", images=1600))
     assert run["state"] == "succeeded", run
@@ -62,14 +62,14 @@ def test_a_run_is_published_and_served(stack):
     assert after.content != before.content
 
 
-def test_a_restart_loses_nothing(stack):
+def test_a_restart_loses_nothing(stack) -> None:
     before = stack.kept()
     stack.compose("restart")
     stack.wait(lambda: stack.get("/health/ready").status_code == 200, 120, "it is back")
     assert stack.kept() == before
 
 
-def test_whatever_is_killed_the_run_succeeds_and_nothing_is_lost(stack):
+def test_whatever_is_killed_the_run_succeeds_and_nothing_is_lost(stack) -> None:
     before = stack.kept()
     location = stack.train(preset="smoke", images=48_000)
 
@@ -94,14 +94,14 @@ def test_whatever_is_killed_the_run_succeeds_and_nothing_is_lost(stack):
     assert versions == {model["version"] for model in before["models"]["models"]} | {run["version"]}
 
 
-def test_down_and_up_loses_nothing(stack):
+def test_down_and_up_loses_nothing(stack) -> None:
     before = stack.kept()
     stack.compose("down")
     stack.start()
     assert stack.kept() == before
 
 
-def test_three_apps_behind_a_proxy_serve_the_same_bytes_and_swap_within_five_seconds(stack):
+def test_three_apps_behind_a_proxy_serve_the_same_bytes_and_swap_within_five_seconds(stack) -> None:
     apps = stack.scale(3)
     paths = [f"/avatar?seed={seed}&size=200" for seed in range(12)]
     for path in paths:

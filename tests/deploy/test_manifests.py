@@ -14,19 +14,19 @@ COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 CPU = yaml.safe_load((ROOT / "docker-compose.cpu.yml").read_text())
 
 
-def named(manifest):
+def named(manifest) -> str:
     return f"{manifest['kind']}-{manifest['metadata']['name']}"
 
 
 @pytest.mark.parametrize("manifest", MANIFESTS, ids=named)
-def test_a_manifest_is_what_kubernetes_knows(manifest):
+def test_a_manifest_is_what_kubernetes_knows(manifest) -> None:
     """Strictly: a misspelt field is an error."""
     version = kubernetes_validate.latest_version()
     assert kubernetes_validate.validate(manifest, version, strict=True)
 
 
 @pytest.mark.parametrize("manifest", PODS, ids=named)
-def test_a_pod_is_confined(manifest):
+def test_a_pod_is_confined(manifest) -> None:
     pod = manifest["spec"]["template"]["spec"]
     assert pod["securityContext"]["runAsNonRoot"] is True
     for container in pod["containers"]:
@@ -38,7 +38,7 @@ def test_a_pod_is_confined(manifest):
 
 
 @pytest.mark.parametrize("manifest", PODS, ids=named)
-def test_a_pod_is_found_by_its_own_labels(manifest):
+def test_a_pod_is_found_by_its_own_labels(manifest) -> None:
     wanted = manifest["spec"]["selector"]["matchLabels"]
     assert wanted.items() <= manifest["spec"]["template"]["metadata"]["labels"].items()
 
@@ -50,7 +50,7 @@ def test_a_pod_is_found_by_its_own_labels(manifest):
         pytest.param(CPU, "worker-cpu", id="worker-cpu"),
     ],
 )
-def test_a_service_is_confined(file, name):
+def test_a_service_is_confined(file, name) -> None:
     service = file["services"][name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
@@ -59,7 +59,7 @@ def test_a_service_is_confined(file, name):
     assert service["pids_limit"]
 
 
-def test_the_worker_without_a_gpu_has_what_the_other_has():
+def test_the_worker_without_a_gpu_has_what_the_other_has() -> None:
     """An override cannot use the first file's anchors, so it repeats them."""
     with_gpu, without = COMPOSE["services"]["worker"], CPU["services"]["worker-cpu"]
     same = set(with_gpu) - {"image", "build", "deploy", "mem_limit", "environment"}
@@ -70,12 +70,12 @@ def test_the_worker_without_a_gpu_has_what_the_other_has():
     assert CPU["services"]["worker"] == {"profiles": ["gpu"]}
 
 
-def test_the_worker_has_the_gpu_unless_another_file_takes_it_away():
+def test_the_worker_has_the_gpu_unless_another_file_takes_it_away() -> None:
     (device,) = COMPOSE["services"]["worker"]["deploy"]["resources"]["reservations"]["devices"]
     assert device == {"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}
 
 
-def test_every_file_that_the_guide_names_is_there():
+def test_every_file_that_the_guide_names_is_there() -> None:
     guide = (ROOT / "docs" / "deploy.md").read_text()
     named = set(re.findall(r"`(deploy/[\w./-]+|docker-compose[\w.]*\.yml)`", guide))
     assert len(named) >= 3

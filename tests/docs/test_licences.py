@@ -13,12 +13,12 @@ spec.loader.exec_module(licences)
 ROWS = [line.split(" | ") for line in licences.PAGE.read_text().splitlines() if " | " in line][1:]
 
 
-def test_the_page_is_what_is_installed():
+def test_the_page_is_what_is_installed() -> None:
     assert licences.PAGE.read_text() == licences.page(), "run `make licences`"
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0].strip("| "))
-def test_a_licence_is_compatible(row):
+def test_a_licence_is_compatible(row) -> None:
     assert licences.compatible(row[2].rstrip(" |"))
 
 
@@ -33,5 +33,5 @@ def test_a_licence_is_compatible(row):
         ("LicenseRef-Proprietary", False),
     ],
 )
-def test_a_licence_that_is_not_is_noticed(expression, fine):
+def test_a_licence_that_is_not_is_noticed(expression, fine) -> None:
     assert licences.compatible(expression) is fine

@@ -1,10 +1,11 @@
-"""`kao up` for tests that use all of it (tests/hosts/up.py)."""
+"""`kao up` for tests that use all of it (tests/support/kao_up.py)."""
 
 import tempfile
 from pathlib import Path
 
 import pytest
-from up import Up
+
+from tests.support.kao_up import Up
 
 
 @pytest.fixture

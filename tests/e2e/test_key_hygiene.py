@@ -46,12 +46,12 @@ def _misused(up, key):
     yield client.post("/datasets?name=x", content=key.encode(), headers=bearer)
 
 
-def test_a_key_is_told_nowhere(up, folder):
+def test_a_key_is_told_nowhere(up, folder) -> None:
     made = up.client.post("/keys", json={"name": "ci", "scopes": ["train"]}, headers=up.key).json()
     secrets = [KEY, WRONG, made["key"]]
     seen, over = [], threading.Event()
 
-    def watch():
+    def watch() -> None:
         while not over.wait(0.1):
             seen.extend(_processes(up))
 

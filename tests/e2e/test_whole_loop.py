@@ -4,15 +4,16 @@ import io
 import threading
 import time
 import zipfile
+from pathlib import Path
 
 import httpx
 import pytest
 from PIL import Image
 
-from app import calls
+from app.client import requests
 
 
-def test_a_seed_is_a_face_for_ever_even_after_a_restart(up):
+def test_a_seed_is_a_face_for_ever_even_after_a_restart(up) -> None:
     one = up.client.get("/avatar?seed=42")
     assert Image.open(io.BytesIO(one.content)).format == "PNG"
     assert up.client.get("/avatar?seed=42").content == one.content
@@ -27,7 +28,7 @@ def test_a_seed_is_a_face_for_ever_even_after_a_restart(up):
     assert up.client.get("/avatar?seed=42").content == one.content
 
 
-def test_a_run_becomes_a_face_and_rolls_back(up, tmp_path):
+def test_a_run_becomes_a_face_and_rolls_back(up, tmp_path: Path) -> None:
     before = up.client.get("/avatar?seed=42")
     old = before.headers["X-Avatar-Model"]
 
@@ -37,7 +38,7 @@ def test_a_run_becomes_a_face_and_rolls_back(up, tmp_path):
             buffer = io.BytesIO()
             Image.new("RGB", (40, 30), (20 * index, 100, 200)).save(buffer, "PNG")
             file.writestr(f"{index}.png", buffer.getvalue())
-    assert up.kao.send(calls.upload("mine", archive)).images == 12
+    assert up.kao.send(requests.upload("mine", archive)).images == 12
 
     run = up.train(preset="smoke", dataset="mine", images=1600)
     seen = [event.type for event in up.events(run)]
@@ -46,20 +47,20 @@ def test_a_run_becomes_a_face_and_rolls_back(up, tmp_path):
     assert seen[-1] == "run.succeeded"
 
     new = up.run(run)["version"]
-    assert new in [model.version for model in up.kao.send(calls.models()).models]
+    assert new in [model.version for model in up.kao.send(requests.models()).models]
     assert up.client.get("/avatar?seed=42").content == before.content, "publishing promotes nothing"
-    assert up.kao.send(calls.promote(new)).version == new
+    assert up.kao.send(requests.promote(new)).version == new
     up.wait(
         lambda: up.client.get("/avatar?seed=42").headers["X-Avatar-Model"] == new, 5, "it swaps"
     )
     assert up.client.get("/avatar?seed=42").content != before.content
     assert up.client.get(f"/avatar?seed=42&model={old}").content == before.content
-    assert up.kao.send(calls.roll_back()).version == old
+    assert up.kao.send(requests.roll_back()).version == old
     up.wait(lambda: up.client.get("/avatar?seed=42").content == before.content, 5, "it rolls back")
 
 
 @pytest.mark.parametrize("seconds", [6, pytest.param(60, marks=pytest.mark.slow)])
-def test_the_alias_moves_under_load_and_no_answer_is_wrong(up, seconds):
+def test_the_alias_moves_under_load_and_no_answer_is_wrong(up, seconds) -> None:
     run = up.finished(up.train(preset="smoke", images=160))
     versions = [run["version"], up.client.get("/avatar?seed=1").headers["X-Avatar-Model"]]
     seeds = [str(seed) for seed in range(8)]
@@ -70,7 +71,7 @@ def test_the_alias_moves_under_load_and_no_answer_is_wrong(up, seconds):
     }
     wrong, answers, ends = [], [], time.monotonic() + seconds
 
-    def ask(number):
+    def ask(number) -> None:
         with httpx.Client(base_url=up.url, timeout=30) as client:
             while time.monotonic() < ends:
                 seed = seeds[(number + len(answers)) % len(seeds)]
@@ -94,10 +95,10 @@ def test_the_alias_moves_under_load_and_no_answer_is_wrong(up, seconds):
     assert len(answers) > 100
 
 
-def test_whatever_is_killed_the_run_succeeds_and_faces_are_served(up):
+def test_whatever_is_killed_the_run_succeeds_and_faces_are_served(up) -> None:
     stop, failures = threading.Event(), []
 
-    def ask():
+    def ask() -> None:
         with httpx.Client(base_url=up.url, timeout=30) as client:
             while not stop.is_set():
                 answer = client.get("/avatar?seed=42")

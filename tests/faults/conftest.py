@@ -5,8 +5,9 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from houses import House
-from servers import Postgres
+
+from tests.support.process_group import House
+from tests.support.servers import Postgres
 
 
 @pytest.fixture

@@ -14,26 +14,26 @@ from models.registry import DEFAULT
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
-def truncated(folder):
+def truncated(folder) -> None:
     file = folder / bundle.WEIGHTS
     file.write_bytes(file.read_bytes()[:-1000])
 
 
-def flipped(folder):
+def flipped(folder) -> None:
     file = folder / bundle.WEIGHTS
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1
     file.write_bytes(data)
 
 
-def not_finite(folder):
+def not_finite(folder) -> None:
     weights = load_file(folder / bundle.WEIGHTS)
     name = max(weights, key=lambda one: weights[one].size)
     weights[name].flat[0] = np.nan
     save_file(weights, folder / bundle.WEIGHTS)
 
 
-def other_shapes(folder):
+def other_shapes(folder) -> None:
     weights = load_file(folder / bundle.WEIGHTS)
     shorter = {
         name: value[..., :-1].copy() if value.ndim else value for name, value in weights.items()
@@ -41,7 +41,7 @@ def other_shapes(folder):
     save_file(shorter, folder / bundle.WEIGHTS)
 
 
-def lying(folder):
+def lying(folder) -> None:
     card = json.loads((folder / bundle.CARD).read_text())
     card["network"]["resolution"] *= 2
     (folder / bundle.CARD).write_text(json.dumps(card))
@@ -62,7 +62,7 @@ def refused_total(house):
     return float(re.search(r"^kao_bundles_refused_total (\S+)$", text, re.M)[1])
 
 
-def test_a_broken_bundle_is_refused_and_the_old_model_serves(house, write_bundle):
+def test_a_broken_bundle_is_refused_and_the_old_model_serves(house, write_bundle) -> None:
     house.app()
     good = house.registry.aliases()[DEFAULT]
     face = house.http.get("/avatar?seed=1").content

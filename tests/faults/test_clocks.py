@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 
 import pytest
-from houses import kill_tree
 
 from models import runs
+from tests.support.process_group import kill_tree
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -27,7 +27,7 @@ def faketime():
 class Clock:
     """What time of day a process has, moved while it runs; its monotonic clock is the real one."""
 
-    def __init__(self, library, file):
+    def __init__(self, library, file) -> None:
         self.file = file
         self.jump(0)
         self.environment = {
@@ -37,7 +37,7 @@ class Clock:
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         }
 
-    def jump(self, seconds):
+    def jump(self, seconds) -> None:
         self.file.write_text(f"{seconds:+d}s\n")
 
 
@@ -51,7 +51,7 @@ def stamps(house, name):
     ]
 
 
-def test_a_clock_that_jumps_an_hour_costs_nobody_his_lease(build_house, faketime):
+def test_a_clock_that_jumps_an_hour_costs_nobody_his_lease(build_house, faketime) -> None:
     house = build_house(lease_seconds=LEASE)
     trains, watches = (Clock(faketime, house.folder / name) for name in ("trains", "watches"))
     house.queue()

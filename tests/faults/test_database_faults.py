@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from models.database import wait_for
+from models.database.engine import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -20,7 +20,7 @@ def house(build_house):
     return build_house(lease_seconds=10)
 
 
-def test_a_database_locked_for_twenty_seconds_loses_nothing(house):
+def test_a_database_locked_for_twenty_seconds_loses_nothing(house) -> None:
     house.queue()
     house.worker()
     house.app()
@@ -31,7 +31,7 @@ def test_a_database_locked_for_twenty_seconds_loses_nothing(house):
     ends = time.monotonic() + LOCKED
     answers = []
 
-    def post():
+    def post() -> None:
         answers.append(house.http.post("/train", json={"preset": "smoke", "images": 160}))
 
     posting = threading.Thread(target=post)
@@ -52,7 +52,7 @@ def test_a_database_locked_for_twenty_seconds_loses_nothing(house):
 
 def test_app_and_worker_wait_for_a_database_that_starts_later_and_outlive_its_death(
     build_house, postgres
-):
+) -> None:
     house = build_house(database_url=postgres.database())
     house.engine.dispose()
     postgres.stop(signal.SIGINT)

@@ -4,10 +4,11 @@ import signal
 
 import psutil
 import pytest
-from houses import children, trainers
 from sqlalchemy import func, select
 
-from models.database import models
+from models.database.engine import url_of
+from models.database.tables import models
+from tests.support.process_group import children, trainers
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -23,7 +24,7 @@ def hosts(house):
     """Two hosts on one database and store: homes of their own, so each has its own device."""
     house.queue()
     shared = {
-        "DATABASE_URL": house.settings.database,
+        "DATABASE_URL": url_of(house.settings).render_as_string(hide_password=False),
         "STORAGE_URL": f"file://{house.settings.storage}",
         "REDIS_URL": house.settings.redis,
     }
@@ -41,13 +42,13 @@ def owner(hosts, run):
     return None
 
 
-def signalled(processes, number):
+def signalled(processes, number) -> None:
     for process in processes:
         process.send_signal(number)
 
 
 @pytest.mark.parametrize("frozen", ["host", "supervisor"])
-def test_a_thawed_worker_publishes_nothing_and_stops_by_itself(house, hosts, frozen):
+def test_a_thawed_worker_publishes_nothing_and_stops_by_itself(house, hosts, frozen) -> None:
     """Frozen: the whole host, or all of it but the training process, which goes on unwatched."""
     # On a fast core ten times as long as the lease: nobody takes over a run that has ended.
     run = house.ask(30_000)

@@ -3,6 +3,7 @@
 import itertools
 import shutil
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -19,20 +20,24 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from models import bundle, garbage, runs, storage
-from models.database import connect, metadata, migrate
+from models import bundle, runs
+from models.bundle import verify
+from models.database.engine import connect, migrate
+from models.database.tables import metadata
 from models.errors import ForbiddenMove, StaleFence, UnknownModel
-from models.recipes import resolve
+from models.maintenance import garbage
+from models.recipes.recipe import resolve
 from models.registry import DEFAULT, LATEST, Registry
 from models.runs import FINAL, MOST_STALLS, MOVES, Fence
 from models.settings import Settings
+from models.storage import atomic
 
 SMOKE = {"preset": "smoke"}
 ARROWS = {(source, target) for sources, target in MOVES.values() for source in sources}
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
-def house(request, tmp_path):
+def house(request: pytest.FixtureRequest, tmp_path: Path):
     """Settings on an empty database of each kind."""
     url = None
     if request.param == "postgresql":
@@ -58,7 +63,7 @@ class Machine(RuleBasedStateMachine):
     template = None
 
     @initialize()
-    def empty(self):
+    def empty(self) -> None:
         with self.database.begin() as db:
             for table in reversed(metadata.sorted_tables):
                 db.execute(table.delete())
@@ -73,7 +78,7 @@ class Machine(RuleBasedStateMachine):
         run, fence = owner
         return self.states[run] == "running" and self.fences[run] == fence
 
-    def moved(self, run, state):
+    def moved(self, run, state) -> None:
         assert (self.states[run], state) in ARROWS
         self.states[run] = state
 
@@ -113,12 +118,12 @@ class Machine(RuleBasedStateMachine):
         return None
 
     @rule(owner=owners)
-    def heartbeat(self, owner):
+    def heartbeat(self, owner) -> None:
         cancel = self.attempt(owner, lambda: runs.beat(self.database, *owner))
         assert cancel in (None, owner[0] in self.cancelling)
 
     @rule(owner=owners)
-    def snapshot(self, owner):
+    def snapshot(self, owner) -> None:
         name = f"{next(self.names):012d}.pt"
         path = self.house.storage / "snapshots" / owner[0] / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -128,7 +133,7 @@ class Machine(RuleBasedStateMachine):
             self.stalls[owner[0]] = 0
 
     @rule(owner=owners, stalled=st.booleans())
-    def expire(self, owner, stalled):
+    def expire(self, owner, stalled) -> None:
         """The lease ran out, or (not stalled) its worker hands the run back."""
         run, _ = owner
         owned = self.owns(owner)
@@ -142,14 +147,14 @@ class Machine(RuleBasedStateMachine):
         self.moved(run, wanted)
 
     @rule(owner=owners)
-    def fail(self, owner):
+    def fail(self, owner) -> None:
         owned = self.owns(owner)
         self.attempt(owner, lambda: runs.finish(self.database, *owner, "fail", error="planted"))
         if owned:
             self.moved(owner[0], "failed")
 
     @rule(run=ids)
-    def cancel(self, run):
+    def cancel(self, run) -> None:
         if self.states[run] in FINAL:
             with pytest.raises(ForbiddenMove):
                 runs.cancel(self.database, run)
@@ -160,7 +165,7 @@ class Machine(RuleBasedStateMachine):
             self.moved(run, "cancelled")
 
     @rule(run=ids)
-    def resume(self, run):
+    def resume(self, run) -> None:
         if self.states[run] not in ("failed", "cancelled"):
             with pytest.raises(ForbiddenMove):
                 runs.resume(self.database, run)
@@ -171,9 +176,9 @@ class Machine(RuleBasedStateMachine):
         self.cancelling.discard(run)
 
     @rule(owner=owners, final=st.booleans(), promote=st.booleans())
-    def publish(self, owner, final, promote):
+    def publish(self, owner, final, promote) -> None:
         run, fence = owner
-        with storage.scratch_folder(self.registry.bundles) as folder:
+        with atomic.scratch_folder(self.registry.bundles) as folder:
             shutil.copytree(self.template, folder, dirs_exist_ok=True)
             (folder / bundle.SAMPLES).write_bytes(f"{next(self.names)}".encode())
             new = bundle.digest(folder)
@@ -189,12 +194,12 @@ class Machine(RuleBasedStateMachine):
         if final:
             self.moved(run, "succeeded")
 
-    def serve(self, version):
+    def serve(self, version) -> None:
         self.aliases[DEFAULT] = version
         self.defaults.append(version)
 
     @rule(data=st.data())
-    def promote(self, data):
+    def promote(self, data) -> None:
         if not self.published:
             with pytest.raises(UnknownModel):
                 self.registry.promote("latest")
@@ -205,7 +210,7 @@ class Machine(RuleBasedStateMachine):
             self.serve(version)
 
     @rule()
-    def roll_back(self):
+    def roll_back(self) -> None:
         if len(self.defaults) < 2:
             with pytest.raises(UnknownModel):
                 self.registry.roll_back()
@@ -215,15 +220,15 @@ class Machine(RuleBasedStateMachine):
         assert self.registry.roll_back() == self.defaults[-1]
 
     @rule()
-    def delete(self):
+    def delete(self) -> None:
         """All garbage goes, however young: stale owners' bundles and snapshots among it."""
         garbage.collect(self.house, self.database, youngest=-1)
         there = {path.name for path in self.registry.bundles.glob("*")}
         assert there == self.published
 
     @invariant()
-    def states_and_fences_are_what_was_asked(self):
-        rows = {row["id"]: row for row in runs.listed(self.database)}
+    def states_and_fences_are_what_was_asked(self) -> None:
+        rows = {row["id"]: row for row in runs.list_runs(self.database)}
         assert {run: row["state"] for run, row in rows.items()} == self.states
         assert {run: row["fence"] for run, row in rows.items()} == self.fences
         for run, row in rows.items():
@@ -231,15 +236,15 @@ class Machine(RuleBasedStateMachine):
                 assert (self.house.storage / "snapshots" / run / row["snapshot"]).exists()
 
     @invariant()
-    def events_have_no_gap(self):
+    def events_have_no_gap(self) -> None:
         for run in self.states:
             numbers = [event["number"] for event in runs.events_after(self.database, run, 0)]
             assert numbers == list(range(1, len(numbers) + 1))
 
     @invariant()
-    def a_published_version_is_immutable_and_readable(self):
+    def a_published_version_is_immutable_and_readable(self) -> None:
         assert self.registry.aliases() == self.aliases
-        assert {row["version"] for row in self.registry.listed()} == self.published
+        assert {row["version"] for row in self.registry.list_models()} == self.published
         for version in self.published:
             assert bundle.digest(self.registry.folder(version)) == version
 
@@ -251,9 +256,11 @@ def _read(folder, *_):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_no_order_of_calls_breaks_an_invariant(house, database, write_bundle, monkeypatch):
+def test_no_order_of_calls_breaks_an_invariant(
+    house, database, write_bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # Drawing a test image each time would leave too few steps; it has tests of its own.
-    monkeypatch.setattr(bundle, "verify", _read)
+    monkeypatch.setattr(verify, "verify", _read)
     members = {"house": house, "database": database, "template": write_bundle(5)}
     machine = type("OfThisDatabase", (Machine,), members)
     run_state_machine_as_test(
@@ -271,7 +278,7 @@ def together(count, work):
     """Do the same in so many threads at once; what each gave or raised."""
     gate, found = threading.Barrier(count), []
 
-    def one():
+    def one() -> None:
         gate.wait()
         try:
             found.append(work())
@@ -286,13 +293,13 @@ def together(count, work):
     return found
 
 
-def test_one_idempotency_key_asked_for_at_once_makes_one_run(database):
+def test_one_idempotency_key_asked_for_at_once_makes_one_run(database) -> None:
     found = together(8, lambda: runs.create(database, resolve(SMOKE), SMOKE, "the same"))
     assert len({row["id"] for row, _ in found}) == 1
     assert sum(new for _, new in found) == 1
 
 
-def test_runs_asked_for_at_once_are_numbered_and_claimed_once(database):
+def test_runs_asked_for_at_once_are_numbered_and_claimed_once(database) -> None:
     made = together(8, lambda: runs.create(database, resolve(SMOKE), SMOKE)[0]["number"])
     assert sorted(made) == list(range(1, 9))
     claimed = together(12, lambda: runs.claim(database))
@@ -300,7 +307,7 @@ def test_runs_asked_for_at_once_are_numbered_and_claimed_once(database):
     assert len(taken) == len(set(taken)) == 8
 
 
-def test_one_owner_of_two_who_requeue_at_once(database):
+def test_one_owner_of_two_who_requeue_at_once(database) -> None:
     run = runs.create(database, resolve(SMOKE), SMOKE)[0]["id"]
     runs.claim(database)
     found = together(6, lambda: runs.requeue(database, run, Fence(1), "expired"))
@@ -309,10 +316,10 @@ def test_one_owner_of_two_who_requeue_at_once(database):
     assert runs.get(database, run)["stalls"] == 1
 
 
-def test_migrations_at_once_make_one_whole_database(house):
+def test_migrations_at_once_make_one_whole_database(house) -> None:
     engines = [connect(house) for _ in range(4)]
     ready = iter(engines)
     assert together(4, lambda: migrate(next(ready))) == [None] * 4
-    assert runs.listed(engines[0]) == []
+    assert runs.list_runs(engines[0]) == []
     for engine in engines:
         engine.dispose()

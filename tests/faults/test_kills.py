@@ -6,7 +6,8 @@ import time
 
 import psutil
 import pytest
-from houses import children, kill_tree, trainers
+
+from tests.support.process_group import children, kill_tree, trainers
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -23,7 +24,7 @@ def victim(house, worker, run, kind):
     return house.wait(lambda: children(worker), "a Celery child")[0]
 
 
-def test_ten_kills_move_no_bit_and_leave_nothing_behind(house):
+def test_ten_kills_move_no_bit_and_leave_nothing_behind(house) -> None:
     draws = random.Random(11)
     house.queue()
     whole, broken = house.ask(IMAGES), house.ask(IMAGES)

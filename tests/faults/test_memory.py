@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from models import runs
-from worker.training import exhaustion
+from worker.training import resource_errors
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_a_gpu_out_of_memory_fails_the_run_and_not_the_worker(house):
+def test_a_gpu_out_of_memory_fails_the_run_and_not_the_worker(house) -> None:
     full = house.folder / "full"
     full.touch()
     house.queue()
@@ -28,14 +28,14 @@ def test_a_gpu_out_of_memory_fails_the_run_and_not_the_worker(house):
     assert worker.poll() is None
 
 
-def test_pytorchs_own_word_for_no_memory_is_understood():
+def test_pytorchs_own_word_for_no_memory_is_understood() -> None:
     with pytest.raises(RuntimeError) as caught:
         torch.empty(2**55)
-    told = exhaustion.told(caught.value)
+    told = resource_errors.told(caught.value)
     assert told is not None
     assert "`batch`" in told
 
 
-def test_any_other_error_is_not_explained_away():
-    assert exhaustion.told(RuntimeError("mat1 and mat2 shapes cannot be multiplied")) is None
-    assert exhaustion.told(FileNotFoundError(2, "No such file")) is None
+def test_any_other_error_is_not_explained_away() -> None:
+    assert resource_errors.told(RuntimeError("mat1 and mat2 shapes cannot be multiplied")) is None
+    assert resource_errors.told(FileNotFoundError(2, "No such file")) is None

@@ -2,13 +2,15 @@
 
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
-from disks import tmpfs
-from houses import trainers
 
 from models import bundle, failpoints, runs
+from models.bundle import verify
 from models.registry import LATEST
+from tests.support.process_group import trainers
+from tests.support.tmpfs import tmpfs
 from worker.training import snapshots
 
 # The publishing half of an attempt, without the minutes of training before it.
@@ -47,7 +49,9 @@ def claimed(house):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_a_kill_at_any_step_leaves_a_whole_model_and_a_second_try_publishes(house, write_bundle):
+def test_a_kill_at_any_step_leaves_a_whole_model_and_a_second_try_publishes(
+    house, write_bundle
+) -> None:
     before = house.registry.aliases()
     for seed, point in enumerate(failpoints.PUBLISH):
         made = write_bundle(seed)
@@ -58,7 +62,7 @@ def test_a_kill_at_any_step_leaves_a_whole_model_and_a_second_try_publishes(hous
         whole = {**before, "latest": new, "default": new}
         assert after == (whole if point == "publish.committed" else before), point
         for version in set(after.values()):
-            bundle.verify(house.registry.folder(version), version)
+            verify.verify(house.registry.folder(version), version)
         if point != "publish.committed":
             assert runs.requeue(house.engine, run, fence, "killed") == "queued"
             again = runs.claim(house.engine, run)
@@ -66,13 +70,13 @@ def test_a_kill_at_any_step_leaves_a_whole_model_and_a_second_try_publishes(hous
             assert published(house, made, run, again[1]) == 0, house.words()
         assert house.run(run)["state"] == "succeeded"
         assert house.registry.aliases() == whole
-        bundle.verify(house.registry.folder(new), new)
+        verify.verify(house.registry.folder(new), new)
         before = whole
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_a_run_that_dies_of_publishing_fails_after_three_attempts_and_resumes(house):
+def test_a_run_that_dies_of_publishing_fails_after_three_attempts_and_resumes(house) -> None:
     house.queue()
     worker = house.worker(KAO_FAIL_POINT="publish.renamed=SIGKILL")
     run = house.ask(160)
@@ -86,12 +90,14 @@ def test_a_run_that_dies_of_publishing_fails_after_three_attempts_and_resumes(ho
     runs.resume(house.engine, run)
     version = house.ended(run)["version"]
     assert house.registry.aliases() == {**before, "latest": version}
-    bundle.verify(house.registry.folder(version), version)
+    verify.verify(house.registry.folder(version), version)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_a_full_store_fails_the_run_in_words_and_spoils_nothing(build_house, tmp_path):
+def test_a_full_store_fails_the_run_in_words_and_spoils_nothing(
+    build_house, tmp_path: Path
+) -> None:
     with tmpfs(tmp_path / "store", megabytes=40) as disk:
         house = build_house(storage_url=f"file://{disk.folder}")
         house.queue()
@@ -124,7 +130,7 @@ def test_a_full_store_fails_the_run_in_words_and_spoils_nothing(build_house, tmp
         assert "disk is full" in failed["error"]
         assert house.registry.aliases() == before
         current = before[LATEST]
-        bundle.verify(house.registry.folder(current), current)
+        verify.verify(house.registry.folder(current), current)
         filler.unlink()
         worker.terminate()
         worker.wait(30)

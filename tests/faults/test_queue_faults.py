@@ -7,11 +7,11 @@ import time
 
 import pytest
 import redis
-from disks import tmpfs
-from houses import kill_tree
 
 from models import runs
-from models.messages import QUEUE, TASK
+from models.runs import QUEUE, TASK
+from tests.support.process_group import kill_tree
+from tests.support.tmpfs import tmpfs
 from worker.celery_app import celery_app
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
@@ -44,7 +44,7 @@ def serves_faces(house, of):
 def follow(house, run, numbers):
     """Read a run's stream to its end, in a thread."""
 
-    def read():
+    def read() -> None:
         with house.http.stream("GET", f"/train/{run}/events") as stream:
             for line in stream.iter_lines():
                 if line.startswith("id: "):
@@ -55,7 +55,7 @@ def follow(house, run, numbers):
     return thread
 
 
-def test_a_queue_killed_emptied_or_frozen_stops_no_face_and_no_run(house):
+def test_a_queue_killed_emptied_or_frozen_stops_no_face_and_no_run(house) -> None:
     queue = house.queue()
     worker = house.worker()
     house.app()
@@ -88,7 +88,7 @@ def test_a_queue_killed_emptied_or_frozen_stops_no_face_and_no_run(house):
     assert worker.poll() is None
 
 
-def test_repeated_late_and_lost_messages_run_each_run_once(house):
+def test_repeated_late_and_lost_messages_run_each_run_once(house) -> None:
     house.queue()
     for name in ("one", "two"):
         house.worker(name)
@@ -109,7 +109,7 @@ def test_repeated_late_and_lost_messages_run_each_run_once(house):
     assert [house.run(run)["fence"] for run in asked] == [1] * len(asked)
 
 
-def test_a_queue_whose_disk_is_full_refuses_training_and_recovers_by_itself(house):
+def test_a_queue_whose_disk_is_full_refuses_training_and_recovers_by_itself(house) -> None:
     with tmpfs(house.settings.home / "valkey", megabytes=4) as disk:
         house.queue()
         house.worker()
@@ -124,13 +124,13 @@ def test_a_queue_whose_disk_is_full_refuses_training_and_recovers_by_itself(hous
         assert refused.json()["type"] == "urn:kao:problem:queue-refuses"
         assert "MISCONF" in refused.json()["detail"]
         assert refused.elapsed.total_seconds() < PROMISED
-        assert [row["id"] for row in runs.listed(house.engine)] == [waits]
+        assert [row["id"] for row in runs.list_runs(house.engine)] == [waits]
         assert serves_faces(house, "full")
         assert house.run(waits)["state"] == "queued"
         full.unlink()
         house.wait(lambda: train_once(house).status_code == 202, "training is taken again", 30)
         assert house.ended(waits)["attempt"] == 1
-        (run,) = {row["id"] for row in runs.listed(house.engine)} - {waits}
+        (run,) = {row["id"] for row in runs.list_runs(house.engine)} - {waits}
         assert house.ended(run)["attempt"] == 1
 
 

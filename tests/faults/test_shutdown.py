@@ -5,8 +5,8 @@ import time
 
 import httpx
 import pytest
-from houses import trainers
 
+from tests.support.process_group import trainers
 from worker.datasets.packing import TEMPORARY
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
@@ -19,7 +19,7 @@ def seconds_to_end(process, most):
     return time.monotonic() - began
 
 
-def test_a_worker_snapshots_and_hands_back(house):
+def test_a_worker_snapshots_and_hands_back(house) -> None:
     house.queue()
     worker = house.worker()
     run = house.ask(50_000, snapshot_seconds=3600)
@@ -32,7 +32,7 @@ def test_a_worker_snapshots_and_hands_back(house):
     assert trainers(run) == []
 
 
-def test_a_worker_told_while_it_packs_hands_back_and_leaves_no_half_set(house):
+def test_a_worker_told_while_it_packs_hands_back_and_leaves_no_half_set(house) -> None:
     house.queue()
     worker = house.worker()
     run = house.ask(dataset_limit=50_000)  # minutes of drawing
@@ -47,7 +47,7 @@ def test_a_worker_told_while_it_packs_hands_back_and_leaves_no_half_set(house):
     assert trainers(run) == []
 
 
-def test_a_worker_told_while_its_training_process_starts_counts_no_stall(house):
+def test_a_worker_told_while_its_training_process_starts_counts_no_stall(house) -> None:
     house.queue()
     worker = house.worker()
     run = house.ask(50_000)
@@ -58,7 +58,7 @@ def test_a_worker_told_while_its_training_process_starts_counts_no_stall(house):
     assert trainers(run) == []
 
 
-def test_a_worker_kills_a_training_process_that_hears_nothing(house):
+def test_a_worker_kills_a_training_process_that_hears_nothing(house) -> None:
     house.queue()
     worker = house.worker()
     run = house.ask(50_000)
@@ -71,17 +71,17 @@ def test_a_worker_kills_a_training_process_that_hears_nothing(house):
     assert house.run(run)["stalls"] == 0
 
 
-def test_an_app_ends_its_streams_and_finishes_what_it_draws(house):
+def test_an_app_ends_its_streams_and_finishes_what_it_draws(house) -> None:
     app = house.app()
     run = house.ask()  # nobody trains it: its stream stays open
     opened, answers = threading.Event(), []
 
-    def follow():
+    def follow() -> None:
         with house.http.stream("GET", f"/train/{run}/events") as stream:
             for _ in stream.iter_lines():
                 opened.set()
 
-    def draw():
+    def draw() -> None:
         with httpx.Client(base_url=house.http.base_url, timeout=30, trust_env=False) as client:
             answers.append(client.get("/sheet?count=100").status_code)
 

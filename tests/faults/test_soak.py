@@ -22,7 +22,8 @@ from dataclasses import dataclass
 import httpx
 import psutil
 import pytest
-from houses import PATIENCE
+
+from tests.support.process_group import PATIENCE
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", "1200"))
 SEED = int(os.environ.get("SOAK_SEED", "1"))
@@ -142,7 +143,7 @@ def size(house, up):
     return Size(app.pid, app.memory_info().rss / 1e6, app.num_fds(), len(app.net_connections()))
 
 
-def assert_it_does_not_grow(sizes):
+def assert_it_does_not_grow(sizes) -> None:
     """Of one process, in order."""
     first = sizes[: max(1, len(sizes) // 4)]
     assert sizes[-1].memory < MOST_MEMORY * max(one.memory for one in first)
@@ -180,7 +181,7 @@ def deaths(house):
     return [line for line in lines if "child.died" in line]
 
 
-def keep_busy(house, asked):
+def keep_busy(house, asked) -> None:
     """Two runs that wait or train, always."""
     if sum(house.run(run)["state"] in ("queued", "running") for run in asked) < 2:
         asked.append(house.ask(2_000, promote="always"))
@@ -188,7 +189,7 @@ def keep_busy(house, asked):
 
 @pytest.mark.soak
 @pytest.mark.timeout(SECONDS * 2 + 900)
-def test_nothing_is_lost_for_a_while(build_house, capsys):
+def test_nothing_is_lost_for_a_while(build_house, capsys: pytest.CaptureFixture[str]) -> None:
     house = build_house(**SMALL)
     draws, asked, sizes, faults = random.Random(SEED), [], [], Counter()
     down: list[tuple[float, float]] = []  # from a kill of the app until it served again

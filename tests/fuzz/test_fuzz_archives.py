@@ -1,21 +1,18 @@
 """Whatever became of a zip of pictures or of a bundle, it is whole or it is refused."""
 
-import sys
 from functools import lru_cache
 from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from store import empty
 
 from models.datasets import archive
 from models.datasets.archive import Limits
-from models.datasets.images import DatasetError
-from models.errors import BadBundle
+from models.errors import BadBundle, DatasetError
+from tests.fuzz.empty_store import empty
+from tests.support.hostile_zips import GOOD, KINDS, picture, zipped
 
 TESTS = Path(__file__).parents[1]
-sys.path.append(str(TESTS / "app" / "catalogue"))
-from evil import GOOD, KINDS, picture, zipped  # noqa: E402  no package: see evil.py's own tests
 
 OFTEN = settings(deadline=None, suppress_health_check=list(HealthCheck))
 SMALL = Limits(entries=500, file_bytes=1 << 20, total_bytes=1 << 21)
@@ -47,7 +44,7 @@ def changed(content: bytes, changes: list[tuple[float, bytes, int]]) -> bytes:
 
 @OFTEN
 @given(which=st.integers(0, 999), changes=CHANGES)
-def test_any_zip_is_counted_or_refused(which, changes):
+def test_any_zip_is_counted_or_refused(which, changes) -> None:
     path = empty()[1].bundles.parent / "fuzzed.zip"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(changed(bases()[which % len(bases())], changes))
@@ -60,7 +57,7 @@ def test_any_zip_is_counted_or_refused(which, changes):
 
 @settings(OFTEN, max_examples=max(1, settings.default.max_examples // 5))
 @given(changes=CHANGES)
-def test_any_bundle_is_whole_or_refused(changes):
+def test_any_bundle_is_whole_or_refused(changes) -> None:
     registry = empty()[1]
     content = changed(BUNDLE, changes)
     path = registry.bundles.parent / "bundle.zip"

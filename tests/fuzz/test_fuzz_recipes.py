@@ -4,11 +4,11 @@ import json
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from store import empty
 
-from models import lineage
 from models.errors import InvalidRecipe, UnknownPreset
-from models.recipes import PRESETS, Recipe
+from models.recipes import inheritance
+from models.recipes.recipe import PRESETS, Recipe
+from tests.fuzz.empty_store import empty
 
 OFTEN = settings(deadline=None, suppress_health_check=list(HealthCheck))
 FIELDS = st.sampled_from([*Recipe.model_fields, "start_from"])
@@ -23,10 +23,10 @@ JSON = st.recursive(
 
 @OFTEN
 @given(body=st.dictionaries(FIELDS | st.text(max_size=9), JSON, max_size=6))
-def test_any_body_is_a_recipe_or_a_refusal(body):
+def test_any_body_is_a_recipe_or_a_refusal(body) -> None:
     engine, registry = empty()
     try:
-        recipe = lineage.resolve(engine, registry, body)
+        recipe = inheritance.resolve(engine, registry, body)
     except (InvalidRecipe, UnknownPreset):
         return
     stored = json.loads(json.dumps(recipe.model_dump(mode="json"), allow_nan=False))

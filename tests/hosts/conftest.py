@@ -1,7 +1,8 @@
 """PostgreSQL and S3 for the tests that need them."""
 
 import pytest
-from servers import KEYS, REGION, S3, Postgres
+
+from tests.support.servers import KEYS, REGION, S3, Postgres
 
 
 @pytest.fixture(scope="session")
@@ -12,7 +13,7 @@ def s3():
 
 
 @pytest.fixture
-def bucket(s3, monkeypatch):
+def bucket(s3, monkeypatch: pytest.MonkeyPatch) -> str:
     """An empty bucket's STORAGE_URL; the environment says how to reach it."""
     for name, value in {**KEYS, **REGION, "AWS_ENDPOINT_URL": s3.url}.items():
         monkeypatch.setenv(name, value)

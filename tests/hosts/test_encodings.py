@@ -3,15 +3,16 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import psycopg
 import pytest
-from servers import free_port
 
-from models import home
-from models.database import connect, wait_for
+from models import bootstrap
+from models.database.engine import connect, wait_for
 from models.errors import KaoError
 from models.settings import Settings
+from tests.support.servers import free_port
 
 
 def encoded(postgres, encoding):
@@ -25,13 +26,13 @@ def encoded(postgres, encoding):
 
 
 @pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
-def test_it_is_refused_by_its_name_with_what_to_do(postgres, tmp_path, encoding):
+def test_it_is_refused_by_its_name_with_what_to_do(postgres, tmp_path: Path, encoding) -> None:
     settings = Settings(home=tmp_path, database_url=encoded(postgres, encoding))
     with pytest.raises(KaoError, match=rf"encoding {encoding}.*ENCODING 'UTF8'"):
-        home.prepare(settings)
+        bootstrap.prepare(settings)
 
 
-def test_a_start_says_so_and_ends(postgres, tmp_path):
+def test_a_start_says_so_and_ends(postgres, tmp_path: Path) -> None:
     elsewhere = {"KAO_HOME": str(tmp_path), "DATABASE_URL": encoded(postgres, "SQL_ASCII")}
     done = subprocess.run(
         [sys.executable, "-m", "kao", "serve", "--port", str(free_port())],
@@ -46,7 +47,7 @@ def test_a_start_says_so_and_ends(postgres, tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_what_the_sentence_tells_to_make_is_taken(postgres, tmp_path):
+def test_what_the_sentence_tells_to_make_is_taken(postgres, tmp_path: Path) -> None:
     engine = connect(Settings(home=tmp_path, database_url=encoded(postgres, "UTF8")))
     wait_for(engine)
     engine.dispose()

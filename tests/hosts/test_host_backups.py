@@ -2,14 +2,17 @@
 
 import shutil
 import tarfile
+from pathlib import Path
 
 import pytest
 
-from models import bundle, dumps, runs
-from models.backup import backup, restore
-from models.database import connect, migrate
+from models import bundle, runs
+from models.bundle import verify
+from models.database.engine import connect, migrate
 from models.errors import KaoError
-from models.recipes import resolve
+from models.maintenance import database_dump
+from models.maintenance.backup import backup, restore
+from models.recipes.recipe import resolve
 from models.registry import Registry
 from models.settings import Settings
 
@@ -19,7 +22,7 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture
-def host(postgres, bucket, tmp_path):
+def host(postgres, bucket, tmp_path: Path):
     """A host on PostgreSQL and a bucket, its tables made."""
     settings = Settings(
         home=tmp_path / "one",
@@ -51,12 +54,12 @@ def filled(host, write_bundle):
 
 
 def test_all_comes_back_in_another_database_and_another_bucket(
-    host, filled, postgres, s3, tmp_path
-):
+    host, filled, postgres, s3, tmp_path: Path
+) -> None:
     (settings, engine), (version, run) = host, filled
     archive = tmp_path / "kao.tar"
     manifest = backup(settings, archive)
-    assert dumps.POSTGRESQL in manifest.files
+    assert database_dump.POSTGRESQL in manifest.files
     other = Settings(
         home=tmp_path / "two",
         database_url=postgres.database(),
@@ -70,7 +73,7 @@ def test_all_comes_back_in_another_database_and_another_bucket(
     shutil.rmtree(other.storage)  # the bucket alone has to be enough
     registry = Registry(there, other.blobs)
     assert registry.aliases() == Registry(engine, settings.blobs).aliases()
-    bundle.verify(registry.fetched(version), version)
+    verify.verify(registry.fetch(version), version)
     name = f"snapshots/{run}/000000000007.pt"
     assert other.blobs.fetch(other.storage / name).read_bytes() == b"s" * 1000
     # The next row's number follows those that came: sequences are restored too.
@@ -87,12 +90,14 @@ def _copy(folder, target):
     return target
 
 
-def test_a_damaged_archive_leaves_an_empty_database_empty(host, filled, postgres, tmp_path):
+def test_a_damaged_archive_leaves_an_empty_database_empty(
+    host, filled, postgres, tmp_path: Path
+) -> None:
     settings, _ = host
     archive = tmp_path / "kao.tar"
     backup(settings, archive)
     with tarfile.open(archive) as tar:
-        place = tar.getmember(dumps.POSTGRESQL).offset_data
+        place = tar.getmember(database_dump.POSTGRESQL).offset_data
     data = bytearray(archive.read_bytes())
     data[place + 200] ^= 1
     archive.write_bytes(data)
@@ -101,20 +106,22 @@ def test_a_damaged_archive_leaves_an_empty_database_empty(host, filled, postgres
         restore(other, archive)
     there = connect(other)
     migrate(there)
-    assert runs.listed(there) == []
+    assert runs.list_runs(there) == []
     there.dispose()
 
 
-def test_what_the_bucket_lacks_is_told(host, filled, tmp_path, monkeypatch):
+def test_what_the_bucket_lacks_is_told(
+    host, filled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings, _ = host
-    monkeypatch.setattr("models.backup.TRIES", 2)
+    monkeypatch.setattr("models.maintenance.backup.TRIES", 2)
     settings.blobs.remove(settings.storage / "snapshots" / filled[1] / "000000000007.pt")
     with pytest.raises(KaoError, match="is missing"):
         backup(settings, tmp_path / "kao.tar")
     assert not (tmp_path / "kao.tar").exists()
 
 
-def test_a_database_that_is_not_kaos_is_told(postgres, tmp_path):
+def test_a_database_that_is_not_kaos_is_told(postgres, tmp_path: Path) -> None:
     elsewhere = Settings(home=tmp_path / "home", database_url=postgres.database())
     with pytest.raises(KaoError, match="no tables of Kao's"):
         backup(elsewhere, tmp_path / "kao.tar")

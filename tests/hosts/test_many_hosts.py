@@ -13,16 +13,17 @@ import sys
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 from PIL import Image
-from servers import KEYS, REGION, Server, free_port
 
-from app import calls
-from app.client import Client
-from models import embedded
+from app.client import requests
+from app.client.client import Client
+from kao import embedded_valkey
+from tests.support.servers import KEYS, REGION, Server, free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -33,10 +34,10 @@ APPS, WORKERS = ("app-a", "app-b"), ("worker-a", "worker-b")
 class Hosts:
     """The processes, each with a home of its own."""
 
-    def __init__(self, folder, database, storage, endpoint):
+    def __init__(self, folder, database, storage, endpoint) -> None:
         self.folder, self.processes = folder, {}
         queue = free_port()
-        binary = str(embedded.server())
+        binary = str(embedded_valkey.find_server())
         words = [binary, "--port", str(queue), "--bind", "127.0.0.1", "--save", ""]
         self.queue = Server([*words, "--dir", str(folder)], queue)
         self.environment = {
@@ -61,7 +62,7 @@ class Hosts:
         for url in self.urls:
             self.wait(lambda url=url: self.ready(url), 120, f"{url} serves")
 
-    def start(self, name):
+    def start(self, name) -> None:
         command = "serve" if name in APPS else "worker"
         environment = {**self.environment, "KAO_HOME": str(self.folder / name)}
         if name in APPS:
@@ -90,10 +91,10 @@ class Hosts:
         return self.http.get(f"{self.urls[number]}/avatar?{query}")
 
     def train(self, **recipe):
-        return self.clients[0].send(calls.train(preset="smoke", **recipe)).id
+        return self.clients[0].send(requests.train(preset="smoke", **recipe)).id
 
     def run(self, run, number=1):
-        return self.clients[number].send(calls.run(run))
+        return self.clients[number].send(requests.run(run))
 
     def ended(self, run):
         over = ("succeeded", "failed", "cancelled")
@@ -110,14 +111,14 @@ class Hosts:
                         return name
         return None
 
-    def kill(self, name):
+    def kill(self, name) -> None:
         """As if the host had lost its power."""
         process = psutil.Process(self.processes[name].pid)
         for victim in [process, *process.children(recursive=True)]:
             victim.kill()
         self.processes[name].wait()
 
-    def stop(self):
+    def stop(self) -> None:
         for client in self.clients:
             client.close()
         self.http.close()
@@ -129,21 +130,21 @@ class Hosts:
 
 
 @pytest.fixture(scope="module")
-def hosts(tmp_path_factory, s3, postgres):
+def hosts(tmp_path_factory: pytest.TempPathFactory, s3, postgres):
     folder, bucket = tmp_path_factory.mktemp("hosts"), f"s3://{s3.bucket()}"
     running = Hosts(folder, postgres.database(), bucket, s3.url)
     yield running
     running.stop()
 
 
-def test_a_face_is_the_same_at_every_host(hosts):
+def test_a_face_is_the_same_at_every_host(hosts) -> None:
     for seed in range(8):
         one, two = (hosts.face(number, f"seed={seed}") for number in (0, 1))
         assert one.status_code == 200
         assert one.content == two.content
 
 
-def test_what_one_host_trains_another_serves(hosts):
+def test_what_one_host_trains_another_serves(hosts) -> None:
     run = hosts.train(images=1600)
     ended = hosts.ended(run)
     assert ended.state == "succeeded", ended
@@ -151,7 +152,7 @@ def test_what_one_host_trains_another_serves(hosts):
     faces = [hosts.face(number, f"seed=42&model={version}") for number in (0, 1)]
     assert {face.status_code for face in faces} == {200}
     assert faces[0].content == faces[1].content
-    hosts.clients[0].send(calls.promote(version))
+    hosts.clients[0].send(requests.promote(version))
     hosts.wait(
         lambda: hosts.face(1).headers["x-avatar-model"] == version, 5, "a promote reaches both"
     )
@@ -162,18 +163,18 @@ def test_what_one_host_trains_another_serves(hosts):
         assert hosts.http.get(url + sheets[-1], headers=key).content[:4] == b"\x89PNG"
 
 
-def test_a_set_uploaded_to_one_host_is_trained_on_at_another(hosts, tmp_path):
+def test_a_set_uploaded_to_one_host_is_trained_on_at_another(hosts, tmp_path: Path) -> None:
     archive = tmp_path / "mine.zip"
     with zipfile.ZipFile(archive, "w") as file:
         for index in range(12):
             buffer = io.BytesIO()
             Image.new("RGB", (40, 30), (20 * index, 100, 200)).save(buffer, "PNG")
             file.writestr(f"{index}.png", buffer.getvalue())
-    hosts.clients[1].send(calls.upload("mine", archive))
+    hosts.clients[1].send(requests.upload("mine", archive))
     assert hosts.ended(hosts.train(dataset="mine", images=640)).state == "succeeded"
 
 
-def test_a_run_goes_on_at_another_host_when_its_own_is_gone(hosts):
+def test_a_run_goes_on_at_another_host_when_its_own_is_gone(hosts) -> None:
     run = hosts.train(images=16_000)
     lost = hosts.wait(lambda: hosts.trainer(run), 60, "somebody trains")
     hosts.wait(lambda: (hosts.run(run).progress or {}).get("images", 0) > 1500, 120, "it goes on")
@@ -195,7 +196,7 @@ def test_a_run_goes_on_at_another_host_when_its_own_is_gone(hosts):
         hosts.start(lost)
 
 
-def test_faces_are_served_while_the_database_restarts_and_no_run_is_lost(hosts, postgres):
+def test_faces_are_served_while_the_database_restarts_and_no_run_is_lost(hosts, postgres) -> None:
     run = hosts.train(images=8_000)
     hosts.wait(lambda: (hosts.run(run).progress or {}).get("images", 0) > 400, 120, "it goes on")
     postgres.stop(signal.SIGINT)
@@ -215,9 +216,9 @@ def test_faces_are_served_while_the_database_restarts_and_no_run_is_lost(hosts, 
         )
 
 
-def test_a_revoked_key_opens_nothing_at_any_host(hosts):
+def test_a_revoked_key_opens_nothing_at_any_host(hosts) -> None:
     master = {"Authorization": f"Bearer {KEY}"}
-    made = hosts.clients[0].send(calls.create_key("ci", "read"))
+    made = hosts.clients[0].send(requests.create_key("ci", "read"))
     key = {"Authorization": f"Bearer {made.key}"}
     for url in hosts.urls:
         assert hosts.http.get(f"{url}/train", headers=key).status_code == 200
@@ -238,12 +239,12 @@ def test_a_revoked_key_opens_nothing_at_any_host(hosts):
         ("DELETE", "/keys/a%00b"),
     ],
 )
-def test_what_postgresql_cannot_store_is_no_failure_of_ours(hosts, method, path):
+def test_what_postgresql_cannot_store_is_no_failure_of_ours(hosts, method, path) -> None:
     key = {"Authorization": f"Bearer {KEY}"}
     assert hosts.http.request(method, hosts.urls[0] + path, headers=key).status_code < 500
 
 
-def test_two_hosts_that_ask_at_once_get_numbers_of_their_own(hosts):
+def test_two_hosts_that_ask_at_once_get_numbers_of_their_own(hosts) -> None:
     key = {"Authorization": f"Bearer {KEY}"}
 
     def ask(number):
@@ -260,7 +261,7 @@ def test_two_hosts_that_ask_at_once_get_numbers_of_their_own(hosts):
         assert answer.status_code in (202, 409)
 
 
-def test_every_home_is_a_cache(hosts):
+def test_every_home_is_a_cache(hosts) -> None:
     """What a host keeps may be lost with it: a new one with an empty disk serves the same."""
     before = hosts.face(0, "seed=77").content
     hosts.processes["app-b"].send_signal(signal.SIGKILL)

@@ -1,18 +1,19 @@
 """Keys: made once, kept as a hash, ended for good."""
 
 import stat
+from pathlib import Path
 from typing import get_args
 
 import pytest
 
 from models import keys
-from models.database import connect, migrate
+from models.database.engine import connect, migrate
 from models.errors import InvalidKey, KaoError, UnknownKey
 from models.settings import Settings
 
 
 @pytest.fixture
-def database(tmp_path):
+def database(tmp_path: Path):
     """A database over and over again: `database(**settings)` gives (engine, settings)."""
     engines = []
 
@@ -27,7 +28,7 @@ def database(tmp_path):
         engine.dispose()
 
 
-def test_the_first_key_is_made_once_and_is_its_owners(database, tmp_path):
+def test_the_first_key_is_made_once_and_is_its_owners(database, tmp_path: Path) -> None:
     engine, settings = database()
     key = keys.ensure_first_key(engine, settings)
     assert key is not None
@@ -44,7 +45,7 @@ def test_the_first_key_is_made_once_and_is_its_owners(database, tmp_path):
     assert keys.find(engine, key)
 
 
-def test_a_lost_database_keeps_the_key_in_the_file(database, tmp_path):
+def test_a_lost_database_keeps_the_key_in_the_file(database, tmp_path: Path) -> None:
     (tmp_path / "api-key").write_text("kao_kept-from-before\n")
     engine, settings = database()
     assert keys.ensure_first_key(engine, settings) == "kao_kept-from-before"
@@ -52,7 +53,7 @@ def test_a_lost_database_keeps_the_key_in_the_file(database, tmp_path):
 
 
 @pytest.mark.parametrize("given", [{}, {"api_key": "k" * 20}], ids=["file", "setting"])
-def test_a_restart_does_not_bring_back_a_revoked_key(database, given):
+def test_a_restart_does_not_bring_back_a_revoked_key(database, given) -> None:
     engine, settings = database(**given)
     key = keys.ensure_first_key(engine, settings)
     keys.revoke(engine, keys.find(engine, key).id)
@@ -60,7 +61,7 @@ def test_a_restart_does_not_bring_back_a_revoked_key(database, given):
     assert keys.find(engine, key) is None
 
 
-def test_only_hashes_are_stored(database, tmp_path):
+def test_only_hashes_are_stored(database, tmp_path: Path) -> None:
     engine, _ = database()
     key, _ = keys.create(engine, "ci", ["train"])
     engine.dispose()
@@ -69,14 +70,14 @@ def test_only_hashes_are_stored(database, tmp_path):
     assert key.encode() not in kept
 
 
-def test_the_hash_is_not_in_what_a_key_shows_of_itself(database):
+def test_the_hash_is_not_in_what_a_key_shows_of_itself(database) -> None:
     engine, _ = database()
     secret, key = keys.create(engine, "ci", ["train"])
     assert key.hash == keys.hash_of(secret)
     assert key.hash not in repr(key)
 
 
-def test_a_revoked_key_is_found_by_nobody(database):
+def test_a_revoked_key_is_found_by_nobody(database) -> None:
     engine, _ = database()
     other, _ = database()  # another server of the same database
     secret, key = keys.create(engine, "ci", ["read", "train"])
@@ -91,7 +92,7 @@ def test_a_revoked_key_is_found_by_nobody(database):
     assert keys.listed(engine) == [listed]
 
 
-def test_a_key_that_never_was_cannot_be_revoked(database):
+def test_a_key_that_never_was_cannot_be_revoked(database) -> None:
     engine, _ = database()
     with pytest.raises(UnknownKey):
         keys.revoke(engine, "none")
@@ -107,14 +108,14 @@ def test_a_key_that_never_was_cannot_be_revoked(database):
         pytest.param("ci", ["read", "root"], id="unknown-scope"),
     ],
 )
-def test_a_key_needs_a_name_and_known_scopes(database, name, scopes):
+def test_a_key_needs_a_name_and_known_scopes(database, name, scopes) -> None:
     engine, _ = database()
     with pytest.raises(InvalidKey):
         keys.create(engine, name, scopes)
     assert keys.listed(engine) == []
 
 
-def test_every_scope_is_described():
+def test_every_scope_is_described() -> None:
     assert get_args(keys.Scope) == tuple(keys.SCOPES)
 
 
@@ -129,7 +130,7 @@ def test_every_scope_is_described():
         ("kao.example", True),
     ],
 )
-def test_a_server_that_others_reach_needs_an_active_key(database, host, refused):
+def test_a_server_that_others_reach_needs_an_active_key(database, host, refused) -> None:
     engine, settings = database(host=host)
     keys.ensure_first_key(engine, settings)
     keys.refuse_without_key(engine, settings)
@@ -141,7 +142,7 @@ def test_a_server_that_others_reach_needs_an_active_key(database, host, refused)
         keys.refuse_without_key(engine, settings)
 
 
-def test_a_key_is_checked_while_somebody_writes(database):
+def test_a_key_is_checked_while_somebody_writes(database) -> None:
     engine, _ = database()
     secret, key = keys.create(engine, "ci", ["read"])
     with engine.begin():

@@ -2,16 +2,20 @@
 
 import shutil
 import zipfile
+from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from models import bundle, runs
+from models.bundle import verify
 from models.errors import BadBundle, StaleFence, UnknownModel
 from models.registry import Registry
+from models.settings import Settings
 
 
 @pytest.fixture
-def registry(engine, settings):
+def registry(engine: sa.Engine, settings: Settings):
     return Registry(engine, settings.storage)
 
 
@@ -21,7 +25,9 @@ def publish(registry, write_bundle, seed, **options):
     return registry.publish(target, **options)
 
 
-def test_publishing_moves_latest_and_promoting_moves_default(registry, write_bundle):
+def test_publishing_moves_latest_and_promoting_moves_default(
+    registry: Registry, write_bundle
+) -> None:
     one = publish(registry, write_bundle, 1)
     two = publish(registry, write_bundle, 2)
     assert registry.aliases() == {"latest": two, "default": one}
@@ -29,7 +35,7 @@ def test_publishing_moves_latest_and_promoting_moves_default(registry, write_bun
     assert registry.aliases()["default"] == two
 
 
-def test_roll_back_goes_back_step_by_step(registry, write_bundle):
+def test_roll_back_goes_back_step_by_step(registry: Registry, write_bundle) -> None:
     one, two, three = (publish(registry, write_bundle, seed) for seed in (1, 2, 3))
     registry.promote(two)
     registry.promote(three)
@@ -40,7 +46,9 @@ def test_roll_back_goes_back_step_by_step(registry, write_bundle):
         registry.roll_back()
 
 
-def test_a_model_is_named_by_alias_digest_or_unique_prefix(registry, write_bundle):
+def test_a_model_is_named_by_alias_digest_or_unique_prefix(
+    registry: Registry, write_bundle
+) -> None:
     version = publish(registry, write_bundle, 1)
     for name in ("default", "latest", version, version[:12], version[:40]):
         assert registry.resolve(name) == version
@@ -49,7 +57,9 @@ def test_a_model_is_named_by_alias_digest_or_unique_prefix(registry, write_bundl
             registry.resolve(name)
 
 
-def test_a_stale_worker_moves_no_alias(registry, engine, begin, write_bundle):
+def test_a_stale_worker_moves_no_alias(
+    registry: Registry, engine: sa.Engine, begin, write_bundle
+) -> None:
     one = publish(registry, write_bundle, 1)
     run, old = begin("running")
     runs.requeue(engine, run, old, "lease lost")
@@ -60,15 +70,19 @@ def test_a_stale_worker_moves_no_alias(registry, engine, begin, write_bundle):
     assert runs.get(engine, run)["state"] == "running"
 
 
-def test_publishing_finally_ends_the_run(registry, engine, begin, write_bundle):
+def test_publishing_finally_ends_the_run(
+    registry: Registry, engine: sa.Engine, begin, write_bundle
+) -> None:
     run, fence = begin("running")
     version = publish(registry, write_bundle, 1, run=run, fence=fence, final=True)
     row = runs.get(engine, run)
     assert (row["state"], row["version"]) == ("succeeded", version)
 
 
-def test_export_and_import_carry_a_model(registry, settings, write_bundle, tmp_path):
-    from models.database import connect, migrate
+def test_export_and_import_carry_a_model(
+    registry: Registry, settings: Settings, write_bundle, tmp_path: Path
+) -> None:
+    from models.database.engine import connect, migrate
 
     version = publish(registry, write_bundle, 1)
     registry.export("default", tmp_path / "m.zip")
@@ -77,13 +91,15 @@ def test_export_and_import_carry_a_model(registry, settings, write_bundle, tmp_p
     migrate(engine)
     other = Registry(engine, there.storage)
     assert other.import_zip(tmp_path / "m.zip") == version
-    bundle.verify(other.folder(version), version)
+    verify.verify(other.folder(version), version)
     assert other.aliases() == {"latest": version, "default": version}
     engine.dispose()
 
 
 @pytest.mark.parametrize("name", ["../evil", "/etc/x", "model.pkl", "a/card.json"])
-def test_a_foreign_file_in_an_imported_zip_is_refused(registry, write_bundle, tmp_path, name):
+def test_a_foreign_file_in_an_imported_zip_is_refused(
+    registry: Registry, write_bundle, tmp_path: Path, name
+) -> None:
     publish(registry, write_bundle, 1)
     registry.export("default", tmp_path / "m.zip")
     with zipfile.ZipFile(tmp_path / "m.zip", "a") as archive:
@@ -94,7 +110,7 @@ def test_a_foreign_file_in_an_imported_zip_is_refused(registry, write_bundle, tm
     assert sorted(registry.bundles.iterdir()) == before
 
 
-def test_promoting_a_damaged_model_is_refused(registry, write_bundle):
+def test_promoting_a_damaged_model_is_refused(registry: Registry, write_bundle) -> None:
     one = publish(registry, write_bundle, 1)
     two = publish(registry, write_bundle, 2)
     (registry.folder(two) / bundle.CARD).write_text("{}")

@@ -3,10 +3,11 @@
 import threading
 
 import pytest
+import sqlalchemy as sa
 
 from models import runs
 from models.errors import ForbiddenMove, StaleFence, UnknownRun
-from models.recipes import resolve
+from models.recipes.recipe import resolve
 from models.runs import MOST_STALLS, MOVES, STATES, Fence
 
 
@@ -38,18 +39,18 @@ def attempt(engine, run, fence, move):
 
 @pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize("move", MOVES)
-def test_a_run_moves_only_along_the_arrows(engine, begin, state, move):
+def test_a_run_moves_only_along_the_arrows(engine: sa.Engine, begin, state, move) -> None:
     run, fence = begin(state)
     sources, target = MOVES[move]
     assert attempt(engine, run, fence, move) == (state in sources)
     assert runs.get(engine, run)["state"] == (target if state in sources else state)
 
 
-def test_each_run_is_claimed_once(engine, begin):
+def test_each_run_is_claimed_once(engine: sa.Engine, begin) -> None:
     wanted = {begin()[0] for _ in range(20)}
     claimed: list[str] = []
 
-    def claim():
+    def claim() -> None:
         while (found := runs.claim(engine)) is not None:
             claimed.append(found[0]["id"])
 
@@ -61,12 +62,12 @@ def test_each_run_is_claimed_once(engine, begin):
     assert sorted(claimed) == sorted(wanted)
 
 
-def test_the_oldest_run_goes_first(engine, begin):
+def test_the_oldest_run_goes_first(engine: sa.Engine, begin) -> None:
     first, second = begin()[0], begin()[0]
     assert [runs.claim(engine)[0]["id"] for _ in range(2)] == [first, second]
 
 
-def test_a_stale_fence_writes_nothing(engine, begin):
+def test_a_stale_fence_writes_nothing(engine: sa.Engine, begin) -> None:
     run, old = begin("running")
     runs.requeue(engine, run, old, "lease lost")
     _, new = runs.claim(engine, run)
@@ -86,7 +87,7 @@ def test_a_stale_fence_writes_nothing(engine, begin):
     assert runs.events_after(engine, run, 0) == before
 
 
-def test_three_attempts_without_a_snapshot_fail_the_run(engine, begin):
+def test_three_attempts_without_a_snapshot_fail_the_run(engine: sa.Engine, begin) -> None:
     run, fence = begin("running")
     for _ in range(MOST_STALLS - 1):
         assert runs.requeue(engine, run, fence, "it died") == "queued"
@@ -95,7 +96,7 @@ def test_three_attempts_without_a_snapshot_fail_the_run(engine, begin):
     assert "it died" in runs.get(engine, run)["error"]
 
 
-def test_a_snapshot_forgives_earlier_stalls(engine, begin):
+def test_a_snapshot_forgives_earlier_stalls(engine: sa.Engine, begin) -> None:
     run, fence = begin("running")
     for number in range(3 * MOST_STALLS):
         runs.snapshot(engine, run, fence, f"{number:012d}.pt", {})
@@ -103,7 +104,7 @@ def test_a_snapshot_forgives_earlier_stalls(engine, begin):
         _, fence = runs.claim(engine, run)
 
 
-def test_events_are_numbered_without_gaps(engine, begin):
+def test_events_are_numbered_without_gaps(engine: sa.Engine, begin) -> None:
     run, fence = begin("running")
     for images in range(5):
         runs.record(engine, run, fence, "run.progress", {"images": images}, progress=True)
@@ -112,7 +113,7 @@ def test_events_are_numbered_without_gaps(engine, begin):
     assert [e["number"] for e in runs.events_after(engine, run, 4)] == numbers[4:]
 
 
-def test_an_idempotency_key_makes_one_run(engine):
+def test_an_idempotency_key_makes_one_run(engine: sa.Engine) -> None:
     recipe = resolve({"preset": "smoke"})
     first, new = runs.create(engine, recipe, {"preset": "smoke"}, "key-1")
     again, newer = runs.create(engine, recipe, {"preset": "smoke"}, "key-1")
@@ -122,14 +123,14 @@ def test_an_idempotency_key_makes_one_run(engine):
         runs.create(engine, recipe, {"preset": "smoke", "seed": 1}, "key-1")
 
 
-def test_an_unknown_run_is_said_to_be_unknown(engine):
+def test_an_unknown_run_is_said_to_be_unknown(engine: sa.Engine) -> None:
     with pytest.raises(UnknownRun):
         runs.get(engine, "nope")
     with pytest.raises(StaleFence):
         runs.beat(engine, "nope", Fence(1))
 
 
-def test_writing_the_last_snapshot_again_is_no_progress(engine, begin):
+def test_writing_the_last_snapshot_again_is_no_progress(engine: sa.Engine, begin) -> None:
     run, fence = begin("running")
     runs.snapshot(engine, run, fence, "000000000080.pt", {})
     for state in ("queued", "queued", "failed"):

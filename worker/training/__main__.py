@@ -14,13 +14,13 @@ import torch
 from safetensors import SafetensorError
 
 from models import runs
-from models.database import connect
-from models.datasets.images import DatasetError
+from models.database.engine import connect
 from models.errors import KaoError, StaleFence
 from models.settings import Settings
-from worker.training import exhaustion, together
-from worker.training.attempt import Attempt, HandedBack
-from worker.training.watch import Diverged
+from worker.training import resource_errors
+from worker.training.distributed import lockstep
+from worker.training.divergence import Diverged
+from worker.training.run import Attempt, HandedBack
 
 ORPHANED = 76
 
@@ -35,7 +35,7 @@ def main(run: str, number: str) -> None:
     mates = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     torch.set_num_threads(max(1, settings.parallel // mates))
     if int(os.environ.get("RANK", "0")) > 0:
-        together.follow(settings)
+        lockstep.follow(settings)
     else:
         _lead(settings, run, runs.Fence(int(number)))
 
@@ -56,10 +56,10 @@ def _lead(settings: Settings, run: str, fence: runs.Fence) -> None:
         runs.requeue(engine, run, fence, "stopped", stalled=False)
     except StaleFence as error:
         print(error, file=sys.stderr)
-    except (KaoError, DatasetError, Diverged) as error:
+    except (KaoError, Diverged) as error:
         runs.finish(engine, run, fence, "fail", error=str(error))
     except (torch.OutOfMemoryError, MemoryError, OSError, RuntimeError, SafetensorError) as error:
-        told = exhaustion.told(error)
+        told = resource_errors.told(error)
         if told is None:
             raise
         runs.finish(engine, run, fence, "fail", error=told)

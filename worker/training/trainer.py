@@ -6,20 +6,15 @@ import torch
 from torch import Tensor, nn
 
 from models.networks import build, modern
-from models.recipes import Adam, Recipe
-from worker.training import (
-    augmentation,
-    ema,
-    feature_discriminator,
-    frozen_features,
-    parallel,
-)
+from models.recipes.recipe import Adam, Recipe
+from worker.training import augmentation, ema, feature_discriminator, frozen_features
 from worker.training.augmentation import Changes
-from worker.training.draws import draws
+from worker.training.batches import Reals
+from worker.training.distributed import collectives
+from worker.training.distributed.collectives import Share
 from worker.training.feature_discriminator import FeatureDiscriminator, Heads
 from worker.training.losses import LOSSES, labels_missed
-from worker.training.parallel import Share
-from worker.training.reals import Reals
+from worker.training.rng import draws
 from worker.training.schedules import augmentation as augmentation_strength
 from worker.training.schedules import cosine, ema_decay
 from worker.training.step import Judged, Penalty, Step
@@ -41,14 +36,14 @@ class Trainer:
     ) -> None:
         self.recipe, self.reals, self.device = recipe, reals, device
         self.share = share or Share()
-        parallel.check(recipe.batch, self.share)
+        collectives.check(recipe.batch, self.share)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(draws(recipe.seed, "weights").initial_seed())
             g = build.generator(recipe, reals.attributes)
             d = build.discriminator(recipe, reals.attributes)
         self.average = ema.averaged(_placed(g, device))
-        self.generator = parallel.normalise_together(_placed(g, device), self.share)
-        self.discriminator = parallel.normalise_together(_placed(d, device), self.share)
+        self.generator = collectives.normalise_together(_placed(g, device), self.share)
+        self.discriminator = collectives.normalise_together(_placed(d, device), self.share)
         self.optimizers = {
             "generator": _adam(self.generator, recipe, "generator"),
             "discriminator": _adam(self.discriminator, recipe, "discriminator"),
@@ -71,7 +66,7 @@ class Trainer:
     def _feature_discriminator(self, bf16: bool) -> FeatureDiscriminator | None:
         """The second discriminator, where the recipe wants one and its weights are there."""
         has_package = self.recipe.feature_weight > 0 and frozen_features.is_available()
-        (is_used,) = parallel.agree([float(has_package)], self.share, self.device)
+        (is_used,) = collectives.agree([float(has_package)], self.share, self.device)
         if not is_used:
             return None
         trunk = frozen_features.load_trunk().to(self.device)
@@ -231,7 +226,7 @@ class Trainer:
         optimizer = self.optimizers[name]
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
-        parallel.average_gradients(getattr(self, name), self.share)
+        collectives.average_gradients(getattr(self, name), self.share)
         optimizer.step()
 
     def state(self) -> dict[str, Any]:

@@ -11,21 +11,21 @@ import torch
 from starlette.testclient import TestClient
 
 from app.main import create_app
-from models import bundle, home
-from models.database import connect, migrate
-from models.recipes import Recipe, resolve
+from models import bootstrap, bundle
+from models.database.engine import connect, migrate
+from models.recipes.recipe import Recipe, resolve
 from models.registry import Registry
 from models.settings import Settings
 from worker.datasets.packing import Packed
-from worker.publishing import Moment, write
-from worker.training.reals import Reals
+from worker.publishing.bundle_writer import Moment, write
+from worker.training.batches import Reals
 from worker.training.trainer import Trainer
 
 KEY = "kao_a-key-for-the-tests"
 
 
 @pytest.fixture(scope="module")
-def faces(tmp_path_factory, bundles: list[Path]) -> Iterator[TestClient]:
+def faces(tmp_path_factory: pytest.TempPathFactory, bundles: list[Path]) -> Iterator[TestClient]:
     """An app that serves the first bundle and knows the second."""
     yield from serving(tmp_path_factory.mktemp("faces"), bundles[:2])
 
@@ -40,7 +40,7 @@ def serving(folder: Path, bundles: list[Path]) -> Iterator[TestClient]:
     for source in bundles:
         registry.import_folder(source)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(home, "SHIPPED", folder / "shipped")
+        patch.setattr(bootstrap, "SHIPPED", folder / "shipped")
         with TestClient(create_app(settings), raise_server_exceptions=False) as client:
             yield client
     engine.dispose()
@@ -51,13 +51,13 @@ RIGHT = {"dark": (30, 30, 30), "grey": (130, 130, 130), "light": (230, 230, 230)
 
 
 @pytest.fixture(scope="session")
-def labelled(tmp_path_factory) -> Path:
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle that learnt two labels: the colour of the left half, the light of the right one."""
     return _trained(tmp_path_factory.mktemp("labelled"), labels=["colour", "light"])
 
 
 @pytest.fixture(scope="session")
-def steered(tmp_path_factory) -> Path:
+def steered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One that was told nothing, and whose sliders were looked for."""
     return _trained(tmp_path_factory.mktemp("steered"), sliders=True)
 
@@ -92,12 +92,16 @@ def _halves(recipe: Recipe) -> Reals:
 
 
 @pytest.fixture(scope="module")
-def choosy(tmp_path_factory, labelled: Path, bundles: list[Path]) -> Iterator[TestClient]:
+def choosy(
+    tmp_path_factory: pytest.TempPathFactory, labelled: Path, bundles: list[Path]
+) -> Iterator[TestClient]:
     """An app whose default model has traits, and that knows one without."""
     yield from serving(tmp_path_factory.mktemp("choosy"), [labelled, bundles[0]])
 
 
 @pytest.fixture(scope="module")
-def slid(tmp_path_factory, steered: Path, bundles: list[Path]) -> Iterator[TestClient]:
+def slid(
+    tmp_path_factory: pytest.TempPathFactory, steered: Path, bundles: list[Path]
+) -> Iterator[TestClient]:
     """An app whose default model has sliders, and that knows one without."""
     yield from serving(tmp_path_factory.mktemp("slid"), [steered, bundles[0]])

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import libravatar
 import numpy as np
 import pytest
+from fastapi.testclient import TestClient
 from libgravatar import Gravatar
 from PIL import Image
 
@@ -19,12 +20,12 @@ def _image(answer):
     return Image.open(io.BytesIO(answer.content))
 
 
-def _local(url):
+def _local(url) -> str:
     parts = urlsplit(url)
     return f"{parts.path}?{parts.query}"
 
 
-def test_libgravatar_gets_the_face_of_its_hash(client):
+def test_libgravatar_gets_the_face_of_its_hash(client: TestClient) -> None:
     url = Gravatar("Ada@Example.com ").get_image(
         size=200, default="identicon", rating="pg", filetype_extension=True
     )
@@ -38,7 +39,9 @@ def test_libgravatar_gets_the_face_of_its_hash(client):
     "who", [{"email": "Ada@example.com"}, {"openid": "https://example.com/ada"}]
 )
 @pytest.mark.parametrize("https", [True, False])
-def test_libravatar_gets_the_face_of_its_hash(client, monkeypatch, https, who):
+def test_libravatar_gets_the_face_of_its_hash(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, https, who
+) -> None:
     # Libravatar finds a domain's server by DNS; this one's record names us.
     monkeypatch.setattr(libravatar, "lookup_avatar_server", lambda *_: "faces.example.com")
     url = libravatar.libravatar_url(https=https, size=64, default="mm", **who)
@@ -50,7 +53,7 @@ def test_libravatar_gets_the_face_of_its_hash(client, monkeypatch, https, who):
 
 @pytest.mark.parametrize("hash", [MD5, SHA256, MD5.upper()])
 @pytest.mark.parametrize("extension", ["", ".png", ".jpg", ".webp", ".GIF"])
-def test_a_hash_is_a_seed_in_small_letters(client, hash, extension):
+def test_a_hash_is_a_seed_in_small_letters(client: TestClient, hash, extension) -> None:
     answer = client.get(f"/avatar/{hash}{extension}")
     assert _image(answer).size == (80, 80)
     assert answer.headers["x-avatar-seed"] == hash.lower()
@@ -76,14 +79,14 @@ def test_a_hash_is_a_seed_in_small_letters(client, hash, extension):
         ("psi=9&unknown=1&r=x&%ff=%ff&s=32", 32),
     ],
 )
-def test_sizes_are_clamped_and_nothing_is_refused(client, query, side):
+def test_sizes_are_clamped_and_nothing_is_refused(client: TestClient, query, side) -> None:
     assert _image(client.get(f"/avatar/{MD5}?{query}")).size == (side, side)
 
 
 @pytest.mark.parametrize(
     "default", ["404", "mp", "blank", "identicon", "https://evil.example/a.png", "nonsense", ""]
 )
-def test_a_default_is_silent_unless_forced(client, default):
+def test_a_default_is_silent_unless_forced(client: TestClient, default) -> None:
     plain = client.get(f"/avatar/{MD5}")
     assert client.get(f"/avatar/{MD5}", params={"d": default}).content == plain.content
 
@@ -91,43 +94,45 @@ def test_a_default_is_silent_unless_forced(client, default):
 @pytest.mark.parametrize(
     "default", ["identicon", "monsterid", "wavatar", "retro", "robohash", "RETRO"]
 )
-def test_forced_defaults_that_are_drawn_are_the_face(client, default):
+def test_forced_defaults_that_are_drawn_are_the_face(client: TestClient, default) -> None:
     forced = client.get(f"/avatar/{MD5}?f=y&d={default}")
     assert forced.content == client.get(f"/avatar/{MD5}").content
 
 
 @pytest.mark.parametrize("default", ["mp", "mm", "nonsense", "https://evil.example/a.png", None])
-def test_other_forced_defaults_are_the_average_face_and_never_a_redirect(client, default):
+def test_other_forced_defaults_are_the_average_face_and_never_a_redirect(
+    client: TestClient, default
+) -> None:
     words = {"forcedefault": "y", **({} if default is None else {"default": default})}
     answer = client.get(f"/avatar/{MD5}", params=words, follow_redirects=False)
     average = client.get("/avatar?seed=x&psi=0&size=80")
     assert np.array_equal(np.asarray(_image(answer)), np.asarray(_image(average)))
 
 
-def test_a_forced_404_is_one(client):
+def test_a_forced_404_is_one(client: TestClient) -> None:
     answer = client.get(f"/avatar/{MD5}?d=404&f=y")
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
 
 
 @pytest.mark.parametrize("extension", ["png", "webp", "avif", "gif", "apng"])
-def test_a_forced_blank_is_transparent(client, extension):
+def test_a_forced_blank_is_transparent(client: TestClient, extension) -> None:
     image = _image(client.get(f"/avatar/{MD5}.{extension}?d=blank&f=y&s=20")).convert("RGBA")
     assert image.size == (20, 20)
     assert image.getchannel("A").getextrema() == (0, 0)
 
 
-def test_a_forced_blank_without_transparency_is_white(client):
+def test_a_forced_blank_without_transparency_is_white(client: TestClient) -> None:
     assert _image(client.get(f"/avatar/{MD5}.jpg?d=blank&f=y")).getextrema() == ((255, 255),) * 3
     assert client.get(f"/avatar/{MD5}.svg?d=blank&f=y").headers["content-type"] == "image/svg+xml"
 
 
-def test_a_model_may_be_pinned(client, versions):
+def test_a_model_may_be_pinned(client: TestClient, versions: list[str]) -> None:
     answer = client.get(f"/avatar/{MD5}?model={versions[0]}")
     assert "immutable" in answer.headers["cache-control"]
 
 
 @pytest.mark.parametrize("name", [MD5[:-1], MD5 + "0", "g" * 32, SHA256 + ".tar.gz"])
-def test_what_is_no_hash_is_a_seed(client, name):
+def test_what_is_no_hash_is_a_seed(client: TestClient, name) -> None:
     answer = client.get(f"/avatar/{name}?s=80")
     assert answer.status_code in (404, 422)

@@ -1,16 +1,17 @@
 """A trait that is asked for is shown, and the rest of the face stays."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from app.access import signing
+from app.auth import signed_urls
 from app.avatars import gravatar
-from app.avatars.kinds import KINDS
+from app.avatars.request.picture_types import KINDS
 from models import bundle
-from models.conditions import RESERVED
+from models.faces.attributes import RESERVED
 
 PLAIN = "/avatar?seed={}&size=16&psi=0.7"
 
@@ -28,7 +29,7 @@ def _redness(left):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_trait_is_shown_and_the_other_stays(choosy, seed):
+def test_a_trait_is_shown_and_the_other_stays(choosy, seed) -> None:
     plain = PLAIN.format(seed)
     red, beside = _halves(choosy, f"{plain}&colour=red&light=light")
     blue, other = _halves(choosy, f"{plain}&colour=blue&light=light")
@@ -37,7 +38,7 @@ def test_a_trait_is_shown_and_the_other_stays(choosy, seed):
     assert abs(beside - other) < 60 < other - dark
 
 
-def test_one_of_the_values_is_the_seeds_own_face(choosy):
+def test_one_of_the_values_is_the_seeds_own_face(choosy) -> None:
     # The value's number is another than the seed's, but it chooses the same.
     plain = choosy.get(PLAIN.format(1)).content
     asked = {choosy.get(f"{PLAIN.format(1)}&colour={value}").content for value in ("red", "blue")}
@@ -47,7 +48,7 @@ def test_one_of_the_values_is_the_seeds_own_face(choosy):
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.path[1:])
-def test_every_picture_takes_traits(choosy, kind):
+def test_every_picture_takes_traits(choosy, kind) -> None:
     bodies = []
     for colour in ("red", "blue"):
         answer = choosy.get(f"{kind.example}&colour={colour}")
@@ -74,7 +75,7 @@ def test_every_picture_takes_traits(choosy, kind):
         "/family?parents=a,b&child=1",
     ],
 )
-def test_what_has_several_faces_shows_it_in_all(choosy, address):
+def test_what_has_several_faces_shows_it_in_all(choosy, address) -> None:
     size = "&size=16&psi=0.7&light=light"
     if address in ("/family?parents=a,b", "/sheet?seeds=a,b"):
         size += "&columns=1"
@@ -83,13 +84,13 @@ def test_what_has_several_faces_shows_it_in_all(choosy, address):
     assert _redness(red) - _redness(blue) > 60
 
 
-def test_an_order_makes_no_other_picture(choosy):
+def test_an_order_makes_no_other_picture(choosy) -> None:
     one = choosy.get("/avatar?seed=a&light=dark&colour=red")
     other = choosy.get("/avatar?colour=red&light=dark&seed=a")
     assert one.headers["etag"] == other.headers["etag"]
 
 
-def test_no_seed_keeps_what_was_asked(choosy):
+def test_no_seed_keeps_what_was_asked(choosy) -> None:
     answer = choosy.get("/avatar?colour=red&light=dark")
     place = answer.headers["content-location"]
     assert "colour=red&light=dark" in place
@@ -98,7 +99,7 @@ def test_no_seed_keeps_what_was_asked(choosy):
     assert "colour=red" in moved.headers["location"]
 
 
-def test_a_path_and_a_batch_take_traits(choosy):
+def test_a_path_and_a_batch_take_traits(choosy) -> None:
     asked = choosy.get("/avatar?seed=a&colour=red&format=png").content
     assert choosy.get("/avatar/a.png?colour=red").content == asked
     lines = {"Accept": "application/x-ndjson"}
@@ -123,7 +124,7 @@ def test_a_path_and_a_batch_take_traits(choosy):
 )
 def test_a_trait_that_the_model_lacks_is_named_with_those_it_has(
     choosy, path, query, parameter, allowed
-):
+) -> None:
     answer = choosy.get(path + query, follow_redirects=False)
     assert answer.status_code == 422
     told = answer.json()
@@ -132,12 +133,12 @@ def test_a_trait_that_the_model_lacks_is_named_with_those_it_has(
 
 
 @pytest.mark.parametrize("body", [{"hat": "yes"}, {"colour": "pink"}, {"colour": None}])
-def test_a_batch_names_it_too(choosy, body):
+def test_a_batch_names_it_too(choosy, body) -> None:
     answer = choosy.post("/avatars", json={"seeds": ["a"], **body})
     assert (answer.status_code, [answer.json()["parameter"]]) == (422, list(body))
 
 
-def test_a_model_without_traits_says_so(choosy, bundles):
+def test_a_model_without_traits_says_so(choosy, bundles: list[Path]) -> None:
     plain = bundle.digest(bundles[0])
     answer = choosy.get(f"/avatar?seed=a&colour=red&model={plain}")
     assert answer.status_code == 422
@@ -145,7 +146,9 @@ def test_a_model_without_traits_says_so(choosy, bundles):
     assert choosy.get(f"/models/{plain}").json()["traits"] == {}
 
 
-def test_a_model_without_the_served_ones_traits_is_promoted_by_force_alone(choosy, bundles, key):
+def test_a_model_without_the_served_ones_traits_is_promoted_by_force_alone(
+    choosy, bundles: list[Path], key: dict[str, str]
+) -> None:
     plain = bundle.digest(bundles[0])
     chosen = choosy.get("/models/default").json()["version"]
     # What nobody chose holds nobody up; what somebody did, does.
@@ -162,7 +165,7 @@ def test_a_model_without_the_served_ones_traits_is_promoted_by_force_alone(choos
     assert choosy.post("/models/latest/promote", headers=key).status_code == 200
 
 
-def test_a_model_lists_its_traits(choosy):
+def test_a_model_lists_its_traits(choosy) -> None:
     told = choosy.get("/models/default").json()["traits"]
     assert {name: (schema["type"], schema["enum"]) for name, schema in told.items()} == {
         "colour": ("string", ["red", "blue"]),
@@ -171,7 +174,13 @@ def test_a_model_lists_its_traits(choosy):
     assert all(schema["description"] for schema in told.values())
 
 
-def test_no_trait_is_called_like_a_parameter():
+def test_no_trait_is_called_like_a_parameter() -> None:
     named = {name for kind in KINDS for name in kind.names}
-    others = {"seeds", "distinct", *signing.NAMES, *gravatar.ALIASES, *gravatar.ALIASES.values()}
+    others = {
+        "seeds",
+        "distinct",
+        *signed_urls.NAMES,
+        *gravatar.ALIASES,
+        *gravatar.ALIASES.values(),
+    }
     assert named | others <= RESERVED

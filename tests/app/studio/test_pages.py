@@ -8,13 +8,15 @@ import pytest
 from starlette.testclient import TestClient
 
 from app.main import create_app
-from app.studio import assets, pages, words
+from app.studio import assets, pages, translations
+from models.registry import Registry
+from models.settings import Settings
 
 PAGES = ("/", "/docs")
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_a_page_is_open_to_all_and_loads_from_here_alone(client, path):
+def test_a_page_is_open_to_all_and_loads_from_here_alone(client: TestClient, path) -> None:
     answer = client.get(path)
     assert answer.status_code == 200
     policy = answer.headers["content-security-policy"]
@@ -36,7 +38,7 @@ class _Loaded(HTMLParser):
         self.addresses: list[str] = []
         self.feed(text)
 
-    def handle_starttag(self, tag, attributes):
+    def handle_starttag(self, tag, attributes) -> None:
         given = dict(attributes)
         assert tag != "style"
         assert not [name for name in given if name == "style" or name.startswith("on")], given
@@ -59,38 +61,38 @@ class _Loaded(HTMLParser):
         pytest.param("/?lang=en", {"Cookie": "kao_lang=zh"}, "en", id="address before cookie"),
     ],
 )
-def test_the_language(client, path, headers, language):
+def test_the_language(client: TestClient, path, headers, language) -> None:
     answer = client.get(path, headers=headers)
     assert f'<html lang="{language}"' in answer.text
-    assert words.words(language)["playground.headline"] in answer.text
+    assert translations.words(language)["playground.headline"] in answer.text
 
 
-def test_each_language_has_every_word():
-    first, *others = (words.words(language) for language in words.LANGUAGES)
+def test_each_language_has_every_word() -> None:
+    first, *others = (translations.words(language) for language in translations.LANGUAGES)
     for other in others:
         assert other.keys() == first.keys()
         for key, text in first.items():
             assert set(re.findall(r"\{\w+\}", text)) == set(re.findall(r"\{\w+\}", other[key])), key
 
 
-def test_scripts_use_words_that_there_are():
+def test_scripts_use_words_that_there_are() -> None:
     for path in assets.FOLDER.glob("*.js"):
         for key in re.findall(r'\bt\(\s*"([\w.-]+)"', path.read_text()):
-            assert key in words.words("en"), (path.name, key)
+            assert key in translations.words("en"), (path.name, key)
 
 
-def test_a_script_gets_the_words_of_its_page(client):
+def test_a_script_gets_the_words_of_its_page(client: TestClient) -> None:
     found = re.search(r'id="words">(.*?)</script>', client.get("/").text, re.DOTALL)
     known = json.loads(found[1])
     assert {key.partition(".")[0] for key in known} == {"common", "playground"}
 
 
-def test_what_is_asked_for_is_escaped(client):
+def test_what_is_asked_for_is_escaped(client: TestClient) -> None:
     text = client.get("/", params={"seed": '"><script>alert(1)</script>'}).text
     assert "<script>alert" not in text
 
 
-def test_an_asset_of_another_version_is_a_problem(client):
+def test_an_asset_of_another_version_is_a_problem(client: TestClient) -> None:
     for address in (
         "/assets/0000000000000000/style.css",
         f"/assets/{assets.digest()}/none.js",
@@ -102,7 +104,7 @@ def test_an_asset_of_another_version_is_a_problem(client):
         assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_an_asset_is_the_same_packed_or_not(client):
+def test_an_asset_is_the_same_packed_or_not(client: TestClient) -> None:
     address = f"/assets/{assets.digest()}/style.css"
     plain = client.get(address, headers={"Accept-Encoding": "identity"})
     packed = client.get(address, headers={"Accept-Encoding": "gzip"})
@@ -111,27 +113,29 @@ def test_an_asset_is_the_same_packed_or_not(client):
     assert packed.content == plain.content
 
 
-def test_pages_are_no_part_of_the_api(client):
+def test_pages_are_no_part_of_the_api(client: TestClient) -> None:
     paths = client.get("/openapi.json").json()["paths"]
     assert not {"/", "/docs", "/assets/{version}/{name}"} & paths.keys()
     assert client.get("/redoc").status_code == 404
 
 
-def test_where_faces_are_private_the_playground_says_so(settings, registry):
+def test_where_faces_are_private_the_playground_says_so(
+    settings: Settings, registry: Registry
+) -> None:
     private = create_app(settings.model_copy(update={"public_avatars": False}))
     with TestClient(private) as client:
         answer = client.get("/")
     assert answer.status_code == 403
-    assert words.words("en")["playground.closed.title"] in answer.text
+    assert translations.words("en")["playground.closed.title"] in answer.text
 
 
-def test_a_theme_is_one_that_there_is(client):
+def test_a_theme_is_one_that_there_is(client: TestClient) -> None:
     for given, shown in (("dark", "dark"), ("light", "light"), ('x"><b>', "auto")):
         text = client.get("/", headers={"Cookie": f"{pages.THEME_COOKIE}={given}"}).text
         assert f'data-theme="{shown}"' in text
 
 
-def test_colours_of_the_dark_theme_are_the_same_by_choice_and_by_system():
+def test_colours_of_the_dark_theme_are_the_same_by_choice_and_by_system() -> None:
     style = (assets.FOLDER / "style.css").read_text()
     chosen = re.search(r':root\[data-theme="dark"\] \{(.*?)\}', style, re.DOTALL)[1]
     system = re.search(r':root\[data-theme="auto"\] \{(.*?)\}', style, re.DOTALL)[1]

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from models.conditions import Attribute
+from models.faces.attributes import Attribute
 from models.networks import build, classic, modern
-from models.recipes import PRESETS, RESOLUTIONS, resolve
+from models.recipes.recipe import PRESETS, RESOLUTIONS, resolve
 
 
 def shapes(network, x):
@@ -17,7 +17,7 @@ def shapes(network, x):
     return seen
 
 
-def test_classic_is_the_tutorials_generator():
+def test_classic_is_the_tutorials_generator() -> None:
     network = classic.Generator()
     assert sum(p.numel() for p in network.parameters()) == 3_578_438
     z = torch.zeros(2, 100)
@@ -31,7 +31,7 @@ def test_classic_is_the_tutorials_generator():
     assert network(torch.randn(4, 100)).abs().max() <= 1
 
 
-def test_classic_is_the_tutorials_discriminator():
+def test_classic_is_the_tutorials_discriminator() -> None:
     network = classic.Discriminator()
     assert sum(p.numel() for p in network.parameters()) == 2_767_424
     assert shapes(network, torch.zeros(2, 3, 96, 96)) == [
@@ -47,7 +47,7 @@ def test_classic_is_the_tutorials_discriminator():
 
 
 @pytest.mark.parametrize("resolution", RESOLUTIONS)
-def test_modern_draws_every_size(resolution):
+def test_modern_draws_every_size(resolution) -> None:
     recipe = resolve(
         {"preset": "smoke", "resolution": resolution, "width": 4, "discriminator_width": 4}
     )
@@ -56,12 +56,12 @@ def test_modern_draws_every_size(resolution):
     assert build.discriminator(recipe)(images).shape == (2,)
 
 
-def test_modern_s_discriminator_has_no_batchnorm():
+def test_modern_s_discriminator_has_no_batchnorm() -> None:
     network = build.discriminator(resolve({"preset": "modern-64"}))
     assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in network.modules())
 
 
-def test_an_image_does_not_depend_on_its_batch_mates():
+def test_an_image_does_not_depend_on_its_batch_mates() -> None:
     network = build.generator(resolve({"preset": "smoke"}))
     network(torch.randn(8, 16))
     network.eval()
@@ -69,7 +69,7 @@ def test_an_image_does_not_depend_on_its_batch_mates():
     assert torch.allclose(network(z)[3], network(z[3:4])[0], atol=1e-6)
 
 
-def test_the_average_style_follows_w():
+def test_the_average_style_follows_w() -> None:
     mapping = modern.Mapping(16, 16)
     with torch.no_grad():
         for _ in range(2000):
@@ -81,12 +81,12 @@ def test_the_average_style_follows_w():
 
 
 @pytest.mark.parametrize("preset", [name for name in PRESETS if name.startswith("modern")])
-def test_a_presets_generator_is_cheap_enough_to_serve(preset):
+def test_a_presets_generator_is_cheap_enough_to_serve(preset) -> None:
     """At most 0.3 GMAC an image: about 75 faces a second a core."""
     network = build.generator(resolve({"preset": preset})).eval()
     macs = 0
 
-    def count(module, inputs, output):
+    def count(module, inputs, output) -> None:
         nonlocal macs
         # A transposed convolution multiplies at every place that it reads, the others where
         # they write.
@@ -101,7 +101,7 @@ def test_a_presets_generator_is_cheap_enough_to_serve(preset):
 
 
 @pytest.mark.parametrize("side", [4, 7])
-def test_what_serves_draws_as_what_trains_does(side):
+def test_what_serves_draws_as_what_trains_does(side) -> None:
     block = modern.Block(6, 5, 8).eval()
     block.normalise.running_mean.normal_()
     block.normalise.running_var.uniform_(0.5, 2)
@@ -117,7 +117,7 @@ def test_what_serves_draws_as_what_trains_does(side):
         assert torch.allclose(synthesis._painted(x), synthesis.paint(x), atol=1e-5)
 
 
-def test_kernels_of_the_first_version_are_read():
+def test_kernels_of_the_first_version_are_read() -> None:
     """It doubled each pixel and then convolved by 3×3."""
     kernel, x = torch.randn(5, 6, 3, 3), torch.randn(2, 6, 4, 4)
     block = modern.Block(6, 5, 8)
@@ -128,7 +128,7 @@ def test_kernels_of_the_first_version_are_read():
         assert torch.allclose(block.convolution(x), before, atol=1e-5)
 
 
-def test_a_generator_that_is_now_told_labels_draws_as_before():
+def test_a_generator_that_is_now_told_labels_draws_as_before() -> None:
     plain = modern.Generator(16, 8, 8, 4).eval()
     told = modern.Generator(
         16, 8, 8, 4, [Attribute(name="hat", values=["a", "b"], shares=[0.5, 0.5])]
@@ -143,7 +143,7 @@ def test_a_generator_that_is_now_told_labels_draws_as_before():
     assert told.mapping.layers[0].weight.grad[:, 8:].abs().sum() > 0, "and can learn them"
 
 
-def test_what_is_fainter_than_its_levels_is_smoothed_away_and_lines_stay():
+def test_what_is_fainter_than_its_levels_is_smoothed_away_and_lines_stay() -> None:
     flatten = modern.Flatten(20)
     random = torch.Generator().manual_seed(0)
     image = torch.full((2, 3, 32, 32), -0.5)
@@ -156,11 +156,11 @@ def test_what_is_fainter_than_its_levels_is_smoothed_away_and_lines_stay():
     assert apart.max() < 6
 
 
-def test_without_levels_not_a_bit_changes():
+def test_without_levels_not_a_bit_changes() -> None:
     x = torch.randn(2, 3, 16, 16)
     assert modern.Flatten(0)(x) is x
 
 
-def test_what_is_flat_stays_flat():
+def test_what_is_flat_stays_flat() -> None:
     x = torch.rand(2, 3, 1, 1).expand(-1, -1, 16, 16).contiguous()
     assert torch.equal(modern.Flatten(20)(x), x)

@@ -1,12 +1,16 @@
 """A small set of pictures, and attempts at runs in this process."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from PIL import Image, ImageDraw
 
 from models import runs
-from models.recipes import resolve
-from worker.training.attempt import Attempt
+from models.recipes.recipe import resolve
+from models.settings import Settings
+from worker.training.run import Attempt
 
 
 def face(number, side=24):
@@ -20,7 +24,7 @@ def face(number, side=24):
 
 
 @pytest.fixture
-def pictures(tmp_path):
+def pictures(tmp_path: Path):
     """A folder of 64 such faces."""
     folder = tmp_path / "faces"
     folder.mkdir()
@@ -30,7 +34,7 @@ def pictures(tmp_path):
 
 
 @pytest.fixture
-def attempt(settings, engine):
+def attempt(settings: Settings, engine: sa.Engine):
     """Claim a new run of these recipe fields: an `Attempt` to `go()`."""
 
     def make(folder, **fields):
@@ -45,7 +49,7 @@ def attempt(settings, engine):
 
 
 @pytest.fixture
-def told(engine):
+def told(engine: sa.Engine):
     """The data of a run's events of one type."""
 
     def find(attempt, type):

@@ -1,19 +1,22 @@
 """A generator that is told labels learns to show them."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from models import bundle, latents
-from models.conditions import chosen
-from models.datasets.images import DatasetError
-from models.recipes import resolve
+from models import bundle
+from models.bundle import verify
+from models.errors import DatasetError
+from models.faces import latents
+from models.faces.attributes import from_labels
+from models.recipes.recipe import resolve
 from worker.datasets.packing import Packed
-from worker.publishing import write
+from worker.publishing.bundle_writer import write
 from worker.training import losses
-from worker.training.reals import Reals
+from worker.training.batches import Reals
 from worker.training.trainer import Trainer
 
 CPU = torch.device("cpu")
@@ -38,7 +41,7 @@ def asked_for(trainer, value):
         return trainer.average(z).mean((0, 2, 3))
 
 
-def test_the_label_asked_for_is_the_label_shown():
+def test_the_label_asked_for_is_the_label_shown() -> None:
     recipe = resolve({"preset": "smoke", "labels": ["colour"], "dataset_limit": None})
     trainer = Trainer(recipe, reals(recipe), CPU, bf16=False)
     assert trainer.latent == recipe.latent + 1
@@ -49,7 +52,7 @@ def test_the_label_asked_for_is_the_label_shown():
     assert blue[2] - blue[0] > 0.3, (red, blue)
 
 
-def test_a_discriminator_that_names_labels_has_them_shown_sooner():
+def test_a_discriminator_that_names_labels_has_them_shown_sooner() -> None:
     recipe = resolve({"preset": "smoke", "labels": ["colour"], "label_weight": 1.0})
     trainer = Trainer(recipe, reals(recipe), CPU, bf16=False)
     first = trainer.advance()
@@ -61,7 +64,7 @@ def test_a_discriminator_that_names_labels_has_them_shown_sooner():
     assert asked_for(trainer, "blue")[0] < asked_for(trainer, "blue")[2]
 
 
-def test_labels_missed_is_the_mean_of_each_attributes_cross_entropy():
+def test_labels_missed_is_the_mean_of_each_attributes_cross_entropy() -> None:
     logits = torch.tensor([[2.0, 0.0, 1.0, 1.0, 1.0], [0.0, 0.0, 0.0, 3.0, 0.0]])
     labels = torch.tensor([[1.0, 0.0, 0.0, 0.0, 1.0], [0.0, 1.0, 1.0, 0.0, 0.0]])
     first = (math.log(1 + math.exp(-2)) + math.log(2)) / 2
@@ -70,7 +73,7 @@ def test_labels_missed_is_the_mean_of_each_attributes_cross_entropy():
     assert float(found) == pytest.approx((first + second) / 2)
 
 
-def test_a_conditional_bundle_draws_what_its_network_draws(tmp_path):
+def test_a_conditional_bundle_draws_what_its_network_draws(tmp_path: Path) -> None:
     recipe = resolve({"preset": "smoke", "labels": ["colour"], "mixing": 0.5})
     trainer = Trainer(recipe, reals(recipe), CPU, bf16=False)
     trainer.advance()
@@ -80,7 +83,7 @@ def test_a_conditional_bundle_draws_what_its_network_draws(tmp_path):
     folder = tmp_path / "bundle"
     folder.mkdir()
     write(folder, trainer.average, recipe, packed, training, None, {}, attributes)
-    drawer = bundle.verify(folder, bundle.digest(folder))
+    drawer = verify.verify(folder, bundle.digest(folder))
     assert drawer.card.network.latent == trainer.latent
     assert drawer.card.attributes == attributes
     z = np.stack([latents.derive(str(seed), trainer.latent) for seed in range(8)])
@@ -97,15 +100,17 @@ def test_a_conditional_bundle_draws_what_its_network_draws(tmp_path):
         pytest.param({"hat": {"values": ["no"], "codes": [0]}}, "has hat", id="others"),
     ],
 )
-def test_labels_that_a_set_lacks_are_named(labels, told):
+def test_labels_that_a_set_lacks_are_named(labels, told) -> None:
     recipe = resolve({"preset": "smoke", "labels": ["colour"]})
     with pytest.raises(DatasetError, match=f"colour.*{told}"):
         Reals(np.zeros((4, 16, 16, 3), np.uint8), recipe, CPU, labels=labels)
 
 
-def test_frequencies_are_the_sets(tmp_path):
+def test_frequencies_are_the_sets(tmp_path: Path) -> None:
     recipe = resolve({"preset": "smoke", "labels": ["colour"]})
     found = reals(recipe)
-    (attribute,) = chosen({"colour": {"values": ["red", "blue"], "codes": [0, 0, 1]}}, ["colour"])
+    (attribute,) = from_labels(
+        {"colour": {"values": ["red", "blue"], "codes": [0, 0, 1]}}, ["colour"]
+    )
     assert found.attributes[0].values == attribute.values
     assert sum(found.attributes[0].shares) == pytest.approx(1)

@@ -3,38 +3,39 @@
 import pytest
 import torch
 
-from models.blobs import Blobs
 from models.errors import KaoError
-from worker.training import snapshots, start
+from models.settings import Settings
+from models.storage.blob_store import Blobs
+from worker.training import restore, snapshots
 
 STATE = {"weights": torch.arange(5000.0), "step": 7}
 
 
-def flip(data):
+def flip(data) -> None:
     data[len(data) // 2] ^= 1
 
 
-def truncate(data):
+def truncate(data) -> None:
     del data[len(data) // 2 :]
 
 
-def empty(data):
+def empty(data) -> None:
     data.clear()
 
 
-def damage(path, harm):
+def damage(path, harm) -> None:
     data = bytearray(path.read_bytes())
     harm(data)
     path.write_bytes(data)
 
 
 @pytest.fixture
-def folder(settings):
+def folder(settings: Settings):
     return settings.storage / "snapshots" / "run"
 
 
 @pytest.mark.parametrize("harm", [flip, truncate, empty])
-def test_a_damaged_snapshot_is_refused(folder, harm):
+def test_a_damaged_snapshot_is_refused(folder, harm) -> None:
     name = snapshots.write(folder, 10, STATE)
     assert snapshots.read(folder, name)["weights"].equal(STATE["weights"])
     damage(folder / name, harm)
@@ -43,18 +44,20 @@ def test_a_damaged_snapshot_is_refused(folder, harm):
 
 
 @pytest.mark.parametrize("harm", [flip, truncate, empty, None], ids=str)
-def test_where_the_newest_is_bad_or_gone_the_one_before_it_serves(settings, folder, harm):
+def test_where_the_newest_is_bad_or_gone_the_one_before_it_serves(
+    settings: Settings, folder, harm
+) -> None:
     for step in (10, 20):
         snapshots.write(folder, step, {**STATE, "step": step})
     newest = snapshots.write(folder, 30, {**STATE, "step": 30})
     snapshots.prune(Blobs(settings.storage), folder, newest)
     row = {"id": "run", "snapshot": newest}
-    assert start._snapshot(settings, row)["step"] == 30
+    assert restore._snapshot(settings, row)["step"] == 30
     if harm is None:
         (folder / newest).unlink()
     else:
         damage(folder / newest, harm)
-    assert start._snapshot(settings, row)["step"] == 20
+    assert restore._snapshot(settings, row)["step"] == 20
     (folder / "000000000020.pt").unlink()
     with pytest.raises(KaoError, match="start a new run"):
-        start._snapshot(settings, row)
+        restore._snapshot(settings, row)

@@ -1,13 +1,15 @@
 """The same recipe gives the same weights, stopped or not."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
-from models.blobs import Blobs
-from models.recipes import resolve
+from models.recipes.recipe import resolve
+from models.storage.blob_store import Blobs
 from worker.training import losses, snapshots
-from worker.training.reals import Reals
+from worker.training.batches import Reals
 from worker.training.schedules import augmentation, cosine, ema_decay
 from worker.training.trainer import Trainer
 
@@ -36,7 +38,7 @@ def run(trainer, steps):
     return measured
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
     one, two, other = trainer(), trainer(), trainer(seed=1)
     for each in (one, two, other):
         run(each, 12)
@@ -45,7 +47,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
 
 
 @pytest.mark.parametrize("stop", [1, 4, 7])
-def test_a_resumed_run_equals_one_that_never_stopped(tmp_path, stop):
+def test_a_resumed_run_equals_one_that_never_stopped(tmp_path: Path, stop) -> None:
     whole, first, second = trainer(), trainer(), trainer()
     run(whole, 12)
     run(first, stop)
@@ -56,13 +58,13 @@ def test_a_resumed_run_equals_one_that_never_stopped(tmp_path, stop):
     assert same(second, whole)
 
 
-def test_the_last_two_snapshots_are_kept(tmp_path):
+def test_the_last_two_snapshots_are_kept(tmp_path: Path) -> None:
     names = [snapshots.write(tmp_path, step, {"step": step}) for step in range(5)]
     snapshots.prune(Blobs(tmp_path), tmp_path, names[-1])
     assert sorted(path.name for path in tmp_path.iterdir()) == names[-2:]
 
 
-def test_every_image_is_seen_once_an_epoch():
+def test_every_image_is_seen_once_an_epoch() -> None:
     one = trainer()
     seen = []
     for step in range(one.reals.steps_per_epoch):
@@ -70,7 +72,7 @@ def test_every_image_is_seen_once_an_epoch():
     assert len(set(seen)) == 48
 
 
-def test_classic_runs_with_the_tutorials_loss():
+def test_classic_runs_with_the_tutorials_loss() -> None:
     recipe = resolve({"preset": "classic", "batch": 4, "epochs": 1})
     data = np.random.default_rng(0).integers(0, 256, (8, 96, 96, 3), dtype=np.uint8)
     one = Trainer(recipe, Reals(data, recipe, CPU), CPU, bf16=False)
@@ -85,7 +87,7 @@ def test_classic_runs_with_the_tutorials_loss():
         assert torch.equal(mine, theirs)
 
 
-def test_the_penalty_is_the_squared_slope():
+def test_the_penalty_is_the_squared_slope() -> None:
     """Against a discriminator whose gradient is known: D(x) = a·x, so ‖∇D‖² = ‖a‖²."""
     a = torch.randn(3 * 4 * 4, dtype=torch.float64, requires_grad=True)
     penalty = losses.gradient_penalty(
@@ -96,7 +98,7 @@ def test_the_penalty_is_the_squared_slope():
     assert torch.allclose(a.grad, 2 * a)
 
 
-def test_the_penaltys_gradient_reaches_the_weights_as_finite_differences_say():
+def test_the_penaltys_gradient_reaches_the_weights_as_finite_differences_say() -> None:
     recipe = resolve({"preset": "smoke"})
     from models.networks import build
 
@@ -114,7 +116,7 @@ def test_the_penaltys_gradient_reaches_the_weights_as_finite_differences_say():
     assert found == pytest.approx((above - below) / (2 * step), rel=1e-3, abs=1e-9)
 
 
-def test_relativistic_losses_mirror_each_other():
+def test_relativistic_losses_mirror_each_other() -> None:
     real, fake = torch.randn(8), torch.randn(8)
     assert torch.equal(
         losses.relativistic_discriminator(real, fake), losses.relativistic_generator(fake, real)
@@ -123,18 +125,18 @@ def test_relativistic_losses_mirror_each_other():
     assert losses.relativistic_discriminator(zero, zero).item() == pytest.approx(0.6931, abs=1e-4)
 
 
-def test_the_average_halves_an_old_weight_in_a_half_life():
+def test_the_average_halves_an_old_weight_in_a_half_life() -> None:
     late = ema_decay(batch=10, images=10**9, half_life=1000)
     assert late**100 == pytest.approx(0.5)
     assert ema_decay(batch=10, images=10**9, half_life=0) == 0
 
 
-def test_a_young_average_forgets_the_random_start():
+def test_a_young_average_forgets_the_random_start() -> None:
     young = ema_decay(batch=10, images=1000, half_life=10**6)
     assert young**5 == pytest.approx(0.5)
 
 
-def test_a_cosine_is_flat_at_both_ends():
+def test_a_cosine_is_flat_at_both_ends() -> None:
     assert [cosine(4.0, 1.0, f) for f in (0, 0.5, 1, 2)] == pytest.approx([4, 2.5, 1, 1])
 
 
@@ -147,5 +149,5 @@ def test_a_cosine_is_flat_at_both_ends():
         pytest.param(1_000, 5, 0.0, id="unseen-not-yet"),
     ],
 )
-def test_augmentation_is_for_small_sets_seen_often(count, passes, expected):
+def test_augmentation_is_for_small_sets_seen_often(count, passes, expected) -> None:
     assert augmentation(count, passes * count, None) == pytest.approx(expected, abs=1e-3)

@@ -1,0 +1,63 @@
+"""A request's body on its way to disk, in constant memory and never above a limit."""
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
+
+from app.errors import UnsupportedBody
+from models.datasets import quotas
+from models.datasets.quotas import Room
+from models.settings import Settings
+from models.storage import layout
+
+BLOCK = 1 << 20  # bytes gathered before a thread writes them
+
+
+@asynccontextmanager
+async def received(request: Request, settings: Settings, room: Room) -> AsyncIterator[Path]:
+    """The body as a temporary file, gone afterwards unless it was moved.
+
+    Raises TooLarge, DiskFull, UnsupportedBody.
+    """
+    folder = settings.storage / layout.UPLOADS
+    folder.mkdir(parents=True, exist_ok=True)
+    _check_headers(request, settings, room, folder)
+    path = folder / f"{uuid.uuid4().hex}.tmp"
+    try:
+        await _write(request, settings, room, path)
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+async def _write(request: Request, settings: Settings, room: Room, path: Path) -> None:
+    size, block = 0, bytearray()
+    with path.open("xb") as file:
+
+        def write() -> None:
+            quotas.check_disk(settings, path.parent, len(block))
+            file.write(block)
+            block.clear()
+
+        async for chunk in request.stream():
+            size += len(chunk)
+            room.check(size)
+            block += chunk
+            if len(block) >= BLOCK:
+                await run_in_threadpool(write)
+        await run_in_threadpool(write)
+
+
+def _check_headers(request: Request, settings: Settings, room: Room, folder: Path) -> None:
+    if request.headers.get("content-type", "").lower().startswith("multipart/"):
+        raise UnsupportedBody(
+            "Send the zip itself as the body, not a form: curl --data-binary @faces.zip"
+        )
+    length = request.headers.get("content-length", "")
+    size = int(length) if length.isdecimal() else 0
+    room.check(size)
+    quotas.check_disk(settings, folder, size)

@@ -1,0 +1,5 @@
+"""`python -m kao`: the command line."""
+
+from kao.main import main
+
+main()

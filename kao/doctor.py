@@ -1,0 +1,90 @@
+"""`kao doctor`: check what this machine has and what it lacks."""
+
+import os
+import shutil
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from typing import NamedTuple
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from kao import embedded_valkey
+from kao.console import out
+from kao.models import open_registry
+from models.errors import KaoError
+from models.settings import Settings
+
+LEAST_FREE = 2e9  # bytes
+
+
+class Check(NamedTuple):
+    """One line of the report."""
+
+    name: str
+    passed: bool
+    text: str
+
+
+def doctor() -> None:
+    """Check what this machine has and what it lacks."""
+    settings = Settings()
+    checks = [
+        Check("Python", sys.version_info >= (3, 11), sys.version.split()[0]),
+        *_check_torch(),
+        Check("CPU cores", True, f"{os.cpu_count()}, {settings.parallel} to use (KAO_THREADS)"),
+        _check_queue(settings),
+        _check_disk(settings),
+        _check_model(),
+    ]
+    table = Table("", "", "", box=None, show_header=False)
+    for check in checks:
+        verdict = Text("ok", style="green") if check.passed else Text("missing", style="red")
+        table.add_row(verdict, check.name, check.text)
+    out.print(table)
+    if not all(check.passed for check in checks):
+        raise typer.Exit(1)
+
+
+def _check_torch() -> list[Check]:
+    try:
+        torch = version("torch")
+    except PackageNotFoundError:
+        text = "not installed: this machine can serve, not train; `make install`"
+        return [Check("torch", False, text)]
+    from worker import gpu_check
+
+    return [Check("torch", True, torch), Check("GPU", *gpu_check.explain(gpu_check.probe()))]
+
+
+def _check_queue(settings: Settings) -> Check:
+    if settings.redis_url:
+        return Check("Redis", _answers(settings), "as REDIS_URL says")
+    binary = embedded_valkey.find_server()
+    text = str(binary or "install valkey or redis, or set REDIS_URL")
+    return Check("Valkey", binary is not None, text)
+
+
+def _check_disk(settings: Settings) -> Check:
+    settings.home.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(settings.home).free
+    return Check("disk", free > LEAST_FREE, f"{free / 1e9:.0f} GB free at {settings.home}")
+
+
+def _check_model() -> Check:
+    try:
+        model = open_registry().aliases().get("default")
+    except KaoError as error:
+        return Check("default model", False, str(error))
+    return Check("default model", model is not None, model or "none yet: `kao train --promote`")
+
+
+def _answers(settings: Settings) -> bool:
+    import redis
+
+    try:
+        with redis.from_url(settings.redis, socket_timeout=2, socket_connect_timeout=2) as client:
+            return bool(client.ping())
+    except redis.RedisError:
+        return False

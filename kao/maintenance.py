@@ -1,0 +1,54 @@
+"""The commands that look after files: `kao gc`, `kao backup`, `kao restore`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from kao.console import out
+from models.settings import Settings
+
+
+def gc(
+    yes: Annotated[bool, typer.Option("--yes", help="Remove them; without it, only list.")] = False,
+) -> None:
+    """Find files that no run, model or dataset needs; remove them with --yes."""
+    from models.database.engine import connect, migrate
+    from models.maintenance import bucket_garbage, garbage
+
+    settings = Settings()
+    engine = connect(settings)
+    migrate(engine)
+    files: list[garbage.Garbage | bucket_garbage.BucketGarbage] = []
+    files += (garbage.collect if yes else garbage.find)(settings, engine)
+    files += (bucket_garbage.collect if yes else bucket_garbage.find)(settings, engine)
+    engine.dispose()
+    table = Table("what", "why", "size")
+    for file in files:
+        table.add_row(file.place, file.reason, f"{file.bytes / 1e6:.1f} MB")
+    if files:
+        out.print(table)
+    total = f"{len(files)} files, {sum(file.bytes for file in files) / 1e6:.1f} MB"
+    out.print(f"removed {total}" if yes else f"not needed: {total}; --yes removes them")
+
+
+def backup(file: Annotated[Path, typer.Argument(help="The archive to write.")]) -> None:
+    """Write database and blobs into one archive, while everything runs."""
+    from models.maintenance.backup import backup as write
+
+    manifest = write(Settings(), file)
+    size = f"{file.stat().st_size / 1e6:.1f} MB"
+    out.print(
+        f"{file}: {len(manifest.files)} files, {size}. It contains your keys: keep it secret.",
+        soft_wrap=True,
+    )
+
+
+def restore(file: Annotated[Path, typer.Argument(help="An archive of `kao backup`.")]) -> None:
+    """Fill an empty KAO_HOME, or DATABASE_URL, from an archive of `kao backup`, verified."""
+    from models.maintenance.backup import restore as read
+
+    settings = Settings()
+    manifest = read(settings, file)
+    out.print(f"{settings.home}: {len(manifest.files)} files, all verified", soft_wrap=True)

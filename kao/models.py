@@ -1,0 +1,80 @@
+"""`kao models …`: list, show, promote, export and import published models."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from kao.console import out
+from models import bootstrap
+from models.registry import Registry
+from models.settings import Settings
+
+cli = typer.Typer(no_args_is_help=True, help="Published models.")
+Model = Annotated[str, typer.Argument(help="An alias, a version or its first digits.")]
+
+
+@cli.command("list")
+def list_models() -> None:
+    """List every version, the newest first."""
+    registry = open_registry()
+    names: dict[str, list[str]] = {}
+    for alias, version in registry.aliases().items():
+        names.setdefault(version, []).append(alias)
+    table = Table("version", "aliases", "published", "size", "images seen", "dataset")
+    for row in registry.list_models():
+        card = row["card"]
+        table.add_row(
+            row["version"][:16],
+            ", ".join(names.get(row["version"], [])),
+            row["published"][:19],
+            f"{row['bytes'] / 1e6:.1f} MB",
+            f"{card['training']['images']:,}",
+            card["dataset"]["name"],
+        )
+    out.print(table)
+
+
+@cli.command("show")
+def show(model: Model = "default") -> None:
+    """Print a model's card as JSON."""
+    row = open_registry().get(model)
+    out.print_json(data={"version": row["version"], **row["card"]})
+
+
+@cli.command("promote")
+def promote(
+    model: Model,
+    force: Annotated[
+        bool, typer.Option("--force", help="Although it lacks traits of the current default.")
+    ] = False,
+) -> None:
+    """Serve this model by default."""
+    out.print(f"default is now {open_registry().promote(model, force)}")
+
+
+@cli.command("rollback")
+def roll_back() -> None:
+    """Serve the previous default again."""
+    out.print(f"default is now {open_registry().roll_back()}")
+
+
+@cli.command("export")
+def export(model: Model, file: Annotated[Path, typer.Argument(help="The zip to write.")]) -> None:
+    """Write a model into one zip, to carry it to another machine."""
+    out.print(f"{file}: {open_registry().export(model, file)}")
+
+
+@cli.command("import")
+def import_model(
+    file: Annotated[Path, typer.Argument(help="A zip of `kao models export`.")],
+) -> None:
+    """Add a model from a zip of `kao models export`."""
+    out.print(f"added {open_registry().import_zip(file)}")
+
+
+def open_registry() -> Registry:
+    """The registry of this home, with the shipped models registered."""
+    settings = Settings()
+    return Registry(bootstrap.prepare(settings), settings.blobs)

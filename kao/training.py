@@ -1,0 +1,302 @@
+"""`kao train` and `kao evaluate`. Modules that need torch are imported when they are used."""
+
+import json
+import os
+import signal
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.progress import Progress
+from rich.table import Table
+
+from kao.console import err, out
+from models.errors import KaoError
+from models.settings import Settings
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from worker.evaluation.evaluate import Evaluation
+    from worker.evaluation.trait_accuracy import Trait
+
+TRAIT_FACES = 500
+Row = dict[str, Any]
+
+
+Dataset = Annotated[str | None, typer.Option(help="starter, an uploaded set, a folder or a zip.")]
+Preset = Annotated[
+    str | None, typer.Option(help="modern-64 (the default), modern-64-flat, classic, smoke, …")
+]
+Minutes = Annotated[float | None, typer.Option(help="Stop after so many minutes.")]
+Images = Annotated[int | None, typer.Option(help="Stop after so many images.")]
+Epochs = Annotated[int | None, typer.Option(help="Stop after so many passes.")]
+Limit = Annotated[int | None, typer.Option(help="Use only the first N images.")]
+Seed = Annotated[int | None, typer.Option(help="Seed of weights and random numbers.")]
+Promote = Annotated[bool, typer.Option(help="Serve the result by default.")]
+StartFrom = Annotated[str | None, typer.Option(help="A run to extend, or a model to fine-tune.")]
+Resume = Annotated[
+    str | None,
+    typer.Option(help="Continue this run: failed, cancelled, or left behind by a closed terminal."),
+]
+Fields = Annotated[
+    list[str] | None, typer.Option("--set", help="Another recipe field, as name=JSON.")
+]
+
+
+def train(
+    dataset: Dataset = None,
+    preset: Preset = None,
+    minutes: Minutes = None,
+    images: Images = None,
+    epochs: Epochs = None,
+    limit: Limit = None,
+    seed: Seed = None,
+    promote: Promote = False,
+    start_from: StartFrom = None,
+    resume: Resume = None,
+    set_: Fields = None,
+) -> None:
+    """Train in this terminal; Ctrl-C ends the run and publishes its model."""
+    from models import bootstrap
+
+    settings = Settings()
+    if int(os.environ.get("RANK", "0")) > 0:
+        # torchrun started this on several hosts: the first one's command leads.
+        from worker.training.distributed import lockstep
+
+        lockstep.follow(settings)
+        return
+    options = {
+        "preset": preset,
+        "dataset": dataset and _dataset(dataset),
+        "minutes": minutes,
+        "images": images,
+        "epochs": epochs,
+        "dataset_limit": limit,
+        "seed": seed,
+        "start_from": start_from,
+        "promote": "always" if promote else None,
+    }
+    fields: Row = {name: value for name, value in options.items() if value is not None}
+    fields |= dict(_field(text) for text in set_ or [])
+    engine = bootstrap.prepare(settings)
+    if resume is None:
+        run = _create(settings, engine, fields)
+    else:
+        run = _resume(settings, engine, resume, fields)
+    _report(_watch(settings, engine, run))
+
+
+def _create(settings: Settings, engine: "sa.Engine", fields: Row) -> str:
+    """Create a run with these recipe fields. Returns its id."""
+    from models import runs
+    from models.recipes import inheritance
+    from models.registry import Registry
+
+    recipe = inheritance.resolve(engine, Registry(engine, settings.blobs), fields)
+    row, _ = runs.create(engine, recipe, fields)
+    return str(row["id"])
+
+
+def _resume(settings: Settings, engine: "sa.Engine", run: str, fields: Row) -> str:
+    """Queue a run again, with changed recipe fields. Returns its id."""
+    from models import runs
+    from models.recipes import inheritance
+
+    row = runs.get(engine, run)
+    if row["state"] == "running":
+        _wait_for_lease(settings, engine, run)
+        row = runs.get(engine, run)
+    # A waiting run continues as it is; a change is refused, for a worker may have read it.
+    if row["state"] != "queued" or fields:
+        recipe = inheritance.change(row["recipe"], fields) if fields else None
+        runs.resume(engine, run, recipe)
+    return run
+
+
+def _wait_for_lease(settings: Settings, engine: "sa.Engine", run: str) -> None:
+    """Requeue a run whose process was killed. Raises KaoError where it is still training."""
+    from models import runs
+    from worker.leases import INTERVAL, LeaseWatch
+
+    err.print(f"Run {run} is marked as running; waiting for its heartbeat or the end of its lease.")
+    watch, first = LeaseWatch(settings, engine), runs.get(engine, run)
+    while (row := runs.get(engine, run))["state"] == "running":
+        if (row["fence"], row["heartbeat"]) != (first["fence"], first["heartbeat"]):
+            raise KaoError(f"Run {run} is training in another process; nothing was changed.")
+        watch.requeue_abandoned()
+        time.sleep(INTERVAL)
+
+
+def _watch(settings: Settings, engine: "sa.Engine", run: str) -> Row:
+    """Train a queued run to its end in this terminal. Returns its row. Raises KaoError."""
+    from kao.processes import on_hangup
+    from models import runs
+    from worker.supervisor import Supervisor
+
+    claim = runs.claim(engine, run)
+    if claim is None:
+        raise KaoError(f"A worker has taken run {run}; watch it there.")
+    supervisor = Supervisor(settings, engine, run, claim[1], terminal=True)
+    signal.signal(signal.SIGINT, lambda *_: supervisor.finish())
+    signal.signal(signal.SIGTERM, lambda *_: supervisor.hand_back())
+    on_hangup(supervisor.hand_back)
+    state = supervisor.watch()
+    row = runs.get(engine, run)
+    if state == "queued":
+        raise KaoError(f"Run {run} stopped early; continue it with `kao train --resume {run}`.")
+    if state != "succeeded":
+        raise KaoError(f"Run {run} is {state}. {row['error'] or ''}".strip())
+    return row
+
+
+def _report(row: Row) -> None:
+    out.print(f"Run {row['id']} published {row['version']}")
+    out.print(f"Try: kao sample --model {row['version'][:12]} --seed 42 --out face.png")
+
+
+def _dataset(name: str) -> str:
+    from models.datasets import catalogue
+
+    if name in catalogue.BUILT_IN or not Path(name).exists():
+        return name
+    from worker.datasets.source import LOCAL
+
+    return f"{LOCAL}{Path(name).absolute()}"
+
+
+def _field(text: str) -> tuple[str, Any]:
+    name, _, value = text.partition("=")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="An alias, a version or its first digits.")],
+    dataset: Annotated[str, typer.Option(help="starter, an uploaded set, a folder or a zip.")],
+    samples: Annotated[int, typer.Option(min=40, help="Faces to draw; 5,000 for a headline.")] = (
+        5_000
+    ),
+    psi: Annotated[float, typer.Option(min=0, max=1.5)] = 1.0,
+    limit: Annotated[int | None, typer.Option(help="Use only the first N images.")] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="A PNG of the likeliest copies beside their models.")
+    ] = None,
+    traits: Annotated[
+        bool, typer.Option(help="Ask 500 faces for each trait, and say how many show it.")
+    ] = False,
+    keep: Annotated[
+        bool, typer.Option(help="Add the model once more, with this on its card.")
+    ] = False,
+    failures: Annotated[
+        str, typer.Option(help="For the card: what you saw go wrong, in your words.")
+    ] = "",
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Measure a model's faces against real ones: FD, KID, precision, recall, coverage, novelty."""
+    from PIL import Image
+
+    from models import bootstrap, bundle
+    from models.registry import Registry
+    from worker.datasets import source as sources
+    from worker.evaluation.evaluate import evaluate as measure
+    from worker.evaluation.trait_accuracy import evaluate as trait_marks
+    from worker.publishing import bundle_writer
+
+    settings = Settings()
+    engine = bootstrap.prepare(settings)
+    registry = Registry(engine, settings.blobs)
+    version = registry.resolve(model)
+    threads = settings.parallel
+    drawer = registry.load(version, threads)
+    with Progress(console=err, disable=not sys.stderr.isatty(), transient=True) as bar:
+        task = bar.add_task("dataset", total=None)
+
+        def told(stage: str, done: int, total: int) -> None:
+            bar.update(task, description=stage, completed=done, total=total)
+
+        packed = sources.pack_named(
+            settings,
+            engine,
+            _dataset(dataset),
+            drawer.card.network.resolution,
+            limit,
+            lambda *at: told("dataset", *at),
+        )
+        found, pairs = measure(drawer, packed, samples, settings.cache, threads, psi, told)
+        asked = trait_marks(drawer, packed, TRAIT_FACES, psi) if traits else []
+    if picture is not None:
+        Image.fromarray(pairs).save(picture)
+    if keep:
+        kept = bundle_writer.with_evaluation(
+            registry,
+            version,
+            bundle.Evaluation(
+                dataset=packed.name,
+                psi=psi,
+                measures=asdict(found),
+                traits=[asdict(trait) for trait in asked],
+                failures=failures,
+            ),
+            pairs,
+        )
+        err.print(f"Kept as {kept}; `kao models promote {kept[:12]}` serves it.")
+    if json_:
+        told_traits = {"traits": [asdict(trait) for trait in asked]} if traits else {}
+        out.print_json(data={"version": version, "psi": psi, **asdict(found), **told_traits})
+        return
+    out.print(_told(version, packed.name, found))
+    if traits:
+        out.print(_told_traits(asked))
+
+
+def _told(version: str, dataset: str, found: "Evaluation") -> Table:
+    table = Table(
+        "measure",
+        "model",
+        "95 %",
+        "perfect",
+        "blurred ×2",
+        title=f"{version[:12]} against {dataset}, {found.samples:,} faces",
+    )
+
+    def between(interval: tuple[float, float], digits: int) -> str:
+        return " to ".join(f"{end:.{digits}f}" for end in interval)
+
+    table.add_row(
+        "FD-Lite0",
+        f"{found.fd:.1f}",
+        between(found.fd_interval, 1),
+        f"{found.fd_floor:.1f}",
+        f"{found.fd_blur2:.1f}",
+    )
+    table.add_row("KID-Lite0", f"{found.kid:.4f}", "", f"{found.kid_floor:.4f}", "")
+    table.add_row("precision", f"{found.precision:.3f}", "", "", "")
+    table.add_row("recall", f"{found.recall:.3f}", "", "", "")
+    table.add_row("density", f"{found.density:.3f}", "", "", "")
+    table.add_row(
+        "coverage",
+        f"{found.coverage:.3f}",
+        between(found.coverage_interval, 3),
+        f"{found.coverage_floor:.3f}",
+        "",
+    )
+    table.add_row("novelty", f"{found.novelty:.2f}", "", "1.00", "")
+    table.add_row("copies", f"{100 * found.copies:.1f} %", "", "1.0 %", "")
+    return table
+
+
+def _told_traits(found: "list[Trait]") -> Table:
+    table = Table("trait", "values", "asked and shown", "others kept", "least kept", "judge")
+    for trait in found:
+        marks = (trait.shown, trait.kept, trait.worst_kept, trait.judge)
+        table.add_row(
+            trait.name, str(len(trait.values)), *(f"{100 * mark:.1f} %" for mark in marks)
+        )
+    return table

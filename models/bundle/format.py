@@ -1,0 +1,174 @@
+"""The bundle: what a run publishes, in a folder named by the digest of all its files.
+
+    generator.safetensors   the averaged weights, once
+    synthesis.onnx          latent or styles → pixels; its weights point into the safetensors file
+    mapping.onnx            z → w, where the network has a mapping
+    card.json               format, recipe, dataset, licence, how it was trained
+    samples.png             a sheet of fixed seeds
+    critic.onnx             images (N, S, S, 3) uint8 → scores (N,), where the run exported one
+    traits.safetensors      a vector of w a slider (models/faces/sliders.py), where some were found
+    growth.onnx             z, psi and a share of each moment of training → pixels, where kept
+    enlarger.onnx           faces (1, S, S, 3) uint8 → the same 2 or 4 times as large, where trained
+    nearest.png             drawn faces above their nearest training images, once evaluated
+
+Nothing is pickled. Loading verifies the digest, the sizes, that every number is finite, and
+draws a test image before the bundle may serve.
+"""
+
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from models.errors import BadBundle
+from models.faces.attributes import Attribute
+from models.faces.sliders import Slider
+from models.recipes.recipe import Recipe
+from models.storage import atomic
+
+WEIGHTS, SYNTHESIS, MAPPING = "generator.safetensors", "synthesis.onnx", "mapping.onnx"
+CARD, SAMPLES, CRITIC = "card.json", "samples.png", "critic.onnx"
+TRAITS, GROWTH, NEAREST = "traits.safetensors", "growth.onnx", "nearest.png"
+ENLARGER = "enlarger.onnx"
+REQUIRED = {WEIGHTS, SYNTHESIS, CARD, SAMPLES}
+FILES = REQUIRED | {MAPPING, CRITIC, TRAITS, GROWTH, NEAREST, ENLARGER}
+LARGEST_FILE = 2**30
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
+class Network(_Part):
+    """What a server must know of the generator; `layers` rows of w, or 0 where z is the input."""
+
+    resolution: int = Field(ge=16, le=1024)
+    latent: int = Field(ge=2, le=1024)
+    style: int = Field(ge=0, le=1024)
+    layers: int = Field(ge=0, le=64)
+
+
+class DatasetCredit(_Part):
+    """What the generator learned from."""
+
+    name: str
+    fingerprint: str
+    licence: str
+    credit: str
+    images: int
+
+
+class Training(_Part):
+    """How far the run had come."""
+
+    images: int
+    seconds: float
+    device: str
+    # What the watch said while it trained.
+    warnings: list[str] = []
+
+
+class Enlargement(_Part):
+    """How `enlarger.onnx` was trained, and what it is worth.
+
+    psnr, psnr_without: in dB on held-out pictures, damaged as a generator damages them; through
+    the enlarger, and resized as without one.
+    """
+
+    scale: Literal[2, 4]
+    dataset: str
+    pictures: int
+    steps: int
+    seconds: float
+    psnr: float
+    psnr_without: float
+
+
+class Evaluation(_Part):
+    """One model against one dataset, as docs/training.md defines the measures.
+
+    traits: a row for each attribute, what an independent classifier saw of 500 faces.
+    failures: in somebody's words.
+    """
+
+    dataset: str
+    psi: float
+    measures: dict[str, float | list[float]]
+    traits: list[dict[str, Any]] = []
+    failures: str = ""
+
+
+class Card(_Part):
+    """`card.json`. Later versions add fields; format 1 readers ignore what they do not know."""
+
+    format: Literal[1] = 1
+    seed_specification: Literal[1] = 1
+    network: Network
+    # As the run stored it: an older one need not satisfy today's checks.
+    recipe: dict[str, Any]
+    dataset: DatasetCredit
+    training: Training
+    # FD-Lite0 and its kin, as the run measured itself; docs/training.md says what they mean.
+    measures: dict[str, float] = {}
+    # Selected by the last numbers of a latent, which `network.latent` includes.
+    attributes: list[Attribute] = []
+    sliders: list[Slider] = []
+    # Images seen at each moment that `growth.onnx` shows, the published one last.
+    moments: list[int] = []
+    # FD-Lite0 while it trained: (images seen, fd).
+    curve: list[tuple[int, float]] = []
+    # What `kao evaluate --keep` measured, and what somebody saw who looked.
+    evaluation: Evaluation | None = None
+    enlarger: Enlargement | None = None
+    parent_run: str | None
+    created: str
+
+    @property
+    def offers(self) -> list[str]:
+        """What addresses can ask of this model and not of every other."""
+        values = [f"{each.name}={value}" for each in self.attributes for value in each.available]
+        grown = ["age"] if self.moments else []
+        return [*values, *(each.name for each in self.sliders), *grown]
+
+
+def card_for(recipe: Recipe, **parts: Any) -> Card:
+    """A card whose recipe is the run's."""
+    return Card(recipe=recipe.model_dump(mode="json"), **parts)
+
+
+def digest(folder: Path) -> str:
+    """The version: SHA-256 over `name NUL sha256 LF` of every file, in order of names."""
+    lines = [f"{path.name}\0{atomic.sha256(path)}\n" for path in sorted(folder.iterdir())]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """The card, checked for what serving needs. Raises BadBundle."""
+    try:
+        text = (folder / CARD).read_text()
+        Card.model_validate_json(text)
+        card: dict[str, Any] = json.loads(text)
+    except (OSError, ValidationError, UnicodeDecodeError) as error:
+        raise BadBundle(f"The bundle's {CARD} cannot be read: {type(error).__name__}.") from None
+    return card
+
+
+def check_digest(folder: Path, version: str) -> None:
+    """Raises BadBundle unless these are the files that the version names."""
+    if digest(folder) != version:
+        raise BadBundle(f"Bundle {version[:12]} is damaged: its files do not have its digest.")
+
+
+def unpack(archive: zipfile.ZipFile, folder: Path) -> None:
+    """Write an exported bundle's files. Raises BadBundle for any other entry."""
+    for entry in archive.infolist():
+        if entry.filename not in FILES or entry.file_size > LARGEST_FILE:
+            raise BadBundle(f"{entry.filename[:80]!r} does not belong into a bundle.")
+        with archive.open(entry) as source, (folder / entry.filename).open("xb") as target:
+            while chunk := source.read(2**20):
+                target.write(chunk)
+                if target.tell() > LARGEST_FILE:
+                    raise BadBundle(f"{entry.filename} is larger than {LARGEST_FILE} bytes.")

@@ -1,0 +1,180 @@
+"""A loaded bundle: latents to pixels through ONNX Runtime."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from safetensors import safe_open
+
+from models.bundle.format import (
+    CRITIC,
+    ENLARGER,
+    GROWTH,
+    MAPPING,
+    SYNTHESIS,
+    TRAITS,
+    WEIGHTS,
+    Card,
+)
+from models.errors import NoCritic, NoTrainingHistory
+from models.faces import latents, sliders
+from models.faces.resizing import reduce, resize
+
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+# What a GPU draws at once, always: for another shape cuDNN may take another kernel, and its bytes.
+GPU_BATCH = 8
+
+Floats = NDArray[np.float32]
+Pixels = NDArray[np.uint8]
+
+
+class Drawer:
+    """A loaded bundle: latents to pixels through ONNX Runtime, the same for any batch."""
+
+    def __init__(self, folder: Path, card: Card, threads: int) -> None:
+        self.card, self._folder, self._threads = card, folder, threads
+        self._synthesis = self._session(SYNTHESIS)
+        self._batch = GPU_BATCH if CUDA in self._synthesis.get_providers() else None
+        self._mapping = self._session(MAPPING) if card.network.layers else None
+        self._average = _read_tensor(folder / WEIGHTS, "mapping.average") if self._mapping else None
+        self._vectors = _read_tensors(folder / TRAITS) if card.sliders else {}
+        self._enlarger = self._session(ENLARGER) if card.enlarger else None
+
+    # Few requests need these two, and they take 60 MB: each is loaded by the first that does.
+    @cached_property
+    def _critic(self) -> onnxruntime.InferenceSession | None:
+        return self._session(CRITIC) if (self._folder / CRITIC).exists() else None
+
+    @cached_property
+    def _growth(self) -> onnxruntime.InferenceSession | None:
+        return self._session(GROWTH) if self.card.moments else None
+
+    def rest(self) -> None:
+        """Give back what only few requests need."""
+        for name in ("_critic", "_growth"):
+            self.__dict__.pop(name, None)
+
+    def _session(self, name: str) -> onnxruntime.InferenceSession:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self._threads
+        options.inter_op_num_threads = 1
+        # Idle threads would spin on cores that other requests need.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # Without an arena of its own a session gives back what it took.
+        options.enable_cpu_mem_arena = name not in (CRITIC, GROWTH)
+        path = str(self._folder / name)
+        return onnxruntime.InferenceSession(path, options, providers=_providers())
+
+    @property
+    def rows(self) -> int:
+        """How many rows of w the synthesis reads; without a mapping the one row is z."""
+        return self.card.network.layers or 1
+
+    def styles(self, z: Floats) -> Floats:
+        """z (N, latent) → w (N, style); without a mapping z itself."""
+        return z if self._mapping is None else self._batched(self._mapping, z)
+
+    def truncate(self, w: Floats, psi: float) -> Floats:
+        """Pull w (N, style) towards the average (arXiv:1812.04948 §2); without a mapping scale z.
+
+        At psi 1 exactly w, bit for bit.
+        """
+        if psi == 1:
+            return w
+        average = 0 if self._average is None else self._average
+        truncated: Floats = average + np.float32(psi) * (w - average)
+        return truncated
+
+    def steer(self, w: Floats, asked: Mapping[str, float]) -> Floats:
+        """w (N, style) with the card's sliders at the values that are asked for."""
+        return sliders.steer(w, self._vectors, asked)
+
+    def grow(self, z: Floats, psi: float, age: float) -> Pixels:
+        """z (1, latent) → (1, S, S, 3) as the generator drew it at a moment of its training.
+
+        age: 0 the first kept moment, 1 the last; the weights between two are their mean, for both
+        lie on one path (arXiv:1811.10515). Raises NoTrainingHistory without moments.
+        """
+        if self._growth is None:
+            raise NoTrainingHistory(
+                "This model kept no moments of its training, so its faces have no age."
+            )
+        count = len(self.card.moments)
+        share = np.maximum(0, 1 - np.abs(np.arange(count) - age * (count - 1)))
+        inputs = {"z": z, "psi": np.array(psi, np.float32), "share": share.astype(np.float32)}
+        pixels: Pixels = self._growth.run(None, inputs)[0]
+        return pixels
+
+    def between(self, a: Floats, b: Floats, t: float) -> Floats:
+        """From style a at t = 0 to b at 1, (style,) each: straight in w, along the sphere in z."""
+        if self._mapping is None:
+            return latents.slerp(a, b, t)
+        straight: Floats = np.float32(1 - t) * a + np.float32(t) * b  # at 0 and 1 exactly a and b
+        return straight
+
+    def synthesise(self, w: Floats) -> Pixels:
+        """w (N, rows, style) → (N, S, S, 3)."""
+        latent = w[:, 0] if self._mapping is None else w
+        pixels: Pixels = self._batched(self._synthesis, latent)
+        return pixels
+
+    def draw(self, z: Floats, psi: float) -> Pixels:
+        """z (N, latent) → (N, S, S, 3). psi below 1 pulls towards the average face."""
+        w = self.truncate(self.styles(z), psi)
+        return self.synthesise(np.repeat(w[:, None], self.rows, axis=1))
+
+    def draw_at(self, z: Floats, psi: float, size: int) -> Pixels:
+        """z (N, latent) → (N, size, size, 3): the pixels of `GET /avatar?format=png&size=…`."""
+        faces = self.enlarge(self.draw(z, psi), size)
+        return np.stack([np.asarray(resize(face, size)) for face in faces])
+
+    def enlarge(self, pixels: Pixels, size: int) -> Pixels:
+        """Faces (N, S, S, 3) as they are best resized to `size`.
+
+        Above S the enlarger draws them scale times as large, and what is larger than `size` is
+        reduced to it. Untouched up to S, and where the bundle has no enlarger.
+        """
+        if self._enlarger is None or size <= self.card.network.resolution:
+            return pixels
+        # One by one, so that a face is the same in any batch.
+        return np.stack([reduce(self._run(self._enlarger, one[None])[0], size) for one in pixels])
+
+    def score(self, pixels: Pixels) -> Floats:
+        """(N, S, S, 3) → (N,): how real the critic finds each. Raises NoCritic without one."""
+        if self._critic is None:
+            raise NoCritic("This model has no critic, so it cannot tell which face is best.")
+        # One by one: a critic may compare the pictures of a batch with each other.
+        return np.concatenate([self._run(self._critic, one[None]) for one in pixels])
+
+    def _batched(self, session: onnxruntime.InferenceSession, latent: Floats) -> Any:
+        if self._batch is None:
+            return self._run(session, latent)
+        count, batch = len(latent), self._batch
+        whole = np.concatenate([latent, np.repeat(latent[:1], -count % batch, axis=0)])
+        starts = range(0, len(whole), batch)
+        parts = [self._run(session, whole[start : start + batch]) for start in starts]
+        return np.concatenate(parts)[:count]
+
+    def _run(self, session: onnxruntime.InferenceSession, latent: Floats) -> Any:
+        return session.run(None, {session.get_inputs()[0].name: latent})[0]
+
+
+def _providers() -> list[str | tuple[str, dict[str, str]]]:
+    """CUDA where the extra `gpu` brought it, in fp32 as on a CPU: TF32 has 10 bits of mantissa."""
+    exact = {"use_tf32": "0", "cudnn_conv_algo_search": "DEFAULT"}
+    return [*([(CUDA, exact)] if CUDA in onnxruntime.get_available_providers() else []), CPU]
+
+
+def _read_tensor(path: Path, name: str) -> Floats:
+    with safe_open(path, framework="np") as tensors:
+        tensor: Floats = tensors.get_tensor(name)
+    return tensor
+
+
+def _read_tensors(path: Path) -> dict[str, Floats]:
+    with safe_open(path, framework="np") as tensors:
+        return {name: tensors.get_tensor(name) for name in list(tensors.keys())}

@@ -1,0 +1,403 @@
+"""Recipes: every choice of a training run, as one validated object.
+
+A recipe is at once the body of `POST /train` (a preset plus overrides), the worker's
+configuration and a part of the model card; no layer renames or re-reads a field.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from models.errors import InvalidRecipe, UnknownPreset
+from models.faces.attributes import TraitName
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Adam(_Strict):
+    """Adam's settings for one of the two networks (arXiv:1412.6980)."""
+
+    learning_rate: Annotated[float, Field(gt=0, le=0.1, description="Step size.")]
+    beta1: Annotated[
+        float, Field(ge=0, lt=1, description="Momentum; GANs want 0 to 0.5 (arXiv:1511.06434).")
+    ]
+    beta2: Annotated[float, Field(ge=0, lt=1, description="Decay of the squared gradient.")]
+
+
+class Recipe(_Strict):
+    """All hyperparameters of one run. Equal recipes on one CPU give equal weights."""
+
+    preset: Annotated[str, Field(description="The preset that this recipe started from.")]
+    dataset: Annotated[
+        str,
+        Field(min_length=1, max_length=200, description="`starter`, or an uploaded set's name."),
+    ] = "starter"
+    start_from: Annotated[
+        str | None,
+        Field(max_length=80, description="A run to extend, or a model to fine-tune."),
+    ] = None
+    dataset_limit: Annotated[
+        int | None, Field(ge=2, le=10_000_000, description="Use only the first N images.")
+    ] = None
+
+    labels: Annotated[
+        list[TraitName],
+        Field(max_length=32, description="Attributes of the set that the generator is told."),
+    ] = []
+
+    network: Annotated[
+        Literal["classic", "modern"], Field(description="`classic` is the tutorial's DCGAN.")
+    ]
+    resolution: Annotated[int, Field(ge=16, le=256, description="Side of an image, in pixels.")]
+    latent: Annotated[int, Field(ge=2, le=1024, description="Length of the latent z.")]
+    style: Annotated[
+        int, Field(ge=0, le=1024, description="Length of the style w; 0: no mapping network.")
+    ]
+    width: Annotated[int, Field(ge=4, le=256, description="Generator channels at full resolution.")]
+    flatten: Annotated[
+        float,
+        Field(ge=0, le=64, description="Differences of 255 that are smoothed away, for flat art."),
+    ] = 0.0
+    residuals: Annotated[
+        int,
+        Field(ge=0, le=6, description="Last resolutions that get another residual convolution."),
+    ] = 0
+    discriminator_width: Annotated[
+        int, Field(ge=4, le=256, description="Discriminator channels at full resolution.")
+    ]
+    feature_weight: Annotated[
+        float,
+        Field(ge=0, le=100, description="Weight of a discriminator on frozen features; 0: none."),
+    ] = 0.0
+    noise: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=64,
+            description="Noise, in levels of 255, on all that the discriminator sees.",
+        ),
+    ] = 0.0
+
+    loss: Annotated[
+        Literal["bce", "logistic", "relativistic"],
+        Field(description="`bce`: the tutorial's, for `classic`; `relativistic`: RpGAN."),
+    ]
+    penalty: Annotated[
+        Literal["r1", "r1+r2"],
+        Field(description="Whose slopes are kept small: real images', or drawn ones' too."),
+    ] = "r1"
+    label_weight: Annotated[
+        float,
+        Field(ge=0, le=100, description="Weight of naming the labels right (AC-GAN); 0: none."),
+    ] = 0.0
+    gamma: Annotated[
+        float, Field(ge=0, le=1000, description="Weight of the gradient penalty; 0: none.")
+    ]
+    gamma_end: Annotated[
+        float | None,
+        Field(ge=0, le=1000, description="Its weight at the end, on a cosine; none: constant."),
+    ] = None
+    penalty_every: Annotated[
+        int, Field(ge=1, le=64, description="Steps between penalties (lazy regularisation).")
+    ] = 1
+    batch: Annotated[int, Field(ge=2, le=4096, description="Images in a step.")]
+    generator: Adam
+    discriminator: Adam
+    learning_rate_end: Annotated[
+        float,
+        Field(ge=0, le=1, description="Share of both learning rates at the end, on a cosine."),
+    ] = 1.0
+    ema_images: Annotated[
+        int, Field(ge=0, le=10_000_000, description="Half-life of the weight average; 0: none.")
+    ]
+    mixing: Annotated[
+        float, Field(ge=0, le=1, description="Share of images drawn with two styles in training.")
+    ] = 0.0
+    flip: Annotated[bool, Field(description="Mirror half of the real images.")] = False
+    augment: Annotated[
+        float | None,
+        Field(ge=0, le=1, description="Strength of augmentation; none: by the set's size."),
+    ] = None
+
+    minutes: Annotated[
+        float | None, Field(gt=0, le=100_000, description="Stop after this much training time.")
+    ] = None
+    images: Annotated[
+        int | None, Field(ge=1, le=10**10, description="Stop after this many real images.")
+    ] = None
+    epochs: Annotated[
+        int | None, Field(ge=1, le=1_000_000, description="Stop after this many passes.")
+    ] = None
+
+    seed: Annotated[int, Field(ge=0, lt=2**63, description="Seeds weights and every draw.")] = 0
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16"],
+        Field(description="`auto`: bf16 where the processor has it."),
+    ] = "fp32"
+    threads: Annotated[
+        int | None, Field(ge=1, le=256, description="CPU threads; none: the free cores.")
+    ] = None
+    snapshot_seconds: Annotated[
+        float, Field(ge=0.1, le=86_400, description="Time between resumable snapshots.")
+    ] = 60
+    sheet_images: Annotated[
+        int, Field(ge=1, le=10**9, description="Images between two sample sheets.")
+    ] = 5_000
+    publish_minutes: Annotated[
+        float | None,
+        Field(gt=0, le=100_000, description="Also publish this often while training."),
+    ] = None
+    measure_every: Annotated[
+        int | None,
+        Field(ge=1, le=10**9, description="Images between two measurements (FD-Lite0); none."),
+    ] = None
+    measure_samples: Annotated[
+        int, Field(ge=20, le=50_000, description="Faces in a measurement, against as many real.")
+    ] = 1_000
+    publish: Annotated[
+        Literal["best", "last", "manual"],
+        Field(description="The snapshot to publish at the end; `best` is the lowest FD's."),
+    ] = "last"
+    critic: Annotated[
+        bool, Field(description="Publish the discriminator too, for `best_of` among faces.")
+    ] = True
+    sliders: Annotated[bool, Field(description="Look for sliders in the finished generator.")] = (
+        True
+    )
+    enlarger_steps: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=1_000_000,
+            description="Steps that train the enlarger afterwards, at most the generator's; "
+            "0: none.",
+        ),
+    ] = 0
+    enlarger_width: Annotated[int, Field(ge=4, le=256, description="The enlarger's channels.")] = 64
+    enlarger_blocks: Annotated[
+        int, Field(ge=0, le=16, description="The enlarger's blocks of two convolutions.")
+    ] = 2
+    growth: Annotated[
+        int, Field(ge=0, le=8, description="Earlier moments to publish too, for `age`.")
+    ] = 0
+    promote: Annotated[
+        Literal["never", "if_better", "always"],
+        Field(description="Whether publishing also moves `default`, what `/avatar` serves."),
+    ] = "never"
+    on_divergence: Annotated[
+        Literal["stop", "rollback", "continue"],
+        Field(description="What to do when a loss is no number, or samples collapse."),
+    ] = "stop"
+
+    @model_validator(mode="after")
+    def _ends(self) -> "Recipe":
+        if self.minutes is None and self.images is None and self.epochs is None:
+            raise ValueError("give `minutes`, `images` or `epochs`, so that the run ends")
+        return self
+
+    @model_validator(mode="after")
+    def _fits_the_network(self) -> "Recipe":
+        if self.network == "classic":
+            if self.resolution != 96:
+                raise ValueError("`classic` draws 96×96 only; for another `resolution` use modern")
+            if self.style:
+                raise ValueError("`classic` has no mapping network: `style` must be 0")
+        elif self.resolution not in RESOLUTIONS:
+            near = min(RESOLUTIONS, key=lambda size: abs(size - self.resolution))
+            raise ValueError(
+                f"`resolution` must be b·2^k, b from 4 to 7; nearest to {self.resolution}: {near}"
+            )
+        if self.flatten and self.network == "classic":
+            raise ValueError(
+                "`classic` is the tutorial's and draws as it does: `flatten` must be 0"
+            )
+        if self.residuals and self.network == "classic":
+            raise ValueError("`classic` is the tutorial's network: `residuals` must be 0")
+        if self.labels and not self.style:
+            raise ValueError("`labels` need a mapping network: `style` above 0")
+        if (self.network == "classic") != (self.loss == "bce"):
+            raise ValueError("`loss` bce is for `classic`, which takes no other")
+        return self
+
+
+RESOLUTIONS = sorted(b * 2**k for b in (4, 5, 6, 7) for k in range(2, 7) if 16 <= b * 2**k <= 256)
+
+# Beyond it, an enlarger gained little (docs/experiments.md).
+ENLARGER_STEPS = 15_000
+
+# The tutorial's recipe: lr 1e-4 for both, PyTorch's default betas, batch 100, 2,500 epochs.
+_TUTORIAL = Adam(learning_rate=1e-4, beta1=0.9, beta2=0.999)
+_MODERN = Adam(learning_rate=4e-4, beta1=0.0, beta2=0.99)
+
+# R3GAN's schedule (arXiv:2501.05441 App. D) with a generator that one core still draws 75 times
+# a second: what a GPU gives goes into the discriminator, which is never served.
+_GPU: dict[str, Any] = {
+    "network": "modern",
+    "latent": 128,
+    "style": 128,
+    "discriminator_width": 64,
+    "loss": "relativistic",
+    "penalty": "r1+r2",
+    "penalty_every": 1,
+    "batch": 256,
+    "generator": Adam(learning_rate=2e-4, beta1=0.0, beta2=0.99).model_dump(),
+    "discriminator": Adam(learning_rate=2e-4, beta1=0.0, beta2=0.99).model_dump(),
+    "learning_rate_end": 0.25,
+    "ema_images": 500_000,
+    "mixing": 0.5,
+    "precision": "auto",
+    "minutes": 60,
+    "measure_every": 100_000,
+    "measure_samples": 2_000,
+    "sheet_images": 50_000,
+    "publish": "best",
+    "enlarger_steps": ENLARGER_STEPS,
+    "growth": 2,
+    "on_divergence": "rollback",
+}
+
+_TWO_CORES: dict[str, Any] = {
+    "network": "modern",
+    "resolution": 64,
+    "latent": 128,
+    "style": 128,
+    "width": 24,
+    "discriminator_width": 16,
+    "loss": "relativistic",
+    "gamma": 1.0,
+    "penalty_every": 8,
+    "batch": 32,
+    "generator": _MODERN.model_dump(),
+    "discriminator": _MODERN.model_dump(),
+    "ema_images": 5_000,
+    "precision": "auto",
+    "minutes": 60,
+    # A measurement takes about 8 s of two cores, so many images about 200.
+    "measure_every": 15_000,
+    "publish": "best",
+    "enlarger_steps": ENLARGER_STEPS,
+    "growth": 2,
+    "on_divergence": "rollback",
+}
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "classic": {
+        "network": "classic",
+        "resolution": 96,
+        "latent": 100,
+        "style": 0,
+        "width": 64,
+        "discriminator_width": 64,
+        "loss": "bce",
+        "gamma": 0.0,
+        "batch": 100,
+        "generator": _TUTORIAL.model_dump(),
+        "discriminator": _TUTORIAL.model_dump(),
+        "ema_images": 0,
+        "epochs": 2500,
+        "snapshot_seconds": 300,
+        # The tutorial went on whatever its discriminator did.
+        "on_divergence": "continue",
+    },
+    "modern-64": _TWO_CORES,
+    # For drawn art: without the grain there is more that a discriminator can teach.
+    "modern-64-flat": {
+        **_TWO_CORES,
+        "flatten": 25,
+        "label_weight": 2.0,
+        "discriminator_width": 24,
+        "learning_rate_end": 0.05,
+        "ema_images": 20_000,
+    },
+    **{
+        f"modern-{resolution}-gpu": {**_GPU, "resolution": resolution, "width": width, **more}
+        for resolution, width, more in (
+            (64, 48, {"gamma": 2.0, "gamma_end": 0.2}),
+            (96, 32, {"gamma": 7.0, "gamma_end": 0.7}),
+            (128, 24, {"gamma": 17.0, "gamma_end": 1.7}),
+        )
+    },
+    "smoke": {
+        "network": "modern",
+        "resolution": 16,
+        "latent": 16,
+        "style": 16,
+        "width": 8,
+        "discriminator_width": 8,
+        "loss": "relativistic",
+        "gamma": 1.0,
+        "penalty_every": 4,
+        "batch": 8,
+        "generator": _MODERN.model_dump(),
+        "discriminator": _MODERN.model_dump(),
+        "ema_images": 200,
+        "dataset_limit": 64,
+        "images": 640,
+        "sliders": False,
+        "snapshot_seconds": 1,
+        "sheet_images": 320,
+        "threads": 1,
+    },
+}
+
+_LENGTHS = ("minutes", "images", "epochs")
+
+
+def resolve(overrides: dict[str, Any], base: dict[str, Any] | None = None) -> Recipe:
+    """A preset (`preset`, default `modern-64`) with fields replaced, checked as a whole.
+
+    base: another recipe to change, instead of a preset. Asking for one length drops the base's.
+    Nested optimisers merge field by field.
+    Raises UnknownPreset, or InvalidRecipe naming each field, its value and its range.
+    """
+    if base is None:
+        name = overrides.get("preset", "modern-64")
+        if not isinstance(name, str) or name not in PRESETS:
+            raise UnknownPreset(str(name)[:80], sorted(PRESETS))
+        base = {**PRESETS[name], "preset": name}
+    chosen = dict(base)
+    if any(overrides.get(length) is not None for length in _LENGTHS):
+        chosen = {key: value for key, value in chosen.items() if key not in _LENGTHS}
+    for key, value in overrides.items():
+        nested = isinstance(value, dict) and isinstance(chosen.get(key), dict)
+        chosen[key] = {**chosen[key], **value} if nested else value
+    try:
+        return Recipe.model_validate(chosen)
+    except ValidationError as error:
+        raise InvalidRecipe(
+            [_problem(item["loc"], item["msg"], item["type"]) for item in error.errors()]
+        ) from None
+
+
+def _problem(place: tuple[int | str, ...], message: str, kind: str) -> dict[str, str]:
+    """What is wrong with a field, and what it may be."""
+    problem = message.removeprefix("Value error, ")
+    if kind == "extra_forbidden":
+        problem = "is no field of a recipe; `GET /train/presets` shows those there are"
+    if allowed := _allowed(place):
+        problem += f" (allowed: {allowed})"
+    return {"field": ".".join(str(part) for part in place) or "recipe", "problem": problem}
+
+
+def _allowed(place: tuple[int | str, ...]) -> str:
+    """A number's range, as the schema has it; nothing for other fields."""
+    whole = Recipe.model_json_schema()
+    schema: dict[str, Any] = whole
+    for part in place:
+        schema = whole["$defs"].get(schema.get("$ref", "").rpartition("/")[2], schema)
+        schema = schema.get("properties", {}).get(part, {})
+    for one in schema.get("anyOf", [schema]):
+        low, high = (
+            one.get(inclusive, one.get(exclusive))
+            for inclusive, exclusive in (
+                ("minimum", "exclusiveMinimum"),
+                ("maximum", "exclusiveMaximum"),
+            )
+        )
+        if low is not None and high is not None:
+            above = "above " if "exclusiveMinimum" in one else ""
+            below = "below " if "exclusiveMaximum" in one else ""
+            return f"{above}{low:g} to {below}{high:g}"
+    return ""

@@ -1,0 +1,94 @@
+"""Atomic writes: a reader sees the old file or the new one, whichever process is killed when."""
+
+import contextlib
+import hashlib
+import lzma
+import os
+import shutil
+import stat
+import uuid
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from models.failpoints import fail_point
+
+# What zipfile raises for damaged archives, and for archives that it does not support.
+BROKEN_ZIP = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, lzma.LZMAError, EOFError)
+UNREADABLE_ZIP = (NotImplementedError, RuntimeError, UnicodeDecodeError)
+
+
+def sync(path: Path) -> None:
+    """Flush a file's bytes, or a folder's entries, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def private_folder(path: Path) -> Path:
+    """Make a folder that other users cannot read, or take their access away; `path`.
+
+    A folder that its group may write to is shared on purpose: the group keeps its access. A folder
+    of another owner stays as it is.
+    """
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    mode = stat.S_IMODE(path.stat().st_mode)
+    private = mode & (0o7770 if mode & stat.S_IWGRP else 0o7700)
+    if private != mode:
+        with contextlib.suppress(PermissionError):
+            path.chmod(private)
+    return path
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`. It is renamed to `path` on success, else removed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        yield temporary
+        sync(temporary)
+        temporary.replace(path)
+        sync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def scratch_folder(parent: Path) -> Iterator[Path]:
+    """Yield a private temporary folder inside `parent`. It is removed unless it was renamed."""
+    parent.mkdir(parents=True, exist_ok=True)
+    folder = parent / f".{uuid.uuid4().hex}.tmp"
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def settle(folder: Path, target: Path) -> None:
+    """Rename a finished folder into place, durably. An existing target stays.
+
+    It becomes as accessible as the folder that it moves into.
+    """
+    for path in folder.rglob("*"):
+        sync(path)
+    folder.chmod(stat.S_IMODE(target.parent.stat().st_mode) & 0o777)
+    sync(folder)
+    fail_point("publish.synced")
+    with contextlib.suppress(FileExistsError, OSError):
+        folder.rename(target)
+    if not target.is_dir():
+        raise OSError(f"cannot move a finished folder to {target.name}")
+    os.utime(target)  # gc ignores files younger than a day, and the row is not written yet
+    fail_point("publish.renamed")
+    sync(target.parent)
+
+
+def sha256(path: Path) -> str:
+    """Return a file's SHA-256 in hex, in constant memory."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,202 @@
+"""Aliases move, bundles break, queues fill: what is served stays true."""
+
+import asyncio
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Never
+
+import httpx
+import pytest
+from fastapi.testclient import TestClient
+
+from app.avatars.generate import engine as engines
+from app.avatars.generate.engine import Engine
+from models.errors import BadBundle, Overloaded
+from models.registry import Registry
+
+
+def _eventually(holds, seconds: float = 10) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_ten_moves_under_load_mix_nothing(
+    start, http, registry: Registry, versions: list[str], key: dict[str, str]
+) -> None:
+    live = start()
+    truth = {
+        (version, seed): http.get(f"{live.url}/avatar?seed={seed}&model={version}").content
+        for version in versions
+        for seed in range(4)
+    }
+    assert len(set(truth.values())) == len(truth)
+    stop, wrong, seen = threading.Event(), [], set()
+
+    def ask(number: int) -> int:
+        count = 0
+        with httpx.Client(timeout=20, trust_env=False) as client:
+            while not stop.is_set():
+                answer = client.get(f"{live.url}/avatar?seed={number % 4}")
+                model = answer.headers.get("x-avatar-model")
+                seen.add(model)
+                if truth.get((model, number % 4)) != answer.content:
+                    wrong.append((answer.status_code, model))
+                count += 1
+        return count
+
+    with ThreadPoolExecutor(6) as pool:
+        asking = [pool.submit(ask, number) for number in range(6)]
+        for move in range(10):
+            version = versions[(move + 1) % 3]
+            answer = http.post(f"{live.url}/models/{version}/promote", headers=key)
+            assert answer.json() == {"alias": "default", "version": version}
+            assert http.get(f"{live.url}/avatar?seed=1").headers["x-avatar-model"] == version
+            time.sleep(0.1)
+        stop.set()
+        assert sum(asked.result() for asked in asking) > 10
+    assert wrong == []
+    assert seen == set(versions)
+
+
+def test_an_alias_moved_elsewhere_is_followed_within_seconds(
+    client: TestClient, registry: Registry, versions: list[str]
+) -> None:
+    assert client.get("/avatar?seed=1").headers["x-avatar-model"] == versions[0]
+    registry.promote(versions[1])
+    _eventually(lambda: client.get("/avatar?seed=1").headers["x-avatar-model"] == versions[1])
+
+
+def test_a_bad_bundle_is_refused_and_the_old_serves(
+    client: TestClient, registry: Registry, versions: list[str], damaged
+) -> None:
+    before = client.get("/avatar?seed=1").content
+    bad = damaged(registry)
+    held = client.app.state.services.engine
+    _eventually(lambda: bad in held.refused)
+    answer = client.get("/avatar?seed=1")
+    assert answer.content == before
+    assert answer.headers["x-avatar-model"] == versions[0]
+    assert "damaged" in client.get("/health/ready").json()["refused"][bad]
+    asked = client.get(f"/avatar?seed=1&model={bad}")
+    assert asked.status_code == 409
+    assert asked.json()["type"] == "urn:kao:problem:bad-bundle"
+
+
+def test_a_database_that_fails_does_not_stop_faces(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = client.app.state.services
+    calls = []
+
+    def fail() -> Never:
+        calls.append(1)
+        raise OSError("gone")
+
+    monkeypatch.setattr(held.registry, "aliases", fail)
+    _eventually(lambda: len(calls) >= 2)
+    assert client.get("/avatar?seed=1").status_code == 200
+
+
+def test_a_model_is_loaded_once_however_many_ask(
+    registry: Registry, versions: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    load = registry.load
+
+    def counted(*arguments):
+        calls.append(arguments)
+        return load(*arguments)
+
+    monkeypatch.setattr(registry, "load", counted)
+
+    async def many():
+        engine = Engine(registry, 1, 4, 2**30)
+        drawers = await asyncio.gather(*(engine.drawer(versions[1]) for _ in range(20)))
+        await engine.stop()
+        return drawers
+
+    assert len(set(map(id, asyncio.run(many())))) == 1
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("budget", "kept"),
+    [
+        pytest.param(0, {0, 3}, id="no-room-keeps-the-newest"),
+        pytest.param(2.5, {0, 2, 3}, id="room-for-two"),
+        pytest.param(9, {0, 1, 2, 3}, id="room-for-all"),
+    ],
+)
+def test_idle_models_stay_within_the_budget_and_served_ones_always(
+    registry: Registry, versions: list[str], write_bundle, budget, kept
+) -> None:
+    fourth = registry.import_folder(write_bundle(seed=3))
+    all_four = [*versions, fourth]
+    size = sum(path.stat().st_size for path in registry.folder(versions[2]).iterdir())
+
+    async def visit():
+        engine = Engine(registry, 1, 4, int(budget * size))
+        await engine.refresh()
+        for version in all_four[1:]:
+            await engine.drawer(version)
+        held = set(engine._drawers)
+        assert set(engine._sizes) == held
+        await engine.stop()
+        return held
+
+    assert asyncio.run(visit()) == {all_four[number] for number in kept}
+
+
+def test_a_full_queue_refuses_and_a_left_client_keeps_its_place(registry: Registry) -> None:
+    async def fill() -> None:
+        engine = Engine(registry, 1, 2, 0)
+        gate = threading.Event()
+        waiting = [asyncio.ensure_future(engine.run(gate.wait)) for _ in range(3)]
+        await asyncio.sleep(0.05)
+        waiting[0].cancel()
+        await asyncio.sleep(0)
+        with pytest.raises(Overloaded):
+            await engine.run(gate.wait)
+        gate.set()
+        await asyncio.gather(*waiting[1:])
+        assert await engine.run(lambda: 7) == 7
+        await engine.stop()
+
+    asyncio.run(fill())
+
+
+def test_overload_is_503_with_retry_after(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = client.app.state.services.engine
+    monkeypatch.setattr(held._batcher, "most", 0)
+    answer = client.get("/avatar?seed=1")
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "1"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_a_refused_bundle_is_read_again_after_a_while(
+    registry: Registry, versions: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    weights = registry.folder(versions[1]) / "generator.safetensors"
+    good = weights.read_bytes()
+    weights.write_bytes(good[:-1])
+
+    async def ask() -> None:
+        engine = Engine(registry, 1, 4, 2**30)
+        with pytest.raises(BadBundle):
+            await engine.drawer(versions[1])
+        weights.write_bytes(good)
+        with pytest.raises(BadBundle):
+            await engine.drawer(versions[1])
+        monkeypatch.setattr(engines, "RETRY", 0)
+        await engine.drawer(versions[1])
+        assert engine.refused == {}
+        await engine.stop()
+
+    asyncio.run(ask())

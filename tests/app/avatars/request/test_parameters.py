@@ -1,0 +1,77 @@
+"""What an avatar request may say, and what it is told otherwise."""
+
+import pytest
+from fastapi.testclient import TestClient
+
+from app.avatars.encode.formats import STILL
+from app.avatars.encode.negotiation import negotiate
+
+BAD = [
+    pytest.param("size=0", "size", "16 to 1024", id="size-0"),
+    pytest.param("size=15", "size", "16 to 1024", id="below-smallest"),
+    pytest.param("size=1025", "size", "16 to 1024", id="above-largest"),
+    pytest.param("size=abc", "size", "16 to 1024", id="no-number"),
+    pytest.param("size=", "size", "16 to 1024", id="empty-size"),
+    pytest.param("size=64.0", "size", "16 to 1024", id="a-fraction"),
+    pytest.param("size=+64", "size", "16 to 1024", id="a-space"),
+    pytest.param("size=%D9%A6%D9%A4", "size", "16 to 1024", id="arabic-digits"),
+    pytest.param("size=64&size=64", "size", "once", id="size-twice"),
+    pytest.param("seed=1&seed=2", "seed", "once", id="seed-twice"),
+    pytest.param("format=bmp", "format", "png", id="unknown-format"),
+    pytest.param("psi=-1", "psi", "to 1.5", id="negative-psi"),
+    pytest.param("psi=1.6", "psi", "to 1.5", id="psi-above"),
+    pytest.param("psi=nan", "psi", "to 1.5", id="nan"),
+    pytest.param("psi=1e0", "psi", "to 1.5", id="exponent"),
+    pytest.param("model=", "model", "alias", id="empty-model"),
+    pytest.param("colour=red", "colour", "seed", id="unknown-parameter"),
+    pytest.param("Seed=1", "Seed", "seed", id="capital"),
+    pytest.param("seed=%ff", "seed", "UTF-8", id="no-utf-8"),
+    pytest.param("seed=%ed%a0%80", "seed", "UTF-8", id="a-surrogate"),
+]
+
+
+@pytest.mark.parametrize(("query", "parameter", "allowed"), BAD)
+def test_a_bad_parameter_is_named_with_what_it_may_be(
+    client: TestClient, query, parameter, allowed
+) -> None:
+    answer = client.get(f"/avatar?{query}")
+    assert answer.status_code == 422
+    told = answer.json()
+    assert told["parameter"] == parameter
+    assert allowed in str(told["allowed"])
+    assert parameter in told["detail"]
+
+
+def test_a_seed_has_at_most_4096_bytes(client: TestClient) -> None:
+    assert client.get("/avatar", params={"seed": "é" * 2048, "size": 16}).status_code == 200
+    answer = client.get("/avatar", params={"seed": "é" * 2049})
+    assert answer.status_code == 422
+    assert "4098" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("model", "told"), [("nobody", "GET /models"), ("0" * 64, "GET /models"), ("abc", "12")]
+)
+def test_an_unknown_model_is_404(client: TestClient, model, told) -> None:
+    answer = client.get("/avatar", params={"seed": "1", "model": model})
+    assert answer.status_code == 404
+    assert told in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("accept", "format"),
+    [
+        (None, "png"),
+        ("*/*", "png"),
+        ("text/html", "png"),
+        ("image/webp", "webp"),
+        ("image/jpeg, image/png", "png"),
+        ("image/avif,image/webp,image/apng,image/*,*/*;q=0.8", "webp"),
+        ("image/webp;q=0.5, image/jpeg;q=0.9", "jpeg"),
+        ("image/png;q=0, */*", "webp"),
+        ("image/webp;q=rubbish, image/*;q=0.1", "png"),
+        (",;,q=", "png"),
+    ],
+)
+def test_accept_chooses_what_it_prefers(accept, format) -> None:
+    assert negotiate(accept, STILL) == format

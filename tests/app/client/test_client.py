@@ -1,0 +1,277 @@
+"""The client says what the server means, waiting or not, and follows a run over lost lines."""
+
+import asyncio
+import io
+import socket
+import threading
+import time
+import zipfile
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+
+from app.client import pictures, requests
+from app.client.client import AsyncClient, Client
+from app.training import events
+from models import runs
+from models.recipes.recipe import resolve
+from models.registry import Registry
+from models.settings import Settings
+
+
+class Waiting:
+    """`Client`, called alike."""
+
+    def __init__(self, key) -> None:
+        self.key = key
+
+    def send(self, url, call):
+        with Client(url, self.key, trust_env=False) as kao:
+            return kao.send(call)
+
+    def follow(self, url, run, **options):
+        with Client(url, self.key, trust_env=False) as kao:
+            return list(kao.follow(run, **options))
+
+
+class Meanwhile:
+    """`AsyncClient`, called alike."""
+
+    def __init__(self, key) -> None:
+        self.key = key
+
+    def send(self, url, call):
+        async def ask():
+            async with AsyncClient(url, self.key, trust_env=False) as kao:
+                return await kao.send(call)
+
+        return asyncio.run(ask())
+
+    def follow(self, url, run, **options):
+        async def ask():
+            async with AsyncClient(url, self.key, trust_env=False) as kao:
+                return [event async for event in kao.follow(run, **options)]
+
+        return asyncio.run(ask())
+
+
+@pytest.fixture(params=[Waiting, Meanwhile], ids=["waiting", "meanwhile"])
+def kao(request: pytest.FixtureRequest, settings: Settings):
+    return request.param(settings.api_key)
+
+
+@pytest.fixture
+def url(start, registry: Registry):
+    return start().url
+
+
+@pytest.fixture
+def run(registry: Registry):
+    row, _ = runs.create(registry.engine, resolve({"preset": "smoke"}), {"preset": "smoke"})
+    return row["id"]
+
+
+def test_a_face_says_what_it_is(kao, url, versions: list[str]) -> None:
+    face = kao.send(
+        url, pictures.avatar("顔 & 1", size=64, format="webp", model="default", psi=0.5)
+    )
+    assert (face.seed, face.model, face.media_type) == ("顔 & 1", versions[0], "image/webp")
+    assert Image.open(io.BytesIO(face.content)).size == (64, 64)
+    random = kao.send(url, pictures.avatar())
+    assert kao.send(url, pictures.avatar(random.seed)).content == random.content
+
+
+TEAM = {"a,b": 2, "c:1": 0.5}
+PICTURES = [
+    (
+        pictures.avatar("a", psi=1e-5, variant=3, format="png"),
+        "/avatar?seed=a&psi=0.00001&variant=3",
+    ),
+    (pictures.morph("a", "b", 0.5, size=32), "/morph?from=a&to=b&t=0.5&size=32"),
+    (pictures.morph("a", "b", frames=3, fps=9.5), "/morph?from=a&to=b&frames=3&fps=9.5"),
+    (
+        pictures.walk("a", 2, frames=4, size=16, format="gif"),
+        "/walk?seed=a&stops=2&frames=4&size=16&format=gif",
+    ),
+    (pictures.mix("a", "b", 1, shape="circle"), "/mix?coarse=a&fine=b&at=1&shape=circle"),
+    (pictures.blend(TEAM), "/blend?seeds=a%252Cb:2,c%253A1:0.5"),
+    (pictures.family(("a,b", "c"), 2, gap=3), "/family?parents=a%252Cb,c&children=2&gap=3"),
+    (pictures.family(("a", "b"), child=1), "/family?parents=a,b&child=1"),
+    (pictures.sheet(["a", ","], columns=1), "/sheet?seeds=a,%252C&columns=1"),
+    (pictures.sheet(count=3, start=5, dpr=2), "/sheet?count=3&start=5&dpr=2"),
+    (pictures.og("a", shape="rounded"), "/og?seed=a&shape=rounded"),
+]
+
+
+def test_a_picture_is_the_one_of_its_address(kao, url, http) -> None:
+    for call, address in PICTURES:
+        picture, plain = kao.send(url, call), http.get(url + address)
+        assert picture.content == plain.content, address
+        assert picture.media_type == plain.headers["content-type"]
+        assert picture.model == plain.headers["x-avatar-model"]
+
+
+def test_a_batch_comes_as_its_members(kao, url, http) -> None:
+    members = kao.send(url, pictures.avatars(["a", "顔", "a"], distinct=True, size=32))
+    assert [one.seed for one in members] == ["a", "顔", "a"]
+    assert members[0].variant == 0 != members[2].variant
+    for one in members:
+        assert http.get(url + one.address).content == one.content
+
+
+def test_traits_are_sent_as_parameters(kao, url) -> None:
+    with pytest.raises(requests.Refused, match="this model has no traits"):
+        kao.send(url, pictures.avatar("a", traits={"hair_colour": "pink"}))
+
+
+def test_a_run_is_asked_for_shown_ended_and_resumed(kao, url) -> None:
+    asked = kao.send(url, requests.train("a key", preset="smoke", images=64))
+    assert (asked.state, asked.recipe["images"]) == ("queued", 64)
+    assert kao.send(url, requests.train("a key", preset="smoke", images=64)).id == asked.id
+    assert kao.send(url, requests.run(asked.id)) == asked
+    assert kao.send(url, requests.cancel(asked.id)).state == "cancelled"
+    assert [one.id for one in kao.send(url, requests.runs("cancelled", 5)).runs] == [asked.id]
+    assert kao.send(url, requests.runs("running")).runs == []
+    assert kao.send(url, requests.resume(asked.id)).state == "queued"
+
+
+def test_models_are_listed_served_and_taken_back(kao, url, versions: list[str]) -> None:
+    assert {one.version for one in kao.send(url, requests.models()).models} == set(versions)
+    assert kao.send(url, requests.model("default")).card["format"] == 1
+    assert kao.send(url, requests.promote(versions[1])).version == versions[1]
+    assert kao.send(url, pictures.avatar("1")).model == versions[1]
+    assert kao.send(url, requests.roll_back()).version == versions[0]
+
+
+def test_a_key_is_made_used_and_revoked(kao, url) -> None:
+    made = kao.send(url, requests.create_key("ci", "read", "train"))
+    assert made.scopes == ["read", "train"]
+    other = type(kao)(made.key)
+    assert other.send(url, requests.runs()).runs == []
+    kao.send(url, requests.revoke_key(made.id))
+    with pytest.raises(requests.Refused) as refused:
+        other.send(url, requests.runs())
+    assert refused.value.status == 401
+    listed = {key.id: key.revoked for key in kao.send(url, requests.keys()).keys}
+    assert listed[made.id] is not None
+
+
+def test_an_address_is_signed_where_pictures_are_not_open(
+    kao, start, registry: Registry, http
+) -> None:
+    private = start(public_avatars=False).url
+    address = kao.send(private, requests.sign("/avatar?seed=42", seconds=60)).url
+    assert http.get(f"{private}/avatar?seed=42").status_code == 401
+    assert http.get(private + address).status_code == 200
+
+
+def test_a_set_of_pictures_is_sent_listed_and_forgotten(kao, url, tmp_path: Path) -> None:
+    file = tmp_path / "faces.zip"
+    with zipfile.ZipFile(file, "w") as archive:
+        for number in range(12):
+            picture = io.BytesIO()
+            Image.new("RGB", (40, 40), (number * 20, 90, 9)).save(picture, "PNG")
+            archive.writestr(f"{number}.png", picture.getvalue())
+    assert kao.send(url, requests.upload("mine", file, "CC0-1.0")).images == 12
+    names = [one.name for one in kao.send(url, requests.datasets()).datasets]
+    assert names == ["starter", "mine"]
+    assert kao.send(url, requests.delete("mine")) is None
+    assert len(kao.send(url, requests.datasets()).datasets) == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "status", "type"),
+    [
+        pytest.param(pictures.avatar("1", size=0), 422, "invalid-parameter", id="parameter"),
+        pytest.param(requests.model("nobody"), 404, "unknown-model", id="unknown"),
+        pytest.param(requests.run("../models"), 404, "not-found", id="a-path-stays-one-part"),
+        pytest.param(requests.delete("starter"), 422, "unusable-dataset", id="starter"),
+    ],
+)
+def test_a_refusal_is_an_error_with_the_problem(kao, url, call, status, type) -> None:
+    with pytest.raises(requests.Refused) as refused:
+        kao.send(url, call)
+    assert (refused.value.status, refused.value.type) == (status, type)
+    assert str(refused.value) == refused.value.problem["detail"]
+
+
+def test_without_the_key_nothing_is_followed(kao, url, run) -> None:
+    kao.key = None
+    with pytest.raises(requests.Refused, match="API key"):
+        kao.follow(url, run)
+
+
+def _work(registry, run, steps, pause=0.0) -> None:
+    """What a worker would write."""
+    _, fence = runs.claim(registry.engine, run)
+    for step in range(steps):
+        runs.record(registry.engine, run, fence, "run.progressed", {"step": step}, True)
+        time.sleep(pause)
+    runs.finish(registry.engine, run, fence, "fail", error="planted")
+
+
+def test_a_run_is_followed_to_its_end(kao, url, registry: Registry, run) -> None:
+    worker = threading.Thread(target=_work, args=(registry, run, 3, 0.2))
+    worker.start()
+    found = kao.follow(url, run)
+    worker.join()
+    types = ["run.queued", "run.started", *["run.progressed"] * 3, "run.failed"]
+    assert [event.type for event in found] == types
+    assert [event.number for event in found] == list(range(1, 7))
+    assert found[3].data["step"] == 1
+    assert kao.follow(url, run, after=4) == found[4:]
+
+
+def test_each_event_comes_once_though_every_line_breaks(
+    kao, url, registry: Registry, run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _work(registry, run, 4)
+    whole, breaks = events._stream, []
+
+    async def broken(held, run, number):
+        # After one event and half of the next, as when a proxy is restarted.
+        pieces = [piece async for piece in whole(held, run, number)]
+        yield pieces[0]
+        if len(pieces) > 1:
+            breaks.append(number)
+            yield pieces[1][: len(pieces[1]) // 2]
+            raise ConnectionResetError
+
+    monkeypatch.setattr(events, "_stream", broken)
+    assert [event.number for event in kao.follow(url, run)] == [1, 2, 3, 4, 5, 6, 7]
+    assert len(breaks) == 6
+
+
+def test_a_server_that_is_away_for_a_moment_is_waited_for(
+    kao, start, registry: Registry, run
+) -> None:
+    first = start()
+    _work(registry, run, 2)
+    port = int(first.url.rsplit(":", 1)[1])
+    first.stop()
+    while _reachable(port):
+        time.sleep(0.05)
+
+    def come_back() -> None:
+        time.sleep(0.7)
+        start(port)
+
+    back = threading.Timer(0.0, come_back)
+    back.start()
+    assert len(kao.follow(first.url, run, patience=30)) == 5
+    back.join()
+
+
+def test_patience_ends(kao) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with pytest.raises(httpx.ConnectError):
+        kao.follow(f"http://127.0.0.1:{port}", "0" * 16, patience=0.3)
+
+
+def _reachable(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

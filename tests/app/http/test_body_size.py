@@ -1,0 +1,66 @@
+"""No route takes a body of any size, however it is sent and whatever the route does with it."""
+
+import pytest
+from fastapi.testclient import TestClient
+
+from app.http.body_size import LARGEST
+
+METHODS = ("get", "post", "put", "patch", "delete")
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["length", "chunked"])
+def test_a_large_body_is_refused_by_every_route_that_reads_one(
+    client: TestClient, key: dict[str, str], streamed
+) -> None:
+    content = b'{"name": "' + b"x" * LARGEST + b'"}'
+    tried = 0
+    for path, methods in client.app.openapi()["paths"].items():
+        for method in methods.keys() & set(METHODS):
+            if "application/json" in methods[method].get("requestBody", {}).get("content", {}):
+                tried += 1
+                body = iter([content[:1000], content[1000:]]) if streamed else content
+                told = {**key, "Content-Type": "application/json"}
+                answer = client.request(method, path, content=body, headers=told)
+                # A batch has a limit of its own, and no `name`.
+                assert answer.status_code == (422 if path == "/avatars" else 413), path
+                if path != "/avatars":
+                    assert answer.json()["type"] == "urn:kao:problem:too-large"
+                    assert f"{LARGEST:,}" in answer.json()["detail"]
+    assert tried > 3
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"[" * 60_000, id="deep-list"),
+        pytest.param(b'{"a":' * 10_000, id="deep-object"),
+        pytest.param(b'{"seed": ' + b"9" * 5000 + b"}", id="long-number"),
+        pytest.param(b"\xff\xfe", id="no-text"),
+        pytest.param(b'{"preset": "\\ud800"}', id="lone-surrogate"),
+        pytest.param(b'{"minutes": NaN}', id="not-a-number"),
+        pytest.param(b"null", id="null"),
+        pytest.param(b"", id="nothing"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/train", "/keys", "/sign", "/avatars"])
+def test_json_that_nobody_means_is_refused_in_a_sentence(
+    client: TestClient, key: dict[str, str], path, content
+) -> None:
+    told = {**key, "Content-Type": "application/json"}
+    answer = client.post(path, content=content, headers=told)
+    assert answer.status_code in (400, 422)
+    assert answer.json()["detail"].endswith(".")
+
+
+def test_a_route_that_reads_no_body_refuses_a_large_one_too(
+    client: TestClient, key: dict[str, str]
+) -> None:
+    content = b"x" * (LARGEST + 1)
+    for method, path in (("POST", "/models/rollback"), ("DELETE", "/keys/x"), ("POST", "/nowhere")):
+        assert client.request(method, path, content=content, headers=key).status_code == 413
+
+
+def test_the_largest_body_is_read(client: TestClient, key: dict[str, str]) -> None:
+    content = b'{"name": "' + b"x" * (LARGEST - 12) + b'"}'
+    assert len(content) == LARGEST
+    assert client.post("/keys", content=content, headers=key).status_code == 422

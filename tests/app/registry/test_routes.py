@@ -1,0 +1,44 @@
+"""Models over HTTP: listed, promoted, rolled back."""
+
+from fastapi.testclient import TestClient
+
+from models.registry import Registry
+
+
+def test_models_are_listed_with_their_aliases(client: TestClient, versions: list[str]) -> None:
+    listed = client.get("/models").json()["models"]
+    assert {row["version"] for row in listed} == set(versions)
+    aliases = {row["version"]: row["aliases"] for row in listed}
+    assert aliases[versions[0]] == ["default", "latest"]
+    assert all(row["bytes"] > 1000 for row in listed)
+
+
+def test_a_card_is_found_by_every_name(client: TestClient, versions: list[str]) -> None:
+    for name in ("default", versions[0], versions[0][:12]):
+        told = client.get(f"/models/{name}").json()
+        assert told["version"] == versions[0]
+        assert told["card"]["recipe"]["preset"] == "smoke"
+
+
+def test_promote_and_roll_back_and_the_old_bytes_stay(
+    client: TestClient, versions: list[str], key: dict[str, str]
+) -> None:
+    old = client.get("/avatar?seed=42").content
+    promoted = client.post(f"/models/{versions[1]}/promote", headers=key)
+    assert promoted.json() == {"alias": "default", "version": versions[1]}
+    assert client.get("/avatar?seed=42").content != old
+    assert client.get(f"/avatar?seed=42&model={versions[0]}").content == old
+    back = client.post("/models/rollback", headers=key)
+    assert back.json() == {"alias": "default", "version": versions[0]}
+    assert client.get("/avatar?seed=42").content == old
+    assert client.post("/models/rollback", headers=key).status_code == 404
+
+
+def test_a_damaged_model_is_not_promoted(
+    client: TestClient, registry: Registry, versions: list[str], key: dict[str, str]
+) -> None:
+    (registry.folder(versions[2]) / "generator.safetensors").write_bytes(b"rubbish")
+    answer = client.post(f"/models/{versions[2]}/promote", headers=key)
+    assert answer.status_code == 409
+    assert "damaged" in answer.json()["detail"]
+    assert client.get("/avatar?seed=1").headers["x-avatar-model"] == versions[0]

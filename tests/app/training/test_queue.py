@@ -1,0 +1,98 @@
+"""A queue that takes no writes: training is refused clearly, and nothing is left behind."""
+
+import subprocess
+import time
+
+import pytest
+import redis
+import sqlalchemy as sa
+from fastapi.testclient import TestClient
+
+from kao import embedded_valkey
+from models import runs
+from models.registry import Registry
+from models.settings import Settings
+
+SMOKE = {"preset": "smoke"}
+ILLS = {
+    "memory-full": {"maxmemory": "1"},
+    "replica": {"replicaof": "127.0.0.1 1"},  # of a primary that is gone
+    "too-few-replicas": {"min-replicas-to-write": "1"},
+}
+
+
+@pytest.fixture
+def queue(settings: Settings):
+    """A real one at the settings' socket."""
+    binary = embedded_valkey.find_server()
+    if binary is None:
+        pytest.skip("no Valkey or Redis server here")
+    server = subprocess.Popen(embedded_valkey.command(settings, binary))
+    with redis.Redis(unix_socket_path=str(settings.redis_socket)) as client:
+        ends = time.monotonic() + 10
+        while not answers(client):
+            assert time.monotonic() < ends
+            time.sleep(0.05)
+        yield client
+    server.terminate()
+    server.wait(10)
+
+
+def answers(client):
+    try:
+        return client.ping()
+    except redis.ConnectionError:
+        return False
+
+
+def fall_ill(queue, ill) -> None:
+    for name, value in ill.items():
+        if name == "replicaof":
+            queue.replicaof(*value.split())
+        else:
+            queue.config_set(name, value)
+
+
+def recover(queue) -> None:
+    queue.replicaof("NO", "ONE")
+    queue.config_set("maxmemory", "0")
+    queue.config_set("min-replicas-to-write", "0")
+
+
+@pytest.mark.parametrize("ill", ILLS.values(), ids=ILLS)
+def test_training_is_refused_clearly_and_the_same_request_succeeds_later(
+    client: TestClient, key: dict[str, str], registry: Registry, queue, ill
+) -> None:
+    headers = {**key, "Idempotency-Key": "once"}
+    fall_ill(queue, ill)
+    answer = client.post("/train", json=SMOKE, headers=headers)
+    assert answer.status_code == 503
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert int(answer.headers["retry-after"]) > 1
+    problem = answer.json()
+    assert problem["type"] == "urn:kao:problem:queue-refuses"
+    assert "REDIS_URL" in problem["detail"]
+    assert runs.list_runs(registry.engine) == []
+    recover(queue)
+    answer = client.post("/train", json=SMOKE, headers=headers)
+    assert answer.status_code == 202
+    assert [row["id"] for row in runs.list_runs(registry.engine)] == [answer.json()["id"]]
+    assert queue.llen("train") == 1, "one message, and none of the check's own"
+
+
+def test_a_run_is_not_resumed_while_the_queue_takes_no_writes(
+    client: TestClient, key: dict[str, str], begin, engine: sa.Engine, queue
+) -> None:
+    run, _ = begin("failed")
+    fall_ill(queue, ILLS["memory-full"])
+    assert client.post(f"/train/{run}/resume", headers=key).status_code == 503
+    assert runs.get(engine, run)["state"] == "failed"
+    recover(queue)
+    assert client.post(f"/train/{run}/resume", headers=key).status_code == 202
+
+
+def test_what_cannot_be_trained_is_told_first(
+    client: TestClient, key: dict[str, str], queue
+) -> None:
+    fall_ill(queue, ILLS["memory-full"])
+    assert client.post("/train", json={"preset": "none"}, headers=key).status_code == 422

@@ -1,0 +1,180 @@
+"""Asking for a run, looking at it, ending it."""
+
+import json
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import redis
+from fastapi.testclient import TestClient
+
+from app.training import queue
+from kao import embedded_valkey
+from models import runs
+from models.recipes.recipe import PRESETS
+from models.registry import Registry
+from models.settings import Settings
+
+SMOKE = {"preset": "smoke", "dataset": "starter"}
+
+
+@pytest.fixture
+def made(client: TestClient, key: dict[str, str]):
+    return client.post("/train", json=SMOKE, headers=key)
+
+
+def test_a_run_is_accepted_while_redis_is_down(
+    client: TestClient, key: dict[str, str], made
+) -> None:
+    assert made.status_code == 202
+    run = made.json()
+    assert made.headers["location"] == f"/train/{run['id']}"
+    assert run["state"] == "queued"
+    assert run["recipe"]["resolution"] == 16
+    assert client.get(made.headers["location"], headers=key).json() == run
+
+
+def test_a_worker_that_cannot_be_woken_costs_seconds_at_most(settings: Settings) -> None:
+    began = time.monotonic()
+    assert queue.wake(settings) is False
+    assert time.monotonic() - began < 6
+
+
+def test_a_frozen_redis_costs_seconds_at_most(tmp_path: Path) -> None:
+    with socket.socket() as frozen:
+        frozen.bind(("127.0.0.1", 0))
+        frozen.listen()
+        port = frozen.getsockname()[1]
+        began = time.monotonic()
+        assert queue.wake(Settings(home=tmp_path, redis_url=f"redis://127.0.0.1:{port}/0")) is False
+        assert time.monotonic() - began < 6
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        pytest.param({"preset": "none"}, ", ".join(sorted(PRESETS)), id="unknown-preset"),
+        pytest.param({"preset": []}, "preset", id="preset-of-another-kind"),
+        pytest.param({"batch": 0}, "batch: Input should be greater than or equal to 2", id="range"),
+        pytest.param({"speed": 1}, "speed", id="unknown-field"),
+        pytest.param({"generator": {"beta1": 7}}, "generator.beta1", id="nested"),
+        pytest.param({"generator": None}, "generator", id="no-optimiser"),
+        pytest.param({"dataset": "none"}, "GET /datasets", id="unknown-dataset"),
+        pytest.param({"dataset": "../x"}, "GET /datasets", id="dataset-is-no-path"),
+        pytest.param({"dataset": "\ud800"}, "dataset", id="dataset-is-no-text"),
+        pytest.param({"preset": "classic", "resolution": 64}, "96", id="does-not-fit"),
+    ],
+)
+def test_a_recipe_that_cannot_be_used_is_told_why(
+    client: TestClient, key: dict[str, str], body, told
+) -> None:
+    headers = {**key, "content-type": "application/json"}
+    answer = client.post("/train", content=json.dumps(body), headers=headers)
+    assert answer.status_code == (404 if told == "GET /datasets" else 422)
+    assert told in answer.json()["detail"]
+    assert client.get("/train", headers=key).json()["runs"] == []
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{", b"1", b"[" * 20_000, b"\xff"])
+def test_a_body_that_is_no_object_is_a_problem(
+    client: TestClient, key: dict[str, str], content
+) -> None:
+    headers = {**key, "content-type": "application/json"}
+    answer = client.post("/train", content=content, headers=headers)
+    assert answer.status_code in (400, 422)
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_body_is_small(client: TestClient, key: dict[str, str], streamed) -> None:
+    content = json.dumps({"preset": "x" * 100_000}).encode()
+    headers = {**key, "content-type": "application/json"}
+    body = iter([content[:50_000], content[50_000:]]) if streamed else content
+    answer = client.post("/train", content=body, headers=headers)
+    assert answer.status_code == 413
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_an_idempotency_key_makes_one_run(client: TestClient, key: dict[str, str]) -> None:
+    headers = {**key, "Idempotency-Key": "once"}
+    first = client.post("/train", json=SMOKE, headers=headers)
+    again = client.post("/train", json=SMOKE, headers=headers)
+    assert again.status_code == 202
+    assert again.headers["location"] == first.headers["location"]
+    other = client.post("/train", json={**SMOKE, "batch": 4}, headers=headers)
+    assert other.status_code == 409
+    assert len(client.get("/train", headers=key).json()["runs"]) == 1
+    long = client.post("/train", json=SMOKE, headers={**key, "Idempotency-Key": "x" * 201})
+    assert long.status_code == 422
+
+
+def test_runs_are_listed_by_state_newest_first(client: TestClient, key: dict[str, str]) -> None:
+    ids = [client.post("/train", json=SMOKE, headers=key).json()["id"] for _ in range(3)]
+    client.post(f"/train/{ids[1]}/cancel", headers=key)
+    listed = client.get("/train?state=queued", headers=key).json()["runs"]
+    assert [run["id"] for run in listed] == [ids[2], ids[0]]
+    assert len(client.get("/train?limit=1", headers=key).json()["runs"]) == 1
+    for query in ("state=lost", "limit=0", "limit=x", "order=up", "limit=1&limit=2"):
+        assert client.get(f"/train?{query}", headers=key).status_code == 422
+
+
+def test_cancel_then_resume_then_not_again(client: TestClient, key: dict[str, str], made) -> None:
+    here = made.headers["location"]
+    assert "resume" not in made.json()["links"]
+    cancelled = client.post(f"{here}/cancel", headers=key)
+    assert (cancelled.status_code, cancelled.json()["state"]) == (202, "cancelled")
+    assert client.post(f"{here}/cancel", headers=key).status_code == 409
+    resumed = client.post(cancelled.json()["links"]["resume"], headers=key)
+    assert (resumed.status_code, resumed.json()["state"]) == (202, "queued")
+    assert client.post(f"{here}/resume", headers=key).status_code == 409
+
+
+def test_a_running_run_is_asked_to_stop(
+    client: TestClient, key: dict[str, str], made, registry: Registry
+) -> None:
+    run = made.json()["id"]
+    runs.claim(registry.engine, run)
+    told = client.post(f"/train/{run}/cancel", headers=key).json()
+    assert (told["state"], told["cancelling"]) == ("running", True)
+
+
+@pytest.mark.parametrize("path", ["", "/events", "/sheets", "/sheets/latest.png"])
+def test_an_unknown_run_is_404(client: TestClient, key: dict[str, str], path) -> None:
+    assert client.get(f"/train/none{path}", headers=key).status_code == 404
+
+
+def test_sheets_are_listed_and_served(
+    client: TestClient, key: dict[str, str], made, settings: Settings
+) -> None:
+    run, here = made.json()["id"], made.headers["location"]
+    assert client.get(f"{here}/sheets/latest.png", headers=key).status_code == 404
+    folder = settings.home / "runs" / run / "sheets"
+    folder.mkdir(parents=True)
+    for name in ("000000320.png", "000000640.png", "secret.txt"):
+        (folder / name).write_bytes(name.encode())
+    listed = client.get(f"{here}/sheets", headers=key).json()
+    assert listed == [f"{here}/sheets/000000320.png", f"{here}/sheets/000000640.png"]
+    assert client.get(listed[0], headers=key).content == b"000000320.png"
+    assert client.get(f"{here}/sheets/latest.png", headers=key).content == b"000000640.png"
+    for name in ("secret.txt", "..%2f..%2fx.png"):
+        assert client.get(f"{here}/sheets/{name}", headers=key).status_code == 404
+
+
+def test_a_wake_up_lies_in_the_workers_queue(settings: Settings) -> None:
+    binary = embedded_valkey.find_server()
+    if binary is None:
+        pytest.skip("no Valkey or Redis server here")
+    server = subprocess.Popen(embedded_valkey.command(settings, binary))
+    try:
+        with redis.Redis(unix_socket_path=str(settings.redis_socket)) as client:
+            end = time.monotonic() + 10
+            while not queue.wake(settings):
+                assert time.monotonic() < end
+                time.sleep(0.1)
+            (message,) = client.lrange("train", 0, -1)
+            assert json.loads(message)["headers"]["task"] == "kao.train"
+    finally:
+        server.terminate()
+        server.wait(10)

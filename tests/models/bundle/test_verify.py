@@ -1,0 +1,185 @@
+"""A bundle serves only when it is whole."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models import bundle
+from models.bundle import generator, verify
+from models.errors import BadBundle, NoCritic
+from models.faces import latents
+
+
+def flip_a_bit(path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+
+
+def set_weights(folder, change) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    weights = load_file(folder / bundle.WEIGHTS)
+    save_file(change(weights), folder / bundle.WEIGHTS)
+
+
+def lie(folder, **changes) -> None:
+    card = json.loads((folder / bundle.CARD).read_text())
+    card["network"].update(changes)
+    (folder / bundle.CARD).write_text(json.dumps(card))
+
+
+DAMAGE = {
+    "a bit flipped": (lambda f: flip_a_bit(f / bundle.WEIGHTS), False),
+    "the card edited": (lambda f: lie(f, resolution=32), False),
+    "truncated": (lambda f: (f / bundle.SYNTHESIS).write_bytes(b"\x08"), False),
+    "a file missing": (lambda f: (f / bundle.SAMPLES).unlink(), True),
+    "a file added": (lambda f: (f / "run.py").write_text("1"), True),
+    "NaN weights": (
+        lambda f: set_weights(f, lambda w: {k: v * np.nan for k, v in w.items()}),
+        True,
+    ),
+    "no safetensors": (lambda f: (f / bundle.WEIGHTS).write_bytes(b"pickle"), True),
+    "a card that lies about size": (lambda f: lie(f, resolution=32), True),
+    "a card that lies about z": (lambda f: lie(f, latent=8), True),
+    "a card that is no JSON": (lambda f: (f / bundle.CARD).write_text("{"), True),
+    "a graph that is none": (lambda f: (f / bundle.SYNTHESIS).write_bytes(b"no"), True),
+    "no mapping": (lambda f: (f / bundle.MAPPING).unlink(), True),
+}
+
+
+@pytest.mark.parametrize(("name", "digest_again"), [(k, v[1]) for k, v in DAMAGE.items()])
+def test_a_damaged_bundle_is_refused(write_bundle, tmp_path: Path, name, digest_again) -> None:
+    folder = tmp_path / "b"
+    shutil.copytree(write_bundle(), folder)
+    version = bundle.digest(folder)
+    verify.verify(folder, version)
+    DAMAGE[name][0](folder)
+    with pytest.raises(BadBundle):
+        verify.verify(folder, bundle.digest(folder) if digest_again else version)
+
+
+@pytest.mark.parametrize("preset", ["smoke", "modern-64", "classic"])
+def test_pixels_do_not_depend_on_the_batch(write_bundle, preset) -> None:
+    folder = write_bundle(preset=preset)
+    drawer = verify.verify(folder, bundle.digest(folder))
+    length = drawer.card.network.latent
+    z = np.stack([latents.derive(str(seed), length) for seed in range(32)])
+    together = drawer.draw(z, 0.8)
+    for size in (1, 2, 8):
+        assert np.array_equal(drawer.draw(z[:size], 0.8), together[:size])
+        w = drawer.truncate(drawer.styles(z[:size]), 0.8)
+        assert np.array_equal(w, drawer.truncate(drawer.styles(z), 0.8)[:size])
+        assert np.array_equal(drawer.synthesise(np.stack([w] * drawer.rows, 1)), together[:size])
+
+
+@pytest.mark.parametrize("preset", ["modern-64", "classic"])
+def test_the_way_between_two_styles_begins_and_ends_with_them(write_bundle, preset) -> None:
+    folder = write_bundle(preset=preset)
+    drawer = verify.verify(folder, bundle.digest(folder))
+    z = np.stack([latents.derive(seed, drawer.card.network.latent) for seed in "ab"])
+    a, b = drawer.styles(z)
+    assert np.array_equal(drawer.between(a, b, 0), a)
+    assert np.array_equal(drawer.between(a, b, 1), b)
+    middle = drawer.between(a, b, 0.5)
+    assert middle.dtype == np.float32
+    # In z the length stays between the two; a straight line would cut through the middle.
+    straight = preset == "modern-64"
+    assert np.allclose(middle, (a + b) / 2) == straight
+
+
+def test_a_model_without_a_critic_says_so(write_bundle) -> None:
+    folder = write_bundle()
+    drawer = verify.verify(folder, bundle.digest(folder))
+    with pytest.raises(NoCritic, match="critic"):
+        drawer.score(drawer.draw(np.zeros((1, drawer.card.network.latent), np.float32), 1.0))
+
+
+@pytest.mark.parametrize("node", ["Relu", "Log"], ids=["a number", "NaN"])
+def test_a_critic_scores_each_face_alone_or_is_refused(write_bundle, add_critic, node) -> None:
+    folder = write_bundle()
+    add_critic(folder, node)
+    version = bundle.digest(folder)
+    if node == "Log":
+        with pytest.raises(BadBundle, match="critic"):
+            verify.verify(folder, version)
+        return
+    drawer = verify.verify(folder, version)
+    z = np.stack([latents.derive(str(n), drawer.card.network.latent) for n in range(5)])
+    pixels = drawer.draw(z, 1.0)
+    scores = drawer.score(pixels)
+    assert scores.shape == (5,)
+    assert np.allclose(scores, pixels.astype(float).mean((1, 2, 3)), rtol=1e-4)
+
+
+@pytest.mark.parametrize("preset", ["modern-64", "classic"])
+@pytest.mark.parametrize("count", [1, 7, 8, 20])
+def test_a_gpus_one_shape_changes_no_pixel(write_bundle, preset, count) -> None:
+    folder = write_bundle(preset=preset)
+    drawer = verify.verify(folder, bundle.digest(folder))
+    z = np.random.default_rng(0).standard_normal((count, drawer.card.network.latent), np.float32)
+    expected, shapes = drawer.draw(z, 0.8), set()
+    run = drawer._run
+    drawer._run = lambda graph, latent: (shapes.add(len(latent)), run(graph, latent))[1]
+    drawer._batch = generator.GPU_BATCH
+    assert np.array_equal(drawer.draw(z, 0.8), expected)
+    assert shapes == {generator.GPU_BATCH}
+
+
+@pytest.mark.parametrize(
+    ("available", "first"),
+    [([generator.CPU], generator.CPU), ([generator.CUDA, generator.CPU], generator.CUDA)],
+)
+def test_cuda_is_taken_where_it_is_and_without_tf32(
+    monkeypatch: pytest.MonkeyPatch, available, first
+) -> None:
+    monkeypatch.setattr(generator.onnxruntime, "get_available_providers", lambda: available)
+    chosen = generator._providers()
+    assert chosen[-1] == generator.CPU
+    if first == generator.CUDA:
+        name, options = chosen[0]
+        assert (name, options["use_tf32"]) == (generator.CUDA, "0")
+
+
+@pytest.mark.parametrize(
+    ("preset", "fields"),
+    [("smoke", {}), ("smoke", {"flatten": 20.0}), ("modern-64", {}), ("classic", {})],
+)
+def test_onnx_draws_what_pytorch_draws(write_bundle, preset, fields) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    from models.networks import build
+    from models.recipes.recipe import resolve
+
+    folder = write_bundle(preset=preset, **fields)
+    drawer = verify.verify(folder, bundle.digest(folder))
+    network = build.generator(resolve({"preset": preset, **fields}))
+    missing, unexpected = network.load_state_dict(load_file(folder / bundle.WEIGHTS), strict=False)
+    assert not unexpected
+    assert all(name.endswith("num_batches_tracked") for name in missing)
+    z = np.stack([latents.derive(str(seed), drawer.card.network.latent) for seed in range(16)])
+    with torch.no_grad():
+        eager = network.eval()(torch.from_numpy(z)).clamp(-1, 1).add(1).mul(127.5).round()
+    eager = eager.permute(0, 2, 3, 1).numpy()
+    difference = np.abs(drawer.draw(z, 1.0).astype(int) - eager)
+    assert difference.max() <= 1
+    assert (difference > 0).mean() <= 0.001
+
+
+def test_weights_are_stored_once(write_bundle) -> None:
+    folder = write_bundle(preset="modern-64")
+    graphs = sum((folder / name).stat().st_size for name in (bundle.SYNTHESIS, bundle.MAPPING))
+    assert graphs < 0.05 * (folder / bundle.WEIGHTS).stat().st_size
+
+
+def test_psi_pulls_towards_the_average_face(write_bundle) -> None:
+    folder = write_bundle(preset="modern-64")
+    drawer = verify.verify(folder, bundle.digest(folder))
+    z = np.stack([latents.derive(str(seed), 128) for seed in range(8)])
+    spread = [drawer.draw(z, psi).astype(float).std(0).mean() for psi in (0.0, 0.5, 1.0)]
+    assert spread[0] == 0
+    assert spread[0] < spread[1] < spread[2]

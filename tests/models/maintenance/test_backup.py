@@ -1,0 +1,195 @@
+"""A backup is one moment of a running house, and a restore is verified or refused."""
+
+import io
+import tarfile
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from models import bundle, runs
+from models.bundle import verify
+from models.database.engine import connect, migrate
+from models.errors import KaoError
+from models.maintenance import database_dump
+from models.maintenance.backup import MANIFEST, _unpack, _verify, backup, restore
+from models.registry import Registry
+from models.settings import Settings
+
+
+@pytest.fixture
+def full(settings: Settings, engine: sa.Engine, begin, write_bundle):
+    """A home with a model and a run that has a snapshot."""
+    registry = Registry(engine, settings.storage)
+    version = registry.import_folder(write_bundle(3))
+    run, fence = begin("running")
+    save(settings, engine, run, fence, 1)
+    return version, run, fence
+
+
+def save(settings, engine, run, fence, step) -> None:
+    """Write a snapshot and forget the one before the last, as training does."""
+    folder = settings.storage / "snapshots" / run
+    folder.mkdir(parents=True, exist_ok=True)
+    name = f"{step:012d}.pt"
+    (folder / name).write_bytes(bytes([step % 256]) * 1000)
+    runs.snapshot(engine, run, fence, name, {})
+    for old in sorted(folder.glob("*.pt"))[:-2]:
+        old.unlink()
+
+
+@pytest.fixture
+def empty(tmp_path: Path):
+    return Settings(home=tmp_path / "other")
+
+
+def test_a_restored_home_has_every_row_and_every_blob(
+    settings: Settings, engine: sa.Engine, full, empty, tmp_path: Path
+) -> None:
+    version, run, _ = full
+    (settings.home / "api-key").write_text("kao_secret")
+    archive = tmp_path / "kao.tar"
+    backup(settings, archive)
+    assert archive.stat().st_mode & 0o077 == 0, "it has keys"
+    restore(empty, archive)
+    there = connect(empty)
+    migrate(there)
+    registry = Registry(there, empty.storage)
+    assert registry.aliases() == Registry(engine, settings.storage).aliases()
+    verify.verify(registry.folder(version), version)
+    row = runs.get(there, run)
+    assert row == runs.get(engine, run)
+    assert (empty.storage / "snapshots" / run / row["snapshot"]).stat().st_size == 1000
+    assert (empty.home / "api-key").read_text() == "kao_secret"
+    assert (empty.home / "api-key").stat().st_mode & 0o077 == 0
+    there.dispose()
+
+
+def test_a_backup_is_consistent_while_a_run_writes(
+    settings: Settings, engine: sa.Engine, full, tmp_path: Path
+) -> None:
+    _, run, fence = full
+    stop = threading.Event()
+
+    def train() -> None:
+        step = 2
+        while not stop.is_set():
+            save(settings, engine, run, fence, step)
+            step += 1
+            time.sleep(0.05)  # a hundred times as often as a run writes snapshots
+
+    training = threading.Thread(target=train)
+    training.start()
+    try:
+        for number in range(5):
+            archive = tmp_path / f"{number}.tar"
+            backup(settings, archive)
+            restore(Settings(home=tmp_path / f"home{number}"), archive)
+    finally:
+        stop.set()
+        training.join()
+    assert not list(settings.storage.glob(".*.tmp"))
+
+
+def test_a_home_with_a_database_is_not_overwritten(
+    settings: Settings, full, tmp_path: Path
+) -> None:
+    backup(settings, tmp_path / "kao.tar")
+    with pytest.raises(KaoError, match="has a database already"):
+        restore(settings, tmp_path / "kao.tar")
+
+
+def flip(archive) -> None:
+    data = bytearray(archive.read_bytes())
+    with tarfile.open(archive) as tar:
+        place = next(one for one in tar if one.name.endswith(bundle.WEIGHTS)).offset_data
+    data[place + 500] ^= 1
+    archive.write_bytes(data)
+
+
+def truncate(archive) -> None:
+    archive.write_bytes(archive.read_bytes()[: archive.stat().st_size // 2])
+
+
+def empty_out(archive) -> None:
+    archive.write_bytes(b"")
+
+
+def climb(archive) -> None:
+    """A file that would land outside."""
+    with tarfile.open(archive, "a") as tar:
+        tar.add(__file__, "../evil")
+
+
+def add(archive) -> None:
+    with tarfile.open(archive, "a") as tar:
+        tar.add(__file__, "store/evil")
+
+
+def drop(archive) -> None:
+    with tarfile.open(archive) as tar:
+        kept = [(one, tar.extractfile(one).read()) for one in tar if "bundles" not in one.name]
+    with tarfile.open(archive, "w") as tar:
+        for one, data in kept:
+            tar.addfile(one, io.BytesIO(data))
+
+
+@pytest.mark.parametrize("harm", [flip, truncate, empty_out, climb, add, drop])
+def test_a_damaged_archive_restores_nothing(
+    settings: Settings, full, empty, tmp_path: Path, harm
+) -> None:
+    archive = tmp_path / "kao.tar"
+    assert MANIFEST not in backup(settings, archive).files
+    harm(archive)
+    with pytest.raises(KaoError):
+        restore(empty, archive)
+    assert not (empty.home / "kao.db").exists()
+    assert not (empty.storage / "bundles").exists()
+    assert not (tmp_path / "evil").exists()
+
+
+def test_without_postgresqls_programs_it_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    elsewhere = Settings(home=tmp_path, database_url="postgresql://h/d")
+    with pytest.raises(KaoError, match=r"pg_dump is not installed.*client programs"):
+        backup(elsewhere, tmp_path / "kao.tar")
+    with pytest.raises(KaoError, match="pg_restore is not installed"):
+        restore(elsewhere, tmp_path / "kao.tar")
+
+
+def test_a_backup_of_sqlite_is_not_taken_for_one_of_postgresql(
+    settings: Settings, full, tmp_path: Path
+) -> None:
+    """The sentence comes before anything is moved, and needs no server."""
+    backup(settings, tmp_path / "kao.tar")
+    with pytest.raises(KaoError, match="is of SQLite; unset DATABASE_URL"):
+        _verify_as(tmp_path / "kao.tar", tmp_path / "stage", database_dump.POSTGRESQL)
+
+
+def _verify_as(archive, stage, database) -> None:
+    stage.mkdir()
+    _verify(stage, _unpack(archive, stage), database)
+
+
+def test_the_commands_go_round(
+    settings: Settings, full, empty, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from typer.testing import CliRunner
+
+    from kao.main import cli
+
+    def run(home, *words):
+        monkeypatch.setenv("KAO_HOME", str(home))
+        done = CliRunner().invoke(cli, words)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    archive = str(tmp_path / "kao.tar")
+    run(settings.home, "backup", archive)
+    assert "all verified" in run(empty.home, "restore", archive)
+    assert "removes them" in run(empty.home, "gc")
+    assert "removed 0" in run(empty.home, "gc", "--yes")

@@ -1,0 +1,116 @@
+"""Measures against what their formulas give by hand."""
+
+import numpy as np
+import pytest
+
+from worker.evaluation import metrics
+from worker.evaluation.features import Features
+from worker.evaluation.metrics import Moments
+from worker.evaluation.novelty import novelty, side_by_side
+
+random = np.random.default_rng(0)
+
+
+def normal(count, length=8, shift=0.0, scale=1.0):
+    return (random.standard_normal((count, length)) * scale + shift).astype(np.float32)
+
+
+def test_the_frechet_distance_of_a_set_to_itself_is_zero() -> None:
+    real = normal(500)
+    assert metrics.frechet(Moments.of(real), real) == pytest.approx(0, abs=1e-5)
+
+
+def test_the_frechet_distance_of_normals_is_the_closed_form() -> None:
+    """‖μ₁ - μ₂‖² + Σ(σ₁ - σ₂)² where covariances are diagonal."""
+    real, drawn = normal(200_000), normal(200_000, shift=0.5, scale=2.0)
+    assert metrics.frechet(Moments.of(real), drawn) == pytest.approx(8 * 0.25 + 8 * 1.0, rel=0.02)
+
+
+def test_the_frechet_distance_survives_fewer_images_than_features() -> None:
+    real, drawn = normal(40, 64), normal(40, 64)
+    assert 0 < metrics.frechet(Moments.of(real), drawn) < 128
+
+
+def test_the_kernel_distance_is_unbiased_and_sees_a_shift() -> None:
+    real = normal(1_000)
+    same = [metrics.kernel(real, normal(1_000)) for _ in range(8)]
+    assert abs(np.mean(same)) < 0.02
+    assert metrics.kernel(real, normal(1_000, shift=1.0)) > 0.5
+
+
+def test_the_kernel_distance_equals_the_double_sum() -> None:
+    x, y = normal(6, 3), normal(5, 3)
+
+    def k(a, b):
+        return (a @ b / 3 + 1) ** 3
+
+    within_x = np.mean([k(a, b) for i, a in enumerate(x) for j, b in enumerate(x) if i != j])
+    within_y = np.mean([k(a, b) for i, a in enumerate(y) for j, b in enumerate(y) if i != j])
+    across = np.mean([k(a, b) for a in x for b in y])
+    assert metrics.kernel(x, y) == pytest.approx(within_x + within_y - 2 * across, rel=1e-4)
+
+
+def test_manifolds_of_equal_distributions_are_full() -> None:
+    found = metrics.manifolds(normal(2_000), normal(2_000))
+    assert found.precision.mean() > 0.9
+    assert found.recall.mean() > 0.9
+    assert found.density.mean() == pytest.approx(1, abs=0.1)
+    assert found.coverage.mean() > 0.9
+
+
+def test_a_collapse_keeps_precision_and_loses_coverage() -> None:
+    real = normal(1_000)
+    drawn = np.repeat(real[:1], 1_000, axis=0) + normal(1_000, scale=1e-3)
+    found = metrics.manifolds(real, drawn)
+    assert found.precision.mean() == 1
+    assert found.coverage.mean() < 0.05
+    assert found.recall.mean() < 0.05
+
+
+def test_radii_do_not_count_the_image_itself() -> None:
+    line = np.array([[0.0], [1.0], [3.0]], np.float32)
+    assert metrics.radii(line, line, 1).tolist() == [1.0, 1.0, 4.0]
+
+
+def test_nearest_finds_the_place_in_every_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "CHUNK", 3)
+    among = normal(10)
+    distances, places = metrics.nearest(among[::-1], among)
+    assert places.tolist() == list(range(10))[::-1]
+    assert distances.max() < 1e-4
+
+
+def test_the_interval_covers_the_truth() -> None:
+    values = random.standard_normal(400) + 5
+    low, high = metrics.interval(lambda rows: float(values[rows].mean()), 400, 200)
+    assert low < values.mean() < high
+    assert high - low == pytest.approx(4 * values.std() / 20, rel=0.2)
+
+
+def test_copies_are_told_from_inventions() -> None:
+    training = normal(1_000, 32)
+    copied = novelty(training, training[:200] + normal(200, 32, scale=1e-3))
+    assert copied.copies == 1
+    assert copied.nearest.tolist() == list(range(200))
+    invented = novelty(training, normal(200, 32))
+    assert invented.copies < 0.05
+    assert 0.8 < invented.ratio < 1.2
+
+
+def test_side_by_side_puts_the_training_image_beneath() -> None:
+    drawn, training = np.zeros((3, 8, 8, 3), np.uint8), np.full((3, 8, 8, 3), 9, np.uint8)
+    picture = side_by_side(drawn, training)
+    assert picture.shape == (16, 3 * 8 + 2 * 4, 3)
+    assert (picture[:8, :8] == 0).all()
+    assert (picture[8:, :8] == 9).all()
+
+
+def test_features_are_the_same_in_any_batch_and_see_a_blur() -> None:
+    features = Features(threads=1)
+    images = random.integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
+    found = features.extract(images)
+    assert found.shape == (40, 1280)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(features.extract(images[33:34])[0], found[33], atol=1e-4)
+    smooth = features.extract(np.full((2, 32, 32, 3), 128, np.uint8))
+    assert np.abs(smooth[0] - found[0]).mean() > 0.05

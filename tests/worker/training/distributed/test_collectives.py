@@ -1,0 +1,101 @@
+"""Two processes give the gradients of one at the same global batch."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from models.errors import KaoError
+from worker.training.distributed import collectives
+from worker.training.distributed.collectives import Share
+
+ONE_STEP = """
+import atexit, os, sys
+from pathlib import Path
+import numpy as np, torch
+from models.recipes import resolve
+from worker.training import parallel
+from worker.training.reals import Reals
+from worker.training.trainer import Trainer
+
+@atexit.register  # ahead of what join registers, so called after it
+def none_stay():
+    # A thread of gloo's that outlives the interpreter aborts the process, one time in many.
+    if any("gloo" in comm.read_text() for comm in Path("/proc/self/task").glob("*/comm")):
+        os._exit(3)
+
+torch.set_num_threads(1)
+cpu = torch.device("cpu")
+share = parallel.join(cpu)
+recipe = resolve({"preset": "smoke", "batch": 32, "penalty_every": 1, "penalty": "r1+r2",
+                  "mixing": 0.5, "flip": True, "augment": 0.8})
+data = np.random.default_rng(0).integers(0, 256, (64, 16, 16, 3), dtype=np.uint8)
+trainer = Trainer(recipe, Reals(data, recipe, cpu, share), cpu, False, share)
+trainer.begin(10_000)  # far enough for augmentation
+gradients, descend = {}, trainer._descend
+
+def kept(name, loss):
+    trainer.optimizers[name].zero_grad(set_to_none=True)
+    torch.autograd.backward(loss)
+    network = getattr(trainer, name)
+    parallel.average_gradients(network, share)
+    gradients[name] = {k: p.grad.clone() for k, p in network.named_parameters()
+                       if p.grad is not None}
+
+object.__setattr__(trainer._step, "descend", kept)
+trainer.advance()
+told = parallel.agree([float(share.rank + 7)], share, cpu)
+assert told == [7.0], told
+if share.rank == 0:
+    statistics = {k: v for k, v in trainer.generator.state_dict().items() if "running" in k}
+    torch.save({**gradients, "statistics": statistics}, sys.argv[1])
+"""
+
+
+def gradients(world, path, script):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {
+        **os.environ,
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "WORLD_SIZE": str(world),
+        "PYTHONPATH": str(Path(__file__).parents[3]),
+    }
+    children = [
+        subprocess.Popen(
+            [sys.executable, str(script), str(path)], env={**environment, "RANK": str(rank)}
+        )
+        for rank in range(world)
+    ]
+    assert [child.wait(timeout=120) for child in children] == [0] * world
+    return torch.load(path, weights_only=True)
+
+
+def test_two_gloo_processes_give_the_gradients_of_one(tmp_path: Path) -> None:
+    script = tmp_path / "one_step.py"
+    script.write_text(ONE_STEP)
+    alone = gradients(1, tmp_path / "one.pt", script)
+    shared = gradients(2, tmp_path / "two.pt", script)
+    for part in ("discriminator", "generator", "statistics"):
+        assert alone[part].keys() == shared[part].keys()
+        assert alone[part]
+        for name, value in alone[part].items():
+            torch.testing.assert_close(shared[part][name], value, atol=1e-5, rtol=1e-4, msg=name)
+
+
+def test_a_batch_that_cannot_be_shared_is_refused() -> None:
+    with pytest.raises(KaoError, match="multiple of 3"):
+        collectives.check(32, Share(0, 3))
+
+
+def test_every_row_belongs_to_one_process() -> None:
+    rows = torch.arange(12)
+    shares = [rows[Share(rank, 3).rows].tolist() for rank in range(3)]
+    assert sorted(row for share in shares for row in share) == rows.tolist()
+    assert {len(share) for share in shares} == {4}

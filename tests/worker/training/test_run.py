@@ -1,0 +1,281 @@
+"""An attempt from pictures to a published model: what it extends, keeps, and mends."""
+
+import math
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from models import bundle, runs
+from models.bundle import verify
+from models.errors import DatasetError
+from models.settings import Settings
+from worker.evaluation.in_training import Measuring
+from worker.training.divergence import Diverged
+from worker.training.run import Attempt, HandedBack
+from worker.training.trainer import Trainer
+
+
+def card(attempt, version):
+    return bundle.read_card(attempt.registry.folder(version))
+
+
+def weights(attempt, version):
+    return load_file(attempt.registry.folder(version) / bundle.WEIGHTS)
+
+
+def test_a_finished_run_is_extended_by_a_child(attempt, pictures, engine: sa.Engine) -> None:
+    parent = attempt(pictures)
+    first = parent.go()
+    child = attempt(pictures, start_from=parent.run, images=80)
+    second = child.go()
+    assert card(child, second)["training"]["images"] == 160 + 80
+    assert first != second
+    assert runs.get(engine, parent.run)["version"] == first
+
+
+def test_a_child_begins_with_its_parents_weights(attempt, pictures) -> None:
+    parent = attempt(pictures)
+    version = parent.go()
+    child = attempt(pictures, start_from=parent.run, images=80)
+    child._prepare()
+    for name, value in weights(parent, version).items():
+        assert torch.equal(child.trainer.average.state_dict()[name], value), name
+    # Its optimisers go on too, so that the first steps are no jolt.
+    assert child.trainer.optimizers["generator"].state_dict()["state"]
+    child.reporter.close()
+
+
+def test_a_published_model_is_fine_tuned_on_other_pictures(
+    attempt, pictures, tmp_path: Path
+) -> None:
+    version = attempt(pictures).go()
+    other = tmp_path / "other"
+    other.mkdir()
+    for number in range(20):
+        Image.new("RGB", (30, 30), (number * 9, 80, 200)).save(other / f"{number}.png")
+    tuned = attempt(other, start_from=version, images=80)
+    made = card(tuned, tuned.go())
+    assert made["dataset"]["name"] == "other"
+    assert made["training"]["images"] == 160 + 80
+
+
+def test_a_source_that_is_gone_is_told(attempt, pictures) -> None:
+    child = attempt(pictures, start_from="0123456789abcdef")
+    with pytest.raises(Exception, match="There is no model '0123456789abcdef'"):
+        child.go()
+
+
+def planted(monkeypatch: pytest.MonkeyPatch, at, value=math.nan) -> None:
+    """Make a loss no number at that step, once."""
+    advance = Trainer.advance
+    left = [at]
+
+    def ill(self, fraction=0.0):
+        losses = advance(self, fraction)
+        if left and self.step == left[0]:
+            left.pop()
+            losses["g_loss"] = value
+        return losses
+
+    monkeypatch.setattr(Trainer, "advance", ill)
+
+
+def test_a_run_that_diverges_rolls_back_and_ends_well(
+    attempt, pictures, monkeypatch: pytest.MonkeyPatch, told
+) -> None:
+    planted(monkeypatch, at=15)
+    run = attempt(pictures, on_divergence="rollback")
+    # A snapshot a step: the recipe's least, a tenth of a second, may be longer than the run.
+    run.recipe = run.recipe.model_copy(update={"snapshot_seconds": 0.0})
+    version = run.go()
+    (event,) = told(run, "run.rolled_back")
+    assert "g_loss is no longer a finite number" in event["message"]
+    assert run.trainer.slowed == 0.5
+    assert event["message"] in card(run, version)["training"]["warnings"]
+
+
+def test_a_run_that_diverges_stops_where_its_recipe_says_so(
+    attempt, pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planted(monkeypatch, at=15)
+    with pytest.raises(Diverged, match="g_loss"):
+        attempt(pictures, on_divergence="stop").go()
+
+
+def test_a_run_without_a_snapshot_cannot_roll_back(
+    attempt, pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planted(monkeypatch, at=2)
+    with pytest.raises(Diverged):
+        attempt(pictures, on_divergence="rollback", snapshot_seconds=60).go()
+
+
+def scripted(monkeypatch: pytest.MonkeyPatch, distances) -> None:
+    """Let the run's measurements say this, one after the other."""
+    left = iter(distances)
+
+    def measure(self, generator, latent):
+        return {"fd": next(left), "kid": 0.1, "precision": 0.0, "coverage": 0.0}
+
+    monkeypatch.setattr(Measuring, "measure", measure)
+
+
+def stopped_at(monkeypatch: pytest.MonkeyPatch, run, step) -> None:
+    """Let a run go until a worker that stops hands it back."""
+    advance = Trainer.advance
+
+    def stopped(self, fraction=0.0):
+        if self.step == step:
+            run.asked = signal.SIGTERM
+        return advance(self, fraction)
+
+    monkeypatch.setattr(Trainer, "advance", stopped)
+    with pytest.raises(HandedBack):
+        run.go()
+    monkeypatch.setattr(Trainer, "advance", advance)
+
+
+def test_the_best_snapshot_is_published_not_the_last(
+    attempt, pictures, monkeypatch: pytest.MonkeyPatch, told
+) -> None:
+    scripted(monkeypatch, [90.0, 40.0, 70.0, math.nan])
+    run = attempt(pictures, publish="best", measure_every=40)
+    version = run.go()
+    assert card(run, version)["measures"]["fd"] == 40
+    assert card(run, version)["training"]["images"] == 80
+    assert [event["images"] for event in told(run, "run.measured")] == [40, 80, 120, 160]
+    last = run.trainer.average.state_dict()
+    assert any(not torch.equal(last[name], v) for name, v in weights(run, version).items())
+
+
+def test_the_last_snapshot_is_published_where_the_recipe_says_so(
+    attempt, pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripted(monkeypatch, [90.0, 40.0, 70.0, 60.0])
+    run = attempt(pictures, publish="last", measure_every=40)
+    made = card(run, run.go())
+    assert made["training"]["images"] == 160
+    assert made["measures"]["fd"] == 60, "its own, not that of a better one before"
+
+
+def test_a_run_that_now_publishes_its_last_snapshot_forgets_its_best(
+    attempt, pictures, monkeypatch: pytest.MonkeyPatch, engine: sa.Engine, settings: Settings
+) -> None:
+    scripted(monkeypatch, [40.0, 70.0, 60.0, 50.0])
+    run = attempt(pictures, publish="best", measure_every=40)
+    stopped_at(monkeypatch, run, 13)  # 8 images a step: after the first two measurements
+    runs.finish(engine, run.run, run.fence, "cancel")
+    runs.resume(engine, run.run, run.recipe.model_copy(update={"publish": "last"}))
+    again = Attempt(settings, engine, *runs.claim(engine, run.run))
+    made = card(again, again.go())
+    assert made["training"]["images"] == 160
+    assert made["measures"]["fd"] == 50
+
+
+def test_a_manual_run_leaves_latest_alone(attempt, pictures) -> None:
+    first = attempt(pictures)
+    version = first.go()
+    second = attempt(pictures, publish="manual", seed=1)
+    other = second.go()
+    assert second.registry.aliases()["latest"] == version
+    assert second.registry.resolve(other) == other
+
+
+@pytest.mark.parametrize(("fd", "moved"), [(10.0, True), (1e9, False)])
+def test_a_better_model_is_promoted_where_the_recipe_says_so(
+    attempt, pictures, monkeypatch: pytest.MonkeyPatch, fd, moved
+) -> None:
+    scripted(monkeypatch, [50.0, fd])
+    first = attempt(pictures, measure_every=160)
+    old = first.go()
+    second = attempt(pictures, measure_every=160, promote="if_better", seed=1)
+    new = second.go()
+    assert second.registry.aliases()["default"] == (new if moved else old)
+
+
+def banner(number):
+    return Image.new("RGB", (4000, 100), (number % 256, 90, 40))
+
+
+def grey(number):
+    return Image.new("L", (40, 40), number % 256)
+
+
+def transparent(number):
+    return Image.new("RGBA", (40, 40), (number % 256, 10, 200, 90))
+
+
+def same(_number):
+    return Image.new("RGB", (40, 40), (10, 20, 30))
+
+
+@pytest.mark.parametrize(
+    ("picture", "count"),
+    [
+        pytest.param(transparent, 200, id="two-hundred-transparent"),
+        pytest.param(transparent, 3, id="three"),
+        pytest.param(same, 10, id="one-repeated"),
+        pytest.param(banner, 10, id="banners"),
+        pytest.param(grey, 20, id="grey"),
+    ],
+)
+def test_a_strange_set_trains(attempt, tmp_path: Path, picture, count) -> None:
+    folder = tmp_path / "strange"
+    folder.mkdir()
+    for number in range(count):
+        picture(number).save(folder / f"{number}.png")
+    run = attempt(folder, measure_every=80, measure_samples=20)
+    made = card(run, run.go())
+    assert made["dataset"]["images"] == min(count, 64)
+    assert math.isfinite(made["measures"]["fd"])
+
+
+def test_a_single_picture_is_refused_with_the_reason(attempt, tmp_path: Path) -> None:
+    folder = tmp_path / "one"
+    folder.mkdir()
+    same(0).save(folder / "only.png")
+    with pytest.raises(DatasetError, match="at least 2"):
+        attempt(folder).go()
+
+
+def test_early_moments_are_published_with_what_they_led_to(attempt, pictures) -> None:
+    run = attempt(pictures, images=640, growth=2)
+    version = run.go()
+    # A sixty-fourth and a sixteenth of 640 images, in steps of 8.
+    assert card(run, version)["moments"] == [16, 40, 640]
+    drawer = verify.verify(run.registry.folder(version), version)
+    z = np.full((1, run.recipe.latent), 0.5, np.float32)
+    ages = [drawer.grow(z, 1.0, age) for age in (0.0, 0.5, 1.0)]
+    assert np.abs(ages[0].astype(int) - ages[2]).mean() > 1
+    assert np.abs(ages[2].astype(int) - drawer.draw(z, 1.0)).max() <= 1
+
+
+def test_moments_outlive_a_stop(
+    attempt, pictures, engine: sa.Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = attempt(pictures, images=640, growth=2)
+    expected = [moment.weights for moment in (whole.go(), whole.moments)[1]]
+    run = attempt(pictures, images=640, growth=2)
+    stopped_at(monkeypatch, run, 30)
+    runs.requeue(engine, run.run, run.fence, "worker stopping")
+    again = Attempt(settings, engine, *runs.claim(engine, run.run))
+    version = again.go()
+    assert card(again, version)["moments"] == [16, 40, 640]
+    for moment, before in zip(again.moments, expected, strict=True):
+        assert all(torch.equal(moment.weights[name], value) for name, value in before.items())
+
+
+def test_a_card_has_the_curve_of_its_run(
+    attempt, pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripted(monkeypatch, [300.0, 200.0, 250.0, 240.0, 230.0])
+    run = attempt(pictures, images=160, measure_every=40, measure_samples=20, publish="best")
+    made = card(run, run.go())
+    assert made["curve"] == [[40, 300.0], [80, 200.0], [120, 250.0], [160, 240.0]]
+    assert made["measures"]["fd"] == 200.0

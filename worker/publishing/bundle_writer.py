@@ -1,0 +1,158 @@
+"""From averaged weights to a bundle folder that `models.registry` can publish."""
+
+import copy
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
+from safetensors.numpy import save_file as save_numpy
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from models import bundle
+from models.bundle import generator as bundle_generator
+from models.database.engine import now
+from models.faces import latents
+from models.faces.attributes import Attribute
+from models.recipes.recipe import Recipe
+from models.registry import Registry
+from models.storage import atomic
+from worker.datasets.packing import Packed
+from worker.publishing import onnx_export, slider_search
+
+SHEET = 8  # faces along each side of samples.png
+
+
+class Moment(NamedTuple):
+    """The averaged generator's weights after so many images."""
+
+    images: int
+    weights: Mapping[str, Tensor]
+
+
+class Enlarger(NamedTuple):
+    """A trained network, and what a card says of it."""
+
+    network: nn.Module
+    card: bundle.Enlargement
+
+
+def write(
+    folder: Path,
+    generator: nn.Module,
+    recipe: Recipe,
+    packed: Packed,
+    training: bundle.Training,
+    run: str | None,
+    measures: dict[str, float] | None = None,
+    attributes: Sequence[Attribute] = (),
+    discriminator: nn.Module | None = None,
+    moments: Sequence[Moment] = (),
+    curve: Sequence[tuple[int, float]] = (),
+    enlarger: Enlarger | None = None,
+) -> None:
+    """Fill `folder` with a bundle of this generator; the caller settles it.
+
+    A discriminator goes along as the model's critic; moments, the oldest first, as its growth.
+    """
+    # A copy on the CPU in plain layout: the trained one goes on training.
+    network = copy.deepcopy(generator).cpu().eval()
+    weights = {
+        name: tensor.contiguous()
+        for name, tensor in network.state_dict().items()
+        if tensor.is_floating_point()
+    }
+    save_file(weights, folder / bundle.WEIGHTS)
+    latent = recipe.latent + len(attributes)
+    layers = onnx_export.export_generator(network, latent, recipe.style, folder)
+    if discriminator is not None:
+        onnx_export.export_critic(discriminator, recipe.resolution, folder)
+    if moments:
+        earlier = [moment.weights for moment in moments]
+        onnx_export.export_growth(network, earlier, latent, folder / bundle.GROWTH)
+    if enlarger is not None:
+        onnx_export.export_enlarger(enlarger.network, recipe.resolution, folder)
+    card = bundle.card_for(
+        recipe,
+        network=bundle.Network(
+            resolution=recipe.resolution, latent=latent, style=recipe.style, layers=layers
+        ),
+        dataset=bundle.DatasetCredit(
+            name=packed.name,
+            fingerprint=packed.fingerprint,
+            licence=packed.licence,
+            credit=packed.credit,
+            images=packed.count,
+        ),
+        training=training,
+        measures=measures or {},
+        attributes=list(attributes),
+        moments=[*(moment.images for moment in moments), training.images] if moments else [],
+        curve=list(curve),
+        enlarger=enlarger.card if enlarger is not None else None,
+        parent_run=run,
+        created=now(),
+    )
+    drawer = bundle_generator.Drawer(folder, card, threads=1)
+    taken = [attribute.name for attribute in attributes]
+    found = (
+        slider_search.find(network, drawer, taken)
+        if recipe.sliders
+        else slider_search.Found([], {})
+    )
+    if found.sliders:
+        save_numpy(found.vectors, folder / bundle.TRAITS)
+        card = card.model_copy(update={"sliders": found.sliders})
+    write_card(folder, card)
+    z = latents.derive_all(map(str, range(SHEET**2)), latent)
+    Image.fromarray(sheet(drawer.draw(z, 1.0))).save(folder / bundle.SAMPLES, optimize=True)
+
+
+def with_evaluation(
+    registry: Registry,
+    version: str,
+    evaluation: bundle.Evaluation,
+    nearest: bundle_generator.Pixels,
+) -> str:
+    """The same model once more, with what was measured on its card; the new version.
+
+    nearest: the picture of drawn faces above their nearest training images.
+    """
+    with atomic.scratch_folder(registry.bundles) as folder:
+        shutil.copytree(
+            registry.fetch(version), folder, dirs_exist_ok=True, copy_function=shutil.copyfile
+        )
+        Image.fromarray(nearest).save(folder / bundle.NEAREST, optimize=True)
+        card = bundle.Card.model_validate(bundle.read_card(folder))
+        write_card(folder, card.model_copy(update={"evaluation": evaluation}))
+        return registry.add(folder)
+
+
+def with_enlarger(registry: Registry, version: str, enlarger: Enlarger) -> str:
+    """Publish the same generator once more, with this enlarger; the new version.
+
+    Raises BadBundle where the enlarger does not draw these faces.
+    """
+    with atomic.scratch_folder(registry.bundles) as folder:
+        shutil.copytree(
+            registry.fetch(version), folder, dirs_exist_ok=True, copy_function=shutil.copyfile
+        )
+        card = bundle.Card.model_validate(bundle.read_card(folder))
+        onnx_export.export_enlarger(enlarger.network, card.network.resolution, folder)
+        write_card(folder, card.model_copy(update={"enlarger": enlarger.card, "created": now()}))
+        return registry.add(folder)
+
+
+def write_card(folder: Path, card: bundle.Card) -> None:
+    """Write or replace `card.json`."""
+    (folder / bundle.CARD).write_text(json.dumps(card.model_dump(mode="json"), indent=1) + "\n")
+
+
+def sheet(pixels: bundle_generator.Pixels) -> bundle_generator.Pixels:
+    """(n², S, S, 3) → (nS, nS, 3): the faces in rows."""
+    side, size = round(len(pixels) ** 0.5), pixels.shape[1]
+    rows = pixels.reshape(side, side, size, size, 3).swapaxes(1, 2)
+    return rows.reshape(side * size, side * size, 3)

