@@ -367,6 +367,8 @@ def spread(x: Tensor, group: int = 8) -> Tensor:
     count = x.shape[0]
     size = next(size for size in range(min(group, count), 0, -1) if count % size == 0)
     grouped = x.float().unflatten(0, (size, count // size))
-    deviation = (grouped.var(0, correction=0) + 1e-8).sqrt().mean((1, 2, 3))
+    # Tensor.var over the first dimension is three times as slow on a CPU.
+    variance = (grouped - grouped.mean(0)).square().mean(0)
+    deviation = (variance + 1e-8).sqrt().mean((1, 2, 3))
     channel: Tensor = deviation.repeat(size)[:, None, None, None]
     return channel.expand(-1, 1, *x.shape[2:]).to(x.dtype)
