@@ -32,6 +32,7 @@ from models import bootstrap, keys
 from models.database import engine as database
 from models.registry import Registry
 from models.settings import Settings
+from models.storage import layout
 
 log = structlog.get_logger()
 
@@ -119,7 +120,7 @@ def _prepare(held: Services) -> None:
     if keys.ensure_first_key(held.database, held.settings) and not held.settings.api_key:
         log.info("key.in_file", file=str(held.settings.home / keys.FILE))
     keys.refuse_without_key(held.database, held.settings)
-    _sweep(held.settings.storage / "uploads")
+    _sweep(held.settings.storage / layout.UPLOADS)
 
 
 def _sweep(uploads: Path) -> None:

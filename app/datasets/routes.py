@@ -53,7 +53,7 @@ _BODY: dict[str, Any] = {
 @router.get("", dependencies=[needs("read"), Depends(Only())], summary="The datasets")
 def listed(held: Held) -> Datasets:
     """What a recipe's `dataset` may name."""
-    rows = catalogue.listed(held.database)
+    rows = catalogue.list_datasets(held.database)
     return Datasets(datasets=[STARTER, *(Dataset(**row) for row in rows)])
 
 

@@ -58,7 +58,7 @@ class Served(BaseModel):
 def listed(held: Held) -> Models:
     """With the aliases that name them."""
     names = held.registry.aliases()
-    rows = held.registry.listed()
+    rows = held.registry.list_models()
     return Models(models=[Model(**_shown(row, names)) for row in rows], aliases=names)
 
 

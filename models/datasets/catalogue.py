@@ -11,10 +11,9 @@ from models.database.engine import now
 from models.database.tables import datasets, runs
 from models.datasets import quotas
 from models.datasets.archive import ArchiveReport
-from models.datasets.images import DatasetError
-from models.errors import DatasetExists, DatasetInUse, UnknownDataset
+from models.errors import DatasetError, DatasetExists, DatasetInUse, UnknownDataset
 from models.settings import Settings
-from models.storage import atomic
+from models.storage import atomic, layout
 
 STARTER = "starter"
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -24,10 +23,10 @@ Row = dict[str, Any]
 
 def path(settings: Settings, digest: str) -> Path:
     """Where a set's zip lies."""
-    return settings.storage / "datasets" / f"{digest}.zip"
+    return settings.storage / layout.dataset(digest)
 
 
-def fetched(settings: Settings, digest: str) -> Path:
+def fetch(settings: Settings, digest: str) -> Path:
     """The same, once it is here. Raises StorageUnreachable, DatasetError for other bytes."""
 
     def check(came: Path) -> None:
@@ -70,7 +69,7 @@ def add(
         if old is not None and old.digest != digest:
             raise DatasetExists(
                 f"There is already another dataset named {name!r}; choose another name, or "
-                f"DELETE /datasets/{name} first."
+                "delete that one first."
             )
         if old is None:
             # Again, as others may have uploaded meanwhile.
@@ -101,7 +100,7 @@ def get(engine: sa.Engine, name: str) -> Row:
         return _get(db, name)
 
 
-def listed(engine: sa.Engine) -> list[Row]:
+def list_datasets(engine: sa.Engine) -> list[Row]:
     """Every uploaded set, by name."""
     with engine.begin() as db:
         return [row._asdict() for row in db.execute(select(datasets).order_by(datasets.c.name))]

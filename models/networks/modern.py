@@ -46,7 +46,7 @@ class Mapping(nn.Module):
     def __init__(self, latent: int, style: int, attributes: Sequence[Attribute] = ()) -> None:
         super().__init__()
         self.latent = latent
-        pieces = [piece for attribute in attributes for piece in attribute.pieces()]
+        pieces = [piece for attribute in attributes for piece in attribute.intervals()]
         self.chosen_by = [
             latent + place for place, attribute in enumerate(attributes) for _ in attribute.values
         ]

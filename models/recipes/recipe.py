@@ -150,6 +150,19 @@ class Recipe(_Strict):
     sliders: Annotated[bool, Field(description="Look for sliders in the finished generator.")] = (
         True
     )
+    enlarger_steps: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=1_000_000,
+            description="Steps that train the enlarger afterwards, at most the generator's; "
+            "0: none.",
+        ),
+    ] = 0
+    enlarger_width: Annotated[int, Field(ge=4, le=256, description="The enlarger's channels.")] = 64
+    enlarger_blocks: Annotated[
+        int, Field(ge=0, le=16, description="The enlarger's blocks of two convolutions.")
+    ] = 2
     growth: Annotated[
         int, Field(ge=0, le=8, description="Earlier moments to publish too, for `age`.")
     ] = 0
@@ -193,6 +206,9 @@ class Recipe(_Strict):
 
 RESOLUTIONS = sorted(b * 2**k for b in (4, 5, 6, 7) for k in range(2, 7) if 16 <= b * 2**k <= 256)
 
+# Beyond it, an enlarger gained little (docs/experiments.md).
+ENLARGER_STEPS = 15_000
+
 # The tutorial's recipe: lr 1e-4 for both, PyTorch's default betas, batch 100, 2,500 epochs.
 _TUTORIAL = Adam(learning_rate=1e-4, beta1=0.9, beta2=0.999)
 _MODERN = Adam(learning_rate=4e-4, beta1=0.0, beta2=0.99)
@@ -219,6 +235,7 @@ _GPU: dict[str, Any] = {
     "measure_samples": 2_000,
     "sheet_images": 50_000,
     "publish": "best",
+    "enlarger_steps": ENLARGER_STEPS,
     "growth": 2,
     "on_divergence": "rollback",
 }
@@ -242,6 +259,7 @@ _TWO_CORES: dict[str, Any] = {
     # A measurement takes about 8 s of two cores, so many images about 200.
     "measure_every": 15_000,
     "publish": "best",
+    "enlarger_steps": ENLARGER_STEPS,
     "growth": 2,
     "on_divergence": "rollback",
 }

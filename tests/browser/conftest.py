@@ -16,8 +16,7 @@ import sqlalchemy as sa
 import torch
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from models import bootstrap, runs
-from models.bundle import format as bundle
+from models import bootstrap, bundle, runs
 from models.database.engine import connect, migrate
 from models.networks import build
 from models.recipes.recipe import Recipe, resolve

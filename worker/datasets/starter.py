@@ -14,7 +14,6 @@ import io
 import json
 import math
 import multiprocessing
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from importlib.resources import files
@@ -27,6 +26,8 @@ import resvg_py
 from dicebear import Avatar, Style
 from numpy.typing import NDArray
 from PIL import Image
+
+from models import cores
 
 DATASET_VERSION = "kao-starter-1"
 LICENCE = "CC0-1.0"
@@ -308,7 +309,7 @@ def render(index: int, size: int) -> Images:
 def render_all(count: int, size: int, workers: int | None = None) -> Iterator[Images]:
     """Draw images 0..count-1 in order, each (size, size, 3) uint8, on `workers` cores (all)."""
     starts = range(0, count, CHUNK)
-    workers = min(workers or os.cpu_count() or 1, max(1, len(starts)))
+    workers = min(workers or cores.available(), max(1, len(starts)))
     if workers == 1:
         yield from (render(index, size) for index in range(count))
         return

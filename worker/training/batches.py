@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from models.datasets.images import DatasetError
-from models.faces.attributes import Attribute, chosen
+from models.errors import DatasetError
+from models.faces.attributes import Attribute, from_labels
+from models.faces.pixels import to_network
 from models.recipes.recipe import Recipe
 from worker.training.distributed.collectives import Share
 from worker.training.rng import draws
@@ -56,7 +57,7 @@ class Reals:
 
     def batch(self, step: int) -> Tensor:
         """This process's rows of the step's batch: (B, 3, S, S) float32 in [-1, 1]."""
-        images = self._pixels(step).permute(0, 3, 1, 2).float().div(127.5).sub(1)
+        images = to_network(self._pixels(step))
         if self.recipe.flip:
             random = torch.rand(self.recipe.batch, generator=draws(self.recipe.seed, "flip", step))
             mirrored = (random < 0.5)[self.share.rows].to(self.device)
@@ -104,4 +105,4 @@ def _attributes(labels: Mapping[str, Any], recipe: Recipe) -> list[Attribute]:
     if lacking:
         known = f"has {', '.join(sorted(labels))}" if labels else "is not labelled"
         raise DatasetError(f"`labels` asks for {', '.join(lacking)}, but the set {known}.")
-    return chosen(labels, recipe.labels)
+    return from_labels(labels, recipe.labels)
