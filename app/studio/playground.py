@@ -79,7 +79,7 @@ def playground(request: Request) -> Response:
 
 def first_face(address: Mapping[str, str], services: Services) -> FirstFace:
     """Read the page's address. What this server cannot draw is left out."""
-    rows = {row["version"]: row for row in services.registry.listed()}
+    rows = {row["version"]: row for row in services.registry.list_models()}
     aliases = services.registry.aliases()
     name = address.get("model", "")
     version = _version(name, rows, aliases)
@@ -157,7 +157,7 @@ def _settings(services: Services, face: FirstFace) -> dict[str, Any]:
             "sheet": sheet,
             "loop": [name for name in MOVING if name in available()],
         },
-        "models": [row["version"] for row in services.registry.listed()],
+        "models": [row["version"] for row in services.registry.list_models()],
         "aliases": services.registry.aliases(),
         "version": face.version,
         "unknownModel": face.unknown_model,
