@@ -25,7 +25,7 @@ from app.rate_limits.limiter import Limiter
 from app.registry import model_images
 from app.registry import routes as registry_routes
 from app.state import Services
-from app.studio import model_card, pages, views
+from app.studio import model_card, pages, playground, views
 from app.training import curves, events, presets, sheets
 from app.training import routes as training
 from models import bootstrap, keys
@@ -105,6 +105,7 @@ def create_app(settings: Settings) -> FastAPI:
         metrics,
         views,
         model_card,
+        playground,
         pages,
     )
     for room in rooms:

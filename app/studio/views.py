@@ -52,6 +52,7 @@ def _with_key(page: Page) -> Page:
 
 
 @router.get("")
+@router.head("")
 @_with_key
 def home(request: Request) -> Response:
     """The runs, the newest first."""

@@ -7,13 +7,11 @@ bundle; it refuses a bad bundle and keeps serving the old one.
 
 import asyncio
 import contextlib
-import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
@@ -22,6 +20,7 @@ from prometheus_client import Counter
 from app.avatars.generate import faces
 from app.avatars.generate.batching import Batcher, Outcome
 from app.avatars.request.picture_request import PictureRequest
+from models import cores
 from models.bundle.generator import Drawer, Pixels
 from models.errors import BadBundle, NotReady, Overloaded, StorageUnreachable
 from models.registry import DEFAULT, Registry
@@ -35,8 +34,6 @@ MOST_LOADS = 8  # models that load or wait to load; each reads and hashes a whol
 # Each run of the network uses one core, and there are as many drawing threads as cores: no thread
 # waits for another, and the bytes cannot depend on how a sum is split.
 SESSION_THREADS = 1
-# The CPU quota of a container (Linux, cgroup-v2.rst, "cpu.max").
-QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 class Engine:
@@ -48,7 +45,7 @@ class Engine:
         self.registry, self.model_bytes = registry, model_bytes
         self.served: dict[str, str] = {}
         self.refused: dict[str, tuple[str, float]] = {}
-        self._batcher = Batcher(threads or _cores(), max_queue)
+        self._batcher = Batcher(threads or cores.available(), max_queue)
         self._loader = ThreadPoolExecutor(1, "load")
         self._drawers: OrderedDict[str, Drawer] = OrderedDict()
         self._sizes: dict[str, int] = {}
@@ -241,13 +238,3 @@ def _encode_or_error(encode: Callable[[Pixels], Any], pixels: Pixels) -> Outcome
         return encode(pixels)
     except Exception as error:  # raised to the one client whose picture it is
         return error
-
-
-def _cores() -> int:
-    """The number of cores that this process may use: its CPU affinity, limited by its quota."""
-    has_affinity = hasattr(os, "sched_getaffinity")  # macOS has not
-    cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
-    with contextlib.suppress(OSError, ValueError):
-        quota, period = QUOTA.read_text().split()  # "max 100000" where there is none
-        cores = max(1, min(cores, int(quota) // int(period)))
-    return cores
