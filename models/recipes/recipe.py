@@ -60,9 +60,25 @@ class Recipe(_Strict):
         float,
         Field(ge=0, le=64, description="Differences of 255 that are smoothed away, for flat art."),
     ] = 0.0
+    residuals: Annotated[
+        int,
+        Field(ge=0, le=6, description="Last resolutions that get another residual convolution."),
+    ] = 0
     discriminator_width: Annotated[
         int, Field(ge=4, le=256, description="Discriminator channels at full resolution.")
     ]
+    feature_weight: Annotated[
+        float,
+        Field(ge=0, le=100, description="Weight of a discriminator on frozen features; 0: none."),
+    ] = 0.0
+    noise: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=64,
+            description="Noise, in levels of 255, on all that the discriminator sees.",
+        ),
+    ] = 0.0
 
     loss: Annotated[
         Literal["bce", "logistic", "relativistic"],
@@ -197,6 +213,8 @@ class Recipe(_Strict):
             raise ValueError(
                 "`classic` is the tutorial's and draws as it does: `flatten` must be 0"
             )
+        if self.residuals and self.network == "classic":
+            raise ValueError("`classic` is the tutorial's network: `residuals` must be 0")
         if self.labels and not self.style:
             raise ValueError("`labels` need a mapping network: `style` above 0")
         if (self.network == "classic") != (self.loss == "bce"):

@@ -118,10 +118,11 @@ def pack(
     workers: int | None = None,
     least: int = MIN_SIDE,
 ) -> Packed:
-    """Pack `source` ('starter', a folder or a .zip) at `size` (8..1024), or find it in `cache`.
+    """Pack `source` at `size` (8..1024), or find it in `cache`.
 
-    limit: the first so many pictures in order of their names (starter: how many, default
-    STARTER_COUNT). progress(done, total) is called in this thread. workers: default every core.
+    source: 'starter', 'starter-1', a folder or a .zip. limit: the first so many pictures in order
+    of their names (starter: how many, default the edition's). progress(done, total) is called in
+    this thread. workers: default every core.
     least: leave out pictures whose shorter side has fewer pixels.
     Raises DatasetError, with what to do, for a source without two usable pictures.
     """
@@ -155,8 +156,8 @@ def _source(
     workers: int | None,
     least: int,
 ) -> _Source:
-    if source == "starter":
-        return _starter(limit or starter.STARTER_COUNT, size, workers)
+    if isinstance(source, str) and source in starter.EDITIONS:
+        return _starter(source, limit, size, workers)
     path = Path(source)
     if path.is_dir():
         return _folder(path, size, limit, name or path.resolve().name, licence, workers, least)
@@ -167,19 +168,22 @@ def _source(
     )
 
 
-def _starter(count: int, size: int, workers: int | None) -> _Source:
+def _starter(name: str, limit: int | None, size: int, workers: int | None) -> _Source:
+    edition = starter.EDITIONS[name]
+    count = limit or edition.pictures
+
     def pictures() -> Iterator[tuple[str, Images | BrokenImage]]:
-        for index, image in enumerate(starter.render_all(count, size, workers)):
+        for index, image in enumerate(starter.render_all(count, size, workers, edition)):
             yield f"{index:06}", image
 
     return _Source(
-        key=starter.fingerprint(count, size),
-        name="starter",
+        key=starter.fingerprint(count, size, edition),
+        name=name,
         licence=starter.LICENCE,
         credit=starter.CREDIT,
         count=count,
         pictures=pictures,
-        labels=lambda: starter.labels(count),
+        labels=lambda: starter.labels(count, edition),
     )
 
 

@@ -10,6 +10,7 @@ from models.datasets import catalogue
 from models.datasets.images import MIN_SIDE
 from models.recipes.recipe import Recipe
 from models.settings import Settings
+from worker.datasets import starter
 from worker.datasets.packing import Packed, pack
 
 # `kao train --dataset FOLDER` names a folder of this machine; over HTTP no such name is accepted.
@@ -40,8 +41,8 @@ def pack_named(
     Raises DatasetError or UnknownDataset.
     """
     options: dict[str, Any] = {"limit": limit, "progress": progress, "least": least}
-    if name == "starter":
-        return pack("starter", size, settings.cache, **options)
+    if name in starter.EDITIONS:
+        return pack(name, size, settings.cache, **options)
     if name.startswith(LOCAL):
         path = Path(name.removeprefix(LOCAL))
         return pack(path, size, settings.cache, name=path.stem, **options)

@@ -75,6 +75,23 @@ class Reals:
         ]
         return torch.cat(hot, dim=1).float().to(self.device)
 
+    def asked(self, step: int) -> Tensor:
+        """Latents that ask for labels as the set has them together: (batch, attributes) float32.
+
+        Of rows of the set, drawn with replacement: attributes chosen one by one would ask for
+        combinations that no real image has, which a discriminator refuses whatever the face.
+        For the global batch.
+        """
+        random = draws(self.recipe.seed, "labels", step)
+        rows = torch.randint(0, self.count, (self.recipe.batch,), generator=random)
+        shape = len(self.attributes), self.recipe.batch
+        places = torch.rand(shape, dtype=torch.float64, generator=random).numpy()
+        columns = [
+            torch.from_numpy(attribute.sample(codes[rows].numpy(), place))
+            for attribute, codes, place in zip(self.attributes, self._codes, places, strict=True)
+        ]
+        return torch.stack(columns, dim=1)
+
     def _pixels(self, step: int) -> Tensor:
         if self._resident is not None:
             return self._resident[self._chosen(step).to(self.device)]

