@@ -15,7 +15,6 @@ from starlette.responses import Response
 
 from app import errors as app_errors
 from models import errors
-from models.datasets.images import DatasetError
 
 log = structlog.get_logger()
 
@@ -29,9 +28,9 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     errors.UnknownModel: (404, "unknown-model"),
     errors.BadBundle: (409, "bad-bundle"),
     errors.LostTraits: (409, "lost-traits"),
-    errors.Unscored: (422, "unscored"),
-    errors.Unmixable: (422, "unmixable"),
-    errors.Ungrown: (422, "ungrown"),
+    errors.NoCritic: (422, "unscored"),
+    errors.NoStyles: (422, "unmixable"),
+    errors.NoTrainingHistory: (422, "ungrown"),
     errors.UnknownDataset: (404, "unknown-dataset"),
     errors.DatasetExists: (409, "dataset-exists"),
     errors.DatasetInUse: (409, "dataset-in-use"),
@@ -44,6 +43,7 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     errors.QueueRefuses: (503, "queue-refuses"),
     errors.StorageUnreachable: (503, "storage-unreachable"),
     app_errors.InvalidParameter: (422, "invalid-parameter"),
+    app_errors.NoAvatar: (404, "no-avatar"),
     app_errors.UnknownExtension: (404, "unknown-extension"),
     app_errors.Unidentified: (422, "unidentified"),
     app_errors.UnknownSheet: (404, "unknown-sheet"),
@@ -52,7 +52,7 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     app_errors.TooManyRequests: (429, "too-many-requests"),
     app_errors.PublicAvatars: (409, "public-avatars"),
     app_errors.UnsupportedBody: (415, "unsupported-body"),
-    DatasetError: (422, "unusable-dataset"),
+    errors.DatasetError: (422, "unusable-dataset"),
 }
 # Members that a problem carries beside its sentence, where its error has them.
 EXTRAS = ("parameter", "allowed", "problems")
@@ -124,7 +124,6 @@ def problem(
 def install(app: FastAPI) -> None:
     """Make every failure of this app a problem document."""
     app.add_exception_handler(errors.KaoError, known)
-    app.add_exception_handler(DatasetError, known)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(ClientDisconnect, _gone)

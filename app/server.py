@@ -61,7 +61,7 @@ def serve(settings: Settings) -> None:
     allow_connections()
     share_heap()
     server = Server(settings)
-    with disk_cache.tended(settings, server.services.database):
+    with disk_cache.pruning(settings, server.services.database):
         server.run()
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from kao.console import err, out
 from kao.training import dataset_name
 from models.settings import Settings
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from worker.evaluation.trait_accuracy import Trait
 
 TRAIT_FACES = 500
-out = Console()
-err = Console(stderr=True)
 
 
 def evaluate(
@@ -92,7 +90,7 @@ def evaluate(
                 side,
                 limit,
                 lambda *at: report(f"dataset at {side} px", *at),
-                sample,
+                sample=sample,
             )
 
         native = pack(resolution)
@@ -108,7 +106,7 @@ def evaluate(
     if keep:
         card = _on_card(native.name, psi, found, obedience, failures)
         kept = bundle_writer.with_evaluation(registry, version, card, pairs)
-        err.print(f"Kept as {kept}; `kao models promote {kept[:12]}` serves it.", highlight=False)
+        err.print(f"Kept as {kept}; `kao models promote {kept[:12]}` serves it.")
     if json_:
         out.print_json(data={"version": version, "psi": psi, **_as_json(found, obedience)})
         return
@@ -129,7 +127,7 @@ def _as_json(found: "Evaluation", obedience: "list[Trait]") -> dict[str, Any]:
 def _on_card(
     dataset: str, psi: float, found: "Evaluation", obedience: "list[Trait]", failures: str
 ) -> Any:
-    from models.bundle import format as bundle
+    from models import bundle
 
     return bundle.Evaluation(
         dataset=dataset,

@@ -21,9 +21,9 @@ from models.database.engine import now, reading
 from models.database.tables import keys
 from models.errors import InvalidKey, KaoError, UnknownKey
 from models.settings import Settings
-from models.storage import atomic
+from models.storage import atomic, layout
 
-FILE = "api-key"
+FILE = layout.API_KEY
 SHORTEST = 16
 LONGEST_NAME = 64  # characters, as the column has
 Scope = Literal["avatars", "read", "train", "datasets", "models", "keys"]

@@ -116,10 +116,10 @@ def preview(
 
 
 def _zip(held: Services, name: str) -> Path:
-    if name == catalogue.STARTER:
+    if name in catalogue.BUILT_IN:
         raise UnknownDataset(name)  # drawn by the worker, so there is no zip to look into
     row = catalogue.get(held.database, name)
-    return catalogue.fetched(held.settings, row["digest"])
+    return catalogue.fetch(held.settings, row["digest"])
 
 
 def _cross(size: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

@@ -53,7 +53,7 @@ _BODY: dict[str, Any] = {
 @router.get("", dependencies=[needs("read"), Depends(Only())], summary="The datasets")
 def listed(held: Held) -> Datasets:
     """What a recipe's `dataset` may name."""
-    rows = catalogue.listed(held.database)
+    rows = catalogue.list_datasets(held.database)
     return Datasets(datasets=[STARTER, *(Dataset(**row) for row in rows)])
 
 
@@ -106,6 +106,6 @@ async def upload(
 )
 def delete(held: Held, name: str) -> None:
     """409 while a run that waits or runs still needs it."""
-    if name == catalogue.STARTER:
+    if name in catalogue.BUILT_IN:
         catalogue.check_name(name)
     catalogue.delete(held.database, held.settings, name)

@@ -12,6 +12,7 @@ from app.errors import UnsupportedBody
 from models.datasets import quotas
 from models.datasets.quotas import Room
 from models.settings import Settings
+from models.storage import layout
 
 BLOCK = 1 << 20  # bytes gathered before a thread writes them
 
@@ -22,7 +23,7 @@ async def received(request: Request, settings: Settings, room: Room) -> AsyncIte
 
     Raises TooLarge, DiskFull, UnsupportedBody.
     """
-    folder = settings.storage / "uploads"
+    folder = settings.storage / layout.UPLOADS
     folder.mkdir(parents=True, exist_ok=True)
     _check_headers(request, settings, room, folder)
     path = folder / f"{uuid.uuid4().hex}.tmp"

@@ -53,7 +53,7 @@ class Observer:
                 status = message["status"]
                 if given is not None or status >= 500:
                     # A new list: a remembered answer shares its headers.
-                    told = logs.told(name).encode()
+                    told = logs.request_id(name).encode()
                     message["headers"] = [*message["headers"], (HEADER, told)]
             await send(message)
             ended = time.perf_counter()  # what is done after an answer is no part of it

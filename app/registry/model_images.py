@@ -31,7 +31,7 @@ SVG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/svg+xml": {}}}}
 def picture(held: Held, name: str, picture: Literal["samples", "nearest"]) -> Response:
     """As files of the bundle; `nearest` has each face above the training image nearest to it."""
     version = held.registry.resolve(name)
-    path = held.registry.fetched(version) / f"{picture}.png"
+    path = held.registry.fetch(version) / f"{picture}.png"
     if path.name == NEAREST and not path.exists():
         raise HTTPException(404, "This model was not evaluated: `kao evaluate --keep` does that.")
     headers = {"Cache-Control": CACHING, "X-Content-Type-Options": "nosniff"}

@@ -64,7 +64,7 @@ def curves(
 
 def _lines(held: Services, run: str, of: Kind) -> Iterator[list[Point]]:
     type, values = KINDS[of]
-    found = runs.told(held.database, run, type)
+    found = runs.events_of_type(held.database, run, type)
     step = max(1, -(-len(found) // MOST_POINTS))
     thinned = [*found[:-1:step], *found[-1:]]
     for value in values:

@@ -58,7 +58,7 @@ class Presets(BaseModel):
 @router.get("", dependencies=[Depends(Only())], summary="The presets and what they take here")
 def listed(held: Held) -> Presets:
     """Times are those of this installation's own runs, never a guess."""
-    rows = runs.listed(held.database, LOOKED_AT)
+    rows = runs.list_runs(held.database, LOOKED_AT)
     return Presets(
         presets=[_preset(name, rows) for name in sorted(PRESETS, key=_order)],
         recipe_schema=Recipe.model_json_schema(),

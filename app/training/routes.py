@@ -87,7 +87,7 @@ def listed(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Runs:
     """All of them, or those in one state."""
-    rows = runs.listed(held.database, limit, state)
+    rows = runs.list_runs(held.database, limit, state)
     return Runs(runs=[schemas.run(row) for row in rows])
 
 
@@ -134,6 +134,6 @@ def resume(
 
 def _resolved(held: Services, body: dict[str, Any]) -> Recipe:
     recipe = inheritance.resolve(held.database, held.registry, body)
-    if recipe.dataset != catalogue.STARTER:
+    if recipe.dataset not in catalogue.BUILT_IN:
         catalogue.get(held.database, recipe.dataset)
     return recipe

@@ -12,6 +12,7 @@ from app.errors import UnknownSheet
 from app.http.query_string import Only
 from app.state import Services, services
 from models import runs
+from models.storage import layout
 
 router = APIRouter(
     prefix="/train",
@@ -51,16 +52,13 @@ def sheet(held: Held, run: str, name: str) -> FileResponse:
 def _sheets(held: Services, run: str) -> list[Path]:
     # A known run's id is hex, so the path stays below the folder. Raises UnknownRun.
     known = runs.get(held.database, run)["id"]
-    folder = held.settings.home / "runs" / known / "sheets"
+    folder = held.settings.home / layout.sheets(known)
     here = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-    names = {*here, *held.registry.blobs.names(_address(folder))}
+    names = {*here, *held.registry.blobs.names(layout.sheets(known))}
     return [folder / name for name in sorted(names) if _NAME.fullmatch(name)]
 
 
 def _here(held: Services, path: Path) -> Path:
     """The file, after it came from the host that drew it."""
-    return held.registry.blobs.fetch(path, name=f"{_address(path.parent)}/{path.name}")
-
-
-def _address(sheets: Path) -> str:
-    return f"runs/{sheets.parent.name}/sheets"
+    name = f"{layout.sheets(path.parent.parent.name)}/{path.name}"
+    return held.registry.blobs.fetch(path, name=name)

@@ -1,4 +1,4 @@
-"""Brings a drawn face to the size that a picture of it is served at."""
+"""Resizing of a drawn face to the size of the picture that is served."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ def resize(pixels: Pixels, size: int) -> Image.Image:
     image = Image.fromarray(pixels)
     if image.width == size:
         return image
-    # Enlarging, Lanczos rings beside dark lines and shows the pixels' grid in flat colour;
-    # reducing, it keeps the lines that bicubic blurs.
+    # When enlarging, Lanczos rings beside dark lines and shows the pixel grid in flat colour.
+    # When reducing, it keeps lines that bicubic blurs.
     method = Image.Resampling.BICUBIC if size > image.width else Image.Resampling.LANCZOS
     return image.resize((size, size), method)

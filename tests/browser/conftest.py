@@ -16,8 +16,7 @@ import sqlalchemy as sa
 import torch
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from models import bootstrap, runs
-from models.bundle import format as bundle
+from models import bootstrap, bundle, runs
 from models.database.engine import connect, migrate
 from models.networks import build
 from models.recipes.recipe import Recipe, resolve
@@ -100,6 +99,14 @@ def _written(folder: Path, recipe: Recipe, generator, name: str, attributes=()) 
     training = bundle.Training(images=1, seconds=60, device="CPU")
     write(folder, generator, recipe, packed, training, None, {}, list(attributes))
     return folder
+
+
+@pytest.fixture(scope="session")
+def labelled(site: str) -> str:
+    """The version of the site's model with the traits `hair` and `smile`."""
+    models = httpx.get(f"{site}/models", trust_env=False).json()
+    (version,) = {row["version"] for row in models["models"]} - set(models["aliases"].values())
+    return str(version)
 
 
 @pytest.fixture(scope="session")

@@ -23,8 +23,10 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from models import cores
 from models.datasets import archive
-from models.datasets.images import BrokenImage, DatasetError, is_image_name, read_square, size_of
+from models.datasets.images import MIN_SIDE, BrokenImage, is_image_name, read_square, size_of
+from models.errors import DatasetError
 from models.storage.disk_cache import MANIFEST
 from worker.datasets import held_out, starter
 
@@ -39,7 +41,6 @@ STALE = 24 * 3600  # s; no packing lasts a day, so an older temporary folder los
 Progress = Callable[[int, int], None]
 Images = NDArray[np.uint8]
 Named = tuple[str, bytes | Path]
-Part = tuple[int | None, int | None]  # `limit` and `sample` of `pack`
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,22 @@ class Packed:
 
 
 @dataclass(frozen=True)
+class Part:
+    """Which of a source's pictures are packed; the fields are `pack`'s."""
+
+    limit: int | None = None
+    sample: int | None = None
+    least: int = MIN_SIDE
+
+    def choose(self, names: Iterable[str]) -> list[str]:
+        """The names of the pictures, sorted."""
+        first = sorted(names)[: self.limit]
+        if self.sample is None or self.sample >= len(first):
+            return first
+        return sorted(sorted(first, key=held_out.position)[: self.sample])
+
+
+@dataclass(frozen=True)
 class _Source:
     """What there is to pack: a key for the cache, the pictures' number, and the way to them."""
 
@@ -125,20 +142,22 @@ def pack(
     licence: str = "unknown",
     progress: Progress | None = None,
     workers: int | None = None,
+    least: int = MIN_SIDE,
 ) -> Packed:
-    """Pack `source` ('starter', a folder or a .zip) at `size` (8..1024), or find it in `cache`.
+    """Pack `source` at `size` (8..1024), or find it in `cache`.
 
-    limit: the first so many pictures in order of their names (starter: how many, default
-    STARTER_COUNT). sample: of those at most so many, a fair choice by their names' digests with
-    the held-out pictures first (starter: its first, which are as fair). progress(done, total) is
-    called in this thread. workers: default every core.
+    source: 'starter', 'starter-1', a folder or a .zip. limit: the first so many pictures in order
+    of their names (starter: how many, default the edition's). sample: of those at most so many, a
+    fair choice by their names' digests with the held-out pictures first (starter: its first, which
+    are as fair). least: leave out pictures whose shorter side has fewer pixels.
+    progress(done, total) is called in this thread. workers: default every core.
     Raises DatasetError, with what to do, for a source without two usable pictures.
     """
     if size not in SIZES:
         raise DatasetError(f"Pictures are packed at 8 to 1024 pixels, not {size}.")
     if limit is not None and limit < FEWEST:
         raise DatasetError(f"A dataset needs at least {FEWEST} pictures, so limit={limit} is low.")
-    found = _source(source, size, (limit, sample), name, licence, workers)
+    found = _source(source, size, Part(limit, sample, least), name, licence, workers)
     folder = cache / _digest(FORMAT, size, found.key, found.name, found.licence)[:32]
     packed = _open(folder)
     if packed:
@@ -163,10 +182,8 @@ def _source(
     licence: str,
     workers: int | None,
 ) -> _Source:
-    limit, sample = part
-    if source == "starter":
-        count = limit or starter.STARTER_COUNT
-        return _starter(min(count, sample or count), size, workers)
+    if isinstance(source, str) and source in starter.EDITIONS:
+        return _starter(source, part, size, workers)
     path = Path(source)
     if path.is_dir():
         return _folder(path, size, part, name or path.resolve().name, licence, workers)
@@ -177,31 +194,35 @@ def _source(
     )
 
 
-def _starter(count: int, size: int, workers: int | None) -> _Source:
+def _starter(name: str, part: Part, size: int, workers: int | None) -> _Source:
+    edition = starter.EDITIONS[name]
+    count = part.limit or edition.pictures
+    count = min(count, part.sample or count)
+
     def pictures() -> Iterator[tuple[str, Images | BrokenImage]]:
-        for index, image in enumerate(starter.render_all(count, size, workers)):
+        for index, image in enumerate(starter.render_all(count, size, workers, edition)):
             yield f"{index:06}", image
 
     return _Source(
-        key=starter.fingerprint(count, size),
-        name="starter",
+        key=starter.fingerprint(count, size, edition),
+        name=name,
         licence=starter.LICENCE,
         credit=starter.CREDIT,
         count=count,
         pictures=pictures,
-        labels=lambda: starter.labels(count),
+        labels=lambda: starter.labels(count, edition),
     )
 
 
 def median_side(source: Path) -> int:
     """The median of the shorter sides of up to PROBED readable pictures; 0 without any."""
-    part = (None, PROBED)
+    part = Part(sample=PROBED)
     if source.is_dir():
         files = {path.relative_to(source).as_posix(): path for path in source.rglob("*")}
-        chosen = _choose(filter(is_image_name, files), part)
+        chosen = part.choose(filter(is_image_name, files))
         pictures: Iterable[Named] = ((name, files[name]) for name in chosen)
     else:
-        pictures = archive.members(source, only=frozenset(_choose(archive.names(source), part)))
+        pictures = archive.members(source, only=frozenset(part.choose(archive.names(source))))
     sides = []
     for _, picture in pictures:
         with contextlib.suppress(BrokenImage):
@@ -209,20 +230,11 @@ def median_side(source: Path) -> int:
     return int(np.median(sides)) if sides else 0
 
 
-def _choose(names: Iterable[str], part: Part) -> list[str]:
-    """The names that are packed, sorted."""
-    limit, sample = part
-    first = sorted(names)[:limit]
-    if sample is None or sample >= len(first):
-        return first
-    return sorted(sorted(first, key=held_out.position)[:sample])
-
-
 def _folder(
     path: Path, size: int, part: Part, name: str, licence: str, workers: int | None
 ) -> _Source:
     found = {file.relative_to(path).as_posix(): file for file in path.rglob("*") if file.is_file()}
-    names = _choose((name for name in found if is_image_name(name)), part)
+    names = part.choose(name for name in found if is_image_name(name))
     if not names:
         raise DatasetError(
             f"The folder {path.name!r} has no pictures; put PNG, JPEG, WebP, GIF, BMP or AVIF "
@@ -230,13 +242,14 @@ def _folder(
         )
     stats = [(name, found[name].stat()) for name in names]
     listing = [(name, status.st_size, status.st_mtime_ns) for name, status in stats]
+    files = [(name, found[name]) for name in names]
     return _Source(
-        key=_digest("folder-2", str(path.resolve()), listing),
+        key=_digest("folder-2", str(path.resolve()), listing, *_key_of(part.least)),
         name=name,
         licence=licence,
         credit="",
         count=len(names),
-        pictures=lambda: _decoded(((name, found[name]) for name in names), size, workers),
+        pictures=lambda: _decoded(files, size, workers, part.least),
     )
 
 
@@ -245,14 +258,15 @@ def _zip(
 ) -> _Source:
     with path.open("rb") as file:
         content = hashlib.file_digest(file, "sha256").hexdigest()
-    names = _choose(archive.names(path), part)
+    names = part.choose(archive.names(path))
 
     def pictures() -> Iterator[tuple[str, Images | BrokenImage]]:
         archive.check(path)
-        yield from _decoded(archive.members(path, only=frozenset(names)), size, workers)
+        members = archive.members(path, only=frozenset(names))
+        yield from _decoded(members, size, workers, part.least)
 
     return _Source(
-        key=_digest("zip-2", content, part),
+        key=_digest("zip-2", content, part.limit, part.sample, *_key_of(part.least)),
         name=name,
         licence=licence,
         credit="",
@@ -261,19 +275,24 @@ def _zip(
     )
 
 
+def _key_of(least: int) -> list[int]:
+    """Nothing for the default, so that sets packed by an older Kao are found."""
+    return [least] if least != MIN_SIDE else []
+
+
 def _decoded(
-    files: Iterable[Named], size: int, workers: int | None
+    files: Iterable[Named], size: int, workers: int | None, least: int
 ) -> Iterator[tuple[str, Images | BrokenImage]]:
     """Decode pictures in order on threads: Pillow lets go of the interpreter while it works."""
 
     def decode(named: Named) -> tuple[str, Images | BrokenImage]:
         try:
-            return named[0], read_square(named[1], size)
+            return named[0], read_square(named[1], size, least)
         except BrokenImage as broken:
             return named[0], broken
 
     remaining = iter(files)
-    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(workers or cores.available()) as pool:
         while batch := list(islice(remaining, BATCH)):
             yield from pool.map(decode, batch)
 

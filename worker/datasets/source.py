@@ -7,13 +7,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from models.datasets import catalogue
-from models.datasets.images import DatasetError
+from models.datasets.images import MIN_SIDE
 from models.recipes.recipe import HELD_OUT, Recipe
 from models.settings import Settings
+from worker.datasets import starter
 from worker.datasets.held_out import FEWEST
 from worker.datasets.packing import Packed, median_side, pack
-
-__all__ = ["LOCAL", "DatasetError", "pack_for"]
 
 # `kao train --dataset FOLDER` names a folder of this machine; over HTTP no such name is accepted.
 LOCAL = "path:"
@@ -42,7 +41,7 @@ def pack_served(settings: Settings, engine: sa.Engine, recipe: Recipe) -> Packed
         size,
         recipe.dataset_limit,
         lambda done, total: None,
-        recipe.measure_samples,
+        sample=recipe.measure_samples,
     )
 
 
@@ -51,7 +50,7 @@ def served_size(settings: Settings, engine: sa.Engine, name: str, resolution: in
 
     Raises DatasetError or UnknownDataset.
     """
-    if name == "starter":
+    if name in starter.EDITIONS:
         return max(SERVED, resolution)
     source, _ = _located(settings, engine, name)
     return max(SERVED, resolution) if median_side(source) >= SERVED else resolution
@@ -70,23 +69,27 @@ def pack_named(
     size: int,
     limit: int | None,
     progress: Callable[[int, int], None],
+    least: int = MIN_SIDE,
     sample: int | None = None,
 ) -> Packed:
-    """A dataset by its name, at `size` pixels; sample: at most so many pictures, fairly chosen.
+    """A dataset by its name, at `size` pixels.
 
-    Raises DatasetError or UnknownDataset.
+    least: leave out pictures whose shorter side has fewer pixels. sample: at most so many
+    pictures, fairly chosen. Raises DatasetError or UnknownDataset.
     """
-    options: dict[str, Any] = {"limit": limit, "sample": sample, "progress": progress}
-    if name == "starter":
-        return pack("starter", size, settings.cache, **options)
+    options: dict[str, Any] = {
+        "limit": limit, "sample": sample, "progress": progress, "least": least
+    }  # fmt: skip
+    if name in starter.EDITIONS:
+        return pack(name, size, settings.cache, **options)
     path, licence = _located(settings, engine, name)
     title = path.stem if name.startswith(LOCAL) else name
     return pack(path, size, settings.cache, name=title, licence=licence, **options)
 
 
 def _located(settings: Settings, engine: sa.Engine, name: str) -> tuple[Path, str]:
-    """Where a set other than the starter lies, and its licence."""
+    """The file or folder of a dataset other than the starter, and its licence."""
     if name.startswith(LOCAL):
         return Path(name.removeprefix(LOCAL)), "unknown"
     row = catalogue.get(engine, name)
-    return catalogue.fetched(settings, row["digest"]), row["licence"]
+    return catalogue.fetch(settings, row["digest"]), row["licence"]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.bundle.generator import Drawer
-from models.datasets.images import DatasetError
+from models.errors import DatasetError
 from models.faces import latents
 from worker.datasets import held_out
 from worker.datasets.packing import Packed

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.bundle.generator import Drawer
-from models.datasets.images import DatasetError
+from models.errors import DatasetError
 from models.faces import latents
 from models.faces.attributes import Attribute
 from worker.datasets.packing import Packed

@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 from PIL import Image
 from safetensors.numpy import save_file as save_numpy
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from models.bundle import format as bundle
+from models import bundle
 from models.bundle import generator as bundle_generator
 from models.database.engine import now
 from models.faces import latents
@@ -108,7 +107,7 @@ def write(
         save_numpy(found.vectors, folder / bundle.TRAITS)
         card = card.model_copy(update={"sliders": found.sliders})
     write_card(folder, card)
-    z = np.stack([latents.derive(str(seed), latent) for seed in range(SHEET**2)])
+    z = latents.derive_all(map(str, range(SHEET**2)), latent)
     Image.fromarray(sheet(drawer.draw(z, 1.0))).save(folder / bundle.SAMPLES, optimize=True)
 
 
@@ -124,7 +123,7 @@ def with_evaluation(
     """
     with atomic.scratch_folder(registry.bundles) as folder:
         shutil.copytree(
-            registry.fetched(version), folder, dirs_exist_ok=True, copy_function=shutil.copyfile
+            registry.fetch(version), folder, dirs_exist_ok=True, copy_function=shutil.copyfile
         )
         Image.fromarray(nearest).save(folder / bundle.NEAREST, optimize=True)
         card = bundle.Card.model_validate(bundle.read_card(folder))
@@ -139,7 +138,7 @@ def with_enlarger(registry: Registry, version: str, enlarger: Enlarger) -> str:
     """
     with atomic.scratch_folder(registry.bundles) as folder:
         shutil.copytree(
-            registry.fetched(version), folder, dirs_exist_ok=True, copy_function=shutil.copyfile
+            registry.fetch(version), folder, dirs_exist_ok=True, copy_function=shutil.copyfile
         )
         card = bundle.Card.model_validate(bundle.read_card(folder))
         onnx_export.export_enlarger(enlarger.network, card.network.resolution, folder)

@@ -11,7 +11,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from models.bundle import format as bundle
+from models import bundle
 from models.networks import modern
 
 OPSET = 17

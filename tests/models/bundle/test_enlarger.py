@@ -9,7 +9,7 @@ import onnx
 import pytest
 from PIL import Image
 
-from models.bundle import format as bundle
+from models import bundle
 from models.bundle import verify
 from models.bundle.generator import Drawer
 from models.errors import BadBundle
@@ -116,7 +116,7 @@ def _remove_from_card(folder: Path) -> None:
         pytest.param(lambda f: (f / bundle.ENLARGER).unlink(), "differ about", id="missing"),
         pytest.param(_remove_from_card, "differ about", id="not-on-the-card"),
         pytest.param(
-            lambda f: (f / bundle.ENLARGER).write_bytes(b"no"), "does not draw", id="no-graph"
+            lambda f: (f / bundle.ENLARGER).write_bytes(b"no"), "cannot be read", id="no-graph"
         ),
     ],
 )

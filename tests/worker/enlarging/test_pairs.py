@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from models.bundle.generator import Pixels
-from models.datasets.images import DatasetError
+from models.errors import DatasetError
 from worker.datasets.packing import Packed
 from worker.enlarging import pairs
 
