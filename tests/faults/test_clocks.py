@@ -56,15 +56,15 @@ def test_a_clock_that_jumps_an_hour_costs_nobody_his_lease(build_house, faketime
     trains, watches = (Clock(faketime, house.folder / name) for name in ("trains", "watches"))
     house.queue()
     one = house.worker("trains", **trains.environment)
-    run = house.ask(200_000)
-    house.goes_on(run)
+    run = house.submit(200_000)
+    house.wait_for_snapshot(run)
     house.worker("watches", **watches.environment)
     for hours in (1, -1):
         trains.jump(-hours * HOUR)
         watches.jump(hours * HOUR)
         ends = time.monotonic() + 1.5 * LEASE
         while time.monotonic() < ends:
-            house.goes_on(run)
+            house.wait_for_snapshot(run)
         assert house.run(run)["attempt"] == 1
         assert house.events(run, "run.requeued") == []
     assert house.run(run)["state"] == "running"
@@ -74,5 +74,5 @@ def test_a_clock_that_jumps_an_hour_costs_nobody_his_lease(build_house, faketime
     house.wait(lambda: house.run(run)["attempt"] == 2, "the watcher takes over")
     assert time.monotonic() - began >= LEASE / 2, "not early by the jump either"
     runs.cancel(house.engine, run)
-    house.ended(run, "cancelled")
+    house.wait_for_end(run, "cancelled")
     assert -1 in stamps(house, "watches"), "its clock was an hour behind"

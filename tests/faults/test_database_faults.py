@@ -24,8 +24,8 @@ def test_a_database_locked_for_twenty_seconds_loses_nothing(house) -> None:
     house.queue()
     house.worker()
     house.app()
-    run = house.ask(4_000)
-    house.goes_on(run)
+    run = house.submit(4_000)
+    house.wait_for_snapshot(run)
     lock = sqlite3.connect(house.settings.home / "kao.db", isolation_level=None)
     lock.execute("BEGIN IMMEDIATE")
     ends = time.monotonic() + LOCKED
@@ -44,8 +44,10 @@ def test_a_database_locked_for_twenty_seconds_loses_nothing(house) -> None:
     lock.execute("ROLLBACK")
     posting.join(60)
     assert answers[0].status_code == 202
-    assert house.ended(run)["attempt"] == 1, "a lock that stopped all heartbeats costs no lease"
-    assert house.ended(answers[0].json()["id"])["attempt"] == 1
+    assert house.wait_for_end(run)["attempt"] == 1, (
+        "a lock that stopped all heartbeats costs no lease"
+    )
+    assert house.wait_for_end(answers[0].json()["id"])["attempt"] == 1
     assert lock.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     lock.close()
 
@@ -59,12 +61,12 @@ def test_app_and_worker_wait_for_a_database_that_starts_later_and_outlive_its_de
     house.queue()
     worker = house.worker()
     app = house.start_app()
-    house.wait(lambda: house.words().count("database.awaited") >= 2, "both wait")
+    house.wait(lambda: house.log_tails().count("database.awaited") >= 2, "both wait")
     assert (worker.poll(), app.poll()) == (None, None)
     postgres.start()
     house.wait(house.serves, "the app serves")
-    run = house.ask(3_000)
-    house.goes_on(run)
+    run = house.submit(3_000)
+    house.wait_for_snapshot(run)
 
     postgres.stop(signal.SIGKILL)
     for number in range(5):
@@ -72,5 +74,5 @@ def test_app_and_worker_wait_for_a_database_that_starts_later_and_outlive_its_de
         time.sleep(0.5)
     postgres.start()
     wait_for(house.engine)
-    house.ended(run)
+    house.wait_for_end(run)
     assert (worker.poll(), app.poll()) == (None, None)

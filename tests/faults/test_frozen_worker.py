@@ -50,18 +50,18 @@ def signalled(processes, number) -> None:
 def test_a_thawed_worker_publishes_nothing_and_stops_by_itself(house, hosts, frozen) -> None:
     """Frozen: the whole host, or all of it but the training process, which goes on unwatched."""
     # On a fast core ten times as long as the lease: nobody takes over a run that has ended.
-    run = house.ask(30_000)
-    house.goes_on(run)
+    run = house.submit(30_000)
+    house.wait_for_snapshot(run)
     host, training = house.wait(lambda: owner(hosts, run), "a worker trains it")
     pool = children(host)
     icy = [psutil.Process(host.pid), *pool, *([training] if frozen == "host" else [])]
     signalled(icy, signal.SIGSTOP)
     house.wait(lambda: house.run(run)["fence"] == 2, "another takes over")
-    house.goes_on(run)
+    house.wait_for_snapshot(run)
     signalled(icy, signal.SIGCONT)
     house.wait(lambda: not training.is_running(), "the stale one stops by itself", 60)
     assert house.run(run)["fence"] == 2
-    ended = house.ended(run)
+    ended = house.wait_for_end(run)
 
     assert ended["attempt"] == 2
     assert len(house.events(run, "run.succeeded")) == 1

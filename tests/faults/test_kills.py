@@ -27,11 +27,11 @@ def victim(house, worker, run, kind):
 def test_ten_kills_move_no_bit_and_leave_nothing_behind(house) -> None:
     draws = random.Random(11)
     house.queue()
-    whole, broken = house.ask(IMAGES), house.ask(IMAGES)
+    whole, broken = house.submit(IMAGES), house.submit(IMAGES)
     worker = house.worker()
-    house.ended(whole)
+    house.wait_for_end(whole)
     for kind in draws.sample(VICTIMS, len(VICTIMS)):
-        house.goes_on(broken)
+        house.wait_for_snapshot(broken)
         time.sleep(draws.uniform(0, 0.3))
         assert house.run(broken)["state"] == "running", "it ended before all kills"
         alive = trainers(broken)
@@ -41,7 +41,7 @@ def test_ten_kills_move_no_bit_and_leave_nothing_behind(house) -> None:
         if kind == "parent":
             kill_tree(worker)  # reaped, as a supervisor would
             worker = house.worker()
-    ended = house.ended(broken)
+    ended = house.wait_for_end(broken)
     assert ended["attempt"] > len(VICTIMS)
     house.wait(lambda: not trainers(broken), "no training process is left", 60)
     assert house.device_is_free()

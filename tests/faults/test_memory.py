@@ -17,14 +17,14 @@ def test_a_gpu_out_of_memory_fails_the_run_and_not_the_worker(house) -> None:
     house.queue()
     injected = str(Path(__file__).parent / "injected")
     worker = house.worker(PYTHONPATH=injected, KAO_TEST_OOM=str(full))
-    failed = house.ended(house.ask(160), "failed")
+    failed = house.wait_for_end(house.submit(160), "failed")
     assert failed["attempt"] == 1, "trying again would need as much"
     assert "`batch`" in failed["error"]
     assert "`resolution`" in failed["error"]
     full.unlink()
-    house.ended(house.ask(160))
+    house.wait_for_end(house.submit(160))
     runs.resume(house.engine, failed["id"])
-    house.ended(failed["id"])
+    house.wait_for_end(failed["id"])
     assert worker.poll() is None
 
 

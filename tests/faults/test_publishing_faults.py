@@ -41,7 +41,7 @@ def published(house, made, run, fence, point=None):
 
 
 def claimed(house):
-    run = house.ask()
+    run = house.submit()
     found = runs.claim(house.engine, run)
     assert found is not None
     return run, found[1]
@@ -67,7 +67,7 @@ def test_a_kill_at_any_step_leaves_a_whole_model_and_a_second_try_publishes(
             assert runs.requeue(house.engine, run, fence, "killed") == "queued"
             again = runs.claim(house.engine, run)
             assert again is not None
-            assert published(house, made, run, again[1]) == 0, house.words()
+            assert published(house, made, run, again[1]) == 0, house.log_tails()
         assert house.run(run)["state"] == "succeeded"
         assert house.registry.aliases() == whole
         verify.verify(house.registry.folder(new), new)
@@ -79,8 +79,8 @@ def test_a_kill_at_any_step_leaves_a_whole_model_and_a_second_try_publishes(
 def test_a_run_that_dies_of_publishing_fails_after_three_attempts_and_resumes(house) -> None:
     house.queue()
     worker = house.worker(KAO_FAIL_POINT="publish.renamed=SIGKILL")
-    run = house.ask(160)
-    failed = house.ended(run, "failed")
+    run = house.submit(160)
+    failed = house.wait_for_end(run, "failed")
     assert "SIGKILL" in failed["error"]
     assert failed["attempt"] == runs.MOST_STALLS
     before = house.registry.aliases()
@@ -88,7 +88,7 @@ def test_a_run_that_dies_of_publishing_fails_after_three_attempts_and_resumes(ho
     worker.wait(30)
     house.worker()
     runs.resume(house.engine, run)
-    version = house.ended(run)["version"]
+    version = house.wait_for_end(run)["version"]
     assert house.registry.aliases() == {**before, "latest": version}
     verify.verify(house.registry.folder(version), version)
 
@@ -103,10 +103,10 @@ def test_a_full_store_fails_the_run_in_words_and_spoils_nothing(
         house.queue()
         worker = house.worker()
 
-        snapshotting = house.ask(100_000)
-        house.goes_on(snapshotting)
+        snapshotting = house.submit(100_000)
+        house.wait_for_snapshot(snapshotting)
         filler = disk.fill()
-        failed = house.ended(snapshotting, "failed")
+        failed = house.wait_for_end(snapshotting, "failed")
         assert "disk is full" in failed["error"]
         folder = disk.folder / "snapshots" / snapshotting
         assert snapshots.read(folder, failed["snapshot"])["trainer"]["step"] > 0
@@ -117,7 +117,7 @@ def test_a_full_store_fails_the_run_in_words_and_spoils_nothing(
         worker.wait(30)
 
         worker = house.worker(KAO_FAIL_POINT="publish.begun=SIGSTOP")
-        publishing = house.ask(160)
+        publishing = house.submit(160)
         before = house.registry.aliases()
 
         def stopped():
@@ -126,7 +126,7 @@ def test_a_full_store_fails_the_run_in_words_and_spoils_nothing(
         (training,) = house.wait(stopped, "it is about to publish")
         filler = disk.fill()
         training.resume()
-        failed = house.ended(publishing, "failed")
+        failed = house.wait_for_end(publishing, "failed")
         assert "disk is full" in failed["error"]
         assert house.registry.aliases() == before
         current = before[LATEST]
@@ -136,5 +136,5 @@ def test_a_full_store_fails_the_run_in_words_and_spoils_nothing(
         worker.wait(30)
         house.worker()
         runs.resume(house.engine, publishing)
-        version = house.ended(publishing)["version"]
+        version = house.wait_for_end(publishing)["version"]
         assert house.registry.aliases()[LATEST] == version

@@ -60,7 +60,7 @@ def test_a_queue_killed_emptied_or_frozen_stops_no_face_and_no_run(house) -> Non
     worker = house.worker()
     house.app()
     first, _ = posted(house, images=15_000)
-    house.goes_on(first)
+    house.wait_for_snapshot(first)
     numbers: list[int] = []
     reader = follow(house, first, numbers)
 
@@ -69,10 +69,10 @@ def test_a_queue_killed_emptied_or_frozen_stops_no_face_and_no_run(house) -> Non
     assert serves_faces(house, "dead")
     second, took = posted(house)
     assert took < PROMISED
-    house.goes_on(first)
+    house.wait_for_snapshot(first)
     queue = house.queue()  # restarted empty
-    assert house.ended(first)["attempt"] == 1
-    assert house.ended(second)["attempt"] == 1
+    assert house.wait_for_end(first)["attempt"] == 1
+    assert house.wait_for_end(second)["attempt"] == 1
     reader.join(60)
     assert numbers == [event["number"] for event in house.events(first)]
 
@@ -84,7 +84,7 @@ def test_a_queue_killed_emptied_or_frozen_stops_no_face_and_no_run(house) -> Non
         assert serves_faces(house, "frozen")
         time.sleep(1)
     queue.send_signal(signal.SIGCONT)
-    assert house.ended(third)["attempt"] == 1
+    assert house.wait_for_end(third)["attempt"] == 1
     assert worker.poll() is None
 
 
@@ -94,18 +94,18 @@ def test_repeated_late_and_lost_messages_run_each_run_once(house) -> None:
         house.worker(name)
     sender = celery_app(house.settings)
     # Lost: these have no message at all until a reconciler misses it.
-    asked = [house.ask(160) for _ in range(4)]
+    asked = [house.submit(160) for _ in range(4)]
     for _ in range(12):
         sender.send_task(TASK, queue=QUEUE, retry=False)
     for run in asked:
-        assert house.ended(run)["attempt"] == 1
+        assert house.wait_for_end(run)["attempt"] == 1
         assert len(house.events(run, "run.started")) == 1
     # Late: nothing waits for it any more.
     sender.send_task(TASK, queue=QUEUE, retry=False)
     with house.redis() as client:
         house.wait(lambda: client.llen(QUEUE) == 0, "the late message is taken")
-    last = house.ask(160)
-    assert house.ended(last)["attempt"] == 1
+    last = house.submit(160)
+    assert house.wait_for_end(last)["attempt"] == 1
     assert [house.run(run)["fence"] for run in asked] == [1] * len(asked)
 
 
@@ -118,7 +118,7 @@ def test_a_queue_whose_disk_is_full_refuses_training_and_recovers_by_itself(hous
         with house.redis() as client:
             # Valkey notices when it next writes (once a second, appendfsync everysec).
             house.wait(lambda: refuses(client), "the queue refuses to write", 30)
-        waits = house.ask(160)  # asked for before anybody noticed
+        waits = house.submit(160)  # asked for before anybody noticed
         refused = train_once(house)
         assert refused.status_code == 503
         assert refused.json()["type"] == "urn:kao:problem:queue-refuses"
@@ -129,9 +129,9 @@ def test_a_queue_whose_disk_is_full_refuses_training_and_recovers_by_itself(hous
         assert house.run(waits)["state"] == "queued"
         full.unlink()
         house.wait(lambda: train_once(house).status_code == 202, "training is taken again", 30)
-        assert house.ended(waits)["attempt"] == 1
+        assert house.wait_for_end(waits)["attempt"] == 1
         (run,) = {row["id"] for row in runs.list_runs(house.engine)} - {waits}
-        assert house.ended(run)["attempt"] == 1
+        assert house.wait_for_end(run)["attempt"] == 1
 
 
 def train_once(house):

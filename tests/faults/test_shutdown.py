@@ -22,7 +22,7 @@ def seconds_to_end(process, most):
 def test_a_worker_snapshots_and_hands_back(house) -> None:
     house.queue()
     worker = house.worker()
-    run = house.ask(50_000, snapshot_seconds=3600)
+    run = house.submit(50_000, snapshot_seconds=3600)
     house.wait(lambda: house.run(run)["progress"], "it trains")
     seconds_to_end(worker, 30)
     row = house.run(run)
@@ -35,7 +35,7 @@ def test_a_worker_snapshots_and_hands_back(house) -> None:
 def test_a_worker_told_while_it_packs_hands_back_and_leaves_no_half_set(house) -> None:
     house.queue()
     worker = house.worker()
-    run = house.ask(dataset_limit=50_000)  # minutes of drawing
+    run = house.submit(dataset_limit=50_000)  # minutes of drawing
     house.wait(lambda: house.events(run, "dataset.progress"), "it packs")
     assert list(house.settings.cache.glob(f"{TEMPORARY}*"))
     seconds_to_end(worker, 30)
@@ -50,7 +50,7 @@ def test_a_worker_told_while_it_packs_hands_back_and_leaves_no_half_set(house) -
 def test_a_worker_told_while_its_training_process_starts_counts_no_stall(house) -> None:
     house.queue()
     worker = house.worker()
-    run = house.ask(50_000)
+    run = house.submit(50_000)
     house.wait(lambda: trainers(run), "the training process is there, and deaf yet")
     seconds_to_end(worker, 30)
     assert house.run(run)["state"] == "queued"
@@ -61,8 +61,8 @@ def test_a_worker_told_while_its_training_process_starts_counts_no_stall(house) 
 def test_a_worker_kills_a_training_process_that_hears_nothing(house) -> None:
     house.queue()
     worker = house.worker()
-    run = house.ask(50_000)
-    house.goes_on(run)
+    run = house.submit(50_000)
+    house.wait_for_snapshot(run)
     (training,) = trainers(run)
     training.suspend()
     seconds_to_end(worker, 30)
@@ -73,7 +73,7 @@ def test_a_worker_kills_a_training_process_that_hears_nothing(house) -> None:
 
 def test_an_app_ends_its_streams_and_finishes_what_it_draws(house) -> None:
     app = house.app()
-    run = house.ask()  # nobody trains it: its stream stays open
+    run = house.submit()  # nobody trains it: its stream stays open
     opened, answers = threading.Event(), []
 
     def follow() -> None:

@@ -184,7 +184,7 @@ def deaths(house):
 def keep_busy(house, asked) -> None:
     """Two runs that wait or train, always."""
     if sum(house.run(run)["state"] in ("queued", "running") for run in asked) < 2:
-        asked.append(house.ask(2_000, promote="always"))
+        asked.append(house.submit(2_000, promote="always"))
 
 
 @pytest.mark.soak
@@ -196,8 +196,8 @@ def test_nothing_is_lost_for_a_while(build_house, capsys: pytest.CaptureFixture[
     up = house.start("up", [sys.executable, "-m", "kao", "up"])
     house.wait(house.serves, "the app serves")
     # A first run opens what a worker keeps open; then only leaks add to it.
-    asked.append(house.ask(64))
-    house.ended(asked[0])
+    asked.append(house.submit(64))
+    house.wait_for_end(asked[0])
     before = at_rest(house, up)
     crowd = Crowd(house)
     ends, coming = time.monotonic() + SECONDS, faults_for_ever(draws)
@@ -214,7 +214,7 @@ def test_nothing_is_lost_for_a_while(build_house, capsys: pytest.CaptureFixture[
         while time.monotonic() < due:
             keep_busy(house, asked)
             time.sleep(1)
-    ended = [house.ended(run, seconds=4 * PATIENCE) for run in asked]
+    ended = [house.wait_for_end(run, seconds=4 * PATIENCE) for run in asked]
     sizes.append(size(house, up))
     crowd.leave()
     after = at_rest(house, up)
@@ -232,7 +232,7 @@ def test_nothing_is_lost_for_a_while(build_house, capsys: pytest.CaptureFixture[
         for at, error in crowd.unanswered
         if not any(since <= at <= till for since, till in down)
     )
-    assert lost == {}, f"unanswered while no app was killed\n{house.words()}"
+    assert lost == {}, f"unanswered while no app was killed\n{house.log_tails()}"
     for pid in {one.pid for one in sizes}:
         assert_it_does_not_grow([one for one in sizes if one.pid == pid])
     left = {what: now - before[what] for what, now in after.items()}
