@@ -8,19 +8,22 @@ import time
 import pytest
 
 from models.database.engine import wait_for
+from tests.support.fixtures import BuildHouse
+from tests.support.process_group import House
+from tests.support.servers import Postgres
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
-LOCKED = 20.0  # s
+LOCK_SECONDS = 20.0  # s
 
 
 @pytest.fixture
-def house(build_house):
+def house(build_house: BuildHouse) -> House:
     """With a lease that a busy machine's late heartbeats do not lose: none shall end here."""
     return build_house(lease_seconds=10)
 
 
-def test_a_database_locked_for_twenty_seconds_loses_nothing(house) -> None:
+def test_a_database_locked_for_twenty_seconds_loses_nothing(house: House) -> None:
     house.queue()
     house.worker()
     house.app()
@@ -28,7 +31,7 @@ def test_a_database_locked_for_twenty_seconds_loses_nothing(house) -> None:
     house.wait_for_snapshot(run)
     lock = sqlite3.connect(house.settings.home / "kao.db", isolation_level=None)
     lock.execute("BEGIN IMMEDIATE")
-    ends = time.monotonic() + LOCKED
+    ends = time.monotonic() + LOCK_SECONDS
     answers = []
 
     def post() -> None:
@@ -53,7 +56,7 @@ def test_a_database_locked_for_twenty_seconds_loses_nothing(house) -> None:
 
 
 def test_app_and_worker_wait_for_a_database_that_starts_later_and_outlive_its_death(
-    build_house, postgres
+    build_house: BuildHouse, postgres: Postgres
 ) -> None:
     house = build_house(database_url=postgres.database())
     house.engine.dispose()

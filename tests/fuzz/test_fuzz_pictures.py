@@ -1,4 +1,6 @@
-"""Whatever is asked for, it is a picture or a refusal that says what is wrong."""
+"""Any request gives a picture or a refusal that says what is wrong."""
+
+from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -6,7 +8,7 @@ from hypothesis import strategies as st
 from app.avatars import gravatar
 from app.avatars.bulk import request
 from app.avatars.request import picture_request
-from app.avatars.request.picture_types import KINDS
+from app.avatars.request.picture_types import KINDS, Kind
 from models import bootstrap, bundle
 from models.errors import KaoError
 from models.faces import latents
@@ -27,45 +29,47 @@ JSON = st.recursive(
 
 @OFTEN
 @given(kind=st.sampled_from(KINDS), raw=QUERY, accept=st.none() | st.text())
-def test_any_query_is_a_picture_or_a_refusal(kind, raw, accept) -> None:
+def test_any_query_is_a_picture_or_a_refusal(kind: Kind, raw: bytes, accept: str | None) -> None:
     try:
-        wanted, _ = picture_request.from_query(kind, raw, accept)
-        wanted = wanted.of(CARD)
+        picture, _ = picture_request.from_query(kind, raw, accept)
+        picture = picture.of(CARD)
     except KaoError:
         return
-    again, _ = picture_request.from_query(kind, wanted.address().partition("?")[2].encode(), accept)
-    assert again.of(CARD).values == wanted.values
+    again, _ = picture_request.from_query(
+        kind, picture.address().partition("?")[2].encode(), accept
+    )
+    assert again.of(CARD).values == picture.values
 
 
 @OFTEN
 @given(name=st.binary(max_size=60), raw=QUERY, accept=st.none() | st.text())
-def test_any_path_is_a_picture_or_a_refusal(name, raw, accept) -> None:
+def test_any_path_is_a_picture_or_a_refusal(name: bytes, raw: bytes, accept: str | None) -> None:
     try:
-        wanted = picture_request.from_path(name, raw, accept).of(CARD)
+        picture = picture_request.from_path(name, raw, accept).of(CARD)
     except KaoError:
         return
-    assert latents.derive(str(wanted.seed), 8).shape == (8,)
+    assert latents.derive(str(picture.seed), 8).shape == (8,)
 
 
 @OFTEN
 @given(name=st.from_regex(r"[0-9a-fA-F]{32}(\.(png|jpg))?", fullmatch=True), raw=st.binary())
-def test_a_gravatar_refuses_no_query(name, raw) -> None:
+def test_a_gravatar_refuses_no_query(name: str, raw: bytes) -> None:
     gravatar.read(name, raw, None)
 
 
 @OFTEN
 @given(body=st.dictionaries(st.sampled_from(FIELDS) | st.text(), JSON, max_size=5))
-def test_any_batch_is_read_or_refused(body) -> None:
+def test_any_batch_is_read_or_refused(body: dict[str, Any]) -> None:
     try:
-        wanted = [face.of(CARD) for face in request.read(body).faces]
+        faces = [face.of(CARD) for face in request.read(body).faces]
     except KaoError:
         return
-    assert 1 <= len(wanted) <= request.MOST
+    assert 1 <= len(faces) <= request.MOST
 
 
 @OFTEN
 @given(seed=st.text(st.characters()))
-def test_any_text_is_a_seed_or_refused(seed) -> None:
+def test_any_text_is_a_seed_or_refused(seed: str) -> None:
     try:
         face = latents.derive(seed, 16)
     except KaoError:
