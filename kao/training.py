@@ -160,7 +160,9 @@ def _report(row: Row) -> None:
 
 
 def _dataset(name: str) -> str:
-    if name == "starter" or not Path(name).exists():
+    from models.datasets import catalogue
+
+    if name in catalogue.BUILT_IN or not Path(name).exists():
         return name
     from worker.datasets.source import LOCAL
 

@@ -8,6 +8,7 @@ from models import bundle
 from models.database.engine import connect, migrate
 from models.registry import Registry
 from models.settings import Settings
+from models.storage import atomic
 
 SHIPPED = Path(__file__).parent / "shipped"
 
@@ -18,6 +19,7 @@ def prepare(settings: Settings) -> sa.Engine:
     Older ones stay, since their versions are in somebody's addresses; only a home without a
     default takes the newest as its own, so that an upgrade moves no face.
     """
+    atomic.private_folder(settings.storage)
     engine = connect(settings)
     migrate(engine)
     registry = Registry(engine, settings.blobs)

@@ -115,7 +115,7 @@ def preview(
 
 
 def _zip(held: Services, name: str) -> Path:
-    if name == catalogue.STARTER:
+    if name in catalogue.BUILT_IN:
         raise UnknownDataset(name)  # drawn by the worker, so there is no zip to look into
     row = catalogue.get(held.database, name)
     return catalogue.fetch(held.settings, row["digest"])

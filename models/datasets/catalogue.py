@@ -16,6 +16,7 @@ from models.settings import Settings
 from models.storage import atomic, layout
 
 STARTER = "starter"
+BUILT_IN = frozenset({STARTER, "starter-1"})  # drawn by us; no upload may be called so
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 LONGEST_LICENCE = 200  # characters, as the column has
 Row = dict[str, Any]
@@ -38,7 +39,7 @@ def fetch(settings: Settings, digest: str) -> Path:
 
 def check_name(name: str) -> None:
     """Raises DatasetError for a name that no upload may have."""
-    if not NAME.fullmatch(name) or name == STARTER:
+    if not NAME.fullmatch(name) or name in BUILT_IN:
         raise DatasetError(
             f"{name[:80]!r} cannot name a dataset: use 1 to 63 of a-z, 0-9, _ and -, starting "
             f"with a letter or digit, and not {STARTER!r}, which is always there."

@@ -7,7 +7,7 @@ approximation of the normal quantile never change.
 import hashlib
 import math
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import count, islice
 from statistics import NormalDist
 
@@ -28,6 +28,11 @@ def derive(seed: str, length: int, variant: int = 0) -> Latent:
     Variants above 0 are further faces of the same seed.
     """
     return normals(seed, f"variant:{variant}" if variant else "z", length)
+
+
+def derive_all(seeds: Iterable[str], length: int) -> Latent:
+    """Return the latents of several seeds: (N, length) float32. Raises InvalidSeed."""
+    return np.stack([derive(seed, length) for seed in seeds])
 
 
 def normals(seed: str, key: str, length: int) -> Latent:

@@ -66,7 +66,7 @@ def test_a_failure_of_ours_tells_no_secrets(
     def fail(*_) -> Never:
         raise RuntimeError("the password is swordfish")
 
-    monkeypatch.setattr(client.app.state.services.registry, "listed", fail)
+    monkeypatch.setattr(client.app.state.services.registry, "list_models", fail)
     answer = client.get("/models")
     assert answer.status_code == 500
     assert "swordfish" not in answer.text

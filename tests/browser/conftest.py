@@ -102,6 +102,14 @@ def _written(folder: Path, recipe: Recipe, generator, name: str, attributes=()) 
 
 
 @pytest.fixture(scope="session")
+def labelled(site: str) -> str:
+    """The version of the site's model with the traits `hair` and `smile`."""
+    models = httpx.get(f"{site}/models", trust_env=False).json()
+    (version,) = {row["version"] for row in models["models"]} - set(models["aliases"].values())
+    return str(version)
+
+
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Chromium, without a window."""
     program = next(filter(None, map(shutil.which, NAMES)), None)

@@ -16,7 +16,7 @@ from models.database.engine import connect, migrate
 from models.recipes.recipe import resolve
 from models.registry import Registry
 from models.settings import Settings
-from models.storage import disk_cache
+from models.storage import disk_cache, layout
 from worker.datasets.packing import pack
 
 OLD = time.time() - 2 * disk_cache.FRESH
@@ -158,7 +158,7 @@ def test_a_packed_set_stays_while_another_process_has_it_open(
     settings: Settings, engine: sa.Engine, pictures
 ) -> None:
     folder = pack(pictures, 8, settings.cache).folder
-    measured = settings.cache / "features" / "x-real"
+    measured = settings.cache / layout.FEATURES / "x-real"
     measured.mkdir(parents=True)
     (measured / "4.npy").write_bytes(b"x" * 100)
     command = [sys.executable, "-c", USE, str(pictures), str(settings.cache)]

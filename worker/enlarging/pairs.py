@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -32,7 +33,7 @@ class Pairs:
 
     small: Pixels
     large: Pixels
-    scale: int
+    scale: Literal[2, 4]
     held_out: int
 
     @property
@@ -51,7 +52,7 @@ def find(pack: Pack, resolution: int, limit: int | None = None) -> Pairs | None:
 
     limit: use only the set's first so many pictures. Raises what `pack` raises but DatasetError.
     """
-    for scale in sorted(SCALES, reverse=True):
+    for scale in SCALES:
         side = scale * resolution
         most = min(MOST, MOST_BYTES // (3 * side**2), limit or MOST)
         try:
@@ -63,7 +64,7 @@ def find(pack: Pack, resolution: int, limit: int | None = None) -> Pairs | None:
     return None
 
 
-def make(large: Pixels, scale: int) -> Pairs:
+def make(large: Pixels, scale: Literal[2, 4]) -> Pairs:
     """Pair pictures (N, scale·S, scale·S, 3) with themselves, reduced by each of FILTERS."""
     side = large.shape[1] // scale
     small = np.empty((len(FILTERS), len(large), side, side, 3), np.uint8)

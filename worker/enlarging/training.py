@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from models.bundle.generator import Pixels
+from models.faces.pixels import to_network, to_pixels
 from models.faces.resizing import resize
 from models.networks.enlarger import Enlarger, loss, psnr
 from worker.enlarging.degradation import degrade
@@ -25,13 +26,10 @@ MEASURED_AT_ONCE = 10  # pictures
 
 @dataclass(frozen=True)
 class Plan:
-    """What decides an enlarger's weights beside the pairs, on one CPU.
-
-    convolutions: of the body, an even number.
-    """
+    """What decides an enlarger's weights beside the pairs, on one CPU."""
 
     width: int
-    convolutions: int
+    blocks: int
     steps: int
     seed: int
 
@@ -61,7 +59,7 @@ class EnlargerTrainer:
         # The weights depend on the seed alone, and the caller's random numbers stay.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(draws(plan.seed, "enlarger").initial_seed())
-            network = Enlarger(pairs.scale, plan.width, plan.convolutions)
+            network = Enlarger(pairs.scale, plan.width, plan.blocks)
         self.network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._adam = torch.optim.Adam(self.network.parameters(), LEARNING_RATE, BETAS)
 
@@ -104,13 +102,14 @@ class EnlargerTrainer:
             "adam": self._adam.state_dict(),
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a state of the same plan and scale; another one is left unread."""
+    def restore(self, state: dict[str, Any]) -> bool:
+        """Go on from a state of the same plan and scale; False for another one, left unread."""
         if state["plan"] != asdict(self.plan) or state["scale"] != self.pairs.scale:
-            return
+            return False
         self.step = state["step"]
         self.network.load_state_dict(state["network"])
         self._adam.load_state_dict(state["adam"])
+        return True
 
     def _batch(self) -> tuple[Tensor, Tensor]:
         """Degraded crops (B, 3, C, C) and what they are crops of (B, 3, scale·C, scale·C)."""
@@ -133,7 +132,7 @@ class EnlargerTrainer:
             places = slice(start, start + MEASURED_AT_ONCE)
             random = draws(self.plan.seed, "enlarger-held-out", start)
             small = degrade(_tensor(pairs.small[0, places]), random)
-            yield small.clamp(-1, 1), _tensor(np.asarray(pairs.large[places]))
+            yield small.clamp(-1, 1), _tensor(np.array(pairs.large[places]))
 
     def _to_device(self, images: Tensor) -> Tensor:
         return images.to(self.device).contiguous(memory_format=torch.channels_last)
@@ -146,10 +145,10 @@ def _crop(pixels: Pixels, y: int, x: int, crop: int, scale: int = 1) -> Pixels:
 
 def _tensor(pixels: Pixels) -> Tensor:
     """(N, S, S, 3) uint8 → (N, 3, S, S) float32 in [-1, 1]."""
-    return torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div(127.5).sub(1)
+    return to_network(torch.from_numpy(pixels))
 
 
 def _resized(images: Tensor, size: int) -> Tensor:
     """(N, 3, S, S) → (N, 3, size, size), as faces are resized where there is no enlarger."""
-    pixels = images.add(1).mul(127.5).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    pixels = to_pixels(images).numpy()
     return _tensor(np.stack([np.asarray(resize(one, size)) for one in pixels]))
