@@ -122,7 +122,7 @@ def train(house: House, images: int) -> list[str]:
 
 def test_a_closed_terminal_hands_a_foreground_run_back(house: House) -> None:
     process, terminal = in_terminal(house, *train(house, LONG))
-    reader = subprocess.Popen(["cat"], stdin=os.dup(terminal), stdout=subprocess.DEVNULL)
+    reader = subprocess.Popen(["cat"], stdin=terminal, stdout=subprocess.DEVNULL)
     run = foreground_run(house, process)
     training = trainers(run)
     reader.kill()
