@@ -12,7 +12,7 @@ from models import bootstrap
 from models.database.engine import connect, wait_until_available
 from models.errors import KaoError
 from models.settings import Settings
-from tests.support.servers import free_port
+from tests.support.waiting import free_port
 
 
 def encoded(postgres, encoding):
