@@ -157,7 +157,7 @@ def dataset_name(name: str) -> str:
 
     if name in catalogue.BUILT_IN or not Path(name).exists():
         return name
-    from worker.datasets.source import LOCAL
+    from worker.datasets.lookup import LOCAL
 
     return f"{LOCAL}{Path(name).absolute()}"
 

@@ -89,6 +89,8 @@ class Reals:
         """
         random = self._random("labels", step)
         rows = torch.randint(0, self.count, (self.recipe.batch,), generator=random)
+        if self._places is not None:
+            rows = self._places[rows]
         shape = len(self.attributes), self.recipe.batch
         places = torch.rand(shape, dtype=torch.float64, generator=random).numpy()
         columns = [

@@ -14,7 +14,7 @@ from PIL import Image
 
 from models.datasets.archive import ArchiveError
 from models.errors import DatasetError
-from worker.datasets import packing
+from worker.datasets import packing, source
 from worker.datasets.packing import Packed, pack
 
 
@@ -115,11 +115,11 @@ def test_a_limit_takes_the_first_names(faces: Path, cache: Path, tmp_path: Path)
 def test_more_than_a_batch_stays_in_order(tmp_path: Path, cache: Path) -> None:
     folder = tmp_path / "many"
     folder.mkdir()
-    for number in range(packing.BATCH + 20):
+    for number in range(source.BATCH + 20):
         (folder / f"{number:03}.png").write_bytes(picture(number))
     seen: list[tuple[int, int]] = []
     packed = pack(folder, 8, cache, progress=lambda done, total: seen.append((done, total)))
-    assert shades(packed) == list(range(packing.BATCH + 20))
+    assert shades(packed) == list(range(source.BATCH + 20))
     assert seen == [(n, packed.count) for n in range(1, packed.count + 1)]
 
 
