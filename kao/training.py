@@ -16,6 +16,8 @@ from models.settings import Settings
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
+    from models.recipes.recipe import Recipe
+
 Row = dict[str, Any]
 
 
@@ -90,8 +92,22 @@ def _create(settings: Settings, engine: "sa.Engine", fields: Row) -> str:
     from models.registry import Registry
 
     recipe = inheritance.resolve(engine, Registry(engine, settings.blobs), fields)
+    _check_labels(settings, engine, recipe)
     row, _ = runs.create(engine, recipe, fields)
     return str(row["id"])
+
+
+def _check_labels(settings: Settings, engine: "sa.Engine", recipe: "Recipe") -> None:
+    """Raises InvalidRecipe for labels that the dataset does not have, before anything trains."""
+    from models.datasets import catalogue, labels
+    from worker.datasets import lookup
+
+    if recipe.dataset.startswith(lookup.LOCAL):
+        source = lookup.find_source(settings, engine, recipe.dataset)
+        if recipe.labels:
+            labels.check_requested(recipe.labels, source.label_table(), source.name)
+    else:
+        catalogue.check_recipe(engine, settings, recipe.dataset, recipe.labels)
 
 
 def _resume(settings: Settings, engine: "sa.Engine", run: str, fields: Row) -> str:

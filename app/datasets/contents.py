@@ -18,7 +18,7 @@ from app.auth.scopes import needs
 from app.http.query_string import Only
 from app.state import Services, services
 from models.datasets import archive, catalogue
-from models.datasets.images import BrokenImage, is_image_name, read_square
+from models.datasets.images import BrokenImage, read_square
 from models.errors import UnknownDataset
 
 router = APIRouter(prefix="/datasets", tags=["datasets"], dependencies=[needs("read")])
@@ -54,7 +54,8 @@ def contents(held: Held, name: str) -> Contents:
     looked, broken = _look(path)
     alike = defaultdict(list)
     with zipfile.ZipFile(path) as opened:
-        pictures = [item for item in opened.infolist() if is_image_name(item.filename)]
+        names = frozenset(archive.listing(path).pictures)
+        pictures = [item for item in opened.infolist() if archive.slashed(item) in names]
     for item in pictures:
         alike[item.CRC, item.file_size].append(item.filename)
     groups = [sorted(group) for group in alike.values() if len(group) > 1]

@@ -134,6 +134,5 @@ def resume(
 
 def _resolved(held: Services, body: dict[str, Any]) -> Recipe:
     recipe = inheritance.resolve(held.database, held.registry, body)
-    if recipe.dataset not in catalogue.BUILT_IN:
-        catalogue.get(held.database, recipe.dataset)
+    catalogue.check_recipe(held.database, held.settings, recipe.dataset, recipe.labels)
     return recipe

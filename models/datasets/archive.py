@@ -5,6 +5,7 @@ What a header promises is never believed: sizes and ratios are those of the byte
 
 import io
 import os
+import re
 import stat
 import unicodedata
 import zipfile
@@ -30,6 +31,7 @@ LONGEST_NAME = 1000  # characters
 # in one go, whatever its length, and keeps ten times as much memory.
 LISTED = 128
 LOCAL_HEADER = 30  # bytes at least before an entry's data
+_SEPARATOR = re.compile(r"\\(?!\.)")
 MOST_TOLD = 5  # of the files that are wrong
 FEWEST = 2  # pictures; a discriminator has nothing to compare below
 NO_PICTURES = f"The archive has no pictures; put {FORMAT_NAMES} files in it."
@@ -72,9 +74,9 @@ def check(
     """Read the whole archive once and say what it holds.
 
     Only pictures are ever decompressed. Raises ArchiveError for anything that an honest zip of
-    pictures does not have, for fewer than FEWEST pictures, and FileNotFoundError for no file.
-    look: read each picture's header too, and leave out what is none. strict: refuse the archive
-    for such a picture instead.
+    pictures does not have, and FileNotFoundError for no file.
+    look: read each picture's header too, leave out what is none, and refuse fewer than FEWEST.
+    strict: refuse the archive for such a picture instead.
     """
     with _opened(path, limits) as archive:
         entries = archive.infolist()
@@ -93,7 +95,7 @@ def check(
     if broken and strict:
         raise ArchiveError(_strict_message(broken))
     usable = len(images) - len(broken)
-    if usable < FEWEST:
+    if look and usable < FEWEST:
         why = f" ({broken[0][0][:120]!r}: {broken[0][1]})" if broken else ""
         raise ArchiveError(
             f"The archive has {usable} usable of {len(images)} pictures{why} and training needs at "
@@ -115,13 +117,13 @@ def metadata(path: Path) -> dict[str, Callable[[], bytes]]:
         def read() -> bytes:
             limits = Limits(file_bytes=labels.LARGEST_FILE)
             with _opened(path, limits) as archive:
-                entry = next(each for each in archive.infolist() if _name(each) == name)
+                entry = next(each for each in archive.infolist() if slashed(each) == name)
                 return b"".join(_chunks(archive, entry, limits))
 
         return read
 
     with _opened(path, Limits()) as archive:
-        names = [_name(entry) for entry in archive.infolist() if not entry.is_dir()]
+        names = [slashed(entry) for entry in archive.infolist() if not entry.is_dir()]
     return {name: reader(name) for name in names if reason_to_leave_out(name) == "labels"}
 
 
@@ -130,17 +132,20 @@ def _listing(archive: zipfile.ZipFile) -> Listing:
     for entry in archive.infolist():
         if entry.is_dir():
             continue
-        reason = reason_to_leave_out(_name(entry))
+        reason = reason_to_leave_out(slashed(entry))
         if reason is None:
-            pictures.append(_name(entry))
+            pictures.append(slashed(entry))
         elif reason != "labels":
-            left_out.append((_name(entry), reason))
+            left_out.append((slashed(entry), reason))
     return Listing(sorted(pictures), sorted(left_out))
 
 
-def _name(entry: zipfile.ZipInfo) -> str:
-    """An entry's name with slashes: Windows' own Compress-Archive writes backslashes."""
-    return entry.filename.replace("\\", "/")
+def slashed(entry: zipfile.ZipInfo) -> str:
+    """An entry's name with slashes: Windows' own Compress-Archive writes backslashes.
+
+    Not one before a dot: it is the second byte of a Japanese or Chinese character there.
+    """
+    return _SEPARATOR.sub("/", entry.filename)
 
 
 def _strict_message(broken: list[tuple[str, str]]) -> str:
@@ -160,10 +165,10 @@ def members(
     """
     with _opened(path, limits) as archive:
         for entry in _images(archive):
-            if only is not None and _name(entry) not in only:
+            if only is not None and slashed(entry) not in only:
                 continue
             chunks = list(_chunks(archive, entry, limits))
-            yield _name(entry), b"".join(chunks)
+            yield slashed(entry), b"".join(chunks)
 
 
 class _Bounded(io.BufferedReader):
@@ -203,8 +208,8 @@ def _opened(path: Path, limits: Limits) -> Iterator[zipfile.ZipFile]:
 def _images(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     files = (entry for entry in archive.infolist() if not entry.is_dir())
     return sorted(
-        (entry for entry in files if reason_to_leave_out(_name(entry)) is None),
-        key=_name,
+        (entry for entry in files if reason_to_leave_out(slashed(entry)) is None),
+        key=slashed,
     )
 
 
@@ -215,7 +220,7 @@ def _check_names(entries: list[zipfile.ZipInfo]) -> None:
         if reason:
             raise ArchiveError(f"The entry {entry.orig_filename[:120]!r} {reason}")
         # One name on a case-insensitive or normalising disk is one file.
-        folded = unicodedata.normalize("NFC", _name(entry)).casefold().rstrip("/")
+        folded = unicodedata.normalize("NFC", slashed(entry)).casefold().rstrip("/")
         if folded in seen:
             raise ArchiveError(
                 f"The name {entry.filename[:120]!r} is in the archive twice (capitals aside); "
@@ -288,7 +293,7 @@ def _measured(
             if look:
                 peek(data)
         except BrokenImage as error:
-            broken.append((_name(entry), error.reason))
+            broken.append((slashed(entry), error.reason))
     return total, broken
 
 

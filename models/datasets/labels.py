@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from models.errors import DatasetError
+from models.errors import DatasetError, InvalidRecipe
 from models.faces.attributes import RESERVED
 
 METADATA = ("metadata.csv", "metadata.jsonl", "dataset.json")
@@ -71,6 +71,18 @@ class LabelTable:
         return {"attributes": attributes}
 
 
+def check_requested(requested: Sequence[str], table: LabelTable, dataset: str) -> None:
+    """Raises InvalidRecipe, naming what there is, for `labels` that a dataset does not have."""
+    unknown = [name for name in requested if name not in table.attributes]
+    if not unknown:
+        return
+    reasons = {_name(each.name, {}): each.reason for each in table.left_out}
+    why = [f"{name} ({reasons[name]})" if name in reasons else name for name in unknown]
+    known = f"has {', '.join(sorted(table.attributes))}" if table.attributes else "has no labels"
+    problem = f"{dataset!r} cannot be trained with {', '.join(why)}; it {known}"
+    raise InvalidRecipe([{"field": "labels", "problem": problem}])
+
+
 def is_metadata(name: str) -> bool:
     """Whether a slash-separated name is that of a file with labels."""
     return name.lower().rpartition("/")[2] in METADATA
@@ -101,14 +113,7 @@ def _rows(name: str, read_bytes: Callable[[], bytes]) -> Rows:
     try:
         text = read_bytes().decode("utf-8-sig")
         rows = _READERS[file.lower()](text)
-    except (
-        UnicodeDecodeError,
-        csv.Error,
-        ValueError,
-        KeyError,
-        TypeError,
-        RecursionError,
-    ) as error:
+    except (csv.Error, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise DatasetError(
             f"The labels in {name!r} cannot be read ({str(error)[:120]}); mend the file or take it "
             "away."

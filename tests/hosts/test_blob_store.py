@@ -99,7 +99,7 @@ def test_a_dataset_uploaded_here_is_trained_on_there(hosts, tmp_path: Path) -> N
     (here, one), (there, two) = hosts
     upload = tmp_path / "upload.tmp"
     upload.write_bytes(b"a zip that was checked")
-    report = ArchiveReport(3, 0, 0)
+    report = ArchiveReport(3, [], 0)
     row, _ = catalogue.add(one.engine, here, upload, name="faces", licence="CC0-1.0", report=report)
     path = catalogue.fetch(there, row["digest"])
     assert path.read_bytes() == b"a zip that was checked"

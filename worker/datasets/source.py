@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from models import cores
 from models.datasets.images import MIN_SIDE, BrokenImage, read_square, size_of
+from models.datasets.labels import LabelTable
 from worker.datasets import held_out
 
 PROBED = 50  # pictures whose size is read to know the set's
@@ -87,6 +88,10 @@ class DatasetSource(Protocol):
 
     def labels(self, contents: Contents, kept: Sequence[str]) -> dict[str, Any]:
         """`labels.json` for the pictures that were kept; empty without labels."""
+        ...
+
+    def label_table(self) -> LabelTable:
+        """The labels of all its pictures."""
         ...
 
     def side(self) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from models.datasets.labels import LabelTable
 from worker.datasets import starter
 from worker.datasets.source import Contents, Decoding, Part, Picture
 
@@ -36,6 +37,10 @@ class StarterSource:
     def labels(self, contents: Contents, kept: Sequence[str]) -> dict[str, Any]:
         """What was drawn; every picture is kept."""
         return starter.labels(len(kept), self._edition)
+
+    def label_table(self) -> LabelTable:
+        """The attributes' names; their values are drawn, so none is listed."""
+        return LabelTable({name: [] for name in starter.attributes(0, self._edition)})
 
     def side(self) -> int:
         """Pictures are drawn at any size up to this, in pixels."""

@@ -87,6 +87,9 @@ def test_the_manifest_says_it_all(faces: Path, cache: Path) -> None:
         "size": 16,
         "fingerprint": hashlib.sha256(pixels).hexdigest(),
         "skipped": [{"name": one.name, "reason": one.reason} for one in packed.skipped],
+        "left_out": [
+            {"reason": "no picture by its name", "count": 1, "examples": ["notes.txt"]},
+        ],
         "duplicates": 1,
     }
     files = sorted(path.name for path in packed.folder.iterdir())
