@@ -15,7 +15,7 @@ from app.state import Services
 from app.studio.forms import groups
 from app.studio.pages import render
 from app.training import presets
-from app.training.curves import MOST_RUNS
+from app.training.curves import MAX_RUNS
 from app.training.schemas import run as shown
 from models import runs
 from models.bundle.format import Card
@@ -35,7 +35,8 @@ def _with_key(page: Page) -> Page:
     def shown_to(request: Request, **path: Any) -> Response:
         held: Services = request.app.state.services
         try:
-            key = sessions.holder(held.database, request)
+            session = sessions.read(held.database, request)
+            key = session.key if session else None
         except Unauthorised:
             key = None
         if key is None:
@@ -65,14 +66,14 @@ def home(request: Request) -> Response:
 def new(request: Request) -> Response:
     """A run to start."""
     held: Services = request.app.state.services
-    found = presets.listed(held)
+    found = presets.list_presets(held)
     return _render(
         request,
         "studio_new.html",
         tab="runs",
         presets=found.presets,
         groups=groups(found.recipe_schema),
-        datasets=dataset_routes.listed(held).datasets,
+        datasets=dataset_routes.list_datasets(held).datasets,
         recipes={preset.name: preset.recipe for preset in found.presets},
     )
 
@@ -91,7 +92,7 @@ def watch(request: Request, run: str) -> Response:
 def compare(request: Request) -> Response:
     """Up to four runs beside each other: `?run=A&run=B`."""
     held: Services = request.app.state.services
-    names = list(dict.fromkeys(request.query_params.getlist("run")))[:MOST_RUNS]
+    names = list(dict.fromkeys(request.query_params.getlist("run")))[:MAX_RUNS]
     found = [shown(runs.get(held.database, name)).model_dump() for name in names]
     for run in found:
         measured = runs.told(held.database, run["id"], "run.measured")
@@ -104,7 +105,7 @@ def compare(request: Request) -> Response:
 def datasets(request: Request) -> Response:
     """The datasets, and a place to drop another."""
     held: Services = request.app.state.services
-    found = dataset_routes.listed(held).datasets
+    found = dataset_routes.list_datasets(held).datasets
     return _render(request, "studio_datasets.html", tab="datasets", datasets=found)
 
 
@@ -139,7 +140,7 @@ def model(request: Request, name: str) -> Response:
         model=row,
         card=row["card"],
         measures=card.evaluation.measures if card.evaluation else {},
-        aliases=registry_routes.named(row["version"], aliases),
+        aliases=registry_routes.aliases_of(row["version"], aliases),
         default=aliases.get(DEFAULT),
         traits=sorted(traits.rows(card)),
         seeds=SEEDS,

@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 import app.errors  # noqa: F401  its errors join the tree
 from app.problems import PROBLEMS, problem, row
 from models.errors import KaoError
+from tests.support.app_client import state_of
 
 
 def _below(kind: type[Exception]) -> list[type[Exception]]:
@@ -66,7 +67,7 @@ def test_a_failure_of_ours_tells_no_secrets(
     def fail(*_) -> Never:
         raise RuntimeError("the password is swordfish")
 
-    monkeypatch.setattr(client.app.state.services.registry, "listed", fail)
+    monkeypatch.setattr(state_of(client).registry, "listed", fail)
     answer = client.get("/models")
     assert answer.status_code == 500
     assert "swordfish" not in answer.text

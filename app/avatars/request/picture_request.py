@@ -15,7 +15,7 @@ from app.avatars.request.parameters import Values
 from app.avatars.request.picture_types import AVATAR, Kind
 from app.avatars.request.value_types import quoted, text
 from app.errors import InvalidParameter
-from app.http.query_string import decoded, parse
+from app.http.query_string import decode, parse
 from models.bundle.format import Card
 from models.faces import latents
 
@@ -95,7 +95,7 @@ def from_query(kind: Kind, raw: bytes, accept: str | None) -> tuple[Asked, bool]
 def from_path(name: bytes, raw: bytes, accept: str | None) -> Asked:
     """`GET /avatar/{seed}.{ext}`, `name` still percent-encoded. Raises UnknownExtension."""
     given = _seedless(raw)
-    seed, dot, extension = decoded(name, "seed").rpartition(".")
+    seed, dot, extension = decode(name, "seed").rpartition(".")
     if not dot:
         return asked(AVATAR, {**given, "seed": extension}, accept)
     if "format" in given:  # the extension decides, but nothing wrong is let pass

@@ -3,7 +3,8 @@
 import pytest
 from fastapi.testclient import TestClient
 
-from app.http.body_size import LARGEST
+from app.http.body_size import MAX_BYTES
+from tests.support.app_client import app_of
 
 METHODS = ("get", "post", "put", "patch", "delete")
 
@@ -12,9 +13,9 @@ METHODS = ("get", "post", "put", "patch", "delete")
 def test_a_large_body_is_refused_by_every_route_that_reads_one(
     client: TestClient, key: dict[str, str], streamed
 ) -> None:
-    content = b'{"name": "' + b"x" * LARGEST + b'"}'
+    content = b'{"name": "' + b"x" * MAX_BYTES + b'"}'
     tried = 0
-    for path, methods in client.app.openapi()["paths"].items():
+    for path, methods in app_of(client).openapi()["paths"].items():
         for method in methods.keys() & set(METHODS):
             if "application/json" in methods[method].get("requestBody", {}).get("content", {}):
                 tried += 1
@@ -25,7 +26,7 @@ def test_a_large_body_is_refused_by_every_route_that_reads_one(
                 assert answer.status_code == (422 if path == "/avatars" else 413), path
                 if path != "/avatars":
                     assert answer.json()["type"] == "urn:kao:problem:too-large"
-                    assert f"{LARGEST:,}" in answer.json()["detail"]
+                    assert f"{MAX_BYTES:,}" in answer.json()["detail"]
     assert tried > 3
 
 
@@ -55,12 +56,12 @@ def test_json_that_nobody_means_is_refused_in_a_sentence(
 def test_a_route_that_reads_no_body_refuses_a_large_one_too(
     client: TestClient, key: dict[str, str]
 ) -> None:
-    content = b"x" * (LARGEST + 1)
+    content = b"x" * (MAX_BYTES + 1)
     for method, path in (("POST", "/models/rollback"), ("DELETE", "/keys/x"), ("POST", "/nowhere")):
         assert client.request(method, path, content=content, headers=key).status_code == 413
 
 
 def test_the_largest_body_is_read(client: TestClient, key: dict[str, str]) -> None:
-    content = b'{"name": "' + b"x" * (LARGEST - 12) + b'"}'
-    assert len(content) == LARGEST
+    content = b'{"name": "' + b"x" * (MAX_BYTES - 12) + b'"}'
+    assert len(content) == MAX_BYTES
     assert client.post("/keys", content=content, headers=key).status_code == 422

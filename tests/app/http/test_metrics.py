@@ -17,6 +17,7 @@ from models import logs, runs
 from models.database.engine import connect
 from models.registry import Registry
 from models.settings import Settings
+from tests.support.app_client import state_of
 from tests.support.live_app import running
 
 ROOT = Path(__file__).parents[3]
@@ -29,8 +30,8 @@ def scrape(client: TestClient):
     def look():
         # A second scrape within a second would get the database's numbers from memory.
         for collector in client.app.state.telemetry._collector_to_names:
-            if hasattr(collector, "_until"):
-                collector._until = 0.0
+            if hasattr(collector, "_fresh_until"):
+                collector._fresh_until = 0.0
         answer = client.get("/metrics")
         assert answer.status_code == 200
         return {
@@ -97,7 +98,7 @@ def test_runs_are_told_by_state_and_those_that_train_by_their_losses(
     begin("queued")
     begin("succeeded")
     run, fence = begin("running")
-    engine = client.app.state.services.database
+    engine = state_of(client).database
     told = {"images": 640, "images_per_second": 48.5, "d_loss": 1.25, "g_loss": 0.5, "d_real": 2.0}
     runs.record(engine, run, fence, "run.progress", told, progress=True)
     now = scrape()
@@ -121,7 +122,7 @@ def test_a_swap_and_a_refused_bundle_are_told(
     before = scrape()
     assert client.post(f"/models/{versions[1]}/promote", headers=key).status_code == 200
     bad = damaged(registry)
-    client.portal.call(client.app.state.services.engine.refresh)
+    client.portal.call(state_of(client).engine.refresh)
     after = scrape()
     assert grown(before, after, "kao_swaps_total") == 1
     assert grown(before, after, "kao_bundles_refused_total") == 1
@@ -131,7 +132,7 @@ def test_a_swap_and_a_refused_bundle_are_told(
     assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
     assert ready.json()["version"] == versions[1]
     assert bad in ready.json()["refused"]
-    assert "'default' names a refused model" in ready.json()["ills"][0]
+    assert "'default' names a refused model" in ready.json()["problems"][0]
 
 
 def test_without_its_database_an_app_tells_the_rest(
@@ -173,7 +174,7 @@ def test_a_failure_of_ours_has_an_id_to_report(
     async def broken(*_) -> Never:
         raise RuntimeError("planted")
 
-    monkeypatch.setattr(client.app.state.services.engine, "resolve", broken)
+    monkeypatch.setattr(state_of(client).engine, "resolve", broken)
     with structlog.testing.capture_logs() as lines:
         assert client.get("/avatar?seed=77").status_code == 500
     assert [line["event"] for line in lines] == ["request.failed"]
@@ -212,14 +213,14 @@ def test_every_line_within_a_request_has_its_id(
     said = capfd.readouterr().err
     lines = [json.loads(line) for line in said.splitlines() if line[:1] == "{"]
     told = {line["event"]: line for line in lines if line.get("request") == "the-id"}
-    assert {"run.asked", "request.answered"} <= set(told)
-    assert told["run.asked"]["run"] == asked.json()["id"]
+    assert {"run.requested", "request.answered"} <= set(told)
+    assert told["run.requested"]["run"] == asked.json()["id"]
 
 
 def test_every_metric_of_the_dashboard_exists(client: TestClient, scrape, begin) -> None:
     run, fence = begin("running")
     told = {"images": 1, "images_per_second": 1.0, "fraction": 0.5, "seconds_left": 1, "d_loss": 1}
-    engine = client.app.state.services.database
+    engine = state_of(client).database
     runs.record(engine, run, fence, "run.progress", told, progress=True)
     client.get("/avatar?seed=1")
     client.get("/avatar?size=0")
@@ -241,6 +242,6 @@ def test_counting_a_request_costs_little_of_a_remembered_face(client: TestClient
     import timeit
 
     scope = {"type": "http", "method": "GET", "path": "/avatar", "headers": []}
-    access_log._count(scope, 200, 0.001)
-    best = min(timeit.repeat(lambda: access_log._count(scope, 200, 0.001), number=2000, repeat=5))
+    access_log._record(scope, 200, 0.001)
+    best = min(timeit.repeat(lambda: access_log._record(scope, 200, 0.001), number=2000, repeat=5))
     assert best / 2000 < 50e-6

@@ -123,7 +123,7 @@ def test_a_slow_client_that_keeps_sending_is_served(live) -> None:
 def test_a_client_that_waits_for_its_answer_is_not_cut_off(
     live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held = live.server.services.engine
+    held = live.server.state.engine
     draw = held.draw
 
     async def slow(drawer, z, psi, finish):
@@ -137,7 +137,7 @@ def test_a_client_that_waits_for_its_answer_is_not_cut_off(
 
 
 def test_a_client_that_reads_nothing_is_cut_off(live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slow_clients, "STALLED", 0.5)
+    monkeypatch.setattr(slow_clients, "STALL", 0.5)
     open_now = live.server.server_state.connections
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

@@ -5,7 +5,7 @@ from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from app.main import create_app
-from app.rate_limits.limiter import _address
+from app.rate_limits.limiter import client_address
 from models.registry import Registry
 from models.settings import Settings
 
@@ -134,8 +134,8 @@ def test_this_machine_is_not_counted(limited) -> None:
     ],
 )
 def test_whom_an_address_stands_for(host, counted) -> None:
-    assert _address(Request({"type": "http", "client": (host, 1)})) == counted
-    assert _address(Request({"type": "http", "client": None})) is None
+    assert client_address(Request({"type": "http", "client": (host, 1)})) == counted
+    assert client_address(Request({"type": "http", "client": None})) is None
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from app.rate_limits.gcra import Policy
-from app.rate_limits.redis_gcra import Shared
+from app.rate_limits.redis_gcra import RedisBuckets
 from kao import embedded_valkey
 from models.settings import Settings
 
@@ -39,7 +39,7 @@ def valkey(settings: Settings):
 
 @asynccontextmanager
 async def _servers(url, count):
-    servers = [Shared(url) for _ in range(count)]
+    servers = [RedisBuckets(url) for _ in range(count)]
     try:
         yield servers
     finally:
@@ -47,13 +47,13 @@ async def _servers(url, count):
             await server.close()
 
 
-async def _taken(servers, most, who="a"):
+async def _count_granted(servers, most, who="a"):
     """How many single units they give out in turns, before all refuse."""
     given = 0
     for _ in range(most):
-        verdicts = [await server.take(POLICY, who, 1) for server in servers]
-        given += sum(verdict.allowed for verdict in verdicts)
-        if not any(verdict.allowed for verdict in verdicts):
+        verdicts = [await server.charge(POLICY, who, 1) for server in servers]
+        given += sum(verdict.is_allowed for verdict in verdicts)
+        if not any(verdict.is_allowed for verdict in verdicts):
             break
     return given
 
@@ -62,8 +62,8 @@ def test_servers_share_one_quota(valkey) -> None:
     async def run() -> None:
         async with _servers(valkey[0], 3) as servers:
             # The quota, and what an hour's quota gives back in the seconds of this test.
-            assert 100 <= await _taken(servers, 200) <= 104
-            assert (await servers[0].take(POLICY, "b", 1)).allowed
+            assert 100 <= await _count_granted(servers, 200) <= 104
+            assert (await servers[0].charge(POLICY, "b", 1)).is_allowed
 
     asyncio.run(run())
 
@@ -72,8 +72,8 @@ def test_redis_is_not_asked_for_each_unit(valkey) -> None:
     async def run() -> None:
         async with _servers(valkey[0], 1) as (server,):
             for _ in range(100):
-                verdict = await server.take(POLICY, "a", 1)
-                assert verdict.allowed
+                verdict = await server.charge(POLICY, "a", 1)
+                assert verdict.is_allowed
             assert verdict.remaining in (0, 1)
 
     with redis.from_url(valkey[0]) as client:
@@ -91,9 +91,9 @@ def _commands(url):
 def test_a_crowd_at_once_is_counted_as_if_one_came_after_another(valkey) -> None:
     async def run() -> None:
         async with _servers(valkey[0], 2) as servers:
-            crowd = [servers[number % 2].take(POLICY, "a", 1) for number in range(300)]
+            crowd = [servers[number % 2].charge(POLICY, "a", 1) for number in range(300)]
             verdicts = await asyncio.gather(*crowd)
-            assert 100 <= sum(verdict.allowed for verdict in verdicts) <= 104
+            assert 100 <= sum(verdict.is_allowed for verdict in verdicts) <= 104
 
     asyncio.run(run())
 
@@ -101,10 +101,10 @@ def test_a_crowd_at_once_is_counted_as_if_one_came_after_another(valkey) -> None
 def test_who_is_refused_and_asks_on_does_not_keep_redis_busy(valkey) -> None:
     async def run() -> None:
         async with _servers(valkey[0], 1) as (server,):
-            assert (await server.take(POLICY, "a", 100)).allowed
+            assert (await server.charge(POLICY, "a", 100)).is_allowed
             before = _commands(valkey[0])
-            refused = [await server.take(POLICY, "a", 1) for _ in range(500)]
-            assert not any(verdict.allowed for verdict in refused)
+            refused = [await server.charge(POLICY, "a", 1) for _ in range(500)]
+            assert not any(verdict.is_allowed for verdict in refused)
             assert _commands(valkey[0]) - before < 30
             assert 3500 < refused[-1].busy <= 3600
 
@@ -114,9 +114,9 @@ def test_who_is_refused_and_asks_on_does_not_keep_redis_busy(valkey) -> None:
 def test_who_was_refused_much_may_have_little(valkey) -> None:
     async def run() -> None:
         async with _servers(valkey[0], 1) as (server,):
-            assert (await server.take(POLICY, "a", 90)).allowed
-            assert not (await server.take(POLICY, "a", 50)).allowed
-            assert (await server.take(POLICY, "a", 5)).allowed
+            assert (await server.charge(POLICY, "a", 90)).is_allowed
+            assert not (await server.charge(POLICY, "a", 50)).is_allowed
+            assert (await server.charge(POLICY, "a", 5)).is_allowed
 
     asyncio.run(run())
 
@@ -127,10 +127,10 @@ def test_any_cost_fits_a_quota(valkey, cost) -> None:
         async with _servers(valkey[0], 1) as (server,):
             allowed = 0
             for _ in range(100 // cost):
-                allowed += (await server.take(POLICY, "a", cost)).allowed
+                allowed += (await server.charge(POLICY, "a", cost)).is_allowed
             assert allowed == 100 // cost
-            refused = await server.take(POLICY, "a", cost)
-            assert not refused.allowed
+            refused = await server.charge(POLICY, "a", cost)
+            assert not refused.is_allowed
             assert refused.remaining < cost
 
     asyncio.run(run())
@@ -144,10 +144,10 @@ def test_without_redis_each_server_counts_alone_and_at_once(valkey, fault) -> No
 
     async def run() -> None:
         async with _servers(url, 2) as servers:
-            assert (await servers[0].take(POLICY, "a", 1)).allowed
+            assert (await servers[0].charge(POLICY, "a", 1)).is_allowed
             process.send_signal(signal.SIGKILL if fault == "killed" else signal.SIGSTOP)
             began = time.monotonic()
-            assert 200 <= await _taken(servers, 200, "b") <= 204
+            assert 200 <= await _count_granted(servers, 200, "b") <= 204
             assert time.monotonic() - began < 4  # two waits of a quarter of a second, and noise
 
     try:

@@ -96,7 +96,7 @@ def test_a_stopping_server_ends_its_streams(start, http, run, key: dict[str, str
 def test_a_quiet_stream_has_a_heartbeat(
     start, http, run, key: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.training.events.HEARTBEAT", 0.2)
+    monkeypatch.setattr("app.training.events.KEEPALIVE", 0.2)
     live = start()
     with http.stream("GET", f"{live.url}/train/{run}/events", headers=key) as answer:
         assert any(line.startswith(":") for line in answer.iter_lines())

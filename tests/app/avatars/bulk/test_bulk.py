@@ -120,7 +120,7 @@ def test_a_full_queue_makes_a_batch_wait(
 
 
 def test_more_batches_than_are_drawn_at_once_are_told_to_come_back(client: TestClient) -> None:
-    held = client.app.state.services
+    held = client.app.state.kao
     held.batches._value = 0
     answer = client.post("/avatars", json={"seeds": ["a"]})
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
