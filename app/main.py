@@ -24,13 +24,14 @@ from app.rate_limits.limiter import Limiter
 from app.registry import model_images
 from app.registry import routes as registry_routes
 from app.state import AppState
-from app.studio import model_card, pages, views
+from app.studio import model_card, pages, playground, views
 from app.training import curves, events, presets, sheets
 from app.training import routes as training
 from models import bootstrap, keys
 from models.database import engine as database
 from models.registry import Registry
 from models.settings import Settings
+from models.storage import layout
 
 log = structlog.get_logger()
 
@@ -104,6 +105,7 @@ def create_app(settings: Settings) -> FastAPI:
         metrics,
         views,
         model_card,
+        playground,
         pages,
     )
     for room in rooms:
@@ -117,7 +119,7 @@ def _prepare(state: AppState) -> None:
     if keys.ensure_first_key(state.database, state.settings) and not state.settings.api_key:
         log.info("key.file_written", file=str(state.settings.home / keys.FILE))
     keys.warn_without_key(state.database)
-    _sweep(state.settings.storage / "uploads")
+    _sweep(state.settings.storage / layout.UPLOADS)
 
 
 def _sweep(uploads: Path) -> None:

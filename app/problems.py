@@ -17,7 +17,6 @@ from starlette.responses import Response
 from app import errors as app_errors
 from app.http.headers import NOT_STORED
 from models import errors
-from models.datasets.images import DatasetError
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -32,9 +31,9 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     errors.UnknownModel: (404, "unknown-model"),
     errors.BadBundle: (409, "bad-bundle"),
     errors.LostTraits: (409, "lost-traits"),
-    errors.Unscored: (422, "unscored"),
-    errors.Unmixable: (422, "unmixable"),
-    errors.Ungrown: (422, "ungrown"),
+    errors.NoCritic: (422, "no-critic"),
+    errors.NoStyles: (422, "no-styles"),
+    errors.NoTrainingHistory: (422, "no-training-history"),
     errors.UnknownDataset: (404, "unknown-dataset"),
     errors.DatasetExists: (409, "dataset-exists"),
     errors.DatasetInUse: (409, "dataset-in-use"),
@@ -56,7 +55,7 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     app_errors.TooManyRequests: (429, "too-many-requests"),
     app_errors.PublicAvatars: (409, "public-avatars"),
     app_errors.UnsupportedBody: (415, "unsupported-body"),
-    DatasetError: (422, "unusable-dataset"),
+    errors.DatasetError: (422, "unusable-dataset"),
 }
 # A sentence about this interface, added to an error that knows nothing of HTTP.
 HINTS: dict[type[Exception], str] = {
@@ -73,6 +72,8 @@ HINTS: dict[type[Exception], str] = {
 RETRY_AFTER: dict[type[Exception], int] = {
     errors.QueueRefuses: 30,  # an operator has to free memory or disk space
 }
+# Slugs before they were renamed, sent as `former_type` for one release.
+FORMER_SLUGS = {"no-critic": "unscored", "no-styles": "unmixable", "no-training-history": "ungrown"}
 # Attributes of an error that become members of its problem document.
 EXTRAS = ("parameter", "allowed", "problems")
 MEDIA_TYPE = "application/problem+json"
@@ -111,6 +112,7 @@ SCHEMA: dict[str, Any] = {
         "parameter": {"type": "string"},
         "allowed": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
         "problems": {"type": "array", "items": {"type": "object"}},
+        "former_type": {"type": "string", "format": "uri"},
     },
 }
 
@@ -134,6 +136,8 @@ def problem(
     SENT[slug] += 1
     title = slug.replace("-", " ").capitalize()
     content = {"type": f"urn:kao:problem:{slug}", "title": title, "status": status}
+    if slug in FORMER_SLUGS:
+        extra["former_type"] = f"urn:kao:problem:{FORMER_SLUGS[slug]}"
     # ASCII only: a lone surrogate from a request cannot be encoded as UTF-8.
     body = json.dumps({**content, "detail": detail, **extra}).encode()
     return Response(body, status, {**(headers or {}), **NOT_STORED}, MEDIA_TYPE)
@@ -142,7 +146,6 @@ def problem(
 def install(app: FastAPI) -> None:
     """Answer every failure of this app with a problem document."""
     app.add_exception_handler(errors.KaoError, answer)
-    app.add_exception_handler(DatasetError, answer)
     app.add_exception_handler(RequestValidationError, _answer_invalid_request)
     app.add_exception_handler(HTTPException, _answer_http_exception)
     app.add_exception_handler(ClientDisconnect, _answer_disconnect)

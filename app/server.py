@@ -61,7 +61,7 @@ def serve(settings: Settings) -> None:
     allow_connections()
     share_heap()
     server = Server(settings)
-    with disk_cache.tended(settings, server.state.database):
+    with disk_cache.pruning(settings, server.state.database):
         server.run()
 
 

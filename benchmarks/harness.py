@@ -18,8 +18,7 @@ from pathlib import Path
 
 import psutil
 
-from models import bootstrap
-from models.bundle import format as bundle
+from models import bootstrap, bundle
 from models.bundle import verify
 from models.bundle.generator import Drawer
 from models.registry import Registry

@@ -95,7 +95,7 @@ def _own(
         env={**os.environ, **settings.environment()},
     )
     engine = bootstrap.prepare(settings)
-    version = str(runs.listed(engine, 1)[0]["version"])
+    version = str(runs.list_runs(engine, 1)[0]["version"])
     folder = Registry(engine, settings.storage).folder(version)
     drawer = verify.verify(folder, version, settings.parallel)
     training = drawer.card.training

@@ -1,61 +1,83 @@
 """`kao doctor`: check what this machine has and what it lacks."""
 
-import contextlib
 import os
 import shutil
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from typing import NamedTuple
 
 import typer
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from kao import embedded_valkey
+from kao.console import out
 from kao.models import open_registry
 from models.errors import KaoError
 from models.settings import Settings
 
-out = Console()
+LEAST_FREE = 2e9  # bytes
+
+
+class Check(NamedTuple):
+    """One line of the report."""
+
+    name: str
+    passed: bool
+    text: str
 
 
 def doctor() -> None:
-    """Say what is there and what is missing."""
+    """Check what this machine has and what it lacks."""
     settings = Settings()
-    missing = 0
+    checks = [
+        Check("Python", sys.version_info >= (3, 11), sys.version.split()[0]),
+        *_check_torch(),
+        Check("CPU cores", True, f"{os.cpu_count()}, {settings.parallel} to use (KAO_THREADS)"),
+        _check_queue(settings),
+        _check_disk(settings),
+        _check_model(),
+    ]
     table = Table("", "", "", box=None, show_header=False)
-
-    def tell(name: str, good: bool, text: str) -> None:
-        nonlocal missing
-        missing += not good
-        table.add_row("[green]ok[/]" if good else "[red]missing[/]", name, text)
-
-    tell("Python", sys.version_info >= (3, 11), sys.version.split()[0])
-    try:
-        tell("torch", True, version("torch"))
-    except PackageNotFoundError:
-        tell("torch", False, "not installed: this machine can serve, not train; `make install`")
-    else:
-        from worker import gpu_check
-
-        tell("GPU", *gpu_check.told(gpu_check.look()))
-    tell("CPU cores", True, f"{os.cpu_count()}, {settings.parallel} to use (KAO_THREADS)")
-    binary = embedded_valkey.server()
-    if settings.redis_url:
-        tell("Redis", _answers(settings), "as REDIS_URL says")
-    else:
-        tell(
-            "Valkey", binary is not None, str(binary or "install valkey or redis, or set REDIS_URL")
-        )
-    settings.home.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(settings.home).free / 1e9
-    tell("disk", free > 2, f"{free:.0f} GB free at {settings.home}")
-    with contextlib.suppress(KaoError):
-        registry = open_registry()
-        chosen = registry.aliases().get("default")
-        tell("default model", chosen is not None, chosen or "none yet: `kao train --promote`")
+    for check in checks:
+        verdict = Text("ok", style="green") if check.passed else Text("missing", style="red")
+        table.add_row(verdict, check.name, check.text)
     out.print(table)
-    if missing:
+    if not all(check.passed for check in checks):
         raise typer.Exit(1)
+
+
+def _check_torch() -> list[Check]:
+    try:
+        torch = version("torch")
+    except PackageNotFoundError:
+        text = "not installed: this machine can serve, not train; `make install`"
+        return [Check("torch", False, text)]
+    from worker import gpu_check
+
+    return [Check("torch", True, torch), Check("GPU", *gpu_check.explain(gpu_check.probe()))]
+
+
+def _check_queue(settings: Settings) -> Check:
+    if settings.redis_url:
+        return Check("Redis", _answers(settings), "as REDIS_URL says")
+    binary = embedded_valkey.find_server()
+    text = str(binary or "install valkey or redis, or set REDIS_URL")
+    return Check("Valkey", binary is not None, text)
+
+
+def _check_disk(settings: Settings) -> Check:
+    settings.home.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(settings.home).free
+    return Check("disk", free > LEAST_FREE, f"{free / 1e9:.0f} GB free at {settings.home}")
+
+
+def _check_model() -> Check:
+    try:
+        model = open_registry().aliases().get("default")
+    except KaoError as error:
+        return Check("default model", False, str(error))
+    return Check("default model", model is not None, model or "none yet: `kao train --promote`")
 
 
 def _answers(settings: Settings) -> bool:

@@ -1,59 +1,59 @@
-"""`kao keys` and `kao sign`."""
+"""`kao keys` and `kao sign`: API keys, and addresses that open without one."""
 
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
+import sqlalchemy as sa
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from kao.console import err, out
+from models.errors import KaoError
 from models.keys import SCOPES
 
 cli = typer.Typer(no_args_is_help=True, help="API keys: who may do what.")
-out = Console()
-err = Console(stderr=True)
 DAY = 24 * 3600  # s
 
 
-@cli.command()
+@cli.command("create")
 def create(
-    name: str,
+    name: Annotated[str, typer.Argument(help="What the key is for.")],
     scope: Annotated[
         list[str] | None, typer.Option(help=f"{', '.join(SCOPES)}; without any: all of them.")
     ] = None,
 ) -> None:
-    """Make a key and print it, this once."""
+    """Create a key and print it, this once."""
     from models import keys
 
-    key, row = keys.create(_database()[0], name, scope or SCOPES.keys())
-    err.print(f"Key {row.id} may: {', '.join(row.scopes)}. It is shown only now:", highlight=False)
-    out.print(key, highlight=False, soft_wrap=True)
+    key, row = keys.create(_open_database()[0], name, scope or SCOPES.keys())
+    err.print(f"Key {row.id} may: {', '.join(row.scopes)}. It is shown only now:")
+    out.print(key)
 
 
 @cli.command("list")
-def listed() -> None:
-    """Every key, the newest first, without the key itself."""
+def list_keys() -> None:
+    """List every key, the newest first, without the key itself."""
     from models import keys
 
     table = Table("id", "name", "scopes", "created", "revoked")
-    for key in keys.listed(_database()[0]):
+    for key in keys.listed(_open_database()[0]):
         dates = (key.created[:19], (key.revoked or "")[:19])
         table.add_row(key.id, key.name, ", ".join(key.scopes), *dates)
     out.print(table)
 
 
-@cli.command()
-def revoke(id: str) -> None:
-    """From now on it opens nothing, nor does what it signed."""
+@cli.command("revoke")
+def revoke(id: Annotated[str, typer.Argument(help="The key's id, as `kao keys list`.")]) -> None:
+    """Revoke a key: it opens nothing any more, nor do the addresses that it signed."""
     from models import keys
 
-    keys.revoke(_database()[0], id)
-    out.print(f"revoked {id}", highlight=False)
+    keys.revoke(_open_database()[0], id)
+    out.print(f"revoked {id}")
 
 
 def sign(
-    url: str,
+    url: Annotated[str, typer.Argument(help="The address of a picture.")],
     days: Annotated[float, typer.Option(min=0, max=366, help="How long it is valid.")] = 1,
     key_file: Annotated[
         Path | None, typer.Option(help="File with the key that signs; default: the first key.")
@@ -65,9 +65,8 @@ def sign(
     """
     from app.auth import signed_urls
     from models import keys
-    from models.errors import KaoError
 
-    database, first_key = _database()
+    database, first_key = _open_database()
     secret = key_file.read_text().strip() if key_file else first_key
     row = keys.find(database, secret) if secret else None
     if secret is None or row is None or "avatars" not in row.scopes:
@@ -76,14 +75,15 @@ def sign(
             "KAO_HOME, or --key-file."
         )
     address = signed_urls.sign(row.id, secret, url, int(time.time() + days * DAY))
-    out.print(address, highlight=False, soft_wrap=True, markup=False)
+    out.print(address)
 
 
-def _database() -> tuple[Any, str | None]:
+def _open_database() -> tuple[sa.Engine, str | None]:
     """The migrated database, and the first key where it is known and active."""
     from models import bootstrap, keys
     from models.settings import Settings
 
     settings = Settings()
     engine = bootstrap.prepare(settings)
-    return engine, keys.ensure_first_key(engine, settings)  # as a start does
+    # As `kao up` would: without it, creating a key would leave the home without its first one.
+    return engine, keys.ensure_first_key(engine, settings)

@@ -1,63 +1,94 @@
 """The command line: which command is in which module.
 
-Only `kao` imports both `app` and `worker`.
+Only `kao` imports both `app` and `worker`. A command's module is imported when the command is
+used: those of pictures and training take most of a second. `tests/kao/test_main.py` compares this
+table with the modules.
 """
 
 import importlib
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 import typer.core
-from rich.console import Console
 
-from models.errors import KaoError
-
-# Each module is imported when one of its commands is used: those of pictures and training take
-# most of a second.
-PICTURES = (
-    "sample",
-    "grow",
-    "morph",
-    "walk",
-    "mix",
-    "blend",
-    "family",
-    "sheet",
-    "og",
-    "identify",
-)
+# Module → command → summary. The commands of GROUPS have subcommands.
 COMMANDS = {
-    "up": "kao.up",
-    "serve": "kao.up",
-    "worker": "kao.up",
-    "train": "kao.training",
-    "evaluate": "kao.training",
-    "sign": "kao.keys",
-    "gc": "kao.maintenance",
-    "backup": "kao.maintenance",
-    "restore": "kao.maintenance",
-    "doctor": "kao.doctor",
+    "kao.up": {
+        "up": "Run everything in this terminal: app, worker and, without REDIS_URL, a queue.",
+        "serve": "Run the app alone.",
+        "worker": "Run a training worker alone.",
+    },
+    "kao.training": {
+        "train": "Train in this terminal; Ctrl-C ends the run and publishes its model.",
+        "evaluate": "Measure a model's faces against real ones: FD, KID, precision, recall, "
+        "coverage, novelty.",
+    },
+    "kao.keys": {
+        "sign": "Sign a picture's address: it opens without a key for a while "
+        "(KAO_PUBLIC_AVATARS=false).",
+    },
+    "kao.maintenance": {
+        "gc": "Find files that no run, model or dataset needs; remove them with --yes.",
+        "backup": "Write database and blobs into one archive, while everything runs.",
+        "restore": "Fill an empty KAO_HOME, or DATABASE_URL, from an archive of `kao backup`, "
+        "verified.",
+    },
+    "kao.doctor": {"doctor": "Check what this machine has and what it lacks."},
 }
-GROUPS = {"models": "kao.models", "dataset": "kao.datasets", "keys": "kao.keys"}
+GROUPS = {
+    "models": ("kao.models", "Published models."),
+    "dataset": ("kao.datasets", "Datasets to train on."),
+    "keys": ("kao.keys", "API keys: who may do what."),
+}
+# Each picture of `GET /…` as a command, and `identify`; the summaries are those of --help.
+PICTURES = {
+    "sample": "The face of a seed, into a file.",
+    "grow": "A face growing up, into a file.",
+    "morph": "From one face to another, into a file.",
+    "walk": "An endless walk through faces of one seed, into a file.",
+    "mix": "The shapes of one face, the details of another, into a file.",
+    "blend": "The face of a team, into a file.",
+    "family": "The children of two faces, into a file.",
+    "sheet": "Many faces in one picture, into a file.",
+    "og": "A card for links (Open Graph), into a file.",
+    "identify": "Say which model and parameters made a picture.",
+}
+_MODULES = {name: module for module, commands in COMMANDS.items() for name in commands}
+SUMMARIES = {
+    **{name: text for commands in COMMANDS.values() for name, text in commands.items()},
+    **{name: text for name, (_, text) in GROUPS.items()},
+    **PICTURES,
+}
 
 
 class LazyCommands(typer.core.TyperGroup):
-    """A group whose commands are imported when they are used."""
+    """A group whose commands are imported when they are used, and not to list them."""
+
+    listing = False
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return [*COMMANDS, *GROUPS, *PICTURES]
+        """Every command, in the order of --help."""
+        return list(SUMMARIES)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print --help from the summaries, without importing any command."""
+        self.listing = True
+        super().format_help(ctx, formatter)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Import a command; None where there is none of that name."""
+        if self.listing:
+            return typer.core.TyperCommand(cmd_name, help=SUMMARIES[cmd_name])
         if cmd_name in GROUPS:
-            group = typer.main.get_group(importlib.import_module(GROUPS[cmd_name]).cli)
+            group = typer.main.get_group(importlib.import_module(GROUPS[cmd_name][0]).cli)
             group.name = cmd_name
             return group
         if cmd_name in PICTURES:
             pictures = importlib.import_module("kao.pictures").cli
             return typer.main.get_group(pictures).get_command(ctx, cmd_name)
-        if cmd_name in COMMANDS:
-            module: Any = importlib.import_module(COMMANDS[cmd_name])
+        if cmd_name in _MODULES:
+            module: Any = importlib.import_module(_MODULES[cmd_name])
             # typer makes a click command of a function through an app with that one command.
             single = typer.Typer(add_completion=False)
             single.command(cmd_name)(getattr(module, cmd_name))
@@ -72,24 +103,38 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     help="A face for every seed.",
 )
-err = Console(stderr=True)
+
+
+def _print_version(requested: bool) -> None:
+    if requested:
+        from importlib.metadata import version
+
+        typer.echo(f"kao {version('kao')}")
+        raise typer.Exit
 
 
 @cli.callback()
-def _root() -> None:
+def root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
     """A face for every seed."""
 
 
 def main() -> None:
     """Run a command. An error that the user can correct becomes one sentence, not a traceback."""
-    from pydantic import ValidationError
-
     try:
         cli()
-    except (KaoError, ValueError) as error:
-        if isinstance(error, ValidationError):
-            message = "; ".join(f"{item['loc'][0]}: {item['msg']}" for item in error.errors())
-        else:
-            message = str(error)
-        err.print(f"[red]kao:[/] {message}", highlight=False)
+    except Exception as error:
+        from kao.console import err
+        from kao.errors import explain
+
+        message = explain(error, sys.argv[1:])
+        if message is None:
+            raise
+        err.print(f"kao: {message}", style="red")
         sys.exit(1)

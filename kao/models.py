@@ -1,28 +1,29 @@
 """`kao models …`: list, show, promote, export and import published models."""
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from kao.console import out
 from models import bootstrap
 from models.registry import Registry
 from models.settings import Settings
 
 cli = typer.Typer(no_args_is_help=True, help="Published models.")
-out = Console()
+Model = Annotated[str, typer.Argument(help="An alias, a version or its first digits.")]
 
 
 @cli.command("list")
-def list_() -> None:
-    """Every version, the newest first."""
+def list_models() -> None:
+    """List every version, the newest first."""
     registry = open_registry()
     names: dict[str, list[str]] = {}
     for alias, version in registry.aliases().items():
         names.setdefault(version, []).append(alias)
     table = Table("version", "aliases", "published", "size", "images seen", "dataset")
-    for row in registry.listed():
+    for row in registry.list_models():
         card = row["card"]
         table.add_row(
             row["version"][:16],
@@ -36,33 +37,40 @@ def list_() -> None:
 
 
 @cli.command("show")
-def show(model: str = "default") -> None:
-    """A model's card."""
+def show(model: Model = "default") -> None:
+    """Print a model's card as JSON."""
     row = open_registry().get(model)
     out.print_json(data={"version": row["version"], **row["card"]})
 
 
-@cli.command()
-def promote(model: str, force: bool = False) -> None:
-    """Serve this model by default; --force though it lacks traits of the one that serves."""
+@cli.command("promote")
+def promote(
+    model: Model,
+    force: Annotated[
+        bool, typer.Option("--force", help="Although it lacks traits of the current default.")
+    ] = False,
+) -> None:
+    """Serve this model by default."""
     out.print(f"default is now {open_registry().promote(model, force)}")
 
 
-@cli.command()
-def rollback() -> None:
-    """Serve again what was served before."""
+@cli.command("rollback")
+def roll_back() -> None:
+    """Serve the previous default again."""
     out.print(f"default is now {open_registry().roll_back()}")
 
 
 @cli.command("export")
-def export(model: str, file: Path) -> None:
+def export(model: Model, file: Annotated[Path, typer.Argument(help="The zip to write.")]) -> None:
     """Write a model into one zip, to carry it to another machine."""
     out.print(f"{file}: {open_registry().export(model, file)}")
 
 
 @cli.command("import")
-def import_(file: Path) -> None:
-    """Add a model that `kao models export` wrote."""
+def import_model(
+    file: Annotated[Path, typer.Argument(help="A zip of `kao models export`.")],
+) -> None:
+    """Add a model from a zip of `kao models export`."""
     out.print(f"added {open_registry().import_zip(file)}")
 
 

@@ -1,58 +1,67 @@
-"""The commands that train and measure; what needs torch is imported when it is used."""
+"""`kao train` and `kao evaluate`. Modules that need torch are imported when they are used."""
 
 import json
 import os
 import signal
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from kao.console import err, out
 from models.errors import KaoError
 from models.settings import Settings
 
 if TYPE_CHECKING:
+    import sqlalchemy as sa
+
     from worker.evaluation.evaluate import Evaluation
     from worker.evaluation.trait_accuracy import Trait
 
 TRAIT_FACES = 500
-out = Console()
-err = Console(stderr=True)
+Row = dict[str, Any]
+
+
+Dataset = Annotated[str | None, typer.Option(help="starter, an uploaded set, a folder or a zip.")]
+Preset = Annotated[
+    str | None, typer.Option(help="modern-64 (the default), modern-64-flat, classic, smoke, …")
+]
+Minutes = Annotated[float | None, typer.Option(help="Stop after so many minutes.")]
+Images = Annotated[int | None, typer.Option(help="Stop after so many images.")]
+Epochs = Annotated[int | None, typer.Option(help="Stop after so many passes.")]
+Limit = Annotated[int | None, typer.Option(help="Use only the first N images.")]
+Seed = Annotated[int | None, typer.Option(help="Seed of weights and random numbers.")]
+Promote = Annotated[bool, typer.Option(help="Serve the result by default.")]
+StartFrom = Annotated[str | None, typer.Option(help="A run to extend, or a model to fine-tune.")]
+Resume = Annotated[
+    str | None,
+    typer.Option(help="Continue this run: failed, cancelled, or left behind by a closed terminal."),
+]
+Fields = Annotated[
+    list[str] | None, typer.Option("--set", help="Another recipe field, as name=JSON.")
+]
 
 
 def train(
-    dataset: Annotated[
-        str | None, typer.Option(help="starter, an uploaded set, a folder or a zip.")
-    ] = None,
-    preset: Annotated[
-        str | None, typer.Option(help="modern-64 (the default), modern-64-flat, classic, smoke, …")
-    ] = None,
-    minutes: Annotated[float | None, typer.Option(help="Stop after so many minutes.")] = None,
-    images: Annotated[int | None, typer.Option(help="Stop after so many images.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Stop after so many passes.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Use only the first N images.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of weights and draws.")] = None,
-    promote: Annotated[bool, typer.Option(help="Serve the result by default.")] = False,
-    start_from: Annotated[
-        str | None, typer.Option(help="A run to extend, or a model to fine-tune.")
-    ] = None,
-    resume: Annotated[
-        str | None, typer.Option(help="Go on with this failed or cancelled run.")
-    ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="Another recipe field, as name=JSON.")
-    ] = None,
+    dataset: Dataset = None,
+    preset: Preset = None,
+    minutes: Minutes = None,
+    images: Images = None,
+    epochs: Epochs = None,
+    limit: Limit = None,
+    seed: Seed = None,
+    promote: Promote = False,
+    start_from: StartFrom = None,
+    resume: Resume = None,
+    set_: Fields = None,
 ) -> None:
-    """Train in this terminal; Ctrl-C ends the run well, with a model of what is there."""
-    from models import bootstrap, runs
-    from models.recipes import inheritance
-    from models.registry import Registry
-    from worker.supervisor import Supervisor
+    """Train in this terminal; Ctrl-C ends the run and publishes its model."""
+    from models import bootstrap
 
     settings = Settings()
     if int(os.environ.get("RANK", "0")) > 0:
@@ -61,8 +70,7 @@ def train(
 
         lockstep.follow(settings)
         return
-    engine = bootstrap.prepare(settings)
-    given = {
+    options = {
         "preset": preset,
         "dataset": dataset and _dataset(dataset),
         "minutes": minutes,
@@ -73,33 +81,88 @@ def train(
         "start_from": start_from,
         "promote": "always" if promote else None,
     }
-    asked: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    asked |= dict(_field(text) for text in set_ or [])
-    if resume is not None:
-        run = runs.get(engine, resume)
-        # One that waits goes on as it is; a change it refuses, for a worker may have read it.
-        if run["state"] != "queued" or asked:
-            changed = inheritance.change(run["recipe"], asked) if asked else None
-            run = runs.resume(engine, resume, changed)
+    fields: Row = {name: value for name, value in options.items() if value is not None}
+    fields |= dict(_field(text) for text in set_ or [])
+    engine = bootstrap.prepare(settings)
+    if resume is None:
+        run = _create(settings, engine, fields)
     else:
-        recipe = inheritance.resolve(engine, Registry(engine, settings.blobs), asked)
-        run, _ = runs.create(engine, recipe, asked)
-    claimed = runs.claim(engine, run["id"])
-    if claimed is None:
-        raise KaoError(f"Run {run['id']} was taken by a worker; watch it there.")
-    supervisor = Supervisor(settings, engine, run["id"], claimed[1], terminal=True)
+        run = _resume(settings, engine, resume, fields)
+    _report(_watch(settings, engine, run))
+
+
+def _create(settings: Settings, engine: "sa.Engine", fields: Row) -> str:
+    """Create a run with these recipe fields. Returns its id."""
+    from models import runs
+    from models.recipes import inheritance
+    from models.registry import Registry
+
+    recipe = inheritance.resolve(engine, Registry(engine, settings.blobs), fields)
+    row, _ = runs.create(engine, recipe, fields)
+    return str(row["id"])
+
+
+def _resume(settings: Settings, engine: "sa.Engine", run: str, fields: Row) -> str:
+    """Queue a run again, with changed recipe fields. Returns its id."""
+    from models import runs
+    from models.recipes import inheritance
+
+    row = runs.get(engine, run)
+    if row["state"] == "running":
+        _wait_for_lease(settings, engine, run)
+        row = runs.get(engine, run)
+    # A waiting run continues as it is; a change is refused, for a worker may have read it.
+    if row["state"] != "queued" or fields:
+        recipe = inheritance.change(row["recipe"], fields) if fields else None
+        runs.resume(engine, run, recipe)
+    return run
+
+
+def _wait_for_lease(settings: Settings, engine: "sa.Engine", run: str) -> None:
+    """Requeue a run whose process was killed. Raises KaoError where it is still training."""
+    from models import runs
+    from worker.leases import INTERVAL, LeaseWatch
+
+    err.print(f"Run {run} is marked as running; waiting for its heartbeat or the end of its lease.")
+    watch, first = LeaseWatch(settings, engine), runs.get(engine, run)
+    while (row := runs.get(engine, run))["state"] == "running":
+        if (row["fence"], row["heartbeat"]) != (first["fence"], first["heartbeat"]):
+            raise KaoError(f"Run {run} is training in another process; nothing was changed.")
+        watch.requeue_abandoned()
+        time.sleep(INTERVAL)
+
+
+def _watch(settings: Settings, engine: "sa.Engine", run: str) -> Row:
+    """Train a queued run to its end in this terminal. Returns its row. Raises KaoError."""
+    from kao.processes import on_hangup
+    from models import runs
+    from worker.supervisor import Supervisor
+
+    claim = runs.claim(engine, run)
+    if claim is None:
+        raise KaoError(f"A worker has taken run {run}; watch it there.")
+    supervisor = Supervisor(settings, engine, run, claim[1], terminal=True)
     signal.signal(signal.SIGINT, lambda *_: supervisor.finish())
     signal.signal(signal.SIGTERM, lambda *_: supervisor.hand_back())
+    on_hangup(supervisor.hand_back)
     state = supervisor.watch()
-    row = runs.get(engine, run["id"])
+    row = runs.get(engine, run)
+    if state == "queued":
+        raise KaoError(f"Run {run} stopped early; continue it with `kao train --resume {run}`.")
     if state != "succeeded":
-        raise KaoError(f"Run {run['id']} is {state}. {row['error'] or ''}".strip())
-    out.print(f"Run {run['id']} published {row['version']}")
+        raise KaoError(f"Run {run} is {state}. {row['error'] or ''}".strip())
+    return row
+
+
+def _report(row: Row) -> None:
+    out.print(f"Run {row['id']} published {row['version']}")
     out.print(f"Try: kao sample --model {row['version'][:12]} --seed 42 --out face.png")
 
 
 def _dataset(name: str) -> str:
-    if name == "starter" or not Path(name).exists():
+    from models.datasets import catalogue
+
+    if name in catalogue.BUILT_IN or not Path(name).exists():
         return name
     from worker.datasets.source import LOCAL
 
@@ -139,8 +202,7 @@ def evaluate(
     """Measure a model's faces against real ones: FD, KID, precision, recall, coverage, novelty."""
     from PIL import Image
 
-    from models import bootstrap
-    from models.bundle import format as bundle
+    from models import bootstrap, bundle
     from models.registry import Registry
     from worker.datasets import source as sources
     from worker.evaluation.evaluate import evaluate as measure
@@ -184,7 +246,7 @@ def evaluate(
             ),
             pairs,
         )
-        err.print(f"Kept as {kept}; `kao models promote {kept[:12]}` serves it.", highlight=False)
+        err.print(f"Kept as {kept}; `kao models promote {kept[:12]}` serves it.")
     if json_:
         told_traits = {"traits": [asdict(trait) for trait in asked]} if traits else {}
         out.print_json(data={"version": version, "psi": psi, **asdict(found), **told_traits})

@@ -4,64 +4,143 @@ import fcntl
 import os
 import socket
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import sqlalchemy as sa
 import typer
-from rich.console import Console
 
 from kao import embedded_valkey
+from kao.console import err
 from kao.processes import Child, Processes
 from models import bootstrap, keys
 from models.errors import KaoError
 from models.settings import Settings
+from models.storage import layout
 
-err = Console(stderr=True)
+PATIENCE = 60.0  # s for the processes of a killed `kao up` to end; a worker hands back its run
 
 Port = Annotated[int | None, typer.Option(help="Port of the app (KAO_PORT).")]
 Host = Annotated[str | None, typer.Option(help="Address to bind (KAO_HOST).")]
 
 
-def settings_from(**overrides: Any) -> Settings:
-    """Settings of the environment; options that were given on the command line win."""
-    return Settings(**{name: value for name, value in overrides.items() if value is not None})
+def settings_from(**options: Any) -> Settings:
+    """Settings of the environment; options of the command line take precedence."""
+    return Settings(**{name: value for name, value in options.items() if value is not None})
 
 
 def up(port: Port = None, host: Host = None) -> None:
     """Run everything in this terminal: app, worker and, without REDIS_URL, a queue."""
     settings = settings_from(port=port, host=host)
     settings.home.mkdir(parents=True, exist_ok=True)
-    with (settings.home / "up.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise KaoError(
-                f"`kao up` already runs on {settings.home}. Stop it, or set another KAO_HOME."
-            ) from None
+    with _only_one(settings), _children_lock(settings) as lock:
         _refuse_taken_port(settings)
-        _unlocked(bootstrap.prepare(settings), settings).dispose()
-        # It is registered now; a child would only show it in its environment.
+        _prepare(settings)
+        # The key is registered now; a child would only show it in its environment.
         os.environ.pop("KAO_API_KEY", None)
-        children = []
-        environment = settings.environment()
-        if settings.redis_url is None:
-            binary = embedded_valkey.server()
-            if binary is None:
-                raise KaoError("No Valkey or Redis server found: install one, or set REDIS_URL.")
-            queue = embedded_valkey.command(settings, binary)
-            children.append(Child("queue", queue, {}, grace=10))
-        me = [sys.executable, "-m", "kao"]
-        children.append(Child("worker", [*me, "worker"], environment, grace=45))
-        children.append(Child("app", [*me, "serve"], environment, grace=12))
+        children = [*_queue(settings, lock), *_python_children(settings, lock)]
         _greet(settings)
         Processes(children).run()
 
 
-def _unlocked(engine: sa.Engine, settings: Settings) -> sa.Engine:
-    """The same database, once somebody has a key to it. Raises KaoError, before any start."""
+def serve(port: Port = None, host: Host = None) -> None:
+    """Run the app alone."""
+    from app.server import serve as run
+
+    settings = settings_from(port=port, host=host)
+    _prepare(settings)
+    run(settings)
+
+
+def worker() -> None:
+    """Run a training worker alone."""
+    from worker.main import work
+
+    work(settings_from())
+
+
+@contextmanager
+def _only_one(settings: Settings) -> Iterator[None]:
+    """Hold this home's lock. Raises KaoError where another `kao up` holds it."""
+    with (settings.home / "up.lock").open("w") as lock:
+        if not _lock(lock.fileno()):
+            raise KaoError(
+                f"`kao up` already runs on {settings.home}. Stop it, or set another KAO_HOME."
+            )
+        yield
+
+
+@contextmanager
+def _children_lock(settings: Settings) -> Iterator[int]:
+    """A lock that this process's children inherit, as a file descriptor.
+
+    It is free when the last of them has ended. Those of a killed `kao up` get SIGTERM from the
+    kernel, and need a while; two queues on one folder would damage it.
+    """
+    with (settings.home / "children.lock").open("w") as lock:
+        deadline = time.monotonic() + PATIENCE
+        if not _lock(lock.fileno()):
+            err.print(f"Waiting for the processes of an earlier `kao up` on {settings.home}.")
+            while not _lock(lock.fileno()):
+                if time.monotonic() > deadline:
+                    raise KaoError(
+                        f"Processes of an earlier `kao up` still run on {settings.home}: "
+                        f"`fuser {settings.home / 'children.lock'}` lists them. Stop them."
+                    )
+                time.sleep(0.2)
+        yield lock.fileno()
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _queue(settings: Settings, lock: int) -> list[Child]:
+    """The embedded queue; none where REDIS_URL names a server."""
+    if settings.redis_url is not None:
+        return []
+    binary = embedded_valkey.find_server()
+    if binary is None:
+        raise KaoError("No Valkey or Redis server found: install one, or set REDIS_URL.")
+    queue = Child(
+        "queue",
+        embedded_valkey.command(settings, binary),
+        environment={},
+        grace=10,
+        output=embedded_valkey.log_file(settings),
+        after_death=lambda _: embedded_valkey.set_aside_damaged(settings),
+        descriptors=(lock,),
+    )
+    return [queue]
+
+
+def _python_children(settings: Settings, lock: int) -> list[Child]:
+    """The worker and the app."""
+    environment, grace = settings.environment(), {"worker": 45, "serve": 12}
+    return [
+        Child(
+            "app" if name == "serve" else name,
+            [sys.executable, "-m", "kao", name],
+            environment,
+            grace=grace[name],
+            descriptors=(lock,),
+        )
+        for name in ("worker", "serve")
+    ]
+
+
+def _prepare(settings: Settings) -> None:
+    """Create the tables, the shipped models and a first key."""
+    engine: sa.Engine = bootstrap.prepare(settings)
     keys.ensure_first_key(engine, settings)
     keys.warn_without_key(engine)
-    return engine
+    engine.dispose()
 
 
 def _refuse_taken_port(settings: Settings) -> None:
@@ -79,31 +158,15 @@ def _refuse_taken_port(settings: Settings) -> None:
 def _greet(settings: Settings) -> None:
     host = "localhost" if settings.host in ("127.0.0.1", "0.0.0.0") else settings.host
     url = f"http://{host}:{settings.port}"
-    file = settings.home / "api-key"
+    file = settings.home / layout.API_KEY
     header = f'-H "Authorization: Bearer $(cat {file})"'
     body = '\'{"preset":"modern-64","minutes":3}\''
-    err.print(f"\n  [bold]Kao[/] 顔  {url}/avatar?seed=42", highlight=False)
-    err.print(f"  API key in {file}; everything lives in {settings.home}\n", highlight=False)
+    err.print(f"\n  Kao 顔  {url}/avatar?seed=42", style="bold")
+    err.print(f"  API key in {file}; everything lives in {settings.home}\n")
     for line in (
         f'curl -s "{url}/avatar?seed=42" -o face.png',
         f"curl -X POST {url}/train {header} -H 'content-type: application/json' -d {body}",
         f"curl -s {url}/models",
     ):
-        err.print(f"  [dim]$[/] {line}", highlight=False, soft_wrap=True)
+        err.print(f"  $ {line}")
     err.print()
-
-
-def serve(port: Port = None, host: Host = None) -> None:
-    """Run the app alone."""
-    from app.server import serve as run
-
-    settings = settings_from(port=port, host=host)
-    _unlocked(bootstrap.prepare(settings), settings).dispose()
-    run(settings)
-
-
-def worker() -> None:
-    """Run a training worker alone."""
-    from worker.main import work
-
-    work(settings_from())

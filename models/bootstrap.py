@@ -4,10 +4,11 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from models.bundle import format as bundle
+from models import bundle
 from models.database.engine import connect, migrate
 from models.registry import Registry
 from models.settings import Settings
+from models.storage import atomic
 
 SHIPPED = Path(__file__).parent / "shipped"
 
@@ -18,10 +19,11 @@ def prepare(settings: Settings) -> sa.Engine:
     Older ones stay, since their versions are in somebody's addresses; only a home without a
     default takes the newest as its own, so that an upgrade moves no face.
     """
+    atomic.private_folder(settings.storage)
     engine = connect(settings)
     migrate(engine)
     registry = Registry(engine, settings.blobs)
-    known = {row["version"] for row in registry.listed()}
+    known = {row["version"] for row in registry.list_models()}
     for folder in shipped():
         if folder.name not in known or not registry.folder(folder.name).exists():
             registry.import_folder(folder)

@@ -1,12 +1,12 @@
-"""The tree of facts that any room may raise; `app/problems.py` gives each its HTTP answer."""
+"""The tree of errors. It knows no HTTP: `app/problems.py` gives each class a status and hints."""
 
 
 class KaoError(Exception):
-    """Something that the person who asked can mend; its text says how."""
+    """Base of the errors that a user or operator can correct; the text says how."""
 
 
 class InvalidSeed(KaoError):
-    """A seed that is no text of at most 4,096 bytes of UTF-8."""
+    """A seed that is not valid Unicode, or longer than 4,096 bytes of UTF-8."""
 
 
 class UnknownPreset(KaoError):
@@ -21,26 +21,28 @@ class InvalidRecipe(KaoError):
 
     def __init__(self, problems: list[dict[str, str]]) -> None:
         self.problems = problems
-        told = "; ".join(f"{item['field']}: {item['problem']}" for item in problems)
-        super().__init__(f"The recipe cannot be used: {told}.")
+        text = "; ".join(f"{item['field']}: {item['problem']}" for item in problems)
+        super().__init__(f"The recipe cannot be used: {text}.")
 
 
 class UnknownRun(KaoError):
     """A run that does not exist."""
 
     def __init__(self, run: str) -> None:
-        super().__init__(f"There is no run {run!r}. GET /train lists the runs.")
+        super().__init__(f"There is no run {run!r}.")
 
 
 class ForbiddenMove(KaoError):
-    """A run asked to change in a way its state does not allow."""
+    """A transition that the run's state does not allow."""
 
 
 class StaleFence(KaoError):
-    """A worker that lost its lease tried to write."""
+    """A write by a worker that lost its lease."""
 
     def __init__(self, run: str) -> None:
-        super().__init__(f"Run {run} now belongs to another attempt; this one may write no more.")
+        super().__init__(
+            f"Run {run} now belongs to another attempt; this attempt can no longer write."
+        )
 
 
 class UnknownModel(KaoError):
@@ -48,55 +50,56 @@ class UnknownModel(KaoError):
 
 
 class BadBundle(KaoError):
-    """A bundle whose digest, shapes, numbers or card do not hold."""
+    """A bundle whose digest, shapes, numbers, graphs or card are invalid."""
 
 
 class LostTraits(KaoError):
-    """A promotion that would break addresses which ask for a trait."""
+    """A promotion that would break URLs which use a trait."""
 
     def __init__(self, lost: list[str]) -> None:
         super().__init__(
-            f"This model lacks what the served one is asked for: {', '.join(lost)}. Pictures with "
-            "it in their address would become errors; force the promotion to accept that."
+            f"This model lacks traits of the current default: {', '.join(lost)}. URLs that use "
+            "them would return errors; force the promotion to accept that."
         )
 
 
-class Unscored(KaoError):
-    """A best face asked of a model without a critic."""
+class NoCritic(KaoError):
+    """A request for the best of several faces to a model without a critic."""
 
 
-class Unmixable(KaoError):
-    """Styles asked of a model that has none."""
+class NoStyles(KaoError):
+    """A request for styles to a model without a mapping network."""
 
 
-class Ungrown(KaoError):
-    """An age asked of a model without moments of its training."""
+class NoTrainingHistory(KaoError):
+    """A request for an age to a model that kept no training checkpoints."""
+
+
+class DatasetError(KaoError):
+    """A dataset that cannot be used; the text says why and what to do."""
 
 
 class UnknownDataset(KaoError):
     """A dataset that does not exist."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(
-            f"There is no dataset {name!r}. GET /datasets lists them; "
-            "POST /datasets uploads a zip of images; `starter` is always there."
-        )
+        super().__init__(f"There is no dataset {name!r}; `starter` always exists.")
 
 
 class DatasetExists(KaoError):
-    """An upload under a name that another set already has."""
+    """An upload under the name of another dataset."""
 
 
 class DatasetInUse(KaoError):
-    """A dataset that a waiting or running run still needs."""
+    """A dataset that a queued or running run needs."""
 
 
 class TooLarge(KaoError):
-    """A body above a limit, or one that a quota has no room for."""
+    """An upload above a limit or quota."""
 
 
 class DiskFull(KaoError):
-    """A body that the disk has no room for."""
+    """An upload that does not fit on the disk."""
 
 
 class NotReady(KaoError):
@@ -108,17 +111,17 @@ class Overloaded(KaoError):
 
 
 class StorageUnreachable(KaoError):
-    """The bucket behind STORAGE_URL did not answer, or refused."""
+    """The bucket that STORAGE_URL names did not answer, or refused a request."""
 
 
 class QueueRefuses(KaoError):
-    """The queue answers, and takes nothing: its disk or memory is full, or it is a replica."""
+    """The queue refuses writes: its disk or memory is full, or it is a replica."""
 
-    def __init__(self, told: str) -> None:
-        self.headers = {"Retry-After": "30"}  # s; somebody has to make room first
+    def __init__(self, reason: str) -> None:
+        self.headers = {"Retry-After": "30"}  # until app/problems.py has it
         super().__init__(
-            f"The queue takes no writes: {told}. Nothing was started. Make room on its disk or in "
-            "its memory, or let REDIS_URL name the primary, then ask again."
+            f"The queue refuses writes: {reason}. Nothing was started. Free disk space or memory "
+            "of the queue, or set REDIS_URL to the primary, then try again."
         )
 
 

@@ -18,16 +18,16 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy import select
 
-from models.database.engine import now, reading, take_turns
+from models.database.engine import lock, now, reading
 from models.database.tables import keys
 from models.errors import InvalidKey, LastKey, UnknownKey
 from models.settings import Settings
 from models.signatures import Purpose, public_key
-from models.storage import atomic
+from models.storage import atomic, layout
 
 log = structlog.get_logger()
 
-FILE = "api-key"
+FILE = layout.API_KEY
 MIN_LENGTH = 16
 MAX_NAME = 64  # characters, as the column has
 Scope = Literal["avatars", "read", "train", "datasets", "models", "keys"]
@@ -142,7 +142,7 @@ def revoke(engine: sa.Engine, id: str) -> None:
     keys can be made on the server's own terminal alone.
     """
     with engine.begin() as db:
-        take_turns(db, "keys.revoke")
+        lock(db, "keys.revoke")
         active = [_key(row) for row in db.execute(select(keys).where(keys.c.revoked.is_(None)))]
         target = next((key for key in active if key.id == id), None)
         if target is None:

@@ -1,4 +1,4 @@
-"""How every process of Kao logs: events with fields, coloured for a terminal, else JSON lines."""
+"""Logging of every process: events with fields, coloured on a terminal, else JSON lines."""
 
 import logging
 import secrets
@@ -9,24 +9,26 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, Processor
 
-# The request that is being answered: the id that came with it, or our number for it.
+# The current request: the id that it brought, or its number in this process.
 REQUEST: ContextVar[str | int | None] = ContextVar("request", default=None)
-# Of this process: a random id for each request would cost more than all else that is done for it.
+# Prefix of this process's request ids: a random id for each request would dominate its cost.
 _PREFIX = secrets.token_hex(6)
 CHATTY = ("alembic", "uvicorn.access", "opentelemetry")
 
 
 def configure() -> None:
-    """Once, at a process's start. Everything goes to stderr, what libraries log included."""
-    seen = sys.stderr.isatty()
+    """Configure logging, once at a process's start. Libraries' logs go to stderr as well."""
+    is_terminal = sys.stderr.isatty()
     shared: list[Processor] = [
         _request,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso"),
         _trace,
-        *([] if seen else [structlog.processors.format_exc_info]),
+        *([] if is_terminal else [structlog.processors.format_exc_info]),
     ]
-    renderer: Any = structlog.dev.ConsoleRenderer() if seen else structlog.processors.JSONRenderer()
+    renderer: Any = (
+        structlog.dev.ConsoleRenderer() if is_terminal else structlog.processors.JSONRenderer()
+    )
     structlog.configure(
         processors=[*shared, renderer],
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
@@ -44,19 +46,19 @@ def configure() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def told(request: str | int) -> str:
-    """A request's id as it stands in a line and in an answer."""
+def request_id(request: str | int) -> str:
+    """Return a request's id as it is written in log lines and response headers."""
     return request if isinstance(request, str) else f"{_PREFIX}-{request:x}"
 
 
 def _request(_: Any, __: str, event: EventDict) -> EventDict:
     if (request := REQUEST.get()) is not None:
-        event["request"] = told(request)
+        event["request"] = request_id(request)
     return event
 
 
 def _trace(_: Any, __: str, event: EventDict) -> EventDict:
-    """The trace that a line belongs to, where OpenTelemetry follows one."""
+    """Add the id of the current OpenTelemetry trace."""
     api = sys.modules.get("opentelemetry.trace")  # a worker does not load it
     if api is not None and (span := api.get_current_span().get_span_context()).is_valid:
         event["trace"] = f"{span.trace_id:032x}"

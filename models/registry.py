@@ -12,16 +12,15 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import select
 
-from models import runs
-from models.bundle import format as bundle
+from models import bundle, runs
 from models.bundle import verify
 from models.bundle.format import Card
 from models.bundle.generator import Drawer
-from models.database.engine import now, take_turns
+from models.database.engine import lock, now
 from models.database.tables import aliases, models, moves
 from models.errors import BadBundle, KaoError, LostTraits, UnknownModel
 from models.failpoints import fail_point
-from models.storage import atomic
+from models.storage import atomic, layout
 from models.storage.blob_store import Blobs
 
 LATEST, DEFAULT = "latest", "default"
@@ -35,13 +34,13 @@ class Registry:
     def __init__(self, engine: sa.Engine, store: Path | Blobs) -> None:
         self.engine = engine
         self.blobs = store if isinstance(store, Blobs) else Blobs(store)
-        self.bundles = self.blobs.folder / "bundles"
+        self.bundles = self.blobs.folder / layout.BUNDLES
 
     def folder(self, version: str) -> Path:
         """Where a version's files lie, once they are here."""
-        return self.bundles / version
+        return self.blobs.folder / layout.bundle(version)
 
-    def fetched(self, version: str) -> Path:
+    def fetch(self, version: str) -> Path:
         """The same after they came from the bucket, where one is. Raises StorageUnreachable."""
         return self.blobs.fetch_folder(
             self.folder(version), lambda came: bundle.check_digest(came, version)
@@ -50,7 +49,7 @@ class Registry:
     def load(self, version: str, threads: int = 1) -> Drawer:
         """A version that may serve. Raises BadBundle, StorageUnreachable."""
         try:
-            return verify.verify(self.fetched(version), version, threads)
+            return verify.verify(self.fetch(version), version, threads)
         except BadBundle:
             if not self._replaced(version):
                 raise
@@ -61,12 +60,12 @@ class Registry:
         here = self.folder(version)
         if not here.is_dir() or bundle.digest(here) == version:
             return False
-        if not self.blobs.names(f"bundles/{version}"):
+        if not self.blobs.names(layout.bundle(version)):
             return False
         with atomic.scratch_folder(self.bundles) as aside:
             damaged = here.rename(aside / "damaged")
             try:
-                self.fetched(version)
+                self.fetch(version)
             except KaoError:
                 damaged.rename(here)
                 raise
@@ -93,7 +92,7 @@ class Registry:
         self._settle(folder, version)
         card = bundle.read_card(self.folder(version))
         with self.engine.begin() as db:
-            take_turns(db, "registry")
+            lock(db, "registry")
             if run is not None and fence is not None:
                 runs.guard(db, run, fence)
             fail_point("publish.guarded")
@@ -128,7 +127,7 @@ class Registry:
                     raise UnknownModel(f"More than one model starts with {name}; give more digits.")
         raise UnknownModel(
             f"There is no model {name[:80]!r}. Use an alias (`default`, `latest`), a version, "
-            f"or at least {SHORTEST_PREFIX} of its hex digits; GET /models lists them."
+            f"or at least {SHORTEST_PREFIX} of its hex digits."
         )
 
     def aliases(self) -> dict[str, str]:
@@ -136,7 +135,7 @@ class Registry:
         with self.engine.begin() as db:
             return {row.name: row.version for row in db.execute(select(aliases))}
 
-    def listed(self) -> list[dict[str, Any]]:
+    def list_models(self) -> list[dict[str, Any]]:
         """Every published version, the newest first."""
         with self.engine.begin() as db:
             query = select(models).order_by(models.c.published.desc(), models.c.version)
@@ -159,7 +158,7 @@ class Registry:
         version = self.resolve(name)
         card = self.load(version).card
         with self.engine.begin() as db:
-            take_turns(db, "registry")
+            lock(db, "registry")
             served = self._alias(db, DEFAULT)
             if served is not None and not force and self._was_chosen(db):
                 query = select(models.c.card).where(models.c.version == served)
@@ -174,7 +173,7 @@ class Registry:
     def roll_back(self) -> str:
         """Serve again what `default` named before its last move. Raises UnknownModel."""
         with self.engine.begin() as db:
-            take_turns(db, "registry")
+            lock(db, "registry")
             query = (
                 select(moves)
                 .where(moves.c.alias == DEFAULT)
@@ -225,7 +224,7 @@ class Registry:
         verify.verify(folder, version)
         self._settle(folder, version)
         with self.engine.begin() as db:
-            take_turns(db, "registry")
+            lock(db, "registry")
             self._register(db, version, bundle.read_card(self.folder(version)), None)
             for name in (LATEST, DEFAULT):
                 if self._alias(db, name) is None:

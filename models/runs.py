@@ -1,7 +1,8 @@
-"""Runs: the database's word on who trains what; Redis only wakes the workers.
+"""Runs: training jobs and their state machine, in the database. Redis only wakes the workers.
 
-States are a table. A worker owns a run by its fence: the number that claiming raised, which
-every later write must carry, so that a worker that lost its lease changes nothing.
+`MOVES` is the table of state transitions. A worker owns a run through its fence, the number that
+claiming increments. Every later write carries the fence, so a worker that lost its lease changes
+nothing.
 """
 
 import secrets
@@ -10,13 +11,16 @@ from typing import Any, NewType
 import sqlalchemy as sa
 from sqlalchemy import select, update
 
-from models.database.engine import now, reading, take_turns
+from models.database.engine import lock, now, reading
 from models.database.tables import events, runs
 from models.errors import ForbiddenMove, StaleFence, UnknownRun
 from models.recipes.recipe import Recipe
 
 Fence = NewType("Fence", int)
 Row = dict[str, Any]
+
+# The Celery task that wakes a worker, and its queue. The database says what to train.
+TASK, QUEUE = "kao.train", "train"
 
 MOVES: dict[str, tuple[set[str], str]] = {
     "claim": ({"queued"}, "running"),
@@ -29,27 +33,28 @@ MOVES: dict[str, tuple[set[str], str]] = {
 STATES = ("queued", "running", "succeeded", "failed", "cancelled")
 FINAL = {"succeeded", "failed", "cancelled"}
 
-# Three attempts without a step forward mean that the run itself kills its workers.
+# A run that ends this many attempts without a new snapshot fails: the run itself stops its workers.
 MOST_STALLS = 3
 
 
 def create(
     engine: sa.Engine, recipe: Recipe, request: Row, idempotency_key: str | None = None
 ) -> tuple[Row, bool]:
-    """A new queued run, and whether it is new: an idempotency key asked for again gives the old.
+    """Create a queued run; (row, is_new). A repeated idempotency key returns the first run.
 
-    Raises ForbiddenMove when that key came with another request.
+    Raises ForbiddenMove when the key was used for another request.
     """
     with engine.begin() as db:
-        take_turns(db, "runs.create")
+        lock(db, "runs.create")
         if idempotency_key is not None:
-            old = db.execute(select(runs).where(runs.c.idempotency_key == idempotency_key)).first()
-            if old is not None:
-                if old.request != request:
+            query = select(runs).where(runs.c.idempotency_key == idempotency_key)
+            existing = db.execute(query).first()
+            if existing is not None:
+                if existing.request != request:
                     raise ForbiddenMove(
-                        "This Idempotency-Key was used for another request; send a new key."
+                        "This idempotency key was used for another request; send a new key."
                     )
-                return old._asdict(), False
+                return existing._asdict(), False
         run = secrets.token_hex(8)
         last = db.execute(select(sa.func.coalesce(sa.func.max(runs.c.number), 0))).scalar_one()
         db.execute(
@@ -63,18 +68,18 @@ def create(
                 idempotency_key=idempotency_key,
             )
         )
-        _tell(db, run, "run.queued", {})
+        _append_event(db, run, "run.queued", {})
         return _get(db, run), True
 
 
 def get(engine: sa.Engine, run: str) -> Row:
-    """One run. Raises UnknownRun."""
+    """Return one run. Raises UnknownRun."""
     with reading(engine).begin() as db:
         return _get(db, run)
 
 
-def listed(engine: sa.Engine, limit: int = 100, state: str | None = None) -> list[Row]:
-    """The newest runs first."""
+def list_runs(engine: sa.Engine, limit: int = 100, state: str | None = None) -> list[Row]:
+    """Return the newest runs, in descending order."""
     query = select(runs).order_by(runs.c.number.desc()).limit(limit)
     if state is not None:
         query = query.where(runs.c.state == state)
@@ -83,13 +88,13 @@ def listed(engine: sa.Engine, limit: int = 100, state: str | None = None) -> lis
 
 
 def claim(engine: sa.Engine, run: str | None = None) -> tuple[Row, Fence] | None:
-    """The oldest queued run (or that one), now this caller's; None when nothing waits."""
+    """Claim the oldest queued run, or `run`; None when none is queued."""
     with engine.begin() as db:
         query = select(runs.c.id).where(runs.c.state == "queued").order_by(runs.c.number)
         if run is not None:
             query = query.where(runs.c.id == run)
         for (candidate,) in db.execute(query).all():
-            claimed = db.execute(
+            result = db.execute(
                 update(runs)
                 .where(runs.c.id == candidate, runs.c.state.in_(MOVES["claim"][0]))
                 .values(
@@ -101,15 +106,15 @@ def claim(engine: sa.Engine, run: str | None = None) -> tuple[Row, Fence] | None
                     error=None,
                 )
             )
-            if claimed.rowcount:
+            if result.rowcount:
                 row = _get(db, candidate)
-                _tell(db, candidate, "run.started", {"attempt": row["attempt"]})
+                _append_event(db, candidate, "run.started", {"attempt": row["attempt"]})
                 return row, Fence(row["fence"])
     return None
 
 
 def beat(engine: sa.Engine, run: str, fence: Fence) -> bool:
-    """Raise the heartbeat; whether somebody asked to cancel. Raises StaleFence."""
+    """Increment the heartbeat; whether the run is to be cancelled. Raises StaleFence."""
     with engine.begin() as db:
         _write(db, run, fence, {"heartbeat": runs.c.heartbeat + 1})
         return bool(_get(db, run)["cancel"])
@@ -118,25 +123,25 @@ def beat(engine: sa.Engine, run: str, fence: Fence) -> bool:
 def record(
     engine: sa.Engine, run: str, fence: Fence, type: str, data: Row, progress: bool = False
 ) -> None:
-    """Append an event; with `progress` it is also the run's newest. Raises StaleFence."""
+    """Append an event; `progress`: also store it as the run's progress. Raises StaleFence."""
     with engine.begin() as db:
         _write(db, run, fence, {"progress": data} if progress else {"fence": runs.c.fence})
-        _tell(db, run, type, data)
+        _append_event(db, run, type, data)
 
 
 def snapshot(engine: sa.Engine, run: str, fence: Fence, name: str, data: Row) -> None:
-    """Point to a snapshot; a new one is progress: stalls are forgotten. Raises StaleFence."""
-    # The last one is written again by each attempt to publish, which must not go on for ever.
+    """Point to a snapshot. A new one resets the count of stalls. Raises StaleFence."""
+    # Each attempt to publish writes the last snapshot again, which must not reset the count.
     stalls = sa.case((runs.c.snapshot == name, runs.c.stalls), else_=0)
     with engine.begin() as db:
         _write(db, run, fence, {"snapshot": name, "stalls": stalls})
-        _tell(db, run, "snapshot.written", data)
+        _append_event(db, run, "snapshot.written", data)
 
 
 def requeue(engine: sa.Engine, run: str, fence: Fence, reason: str, stalled: bool = True) -> str:
-    """Hand a run back; the state it got: failed after three attempts without a snapshot."""
+    """Return a run to the queue; its new state. Fails it after MOST_STALLS stalls."""
     with engine.begin() as db:
-        row = _locked(db, run)
+        row = _get_for_update(db, run)
         stalls = row["stalls"] + stalled
         if row["cancel"]:
             _move(db, run, "cancel", fence, {"finished": now()}, {})
@@ -149,37 +154,37 @@ def requeue(engine: sa.Engine, run: str, fence: Fence, reason: str, stalled: boo
 
 
 def finish(engine: sa.Engine, run: str, fence: Fence, move: str, **values: Any) -> None:
-    """`fail` (with error=) or `cancel`, as the owner. Raises StaleFence."""
+    """Apply the move `fail` (with error=) or `cancel`, as the owner. Raises StaleFence."""
     with engine.begin() as db:
         _move(db, run, move, fence, {**values, "finished": now()}, values)
 
 
 def succeed(db: sa.Connection, run: str, fence: Fence, version: str) -> None:
-    """Within the transaction that moves `latest`. Raises StaleFence."""
+    """Apply the move `succeed` in the transaction that moves `latest`. Raises StaleFence."""
     _move(db, run, "succeed", fence, {"version": version, "finished": now()}, {"version": version})
 
 
 def cancel(engine: sa.Engine, run: str) -> Row:
-    """Ask a run to stop: at once when it waits, else at its next step. Raises ForbiddenMove."""
+    """Cancel a queued run, or ask a running one to stop. Raises ForbiddenMove."""
     with engine.begin() as db:
-        row = _locked(db, run)
-        _allowed(row, "cancel")
+        row = _get_for_update(db, run)
+        _check_move(row, "cancel")
         if row["state"] == "queued":
             _move(db, run, "cancel", Fence(row["fence"]), {"finished": now(), "cancel": True}, {})
         else:
             db.execute(update(runs).where(runs.c.id == run).values(cancel=True))
-            _tell(db, run, "run.cancelling", {})
+            _append_event(db, run, "run.cancelling", {})
         return _get(db, run)
 
 
 def resume(engine: sa.Engine, run: str, recipe: Recipe | None = None) -> Row:
-    """Queue a failed or cancelled run again, with a changed recipe or its own.
+    """Queue a failed or cancelled run again, with a new recipe or its own.
 
-    It goes on from its snapshot. Raises ForbiddenMove.
+    Training continues from its snapshot. Raises ForbiddenMove.
     """
     with engine.begin() as db:
-        row = _locked(db, run)
-        _allowed(row, "resume")
+        row = _get_for_update(db, run)
+        _check_move(row, "resume")
         values: Row = {"cancel": False, "stalls": 0, "error": None, "finished": None}
         if recipe is not None:
             values["recipe"] = recipe.model_dump(mode="json")
@@ -188,7 +193,7 @@ def resume(engine: sa.Engine, run: str, recipe: Recipe | None = None) -> Row:
 
 
 def events_after(engine: sa.Engine, run: str, number: int, limit: int = 500) -> list[Row]:
-    """The run's events numbered above `number`, in order."""
+    """Return the run's events numbered above `number`, in order."""
     query = (
         select(events)
         .where(events.c.run == run, events.c.number > number)
@@ -199,8 +204,8 @@ def events_after(engine: sa.Engine, run: str, number: int, limit: int = 500) -> 
         return [row._asdict() for row in db.execute(query)]
 
 
-def told(engine: sa.Engine, run: str, type: str) -> list[Row]:
-    """What every event of one type says, in order. Raises UnknownRun."""
+def events_of_type(engine: sa.Engine, run: str, type: str) -> list[Row]:
+    """Return the data of every event of one type, in order. Raises UnknownRun."""
     query = select(events.c.data).where(events.c.run == run, events.c.type == type)
     with reading(engine).begin() as db:
         _get(db, run)
@@ -213,15 +218,15 @@ def guard(db: sa.Connection, run: str, fence: Fence) -> None:
 
 
 def _get(db: sa.Connection, run: str) -> Row:
-    return _found(db, run, select(runs).where(runs.c.id == run))
+    return _one(db, run, select(runs).where(runs.c.id == run))
 
 
-def _locked(db: sa.Connection, run: str) -> Row:
-    """As `_get`, and nobody else changes it before this transaction ends (PostgreSQL too)."""
-    return _found(db, run, select(runs).where(runs.c.id == run).with_for_update())
+def _get_for_update(db: sa.Connection, run: str) -> Row:
+    """As `_get`, and lock the row until this transaction ends (PostgreSQL)."""
+    return _one(db, run, select(runs).where(runs.c.id == run).with_for_update())
 
 
-def _found(db: sa.Connection, run: str, query: sa.Select[Any]) -> Row:
+def _one(db: sa.Connection, run: str, query: sa.Select[Any]) -> Row:
     row = db.execute(query).first()
     if row is None:
         raise UnknownRun(run)
@@ -234,20 +239,20 @@ def _write(db: sa.Connection, run: str, fence: Fence, values: Row) -> None:
         raise StaleFence(run)
 
 
-def _move(db: sa.Connection, run: str, move: str, fence: Fence, values: Row, told: Row) -> None:
+def _move(db: sa.Connection, run: str, move: str, fence: Fence, values: Row, event: Row) -> None:
     sources, target = MOVES[move]
-    moved = db.execute(
+    result = db.execute(
         update(runs)
         .where(runs.c.id == run, runs.c.fence == fence, runs.c.state.in_(sources))
         .values(state=target, **values)
     )
-    if not moved.rowcount:
+    if not result.rowcount:
         raise StaleFence(run)
     names = {"requeue": "run.requeued", "resume": "run.queued"}
-    _tell(db, run, names.get(move, f"run.{target}"), told)
+    _append_event(db, run, names.get(move, f"run.{target}"), event)
 
 
-def _allowed(row: Row, move: str) -> None:
+def _check_move(row: Row, move: str) -> None:
     sources, _ = MOVES[move]
     if row["state"] not in sources:
         raise ForbiddenMove(
@@ -256,7 +261,7 @@ def _allowed(row: Row, move: str) -> None:
         )
 
 
-def _tell(db: sa.Connection, run: str, type: str, data: Row) -> None:
+def _append_event(db: sa.Connection, run: str, type: str, data: Row) -> None:
     last = select(sa.func.coalesce(sa.func.max(events.c.number), 0)).where(events.c.run == run)
     number = db.execute(last).scalar_one() + 1
     db.execute(events.insert().values(run=run, number=number, type=type, data=data, at=now()))

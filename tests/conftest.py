@@ -1,5 +1,6 @@
-"""What every test stands on: settings in a folder of its own, and a small real bundle."""
+"""Fixtures of every test: settings in a folder of its own, and a small real bundle."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,12 @@ import sqlalchemy as sa
 import torch
 from hypothesis import settings as hypothesis_settings
 
-from models.bundle import format as bundle
+from models import bundle
 from models.database.engine import connect, migrate
 from models.networks import build
 from models.recipes.recipe import resolve
 from models.settings import Settings
+from tests.support.fixtures import AddCritic, Begin, WriteBundle
 
 # `make fuzz`: two hundred times as many examples.
 hypothesis_settings.register_profile("fuzz", max_examples=20_000, deadline=None)
@@ -20,10 +22,9 @@ hypothesis_settings.register_profile("fuzz", max_examples=20_000, deadline=None)
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("KAO_HOME", "KAO_PORT", "KAO_HOST", "KAO_API_KEY", "KAO_LEASE_SECONDS"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("REDIS_URL", "DATABASE_URL", "STORAGE_URL"):
-        monkeypatch.delenv(name, raising=False)
+    """Remove every variable that Settings reads."""
+    for name, field in Settings.model_fields.items():
+        monkeypatch.delenv(str(field.validation_alias or f"KAO_{name.upper()}"), raising=False)
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def engine(settings: Settings):
+def engine(settings: Settings) -> Iterator[sa.Engine]:
     """Its database, migrated."""
     engine = connect(settings)
     migrate(engine)
@@ -42,7 +43,7 @@ def engine(settings: Settings):
 
 
 @pytest.fixture
-def write_bundle(tmp_path_factory: pytest.TempPathFactory):
+def write_bundle(tmp_path_factory: pytest.TempPathFactory) -> WriteBundle:
     """Write a bundle of random weights; every call another one. Returns its folder."""
     from worker.datasets.packing import Packed
     from worker.publishing.bundle_writer import write
@@ -64,7 +65,7 @@ def write_bundle(tmp_path_factory: pytest.TempPathFactory):
 
 
 @pytest.fixture
-def begin(engine: sa.Engine):
+def begin(engine: sa.Engine) -> Begin:
     """Create runs: `begin(state)` returns (id, fence) of a run in that state."""
     from models import runs
 
@@ -72,9 +73,9 @@ def begin(engine: sa.Engine):
         row, _ = runs.create(engine, resolve({"preset": "smoke"}), {"preset": "smoke"})
         run, fence = row["id"], runs.Fence(0)
         if state in ("running", "succeeded", "failed"):
-            claimed = runs.claim(engine, run)
-            assert claimed is not None
-            fence = claimed[1]
+            claim = runs.claim(engine, run)
+            assert claim is not None
+            fence = claim[1]
         if state == "failed":
             runs.finish(engine, run, fence, "fail", error="planted")
         if state == "cancelled":
@@ -88,7 +89,7 @@ def begin(engine: sa.Engine):
 
 
 @pytest.fixture
-def add_critic():
+def add_critic() -> AddCritic:
     """Give a bundle a critic that likes bright faces; `Log` of a negative makes it give NaN."""
     from onnx import TensorProto, helper, save
 

@@ -1,32 +1,32 @@
-"""The Celery application; a message only wakes a worker, the database says what to train."""
+"""The Celery application. A message only wakes a worker; the database says what to train."""
 
 from celery import Celery
 
-from models.messages import QUEUE
+from models.runs import QUEUE
 from models.settings import Settings
 
 
 def celery_app(settings: Settings) -> Celery:
-    """Celery on the settings' Redis. Each setting has its reason."""
+    """Celery with the settings' Redis as broker; each setting has its reason beside it."""
     app = Celery("kao", broker=settings.broker, set_as_current=True)
     app.conf.update(
         task_default_queue=QUEUE,
-        # A pickle is code, and whoever reaches Redis could send one.
+        # A pickle is code, and any client of Redis could send one.
         task_serializer="json",
         accept_content=["json"],
         # The run's row is the result.
         task_ignore_result=True,
         # With a late acknowledgement, Redis hands a long task out again after its visibility
-        # timeout (celery #5935); a lost early one is found by the reconciler.
+        # timeout (celery #5935); the reconciler replaces an early one that is lost.
         task_acks_late=False,
         worker_prefetch_multiplier=1,
-        # Else one long run hoards the messages behind it.
+        # Without this, one long run reserves the messages behind it.
         worker_disable_prefetch=True,
-        # A fresh process a run: nothing leaks from one into the next.
+        # A new process for each run: nothing leaks from one into the next.
         worker_max_tasks_per_child=1,
-        # models/logs.py has set it up.
+        # models/logs.py configures logging.
         worker_hijack_root_logger=False,
-        # Hosts boot in any order, and a queue may be away for longer than anybody counts.
+        # Hosts boot in any order, and a queue may be down for hours.
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         # A full or read-only Redis refuses to hand out messages; without this that ends the worker
@@ -43,7 +43,7 @@ def celery_app(settings: Settings) -> Celery:
             # A frozen Redis held publishers for over 40 s without these.
             "socket_timeout": 5,
             "socket_connect_timeout": 2,
-            # A queue whose host vanished answers nothing, not even that it is gone.
+            # A host that vanished closes no connection.
             "socket_keepalive": True,
             "health_check_interval": 25,
         },

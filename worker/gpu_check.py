@@ -1,4 +1,4 @@
-"""Whether a GPU can be used here, and if not, the one thing to mend."""
+"""Checks whether a GPU can be used here, and says what to correct if not."""
 
 import ctypes
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ import torch
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What torch, the driver and the system say.
+class GpuStatus:
+    """What torch, the driver and the system report.
 
     built_for: the CUDA version of this torch, None for a CPU build; driver: whether libcuda can be
-    loaded; device: whether /dev has an NVIDIA one; names: usable GPUs; error: CUDA's own words.
+    loaded; device: whether /dev has an NVIDIA one; names: usable GPUs; error: CUDA's own message.
     """
 
     built_for: str | None
@@ -23,17 +23,17 @@ class Seen:
     container: bool
 
 
-def look() -> Seen:
-    """Ask them."""
+def probe() -> GpuStatus:
+    """Query torch, the driver and the system."""
     error = None
     if torch.version.cuda is not None:
         try:
             torch.cuda.init()
-        except (RuntimeError, AssertionError) as failed:
-            error = str(failed).partition("\n")[0]
+        except (RuntimeError, AssertionError) as failure:
+            error = str(failure).partition("\n")[0]
     count = torch.cuda.device_count() if error is None and torch.cuda.is_available() else 0
     marks = ("/.dockerenv", "/run/.containerenv", "/var/run/secrets/kubernetes.io")
-    return Seen(
+    return GpuStatus(
         built_for=torch.version.cuda,
         driver=_loads("libcuda.so.1"),
         device=any(Path("/dev").glob("nvidia[0-9]*")),
@@ -43,31 +43,31 @@ def look() -> Seen:
     )
 
 
-def told(seen: Seen) -> tuple[bool, str]:
-    """Whether all is as it should be, and a sentence that says what is or what to do."""
-    if seen.names:
-        return True, f"{', '.join(seen.names)}, CUDA {seen.built_for}"
-    here = seen.driver or seen.device
-    if seen.built_for is None:
-        if not here:
+def explain(status: GpuStatus) -> tuple[bool, str]:
+    """Whether the setup is right, and a sentence that describes it or says what to do."""
+    if status.names:
+        return True, f"{', '.join(status.names)}, CUDA {status.built_for}"
+    has_gpu = status.driver or status.device
+    if status.built_for is None:
+        if not has_gpu:
             return True, "none: training and drawing use the CPU"
         return False, (
             "an NVIDIA driver is here, but this torch is its CPU build: "
-            + ("build the image `worker`, not `worker-cpu`" if seen.container else _INSTALL)
+            + ("build the image `worker`, not `worker-cpu`" if status.container else _INSTALL)
         )
-    if not here:
+    if not has_gpu:
         return False, (
-            f"this torch is built for CUDA {seen.built_for}, but no NVIDIA driver is to be seen: "
-            + (_GIVE if seen.container else f"install the driver, or {_INSTALL}")
+            f"this torch is built for CUDA {status.built_for}, but there is no NVIDIA driver: "
+            + (_GIVE if status.container else f"install the driver, or {_INSTALL}")
         )
-    if not seen.driver:
+    if not status.driver:
         return False, f"the GPU's device is here, but not its driver's libcuda.so.1: {_GIVE}"
-    if not seen.device:
+    if not status.device:
         return False, f"the driver's libcuda.so.1 is here, but no GPU's device: {_GIVE}"
     return False, (
-        f"the GPU cannot be used ({seen.error or 'CUDA says no more'}): this torch is for CUDA "
-        f"{seen.built_for}; `nvidia-smi` says which the driver knows, and docs/operations.md how "
-        "to build with another"
+        f"the GPU cannot be used ({status.error or 'CUDA gives no reason'}): this torch is for "
+        f"CUDA {status.built_for}; `nvidia-smi` says which the driver supports, and "
+        "docs/operations.md how to build with another"
     )
 
 

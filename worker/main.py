@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import threading
+import time
 from typing import Any
 
 import psutil
@@ -15,12 +16,13 @@ from models.database.engine import connect, migrate
 from models.settings import Settings
 from models.storage import disk_cache
 from worker.celery_app import celery_app
-from worker.reconciler import INTERVAL, Reconciler
+from worker.leases import INTERVAL
+from worker.reconciler import Reconciler
 from worker.tasks import register
 
 
 def work(settings: Settings) -> None:
-    """Serve the training queue until SIGTERM."""
+    """Train the runs of the queue until SIGTERM."""
     logs.configure()
     engine = connect(settings)
     migrate(engine)
@@ -30,7 +32,7 @@ def work(settings: Settings) -> None:
     register(app, settings)
     worker_ready.connect(_start_reconciler(settings, app), weak=False)
     worker_shutting_down.connect(_hand_back, weak=False)
-    with disk_cache.tended(settings, engine):
+    with disk_cache.pruning(settings, engine):
         app.worker_main(
             [
                 *("-q", "worker", "-P", "prefork", "-c", "1", "-Q", "train"),
@@ -47,16 +49,15 @@ def _start_reconciler(settings: Settings, app: Celery) -> Any:
         def look() -> None:
             while True:
                 reconciler.reconcile()
-                stopped.wait(INTERVAL)
+                time.sleep(INTERVAL)
 
-        stopped = threading.Event()
         threading.Thread(target=look, daemon=True, name="reconciler").start()
 
     return start
 
 
 def _hand_back(**_: object) -> None:
-    """Celery waits for its task on SIGTERM; tell the task, in the pool's process, to hand back."""
+    """Signal the task in the pool's process to hand its run back; Celery would wait for it."""
     for child in psutil.Process().children():
         with contextlib.suppress(psutil.Error):
             child.send_signal(signal.SIGUSR1)

@@ -1,4 +1,4 @@
-"""Starts the training process of a claimed run, keeps its lease, and settles how it ended."""
+"""Starts the training process of a claimed run, keeps its lease, and records how it ended."""
 
 import contextlib
 import os
@@ -16,15 +16,19 @@ from models import runs
 from models.errors import StaleFence
 from models.runs import Fence
 from models.settings import Settings
+from models.storage import layout
 
 log = structlog.get_logger()
 
 GRACE = 20.0  # s to write a snapshot before SIGKILL, so that a worker is gone within 30
-TOLD = 2_000  # characters of the process's last words kept in the run's error
+TAIL = 2_000  # bytes at the end of the process's output, whose last line goes into the run's error
 
 
 class Supervisor:
-    """One attempt, watched from outside. `hand_back()` may be called from a signal handler."""
+    """One attempt, watched from outside. `hand_back()` may be called from a signal handler.
+
+    terminal: the process prints to this terminal; else to the run's log.txt.
+    """
 
     def __init__(
         self, settings: Settings, engine: sa.Engine, run: str, fence: Fence, terminal: bool = False
@@ -33,84 +37,89 @@ class Supervisor:
         self.terminal = terminal
         self.stopping = False
         self.process: subprocess.Popen[bytes] | None = None
-        self._asked_at: float | None = None
+        self._signalled_at: float | None = None
 
     def watch(self) -> str:
-        """Run the process to its end; the run's state then."""
-        folder = self.settings.home / "runs" / self.run
+        """Run the process to its end. Returns the state that the run then has."""
+        folder = self.settings.home / layout.run(self.run)
         folder.mkdir(parents=True, exist_ok=True)
-        words = folder / "log.txt"
+        output = folder / "log.txt"
         with contextlib.ExitStack() as stack:
-            errors = None if self.terminal else stack.enter_context(words.open("ab"))
+            stream = None if self.terminal else stack.enter_context(output.open("ab"))
             self.process = process = subprocess.Popen(
                 [sys.executable, "-m", "worker.training", self.run, str(self.fence)],
                 stdin=subprocess.PIPE,
-                stderr=errors,
-                stdout=errors,
+                stderr=stream,
+                stdout=stream,
                 env={**os.environ, **self.settings.environment()},
                 process_group=0,
             )
             log.info("training.started", run=self.run, pid=process.pid)
             done = threading.Event()
             # A thread, so that a slow database cannot delay noticing the process's end.
-            beating = threading.Thread(target=self._beat, args=(done,), daemon=True)
-            beating.start()
+            heart = threading.Thread(target=self._beat, args=(done,), daemon=True)
+            heart.start()
             code = process.wait()
             assert process.stdin is not None
             process.stdin.close()
             done.set()
-            beating.join()
-        return self._settle(code, words)
+            heart.join()
+        return self._settle(code, output)
+
+    def hand_back(self) -> None:
+        """Let the process write a snapshot and stop, so that another worker can go on.
+
+        A process that is not ready for signals yet gets the signal later.
+        """
+        self.stopping = True
+        self._signal(signal.SIGTERM)
+
+    def finish(self) -> None:
+        """Let the process publish what it has trained so far, and stop."""
+        self._signal(signal.SIGINT)
+
+    def kill(self) -> None:
+        """Kill the process and its children."""
+        assert self.process is not None
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
 
     def _beat(self, done: threading.Event) -> None:
         # Several beats fit into a lease, so that one slow write does not lose it.
         while not done.wait(min(1.0, self.settings.lease_seconds / 5)):
             if self.stopping:
-                self._ask(signal.SIGTERM)
+                self._signal(signal.SIGTERM)
             try:
                 if runs.beat(self.engine, self.run, self.fence):
-                    self._ask(signal.SIGTERM)
+                    self._signal(signal.SIGTERM)
             except StaleFence:
-                # Somebody else trains this run now, or it has just ended.
+                # Another worker trains this run now, or it has just ended.
                 if not done.wait(5):
                     self.kill()
                 return
             except sa.exc.SQLAlchemyError as error:
-                # Whatever ails the database: without this thread the lease would be lost.
+                # Whatever is wrong with the database: without this thread the lease would be lost.
                 log.warning("lease.beat_failed", run=self.run, reason=type(error).__name__)
 
-    def hand_back(self) -> None:
-        """Snapshot, stop, and let another worker go on. One that has not begun is told later."""
-        self.stopping = True
-        self._ask(signal.SIGTERM)
-
-    def finish(self) -> None:
-        """Publish what is there."""
-        self._ask(signal.SIGINT)
-
-    def kill(self) -> None:
-        """At once."""
-        assert self.process is not None
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-
-    def _ask(self, number: signal.Signals) -> None:
+    def _signal(self, number: signal.Signals) -> None:
+        """Send the process its first signal; SIGKILL when SIGTERM had no effect for GRACE."""
         if self.process is None:
             return
-        if self._asked_at is None:
-            self._asked_at = time.monotonic()
+        if self._signalled_at is None:
+            self._signalled_at = time.monotonic()
             with contextlib.suppress(ProcessLookupError):
                 self.process.send_signal(number)
-        elif number == signal.SIGTERM and time.monotonic() - self._asked_at > GRACE:
+        elif number == signal.SIGTERM and time.monotonic() - self._signalled_at > GRACE:
             self.kill()
 
-    def _settle(self, code: int, words: Path) -> str:
+    def _settle(self, code: int, output: Path) -> str:
+        """Requeue a run that its process left running. Returns the run's state."""
         try:
             row = runs.get(self.engine, self.run)
             state = str(row["state"])
             if row["fence"] == self.fence and state == "running":
-                reason = f"the training process ended with {_how(code)}{self._last_words(words)}"
-                # Told to stop before it could hear, it died of the signal: no fault of the run.
+                reason = f"the training process ended with {_how(code)}{self._last_line(output)}"
+                # A stop signal before the process could handle it: no fault of the run.
                 stalled = not self.stopping
                 state = runs.requeue(self.engine, self.run, self.fence, reason, stalled)
         except StaleFence:
@@ -118,11 +127,11 @@ class Supervisor:
         log.info("training.ended", run=self.run, code=code, state=state)
         return state
 
-    def _last_words(self, words: Path) -> str:
-        if self.terminal or not words.exists():
+    def _last_line(self, output: Path) -> str:
+        """The last line of a traceback names the error; the whole is in the run's log."""
+        if self.terminal or not output.exists():
             return ""
-        text = words.read_bytes()[-TOLD:].decode(errors="replace").strip()
-        # The last line of a traceback names the error; the whole is in the run's log.
+        text = output.read_bytes()[-TAIL:].decode(errors="replace").strip()
         return f": {text.splitlines()[-1][:500]}" if text else ""
 
 

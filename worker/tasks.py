@@ -1,6 +1,5 @@
-"""The one task: claim waiting runs and train them, until none waits."""
+"""The one Celery task: claim waiting runs and train them, until none waits."""
 
-import contextlib
 import signal
 from types import FrameType
 
@@ -10,7 +9,7 @@ from celery import Celery
 
 from models import runs
 from models.database.engine import connect
-from models.messages import TASK
+from models.runs import TASK
 from models.settings import Settings
 from worker.supervisor import Supervisor
 
@@ -18,18 +17,15 @@ log = structlog.get_logger()
 
 
 def register(app: Celery, settings: Settings) -> None:
-    """Make `kao.train` known to a worker."""
+    """Add the task `kao.train` to a Celery application."""
 
     @app.task(name=TASK)
     def train() -> None:
         engine = connect(settings)
-        with contextlib.closing(_Disposing(engine)):
+        try:
             train_waiting(settings, engine)
-
-
-class _Disposing:
-    def __init__(self, engine: sa.Engine) -> None:
-        self.close = engine.dispose
+        finally:
+            engine.dispose()
 
 
 def train_waiting(settings: Settings, engine: sa.Engine) -> None:
@@ -44,10 +40,10 @@ def train_waiting(settings: Settings, engine: sa.Engine) -> None:
             current.hand_back()
 
     signal.signal(signal.SIGUSR1, stop)
-    while not stopping and (claimed := runs.claim(engine)) is not None:
-        row, fence = claimed
+    while not stopping and (claim := runs.claim(engine)) is not None:
+        row, fence = claim
         log.info("run.claimed", run=row["id"], attempt=row["attempt"])
         current = Supervisor(settings, engine, row["id"], fence)
-        current.stopping = stopping  # told while it claimed
+        current.stopping = stopping  # the signal may have come while it claimed
         state = current.watch()
         log.info("run.ended", run=row["id"], state=state)

@@ -40,9 +40,9 @@ async def drawn(engine: Engine, version: str, asked: Asked) -> bytes:
         return await engine.run(partial(asked.kind.draw, given, drawer, stamp))
 
     def finish(pixels: Pixels) -> bytes:
-        return AVATAR.finish(pixels[None], given, stamp)
+        return AVATAR.complete(pixels[None], given, drawer, stamp)
 
     # One plain face, the common case, is drawn together with others that wait.
     z = latents.derive(given["seed"], drawer.card.network.latent, given["variant"])[None]
-    (z,) = attributes.ask(z, drawer.card.attributes, given)
+    (z,) = attributes.select(z, drawer.card.attributes, given)
     return await engine.draw(drawer, z, given["psi"], finish)

@@ -15,7 +15,7 @@ from models.faces.sliders import HIGH, LOW
 def rows(card: Card) -> dict[str, Parameter]:
     """The parameters that this model adds, by name."""
     chosen = [
-        choice(attribute.name, attribute.offered, "As the dataset labels it.")
+        choice(attribute.name, attribute.available, "As the dataset labels it.")
         for attribute in card.attributes
     ]
     moved = [

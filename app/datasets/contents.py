@@ -102,10 +102,10 @@ def _preview(path: Path, count: int, columns: int, size: int) -> bytes:
 
 
 def _zip(state: AppState, name: str) -> Path:
-    if name == catalogue.STARTER:
+    if name in catalogue.BUILT_IN:
         raise UnknownDataset(name)  # the worker draws it, so there is no zip
     row = catalogue.get(state.database, name)
-    return catalogue.fetched(state.settings, row["digest"])
+    return catalogue.fetch(state.settings, row["digest"])
 
 
 def _cross(size: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

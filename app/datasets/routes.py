@@ -26,7 +26,7 @@ _BODY: dict[str, Any] = {
 @router.get("", dependencies=[needs("read"), Depends(Only())], summary="List the datasets")
 def list_datasets(state: State) -> Datasets:
     """The values of a recipe's `dataset`."""
-    rows = catalogue.listed(state.database)
+    rows = catalogue.list_datasets(state.database)
     return Datasets(datasets=[STARTER, *(Dataset(**row) for row in rows)])
 
 
@@ -79,6 +79,6 @@ async def upload(
 )
 def delete(state: State, name: str) -> None:
     """409 while a queued or running run needs it."""
-    if name == catalogue.STARTER:
+    if name in catalogue.BUILT_IN:
         catalogue.check_name(name)
     catalogue.delete(state.database, state.settings, name)

@@ -12,6 +12,7 @@ from app.errors import UnsupportedBody
 from models.datasets import quotas
 from models.datasets.quotas import Room
 from models.settings import Settings
+from models.storage import layout
 
 BLOCK = 1 << 20  # bytes per write in a thread
 
@@ -22,7 +23,7 @@ async def receive(request: Request, settings: Settings, room: Room) -> AsyncIter
 
     Raises TooLarge, DiskFull, UnsupportedBody.
     """
-    folder = settings.storage / "uploads"
+    folder = settings.storage / layout.UPLOADS
     folder.mkdir(parents=True, exist_ok=True)
     _check_headers(request, settings, room, folder)
     path = folder / f"{uuid.uuid4().hex}.tmp"

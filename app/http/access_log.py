@@ -53,7 +53,7 @@ class AccessLog:
                 status = message["status"]
                 if client_id is not None or status >= 500:
                     # A new list: an answer from the fast path shares its headers.
-                    value = logs.told(request_id).encode()
+                    value = logs.request_id(request_id).encode()
                     message["headers"] = [*message["headers"], (HEADER, value)]
             await send(message)
             end = time.perf_counter()  # background tasks after an answer do not count

@@ -30,7 +30,7 @@ SVG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/svg+xml": {}}}}
 def image(state: State, name: str, picture: Literal["samples", "nearest"]) -> Response:
     """A file of the bundle; `nearest` shows each face above the nearest training image."""
     version = state.registry.resolve(name)
-    path = state.registry.fetched(version) / f"{picture}.png"
+    path = state.registry.fetch(version) / f"{picture}.png"
     if path.name == NEAREST and not path.exists():
         raise HTTPException(404, "This model was not evaluated: `kao evaluate --keep` does that.")
     headers = {"Cache-Control": CACHING, **NO_SNIFF}

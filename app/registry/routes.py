@@ -23,7 +23,7 @@ NO_PARAMETERS, FORCE = Depends(Only()), Depends(Only("force"))
 def list_models(state: State) -> Models:
     """Published models, and the aliases that name them."""
     aliases = state.registry.aliases()
-    rows = state.registry.listed()
+    rows = state.registry.list_models()
     return Models(models=[Model(**_fields(row, aliases)) for row in rows], aliases=aliases)
 
 

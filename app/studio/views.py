@@ -53,11 +53,12 @@ def _with_key(page: Page) -> Page:
 
 
 @router.get("")
+@router.head("")
 @_with_key
 def home(request: Request) -> Response:
     """The runs, the newest first."""
     held: Services = request.app.state.services
-    found = [shown(row).model_dump() for row in runs.listed(held.database, 60)]
+    found = [shown(row).model_dump() for row in runs.list_runs(held.database, 60)]
     return _render(request, "studio.html", tab="runs", runs=found)
 
 
@@ -95,7 +96,7 @@ def compare(request: Request) -> Response:
     names = list(dict.fromkeys(request.query_params.getlist("run")))[:MAX_RUNS]
     found = [shown(runs.get(held.database, name)).model_dump() for name in names]
     for run in found:
-        measured = runs.told(held.database, run["id"], "run.measured")
+        measured = runs.events_of_type(held.database, run["id"], "run.measured")
         run["numbers"] = {**(measured[-1] if measured else {}), **(run["progress"] or {})}
     return _render(request, "studio_compare.html", tab="runs", runs=found)
 
@@ -114,7 +115,7 @@ def datasets(request: Request) -> Response:
 def models(request: Request) -> Response:
     """The published models, the newest first."""
     held: Services = request.app.state.services
-    rows, aliases = held.registry.listed(), held.registry.aliases()
+    rows, aliases = held.registry.list_models(), held.registry.aliases()
     return _render(
         request,
         "studio_models.html",

@@ -66,7 +66,7 @@ def curves(
 
 def _lines(state: AppState, run: str, of: Curve) -> Iterator[list[Point]]:
     type, values = CURVES[of]
-    events = runs.told(state.database, run, type)
+    events = runs.events_of_type(state.database, run, type)
     step = max(1, -(-len(events) // MAX_POINTS))
     sample = [*events[:-1:step], *events[-1:]]
     for value in values:

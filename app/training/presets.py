@@ -58,7 +58,7 @@ class Presets(BaseModel):
 @router.get("/presets", summary="List the presets and their training times")
 def list_presets(state: State) -> Presets:
     """Times are measured by runs of this installation, never estimated for its hardware."""
-    rows = runs.listed(state.database, MAX_RUNS)
+    rows = runs.list_runs(state.database, MAX_RUNS)
     return Presets(
         presets=[_preset(name, rows) for name in sorted(PRESETS, key=_order)],
         recipe_schema=Recipe.model_json_schema(),

@@ -9,7 +9,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from models.errors import QueueRefuses
-from models.messages import QUEUE, TASK
+from models.runs import QUEUE, TASK
 from models.settings import Settings
 
 log = structlog.get_logger()

@@ -75,7 +75,7 @@ def list_runs(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Runs:
     """All runs, or those in one state."""
-    rows = runs.listed(state.database, limit, run_state)
+    rows = runs.list_runs(state.database, limit, run_state)
     return Runs(runs=[schemas.run(row) for row in rows])
 
 

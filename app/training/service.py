@@ -29,7 +29,7 @@ def start(
     that came with another body.
     """
     recipe = inheritance.resolve(state.database, state.registry, body)
-    if recipe.dataset != catalogue.STARTER:
+    if recipe.dataset not in catalogue.BUILT_IN:
         catalogue.get(state.database, recipe.dataset)
     queue.check(state.settings)
     scoped_key = _scope(idempotency_key, owner)

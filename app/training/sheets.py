@@ -11,6 +11,7 @@ from app.errors import UnknownSheet
 from app.http.query_string import Only
 from app.state import AppState, State
 from models import runs
+from models.storage import layout
 
 router = APIRouter(
     prefix="/train",
@@ -49,16 +50,13 @@ def sheet(state: State, run: str, name: str) -> FileResponse:
 def _sheets(state: AppState, run: str) -> list[Path]:
     # The id of an existing run is hex, so the path stays below the folder. Raises UnknownRun.
     id = runs.get(state.database, run)["id"]
-    folder = state.settings.home / "runs" / id / "sheets"
+    folder = state.settings.home / layout.sheets(id)
     local = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-    names = {*local, *state.registry.blobs.names(_address(folder))}
+    names = {*local, *state.registry.blobs.names(layout.sheets(id))}
     return [folder / name for name in sorted(names) if _NAME.fullmatch(name)]
 
 
 def _fetch(state: AppState, path: Path) -> Path:
     """The file, downloaded where another host wrote it."""
-    return state.registry.blobs.fetch(path, name=f"{_address(path.parent)}/{path.name}")
-
-
-def _address(sheets: Path) -> str:
-    return f"runs/{sheets.parent.name}/sheets"
+    name = f"{layout.sheets(path.parent.parent.name)}/{path.name}"
+    return state.registry.blobs.fetch(path, name=name)

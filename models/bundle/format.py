@@ -8,6 +8,7 @@
     critic.onnx             images (N, S, S, 3) uint8 → scores (N,), where the run exported one
     traits.safetensors      a vector of w a slider (models/faces/sliders.py), where some were found
     growth.onnx             z, psi and a share of each moment of training → pixels, where kept
+    enlarger.onnx           faces (1, S, S, 3) uint8 → the same 2 or 4 times as large, where trained
     nearest.png             drawn faces above their nearest training images, once evaluated
 
 Nothing is pickled. Loading verifies the digest, the sizes, that every number is finite, and
@@ -31,8 +32,9 @@ from models.storage import atomic
 WEIGHTS, SYNTHESIS, MAPPING = "generator.safetensors", "synthesis.onnx", "mapping.onnx"
 CARD, SAMPLES, CRITIC = "card.json", "samples.png", "critic.onnx"
 TRAITS, GROWTH, NEAREST = "traits.safetensors", "growth.onnx", "nearest.png"
+ENLARGER = "enlarger.onnx"
 REQUIRED = {WEIGHTS, SYNTHESIS, CARD, SAMPLES}
-FILES = REQUIRED | {MAPPING, CRITIC, TRAITS, GROWTH, NEAREST}
+FILES = REQUIRED | {MAPPING, CRITIC, TRAITS, GROWTH, NEAREST, ENLARGER}
 LARGEST_FILE = 2**30
 
 
@@ -67,6 +69,22 @@ class Training(_Part):
     device: str
     # What the watch said while it trained.
     warnings: list[str] = []
+
+
+class Enlargement(_Part):
+    """How `enlarger.onnx` was trained, and what it is worth.
+
+    psnr, psnr_without: in dB on held-out pictures, damaged as a generator damages them; through
+    the enlarger, and resized as without one.
+    """
+
+    scale: Literal[2, 4]
+    dataset: str
+    pictures: int
+    steps: int
+    seconds: float
+    psnr: float
+    psnr_without: float
 
 
 class Evaluation(_Part):
@@ -104,13 +122,14 @@ class Card(_Part):
     curve: list[tuple[int, float]] = []
     # What `kao evaluate --keep` measured, and what somebody saw who looked.
     evaluation: Evaluation | None = None
+    enlarger: Enlargement | None = None
     parent_run: str | None
     created: str
 
     @property
     def offers(self) -> list[str]:
         """What addresses can ask of this model and not of every other."""
-        values = [f"{each.name}={value}" for each in self.attributes for value in each.offered]
+        values = [f"{each.name}={value}" for each in self.attributes for value in each.available]
         grown = ["age"] if self.moments else []
         return [*values, *(each.name for each in self.sliders), *grown]
 

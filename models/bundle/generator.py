@@ -10,10 +10,19 @@ import onnxruntime
 from numpy.typing import NDArray
 from safetensors import safe_open
 
-from models.bundle.format import CRITIC, GROWTH, MAPPING, SYNTHESIS, TRAITS, WEIGHTS, Card
-from models.errors import Ungrown, Unscored
+from models.bundle.format import (
+    CRITIC,
+    ENLARGER,
+    GROWTH,
+    MAPPING,
+    SYNTHESIS,
+    TRAITS,
+    WEIGHTS,
+    Card,
+)
+from models.errors import NoCritic, NoTrainingHistory
 from models.faces import latents, sliders
-from models.faces.resizing import resize
+from models.faces.resizing import reduce, resize
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 # What a GPU draws at once, always: for another shape cuDNN may take another kernel, and its bytes.
@@ -33,6 +42,7 @@ class Drawer:
         self._mapping = self._session(MAPPING) if card.network.layers else None
         self._average = _read_tensor(folder / WEIGHTS, "mapping.average") if self._mapping else None
         self._vectors = _read_tensors(folder / TRAITS) if card.sliders else {}
+        self._enlarger = self._session(ENLARGER) if card.enlarger else None
 
     # Few requests need these two, and they take 60 MB: each is loaded by the first that does.
     @cached_property
@@ -87,10 +97,12 @@ class Drawer:
         """z (1, latent) → (1, S, S, 3) as the generator drew it at a moment of its training.
 
         age: 0 the first kept moment, 1 the last; the weights between two are their mean, for both
-        lie on one path (arXiv:1811.10515). Raises Ungrown without moments.
+        lie on one path (arXiv:1811.10515). Raises NoTrainingHistory without moments.
         """
         if self._growth is None:
-            raise Ungrown("This model kept no moments of its training, so its faces have no age.")
+            raise NoTrainingHistory(
+                "This model kept no moments of its training, so its faces have no age."
+            )
         count = len(self.card.moments)
         share = np.maximum(0, 1 - np.abs(np.arange(count) - age * (count - 1)))
         inputs = {"z": z, "psi": np.array(psi, np.float32), "share": share.astype(np.float32)}
@@ -117,12 +129,24 @@ class Drawer:
 
     def draw_at(self, z: Floats, psi: float, size: int) -> Pixels:
         """z (N, latent) → (N, size, size, 3): the pixels of `GET /avatar?format=png&size=…`."""
-        return np.stack([np.asarray(resize(face, size)) for face in self.draw(z, psi)])
+        faces = self.enlarge(self.draw(z, psi), size)
+        return np.stack([np.asarray(resize(face, size)) for face in faces])
+
+    def enlarge(self, pixels: Pixels, size: int) -> Pixels:
+        """Faces (N, S, S, 3) as they are best resized to `size`.
+
+        Above S the enlarger draws them scale times as large, and what is larger than `size` is
+        reduced to it. Untouched up to S, and where the bundle has no enlarger.
+        """
+        if self._enlarger is None or size <= self.card.network.resolution:
+            return pixels
+        # One by one, so that a face is the same in any batch.
+        return np.stack([reduce(self._run(self._enlarger, one[None])[0], size) for one in pixels])
 
     def score(self, pixels: Pixels) -> Floats:
-        """(N, S, S, 3) → (N,): how real the critic finds each. Raises Unscored without one."""
+        """(N, S, S, 3) → (N,): how real the critic finds each. Raises NoCritic without one."""
         if self._critic is None:
-            raise Unscored("This model has no critic, so it cannot tell which face is best.")
+            raise NoCritic("This model has no critic, so it cannot tell which face is best.")
         # One by one: a critic may compare the pictures of a batch with each other.
         return np.concatenate([self._run(self._critic, one[None]) for one in pixels])
 

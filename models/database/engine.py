@@ -14,6 +14,7 @@ from sqlalchemy import event
 
 from models.errors import KaoError
 from models.settings import Settings
+from models.storage import atomic, layout
 
 log = structlog.get_logger()
 
@@ -28,13 +29,21 @@ def now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
 
 
+def url_of(settings: Settings) -> sa.URL:
+    """The database's address: DATABASE_URL, else SQLite in the home, whatever its path contains."""
+    if settings.database_url is not None:
+        return sa.make_url(settings.database_url)
+    return sa.URL.create("sqlite", database=str(settings.home / layout.DATABASE))
+
+
 def connect(settings: Settings) -> sa.Engine:
     """An engine whose transactions are durable and wait for each other.
 
-    Its first use raises KaoError for a PostgreSQL database that is not UTF-8.
+    Makes the home, private to this user. Its first use raises KaoError for a PostgreSQL database
+    that is not UTF-8.
     """
-    settings.home.mkdir(parents=True, exist_ok=True)
-    url = sa.make_url(settings.database)
+    atomic.private_folder(settings.home)
+    url = url_of(settings)
     if url.get_backend_name() != "sqlite":
         engine = sa.create_engine(url, pool_pre_ping=True)
         # Ahead of SQLAlchemy's own first words, which fail on what SQL_ASCII answers.
@@ -75,13 +84,13 @@ def reading(engine: sa.Engine) -> sa.Engine:
     return engine.execution_options(reading=True)
 
 
-def take_turns(db: sa.Connection, what: str) -> None:
-    """Be the only one who does `what` until this transaction ends.
+def lock(db: sa.Connection, name: str) -> None:
+    """Hold the lock `name` until this transaction ends.
 
-    SQLite has one writer at a time anyway; PostgreSQL would let two read the same "last number".
+    SQLite has one writer at a time. PostgreSQL would let two read the same "last number".
     """
     if db.dialect.name == "postgresql":
-        db.execute(sa.select(sa.func.pg_advisory_xact_lock(zlib.crc32(what.encode()))))
+        db.execute(sa.select(sa.func.pg_advisory_xact_lock(zlib.crc32(name.encode()))))
 
 
 def wait_for(engine: sa.Engine, patience: float = PATIENCE) -> None:
@@ -121,6 +130,6 @@ def migrate(engine: sa.Engine) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     with engine.begin() as connection:
-        take_turns(connection, "migrate")
+        lock(connection, "migrate")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.datasets.images import BrokenImage, DatasetError, is_image_name, peek
+from models.datasets.images import BrokenImage, is_image_name, peek
+from models.errors import DatasetError
 from models.storage.atomic import BROKEN_ZIP, UNREADABLE_ZIP
 
 CHUNK = 1 << 18

@@ -11,12 +11,12 @@ from models.database.engine import now
 from models.database.tables import datasets, runs
 from models.datasets import quotas
 from models.datasets.archive import ArchiveReport
-from models.datasets.images import DatasetError
-from models.errors import DatasetExists, DatasetInUse, UnknownDataset
+from models.errors import DatasetError, DatasetExists, DatasetInUse, UnknownDataset
 from models.settings import Settings
-from models.storage import atomic
+from models.storage import atomic, layout
 
 STARTER = "starter"
+BUILT_IN = frozenset({STARTER, "starter-1"})  # drawn by us; no upload may be called so
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 LONGEST_LICENCE = 200  # characters, as the column has
 Row = dict[str, Any]
@@ -24,10 +24,10 @@ Row = dict[str, Any]
 
 def path(settings: Settings, digest: str) -> Path:
     """Where a set's zip lies."""
-    return settings.storage / "datasets" / f"{digest}.zip"
+    return settings.storage / layout.dataset(digest)
 
 
-def fetched(settings: Settings, digest: str) -> Path:
+def fetch(settings: Settings, digest: str) -> Path:
     """The same, once it is here. Raises StorageUnreachable, DatasetError for other bytes."""
 
     def check(came: Path) -> None:
@@ -39,7 +39,7 @@ def fetched(settings: Settings, digest: str) -> Path:
 
 def check_name(name: str) -> None:
     """Raises DatasetError for a name that no upload may have."""
-    if not NAME.fullmatch(name) or name == STARTER:
+    if not NAME.fullmatch(name) or name in BUILT_IN:
         raise DatasetError(
             f"{name[:80]!r} cannot name a dataset: use 1 to 63 of a-z, 0-9, _ and -, starting "
             f"with a letter or digit, and not {STARTER!r}, which is always there."
@@ -70,7 +70,7 @@ def add(
         if old is not None and old.digest != digest:
             raise DatasetExists(
                 f"There is already another dataset named {name!r}; choose another name, or "
-                f"DELETE /datasets/{name} first."
+                "delete that one first."
             )
         if old is None:
             # Again, as others may have uploaded meanwhile.
@@ -101,7 +101,7 @@ def get(engine: sa.Engine, name: str) -> Row:
         return _get(db, name)
 
 
-def listed(engine: sa.Engine) -> list[Row]:
+def list_datasets(engine: sa.Engine) -> list[Row]:
     """Every uploaded set, by name."""
     with engine.begin() as db:
         return [row._asdict() for row in db.execute(select(datasets).order_by(datasets.c.name))]

@@ -13,15 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from models.errors import DatasetError
+
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "AVIF")
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp", ".gif", ".bmp", ".avif"})
 MAX_PIXELS = 16_000_000
 MIN_SIDE = 8  # pixels; below it there is no face to learn
 JUNK = frozenset({"__macosx", ".ds_store", "thumbs.db", "desktop.ini"})
-
-
-class DatasetError(ValueError):
-    """A dataset that cannot be used; its text says why and what to do."""
 
 
 class BrokenImage(DatasetError):
@@ -51,14 +49,16 @@ def peek(data: bytes) -> None:
             raise BrokenImage(f"{width}×{height} is more than {MAX_PIXELS:,} pixels")
 
 
-def read_square(source: bytes | BinaryIO | Path, size: int) -> NDArray[np.uint8]:
+def read_square(
+    source: bytes | BinaryIO | Path, size: int, least: int = MIN_SIDE
+) -> NDArray[np.uint8]:
     """Read one picture as (size, size, 3) uint8: upright, centre-cropped, over white.
 
     An animation gives its first frame. Raises BrokenImage for anything else than a whole picture
-    in one of FORMATS with sides of MIN_SIDE and up and at most MAX_PIXELS.
+    in one of FORMATS with sides of `least` and up and at most MAX_PIXELS.
     """
     with _opened(source) as opened:
-        _check_size(opened)
+        _check_size(opened, least)
         # JPEG decodes at a half, quarter or eighth for free; 2x leaves the filter its work.
         opened.draft("RGB", (2 * size, 2 * size))
         return _square(_flat(ImageOps.exif_transpose(opened)), size)
@@ -86,12 +86,12 @@ def _file(source: bytes | BinaryIO | Path) -> BinaryIO | Path:
     return io.BytesIO(source) if isinstance(source, bytes) else source
 
 
-def _check_size(image: Image.Image) -> None:
+def _check_size(image: Image.Image, least: int) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise BrokenImage(f"{width}×{height} is more than {MAX_PIXELS:,} pixels")
-    if min(width, height) < MIN_SIDE:
-        raise BrokenImage(f"{width}×{height} is smaller than {MIN_SIDE} pixels")
+    if min(width, height) < least:
+        raise BrokenImage(f"{width}×{height} is smaller than {least} pixels")
 
 
 def _flat(image: Image.Image) -> Image.Image:

@@ -1,8 +1,8 @@
-"""What a conditional generator is told: one value of each attribute, as one more latent each.
+"""Attributes of a conditional generator. Each is selected by one extra latent dimension.
 
-Attribute a of a face is chosen by the latent's number `latent + a`, a standard normal like all
-others: the line of normals is cut into one piece a value, as wide as that value is frequent. So a
-seed alone gives every attribute, and asking for a value moves one number.
+Attribute a is selected by the latent's element `latent + a`, a standard normal like all others.
+The real line is divided into one interval for each value, with the value's frequency as its
+probability. A seed alone therefore gives every attribute, and selecting a value changes one number.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,33 +15,36 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 _NORMAL = NormalDist()
-# Beyond any normal that a seed gives (docs/seeds.md: 52 bits reach 8.2), and finite, since a
-# bundle's numbers must be.
+# Beyond any normal that a seed gives (docs/seeds.md: 52 bits reach 8.2), but finite, because
+# verification refuses infinite numbers in a bundle.
 FAR = 100.0
-RAREST = 1e-9  # a share below is rounding: no image has the value
-# What addresses of pictures say already, and what they may come to say: no trait is called so.
-_WORDS = (
+SMALLEST = 1e-15  # of a probability: its normal is finite
+RAREST = 1e-9  # a smaller share is a rounding error: no image has the value
+# Query parameters of pictures, present and reserved: no attribute or slider may have such a name.
+_PARAMETERS = (
     "age at backdrop best_of child children coarse columns count d default distinct dpr ease "
     "expires f fine forcedefault format fps frames from gap height key loop model parents psi "
     "quality r "
     "rating s seed seeds shape signature size start stops t to trait traits variant version w "
     "weights width z"
 )
-RESERVED = frozenset(_WORDS.split())
+RESERVED = frozenset(_PARAMETERS.split())
 
 
-def _fit(name: str) -> str:
+def _refuse_reserved(name: str) -> str:
     if name in RESERVED:
         raise ValueError(f"{name!r} is a parameter of pictures; call the attribute something else")
     return name
 
 
-# As it stands in an address: ?hair_colour=pink
-TraitName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64), AfterValidator(_fit)]
+# As it is written in a URL: ?hair_colour=pink
+TraitName = Annotated[
+    str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64), AfterValidator(_refuse_reserved)
+]
 
 
 class Attribute(BaseModel):
-    """A label of the dataset. shares: how frequent each value is; they sum to 1."""
+    """A label of the dataset. shares: the frequency of each value; they sum to 1."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -50,20 +53,20 @@ class Attribute(BaseModel):
     shares: list[float]
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
+    def _check_shares(self) -> Self:
         if len(self.shares) != len(self.values) or len(set(self.values)) < len(self.values):
-            raise ValueError("each value stands once, with its share")
+            raise ValueError("each value must be listed once, with its share")
         return self
 
     @property
-    def offered(self) -> list[str]:
-        """The values that can be asked for: those that some image has."""
+    def available(self) -> list[str]:
+        """The values that a request can select: those that at least one image has."""
         return [
             value for value, share in zip(self.values, self.shares, strict=True) if share > RAREST
         ]
 
-    def pieces(self) -> list[tuple[float, float]]:
-        """(above, up to) of each value on the line of normals."""
+    def intervals(self) -> list[tuple[float, float]]:
+        """(lower, upper) bound of each value on the real line."""
         edges, total = [-FAR], 0.0
         for share in self.shares[:-1]:
             total += share
@@ -71,44 +74,57 @@ class Attribute(BaseModel):
         edges.append(FAR)
         return list(pairwise(edges))
 
+    def sample(self, codes: NDArray[np.int64], uniform: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Standard normals that select the values with these codes: (N,) float32.
+
+        uniform: (N,) in [0, 1), the quantile within each value's interval.
+        """
+        lower, upper = np.array(self.intervals(), np.float32)[codes].T
+        total = np.concatenate([[0.0], np.cumsum(self.shares)])
+        share = total[codes] + uniform * np.array(self.shares)[codes]
+        normals = np.array([_NORMAL.inv_cdf(min(max(p, SMALLEST), 1 - SMALLEST)) for p in share])
+        # Rounding may leave the interval slightly; its bounds are compared in float32.
+        lowest = np.nextafter(lower, np.float32(FAR))
+        return np.clip(normals.astype(np.float32), lowest, upper)
+
     def normal(self, value: str) -> float:
-        """The latent that stands for a value: the middle of its share. Raises ValueError."""
-        place = self.values.index(value)
-        return _NORMAL.inv_cdf(sum(self.shares[:place]) + self.shares[place] / 2)
+        """The latent element for a value: the median of its interval. Raises ValueError."""
+        index = self.values.index(value)
+        return _NORMAL.inv_cdf(sum(self.shares[:index]) + self.shares[index] / 2)
 
 
 def _edge(share: float) -> float:
-    # A value that no image has gets no piece of the line, whatever rounding left of its share.
+    # A value that no image has gets an empty interval, whatever rounding left of its share.
     if not RAREST < share < 1 - RAREST:
         return -FAR if share < 0.5 else FAR
     return _NORMAL.inv_cdf(share)
 
 
-def ask(
-    z: NDArray[np.float32], attributes: Sequence[Attribute], wanted: Mapping[str, Any]
+def select(
+    z: NDArray[np.float32], attributes: Sequence[Attribute], values: Mapping[str, Any]
 ) -> NDArray[np.float32]:
-    """z (N, latent) with the values that are wanted, and all else as it was.
+    """Return a copy of z (N, latent) with the elements of the selected attributes replaced.
 
-    Names in `wanted` that are no attribute's are passed over. Raises ValueError for a value that
-    is not `offered`.
+    Names in `values` that are no attribute's are ignored. Raises ValueError for a value that
+    is not `available`.
     """
-    asked, first = z.copy(), z.shape[1] - len(attributes)
-    for place, attribute in enumerate(attributes, first):
-        if attribute.name in wanted:
-            asked[:, place] = attribute.normal(wanted[attribute.name])
-    return asked
+    latents, first = z.copy(), z.shape[1] - len(attributes)
+    for column, attribute in enumerate(attributes, first):
+        if attribute.name in values:
+            latents[:, column] = attribute.normal(values[attribute.name])
+    return latents
 
 
-def chosen(
+def from_labels(
     labels: Mapping[str, Mapping[str, Sequence[Any]]], names: Sequence[str]
 ) -> list[Attribute]:
-    """These attributes of a packed set's labels, with their frequencies.
+    """Build the attributes `names` from a packed dataset's labels, with their frequencies.
 
     Raises KeyError for a name that the labels lack.
     """
-    found = []
+    attributes = []
     for name in names:
         values, codes = list(labels[name]["values"]), list(labels[name]["codes"])
         shares = [codes.count(code) / len(codes) for code in range(len(values))]
-        found.append(Attribute(name=name, values=values, shares=shares))
-    return found
+        attributes.append(Attribute(name=name, values=values, shares=shares))
+    return attributes

@@ -1,13 +1,13 @@
-"""A seed is one latent, for ever: `docs/seeds.md` specifies this, with test vectors.
+"""Seeds to latents. `docs/seeds.md` specifies the function, with test vectors.
 
-NumPy and PyTorch do not promise their random streams; SHA-256 and a rational approximation of
-the normal quantile do not change.
+NumPy and PyTorch do not guarantee their random streams across versions. SHA-256 and a rational
+approximation of the normal quantile never change.
 """
 
 import hashlib
 import math
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import count, islice
 from statistics import NormalDist
 
@@ -23,24 +23,30 @@ _NORMAL = NormalDist()
 
 
 def derive(seed: str, length: int, variant: int = 0) -> Latent:
-    """z of a seed: (length,) float32, standard normal. Raises InvalidSeed.
+    """Return the latent z of a seed: (length,) float32, standard normal. Raises InvalidSeed.
 
     Variants above 0 are further faces of the same seed.
     """
     return normals(seed, f"variant:{variant}" if variant else "z", length)
 
 
+def derive_all(seeds: Iterable[str], length: int) -> Latent:
+    """Return the latents of several seeds: (N, length) float32. Raises InvalidSeed."""
+    return np.stack([derive(seed, length) for seed in seeds])
+
+
 def normals(seed: str, key: str, length: int) -> Latent:
-    """(length,) float32, standard normal, for one purpose. Raises InvalidSeed."""
+    """Return (length,) float32, standard normal, for one purpose. Raises InvalidSeed."""
     blocks = b"".join(islice(_blocks(seed, key), -(-length // 4)))
     # Python's inv_cdf is Wichura's AS241 (PPND16), good to about 1e-16.
     return np.array(list(map(_NORMAL.inv_cdf, _uniforms(blocks)[:length])), dtype=np.float32)
 
 
 def slerp(a: Latent, b: Latent, t: float) -> Latent:
-    """From a at t = 0 to b at 1 along the great circle, the length going evenly; (length,) each.
+    """Interpolate from a (t = 0) to b (t = 1) along the great circle; (length,) each.
 
-    A straight line would pass nearer to 0 than normal latents ever lie (arXiv:1609.04468 §2.1).
+    The norm is interpolated linearly. A straight line would pass nearer to 0 than normal latents
+    lie (arXiv:1609.04468 §2.1).
     """
     ends = float(np.linalg.norm(a)), float(np.linalg.norm(b))
     angle = math.acos(np.clip(a @ b / (ends[0] * ends[1]), -1, 1)) if all(ends) else 0.0
@@ -53,26 +59,26 @@ def slerp(a: Latent, b: Latent, t: float) -> Latent:
 
 
 def uniform_stream(seed: str, key: str) -> Iterator[float]:
-    """Endless uniforms in (0, 1) for one purpose; another key never shifts this one's."""
+    """Yield uniforms in (0, 1) for one purpose without end. Keys are independent streams."""
     for block in _blocks(seed, key):
         yield from _uniforms(block)
 
 
 def _uniforms(blocks: bytes) -> list[float]:
-    """Of each block's four 64-bit integers, big-endian, (its top 52 bits + 1/2) / 2^52."""
+    """(top 52 bits + 1/2) / 2^52 of each of a block's four 64-bit big-endian integers."""
     uniforms: list[float] = (((np.frombuffer(blocks, ">u8") >> 12) + 0.5) / 2**52).tolist()
     return uniforms
 
 
 def _blocks(seed: str, key: str) -> Iterator[bytes]:
     """Block i is SHA-256(SHA-256(seed) ‖ key ‖ 0x00 ‖ i as 8 bytes, big-endian)."""
-    root = hashlib.sha256(checked(seed)).digest() + key.encode() + b"\0"
+    root = hashlib.sha256(seed_bytes(seed)).digest() + key.encode() + b"\0"
     for number in count():
         yield hashlib.sha256(root + number.to_bytes(8, "big")).digest()
 
 
-def checked(seed: str) -> bytes:
-    """The seed's UTF-8. Raises InvalidSeed for one that is too long or no text."""
+def seed_bytes(seed: str) -> bytes:
+    """Encode the seed as UTF-8. Raises InvalidSeed when it is too long or not valid Unicode."""
     try:
         encoded = seed.encode()
     except UnicodeEncodeError:
@@ -87,5 +93,5 @@ def checked(seed: str) -> bytes:
 
 
 def random_seed() -> str:
-    """A short seed that nobody had before (64 random bits)."""
+    """Return a new random seed of 16 hex digits (64 random bits)."""
     return secrets.token_hex(8)

@@ -1,8 +1,7 @@
-"""Sliders: directions of w along which one thing of a face changes, more or less.
+"""Sliders: directions of w along which one property of a face changes.
 
-worker/publishing/slider_search.py finds them in a trained generator, so a set without labels has
-them too.
-`traits.safetensors` has one vector (style,) a slider: how far its value 1 moves w.
+worker/publishing/slider_search.py finds them in a trained generator, without labels.
+`traits.safetensors` has one vector (style,) for each slider: the change of w at its value 1.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,14 +13,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from models.faces.attributes import TraitName
 
-LOW, HIGH = -1.0, 1.0  # what can be asked for; 0 changes nothing
+LOW, HIGH = -1.0, 1.0  # the range of values; 0 changes nothing
 
 
 class Slider(BaseModel):
-    """One direction, and what was measured on fresh faces when it was found.
+    """One direction, and its measurements on held-out faces.
 
-    changes: in words. effect: how much it changes from -1 to 1, in standard deviations of what
-    faces have anyway. obeyed: the share of faces that changed the way it says, at both ends.
+    changes: a description in words. effect: the change of the property between -1 and 1, in
+    standard deviations over random faces. obeyed: the share of faces whose property changed in
+    the stated direction at both ends.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -32,15 +32,15 @@ class Slider(BaseModel):
     obeyed: float = Field(ge=0, le=1)
 
 
-def asked(sliders: Sequence[Slider], given: Mapping[str, Any]) -> dict[str, float]:
-    """Those of `given` that are sliders, and not at rest."""
-    return {each.name: given[each.name] for each in sliders if given.get(each.name)}
+def values_of(sliders: Sequence[Slider], parameters: Mapping[str, Any]) -> dict[str, float]:
+    """Return the parameters that are sliders and not 0, by name."""
+    return {each.name: parameters[each.name] for each in sliders if parameters.get(each.name)}
 
 
 def steer(
-    w: NDArray[np.float32], vectors: Mapping[str, NDArray[np.float32]], asked: Mapping[str, float]
+    w: NDArray[np.float32], vectors: Mapping[str, NDArray[np.float32]], values: Mapping[str, float]
 ) -> NDArray[np.float32]:
-    """w (N, style) moved along each slider; untouched, bit for bit, where none is asked for."""
-    for name in sorted(asked):
-        w = w + np.float32(asked[name]) * vectors[name]
+    """Move w (N, style) along each slider. Without values, w itself, bit for bit."""
+    for name in sorted(values):
+        w = w + np.float32(values[name]) * vectors[name]
     return w

@@ -14,15 +14,15 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from models.bundle import format as bundle
+from models import bundle
 from models.bundle import verify
 from models.errors import KaoError
 from models.maintenance import database_dump
 from models.settings import Settings
-from models.storage import atomic
+from models.storage import atomic, layout
 from models.storage.blob_store import Blobs
 
-MANIFEST, STORE, KEY = "manifest.json", "store", "api-key"
+MANIFEST, STORE, KEY = "manifest.json", layout.STORE, layout.API_KEY
 TRIES = 10
 
 
@@ -84,7 +84,7 @@ def _gather(settings: Settings, named: list[str], stage: Path) -> None:
         source, target = settings.storage / name, stage / STORE / name
         if source.exists() or staged.url is None:
             _link(source, target)
-        elif name.startswith("bundles/"):
+        elif (unit := layout.unit(name)) is not None and unit.kind == layout.BUNDLES:
             staged.fetch_folder(target, partial(bundle.check_digest, version=target.name))
         else:
             staged.fetch(target)
@@ -144,7 +144,7 @@ def _verify(stage: Path, manifest: Manifest, database: str) -> None:
     for name in database_dump.check(stage, database) or []:
         if not (stage / STORE / name).exists():
             raise KaoError(f"The backup lacks {name}, which its database names.")
-    for folder in sorted((stage / STORE / "bundles").glob("*")):
+    for folder in sorted((stage / STORE / layout.BUNDLES).glob("*")):
         verify.verify(folder, folder.name)
 
 

@@ -13,17 +13,19 @@ import sqlalchemy as sa
 from models.maintenance.garbage import (
     NO_DATASET,
     NO_RUN,
+    NO_RUN_SHEETS,
     OLD_SNAPSHOT,
     UNPUBLISHED,
     YOUNGEST,
     Needs,
 )
 from models.settings import Settings
+from models.storage import layout
 from models.storage.blob_store import Blob
 
 
 @dataclass(frozen=True)
-class Stray:
+class BucketGarbage:
     """Files that go together, why nothing needs them, and the bytes that they take."""
 
     place: str
@@ -32,7 +34,7 @@ class Stray:
     names: tuple[str, ...]
 
 
-def find(settings: Settings, engine: sa.Engine, youngest: float = YOUNGEST) -> list[Stray]:
+def find(settings: Settings, engine: sa.Engine, youngest: float = YOUNGEST) -> list[BucketGarbage]:
     """All that nothing needs and nobody has written for `youngest` seconds."""
     # Before the rows are read: what is published meanwhile is not among it.
     units = _units(settings)
@@ -44,7 +46,9 @@ def find(settings: Settings, engine: sa.Engine, youngest: float = YOUNGEST) -> l
     ]
 
 
-def collect(settings: Settings, engine: sa.Engine, youngest: float = YOUNGEST) -> list[Stray]:
+def collect(
+    settings: Settings, engine: sa.Engine, youngest: float = YOUNGEST
+) -> list[BucketGarbage]:
     """Remove it; what was removed."""
     units = _units(settings)
     needs = _needs(engine)
@@ -64,7 +68,7 @@ def collect(settings: Settings, engine: sa.Engine, youngest: float = YOUNGEST) -
 def _units(settings: Settings) -> dict[str, list[Blob]]:
     """What is in the bucket, by what it belongs to: a bundle, a dataset, a run."""
     units = defaultdict(list)
-    for blob in settings.blobs.everything():
+    for blob in settings.blobs.list_blobs():
         units["/".join(blob.name.split("/")[:2])].append(blob)
     return dict(sorted(units.items()))
 
@@ -76,31 +80,34 @@ def _needs(engine: sa.Engine) -> Needs:
 
 def _found(
     settings: Settings, needs: Needs, unit: str, blobs: list[Blob], youngest: float
-) -> Iterator[Stray]:
+) -> Iterator[BucketGarbage]:
     latest = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=youngest)
     for place, reason, some in _unneeded(needs, unit, blobs):
         if max(blob.modified for blob in some) <= latest:
             size = sum(blob.bytes for blob in some)
             names = tuple(blob.name for blob in some)
-            yield Stray(f"{settings.blobs.url}/{place}", reason, size, names)
+            yield BucketGarbage(f"{settings.blobs.url}/{place}", reason, size, names)
 
 
 def _unneeded(needs: Needs, unit: str, blobs: list[Blob]) -> Iterator[tuple[str, str, list[Blob]]]:
-    kind, _, own = unit.partition("/")
-    if kind == "bundles" and own not in needs.versions:
-        yield unit, UNPUBLISHED, blobs
-    elif kind == "datasets" and own.removesuffix(".zip") not in needs.digests:
-        yield unit, NO_DATASET, blobs
-    elif kind == "runs" and own not in needs.pointers:
-        yield unit, "the sheets of no run", blobs
-    elif kind == "snapshots" and own not in needs.pointers:
-        yield unit, NO_RUN, blobs
-    elif kind == "snapshots":
-        needed = needs.snapshots(own, (_last(blob) for blob in blobs))
+    """(name, reason, its files) of what no row needs; nothing for files that Kao never writes."""
+    parsed = layout.unit(unit)
+    if parsed is None:
+        return
+    if parsed.kind == layout.BUNDLES:
+        if parsed.owner not in needs.versions:
+            yield unit, UNPUBLISHED, blobs
+    elif parsed.kind == layout.DATASETS:
+        if parsed.owner not in needs.digests:
+            yield unit, NO_DATASET, blobs
+    elif parsed.owner not in needs.pointers:
+        yield unit, NO_RUN if parsed.kind == layout.SNAPSHOTS else NO_RUN_SHEETS, blobs
+    elif parsed.kind == layout.SNAPSHOTS:
+        needed = needs.snapshots(parsed.owner, (_file_name(blob) for blob in blobs))
         for blob in blobs:
-            if _last(blob) not in needed:
+            if _file_name(blob) not in needed:
                 yield blob.name, OLD_SNAPSHOT, [blob]
 
 
-def _last(blob: Blob) -> str:
+def _file_name(blob: Blob) -> str:
     return blob.name.rpartition("/")[2]

@@ -14,13 +14,13 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy import select
 
-from models.database.engine import connect
+from models.database.engine import connect, url_of
 from models.database.tables import datasets, models, runs
 from models.errors import KaoError
 from models.settings import Settings
-from models.storage import atomic
+from models.storage import atomic, layout
 
-SQLITE, POSTGRESQL = "kao.db", "kao.pgdump"
+SQLITE, POSTGRESQL = layout.DATABASE, "kao.pgdump"
 
 
 def file(settings: Settings) -> str:
@@ -68,7 +68,7 @@ def check(folder: Path, name: str) -> list[str] | None:
     with contextlib.closing(sqlite3.connect(folder / name)) as db:
         if db.execute("PRAGMA integrity_check").fetchone() != ("ok",):
             raise KaoError("The backup's database is damaged.")
-    engine = sa.create_engine(f"sqlite:///{folder / name}")
+    engine = sa.create_engine(sa.URL.create("sqlite", database=str(folder / name)))
     try:
         with engine.connect() as connection:
             return list(_named(connection))
@@ -88,11 +88,11 @@ def load(settings: Settings, copy: Path) -> None:
 
 
 def _sqlite(settings: Settings) -> bool:
-    return settings.database.startswith("sqlite:")
+    return url_of(settings).get_backend_name() == "sqlite"
 
 
 def _path(settings: Settings) -> Path:
-    return Path(settings.database.removeprefix("sqlite:///"))
+    return Path(url_of(settings).database or "")
 
 
 def _copy(settings: Settings, folder: Path) -> list[str]:
@@ -130,11 +130,11 @@ def _pg_dump(settings: Settings, folder: Path) -> list[str]:
 def _named(db: sa.Connection) -> Iterator[str]:
     """The files and folders of the store that a database names."""
     for version in db.scalars(select(models.c.version)):
-        yield f"bundles/{version}"
+        yield layout.bundle(version)
     for digest in db.scalars(select(datasets.c.digest).distinct()):
-        yield f"datasets/{digest}.zip"
+        yield layout.dataset(digest)
     for run in db.execute(select(runs.c.id, runs.c.snapshot).where(runs.c.snapshot.is_not(None))):
-        yield f"snapshots/{run.id}/{run.snapshot}"
+        yield layout.snapshot(run.id, run.snapshot)
 
 
 def _program(name: str) -> str:
@@ -148,7 +148,7 @@ def _program(name: str) -> str:
 
 def _address(settings: Settings) -> tuple[str, dict[str, str]]:
     """DATABASE_URL as libpq reads it, and its password, which a command line would show to all."""
-    url = sa.make_url(settings.database)
+    url = url_of(settings)
     secret = {"PGPASSWORD": str(url.password)} if url.password is not None else {}
     named = url.set(drivername="postgresql", password=None)
     return named.render_as_string(hide_password=False), secret

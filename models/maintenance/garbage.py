@@ -14,12 +14,14 @@ from sqlalchemy import select
 
 from models.database.tables import datasets, models, runs
 from models.settings import Settings
+from models.storage import layout
 
 # What is younger may be in the making: a bundle is settled before its row is written. An hour
 # that a clock jumps does not matter to a day.
 YOUNGEST = 24 * 3600.0  # s
 UNPUBLISHED, NO_DATASET = "a bundle that was never published", "the zip of no dataset"
 NO_RUN, OLD_SNAPSHOT = "the snapshots of no run", "a snapshot that no run goes on from"
+NO_RUN_SHEETS = "the sheets of no run"
 SNAPSHOTS_KEPT = 2  # the one that the run goes on from, and the one before it
 
 
@@ -95,20 +97,20 @@ def _found(settings: Settings, db: sa.Connection, youngest: float) -> Iterator[G
 
 def _unneeded(settings: Settings, db: sa.Connection) -> Iterator[tuple[Path, str]]:
     store, needs = settings.storage, Needs.read(db)
-    for path in _inside(store / "bundles"):
-        if path.name.startswith("."):
+    for path in _inside(store / layout.BUNDLES):
+        if layout.is_temporary(path.name):
             yield path, "half a bundle, whose process died"
         elif path.name not in needs.versions:
             yield path, UNPUBLISHED
-    for path in _inside(store / "datasets"):
-        if path.name.removesuffix(".zip") not in needs.digests:
+    for path in _inside(store / layout.DATASETS):
+        if path.name.removesuffix(layout.DATASET_SUFFIX) not in needs.digests:
             yield path, NO_DATASET
-    for path in _inside(store / "uploads"):
+    for path in _inside(store / layout.UPLOADS):
         yield path, "an upload that never ended"
     for path in _inside(settings.cache):
-        if path.name.startswith("."):
+        if layout.is_temporary(path.name):
             yield path, "half a packed dataset, whose process died"
-    for folder in _inside(store / "snapshots"):
+    for folder in _inside(store / layout.SNAPSHOTS):
         if folder.name not in needs.pointers:
             yield folder, NO_RUN
         else:
@@ -116,9 +118,11 @@ def _unneeded(settings: Settings, db: sa.Connection) -> Iterator[tuple[Path, str
 
 
 def _snapshots(folder: Path, needs: Needs) -> Iterator[tuple[Path, str]]:
-    needed = needs.snapshots(folder.name, (path.name for path in folder.glob("*.pt")))
+    needed = needs.snapshots(
+        folder.name, (path.name for path in folder.glob(f"*{layout.SNAPSHOT_SUFFIX}"))
+    )
     for path in _inside(folder):
-        if path.name.startswith("."):
+        if layout.is_temporary(path.name):
             yield path, "half a snapshot, whose process died"
         elif path.name not in needed:
             yield path, OLD_SNAPSHOT

@@ -60,9 +60,25 @@ class Recipe(_Strict):
         float,
         Field(ge=0, le=64, description="Differences of 255 that are smoothed away, for flat art."),
     ] = 0.0
+    residuals: Annotated[
+        int,
+        Field(ge=0, le=6, description="Last resolutions that get another residual convolution."),
+    ] = 0
     discriminator_width: Annotated[
         int, Field(ge=4, le=256, description="Discriminator channels at full resolution.")
     ]
+    feature_weight: Annotated[
+        float,
+        Field(ge=0, le=100, description="Weight of a discriminator on frozen features; 0: none."),
+    ] = 0.0
+    noise: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=64,
+            description="Noise, in levels of 255, on all that the discriminator sees.",
+        ),
+    ] = 0.0
 
     loss: Annotated[
         Literal["bce", "logistic", "relativistic"],
@@ -150,6 +166,19 @@ class Recipe(_Strict):
     sliders: Annotated[bool, Field(description="Look for sliders in the finished generator.")] = (
         True
     )
+    enlarger_steps: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=1_000_000,
+            description="Steps that train the enlarger afterwards, at most the generator's; "
+            "0: none.",
+        ),
+    ] = 0
+    enlarger_width: Annotated[int, Field(ge=4, le=256, description="The enlarger's channels.")] = 64
+    enlarger_blocks: Annotated[
+        int, Field(ge=0, le=16, description="The enlarger's blocks of two convolutions.")
+    ] = 2
     growth: Annotated[
         int, Field(ge=0, le=8, description="Earlier moments to publish too, for `age`.")
     ] = 0
@@ -184,6 +213,8 @@ class Recipe(_Strict):
             raise ValueError(
                 "`classic` is the tutorial's and draws as it does: `flatten` must be 0"
             )
+        if self.residuals and self.network == "classic":
+            raise ValueError("`classic` is the tutorial's network: `residuals` must be 0")
         if self.labels and not self.style:
             raise ValueError("`labels` need a mapping network: `style` above 0")
         if (self.network == "classic") != (self.loss == "bce"):
@@ -192,6 +223,9 @@ class Recipe(_Strict):
 
 
 RESOLUTIONS = sorted(b * 2**k for b in (4, 5, 6, 7) for k in range(2, 7) if 16 <= b * 2**k <= 256)
+
+# Beyond it, an enlarger gained little (docs/experiments.md).
+ENLARGER_STEPS = 15_000
 
 # The tutorial's recipe: lr 1e-4 for both, PyTorch's default betas, batch 100, 2,500 epochs.
 _TUTORIAL = Adam(learning_rate=1e-4, beta1=0.9, beta2=0.999)
@@ -219,6 +253,7 @@ _GPU: dict[str, Any] = {
     "measure_samples": 2_000,
     "sheet_images": 50_000,
     "publish": "best",
+    "enlarger_steps": ENLARGER_STEPS,
     "growth": 2,
     "on_divergence": "rollback",
 }
@@ -242,6 +277,7 @@ _TWO_CORES: dict[str, Any] = {
     # A measurement takes about 8 s of two cores, so many images about 200.
     "measure_every": 15_000,
     "publish": "best",
+    "enlarger_steps": ENLARGER_STEPS,
     "growth": 2,
     "on_divergence": "rollback",
 }

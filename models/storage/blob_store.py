@@ -160,7 +160,7 @@ class Blobs:
             found = obstore.list_with_delimiter(self._bucket, prefix)["objects"]
         return sorted(item["path"].rpartition("/")[2] for item in found)
 
-    def everything(self) -> Iterator[Blob]:
+    def list_blobs(self) -> Iterator[Blob]:
         """All that is in the bucket below its prefix; nothing without a bucket."""
         if self._bucket is None:
             return

@@ -23,6 +23,7 @@ from models.database.engine import reading
 from models.database.tables import aliases, datasets, runs
 from models.errors import KaoError
 from models.settings import Settings
+from models.storage import layout
 
 log = structlog.get_logger()
 
@@ -42,7 +43,7 @@ class Copy:
 
 
 @contextlib.contextmanager
-def tended(settings: Settings, engine: sa.Engine) -> Iterator[None]:
+def pruning(settings: Settings, engine: sa.Engine) -> Iterator[None]:
     """Prune now and then, in a thread, as long as this lasts."""
     stopped = threading.Event()
     threading.Thread(
@@ -69,7 +70,7 @@ def prune(settings: Settings, engine: sa.Engine, fresh: float = FRESH) -> list[C
     if excess <= 0:
         return []
     needed = _needed(settings, engine)
-    there = {blob.name: blob.bytes for blob in settings.blobs.everything()}
+    there = {blob.name: blob.bytes for blob in settings.blobs.list_blobs()}
     removed = []
     for copy in sorted(copies, key=lambda copy: copy.used):
         if excess <= 0 or time.time() - copy.used < fresh:
@@ -84,14 +85,14 @@ def prune(settings: Settings, engine: sa.Engine, fresh: float = FRESH) -> list[C
 
 def _copies(settings: Settings) -> Iterator[Copy]:
     # Packed sets, and what was measured of them.
-    kinds = [(settings.cache, "*"), (settings.cache, "features/*")]
+    kinds = [(settings.cache, "*"), (settings.cache / layout.FEATURES, "*")]
     if settings.blobs.url is not None:
         store = settings.storage
-        kinds += [(store / "bundles", "*"), (store / "datasets", "*.zip")]
-        kinds += [(store / "snapshots", "*/*.pt")]
+        kinds += [(store / layout.BUNDLES, "*"), (store / layout.DATASETS, "*")]
+        kinds += [(store / layout.SNAPSHOTS, f"*/*{layout.SNAPSHOT_SUFFIX}")]
     for folder, pattern in kinds:
         for path in folder.glob(pattern):
-            if not path.name.startswith(".") and path != settings.cache / "features":
+            if not layout.is_temporary(path.name) and path != settings.cache / layout.FEATURES:
                 with contextlib.suppress(FileNotFoundError):
                     files = [path] if path.is_file() else [path, *path.rglob("*")]
                     size = sum(file.stat().st_size for file in files)
@@ -102,13 +103,15 @@ def _needed(settings: Settings, engine: sa.Engine) -> set[Path]:
     """What must stay, as paths of copies or of the folder that they are in."""
     store = settings.storage
     with reading(engine).begin() as db:
-        needed = {store / "bundles" / version for version in db.scalars(select(aliases.c.version))}
+        needed = {
+            store / layout.bundle(version) for version in db.scalars(select(aliases.c.version))
+        }
         digests = {row.name: row.digest for row in db.execute(select(datasets))}
         waiting = select(runs.c.id, runs.c.recipe).where(runs.c.state.in_(WAITING))
         for row in db.execute(waiting):
-            needed.add(store / "snapshots" / row.id)
+            needed.add(store / layout.snapshots(row.id))
             if digest := digests.get(row.recipe.get("dataset")):
-                needed.add(store / "datasets" / f"{digest}.zip")
+                needed.add(store / layout.dataset(digest))
     return needed
 
 

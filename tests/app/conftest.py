@@ -19,8 +19,7 @@ import torch
 from starlette.testclient import TestClient
 
 from app.main import create_app
-from models import bootstrap
-from models.bundle import format as bundle
+from models import bootstrap, bundle
 from models.database.engine import connect, migrate
 from models.networks import build
 from models.recipes.recipe import resolve

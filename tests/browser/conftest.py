@@ -4,17 +4,19 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import numpy as np
 import pytest
+import sqlalchemy as sa
 import torch
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from models import bootstrap
-from models.bundle import format as bundle
+from models import bootstrap, bundle, runs
 from models.database.engine import connect, migrate
 from models.networks import build
 from models.recipes.recipe import Recipe, resolve
@@ -41,11 +43,18 @@ expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def site_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The settings of the server that `site` starts."""
+    home = tmp_path_factory.mktemp("site") / "home"
+    return Settings(home=home, api_key=KEY, threads=1, limit_pictures="none")
+
+
+@pytest.fixture(scope="session")
+def site(site_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server with two models: `default` has no traits, the other has two."""
-    folder = tmp_path_factory.mktemp("site")
+    folder = tmp_path_factory.mktemp("models")
     (folder / "shipped").mkdir()
-    settings = Settings(home=folder / "home", api_key=KEY, threads=1, limit_pictures="none")
+    settings = site_settings
     engine = connect(settings)
     migrate(engine)
     registry = Registry(engine, settings.storage)
@@ -93,6 +102,14 @@ def _written(folder: Path, recipe: Recipe, generator, name: str, attributes=()) 
 
 
 @pytest.fixture(scope="session")
+def labelled(site: str) -> str:
+    """The version of the site's model with the traits `hair` and `smile`."""
+    models = httpx.get(f"{site}/models", trust_env=False).json()
+    (version,) = {row["version"] for row in models["models"]} - set(models["aliases"].values())
+    return str(version)
+
+
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Chromium, without a window."""
     program = next(filter(None, map(shutil.which, NAMES)), None)
@@ -106,22 +123,40 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(browser: Browser, site: str) -> Iterator[Callable[..., Page]]:
-    """Open an address in a profile of its own; what it asks of the browser as keywords.
+    """Open an address in a profile of its own; options of the browser's context as keywords.
+
+    `session` logs in to the studio.
 
     A page that fails in its script, logs an error or asks another host fails its test.
     """
-    contexts, told = [], []
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
 
-    def visiting(path: str = "/", width: int = 1280, height: int = 800, **wishes) -> Page:
+    def visiting(
+        path: str = "/",
+        width: int = 1280,
+        height: int = 800,
+        session: bool = False,
+        **options: Any,
+    ) -> Page:
         context = browser.new_context(
-            base_url=site, viewport={"width": width, "height": height}, **wishes
+            base_url=site, viewport={"width": width, "height": height}, **options
         )
         context.set_default_timeout(PATIENCE)
         contexts.append(context)
+        if session:
+            headers = {"Origin": site}
+            assert context.request.post("/session", data={"key": KEY}, headers=headers).ok
         page = context.new_page()
-        page.on("pageerror", lambda error: told.append(f"script: {error}"))
-        page.on("console", lambda line: told.append(line.text) if line.type == "error" else None)
-        page.on("request", lambda request: _ours(request.url, site) or told.append(request.url))
+        page.on("pageerror", lambda error: complaints.append(f"script: {error}"))
+        page.on(
+            "console",
+            lambda line: complaints.append(line.text) if line.type == "error" else None,
+        )
+        page.on(
+            "request",
+            lambda request: _ours(request.url, site) or complaints.append(request.url),
+        )
         # Not the load event: it waits for a hundred faces.
         page.goto(path, wait_until="domcontentloaded")
         return page
@@ -129,11 +164,47 @@ def visit(browser: Browser, site: str) -> Iterator[Callable[..., Page]]:
     yield visiting
     for context in contexts:
         context.close()
-    assert not told
+    assert not complaints
 
 
 def _ours(url: str, site: str) -> bool:
     return url.startswith((f"{site}/", "data:", "blob:"))
+
+
+@dataclass
+class Reporter:
+    """A run of the site whose worker is the test: it reports whatever the test wants shown."""
+
+    database: sa.Engine
+    id: str
+    fence: runs.Fence
+
+    def report(self, event: str, **data: Any) -> None:
+        """Append an event, as a worker does."""
+        progress = event == "run.progress"
+        runs.record(self.database, self.id, self.fence, event, data, progress)
+
+    def progress(self, images: int, **data: Any) -> None:
+        """Append a `run.progress` with plausible numbers; `data` replaces some of them."""
+        numbers = {"images": images, "g_loss": 1 + 100 / images, "d_loss": 0.7}
+        rates = {"images_per_second": 80.0, "fraction": images / 10_000, "seconds_left": 60}
+        self.report("run.progress", **{**numbers, **rates, **data})
+
+
+@pytest.fixture
+def start_run(site: str, site_settings: Settings) -> Iterator[Callable[..., Reporter]]:
+    """Create a run on the site and claim it; recipe fields as keywords."""
+    engine = connect(site_settings)
+
+    def start(preset: str = "smoke", **fields: Any) -> Reporter:
+        recipe = resolve({"preset": preset, **fields})
+        row, _ = runs.create(engine, recipe, {"preset": preset, **fields})
+        claimed = runs.claim(engine, row["id"])
+        assert claimed is not None
+        return Reporter(engine, row["id"], claimed[1])
+
+    yield start
+    engine.dispose()
 
 
 Shown = Callable[..., dict[str, str]]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from models.bundle import format as bundle
+from models import bundle
 from models.registry import DEFAULT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]

@@ -6,6 +6,7 @@ import psutil
 import pytest
 from sqlalchemy import func, select
 
+from models.database.engine import url_of
 from models.database.tables import models
 from tests.support.process_group import children, trainers
 
@@ -23,7 +24,7 @@ def hosts(house):
     """Two hosts on one database and store: homes of their own, so each has its own device."""
     house.queue()
     shared = {
-        "DATABASE_URL": house.settings.database,
+        "DATABASE_URL": url_of(house.settings).render_as_string(hide_password=False),
         "STORAGE_URL": f"file://{house.settings.storage}",
         "REDIS_URL": house.settings.redis,
     }

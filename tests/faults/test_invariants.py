@@ -20,8 +20,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from models import runs
-from models.bundle import format as bundle
+from models import bundle, runs
 from models.bundle import verify
 from models.database.engine import connect, migrate
 from models.database.tables import metadata
@@ -229,7 +228,7 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def states_and_fences_are_what_was_asked(self) -> None:
-        rows = {row["id"]: row for row in runs.listed(self.database)}
+        rows = {row["id"]: row for row in runs.list_runs(self.database)}
         assert {run: row["state"] for run, row in rows.items()} == self.states
         assert {run: row["fence"] for run, row in rows.items()} == self.fences
         for run, row in rows.items():
@@ -245,7 +244,7 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def a_published_version_is_immutable_and_readable(self) -> None:
         assert self.registry.aliases() == self.aliases
-        assert {row["version"] for row in self.registry.listed()} == self.published
+        assert {row["version"] for row in self.registry.list_models()} == self.published
         for version in self.published:
             assert bundle.digest(self.registry.folder(version)) == version
 
@@ -321,6 +320,6 @@ def test_migrations_at_once_make_one_whole_database(house) -> None:
     engines = [connect(house) for _ in range(4)]
     ready = iter(engines)
     assert together(4, lambda: migrate(next(ready))) == [None] * 4
-    assert runs.listed(engines[0]) == []
+    assert runs.list_runs(engines[0]) == []
     for engine in engines:
         engine.dispose()

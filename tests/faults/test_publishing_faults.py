@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from models import failpoints, runs
-from models.bundle import format as bundle
+from models import bundle, failpoints, runs
 from models.bundle import verify
 from models.registry import LATEST
 from tests.support.process_group import trainers

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from models import runs
-from models.messages import QUEUE, TASK
+from models.runs import QUEUE, TASK
 from tests.support.process_group import kill_tree
 from tests.support.tmpfs import tmpfs
 from worker.celery_app import celery_app
@@ -124,13 +124,13 @@ def test_a_queue_whose_disk_is_full_refuses_training_and_recovers_by_itself(hous
         assert refused.json()["type"] == "urn:kao:problem:queue-refuses"
         assert "MISCONF" in refused.json()["detail"]
         assert refused.elapsed.total_seconds() < PROMISED
-        assert [row["id"] for row in runs.listed(house.engine)] == [waits]
+        assert [row["id"] for row in runs.list_runs(house.engine)] == [waits]
         assert serves_faces(house, "full")
         assert house.run(waits)["state"] == "queued"
         full.unlink()
         house.wait(lambda: train_once(house).status_code == 202, "training is taken again", 30)
         assert house.ended(waits)["attempt"] == 1
-        (run,) = {row["id"] for row in runs.listed(house.engine)} - {waits}
+        (run,) = {row["id"] for row in runs.list_runs(house.engine)} - {waits}
         assert house.ended(run)["attempt"] == 1
 
 

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from models.datasets import archive
 from models.datasets.archive import Limits
-from models.datasets.images import DatasetError
-from models.errors import BadBundle
+from models.errors import BadBundle, DatasetError
 from tests.fuzz.empty_store import empty
 from tests.support.hostile_zips import GOOD, KINDS, picture, zipped
 

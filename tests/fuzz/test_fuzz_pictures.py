@@ -7,8 +7,7 @@ from app.avatars import gravatar
 from app.avatars.bulk import request
 from app.avatars.request import picture_request
 from app.avatars.request.picture_types import KINDS
-from models import bootstrap
-from models.bundle import format as bundle
+from models import bootstrap, bundle
 from models.errors import KaoError
 from models.faces import latents
 

@@ -8,13 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from models import bootstrap
-from models.bundle import format as bundle
+from models import bootstrap, bundle
 from models.database.engine import connect, migrate
 from models.datasets import catalogue
 from models.datasets.archive import ArchiveReport
-from models.datasets.images import DatasetError
-from models.errors import BadBundle, StorageUnreachable
+from models.errors import BadBundle, DatasetError, StorageUnreachable
 from models.registry import Registry
 from models.settings import Settings
 from models.storage.blob_store import Blobs
@@ -103,7 +101,7 @@ def test_a_dataset_uploaded_here_is_trained_on_there(hosts, tmp_path: Path) -> N
     upload.write_bytes(b"a zip that was checked")
     report = ArchiveReport(3, 0, 0)
     row, _ = catalogue.add(one.engine, here, upload, name="faces", licence="CC0-1.0", report=report)
-    path = catalogue.fetched(there, row["digest"])
+    path = catalogue.fetch(there, row["digest"])
     assert path.read_bytes() == b"a zip that was checked"
     assert path.is_relative_to(there.home)
     catalogue.delete(two.engine, there, "faces")
@@ -117,7 +115,7 @@ def test_a_dataset_of_other_bytes_is_refused(hosts, tmp_path: Path) -> None:
     path.write_bytes(b"not what the digest says")
     here.blobs.put(path)
     with pytest.raises(DatasetError, match="damaged"):
-        catalogue.fetched(there, "0" * 64)
+        catalogue.fetch(there, "0" * 64)
     assert not catalogue.path(there, "0" * 64).exists()
 
 

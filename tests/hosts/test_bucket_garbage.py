@@ -38,7 +38,7 @@ def put(settings, *names) -> None:
 
 
 def there(settings):
-    return {blob.name for blob in settings.blobs.everything()}
+    return {blob.name for blob in settings.blobs.list_blobs()}
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from models.database.engine import connect, migrate
 from models.recipes.recipe import resolve
 from models.registry import Registry
 from models.settings import Settings
-from models.storage import disk_cache
+from models.storage import disk_cache, layout
 from worker.datasets.packing import pack
 
 OLD = time.time() - 2 * disk_cache.FRESH
@@ -122,7 +122,7 @@ def test_using_a_copy_keeps_it(
 def test_what_the_bucket_lacks_stays(
     settings: Settings, engine: sa.Engine, registry: Registry, versions
 ) -> None:
-    names = [blob.name for blob in settings.blobs.everything() if versions[1] in blob.name]
+    names = [blob.name for blob in settings.blobs.list_blobs() if versions[1] in blob.name]
     settings.blobs.remove_names(names[:1])
     disk_cache.prune(settings, engine)
     assert registry.folder(versions[1]).exists()
@@ -158,7 +158,7 @@ def test_a_packed_set_stays_while_another_process_has_it_open(
     settings: Settings, engine: sa.Engine, pictures
 ) -> None:
     folder = pack(pictures, 8, settings.cache).folder
-    measured = settings.cache / "features" / "x-real"
+    measured = settings.cache / layout.FEATURES / "x-real"
     measured.mkdir(parents=True)
     (measured / "4.npy").write_bytes(b"x" * 100)
     command = [sys.executable, "-c", USE, str(pictures), str(settings.cache)]
@@ -183,7 +183,7 @@ def test_a_running_process_prunes_by_itself(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(disk_cache, "INTERVAL", 0.05)
-    with disk_cache.tended(settings, engine):
+    with disk_cache.pruning(settings, engine):
         ends = time.monotonic() + 30
         while registry.folder(versions[1]).exists():
             assert time.monotonic() < ends

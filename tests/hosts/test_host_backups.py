@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from models import runs
-from models.bundle import format as bundle
+from models import bundle, runs
 from models.bundle import verify
 from models.database.engine import connect, migrate
 from models.errors import KaoError
@@ -74,7 +73,7 @@ def test_all_comes_back_in_another_database_and_another_bucket(
     shutil.rmtree(other.storage)  # the bucket alone has to be enough
     registry = Registry(there, other.blobs)
     assert registry.aliases() == Registry(engine, settings.blobs).aliases()
-    verify.verify(registry.fetched(version), version)
+    verify.verify(registry.fetch(version), version)
     name = f"snapshots/{run}/000000000007.pt"
     assert other.blobs.fetch(other.storage / name).read_bytes() == b"s" * 1000
     # The next row's number follows those that came: sequences are restored too.
@@ -107,7 +106,7 @@ def test_a_damaged_archive_leaves_an_empty_database_empty(
         restore(other, archive)
     there = connect(other)
     migrate(there)
-    assert runs.listed(there) == []
+    assert runs.list_runs(there) == []
     there.dispose()
 
 

@@ -37,7 +37,7 @@ class Hosts:
     def __init__(self, folder, database, storage, endpoint) -> None:
         self.folder, self.processes = folder, {}
         queue = free_port()
-        binary = str(embedded_valkey.server())
+        binary = str(embedded_valkey.find_server())
         words = [binary, "--port", str(queue), "--bind", "127.0.0.1", "--save", ""]
         self.queue = Server([*words, "--dir", str(folder)], queue)
         self.environment = {

@@ -1,9 +1,5 @@
 """`kao keys` and `kao sign` as typed."""
 
-import os
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,26 +10,10 @@ from models import keys
 from models.database.engine import connect
 from models.registry import Registry
 from models.settings import Settings
-
-Command = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def kao(settings: Settings, registry: Registry) -> Command:
-    """Run a command: (exit code, stdout, stderr)."""
-    environment = {**os.environ, "KAO_HOME": str(settings.home)}
-
-    def run(*words: str) -> tuple[int, str, str]:
-        command = [sys.executable, "-m", "kao", *words]
-        process = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=120
-        )
-        return process.returncode, process.stdout, process.stderr
-
-    return run
+from tests.kao.conftest import Kao
 
 
-def test_a_key_is_made_shown_once_listed_and_revoked(kao: Command, settings: Settings) -> None:
+def test_a_key_is_created_shown_once_listed_and_revoked(kao: Kao, settings: Settings) -> None:
     code, key, message = kao("keys", "create", "ci", "--scope", "read", "--scope", "train")
     assert code == 0
     assert "read, train" in message
@@ -41,10 +21,10 @@ def test_a_key_is_made_shown_once_listed_and_revoked(kao: Command, settings: Set
     row = keys.find(engine, key.strip())
     assert row is not None
     assert row.scopes == ("read", "train")
-    _, listing, _ = kao("keys", "list")
-    assert row.id in listing
-    assert key.strip() not in listing
-    assert kao("keys", "revoke", row.id)[0] == 0
+    _, table, _ = kao("keys", "list")
+    assert row.id in table
+    assert key.strip() not in table
+    assert kao("keys", "revoke", row.id).code == 0
     assert keys.find(engine, key.strip()) is None
     engine.dispose()
     code, _, message = kao("keys", "revoke", "none")
@@ -52,7 +32,24 @@ def test_a_key_is_made_shown_once_listed_and_revoked(kao: Command, settings: Set
     assert "kao keys list" in message
 
 
-def test_an_address_signed_on_the_command_line_opens(kao: Command, settings: Settings) -> None:
+def test_a_name_that_looks_like_markup_is_text(kao: Kao, settings: Settings) -> None:
+    """Over HTTP anybody with the scope may name a key; the list must still show its id."""
+    engine = connect(settings)
+    assert kao("keys", "create", "[/x]", "--scope", "read").code == 0
+    (row,) = [key for key in keys.listed(engine) if key.name == "[/x]"]
+    engine.dispose()
+    code, table, _ = kao("keys", "list")
+    assert code == 0
+    assert "[/x]" in table
+    assert row.id in table
+    code, _, message = kao("models", "promote", "[/x]")
+    assert (code, "Traceback" in message) == (1, False)
+    assert "[/x]" in message
+
+
+def test_an_address_signed_on_the_command_line_opens(
+    kao: Kao, settings: Settings, registry: Registry
+) -> None:
     code, address, _ = kao("sign", "https://faces.example/avatar?seed=42", "--days", "1")
     assert code == 0
     private = settings.model_copy(update={"public_avatars": False})
@@ -62,19 +59,9 @@ def test_an_address_signed_on_the_command_line_opens(kao: Command, settings: Set
         assert client.get(path).status_code == 200
 
 
-def test_a_start_names_the_file_of_the_key_and_not_the_key(
-    settings: Settings, registry: Registry, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with TestClient(create_app(settings.model_copy(update={"api_key": None}))):
-        pass
-    file = settings.home / keys.FILE
-    output = "".join(capsys.readouterr())
-    assert str(file) in output
-    assert file.read_text().strip() not in output
-
-
-def test_only_the_key_itself_can_sign(kao: Command, settings: Settings, tmp_path: Path) -> None:
-    """The database has public keys, so its owner cannot sign as somebody else."""
+def test_only_the_key_itself_can_sign(kao: Kao, settings: Settings, tmp_path: Path) -> None:
+    """The database has public keys only, so its reader cannot sign."""
+    assert kao("models", "list").code == 0  # creates the tables
     engine = connect(settings)
     secret, key = keys.create(engine, "web", ["avatars"])
     engine.dispose()
@@ -87,3 +74,14 @@ def test_only_the_key_itself_can_sign(kao: Command, settings: Settings, tmp_path
     code, _, message = kao("sign", "/avatar?seed=42", "--key-file", str(file))
     assert (code, "Traceback" in message) == (1, False)
     assert "--key-file" in message
+
+
+def test_a_start_names_the_file_of_the_key_and_not_the_key(
+    settings: Settings, registry: Registry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with TestClient(create_app(settings.model_copy(update={"api_key": None}))):
+        pass
+    file = settings.home / keys.FILE
+    output = "".join(capsys.readouterr())
+    assert str(file) in output
+    assert file.read_text().strip() not in output

@@ -1,31 +1,37 @@
 """The command line writes what the server answers, byte for byte."""
 
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode
 
 import pytest
-from typer.testing import CliRunner
+from starlette.testclient import TestClient
+from typer.testing import CliRunner, Result
 
 from app.avatars.request.picture_types import AVATAR, KINDS, Kind
 from kao import pictures
 
+Run = Callable[..., Result]
+
 
 @pytest.fixture(scope="module")
-def home(choosy):
+def home(choosy: TestClient) -> Path:
     """The home of an app whose model has traits."""
-    return choosy.app.state.services.settings.home
+    state: object = choosy.app
+    home: Path = state.state.services.settings.home  # type: ignore[attr-defined]
+    return home
 
 
 @pytest.fixture
-def kao(home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """Run a command in that home, its file in a fresh folder."""
+def run(home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Run a command in that home, in a fresh working directory."""
     monkeypatch.setenv("KAO_HOME", str(home))
     monkeypatch.chdir(tmp_path)
 
-    def run(*words):
+    def invoke(*words: str) -> Result:
         return CliRunner().invoke(pictures.cli, list(words))
 
-    return run
+    return invoke
 
 
 def _name(kind: Kind) -> str:
@@ -35,32 +41,31 @@ def _name(kind: Kind) -> str:
 @pytest.mark.parametrize("extension", ["png", "webp"])
 @pytest.mark.parametrize("kind", KINDS, ids=_name)
 def test_a_command_writes_what_the_server_answers(
-    kao, choosy, tmp_path: Path, kind, extension
+    run: Run, choosy: TestClient, tmp_path: Path, kind: Kind, extension: str
 ) -> None:
-    format = (
-        "apng" if extension == "png" and kind.path in ("/morph", "/walk", "/grow") else extension
-    )
-    given = dict(parse_qsl(kind.example.partition("?")[2]))
+    moves = kind.path in ("/morph", "/walk", "/grow")
+    format = "apng" if extension == "png" and moves else extension
+    parameters = dict(parse_qsl(kind.example.partition("?")[2]))
     file = tmp_path / f"picture.{format}"
-    options = [word for name, value in given.items() for word in (f"--{name}", value)]
-    told = kao(_name(kind), *options, "--trait", "colour=red", "--out", str(file))
-    assert told.exit_code == 0, told.output
-    asked = urlencode({**given, "colour": "red", "format": format})
-    assert file.read_bytes() == choosy.get(f"{kind.path}?{asked}").content
-    address = told.output.rpartition(": ")[2].strip()
+    options = [word for name, value in parameters.items() for word in (f"--{name}", value)]
+    result = run(_name(kind), *options, "--trait", "colour=red", "--out", str(file))
+    assert result.exit_code == 0, result.output
+    query = urlencode({**parameters, "colour": "red", "format": format})
+    assert file.read_bytes() == choosy.get(f"{kind.path}?{query}").content
+    address = result.output.rpartition(": ")[2].strip()
     assert choosy.get(address).content == file.read_bytes()
-    said = kao("identify", str(file)).output
-    assert f"picture: {kind.path}\n" in said
-    assert "colour: red\n" in said
+    identity = run("identify", str(file)).output
+    assert f"picture: {kind.path}\n" in identity
+    assert "colour: red\n" in identity
 
 
-def test_without_a_seed_it_is_a_new_face_each_time(kao, tmp_path: Path) -> None:
-    seeds = {kao("sample", "--out", str(tmp_path / f"{n}.png")).output.split("&")[0] for n in "ab"}
+def test_without_a_seed_it_is_a_new_face_each_time(run: Run, tmp_path: Path) -> None:
+    seeds = {run("sample", "--out", str(tmp_path / f"{n}.png")).output.split("&")[0] for n in "ab"}
     assert len(seeds) == 2
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         pytest.param(["--size", "15"], "16 to 1024", id="size"),
         pytest.param(["--trait", "colour=pink"], "red, blue", id="value"),
@@ -71,12 +76,12 @@ def test_without_a_seed_it_is_a_new_face_each_time(kao, tmp_path: Path) -> None:
     ],
 )
 def test_what_the_server_refuses_is_refused_and_nothing_written(
-    kao, tmp_path: Path, words, told
+    run: Run, tmp_path: Path, words: list[str], message: str
 ) -> None:
-    answer = kao("sample", "--seed", "a", *words, "--out", str(tmp_path / "a.png"))
-    assert told in str(answer.exception)
+    result = run("sample", "--seed", "a", *words, "--out", str(tmp_path / "a.png"))
+    assert message in str(result.exception)
     assert list(tmp_path.glob("*a.png*")) == []
 
 
-def test_an_unknown_extension_names_those_there_are(kao) -> None:
-    assert ".webp" in str(kao("sample", "--out", "a.bmp").exception)
+def test_an_unknown_extension_names_the_known_ones(run: Run) -> None:
+    assert ".webp" in str(run("sample", "--out", "a.bmp").exception)

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from models import bootstrap
-from models.bundle import format as bundle
+from models import bootstrap, bundle
 from models.registry import DEFAULT, Registry
 from models.settings import Settings
 
@@ -19,7 +18,9 @@ def test_a_fresh_home_serves_the_newest_shipped_model_and_keeps_the_older_ones(
     created = [bundle.read_card(folder)["created"] for folder in bootstrap.shipped()]
     assert created == sorted(created, reverse=True)
     assert registry.resolve(DEFAULT) == newest.name
-    assert {row["version"] for row in registry.listed()} == {f.name for f in bootstrap.shipped()}
+    assert {row["version"] for row in registry.list_models()} == {
+        f.name for f in bootstrap.shipped()
+    }
 
 
 def test_an_upgrade_moves_no_face(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from models import runs
-from models.bundle import format as bundle
+from models import bundle, runs
 from models.bundle import verify
 from models.errors import BadBundle, StaleFence, UnknownModel
 from models.registry import Registry

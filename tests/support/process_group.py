@@ -18,8 +18,7 @@ import redis
 from safetensors.torch import load_file
 
 from kao import embedded_valkey
-from models import bootstrap, runs
-from models.bundle import format as bundle
+from models import bootstrap, bundle, runs
 from models.recipes.recipe import resolve
 from models.registry import Registry
 from models.settings import Settings
@@ -71,7 +70,7 @@ class House:
 
     def queue(self, *options: str) -> subprocess.Popen:
         """The embedded Valkey, as `kao up` starts it; back when it answers."""
-        binary = embedded_valkey.server()
+        binary = embedded_valkey.find_server()
         assert binary is not None
         process = self.start("queue", [*embedded_valkey.command(self.settings, binary), *options])
         self.wait(self.queue_answers, "the queue answers")

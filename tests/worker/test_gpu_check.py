@@ -1,4 +1,4 @@
-"""A wrong GPU setup is told from a right one in a sentence."""
+"""A wrong GPU setup is distinguished from a right one, and explained in a sentence."""
 
 from dataclasses import replace
 
@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from worker import gpu_check
-from worker.gpu_check import Seen
+from worker.gpu_check import GpuStatus
 
-RIGHT = Seen(
+RIGHT = GpuStatus(
     built_for="13.0",
     driver=True,
     device=True,
@@ -20,7 +20,7 @@ NONE = replace(RIGHT, names=())
 
 
 @pytest.mark.parametrize(
-    ("seen", "good", "words"),
+    ("status", "right", "words"),
     [
         pytest.param(RIGHT, True, "NVIDIA H100, CUDA 13.0", id="right"),
         pytest.param(
@@ -32,7 +32,7 @@ NONE = replace(RIGHT, names=())
         pytest.param(
             replace(NONE, driver=False, device=False),
             False,
-            "no NVIDIA driver is to be seen: give the container the GPU",
+            "there is no NVIDIA driver: give the container the GPU",
             id="container-without-the-gpu",
         ),
         pytest.param(
@@ -65,25 +65,25 @@ NONE = replace(RIGHT, names=())
         ),
     ],
 )
-def test_a_setup_is_told_in_a_sentence(seen, good, words) -> None:
-    fine, told = gpu_check.told(seen)
-    assert fine is good
-    assert words in told
-    assert "\n" not in told
+def test_a_setup_is_explained_in_a_sentence(status: GpuStatus, right: bool, words: str) -> None:
+    is_right, message = gpu_check.explain(status)
+    assert is_right is right
+    assert words in message
+    assert "\n" not in message
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-def test_this_machine_without_a_driver_is_seen_as_it_is() -> None:
-    seen = gpu_check.look()
-    assert (seen.names, seen.driver) == ((), False)
-    assert seen.built_for == torch.version.cuda
-    assert gpu_check.told(seen)[0] is (torch.version.cuda is None)
+def test_a_machine_without_a_driver_is_probed_as_it_is() -> None:
+    status = gpu_check.probe()
+    assert (status.names, status.driver) == ((), False)
+    assert status.built_for == torch.version.cuda
+    assert gpu_check.explain(status)[0] is (torch.version.cuda is None)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-def test_a_cuda_build_without_a_driver_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The build says CUDA; what torch then says when it is asked to start it is its own."""
+def test_a_cuda_build_without_a_driver_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The version says CUDA; the error of starting it is torch's own."""
     monkeypatch.setattr(torch.version, "cuda", "13.0")
-    fine, told = gpu_check.told(gpu_check.look())
-    assert not fine
-    assert "no NVIDIA driver is to be seen" in told
+    is_right, message = gpu_check.explain(gpu_check.probe())
+    assert not is_right
+    assert "there is no NVIDIA driver" in message

@@ -1,15 +1,19 @@
-"""A lease ends when a worker was silent, never when the watcher could not listen."""
+"""A lease ends when a worker was silent, never when the watch could not look."""
 
 import threading
 import time
+from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
 
 from models import runs
 from models.settings import Settings
-from worker import reconciler as module
+from tests.support.fixtures import Begin
+from worker import leases
 from worker.celery_app import celery_app
+from worker.leases import LeaseWatch
 from worker.reconciler import Reconciler
 
 
@@ -19,80 +23,105 @@ class Clock:
     def __init__(self) -> None:
         self.now = 1_000.0
 
-    def monotonic(self):
+    def monotonic(self) -> float:
         return self.now
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch):
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(leases, "time", clock)
     return clock
 
 
 @pytest.fixture
-def watcher(settings: Settings, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch):
-    watcher = Reconciler(settings, engine, celery_app(settings))
-    monkeypatch.setattr(watcher, "_wake_for_waiting", lambda: None)  # there is no queue here
-    return watcher
+def watch(settings: Settings, engine: sa.Engine) -> LeaseWatch:
+    return LeaseWatch(settings, engine)
 
 
-def watch(watcher, clock, seconds) -> None:
+def look_for(watch: LeaseWatch, clock: Clock, seconds: float) -> None:
+    """Look once a second."""
     for _ in range(int(seconds)):
-        watcher.reconcile()
+        watch.requeue_abandoned()
         clock.now += 1
 
 
 def test_a_silent_worker_loses_its_run_when_the_lease_is_over(
-    watcher, clock, settings: Settings, engine: sa.Engine, begin
+    watch: LeaseWatch, clock: Clock, settings: Settings, engine: sa.Engine, begin: Begin
 ) -> None:
     run, _ = begin("running")
-    watch(watcher, clock, settings.lease_seconds)
+    look_for(watch, clock, settings.lease_seconds)
     assert runs.get(engine, run)["state"] == "running"
-    watch(watcher, clock, 2)
+    look_for(watch, clock, 2)
     assert runs.get(engine, run)["state"] == "queued"
 
 
 def test_a_beating_worker_keeps_its_run(
-    watcher, clock, settings: Settings, engine: sa.Engine, begin
+    watch: LeaseWatch, clock: Clock, settings: Settings, engine: sa.Engine, begin: Begin
 ) -> None:
     run, fence = begin("running")
     for _ in range(5):
-        watch(watcher, clock, settings.lease_seconds - 5)
+        look_for(watch, clock, settings.lease_seconds - 5)
         runs.beat(engine, run, fence)
     assert runs.get(engine, run)["state"] == "running"
 
 
-def test_a_watcher_that_slept_waits_for_a_whole_lease(
-    watcher, clock, settings: Settings, engine: sa.Engine, begin
+def test_a_watch_that_slept_waits_for_a_whole_lease(
+    watch: LeaseWatch, clock: Clock, settings: Settings, engine: sa.Engine, begin: Begin
 ) -> None:
     run, _ = begin("running")
-    watch(watcher, clock, 2)
+    look_for(watch, clock, 2)
     clock.now += 10 * settings.lease_seconds
-    watch(watcher, clock, settings.lease_seconds)
+    look_for(watch, clock, settings.lease_seconds)
     assert runs.get(engine, run)["state"] == "running"
 
 
-def test_a_database_that_takes_no_writes_costs_nobody_his_lease(
-    settings: Settings, engine: sa.Engine, begin
+def test_a_database_that_takes_no_writes_costs_no_lease(
+    watch: LeaseWatch, engine: sa.Engine, begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The worker beats as soon as it can, but the watcher may get the lock first."""
+    """The worker beats as soon as it can, but the watch may get the lock first."""
     run, _ = begin("running")
-    watcher = Reconciler(settings, engine, celery_app(settings))
-    watcher.looked = time.monotonic()
     row = runs.get(engine, run)
-    watcher.seen[run] = (row["fence"], row["heartbeat"], time.monotonic() - 1_000)
-    locked = threading.Event()
+    watch.last_look = time.monotonic()
+    watch.heartbeats[run] = (row["fence"], row["heartbeat"], time.monotonic() - 1_000)
+    monkeypatch.setattr(leases, "INTERVAL", 0.2)
+    locked, waiting = threading.Event(), threading.Event()
 
     def lock() -> None:
         with engine.begin():  # SQLite's one writer
             locked.set()
-            time.sleep(2)
+            assert waiting.wait(10)
+            time.sleep(0.5)  # longer than INTERVAL, after the watch began to wait
 
+    monkeypatch.setattr(leases, "time", SimpleNamespace(monotonic=_setting(waiting)))
     locker = threading.Thread(target=lock)
     locker.start()
     assert locked.wait(10)
-    watcher._requeue_abandoned()
+    watch.requeue_abandoned()
     locker.join()
     assert runs.get(engine, run)["state"] == "running"
-    assert watcher.seen == {}
+    assert watch.heartbeats == {}
+
+
+def _setting(event: threading.Event) -> Callable[[], float]:
+    """A clock that sets an event when it is read."""
+
+    def monotonic() -> float:
+        event.set()
+        return time.monotonic()
+
+    return monotonic
+
+
+def test_a_failing_database_is_logged_and_costs_no_lease(
+    settings: Settings, engine: sa.Engine, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reconciler = Reconciler(settings, engine, celery_app(settings))
+    reconciler.leases.heartbeats["a run"] = (1, 1, 0.0)
+
+    def fail() -> None:
+        raise sa.exc.OperationalError("SELECT", {}, Exception("gone"))
+
+    monkeypatch.setattr(reconciler.leases, "requeue_abandoned", fail)
+    reconciler.reconcile()
+    assert reconciler.leases.heartbeats == {}

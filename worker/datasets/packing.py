@@ -23,8 +23,10 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from models import cores
 from models.datasets import archive
-from models.datasets.images import BrokenImage, DatasetError, is_image_name, read_square
+from models.datasets.images import MIN_SIDE, BrokenImage, is_image_name, read_square
+from models.errors import DatasetError
 from models.storage.disk_cache import MANIFEST
 from worker.datasets import starter
 
@@ -114,18 +116,21 @@ def pack(
     licence: str = "unknown",
     progress: Progress | None = None,
     workers: int | None = None,
+    least: int = MIN_SIDE,
 ) -> Packed:
-    """Pack `source` ('starter', a folder or a .zip) at `size` (8..1024), or find it in `cache`.
+    """Pack `source` at `size` (8..1024), or find it in `cache`.
 
-    limit: the first so many pictures in order of their names (starter: how many, default
-    STARTER_COUNT). progress(done, total) is called in this thread. workers: default every core.
+    source: 'starter', 'starter-1', a folder or a .zip. limit: the first so many pictures in order
+    of their names (starter: how many, default the edition's). progress(done, total) is called in
+    this thread. workers: default every core.
+    least: leave out pictures whose shorter side has fewer pixels.
     Raises DatasetError, with what to do, for a source without two usable pictures.
     """
     if size not in SIZES:
         raise DatasetError(f"Pictures are packed at 8 to 1024 pixels, not {size}.")
     if limit is not None and limit < FEWEST:
         raise DatasetError(f"A dataset needs at least {FEWEST} pictures, so limit={limit} is low.")
-    found = _source(source, size, limit, name, licence, workers)
+    found = _source(source, size, limit, name, licence, workers, least)
     folder = cache / _digest(FORMAT, size, found.key, found.name, found.licence)[:32]
     packed = _open(folder)
     if packed:
@@ -149,37 +154,47 @@ def _source(
     name: str | None,
     licence: str,
     workers: int | None,
+    least: int,
 ) -> _Source:
-    if source == "starter":
-        return _starter(limit or starter.STARTER_COUNT, size, workers)
+    if isinstance(source, str) and source in starter.EDITIONS:
+        return _starter(source, limit, size, workers)
     path = Path(source)
     if path.is_dir():
-        return _folder(path, size, limit, name or path.resolve().name, licence, workers)
+        return _folder(path, size, limit, name or path.resolve().name, licence, workers, least)
     if path.is_file():
-        return _zip(path, size, limit, name or path.stem, licence, workers)
+        return _zip(path, size, limit, name or path.stem, licence, workers, least)
     raise DatasetError(
         f"There is no folder or zip at {str(source)!r}; give one of those, or 'starter'."
     )
 
 
-def _starter(count: int, size: int, workers: int | None) -> _Source:
+def _starter(name: str, limit: int | None, size: int, workers: int | None) -> _Source:
+    edition = starter.EDITIONS[name]
+    count = limit or edition.pictures
+
     def pictures() -> Iterator[tuple[str, Images | BrokenImage]]:
-        for index, image in enumerate(starter.render_all(count, size, workers)):
+        for index, image in enumerate(starter.render_all(count, size, workers, edition)):
             yield f"{index:06}", image
 
     return _Source(
-        key=starter.fingerprint(count, size),
-        name="starter",
+        key=starter.fingerprint(count, size, edition),
+        name=name,
         licence=starter.LICENCE,
         credit=starter.CREDIT,
         count=count,
         pictures=pictures,
-        labels=lambda: starter.labels(count),
+        labels=lambda: starter.labels(count, edition),
     )
 
 
 def _folder(
-    path: Path, size: int, limit: int | None, name: str, licence: str, workers: int | None
+    path: Path,
+    size: int,
+    limit: int | None,
+    name: str,
+    licence: str,
+    workers: int | None,
+    least: int,
 ) -> _Source:
     found = {file.relative_to(path).as_posix(): file for file in path.rglob("*") if file.is_file()}
     names = sorted(name for name in found if is_image_name(name))[:limit]
@@ -191,27 +206,33 @@ def _folder(
     stats = [(name, found[name].stat()) for name in names]
     listing = [(name, status.st_size, status.st_mtime_ns) for name, status in stats]
     return _Source(
-        key=_digest("folder", str(path.resolve()), listing),
+        key=_digest("folder", str(path.resolve()), listing, *_key_of(least)),
         name=name,
         licence=licence,
         credit="",
         count=len(names),
-        pictures=lambda: _decoded(((name, found[name]) for name in names), size, workers),
+        pictures=lambda: _decoded(((name, found[name]) for name in names), size, workers, least),
     )
 
 
 def _zip(
-    path: Path, size: int, limit: int | None, name: str, licence: str, workers: int | None
+    path: Path,
+    size: int,
+    limit: int | None,
+    name: str,
+    licence: str,
+    workers: int | None,
+    least: int,
 ) -> _Source:
     with path.open("rb") as file:
         content = hashlib.file_digest(file, "sha256").hexdigest()
 
     def pictures() -> Iterator[tuple[str, Images | BrokenImage]]:
         archive.check(path)
-        yield from _decoded(archive.members(path, count=limit), size, workers)
+        yield from _decoded(archive.members(path, count=limit), size, workers, least)
 
     return _Source(
-        key=_digest("zip", content, limit),
+        key=_digest("zip", content, limit, *_key_of(least)),
         name=name,
         licence=licence,
         credit="",
@@ -220,19 +241,24 @@ def _zip(
     )
 
 
+def _key_of(least: int) -> list[int]:
+    """Nothing for the default, so that sets packed by an older Kao are found."""
+    return [least] if least != MIN_SIDE else []
+
+
 def _decoded(
-    files: Iterable[Named], size: int, workers: int | None
+    files: Iterable[Named], size: int, workers: int | None, least: int
 ) -> Iterator[tuple[str, Images | BrokenImage]]:
     """Decode pictures in order on threads: Pillow lets go of the interpreter while it works."""
 
     def decode(named: Named) -> tuple[str, Images | BrokenImage]:
         try:
-            return named[0], read_square(named[1], size)
+            return named[0], read_square(named[1], size, least)
         except BrokenImage as broken:
             return named[0], broken
 
     remaining = iter(files)
-    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(workers or cores.available()) as pool:
         while batch := list(islice(remaining, BATCH)):
             yield from pool.map(decode, batch)
 

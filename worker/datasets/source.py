@@ -7,12 +7,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from models.datasets import catalogue
-from models.datasets.images import DatasetError
+from models.datasets.images import MIN_SIDE
 from models.recipes.recipe import Recipe
 from models.settings import Settings
+from worker.datasets import starter
 from worker.datasets.packing import Packed, pack
-
-__all__ = ["LOCAL", "DatasetError", "pack_for"]
 
 # `kao train --dataset FOLDER` names a folder of this machine; over HTTP no such name is accepted.
 LOCAL = "path:"
@@ -34,14 +33,19 @@ def pack_named(
     size: int,
     limit: int | None,
     progress: Callable[[int, int], None],
+    least: int = MIN_SIDE,
 ) -> Packed:
-    """A dataset by its name, at `size` pixels. Raises DatasetError or UnknownDataset."""
-    options: dict[str, Any] = {"limit": limit, "progress": progress}
-    if name == "starter":
-        return pack("starter", size, settings.cache, **options)
+    """A dataset by its name, at `size` pixels.
+
+    least: leave out pictures whose shorter side has fewer pixels.
+    Raises DatasetError or UnknownDataset.
+    """
+    options: dict[str, Any] = {"limit": limit, "progress": progress, "least": least}
+    if name in starter.EDITIONS:
+        return pack(name, size, settings.cache, **options)
     if name.startswith(LOCAL):
         path = Path(name.removeprefix(LOCAL))
         return pack(path, size, settings.cache, name=path.stem, **options)
     row = catalogue.get(engine, name)
-    path = catalogue.fetched(settings, row["digest"])
+    path = catalogue.fetch(settings, row["digest"])
     return pack(path, size, settings.cache, name=name, licence=row["licence"], **options)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.bundle.generator import Drawer
-from models.datasets.images import DatasetError
+from models.errors import DatasetError
 from models.faces import latents
 from worker.datasets.packing import Packed
 from worker.evaluation import metrics, reference
@@ -89,7 +89,7 @@ def draw(
     parts = []
     for start in range(0, count, BATCH):
         seeds = range(start, min(start + BATCH, count))
-        z = np.stack([latents.derive(str(seed), drawer.card.network.latent) for seed in seeds])
+        z = latents.derive_all(map(str, seeds), drawer.card.network.latent)
         parts.append(drawer.draw(z, psi))
         if told:
             told(seeds.stop)

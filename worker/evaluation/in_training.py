@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from models.faces import latents
+from models.faces.pixels import to_pixels
 from worker.datasets.packing import Packed
 from worker.evaluation import metrics, reference
 from worker.evaluation.features import Features, Pixels
@@ -48,8 +49,7 @@ def draw(generator: nn.Module, latent: int, count: int) -> Pixels:
     parts = []
     for start in range(0, count, BATCH):
         seeds = range(start, min(start + BATCH, count))
-        z = np.stack([latents.derive(str(seed), latent) for seed in seeds])
+        z = latents.derive_all(map(str, seeds), latent)
         images = generator(torch.from_numpy(z).to(device)).float()
-        pixels = images.clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
-        parts.append(pixels.permute(0, 2, 3, 1).cpu().numpy())
+        parts.append(to_pixels(images).cpu().numpy())
     return np.concatenate(parts)

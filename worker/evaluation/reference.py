@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.storage import atomic
+from models.storage import atomic, layout
 from worker.datasets.packing import Packed
 from worker.evaluation.features import Features, Floats, Pixels
 
@@ -58,7 +58,7 @@ def _cached(
     progress: Progress | None,
 ) -> Floats:
     count = min(count, packed.count)
-    folder = cache / "features" / f"{packed.fingerprint[:32]}-{kind}"
+    folder = cache / layout.FEATURES / f"{packed.fingerprint[:32]}-{kind}"
     # A longer prefix serves a shorter one.
     for path in folder.glob("*.npy"):
         if int(path.stem) >= count:

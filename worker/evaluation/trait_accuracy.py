@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.bundle.generator import Drawer
-from models.datasets.images import DatasetError
+from models.errors import DatasetError
 from models.faces import latents
 from models.faces.attributes import Attribute
 from worker.datasets.packing import Packed

@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 from PIL import Image
 from safetensors.numpy import save_file as save_numpy
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from models.bundle import format as bundle
+from models import bundle
 from models.bundle import generator as bundle_generator
 from models.database.engine import now
 from models.faces import latents
@@ -34,6 +33,13 @@ class Moment(NamedTuple):
     weights: Mapping[str, Tensor]
 
 
+class Enlarger(NamedTuple):
+    """A trained network, and what a card says of it."""
+
+    network: nn.Module
+    card: bundle.Enlargement
+
+
 def write(
     folder: Path,
     generator: nn.Module,
@@ -46,6 +52,7 @@ def write(
     discriminator: nn.Module | None = None,
     moments: Sequence[Moment] = (),
     curve: Sequence[tuple[int, float]] = (),
+    enlarger: Enlarger | None = None,
 ) -> None:
     """Fill `folder` with a bundle of this generator; the caller settles it.
 
@@ -66,6 +73,8 @@ def write(
     if moments:
         earlier = [moment.weights for moment in moments]
         onnx_export.export_growth(network, earlier, latent, folder / bundle.GROWTH)
+    if enlarger is not None:
+        onnx_export.export_enlarger(enlarger.network, recipe.resolution, folder)
     card = bundle.card_for(
         recipe,
         network=bundle.Network(
@@ -83,6 +92,7 @@ def write(
         attributes=list(attributes),
         moments=[*(moment.images for moment in moments), training.images] if moments else [],
         curve=list(curve),
+        enlarger=enlarger.card if enlarger is not None else None,
         parent_run=run,
         created=now(),
     )
@@ -97,7 +107,7 @@ def write(
         save_numpy(found.vectors, folder / bundle.TRAITS)
         card = card.model_copy(update={"sliders": found.sliders})
     write_card(folder, card)
-    z = np.stack([latents.derive(str(seed), latent) for seed in range(SHEET**2)])
+    z = latents.derive_all(map(str, range(SHEET**2)), latent)
     Image.fromarray(sheet(drawer.draw(z, 1.0))).save(folder / bundle.SAMPLES, optimize=True)
 
 
@@ -113,11 +123,26 @@ def with_evaluation(
     """
     with atomic.scratch_folder(registry.bundles) as folder:
         shutil.copytree(
-            registry.fetched(version), folder, dirs_exist_ok=True, copy_function=shutil.copyfile
+            registry.fetch(version), folder, dirs_exist_ok=True, copy_function=shutil.copyfile
         )
         Image.fromarray(nearest).save(folder / bundle.NEAREST, optimize=True)
         card = bundle.Card.model_validate(bundle.read_card(folder))
         write_card(folder, card.model_copy(update={"evaluation": evaluation}))
+        return registry.add(folder)
+
+
+def with_enlarger(registry: Registry, version: str, enlarger: Enlarger) -> str:
+    """Publish the same generator once more, with this enlarger; the new version.
+
+    Raises BadBundle where the enlarger does not draw these faces.
+    """
+    with atomic.scratch_folder(registry.bundles) as folder:
+        shutil.copytree(
+            registry.fetch(version), folder, dirs_exist_ok=True, copy_function=shutil.copyfile
+        )
+        card = bundle.Card.model_validate(bundle.read_card(folder))
+        onnx_export.export_enlarger(enlarger.network, card.network.resolution, folder)
+        write_card(folder, card.model_copy(update={"enlarger": enlarger.card, "created": now()}))
         return registry.add(folder)
 
 

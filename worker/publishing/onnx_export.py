@@ -11,7 +11,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from models.bundle import format as bundle
+from models import bundle
 from models.networks import modern
 
 OPSET = 17
@@ -98,6 +98,18 @@ class _Truncated(nn.Module):
         return images
 
 
+class _Enlarged(nn.Module):
+    """An enlarger made to read (N, S, S, 3) uint8."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        enlarged: Tensor = self.network(images.permute(0, 3, 1, 2).float().div(127.5).sub(1))
+        return enlarged
+
+
 class _Critic(nn.Module):
     """A discriminator made to read (N, S, S, 3) uint8."""
 
@@ -136,6 +148,13 @@ def export_growth(network: nn.Module, earlier: Sequence[Weights], latent: int, p
     _point_to_weights(
         path, {f"network.last_{number}": name for number, name in enumerate(growing.names)}
     )
+
+
+def export_enlarger(network: nn.Module, resolution: int, folder: Path) -> None:
+    """Write an enlarger as a graph of its own: (N, S, S, 3) uint8 → the same, larger."""
+    images = torch.zeros(1, resolution, resolution, 3, dtype=torch.uint8)
+    plain = copy.deepcopy(network).cpu()
+    _onnx(_Pixels(_Enlarged(plain)).eval(), {"images": images}, folder / bundle.ENLARGER)
 
 
 def export_critic(discriminator: nn.Module, resolution: int, folder: Path) -> None:

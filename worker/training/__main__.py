@@ -15,7 +15,6 @@ from safetensors import SafetensorError
 
 from models import runs
 from models.database.engine import connect
-from models.datasets.images import DatasetError
 from models.errors import KaoError, StaleFence
 from models.settings import Settings
 from worker.training import resource_errors
@@ -57,7 +56,7 @@ def _lead(settings: Settings, run: str, fence: runs.Fence) -> None:
         runs.requeue(engine, run, fence, "stopped", stalled=False)
     except StaleFence as error:
         print(error, file=sys.stderr)
-    except (KaoError, DatasetError, Diverged) as error:
+    except (KaoError, Diverged) as error:
         runs.finish(engine, run, fence, "fail", error=str(error))
     except (torch.OutOfMemoryError, MemoryError, OSError, RuntimeError, SafetensorError) as error:
         told = resource_errors.told(error)

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from models.datasets.images import DatasetError
-from models.faces.attributes import Attribute, chosen
+from models.errors import DatasetError
+from models.faces.attributes import Attribute, from_labels
+from models.faces.pixels import to_network
 from models.recipes.recipe import Recipe
 from worker.training.distributed.collectives import Share
 from worker.training.rng import draws
@@ -56,7 +57,7 @@ class Reals:
 
     def batch(self, step: int) -> Tensor:
         """This process's rows of the step's batch: (B, 3, S, S) float32 in [-1, 1]."""
-        images = self._pixels(step).permute(0, 3, 1, 2).float().div(127.5).sub(1)
+        images = to_network(self._pixels(step))
         if self.recipe.flip:
             random = torch.rand(self.recipe.batch, generator=draws(self.recipe.seed, "flip", step))
             mirrored = (random < 0.5)[self.share.rows].to(self.device)
@@ -73,6 +74,23 @@ class Reals:
             for column, attribute in zip(codes, self.attributes, strict=True)
         ]
         return torch.cat(hot, dim=1).float().to(self.device)
+
+    def asked(self, step: int) -> Tensor:
+        """Latents that ask for labels as the set has them together: (batch, attributes) float32.
+
+        Of rows of the set, drawn with replacement: attributes chosen one by one would ask for
+        combinations that no real image has, which a discriminator refuses whatever the face.
+        For the global batch.
+        """
+        random = draws(self.recipe.seed, "labels", step)
+        rows = torch.randint(0, self.count, (self.recipe.batch,), generator=random)
+        shape = len(self.attributes), self.recipe.batch
+        places = torch.rand(shape, dtype=torch.float64, generator=random).numpy()
+        columns = [
+            torch.from_numpy(attribute.sample(codes[rows].numpy(), place))
+            for attribute, codes, place in zip(self.attributes, self._codes, places, strict=True)
+        ]
+        return torch.stack(columns, dim=1)
 
     def _pixels(self, step: int) -> Tensor:
         if self._resident is not None:
@@ -104,4 +122,4 @@ def _attributes(labels: Mapping[str, Any], recipe: Recipe) -> list[Attribute]:
     if lacking:
         known = f"has {', '.join(sorted(labels))}" if labels else "is not labelled"
         raise DatasetError(f"`labels` asks for {', '.join(lacking)}, but the set {known}.")
-    return chosen(labels, recipe.labels)
+    return from_labels(labels, recipe.labels)

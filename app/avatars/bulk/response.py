@@ -91,7 +91,8 @@ async def _apart(engine: Engine, team: Team, version: str, face: Asked) -> tuple
     def draw() -> tuple[Asked, bytes]:
         variant, pixels = team.add(str(face.seed))
         chosen = Asked(AVATAR, {**face.values, "variant": variant})
-        return chosen, AVATAR.finish(pixels[None], chosen.values, chosen.stamp(version))
+        stamp = chosen.stamp(version)
+        return chosen, AVATAR.complete(pixels[None], chosen.values, team.drawer, stamp)
 
     return await engine.run(draw)
 

@@ -7,13 +7,11 @@ refused, and what served before keeps serving.
 
 import asyncio
 import contextlib
-import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -21,6 +19,7 @@ import structlog
 from prometheus_client import Counter
 
 from app.avatars.generate.batching import Batcher, Outcome
+from models import cores
 from models.bundle.generator import Drawer, Floats, Pixels
 from models.errors import BadBundle, NotReady, Overloaded, StorageUnreachable
 from models.registry import DEFAULT, Registry
@@ -34,8 +33,6 @@ MOST_LOADS = 8  # models loading or waiting to load; each reads and hashes a who
 # One drawing uses one core, and as many are drawn at once as there are cores: no thread waits
 # for another, and the bytes cannot depend on how a sum was split.
 SESSION_THREADS = 1
-# A container's share of time, as its kernel tells it (Linux, cgroup-v2.rst, "cpu.max").
-QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 class Engine:
@@ -47,7 +44,7 @@ class Engine:
         self.registry, self.model_bytes = registry, model_bytes
         self.served: dict[str, str] = {}
         self.refused: dict[str, tuple[str, float]] = {}
-        self._batcher = Batcher(threads or _cores(), max_queue)
+        self._batcher = Batcher(threads or cores.available(), max_queue)
         self._loader = ThreadPoolExecutor(1, "load")
         self._drawers: OrderedDict[str, Drawer] = OrderedDict()
         self._sizes: dict[str, int] = {}
@@ -230,13 +227,3 @@ def _finished(finish: Callable[[Pixels], Any], drawn: Pixels) -> Outcome:
         return finish(drawn)
     except Exception as error:  # told to the one whose picture it is
         return error
-
-
-def _cores() -> int:
-    """The cores that this process may use: those it is confined to, and no more than its quota."""
-    confined = hasattr(os, "sched_getaffinity")  # macOS cannot
-    cores = len(os.sched_getaffinity(0)) if confined else os.cpu_count() or 1
-    with contextlib.suppress(OSError, ValueError):
-        quota, period = QUOTA.read_text().split()  # "max 100000" where there is none
-        cores = max(1, min(cores, int(quota) // int(period)))
-    return cores

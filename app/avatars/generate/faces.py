@@ -14,7 +14,7 @@ import numpy as np
 from app.avatars.request.parameters import Values
 from app.errors import InvalidParameter
 from models.bundle.generator import Drawer, Floats, Pixels
-from models.errors import Unmixable
+from models.errors import NoStyles
 from models.faces import attributes, latents, sliders
 
 EASES: dict[str, Callable[[float], float]] = {
@@ -42,7 +42,7 @@ def grow(given: Values, drawer: Drawer) -> Pixels:
 
 def plain(given: Values, drawer: Drawer) -> bool:
     """Whether it is one seed's face as its latent gives it, which can be drawn with others."""
-    steered = sliders.asked(drawer.card.sliders, given)
+    steered = sliders.values_of(drawer.card.sliders, given)
     return given["best_of"] == 1 and given["age"] is None and not steered
 
 
@@ -59,10 +59,10 @@ def _best(given: Values, drawer: Drawer) -> Floats:
 
 
 def _aged(drawer: Drawer, z: Floats, given: Values, ages: Sequence[float]) -> Pixels:
-    if sliders.asked(drawer.card.sliders, given):
+    if sliders.values_of(drawer.card.sliders, given):
         # An earlier w has directions of its own.
         raise InvalidParameter("age", "cannot be asked together with sliders", "one of the two")
-    asked = attributes.ask(z, drawer.card.attributes, given)
+    asked = attributes.select(z, drawer.card.attributes, given)
     return np.concatenate([drawer.grow(asked, given["psi"], age) for age in ages])
 
 
@@ -101,7 +101,7 @@ def mix(given: Values, drawer: Drawer) -> Pixels:
     """The shapes of one face with the details of another (arXiv:1812.04948 §3.1)."""
     rows, at = drawer.rows, given["at"]
     if not drawer.card.network.layers:
-        raise Unmixable("This model has no styles to mix; its faces can morph and blend.")
+        raise NoStyles("This model has no styles to mix; its faces can morph and blend.")
     at = (rows + 1) // 2 if at is None else at
     if at > rows:
         raise InvalidParameter("at", f"is {at}", f"for this model a whole number from 0 to {rows}")
@@ -131,7 +131,7 @@ def family(given: Values, drawer: Drawer) -> Pixels:
 
 def _child(given: Values, drawer: Drawer, a: Floats, b: Floats, child: int) -> Floats:
     parents = given["parents"]
-    hashes = [hashlib.sha256(latents.checked(parent)).hexdigest() for parent in parents]
+    hashes = [hashlib.sha256(latents.seed_bytes(parent)).hexdigest() for parent in parents]
     if hashes[1] < hashes[0]:  # the order of the parents means nothing
         hashes, a, b = hashes[::-1], b, a
     pair, key = ",".join(hashes), f"child:{child}"
@@ -151,9 +151,9 @@ def _styles(drawer: Drawer, seeds: Sequence[str], given: Values) -> Floats:
 
 def _chosen(drawer: Drawer, z: Floats, given: Values) -> Floats:
     """z (N, latent) → w (N, style): with the traits that are asked for, truncated, steered."""
-    asked = attributes.ask(z, drawer.card.attributes, given)
+    asked = attributes.select(z, drawer.card.attributes, given)
     w = drawer.truncate(drawer.styles(asked), given["psi"])
-    return drawer.steer(w, sliders.asked(drawer.card.sliders, given))
+    return drawer.steer(w, sliders.values_of(drawer.card.sliders, given))
 
 
 def _drawn(drawer: Drawer, w: Floats) -> Pixels:

@@ -7,6 +7,7 @@ from typing import Any
 
 from app.avatars.encode import render
 from app.avatars.encode.formats import MOVING, RASTER, STILL
+from app.avatars.encode.layout import PORTRAIT
 from app.avatars.encode.provenance import Stamp
 from app.avatars.encode.render import LARGEST_MOVING, LARGEST_SHEET
 from app.avatars.generate import faces as subjects
@@ -49,6 +50,7 @@ class Kind:
     formats: Callable[[Values], tuple[str, ...]] = _still
     check: Callable[[Values], object] = parameters.pixels
     example: str = ""
+    size: Callable[[Values], int] = parameters.pixels  # of each face
 
     @property
     def all_formats(self) -> tuple[str, ...]:
@@ -73,7 +75,13 @@ class Kind:
 
     def draw(self, given: Values, drawer: Drawer, stamp: Stamp) -> bytes:
         """The file's bytes."""
-        return self.finish(self.faces(given, drawer), given, stamp)
+        return self.complete(self.faces(given, drawer), given, drawer, stamp)
+
+    def complete(self, pixels: Pixels, given: Values, drawer: Drawer, stamp: Stamp) -> bytes:
+        """The file's bytes for faces (N, S, S, 3) that the generator drew."""
+        # A drawing of paths has no size, so it is traced from the largest face there is.
+        size = parameters.LARGEST if given["format"] == "svg" else self.size(given)
+        return self.finish(drawer.enlarge(pixels, size), given, stamp)
 
     @cached_property
     def _rows(self) -> dict[str, Parameter]:
@@ -254,5 +262,6 @@ OG = Kind(
     lambda _: RASTER,
     _any,
     "/og?seed=42&psi=0.7",
+    size=lambda _: PORTRAIT,
 )
 KINDS = (AVATAR, MORPH, WALK, GROW, MIX, BLEND, FAMILY, SHEET, OG)

@@ -24,7 +24,7 @@ def quoted(text: str) -> str:
 
 def seed(text: str) -> str:
     """A seed as it stands. Raises InvalidSeed."""
-    latents.checked(text)
+    latents.seed_bytes(text)
     return text
 
 

@@ -9,8 +9,8 @@ const place = at("run");
 const run = place.dataset.run;
 const MOVES = { "run.queued": "queued", "run.requeued": "queued", "run.started": "running", "run.succeeded": "succeeded", "run.failed": "failed", "run.cancelled": "cancelled" };
 const OVER = ["succeeded", "failed", "cancelled"];
-const QUIET = ["run.progress", "dataset.progress", "sheet.drawn", "snapshot.written", "run.measured"];
-const TYPES = [...Object.keys(MOVES), ...QUIET, "dataset.ready", "run.resumed", "run.warning", "run.rolled_back", "run.cancelling", "model.published"];
+const QUIET = ["run.progress", "dataset.progress", "sheet.drawn", "snapshot.written", "run.measured", "enlarger.progress"];
+const TYPES = [...Object.keys(MOVES), ...QUIET, "dataset.ready", "run.resumed", "run.warning", "run.rolled_back", "run.cancelling", "model.published", "enlarger.started", "enlarger.measured", "enlarger.skipped"];
 const REDRAW = 5000; // ms between two drawings of the curves: each costs the server a tenth of a second
 
 const drawn = [];
@@ -62,6 +62,12 @@ function prepare({ done, total }) {
   at("bar").value = done / total;
   at("phase").hidden = false;
   at("phase").textContent = t("studio.run.preparing", { done: whole.format(done), total: whole.format(total) });
+}
+
+function enlarge({ step, steps, seconds_left }) {
+  at("bar").value = step / steps;
+  at("phase").hidden = false;
+  at("phase").textContent = t("studio.run.enlarging", { step: whole.format(step), steps: whole.format(steps), left: lasting(seconds_left) });
 }
 
 function prepared() {
@@ -142,6 +148,7 @@ function hear(type, event) {
   if (type === "run.measured") number("fd", data.fd), curves();
   if (type === "sheet.drawn") sheet(data.sheet);
   if (type === "dataset.progress") prepare(data);
+  else if (type === "enlarger.progress") enlarge(data);
   else if (type !== "run.queued") prepared();
   if (!QUIET.includes(type)) say(type, data);
   if (type in MOVES) move(MOVES[type], data), curves();

@@ -11,8 +11,7 @@ import torch
 from starlette.testclient import TestClient
 
 from app.main import create_app
-from models import bootstrap
-from models.bundle import format as bundle
+from models import bootstrap, bundle
 from models.database.engine import connect, migrate
 from models.recipes.recipe import Recipe, resolve
 from models.registry import Registry

@@ -10,7 +10,7 @@ from PIL import Image
 from app.auth import signed_urls
 from app.avatars import gravatar
 from app.avatars.request.picture_types import KINDS
-from models.bundle import format as bundle
+from models import bundle
 from models.faces.attributes import RESERVED
 
 PLAIN = "/avatar?seed={}&size=16&psi=0.7"

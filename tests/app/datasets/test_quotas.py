@@ -97,7 +97,7 @@ def test_two_uploads_at_once_do_not_share_one_room(
             assert path.exists()
         else:
             catalogue.add(engine, full, path, **named)
-    assert [row["name"] for row in catalogue.listed(engine)] == ["a"]
+    assert [row["name"] for row in catalogue.list_datasets(engine)] == ["a"]
     engine.dispose()
 
 

@@ -19,7 +19,7 @@ POLICY = Policy("pictures", 100, 3600)
 @pytest.fixture
 def valkey(settings: Settings):
     """A Valkey of its own; (url, process)."""
-    binary = embedded_valkey.server()
+    binary = embedded_valkey.find_server()
     assert binary is not None
     process = subprocess.Popen(embedded_valkey.command(settings, binary), stdout=subprocess.DEVNULL)
     url = f"unix://{settings.redis_socket}"

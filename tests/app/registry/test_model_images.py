@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from models.bundle import format as bundle
+from models import bundle
 from models.registry import Registry
 from worker.publishing import bundle_writer
 

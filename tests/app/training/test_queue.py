@@ -24,7 +24,7 @@ ILLS = {
 @pytest.fixture
 def queue(settings: Settings):
     """A real one at the settings' socket."""
-    binary = embedded_valkey.server()
+    binary = embedded_valkey.find_server()
     if binary is None:
         pytest.skip("no Valkey or Redis server here")
     server = subprocess.Popen(embedded_valkey.command(settings, binary))
@@ -72,11 +72,11 @@ def test_training_is_refused_clearly_and_the_same_request_succeeds_later(
     problem = answer.json()
     assert problem["type"] == "urn:kao:problem:queue-refuses"
     assert "REDIS_URL" in problem["detail"]
-    assert runs.listed(registry.engine) == []
+    assert runs.list_runs(registry.engine) == []
     recover(queue)
     answer = client.post("/train", json=SMOKE, headers=headers)
     assert answer.status_code == 202
-    assert [row["id"] for row in runs.listed(registry.engine)] == [answer.json()["id"]]
+    assert [row["id"] for row in runs.list_runs(registry.engine)] == [answer.json()["id"]]
     assert queue.llen("train") == 1, "one message, and none of the check's own"
 
 

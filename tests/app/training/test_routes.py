@@ -163,7 +163,7 @@ def test_sheets_are_listed_and_served(
 
 
 def test_a_wake_up_lies_in_the_workers_queue(settings: Settings) -> None:
-    binary = embedded_valkey.server()
+    binary = embedded_valkey.find_server()
     if binary is None:
         pytest.skip("no Valkey or Redis server here")
     server = subprocess.Popen(embedded_valkey.command(settings, binary))

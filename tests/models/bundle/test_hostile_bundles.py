@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from onnx import TensorProto, helper
 from safetensors.numpy import load_file, save_file
 
-from models.bundle import format as bundle
+from models import bundle
 from models.errors import BadBundle
 from models.registry import Registry
 from models.settings import Settings
@@ -99,7 +99,7 @@ def test_an_evil_bundle_is_refused_and_leaves_nothing(registry: Registry, folder
     with pytest.raises(BadBundle):
         registry.import_folder(folder)
     assert list(registry.bundles.glob("*")) == []
-    assert registry.listed() == []
+    assert registry.list_models() == []
 
 
 @pytest.mark.parametrize(

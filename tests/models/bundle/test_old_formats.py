@@ -36,9 +36,9 @@ def test_an_old_database_migrates_and_its_model_draws_the_same_face(
     # Another machine's pixels may differ by 1 of 255 (docs/seeds.md).
     assert np.abs(drawn - kept).max() <= 1
 
-    states = {run["state"] for run in runs.listed(engine)}
+    states = {run["state"] for run in runs.list_runs(engine)}
     assert states == {"succeeded", "cancelled"}
-    for run in runs.listed(engine):
+    for run in runs.list_runs(engine):
         Recipe.model_validate(run["recipe"])
         assert runs.events_after(engine, run["id"], 0)
     engine.dispose()

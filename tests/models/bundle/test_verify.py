@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.bundle import format as bundle
+from models import bundle
 from models.bundle import generator, verify
-from models.errors import BadBundle, Unscored
+from models.errors import BadBundle, NoCritic
 from models.faces import latents
 
 
@@ -94,7 +94,7 @@ def test_the_way_between_two_styles_begins_and_ends_with_them(write_bundle, pres
 def test_a_model_without_a_critic_says_so(write_bundle) -> None:
     folder = write_bundle()
     drawer = verify.verify(folder, bundle.digest(folder))
-    with pytest.raises(Unscored, match="critic"):
+    with pytest.raises(NoCritic, match="critic"):
         drawer.score(drawer.draw(np.zeros((1, drawer.card.network.latent), np.float32), 1.0))
 
 

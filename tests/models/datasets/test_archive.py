@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from models.datasets.archive import ArchiveError, ArchiveReport, Limits, check, members
-from models.datasets.images import DatasetError
+from models.errors import DatasetError
 
 
 def picture(colour: str = "red", size: int = 16, format: str = "PNG") -> bytes:

@@ -8,7 +8,7 @@ import torch
 from pydantic import ValidationError
 
 from models.errors import InvalidRecipe
-from models.faces.attributes import FAR, Attribute, ask, chosen
+from models.faces.attributes import FAR, Attribute, from_labels, select
 from models.networks import modern
 from models.recipes.recipe import resolve
 
@@ -50,14 +50,14 @@ def test_the_free_latent_is_normalised_alone() -> None:
     assert torch.allclose(mapping(z), mapping(longer), atol=1e-5)
 
 
-def test_pieces_cover_the_line() -> None:
-    pieces = HAIR.pieces()
-    assert (pieces[0][0], pieces[-1][1]) == (-FAR, FAR)
-    assert all(left[1] == right[0] for left, right in pairwise(pieces))
+def test_intervals_cover_the_line() -> None:
+    intervals = HAIR.intervals()
+    assert (intervals[0][0], intervals[-1][1]) == (-FAR, FAR)
+    assert all(left[1] == right[0] for left, right in pairwise(intervals))
 
 
 def test_frequencies_come_from_the_labels() -> None:
-    hair, hat = chosen(LABELS, ["hair", "hat"])
+    hair, hat = from_labels(LABELS, ["hair", "hat"])
     assert hair.shares == [0.2, 0.6, 0.2]
     assert hat.shares == [1.0, 0.0]
     # A value that no image has is never chosen.
@@ -71,16 +71,16 @@ def picked_alone(attribute, normal):
 
 def test_asking_moves_one_number_alone() -> None:
     z = np.random.default_rng(0).standard_normal((3, 6)).astype(np.float32)
-    asked = ask(z, [HAIR, GLASSES], {"glasses": "yes", "hat": "no"})
+    asked = select(z, [HAIR, GLASSES], {"glasses": "yes", "hat": "no"})
     assert np.array_equal(asked[:, :5], z[:, :5])
     assert set(picked(modern.Mapping(4, 8, [HAIR, GLASSES]), asked)[1]) == {1}
     assert not np.array_equal(asked, z), "what was given stays"
 
 
 def test_a_value_that_no_image_has_cannot_be_asked_for() -> None:
-    _, hat = chosen(LABELS, ["hair", "hat"])
-    assert hat.offered == ["no"]
-    assert HAIR.offered == HAIR.values
+    _, hat = from_labels(LABELS, ["hair", "hat"])
+    assert hat.available == ["no"]
+    assert HAIR.available == HAIR.values
 
 
 @pytest.mark.parametrize("name", ["seed", "size", "signature", "d"])
@@ -107,4 +107,4 @@ def test_each_value_stands_once_with_its_share(values, shares) -> None:
 
 def test_an_unknown_attribute_is_a_key_error() -> None:
     with pytest.raises(KeyError):
-        chosen(LABELS, ["beard"])
+        from_labels(LABELS, ["beard"])

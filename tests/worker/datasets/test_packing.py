@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from models.datasets.archive import ArchiveError
-from models.datasets.images import DatasetError
+from models.errors import DatasetError
 from worker.datasets import packing
 from worker.datasets.packing import Packed, pack
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from models.bundle import format as bundle
+from models import bundle
 from models.bundle import verify
-from models.datasets.images import DatasetError
+from models.errors import DatasetError
 from models.recipes.recipe import resolve
 from worker.datasets.packing import Packed
 from worker.evaluation import trait_accuracy

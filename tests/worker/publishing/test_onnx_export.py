@@ -7,7 +7,7 @@ import onnxruntime
 import pytest
 import torch
 
-from models.bundle import format as bundle
+from models import bundle
 from models.faces.attributes import Attribute
 from models.networks import build
 from models.recipes.recipe import resolve

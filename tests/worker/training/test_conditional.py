@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from models.bundle import format as bundle
+from models import bundle
 from models.bundle import verify
-from models.datasets.images import DatasetError
+from models.errors import DatasetError
 from models.faces import latents
-from models.faces.attributes import chosen
+from models.faces.attributes import from_labels
 from models.recipes.recipe import resolve
 from worker.datasets.packing import Packed
 from worker.publishing.bundle_writer import write
@@ -109,6 +109,8 @@ def test_labels_that_a_set_lacks_are_named(labels, told) -> None:
 def test_frequencies_are_the_sets(tmp_path: Path) -> None:
     recipe = resolve({"preset": "smoke", "labels": ["colour"]})
     found = reals(recipe)
-    (attribute,) = chosen({"colour": {"values": ["red", "blue"], "codes": [0, 0, 1]}}, ["colour"])
+    (attribute,) = from_labels(
+        {"colour": {"values": ["red", "blue"], "codes": [0, 0, 1]}}, ["colour"]
+    )
     assert found.attributes[0].values == attribute.values
     assert sum(found.attributes[0].shares) == pytest.approx(1)

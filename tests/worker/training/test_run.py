@@ -11,10 +11,9 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from models import runs
-from models.bundle import format as bundle
+from models import bundle, runs
 from models.bundle import verify
-from models.datasets.images import DatasetError
+from models.errors import DatasetError
 from models.settings import Settings
 from worker.evaluation.in_training import Measuring
 from worker.training.divergence import Diverged

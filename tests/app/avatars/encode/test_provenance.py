@@ -10,7 +10,7 @@ from PIL import Image
 
 from app.avatars.encode import provenance
 from app.errors import Unidentified
-from models.bundle import format as bundle
+from models import bundle
 
 STILL = ["png", "webp", "jpeg", "avif", "apng", "gif", "svg"]
 # A seed that would break out of XML, a header or a line, if anything let it.

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from models.bundle import format as bundle
+from models import bundle
 from models.bundle import verify
 from models.faces import latents
 

@@ -200,25 +200,3 @@ def test_a_refused_bundle_is_read_again_after_a_while(
         await engine.stop()
 
     asyncio.run(ask())
-
-
-@pytest.mark.parametrize(
-    ("told", "cores"),
-    [
-        pytest.param("max 100000", 4, id="no-quota"),
-        pytest.param("200000 100000", 2, id="two"),
-        pytest.param("50000 100000", 1, id="half-a-core"),
-        pytest.param("900000 100000", 4, id="more-than-there-are"),
-        pytest.param("", 4, id="unreadable"),
-        pytest.param(None, 4, id="no-cgroup"),
-    ],
-)
-def test_no_more_threads_than_a_container_may_use(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, told, cores
-) -> None:
-    quota = tmp_path / "cpu.max"
-    if told is not None:
-        quota.write_text(told)
-    monkeypatch.setattr(engines, "QUOTA", quota)
-    monkeypatch.setattr(engines.os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
-    assert engines._cores() == cores

@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from models.bundle import format as bundle
+from models import bundle
 from models.bundle import verify
 from models.faces import latents
 from models.registry import Registry

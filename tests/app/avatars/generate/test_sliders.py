@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from app.avatars.request.picture_types import KINDS
-from models.bundle import format as bundle
+from models import bundle
 from models.bundle import verify
 from worker.publishing.slider_search import PROPERTIES
 

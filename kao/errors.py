@@ -1,0 +1,74 @@
+"""Which exceptions a person can correct, and the sentence for each."""
+
+import errno
+from collections.abc import Sequence
+
+from models.errors import KaoError
+
+# Of a file or folder. Anything else that the system refuses is a bug until shown otherwise.
+CORRECTABLE = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.EISDIR,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.ENAMETOOLONG,
+}
+DATABASE = {
+    "database is locked": "Another program holds the database's lock; try again when it has ended.",
+    "unable to open database file": "The database's file cannot be opened: check its folder.",
+    "attempt to write a readonly database": "The database is read-only for this user.",
+    "file is not a database": "The database's file is damaged: restore a backup.",
+    "database disk image is malformed": "The database's file is damaged: restore a backup.",
+    "disk is full": "The database's disk is full.",
+}
+
+
+def explain(error: Exception, arguments: Sequence[str] = ()) -> str | None:
+    """A sentence where a person can correct the error; None for a bug, which needs its traceback.
+
+    arguments: the words of the command line; a missing file is the user's error if it is one.
+    """
+    if isinstance(error, KaoError):
+        return str(error)
+    if isinstance(error, OSError):
+        return _explain_file(error, arguments)
+    package = type(error).__module__.partition(".")[0]
+    if package == "pydantic_core":
+        return _explain_settings(error)
+    if package == "sqlalchemy":
+        return _explain_database(str(error))
+    if package == "alembic" and "Can't locate revision" in str(error):
+        return "The database was written by a newer version of Kao; install that version."
+    return None
+
+
+def _explain_file(error: OSError, arguments: Sequence[str]) -> str | None:
+    if error.filename is None:
+        return None
+    missing = error.errno == errno.ENOENT and str(error.filename) in arguments
+    if missing or error.errno in CORRECTABLE:
+        return f"{error.filename}: {error.strerror}."
+    return None
+
+
+def _explain_settings(error: Exception) -> str | None:
+    from pydantic import ValidationError
+
+    from models.settings import Settings
+
+    # Of another model: a recipe or card that we wrote ourselves.
+    if not isinstance(error, ValidationError) or error.title != Settings.__name__:
+        return None
+    return "; ".join(f"{_variable(str(item['loc'][0]))}: {item['msg']}" for item in error.errors())
+
+
+def _variable(field: str) -> str:
+    return field if field.isupper() else f"KAO_{field.upper()}"
+
+
+def _explain_database(message: str) -> str | None:
+    return next((text for sign, text in DATABASE.items() if sign in message), None)

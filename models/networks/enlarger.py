@@ -1,0 +1,99 @@
+"""The enlarger: a small network that draws a face larger than the generator's resolution.
+
+It computes on a grid of half the picture's side, where a convolution costs a quarter and sees
+twice as far; docs/experiments.md has what was measured against it.
+"""
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+SCALES: tuple[Literal[4], Literal[2]] = (4, 2)  # the preferred one first
+FOLD = 2  # pixels along a side of one place of the grid
+SLOPE = 0.1
+
+
+class Enlarger(nn.Module):
+    """(N, 3, S, S) → (N, 3, scale·S, scale·S), both about [-1, 1]; S even.
+
+    A correction is added to the bilinear enlargement. The body is residual blocks without
+    normalisation (EDSR, arXiv:1707.02921); the head is a sub-pixel convolution
+    (arXiv:1609.05158). A new network gives exactly the bilinear enlargement.
+    """
+
+    def __init__(self, scale: int, width: int, blocks: int) -> None:
+        super().__init__()
+        self.scale = scale
+        self.first = nn.Conv2d(3, width, 3 * FOLD, FOLD, FOLD)
+        self.body = nn.ModuleList(Block(width) for _ in range(blocks))
+        self.last = nn.Conv2d(width, 3 * (scale * FOLD) ** 2, 1)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = F.leaky_relu(self.first(x), SLOPE)
+        for block in self.body:
+            h = block(h)
+        correction = F.pixel_shuffle(self.last(F.leaky_relu(h, SLOPE)), self.scale * FOLD)
+        enlarged: Tensor = correction + F.interpolate(x, scale_factor=self.scale, mode="bilinear")
+        return enlarged
+
+
+class Block(nn.Module):
+    """Two convolutions, added to what they read: (N, width, H, W) to the same."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = x + self.second(F.leaky_relu(self.first(x), SLOPE))
+        return y
+
+
+def loss(enlarged: Tensor, real: Tensor) -> Tensor:
+    """L1, and half an L1 of the horizontal and of the vertical differences, for crisp lines.
+
+    enlarged, real: (N, 3, S, S) float32. Its gradient reaches `enlarged` alone.
+    """
+    total: Tensor = _Loss.apply(enlarged - real)  # type: ignore[no-untyped-call]
+    return total
+
+
+class _Loss(torch.autograd.Function):
+    """The loss of an error (N, 3, S, S), its gradient written out.
+
+    PyTorch's own took half of a training step: 7.4 ms of 18 at 128 px and 8 pictures, this 2.5.
+    """
+
+    @staticmethod
+    def forward(context: Any, error: Tensor) -> Tensor:
+        total = error.abs().mean()
+        gradient = error.sign().div_(error.numel())
+        for axis in (2, 3):
+            difference = error.diff(dim=axis)
+            total = total + 0.5 * difference.abs().mean()
+            slope = difference.sign_().mul_(0.5 / difference.numel())
+            length = slope.shape[axis]
+            gradient.narrow(axis, 1, length).add_(slope)
+            gradient.narrow(axis, 0, length).sub_(slope)
+        context.save_for_backward(gradient)
+        return total
+
+    @staticmethod
+    def backward(context: Any, *upstream: Tensor) -> Tensor:
+        (gradient,) = context.saved_tensors
+        scaled: Tensor = gradient * upstream[0]
+        return scaled
+
+
+def psnr(enlarged: Tensor, real: Tensor) -> float:
+    """The mean over pictures of the peak signal-to-noise ratio, in dB.
+
+    enlarged, real: (N, 3, S, S), in [-1, 1].
+    """
+    error = (enlarged.clamp(-1, 1) - real).square().mean((1, 2, 3)).clamp(min=1e-10)
+    return float((10 * torch.log10(4 / error)).mean())

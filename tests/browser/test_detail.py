@@ -1,0 +1,47 @@
+"""The dialog of one face: what is typed never breaks it, and the keyboard reaches all of it."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.slow  # a second each, and some tens of them
+
+Visit = Callable[..., Page]
+CONTROLS = ".detail button, .detail input, .detail select, .detail a"
+OUTSIDE = f"""[...document.querySelectorAll('{CONTROLS}')]
+    .filter(one => one.offsetWidth && !one.closest('.segments'))
+    .filter(one => {{
+      const dialog = document.querySelector('.detail').getBoundingClientRect();
+      const box = one.getBoundingClientRect();
+      return box.left < dialog.left - 1 || box.right > dialog.right + 1;
+    }}).map(one => one.id || one.outerHTML.slice(0, 80))"""
+
+
+@pytest.mark.parametrize("width", [320, 390, 1440])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("ada@example.com", id="short e-mail"),
+        pytest.param("augusta.ada.king.lovelace@example.co.uk", id="e-mail"),
+        pytest.param("w" * 300, id="300 characters"),
+        pytest.param("字" * 300, id="300 Chinese characters"),
+    ],
+)
+def test_a_long_name_does_not_push_controls_out_of_the_dialog(
+    visit: Visit, width: int, name: str
+) -> None:
+    page = visit(f"/?open=1&view=morph&with={name}&seed={name}", width=width)
+    expect(page.locator("#detail-title")).to_contain_text(name[:10])
+    expect(page.locator("#detail-close")).to_be_in_viewport(ratio=1)
+    assert page.evaluate(OUTSIDE) == []
+
+
+@pytest.mark.parametrize("height", [720, 900])
+def test_tabbing_through_the_dialog_never_scrolls_it(visit: Visit, height: int) -> None:
+    page = visit("/?open=1&seed=ada", height=height)
+    expect(page.locator("#detail-title")).to_be_focused()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.getElementById('detail').scrollTop") == 0
+    expect(page.locator("#detail-close")).to_be_in_viewport(ratio=1)

@@ -1,0 +1,180 @@
+"""The table of commands: complete, quick, and a sentence for what a user can correct."""
+
+import importlib
+import inspect
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from pydantic import BaseModel, ValidationError
+
+import kao as package
+from app.avatars.request.picture_types import KINDS
+from kao import pictures
+from kao.errors import explain
+from kao.main import COMMANDS, GROUPS, PICTURES, cli
+from models.errors import KaoError
+from models.settings import Settings
+from tests.kao.conftest import Kao
+
+ROOT = Path(__file__).parents[2]
+
+
+def commands(app: typer.Typer) -> dict[str, Any]:
+    """Name → click command."""
+    return dict(typer.main.get_group(app).commands)
+
+
+def functions() -> Iterator[tuple[str, str, str]]:
+    """(module, name, summary) of every command outside groups and pictures."""
+    for module, rows in COMMANDS.items():
+        for name, summary in rows.items():
+            yield module, name, summary
+
+
+def test_every_picture_is_a_command() -> None:
+    names = {"sample" if kind.path == "/avatar" else kind.path[1:] for kind in KINDS}
+    assert set(PICTURES) == names | {"identify"}
+    assert set(commands(pictures.cli)) == set(PICTURES)
+    for name in PICTURES:
+        context: Any = None
+        assert typer.main.get_group(cli).get_command(context, name) is not None
+
+
+@pytest.mark.parametrize(("module", "name", "summary"), list(functions()))
+def test_a_summary_is_that_of_the_command(module: str, name: str, summary: str) -> None:
+    function = getattr(importlib.import_module(module), name)
+    first = (inspect.getdoc(function) or "").partition("\n\n")[0]
+    assert " ".join(first.split()) == summary
+
+
+@pytest.mark.parametrize("name", list(GROUPS))
+def test_a_groups_summary_is_its_own(name: str) -> None:
+    module, summary = GROUPS[name]
+    assert importlib.import_module(module).cli.info.help == summary
+
+
+def test_a_pictures_summary_is_its_own() -> None:
+    for kind in KINDS:
+        name = "sample" if kind.path == "/avatar" else kind.path[1:]
+        assert PICTURES[name] == f"{kind.summary}, into a file."
+
+
+def test_every_module_with_commands_is_in_the_table() -> None:
+    """A module of kao that makes a Typer application is a group or has the pictures."""
+    modules = {path.stem for path in Path(package.__path__[0]).glob("*.py")}
+    with_groups = {
+        f"kao.{stem}"
+        for stem in modules - {"__main__", "__init__"}
+        if isinstance(getattr(importlib.import_module(f"kao.{stem}"), "cli", None), typer.Typer)
+    }
+    assert with_groups == {module for module, _ in GROUPS.values()} | {"kao.main", "kao.pictures"}
+
+
+def test_help_and_version_import_no_command() -> None:
+    """Else `kao --help` takes seconds: pictures bring ONNX Runtime, training brings torch."""
+    for option in ("--help", "--version"):
+        script = (
+            "import sys; from kao.main import cli\n"
+            f"try: cli(['{option}'])\n"
+            "except SystemExit: pass\n"
+            "print(sorted({'numpy', 'sqlalchemy', 'torch', 'onnxruntime'} & set(sys.modules)))"
+        )
+        process = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=True
+        )
+        assert process.stdout.splitlines()[-1] == "[]", option
+        assert ("kao 0." if option == "--version" else "evaluate") in process.stdout
+
+
+class Other(BaseModel):
+    """A model that is not the settings."""
+
+    number: int
+
+
+def _validation_error(model: Any, **fields: Any) -> Exception:
+    with pytest.raises(ValidationError) as caught:
+        model(**fields)
+    return caught.value
+
+
+def _alembic_error() -> Exception:
+    from alembic.util import CommandError
+
+    return CommandError("Can't locate revision identified by '9999'")
+
+
+@pytest.mark.parametrize(
+    ("error", "part"),
+    [
+        pytest.param(KaoError("a sentence"), "a sentence", id="ours"),
+        pytest.param(PermissionError(13, "Permission denied", "/x"), "/x: Permission", id="denied"),
+        pytest.param(NotADirectoryError(20, "Not a directory", "/x"), "/x: Not a", id="file"),
+        pytest.param(OSError(28, "No space left on device", "/x"), "No space", id="full"),
+        pytest.param(FileNotFoundError(2, "No such file", "a.zip"), "a.zip: No", id="argument"),
+        pytest.param(_alembic_error(), "newer version", id="newer-database"),
+    ],
+)
+def test_what_a_user_can_correct_is_a_sentence(error: Exception, part: str) -> None:
+    assert part in (explain(error, ["import", "a.zip"]) or "")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("a bug"),
+        RuntimeError("a bug"),
+        KeyError("a bug"),
+        FileNotFoundError(2, "No such file", "of-ours"),
+        OSError(9, "Bad file descriptor"),
+        _validation_error(Other, number="x"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_bug_keeps_its_traceback(error: Exception) -> None:
+    assert explain(error, ["doctor"]) is None
+
+
+def test_a_wrong_setting_is_named_by_its_variable() -> None:
+    message = explain(_validation_error(Settings, port=0, redis_url=3)) or ""
+    assert "KAO_PORT" in message
+    assert "REDIS_URL" in message
+
+
+def test_a_home_that_is_a_file_is_a_sentence(kao: Kao, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    result = kao("models", "list", KAO_HOME=str(file), STORAGE_URL=f"file://{tmp_path}/store")
+    assert (result.code, "Traceback" in result.err) == (1, False)
+    assert str(file) in result.err
+
+
+def test_a_user_without_a_home_is_a_sentence(kao: Kao) -> None:
+    result = kao("models", "list", KAO_HOME="~nobody-of-this-name/kao")
+    assert (result.code, "Traceback" in result.err) == (1, False)
+    assert "KAO_HOME" in result.err
+
+
+def test_a_database_of_a_newer_version_is_a_sentence(kao: Kao, settings: Settings) -> None:
+    assert kao("models", "list").code == 0
+    with sqlite3.connect(settings.home / "kao.db") as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    database.close()
+    result = kao("models", "list")
+    assert (result.code, "Traceback" in result.err) == (1, False)
+    assert "newer version" in result.err
+
+
+def test_a_damaged_database_is_a_sentence(kao: Kao, settings: Settings) -> None:
+    settings.home.mkdir()
+    (settings.home / "kao.db").write_bytes(os.urandom(8192))
+    result = kao("models", "list")
+    assert (result.code, "Traceback" in result.err) == (1, False)
+    assert "backup" in result.err

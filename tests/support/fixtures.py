@@ -1,0 +1,22 @@
+"""Types of the fixtures that several folders of tests use."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from models import runs
+
+# `begin(state)`: create a run in a state; its id and fence.
+Begin = Callable[..., tuple[str, runs.Fence]]
+
+
+class WriteBundle(Protocol):
+    """Write a bundle of random weights; returns its folder."""
+
+    def __call__(self, seed: int = 0, preset: str = "smoke", **fields: Any) -> Path: ...
+
+
+class AddCritic(Protocol):
+    """Write a critic into a bundle's folder."""
+
+    def __call__(self, folder: Path, node: str = "Relu") -> None: ...

@@ -1,0 +1,175 @@
+"""A run trains its enlarger after the generator: resumed, stopped, skipped, published."""
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from models.bundle import format as bundle
+from models.bundle import verify
+from models.faces import latents
+from worker.enlarging.training import EnlargerTrainer, Quality
+from worker.training import snapshots
+from worker.training.run import Attempt, HandedBack
+
+Attempts = Callable[..., Attempt]
+Told = Callable[[Attempt, str], list[dict[str, Any]]]
+WANTED: dict[str, Any] = {"enlarger_steps": 6, "enlarger_width": 8, "enlarger_blocks": 1}
+
+
+@pytest.fixture
+def large(pictures: Path) -> Path:
+    """The set with a side of four times the generator's 16 pixels."""
+    for path in pictures.iterdir():
+        with Image.open(path) as image:
+            image.resize((64, 64)).save(path)
+    return pictures
+
+
+@pytest.fixture(autouse=True)
+def _always_better(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Six steps make no enlarger that is better than none."""
+    monkeypatch.setattr(Quality, "is_better", True)
+
+
+def _card(attempt: Attempt, version: str) -> dict[str, Any]:
+    return bundle.read_card(attempt.registry.folder(version))
+
+
+def test_a_run_publishes_its_enlarger(attempt: Attempts, large: Path, told: Told) -> None:
+    run = attempt(large, **WANTED)
+    version = run.go()
+    folder = run.registry.folder(version)
+    drawer = verify.verify(folder, version)
+    z = latents.derive("42", drawer.card.network.latent)[None]
+    assert drawer.enlarge(drawer.draw(z, 1.0), 64).shape == (1, 64, 64, 3)
+    (started,) = told(run, "enlarger.started")
+    assert started == {"pictures": 61, "scale": 4, "steps": 6}
+    (measured,) = told(run, "enlarger.measured")
+    card = _card(run, version)["enlarger"]
+    assert (card["steps"], card["pictures"], card["scale"]) == (6, 61, 4)
+    assert (card["psnr"], card["psnr_without"]) == (measured["psnr"], measured["psnr_without"])
+    assert told(run, "enlarger.progress")[-1]["step"] == 6
+    assert not told(run, "enlarger.skipped")
+
+
+def test_it_takes_no_more_steps_than_the_generator(attempt: Attempts, large: Path) -> None:
+    run = attempt(large, **WANTED | {"enlarger_steps": 1000})
+    card = _card(run, run.go())
+    assert card["enlarger"]["steps"] == card["training"]["images"] // run.recipe.batch == 20
+
+
+def test_a_set_of_twice_the_size_gives_an_enlarger_of_twice(attempt: Attempts, large: Path) -> None:
+    for path in list(large.iterdir())[:40]:
+        with Image.open(path) as image:
+            image.resize((40, 40)).save(path)
+    run = attempt(large, **WANTED)
+    assert _card(run, run.go())["enlarger"]["scale"] == 2
+
+
+def test_a_set_of_small_pictures_gives_none_and_says_so(
+    attempt: Attempts, pictures: Path, told: Told
+) -> None:
+    run = attempt(pictures, **WANTED)
+    version = run.go()
+    (skipped,) = told(run, "enlarger.skipped")
+    assert "fewer than 40 pictures have a side of 32 pixels" in skipped["message"]
+    assert _card(run, version)["enlarger"] is None
+    assert not (run.registry.folder(version) / bundle.ENLARGER).exists()
+
+
+def test_one_that_makes_pictures_worse_is_left_out(
+    attempt: Attempts, large: Path, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Quality, "is_better", False)
+    run = attempt(large, **WANTED)
+    assert _card(run, run.go())["enlarger"] is None
+    (skipped,) = told(run, "enlarger.skipped")
+    assert "after 6 steps held-out pictures have" in skipped["message"]
+
+
+def test_without_steps_there_is_no_stage(attempt: Attempts, large: Path, told: Told) -> None:
+    run = attempt(large)
+    assert _card(run, run.go())["enlarger"] is None
+    assert not told(run, "enlarger.started") + told(run, "enlarger.skipped")
+
+
+def _signalled(
+    monkeypatch: pytest.MonkeyPatch, run: Attempt, number: signal.Signals, at: int
+) -> None:
+    advance = EnlargerTrainer.advance
+
+    def advance_and_signal(self: EnlargerTrainer) -> float:
+        if self.step == at:
+            run._hear(number, None)
+        return advance(self)
+
+    monkeypatch.setattr(EnlargerTrainer, "advance", advance_and_signal)
+
+
+def test_an_interrupted_stage_goes_on_to_the_same_enlarger(
+    attempt: Attempts, large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from models import runs
+
+    unbroken = attempt(large, **WANTED)
+    expected = unbroken.registry.folder(unbroken.go()) / bundle.ENLARGER
+
+    run = attempt(large, **WANTED)
+    with monkeypatch.context() as patch:
+        _signalled(patch, run, signal.SIGTERM, at=2)
+        with pytest.raises(HandedBack):
+            run.go()
+    name = runs.get(run.engine, run.run)["snapshot"]
+    assert snapshots.read(run.snapshots, name)["enlarger"]["trainer"]["step"] == 3
+    assert name == f"{20 + 3:012}.pt"
+    runs.requeue(run.engine, run.run, run.fence, "stopped", stalled=False)
+    claimed = runs.claim(run.engine, run.run)
+    assert claimed is not None
+    again = Attempt(run.settings, run.engine, *claimed)
+    steps: list[int] = []
+    advance = EnlargerTrainer.advance
+
+    def counted(self: EnlargerTrainer) -> float:
+        steps.append(self.step)
+        return advance(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EnlargerTrainer, "advance", counted)
+        found = again.registry.folder(again.go()) / bundle.ENLARGER
+    assert steps == [3, 4, 5]
+    assert found.read_bytes() == expected.read_bytes()
+
+
+def test_ctrl_c_in_the_stage_publishes_what_is_there(
+    attempt: Attempts, large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = attempt(large, **WANTED)
+    _signalled(monkeypatch, run, signal.SIGINT, at=2)
+    assert _card(run, run.go())["enlarger"]["steps"] == 3
+
+
+def test_ctrl_c_before_the_stage_publishes_without(
+    attempt: Attempts, large: Path, told: Told
+) -> None:
+    run = attempt(large, **WANTED)
+    run._hear(signal.SIGINT, None)
+    assert _card(run, run.go())["enlarger"] is None
+    assert not told(run, "enlarger.started")
+
+
+def test_the_stage_leaves_the_generator_as_it_is(attempt: Attempts, large: Path) -> None:
+    with_one, without = attempt(large, **WANTED), attempt(large)
+    faces = []
+    for run in (with_one, without):
+        version = run.go()
+        drawer = verify.verify(run.registry.folder(version), version)
+        z = latents.derive("42", drawer.card.network.latent)[None]
+        faces.append(drawer.draw(z, 1.0))
+    np.testing.assert_array_equal(*faces)
+    assert torch.is_grad_enabled()

@@ -1,0 +1,75 @@
+"""Pairs of the same picture at the generator's resolution and larger, from the run's own set."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from models.bundle.generator import Pixels
+from models.errors import DatasetError
+from models.networks.enlarger import SCALES
+from worker.datasets.packing import Packed
+
+MOST = 4_000  # pictures; more teach nothing that so many do not
+MOST_BYTES = 2**30  # of packed larger pictures
+FEWEST = 40  # pictures; a network that saw fewer knows these, not how lines look
+HELD_OUT = 0.05  # share of the pictures
+MOST_HELD_OUT = 100
+# Sets differ in how they were reduced, so the network learns to enlarge both.
+FILTERS = (Image.Resampling.BOX, Image.Resampling.LANCZOS)
+
+# (side, most pictures) → the set's pictures whose shorter side has as many pixels.
+Pack = Callable[[int, int], Packed]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """small: (filters, N, S, S, 3) uint8; large: (N, scale·S, scale·S, 3) uint8.
+
+    The last `held_out` pictures are for measuring only.
+    """
+
+    small: Pixels
+    large: Pixels
+    scale: Literal[2, 4]
+    held_out: int
+
+    @property
+    def trained_on(self) -> int:
+        """How many pictures, from the first, are for training."""
+        return len(self.large) - self.held_out
+
+    @property
+    def resolution(self) -> int:
+        """The small pictures' side in pixels."""
+        return int(self.small.shape[2])
+
+
+def find(pack: Pack, resolution: int, limit: int | None = None) -> Pairs | None:
+    """The pairs with the largest scale of which the set has enough; None where it has for none.
+
+    limit: use only the set's first so many pictures. Raises what `pack` raises but DatasetError.
+    """
+    for scale in SCALES:
+        side = scale * resolution
+        most = min(MOST, MOST_BYTES // (3 * side**2), limit or MOST)
+        try:
+            packed = pack(side, most)
+        except DatasetError:  # not two pictures are so large
+            continue
+        if packed.count >= FEWEST:
+            return make(packed.images(), scale)
+    return None
+
+
+def make(large: Pixels, scale: Literal[2, 4]) -> Pairs:
+    """Pair pictures (N, scale·S, scale·S, 3) with themselves, reduced by each of FILTERS."""
+    side = large.shape[1] // scale
+    small = np.empty((len(FILTERS), len(large), side, side, 3), np.uint8)
+    for number, pixels in enumerate(large):
+        image = Image.fromarray(pixels)
+        for place, method in enumerate(FILTERS):
+            small[place, number] = np.asarray(image.resize((side, side), method))
+    return Pairs(small, large, scale, min(MOST_HELD_OUT, max(1, round(len(large) * HELD_OUT))))

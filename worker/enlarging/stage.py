@@ -1,0 +1,126 @@
+"""The stage of a run that trains its enlarger, between the adversarial training and publishing."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from models.bundle.format import Enlargement
+from models.recipes.recipe import Recipe
+from worker.enlarging import pairs
+from worker.enlarging.pairs import Pack, Pairs
+from worker.enlarging.training import EnlargerTrainer, Plan, Quality
+from worker.publishing.bundle_writer import Enlarger
+
+Event = Callable[[str, dict[str, Any]], None]
+TOO_SMALL = (
+    "No enlarger: of this set fewer than {fewest} pictures have a side of {side} pixels, twice the "
+    "generator's."
+)
+NOT_BETTER = (
+    "No enlarger: after {steps} steps held-out pictures have {psnr:.1f} dB through it and "
+    "{without:.1f} dB without."
+)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the stage is."""
+
+    step: int
+    steps: int
+    loss: float
+    seconds_left: float
+
+
+class Stage:
+    """Trains one enlarger and says what it is worth. event(type, data) reports what happened."""
+
+    def __init__(self, device: torch.device, bf16: bool, event: Event) -> None:
+        self.device, self.bf16, self.event = device, bf16, event
+        self.trainer: EnlargerTrainer | None = None
+        self.seconds = 0.0  # of training, in this attempt and those before
+
+    def prepare(self, pack: Pack, resolution: int, plan: Plan, limit: int | None = None) -> bool:
+        """Find the pairs; False, with an event, where the set has none."""
+        found = pairs.find(pack, resolution, limit)
+        if found is None:
+            message = TOO_SMALL.format(fewest=pairs.FEWEST, side=2 * resolution)
+            self.event("enlarger.skipped", {"message": message})
+            return False
+        self.use(found, plan)
+        return True
+
+    def use(self, found: Pairs, plan: Plan) -> None:
+        """Train on these pairs."""
+        self.trainer = EnlargerTrainer(found, plan, self.device, self.bf16)
+        told = {"pictures": found.trained_on, "scale": found.scale, "steps": plan.steps}
+        self.event("enlarger.started", told)
+
+    def train(
+        self,
+        is_stopped: Callable[[], bool],
+        report: Callable[[Progress], None],
+        save: Callable[[], None] | None = None,
+        save_seconds: float = 60,
+    ) -> None:
+        """Train to the plan's end, or until it is stopped; report and save at intervals."""
+        assert self.trainer is not None
+        trainer, before, first = self.trainer, self.seconds, self.trainer.step
+        began = saved = reported = time.monotonic()
+        while not trainer.is_finished and not is_stopped():
+            loss = trainer.advance()
+            here = time.monotonic()
+            self.seconds = before + here - began
+            if here - reported >= 1 or trainer.is_finished:
+                rate = (here - began) / (trainer.step - first)
+                left = rate * (trainer.plan.steps - trainer.step)
+                report(Progress(trainer.step, trainer.plan.steps, round(loss, 5), round(left, 1)))
+                reported = here
+            if save is not None and here - saved >= save_seconds:
+                save()
+                saved = time.monotonic()
+
+    def result(self, dataset: str) -> Enlarger | None:
+        """The enlarger for a bundle; None, with an event, where it makes pictures no better."""
+        assert self.trainer is not None
+        trainer = self.trainer
+        quality = trainer.measure()
+        told = {"psnr": round(quality.psnr, 2), "psnr_without": round(quality.psnr_without, 2)}
+        self.event("enlarger.measured", {**told, "seconds": round(self.seconds, 1)})
+        if not quality.is_better:
+            self.event("enlarger.skipped", {"message": _not_better(trainer.step, quality)})
+            return None
+        card = Enlargement(
+            scale=trainer.pairs.scale,
+            dataset=dataset,
+            pictures=trainer.pairs.trained_on,
+            steps=trainer.step,
+            seconds=round(self.seconds, 1),
+            **told,
+        )
+        return Enlarger(trainer.network, card)
+
+    def state(self) -> dict[str, Any] | None:
+        """What `restore` needs; None before the pairs are found."""
+        if self.trainer is None:
+            return None
+        return {"trainer": self.trainer.state(), "seconds": self.seconds}
+
+    def restore(self, state: dict[str, Any] | None) -> None:
+        """Go on from a state of the same plan; another one is left unread."""
+        assert self.trainer is not None
+        if state is not None and self.trainer.restore(state["trainer"]):
+            self.seconds = state["seconds"]
+
+
+def plan_for(recipe: Recipe, generator_steps: int) -> Plan:
+    """The recipe's enlarger after so many steps of the generator: it takes no more than those."""
+    steps = min(recipe.enlarger_steps, generator_steps)
+    return Plan(recipe.enlarger_width, recipe.enlarger_blocks, steps, recipe.seed)
+
+
+def _not_better(steps: int, quality: Quality) -> str:
+    return NOT_BETTER.format(steps=steps, psnr=quality.psnr, without=quality.psnr_without)
