@@ -24,7 +24,7 @@ async def ready(response: Response, state: State) -> dict[str, str | list[str] |
     """
     response.headers["Cache-Control"] = "no-store"
     version = state.engine.current(DEFAULT)
-    problems = state.engine.ills()
+    problems = state.engine.problems()
     return {
         "status": "degraded" if problems else "ready",
         "version": version,

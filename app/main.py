@@ -12,14 +12,15 @@ from fastapi.concurrency import run_in_threadpool
 from app import health, openapi, problems
 from app.auth import routes as auth
 from app.avatars import routes as avatars
-from app.avatars.cache.fast_path import Shortcut, Shortcuts
-from app.avatars.cache.picture_cache import Pictures
+from app.avatars.cache.fast_path import FastPath, ResponseCache
+from app.avatars.cache.picture_cache import PictureCache
 from app.avatars.generate.engine import Engine
 from app.datasets import contents
 from app.datasets import routes as datasets
 from app.http import metrics, opentelemetry
 from app.http.access_log import AccessLog
 from app.http.body_size import BodyLimit
+from app.rate_limits.charge_rest import ChargeRest
 from app.rate_limits.limiter import Limiter
 from app.registry import model_images
 from app.registry import routes as registry_routes
@@ -45,14 +46,14 @@ def create_app(settings: Settings) -> FastAPI:
     connections = database.connect(settings)
     registry = Registry(connections, settings.blobs)
     engine = Engine(registry, settings.threads, settings.max_queue, settings.model_bytes)
-    pictures = Pictures(settings.cache_bytes)
+    pictures = PictureCache(settings.cache_bytes)
     state = AppState(
         settings=settings,
         database=connections,
         registry=registry,
         engine=engine,
         pictures=pictures,
-        shortcuts=Shortcuts(engine, pictures),
+        responses=ResponseCache(engine.served, pictures),
         limiter=Limiter(settings),
     )
 
@@ -85,8 +86,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.telemetry = metrics.build_registry(state)
     app.add_middleware(BodyLimit, exempt=("/avatars", "/datasets"))
     if settings.public_avatars:  # the fast path checks no key
-        direct = {"/avatar": avatars.avatar}
-        app.add_middleware(Shortcut, shortcuts=state.shortcuts, direct=direct)
+        app.add_middleware(FastPath, responses=state.responses)
+    app.add_middleware(ChargeRest, limiter=state.limiter)
     app.add_middleware(AccessLog)
     problems.install(app)
     rooms = (

@@ -47,6 +47,7 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     errors.QueueRefuses: (503, "queue-refuses"),
     errors.StorageUnreachable: (503, "storage-unreachable"),
     app_errors.InvalidParameter: (422, "invalid-parameter"),
+    app_errors.NoAvatar: (404, "no-avatar"),
     app_errors.UnknownExtension: (404, "unknown-extension"),
     app_errors.Unidentified: (422, "unidentified"),
     app_errors.UnknownSheet: (404, "unknown-sheet"),

@@ -7,8 +7,8 @@ from typing import Annotated
 import sqlalchemy as sa
 from fastapi import Depends, Request
 
-from app.avatars.cache.fast_path import Shortcuts
-from app.avatars.cache.picture_cache import Pictures
+from app.avatars.cache.fast_path import ResponseCache
+from app.avatars.cache.picture_cache import PictureCache
 from app.avatars.generate.engine import Engine
 from app.rate_limits.limiter import Limiter
 from models.registry import Registry
@@ -23,8 +23,8 @@ class AppState:
     database: sa.Engine
     registry: Registry
     engine: Engine
-    pictures: Pictures
-    shortcuts: Shortcuts
+    pictures: PictureCache
+    responses: ResponseCache
     limiter: Limiter
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     # Zips validated at once: each uses a core and up to a few hundred megabytes meanwhile.

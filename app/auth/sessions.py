@@ -73,8 +73,8 @@ def require_same_origin(request: Request) -> None:
         is_same = site == "same-origin"
     else:
         origin = request.headers.get("origin", "")
-        # Compared without the scheme: a proxy may have terminated TLS.
-        host = f"{urlsplit(origin).scheme}://{request.headers.get('host', '')}"
+        # With the origin's scheme: a proxy may have terminated TLS.
+        host = f"{origin.partition(':')[0]}://{request.headers.get('host', '')}"
         is_same = _host(origin) is not None and _host(origin) == _host(host)
     if not is_same:
         raise Forbidden(

@@ -86,11 +86,11 @@ class AppCollector(Collector):
         """The current values."""
         engine, pictures = self.state.engine, self.state.pictures
         yield _gauge("kao_ready", "1: a verified model serves.", DEFAULT in engine.served)
-        yield _gauge("kao_degraded", "1: /health/ready lists problems.", bool(engine.ills()))
+        yield _gauge("kao_degraded", "1: /health/ready lists problems.", bool(engine.problems()))
         yield _gauge("kao_cache_bytes", "Encoded pictures in memory.", pictures.bytes)
-        yield _gauge("kao_cache_limit_bytes", "KAO_CACHE_BYTES.", pictures.most)
-        yield _gauge("kao_models_loaded", "Verified models in memory.", engine.loaded)
-        yield _gauge("kao_draw_waiting", "Pictures being waited for.", engine.waiting)
+        yield _gauge("kao_cache_limit_bytes", "KAO_CACHE_BYTES.", pictures.capacity)
+        yield _gauge("kao_models_loaded", "Verified models in memory.", len(engine.loaded))
+        yield _gauge("kao_draw_waiting", "Pictures being waited for.", engine.unfinished)
         versions = GaugeMetricFamily(
             "kao_alias_version", "1: the alias serves this version.", labels=["alias", "version"]
         )

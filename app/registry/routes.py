@@ -41,9 +41,9 @@ async def roll_back(state: State) -> Alias:
 def show(state: State, name: str) -> ModelDetails:
     """The card of an alias, a version, or at least 12 of its hex digits."""
     row = state.registry.get(name)
-    parameters = traits.rows(Card.model_validate(row["card"]))
+    parameters = traits.trait_parameters(Card.model_validate(row["card"]))
     schemas = {
-        name: {**parameter.schema, "description": parameter.text}
+        name: {**parameter.schema, "description": parameter.description}
         for name, parameter in parameters.items()
     }
     fields = _fields(row, state.registry.aliases())

@@ -49,7 +49,7 @@ def page(request: Request, name: str) -> Response:
             for told, *keys in ROWS
             if keys[0] in measures
         ],
-        traits=[(each, _tried(each)) for each in traits.rows(card).values()],
+        traits=[(each, _tried(each)) for each in traits.trait_parameters(card).values()],
         seed=SEED,
     )
 

@@ -143,7 +143,7 @@ def model(request: Request, name: str) -> Response:
         measures=card.evaluation.measures if card.evaluation else {},
         aliases=registry_routes.aliases_of(row["version"], aliases),
         default=aliases.get(DEFAULT),
-        traits=sorted(traits.rows(card)),
+        traits=sorted(traits.trait_parameters(card)),
         seeds=SEEDS,
     )
 

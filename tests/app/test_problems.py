@@ -46,7 +46,9 @@ def test_a_lone_surrogate_can_be_told() -> None:
         pytest.param("GET", "/models?page=2", 422, id="unknown-parameter"),
     ],
 )
-def test_every_failure_is_an_uncached_problem(client: TestClient, method, path, status) -> None:
+def test_every_failure_is_an_uncached_problem(
+    client: TestClient, method: str, path: str, status: int
+) -> None:
     answer = client.request(method, path)
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
