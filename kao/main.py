@@ -29,6 +29,7 @@ COMMANDS = {
         "(KAO_PUBLIC_AVATARS=false).",
     },
     "kao.maintenance": {
+        "verify": "Read every stored file that the database names, and list the damage.",
         "gc": "Find files that no run, model or dataset needs; remove them with --yes.",
         "backup": "Write database and blobs into one archive, while everything runs.",
         "restore": "Fill an empty KAO_HOME, or DATABASE_URL, from an archive of `kao backup`, "

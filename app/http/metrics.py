@@ -89,8 +89,8 @@ class AppCollector(Collector):
         yield _gauge("kao_degraded", "1: /health/ready lists problems.", bool(engine.problems()))
         yield _gauge("kao_cache_bytes", "Encoded pictures in memory.", pictures.bytes)
         yield _gauge("kao_cache_limit_bytes", "KAO_CACHE_BYTES.", pictures.capacity)
-        yield _gauge("kao_models_loaded", "Verified models in memory.", len(engine.loaded))
-        yield _gauge("kao_draw_waiting", "Pictures being waited for.", engine.unfinished)
+        yield _gauge("kao_models_loaded", "Verified models in memory.", len(engine.loaded_versions))
+        yield _gauge("kao_draw_waiting", "Pictures being waited for.", engine.pending)
         versions = GaugeMetricFamily(
             "kao_alias_version", "1: the alias serves this version.", labels=["alias", "version"]
         )

@@ -1,6 +1,7 @@
 """Whatever is asked for, it is a picture or a refusal that says what is wrong."""
 
 import contextlib
+from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from app.avatars import gravatar
 from app.avatars.bulk import request
 from app.avatars.request import picture_request
-from app.avatars.request.picture_types import PICTURE_TYPES
+from app.avatars.request.picture_types import PICTURE_TYPES, PictureType
 from app.avatars.traits import resolve_traits
 from app.errors import NoAvatar
 from models import bootstrap, bundle
@@ -31,48 +32,50 @@ JSON = st.recursive(
 
 @OFTEN
 @given(kind=st.sampled_from(PICTURE_TYPES), raw=QUERY, accept=st.none() | st.text())
-def test_any_query_is_a_picture_or_a_refusal(kind, raw, accept) -> None:
+def test_any_query_is_a_picture_or_a_refusal(
+    kind: PictureType, raw: bytes, accept: str | None
+) -> None:
     try:
-        wanted, _ = picture_request.parse_query(kind, raw, accept)
-        wanted = resolve_traits(wanted, CARD)
+        picture, _ = picture_request.parse_query(kind, raw, accept)
+        picture = resolve_traits(picture, CARD)
     except KaoError:
         return
     again, _ = picture_request.parse_query(
-        kind, wanted.address().partition("?")[2].encode(), accept
+        kind, picture.address().partition("?")[2].encode(), accept
     )
-    assert resolve_traits(again, CARD).values == wanted.values
+    assert resolve_traits(again, CARD).values == picture.values
 
 
 @OFTEN
 @given(name=st.binary(max_size=60), raw=QUERY, accept=st.none() | st.text())
-def test_any_path_is_a_picture_or_a_refusal(name, raw, accept) -> None:
+def test_any_path_is_a_picture_or_a_refusal(name: bytes, raw: bytes, accept: str | None) -> None:
     try:
-        wanted = resolve_traits(picture_request.parse_path(name, raw, accept), CARD)
+        picture = resolve_traits(picture_request.parse_path(name, raw, accept), CARD)
     except KaoError:
         return
-    assert latents.derive(str(wanted.seed), 8).shape == (8,)
+    assert latents.derive(str(picture.seed), 8).shape == (8,)
 
 
 @OFTEN
 @given(name=st.from_regex(r"[0-9a-fA-F]{32}(\.(png|jpg))?", fullmatch=True), raw=st.binary())
-def test_a_gravatar_refuses_no_query(name, raw) -> None:
+def test_a_gravatar_refuses_no_query(name: str, raw: bytes) -> None:
     with contextlib.suppress(NoAvatar):  # f=y&d=404
         gravatar.parse_gravatar(name, raw, None)
 
 
 @OFTEN
 @given(body=st.dictionaries(st.sampled_from(FIELDS) | st.text(), JSON, max_size=5))
-def test_any_batch_is_read_or_refused(body) -> None:
+def test_any_batch_is_read_or_refused(body: dict[str, Any]) -> None:
     try:
-        wanted = [resolve_traits(face, CARD) for face in request.parse_body(body).faces]
+        picture = [resolve_traits(face, CARD) for face in request.parse_body(body).faces]
     except KaoError:
         return
-    assert 1 <= len(wanted) <= request.MOST_SEEDS
+    assert 1 <= len(picture) <= request.MOST_SEEDS
 
 
 @OFTEN
 @given(seed=st.text(st.characters()))
-def test_any_text_is_a_seed_or_refused(seed) -> None:
+def test_any_text_is_a_seed_or_refused(seed: str) -> None:
     try:
         face = latents.derive(seed, 16)
     except KaoError:

@@ -100,9 +100,9 @@ class Other(BaseModel):
 
 
 def _validation_error(model: Any, **fields: Any) -> Exception:
-    with pytest.raises(ValidationError) as caught:
+    with pytest.raises(ValidationError) as failure:
         model(**fields)
-    return caught.value
+    return failure.value
 
 
 def _alembic_error() -> Exception:

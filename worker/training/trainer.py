@@ -60,8 +60,11 @@ class Trainer:
             self._missed if reals.attributes and recipe.label_weight else None,
         )
         self.step = 0
-        # Images that a parent run saw; and the share that rollbacks left of the learning rates.
-        self.before, self.slowed = 0, 1.0
+        # Images that the parent saw, and those of them that were of this set; and the share that
+        # rollbacks left of the learning rates.
+        self.before, self.before_of_set, self.slowed = 0, 0, 1.0
+        # What all random draws are keyed by beside the seed: a child must not repeat its parent's.
+        self.lineage: tuple[str, ...] = ()
 
     def _feature_discriminator(self, bf16: bool) -> FeatureDiscriminator | None:
         """The second discriminator, where the recipe wants one and its weights are there."""
@@ -127,6 +130,8 @@ class Trainer:
             weight = self.recipe.feature_weight * feature_discriminator.ramp(self.images)
             feature_loss = weight * self.features.generator_loss(features, labels[1])
         measured |= self._step.train_generator(real_score, fake, feature_loss)
+        if isinstance(self.generator, modern.Generator) and self.generator.mapping is not None:
+            collectives.average_buffer(self.generator.mapping.average, self.share)
         self.step += 1
         half_life = self.recipe.ema_images
         decay = ema_decay(self.recipe.batch, self.images, half_life)
@@ -136,13 +141,13 @@ class Trainer:
     def _latents(self) -> tuple[Tensor, ...]:
         """The step's z (B, latent); with mixing also a second z and where it takes over."""
         recipe = self.recipe
-        random = draws(recipe.seed, "latents", self.step)
+        random = self._random("latents")
         z = torch.randn(recipe.batch, self.latent, generator=random)
         if self.reals.attributes:
             z[:, recipe.latent :] = self.reals.asked(self.step)
         if not recipe.mixing or not isinstance(self.generator, modern.Generator):
             return (self._mine(z),)
-        random = draws(recipe.seed, "mixing", self.step)
+        random = self._random("mixing")
         other = torch.randn(recipe.batch, self.latent, generator=random)
         # Both styles agree in the attributes that the discriminator is told of.
         other[:, recipe.latent :] = z[:, recipe.latent :]
@@ -151,6 +156,9 @@ class Trainer:
         alone = torch.rand(recipe.batch, generator=random) >= recipe.mixing
         cut = torch.where(alone, layers, cut)
         return self._mine(z), self._mine(other), self._mine(cut)
+
+    def _random(self, *keys: object) -> torch.Generator:
+        return draws(self.recipe.seed, *self.lineage, *keys, self.step)
 
     def _mine(self, rows: Tensor) -> Tensor:
         """This process's rows of a global batch, on its device."""
@@ -169,7 +177,8 @@ class Trainer:
 
     def _changed(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         """What the discriminator sees of both: augmented, and through the same noise."""
-        probability = augmentation_strength(self.reals.count, self.images, self.recipe.augment)
+        seen = self.before_of_set + self.step * self.recipe.batch
+        probability = augmentation_strength(self.reals.count, seen, self.recipe.augment)
         # What it learns to name must still be there: neither recoloured nor cut out.
         keeps_labels = bool(self.reals.attributes and self.recipe.label_weight)
         if probability > 0:
@@ -186,7 +195,7 @@ class Trainer:
         hidden for good (arXiv:1610.04490 §2).
         """
         _, *shape = images.shape
-        random = draws(self.recipe.seed, "noise", whose, self.step)
+        random = self._random("noise", whose)
         noise = torch.randn(self.recipe.batch, *shape, generator=random)
         return self._mine(noise) * (self.recipe.noise / 127.5)
 
@@ -199,7 +208,7 @@ class Trainer:
 
     def _changes(self, whose: str, probability: float, keeps_labels: bool) -> Changes:
         recipe = self.recipe
-        random = draws(recipe.seed, "augmentation", whose, self.step)
+        random = self._random("augmentation", whose)
         changes = augmentation.draw(recipe.batch, recipe.resolution, probability, random)
         if keeps_labels:
             changes = changes.only_translated()
@@ -239,6 +248,8 @@ class Trainer:
             "heads": None if self.features is None else self.heads.state_dict(),
             "step": self.step,
             "before": self.before,
+            "before_of_set": self.before_of_set,
+            "lineage": list(self.lineage),
             "slowed": self.slowed,
         }
 
@@ -256,10 +267,22 @@ class Trainer:
         self.step = state["step"]
         # Snapshots of version 0.1.0 lack these two.
         self.before, self.slowed = state.get("before", 0), state.get("slowed", 1.0)
+        # Without these, a child counted its parent's images as passes over its own set.
+        self.before_of_set = state.get("before_of_set", self.before)
+        self._inherit(tuple(state.get("lineage", [])))
 
-    def begin(self, before: int) -> None:
-        """Count steps from here; the weights have seen so many images already."""
-        self.before, self.step = before, 0
+    def begin(self, before: int, before_of_set: int = 0, parent: str | None = None) -> None:
+        """Count steps from here.
+
+        before: images that the weights have seen already; before_of_set: those of them that were
+        of this very set. parent: the run or model that they come from, which gives every random
+        draw another key.
+        """
+        self.before, self.before_of_set, self.step = before, before_of_set, 0
+        self._inherit((*self.lineage, parent) if parent is not None else self.lineage)
+
+    def _inherit(self, lineage: tuple[str, ...]) -> None:
+        self.lineage = self.reals.lineage = lineage
 
 
 def _placed(network: nn.Module, device: torch.device) -> nn.Module:

@@ -196,6 +196,6 @@ def test_where_all_are_alike_the_least_alike_is_taken(drawer) -> None:
 def test_what_the_model_refuses_is_refused_before_the_answer_begins(client: TestClient) -> None:
     answer = client.post("/avatars", json={"seeds": ["1", "2"], "best_of": 4})
     assert answer.status_code == 422
-    assert answer.json()["type"] == "urn:kao:problem:unscored"
+    assert answer.json()["type"] == "urn:kao:problem:no-critic"
     # The refusal gave its place among the batches back.
     assert client.post("/avatars", json={"seeds": ["1"]}).status_code == 200
