@@ -20,6 +20,7 @@ router = APIRouter(
 # Of a measure: the fields with its value, a perfect model's, and that of blurred real images.
 ROWS = (
     ("FD-Lite0", "fd", "fd_floor", "fd_blur2"),
+    ("FD-Own", "fd_own", "fd_own_floor", ""),
     ("KID-Lite0", "kid", "kid_floor", ""),
     ("precision", "precision", "", ""),
     ("recall", "recall", "", ""),
@@ -37,6 +38,7 @@ def page(request: Request, name: str) -> Response:
     row = held.registry.get(name)
     card = Card.model_validate(row["card"])
     measures: dict[str, Any] = card.evaluation.measures if card.evaluation else {}
+    served: dict[str, Any] = card.evaluation.served if card.evaluation else {}
     return render(
         request,
         "card.html",
@@ -44,14 +46,21 @@ def page(request: Request, name: str) -> Response:
         version=row["version"],
         card=card,
         measures=measures,
-        rows=[
-            (told, *(measures.get(key) for key in keys))
-            for told, *keys in ROWS
-            if keys[0] in measures
+        tables=[
+            (each.get("size", card.network.resolution), _rows(each))
+            for each in ([served] if served else []) + ([measures] if measures else [])
+            if each is served or served.get("size") != card.network.resolution
         ],
         traits=[(each, _tried(each)) for each in traits.trait_parameters(card).values()],
         seed=SEED,
     )
+
+
+def _rows(measures: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """(name, value, a perfect model's, blurred real images') of each measure that is there."""
+    return [
+        (name, *(measures.get(key) for key in keys)) for name, *keys in ROWS if keys[0] in measures
+    ]
 
 
 def _tried(parameter: Parameter) -> list[str]:
