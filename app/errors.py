@@ -16,6 +16,10 @@ class InvalidParameter(KaoError):
         super().__init__(f"{self.parameter!r} {problem}; allowed: {told or 'none'}.")
 
 
+class NoAvatar(KaoError):
+    """A forced default that says there is no avatar (Gravatar's `d=404`)."""
+
+
 class UnknownExtension(KaoError):
     """A picture asked for in a format that is not drawn."""
 

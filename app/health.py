@@ -27,7 +27,7 @@ async def ready(
     """
     response.headers["Cache-Control"] = "no-store"
     version = held.engine.current(DEFAULT)
-    ills = held.engine.ills()
+    ills = held.engine.problems()
     status = "degraded" if ills else "ready"
     refused = held.engine.reasons()
     return {"status": status, "version": version, "refused": refused, "ills": ills}

@@ -13,8 +13,8 @@ from app import health, openapi, problems
 from app.auth import routes as auth
 from app.auth import session_routes
 from app.avatars import routes as avatars
-from app.avatars.cache.fast_path import Shortcut, Shortcuts
-from app.avatars.cache.picture_cache import Pictures
+from app.avatars.cache.fast_path import FastPath, ResponseCache
+from app.avatars.cache.picture_cache import PictureCache
 from app.avatars.generate.engine import Engine
 from app.datasets import contents
 from app.datasets import routes as datasets
@@ -46,14 +46,14 @@ def create_app(settings: Settings) -> FastAPI:
     engine = database.connect(settings)
     registry = Registry(engine, settings.blobs)
     drawing = Engine(registry, settings.threads, settings.max_queue, settings.model_bytes)
-    pictures = Pictures(settings.cache_bytes)
+    pictures = PictureCache(settings.cache_bytes)
     held = Services(
         settings=settings,
         database=engine,
         registry=registry,
         engine=drawing,
         pictures=pictures,
-        shortcuts=Shortcuts(drawing, pictures),
+        responses=ResponseCache(drawing.served, pictures),
         limiter=Limiter(settings),
     )
 
@@ -84,9 +84,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.services = held
     app.state.telemetry = metrics.registry_of(held)
     app.add_middleware(BodyLimit, but=("/avatars", "/datasets"))
-    if settings.public_avatars:  # the short way asks nobody for a key
-        direct = {"/avatar": avatars.avatar}
-        app.add_middleware(Shortcut, shortcuts=held.shortcuts, direct=direct)
+    if settings.public_avatars:  # the fast path checks no key
+        app.add_middleware(FastPath, responses=held.responses)
     app.add_middleware(Observer)
     problems.install(app)
     rooms = (

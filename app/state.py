@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 from fastapi import Request
 
-from app.avatars.cache.fast_path import Shortcuts
-from app.avatars.cache.picture_cache import Pictures
+from app.avatars.cache.fast_path import ResponseCache
+from app.avatars.cache.picture_cache import PictureCache
 from app.avatars.generate.engine import Engine
 from app.rate_limits.limiter import Limiter
 from models.registry import Registry
@@ -22,8 +22,8 @@ class Services:
     database: sa.Engine
     registry: Registry
     engine: Engine
-    pictures: Pictures
-    shortcuts: Shortcuts
+    pictures: PictureCache
+    responses: ResponseCache
     limiter: Limiter
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     # Zips checked at once: each keeps a core and up to a few hundred megabytes for its time.

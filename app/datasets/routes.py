@@ -106,6 +106,6 @@ async def upload(
 )
 def delete(held: Held, name: str) -> None:
     """409 while a run that waits or runs still needs it."""
-    if name == catalogue.STARTER:
+    if name in catalogue.BUILT_IN:
         catalogue.check_name(name)
     catalogue.delete(held.database, held.settings, name)

@@ -86,11 +86,13 @@ class Serving(Collector):
         """Read from the owners."""
         engine, pictures = self.held.engine, self.held.pictures
         yield _gauge("kao_ready", "1: a verified model serves.", DEFAULT in engine.served)
-        yield _gauge("kao_degraded", "1: /health/ready says what is wrong.", bool(engine.ills()))
+        yield _gauge(
+            "kao_degraded", "1: /health/ready says what is wrong.", bool(engine.problems())
+        )
         yield _gauge("kao_cache_bytes", "Encoded pictures in memory.", pictures.bytes)
-        yield _gauge("kao_cache_limit_bytes", "KAO_CACHE_BYTES.", pictures.most)
-        yield _gauge("kao_models_loaded", "Verified models in memory.", engine.loaded)
-        yield _gauge("kao_draw_waiting", "Pictures waited for now.", engine.waiting)
+        yield _gauge("kao_cache_limit_bytes", "KAO_CACHE_BYTES.", pictures.capacity)
+        yield _gauge("kao_models_loaded", "Verified models in memory.", len(engine.loaded_versions))
+        yield _gauge("kao_draw_waiting", "Pictures waited for now.", engine.pending)
         named = GaugeMetricFamily(
             "kao_alias_version", "1: the alias serves this version.", labels=["alias", "version"]
         )

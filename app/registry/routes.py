@@ -76,9 +76,9 @@ async def roll_back(held: Held) -> Served:
 def show(held: Held, name: str) -> Described:
     """How it was made, by an alias, a version, or 12 or more of its hex digits."""
     row = held.registry.get(name)
-    known = traits.rows(Card.model_validate(row["card"]))
+    known = traits.trait_parameters(Card.model_validate(row["card"]))
     schemas = {
-        name: {**parameter.schema, "description": parameter.text}
+        name: {**parameter.schema, "description": parameter.description}
         for name, parameter in known.items()
     }
     shown = _shown(row, held.registry.aliases())

@@ -21,6 +21,7 @@ router = APIRouter(
 # Of each measure: the fields with its value, a perfect model's, and that of blurred real images.
 ROWS = (
     ("FD-Lite0", "fd", "fd_floor", "fd_blur2"),
+    ("FD-Own", "fd_own", "fd_own_floor", ""),
     ("KID-Lite0", "kid", "kid_floor", ""),
     ("precision", "precision", "", ""),
     ("recall", "recall", "", ""),
@@ -36,6 +37,7 @@ def page(request: Request, name: str) -> Response:
     row = services.registry.get(name)
     card = Card.model_validate(row["card"])
     measures: dict[str, Any] = card.evaluation.measures if card.evaluation else {}
+    served: dict[str, Any] = card.evaluation.served if card.evaluation else {}
     return render(
         request,
         "card.html",
@@ -43,14 +45,21 @@ def page(request: Request, name: str) -> Response:
         version=row["version"],
         card=card,
         measures=measures,
-        rows=[
-            (title, *(measures.get(key) for key in keys))
-            for title, *keys in ROWS
-            if keys[0] in measures
+        tables=[
+            (table.get("size", card.network.resolution), _rows(table))
+            for table in ([served] if served else []) + ([measures] if measures else [])
+            if table is served or served.get("size") != card.network.resolution
         ],
-        traits=[(trait, _examples(trait)) for trait in traits.rows(card).values()],
+        traits=[(trait, _examples(trait)) for trait in traits.trait_parameters(card).values()],
         seed=SEED,
     )
+
+
+def _rows(measures: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """(name, value, a perfect model's, blurred real images') of each measure on the card."""
+    return [
+        (name, *(measures.get(key) for key in keys)) for name, *keys in ROWS if keys[0] in measures
+    ]
 
 
 def _examples(trait: Parameter) -> list[str]:

@@ -8,10 +8,10 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request, Response
 
 from app.avatars import traits
-from app.avatars.encode.formats import MOVING, RASTER, available
-from app.avatars.encode.render import LARGEST_MOVING
-from app.avatars.encode.still import SHAPES
+from app.avatars.formats import LOOP, RASTER, writable_formats
 from app.avatars.request import parameters
+from app.avatars.request.parameters import SHAPES
+from app.avatars.request.picture_types import LARGEST_LOOP
 from app.errors import InvalidParameter
 from app.state import Services
 from app.studio import translations
@@ -125,7 +125,7 @@ def _psi(text: str) -> dict[str, str]:
 
 def _traits(address: Mapping[str, str], card: Card) -> dict[str, str]:
     """The traits that this model knows, with values that it knows."""
-    known = traits.rows(card)
+    known = traits.trait_parameters(card)
     chosen: dict[str, str] = {}
     for key, text in address.items():
         row = known.get(key.removeprefix(TRAIT)) if key.startswith(TRAIT) else None
@@ -140,14 +140,14 @@ def _traits(address: Mapping[str, str], card: Card) -> dict[str, str]:
 
 def _settings(services: Services, face: FirstFace) -> dict[str, Any]:
     """What the scripts must know of this server, so that they repeat none of it."""
-    rasters = [name for name in ("webp", *RASTER) if name in available()]
+    rasters = [name for name in ("webp", *RASTER) if name in writable_formats()]
     sheet = list(dict.fromkeys(rasters))
     return {
         "seed": SEED,
         "faceSize": FACE_SIZE,
         "strangest": STRANGEST,
         "largest": parameters.LARGEST,
-        "largestLoop": LARGEST_MOVING,
+        "largestLoop": LARGEST_LOOP,
         "sizes": SIZES,
         "shapes": list(SHAPES),
         "children": CHILDREN,
@@ -155,7 +155,7 @@ def _settings(services: Services, face: FirstFace) -> dict[str, Any]:
         "formats": {
             "still": [*sheet, "svg"],
             "sheet": sheet,
-            "loop": [name for name in MOVING if name in available()],
+            "loop": [name for name in LOOP if name in writable_formats()],
         },
         "models": [row["version"] for row in services.registry.list_models()],
         "aliases": services.registry.aliases(),

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from starlette.requests import Request
 
+from app.http.accept import parse_qualities
+
 FOLDER = Path(__file__).parent / "locales"
 SWATCHES = "swatches.json"
 LANGUAGES = {"en": "English", "zh": "中文"}
@@ -48,12 +50,5 @@ def with_prefixes(language: str, prefixes: Iterable[str]) -> dict[str, str]:
 
 def _preferred(header: str) -> list[str]:
     """The languages of an Accept-Language, regions left out, the best first (RFC 9110 §12.5.4)."""
-    weighted = []
-    for item in header.split(","):
-        tag, _, weight = item.partition(";q=")
-        try:
-            quality = float(weight) if weight else 1.0
-        except ValueError:
-            continue
-        weighted.append((-quality, tag.strip().lower().partition("-")[0]))
-    return [tag for quality, tag in sorted(weighted, key=lambda pair: pair[0]) if quality]
+    ranges = sorted(parse_qualities(header), key=lambda pair: -pair[1])
+    return [tag.partition("-")[0] for tag, quality in ranges if quality]

@@ -170,7 +170,7 @@ def model(request: Request, name: str) -> Response:
         aliases=registry_routes.named(row["version"], aliases),
         default=live,
         lost=_lost_traits(Card.model_validate(registry.get(live)["card"]), card) if live else [],
-        traits=sorted(traits.rows(card)),
+        traits=sorted(traits.trait_parameters(card)),
         seeds=SEEDS,
         base=str(request.base_url),
     )

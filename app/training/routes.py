@@ -134,6 +134,6 @@ def resume(
 
 def _resolved(held: Services, body: dict[str, Any]) -> Recipe:
     recipe = inheritance.resolve(held.database, held.registry, body)
-    if recipe.dataset != catalogue.STARTER:
+    if recipe.dataset not in catalogue.BUILT_IN:
         catalogue.get(held.database, recipe.dataset)
     return recipe

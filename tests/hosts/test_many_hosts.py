@@ -23,7 +23,8 @@ from PIL import Image
 from app.client import requests
 from app.client.client import Client
 from kao import embedded_valkey
-from tests.support.servers import KEYS, REGION, Server, free_port
+from tests.support.servers import KEYS, REGION, Server
+from tests.support.waiting import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

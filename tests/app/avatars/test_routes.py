@@ -145,9 +145,9 @@ def test_head_is_get_without_the_body(client: TestClient) -> None:
 
 def test_only_a_pinned_version_is_immutable(client: TestClient, versions: list[str]) -> None:
     for model, expected in [
-        ("default", http_headers.MOVABLE),
-        (versions[0][:12], http_headers.MOVABLE),
-        (versions[0], http_headers.PINNED),
+        ("default", http_headers.MUTABLE),
+        (versions[0][:12], http_headers.MUTABLE),
+        (versions[0], http_headers.IMMUTABLE),
     ]:
         answer = client.get("/avatar", params={"seed": "1", "model": model})
         assert answer.headers["cache-control"] == expected
@@ -168,7 +168,7 @@ def test_a_known_etag_is_304_without_drawing(
     assert answer.status_code == 304
     assert answer.content == b""
     assert answer.headers["etag"] == tag
-    assert answer.headers["cache-control"] == http_headers.MOVABLE
+    assert answer.headers["cache-control"] == http_headers.MUTABLE
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from models import bundle
 from models.bundle import generator, verify
 from models.errors import BadBundle, NoCritic
 from models.faces import latents
+from tests.support.fixtures import AddCritic, WriteBundle
 
 
 def flip_a_bit(path) -> None:
@@ -183,3 +184,19 @@ def test_psi_pulls_towards_the_average_face(write_bundle) -> None:
     spread = [drawer.draw(z, psi).astype(float).std(0).mean() for psi in (0.0, 0.5, 1.0)]
     assert spread[0] == 0
     assert spread[0] < spread[1] < spread[2]
+
+
+@pytest.mark.parametrize("damage", ["another-graph", "removed"])
+def test_a_part_that_is_read_later_is_verified_when_it_is_read(
+    write_bundle: WriteBundle, add_critic: AddCritic, tmp_path: Path, damage: str
+) -> None:
+    folder = Path(shutil.copytree(write_bundle(), tmp_path / "b"))
+    add_critic(folder)
+    drawer = verify.verify(folder, bundle.digest(folder))
+    pixels = drawer.draw(np.zeros((1, drawer.card.network.latent), np.float32), 1.0)
+    if damage == "another-graph":
+        add_critic(folder, "Sqrt")
+    else:
+        (folder / bundle.CRITIC).unlink()
+    with pytest.raises(BadBundle, match="after the model was loaded"):
+        drawer.score(pixels)

@@ -143,7 +143,7 @@ def test_idle_models_stay_within_the_budget_and_served_ones_always(
         await engine.refresh()
         for version in all_four[1:]:
             await engine.drawer(version)
-        held = set(engine._drawers)
+        held = set(engine.loaded_versions)
         assert set(engine._sizes) == held
         await engine.stop()
         return held
@@ -173,7 +173,7 @@ def test_overload_is_503_with_retry_after(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = client.app.state.services.engine
-    monkeypatch.setattr(held._batcher, "most", 0)
+    monkeypatch.setattr(held._batcher, "capacity", 0)
     answer = client.get("/avatar?seed=1")
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "1"
