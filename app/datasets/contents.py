@@ -5,6 +5,7 @@ import time
 import zipfile
 from collections import defaultdict
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -86,7 +87,7 @@ def preview(
 def _preview(path: Path, count: int, columns: int, size: int) -> bytes:
     """A WebP of the first `count` pictures in rows, each `size` pixels square."""
     tiles = []
-    for _, data in archive.members(path, count=count):
+    for _, data in islice(archive.members(path), count):
         try:
             tiles.append(read_square(data, size))
         except BrokenImage:

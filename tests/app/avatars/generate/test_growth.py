@@ -89,5 +89,8 @@ def test_a_model_without_moments_says_so(
 ) -> None:
     version = registry.import_folder(write_bundle())
     answer = client.get(f"{address}&model={version}")
-    assert (answer.status_code, answer.json()["type"]) == (422, "urn:kao:problem:no-training-history")
+    assert (answer.status_code, answer.json()["type"]) == (
+        422,
+        "urn:kao:problem:no-training-history",
+    )
     assert answer.headers["cache-control"] == "no-store"
