@@ -26,7 +26,7 @@ from app.registry import model_images
 from app.registry import routes as registry_routes
 from app.state import Services
 from app.studio import model_card, pages, playground, views
-from app.training import curves, events, presets, sheets
+from app.training import curves, events, measurements, presets, sheets
 from app.training import routes as training
 from models import bootstrap, keys
 from models.database import engine as database
@@ -94,6 +94,7 @@ def create_app(settings: Settings) -> FastAPI:
         events,
         sheets,
         curves,
+        measurements,
         presets,
         registry_routes,
         model_images,

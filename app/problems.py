@@ -38,6 +38,7 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     errors.UnknownKey: (404, "unknown-key"),
     errors.TooLarge: (413, "too-large"),
     errors.DiskFull: (507, "disk-full"),
+    errors.UnusableDatabase: (503, "unusable-database"),
     errors.NotReady: (503, "not-ready"),
     errors.Overloaded: (503, "overloaded"),
     errors.QueueRefuses: (503, "queue-refuses"),

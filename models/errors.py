@@ -102,6 +102,31 @@ class DiskFull(KaoError):
     """An upload that does not fit on the disk."""
 
 
+class UnusableDatabase(KaoError):
+    """A database that this version of Kao cannot use."""
+
+
+class LostDatabase(UnusableDatabase):
+    """An empty database beside a store with published models."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(
+            f"The database is empty, but the store has {count} published "
+            f"{'model' if count == 1 else 'models'}. Restore a backup, or let DATABASE_URL or "
+            "KAO_HOME name the right database; `kao models adopt` registers the models anew."
+        )
+
+
+class NewerDatabase(UnusableDatabase):
+    """A database of a newer version of Kao."""
+
+    def __init__(self, revision: str) -> None:
+        super().__init__(
+            f"The database was written by a newer version of Kao (revision {revision[:20]}). "
+            "Install that version, or restore a backup of this one."
+        )
+
+
 class NotReady(KaoError):
     """No verified model serves yet."""
 

@@ -94,33 +94,33 @@ def writable_formats() -> frozenset[str]:
     )
 
 
-def parse_format(text: str, allowed: Sequence[str]) -> str:
-    """The format that `format=` names. Raises InvalidParameter, which lists the allowed ones."""
-    writable = [name for name in allowed if name in writable_formats()]
+def parse_format(text: str, choices: Sequence[str]) -> str:
+    """The format that `format=` names. Raises InvalidParameter, which lists the possible ones."""
+    writable = [name for name in choices if name in writable_formats()]
     name = EXTENSIONS.get(text, "")
     if name in writable:
         return name
-    is_missing = name in allowed
+    is_missing = name in choices
     problem = f"is {text[:40]!r}"
     if is_missing:
         problem += ", which this server's Pillow cannot write"
     raise InvalidParameter("format", problem, writable)
 
 
-def parse_extension(extension: str, allowed: Sequence[str] = STILL) -> str:
+def parse_extension(extension: str, choices: Sequence[str] = STILL) -> str:
     """The format of `png`, `.JPG` and the like. Raises UnknownExtension, InvalidParameter."""
     name = extension.lower().removeprefix(".")
     if name not in EXTENSIONS:
-        known = ", ".join(f".{known}" for known in EXTENSIONS if EXTENSIONS[known] in allowed)
+        extensions = ", ".join(f".{other}" for other in EXTENSIONS if EXTENSIONS[other] in choices)
         raise UnknownExtension(
-            f"There is no picture format {extension[:20]!r}; use one of {known}. For a seed that "
-            "contains a dot, add one of them, or request /avatar?seed=…"
+            f"There is no picture format {extension[:20]!r}; use one of {extensions}. For a seed "
+            "that contains a dot, add one of them, or request /avatar?seed=…"
         )
-    return parse_format(name, allowed)
+    return parse_format(name, choices)
 
 
-def negotiate(accept: str | None, allowed: Sequence[str]) -> str:
-    """The format that an Accept header prefers (RFC 9110 §12.5.1), else the first of `allowed`."""
+def negotiate(accept: str | None, choices: Sequence[str]) -> str:
+    """The format that an Accept header prefers (RFC 9110 §12.5.1), else the first of `choices`."""
     ranges = dict(parse_qualities(accept or ""))
 
     def preference(name: str) -> tuple[float, bool]:
@@ -129,5 +129,5 @@ def negotiate(accept: str | None, allowed: Sequence[str]) -> str:
                 return ranges[pattern], "*" not in pattern
         return 0.0, False
 
-    # max() returns the first of equals, so the order of `allowed` breaks ties.
-    return max((name for name in allowed if name in writable_formats()), key=preference)
+    # max() returns the first of equals, so the order of `choices` breaks ties.
+    return max((name for name in choices if name in writable_formats()), key=preference)

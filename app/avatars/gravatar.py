@@ -25,7 +25,16 @@ DEFAULT_SIZE = 80
 SMALLEST = 16
 ALIASES = {"size": "s", "default": "d", "forcedefault": "f", "rating": "r"}
 # Defaults that Gravatar generates from the hash, as we do; others give the average face.
-GENERATED = {"identicon", "monsterid", "wavatar", "retro", "robohash", "pagan", "initials", "color"}
+GENERATED_DEFAULTS = {
+    "identicon",
+    "monsterid",
+    "wavatar",
+    "retro",
+    "robohash",
+    "pagan",
+    "initials",
+    "color",
+}
 _HASH = re.compile(r"([0-9a-f]{32}|[0-9a-f]{64})(?:\.([a-z]+))?", re.IGNORECASE)
 
 
@@ -49,7 +58,7 @@ def parse_gravatar(name: str, query: bytes, accept: str | None) -> PictureReques
         texts["model"] = parameters["model"]
     default = parameters.get("d", "").lower()
     is_forced = parameters.get("f", "").lower() in ("y", "yes")
-    if not is_forced or default in GENERATED:
+    if not is_forced or default in GENERATED_DEFAULTS:
         return PictureRequest.parse(AVATAR, texts, accept)
     if default == "404":
         raise NoAvatar("The default was forced, and it is d=404.")

@@ -39,10 +39,10 @@ def _parse_traits(
     card: Card, texts: Mapping[str, str], other_names: tuple[str, ...]
 ) -> dict[str, Any]:
     """Values by name, sorted, so that equal requests get equal addresses."""
-    known = trait_parameters(card)
+    parameters = trait_parameters(card)
     for name in texts:
-        if name not in known:
-            reason = "not a trait of this model" if known else "this model has no traits"
+        if name not in parameters:
+            reason = "not a trait of this model" if parameters else "this model has no traits"
             problem = f"is not a parameter here, and {reason}"
-            raise InvalidParameter(name, problem, [*other_names, *known])
-    return {name: known[name].value(texts[name]) for name in sorted(texts)}
+            raise InvalidParameter(name, problem, [*other_names, *parameters])
+    return {name: parameters[name].value(texts[name]) for name in sorted(texts)}

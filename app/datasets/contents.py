@@ -5,6 +5,7 @@ import time
 import zipfile
 from collections import defaultdict
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -98,7 +99,7 @@ def preview(
 ) -> Response:
     """The first by name, as training crops them; a cross where one cannot be decoded."""
     tiles = []
-    for _, data in archive.members(_zip(held, name), count=count):
+    for _, data in islice(archive.members(_zip(held, name)), count):
         try:
             tiles.append(read_square(data, size))
         except BrokenImage:

@@ -87,7 +87,7 @@ def orphans(settings: Settings, run, kept):
 def test_strays_are_told_and_stay_until_asked(
     settings: Settings, engine: sa.Engine, kept, orphans
 ) -> None:
-    found = bucket_garbage.find(settings, engine, youngest=0)
+    found = bucket_garbage.find(settings, engine, minimum_age=0)
     assert {name for stray in found for name in stray.names} == orphans
     assert len(found) == len(orphans) - 1, "a bundle is one"
     assert all(stray.place.startswith("s3://") and stray.bytes >= 9 for stray in found)
@@ -97,9 +97,9 @@ def test_strays_are_told_and_stay_until_asked(
 def test_collecting_removes_them_and_nothing_else(
     settings: Settings, engine: sa.Engine, kept, orphans
 ) -> None:
-    assert len(bucket_garbage.collect(settings, engine, youngest=0)) == len(orphans) - 1
+    assert len(bucket_garbage.collect(settings, engine, minimum_age=0)) == len(orphans) - 1
     assert there(settings) == kept
-    assert bucket_garbage.collect(settings, engine, youngest=0) == []
+    assert bucket_garbage.collect(settings, engine, minimum_age=0) == []
 
 
 def test_what_is_young_may_be_in_the_making(
@@ -114,7 +114,7 @@ def test_what_was_published_while_it_looked_stays(
     settings: Settings, engine: sa.Engine, kept, orphans, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The rows are read again before each removal."""
-    late, read = "f" * 64, bucket_garbage._needs
+    late, read = "f" * 64, bucket_garbage._references
 
     def publish_after(engine):
         needs = read(engine)
@@ -123,8 +123,8 @@ def test_what_was_published_while_it_looked_stays(
             db.execute(datasets.insert().values(**row, licence="mine", uploaded="now"))
         return needs
 
-    monkeypatch.setattr(bucket_garbage, "_needs", publish_after)
-    bucket_garbage.collect(settings, engine, youngest=0)
+    monkeypatch.setattr(bucket_garbage, "_references", publish_after)
+    bucket_garbage.collect(settings, engine, minimum_age=0)
     assert there(settings) == kept | {f"datasets/{late}.zip"}
 
 
@@ -132,7 +132,7 @@ def test_without_a_bucket_there_are_none(tmp_path: Path) -> None:
     alone = Settings(home=tmp_path)
     engine = connect(alone)
     migrate(engine)
-    assert bucket_garbage.collect(alone, engine, youngest=0) == []
+    assert bucket_garbage.collect(alone, engine, minimum_age=0) == []
     engine.dispose()
 
 
@@ -153,4 +153,4 @@ def test_the_command_tells_and_then_removes(
 
 
 def _at_once(look):
-    return lambda settings, engine: look(settings, engine, youngest=0)
+    return lambda settings, engine: look(settings, engine, minimum_age=0)

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from models import bootstrap
-from models.database.engine import connect, wait_for
+from models.database.engine import connect, wait_until_available
 from models.errors import KaoError
 from models.settings import Settings
 from tests.support.waiting import free_port
@@ -49,5 +49,5 @@ def test_a_start_says_so_and_ends(postgres, tmp_path: Path) -> None:
 
 def test_what_the_sentence_tells_to_make_is_taken(postgres, tmp_path: Path) -> None:
     engine = connect(Settings(home=tmp_path, database_url=encoded(postgres, "UTF8")))
-    wait_for(engine)
+    wait_until_available(engine)
     engine.dispose()

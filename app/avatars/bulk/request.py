@@ -88,6 +88,6 @@ async def read_body(request: Request) -> dict[str, Any]:
     except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
-        allowed = 'a JSON object such as {"seeds": ["ada", "grace"], "size": 128}'
-        raise InvalidParameter("body", "cannot be read", allowed)
+        domain = 'a JSON object such as {"seeds": ["ada", "grace"], "size": 128}'
+        raise InvalidParameter("body", "cannot be read", domain)
     return body

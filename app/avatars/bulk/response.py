@@ -111,10 +111,10 @@ async def _retry_while_overloaded(render: Callable[[], Awaitable[T]]) -> T:
 
 
 async def _write_lines(faces: Faces, count: int, version: str) -> AsyncIterator[bytes]:
-    done = 0
+    number = 0
     async for face, body in faces:
-        done += 1
-        fields = {"done": done, "of": count, **_describe(face, version), "type": face.media_type}
+        number += 1
+        fields = {"done": number, "of": count, **_describe(face, version), "type": face.media_type}
         fields["content"] = base64.b64encode(body).decode()
         yield json.dumps(fields).encode() + b"\n"
 

@@ -38,7 +38,7 @@ class Batcher:
         self.threads, self.capacity = threads, threads + queue_length
         self._pool = ThreadPoolExecutor(threads, "draw")
         self._queue: dict[Hashable, tuple[Work, list[_Job]]] = {}
-        self._busy = self._unfinished = 0
+        self._busy = self._pending = 0
         self._wait = _seconds("kao_draw_queue_seconds", "A picture's wait for a thread.")
         self._run_time = _seconds("kao_draw_compute_seconds", "A batch in its thread.")
         self._sizes = Histogram(
@@ -47,9 +47,9 @@ class Batcher:
         self.metrics = (self._wait, self._run_time, self._sizes)
 
     @property
-    def unfinished(self) -> int:
+    def pending(self) -> int:
         """The number of items that wait or are being worked on."""
-        return self._unfinished
+        return self._pending
 
     async def submit(self, key: Hashable, work: Work, item: Any) -> Any:
         """Run `work` on the item in a thread, with other waiting items of the same key.
@@ -57,9 +57,9 @@ class Batcher:
         `work` gets 1 to LARGEST_BATCH items and returns as many outcomes. Raises Overloaded when
         the queue is full, and the outcome if it is an exception.
         """
-        if self._unfinished >= self.capacity:
+        if self._pending >= self.capacity:
             raise Overloaded("Too many avatars are waiting to be drawn; try again in a second.")
-        self._unfinished += 1
+        self._pending += 1
         job = _Job(item, asyncio.get_running_loop().create_future(), time.perf_counter())
         self._queue.setdefault(key, (work, []))[1].append(job)
         self._start()
@@ -90,11 +90,11 @@ class Batcher:
         key = next(iter(self._queue))
         work, jobs = self._queue.pop(key)
         waiting = [job for job in jobs if not job.future.done()]
-        self._unfinished -= len(jobs) - len(waiting)  # the clients of the others disconnected
+        self._pending -= len(jobs) - len(waiting)  # the clients of the others disconnected
         # Only a share, so that other threads that become free find jobs too.
         share = min(LARGEST_BATCH, -(-len(waiting) // self.threads))
-        if rest := waiting[share:]:
-            self._queue[key] = work, rest  # behind the other keys
+        if remainder := waiting[share:]:
+            self._queue[key] = work, remainder  # behind the other keys
         return work, waiting[:share]
 
     def _finish(
@@ -102,7 +102,7 @@ class Batcher:
     ) -> None:
         self._run_time.observe(time.perf_counter() - start)
         self._busy -= 1
-        self._unfinished -= len(jobs)
+        self._pending -= len(jobs)
         error = asyncio.CancelledError() if batch.cancelled() else batch.exception()
         outcomes = batch.result() if error is None else [error] * len(jobs)
         for job, outcome in zip(jobs, outcomes, strict=True):

@@ -61,22 +61,22 @@ class Engine:
         self.metrics = (*self._batcher.metrics, self._swaps, self._refusals)
 
     @property
-    def unfinished(self) -> int:
+    def pending(self) -> int:
         """The number of pictures that wait to be drawn or are being drawn."""
-        return self._batcher.unfinished
+        return self._batcher.pending
 
     @property
-    def loaded(self) -> tuple[str, ...]:
+    def loaded_versions(self) -> tuple[str, ...]:
         """The versions of the verified models in memory, least recently used first."""
         return tuple(self._drawers)
 
     def problems(self) -> list[str]:
         """Faults that do not stop serving: aliases of refused models, an unreachable database."""
-        refused = self.reasons()
+        reasons = self.reasons()
         sentences = [
-            f"{alias!r} names a refused model: {refused[version]}"
+            f"{alias!r} names a refused model: {reasons[version]}"
             for alias, version in self._aliases.items()
-            if version in refused
+            if version in reasons
         ]
         if self._is_unreachable:
             sentences.append("The database does not answer; the loaded models keep serving.")

@@ -174,8 +174,8 @@ def draw_mix(values: Values, drawer: Drawer) -> Pixels:
         raise NoStyles("This model has no styles to mix; its faces can morph and blend.")
     at = (rows + 1) // 2 if at is None else at
     if at > rows:
-        allowed = f"for this model a whole number from 0 to {rows}"
-        raise InvalidParameter("at", f"is {at}", allowed)
+        domain = f"for this model a whole number from 0 to {rows}"
+        raise InvalidParameter("at", f"is {at}", domain)
     coarse, fine = _styles_of_seeds([values["coarse"], values["fine"]], drawer, values)
     return drawer.synthesise(np.stack([coarse] * at + [fine] * (rows - at))[None])
 
@@ -213,8 +213,8 @@ def _style_of_child(values: Values, drawer: Drawer, parents: Floats, number: int
     shares = islice(latents.uniform_stream(pair, key), drawer.rows)
     # Steeper than uniform, so that a child takes some rows entirely from one parent.
     steep = (min(max(1.6 * share - 0.3, 0.0), 1.0) for share in shares)
-    inherited = [drawer.between(a, b, share) for share in steep]
-    return np.stack([drawer.between(row, own, OWN_SHARE) for row in inherited])
+    rows = [drawer.between(a, b, share) for share in steep]
+    return np.stack([drawer.between(row, own, OWN_SHARE) for row in rows])
 
 
 def _styles_of_seeds(seeds: Sequence[str], drawer: Drawer, values: Values) -> Floats:

@@ -25,13 +25,14 @@ Values = Mapping[str, Any]  # parsed values by parameter name; None: not given a
 class Parameter:
     """One parameter.
 
-    parse: text to value; raises ValueError unless the text is `allowed`. default: as a client would
-    write it; None: the parameter may be absent, unless it is `required`. schema: its JSON schema.
+    parse: text to value; raises ValueError outside the `domain`. domain: the texts that it accepts,
+    in words or as a list. default: as a client would write it; None: the parameter may be absent,
+    unless it is `required`. schema: the JSON schema of its value.
     """
 
     name: str
     parse: Callable[[str], Any]
-    allowed: str | Sequence[str]
+    domain: str | Sequence[str]
     description: str
     default: str | None = None
     required: bool = False
@@ -43,7 +44,7 @@ class Parameter:
         try:
             return self.parse(text)
         except ValueError:
-            raise InvalidParameter(self.name, f"is {text[:40]!r}", self.allowed) from None
+            raise InvalidParameter(self.name, f"is {text[:40]!r}", self.domain) from None
 
     def default_value(self) -> Any:
         """The value of an absent parameter; None: it has no default."""
@@ -73,8 +74,8 @@ def integer(name: str, low: int, high: int, description: str, **options: Any) ->
         return int(text)
 
     schema = {"type": "integer", "minimum": low, "maximum": high}
-    allowed = f"a whole number from {low} to {high}"
-    return Parameter(name, parse, allowed, description, schema=schema, **options)
+    domain = f"a whole number from {low} to {high}"
+    return Parameter(name, parse, domain, description, schema=schema, **options)
 
 
 def number(name: str, low: float, high: float, description: str, **options: Any) -> Parameter:
@@ -87,11 +88,11 @@ def number(name: str, low: float, high: float, description: str, **options: Any)
         return float(text) + 0.0  # -0 becomes 0
 
     schema = {"type": "number", "minimum": low, "maximum": high}
-    allowed = f"a number from {low:g} to {high:g}"
-    return Parameter(name, parse, allowed, description, schema=schema, **options)
+    domain = f"a number from {low:g} to {high:g}"
+    return Parameter(name, parse, domain, description, schema=schema, **options)
 
 
-def choice(name: str, options: Sequence[str], description: str, **more: Any) -> Parameter:
+def choice(name: str, options: Sequence[str], description: str, **fields: Any) -> Parameter:
     """One of several words."""
 
     def parse(text: str) -> str:
@@ -100,13 +101,13 @@ def choice(name: str, options: Sequence[str], description: str, **more: Any) -> 
         return text
 
     schema = {"type": "string", "enum": list(options)}
-    return Parameter(name, parse, options, description, schema=schema, **more)
+    return Parameter(name, parse, options, description, schema=schema, **fields)
 
 
 def seed(name: str, description: str, **options: Any) -> Parameter:
     """One seed."""
-    allowed = "text of at most 4,096 bytes of UTF-8"
-    return Parameter(name, value_types.parse_seed, allowed, description, **options)
+    domain = "text of at most 4,096 bytes of UTF-8"
+    return Parameter(name, value_types.parse_seed, domain, description, **options)
 
 
 def seeds(name: str, low: int, high: int, description: str, **options: Any) -> Parameter:
@@ -119,28 +120,28 @@ def seeds(name: str, low: int, high: int, description: str, **options: Any) -> P
         return seeds
 
     count = f"{low}" if low == high else f"{low} to {high}"
-    allowed = f"{count} comma-separated seeds, each percent-encoded"
-    return Parameter(name, parse, allowed, description, **options)
+    domain = f"{count} comma-separated seeds, each percent-encoded"
+    return Parameter(name, parse, domain, description, **options)
 
 
 def weighted_seeds(name: str, high: int, description: str, **options: Any) -> Parameter:
     """At most `high` comma-separated seeds with weights."""
 
     def parse(text: str) -> WeightedSeeds:
-        weighted = WeightedSeeds.parse(text)
-        if len(weighted.seeds) > high:
+        seeds = WeightedSeeds.parse(text)
+        if len(seeds.seeds) > high:
             raise ValueError(text)
-        return weighted
+        return seeds
 
-    allowed = f"1 to {high} comma-separated seed:weight, the seed percent-encoded"
-    return Parameter(name, parse, allowed, description, **options)
+    domain = f"1 to {high} comma-separated seed:weight, the seed percent-encoded"
+    return Parameter(name, parse, domain, description, **options)
 
 
 def colour(name: str, description: str, **options: Any) -> Parameter:
     """A colour, or `transparent`."""
-    allowed = "3 or 6 hex digits, or transparent"
+    domain = "3 or 6 hex digits, or transparent"
     return Parameter(
-        name, value_types.parse_colour, allowed, description, example="ffeedd", **options
+        name, value_types.parse_colour, domain, description, example="ffeedd", **options
     )
 
 
@@ -214,8 +215,8 @@ def device_pixels(values: Values, largest: int = LARGEST) -> int:
     side = int(values["size"] * values["dpr"] + 0.5)
     if side > largest:
         name = "dpr" if values["dpr"] > 1 else "size"
-        allowed = f"size × dpr of at most {largest}"
+        domain = f"size × dpr of at most {largest}"
         if largest < LARGEST:
-            allowed += " for an animation"
-        raise InvalidParameter(name, f"makes {side} pixels", allowed)
+            domain += " for an animation"
+        raise InvalidParameter(name, f"makes {side} pixels", domain)
     return side

@@ -43,10 +43,10 @@ class PictureRequest:
     ) -> Self:
         """Parse and check texts by name, traits aside. Raises InvalidParameter, InvalidSeed."""
         values = picture_type.parse(texts)
-        allowed = picture_type.formats_of(values)
+        choices = picture_type.formats_of(values)
         format = texts.get("format")
         values["format"] = (
-            negotiate(accept, allowed) if format is None else formats.parse_format(format, allowed)
+            negotiate(accept, choices) if format is None else formats.parse_format(format, choices)
         )
         trait_texts = {name: text for name, text in texts.items() if name not in picture_type.names}
         return cls(picture_type, values, format is None, trait_texts)

@@ -97,7 +97,7 @@ class PictureType:
             if name in texts:
                 values[name] = parameter.value(texts[name])
             elif parameter.required:
-                raise InvalidParameter(name, "is missing", parameter.allowed)
+                raise InvalidParameter(name, "is missing", parameter.domain)
         check = self.face_size if self.is_single(values) else self.check
         check(values)
         return values
@@ -126,8 +126,8 @@ def _check_grid(values: Values, count: int) -> None:
     side, gap, columns = device_pixels(values), values["gap"], count_columns(values, count)
     largest = max(columns, math.ceil(count / columns)) * (side + gap) + gap
     if largest > LARGEST_SHEET:
-        allowed = f"a size that makes a sheet of at most {LARGEST_SHEET} pixels along a side"
-        raise InvalidParameter("size", f"makes {largest} pixels", allowed)
+        domain = f"a size that makes a sheet of at most {LARGEST_SHEET} pixels along a side"
+        raise InvalidParameter("size", f"makes {largest} pixels", domain)
 
 
 def _check_sheet(values: Values) -> None:

@@ -115,7 +115,7 @@ def _json(page: str, name: str) -> dict[str, Any]:
 
 def test_the_page_tells_its_scripts_the_limits_of_the_pictures(client: TestClient) -> None:
     settings = _json(client.get("/").text, "settings")
-    rows = {row.name: row for row in AVATAR.rows}
+    rows = {row.name: row for row in AVATAR.parameters}
     assert settings["largest"] == rows["size"].schema["maximum"]
     assert settings["strangest"] == rows["psi"].schema["maximum"]
     assert set(settings["shapes"]) == set(rows["shape"].schema["enum"])

@@ -12,7 +12,7 @@ from models.maintenance import garbage
 from models.registry import Registry
 from models.settings import Settings
 
-OLD = time.time() - 2 * garbage.YOUNGEST
+OLD = time.time() - 2 * garbage.MINIMUM_AGE
 
 
 def aged(path, seconds=OLD):

@@ -89,7 +89,7 @@ def test_a_full_queue_refuses_and_who_leaves_it_makes_room() -> None:
         work.gate.set()
         assert await asked[0] == "done 0"
         assert await asked[2] == "done 2"
-        return work.batches, batcher.unfinished
+        return work.batches, batcher.pending
 
     assert _run(scenario, waiting=2) == ([[0], [2]], 0)
 
@@ -107,7 +107,7 @@ def test_an_error_is_told_to_each_whom_it_concerns() -> None:
         bad = await _asked(batcher, broken, ("b", 0), ("b", 1))
         work.gate.set()
         outcomes = await asyncio.gather(*first, *good, *bad, return_exceptions=True)
-        assert batcher.unfinished == 0
+        assert batcher.pending == 0
         return [type(outcome) for outcome in outcomes]
 
     assert _run(scenario) == [str, int, ValueError, int, ValueError, OSError, OSError]

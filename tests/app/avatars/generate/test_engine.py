@@ -143,7 +143,7 @@ def test_idle_models_stay_within_the_budget_and_served_ones_always(
         await engine.refresh()
         for version in all_four[1:]:
             await engine.drawer(version)
-        held = set(engine.loaded)
+        held = set(engine.loaded_versions)
         assert set(engine._sizes) == held
         await engine.stop()
         return held
