@@ -20,6 +20,7 @@ from app.datasets import routes as datasets
 from app.http import metrics, opentelemetry
 from app.http.access_log import AccessLog
 from app.http.body_size import BodyLimit
+from app.http.private_cache import PrivateCache
 from app.rate_limits.charge_rest import ChargeRest
 from app.rate_limits.limiter import Limiter
 from app.registry import model_images
@@ -87,6 +88,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(BodyLimit, exempt=("/avatars", "/datasets"))
     if settings.public_avatars:  # the fast path checks no key
         app.add_middleware(FastPath, responses=state.responses)
+    else:
+        app.add_middleware(PrivateCache)
     app.add_middleware(ChargeRest, limiter=state.limiter)
     app.add_middleware(AccessLog)
     problems.install(app)

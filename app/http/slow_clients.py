@@ -27,6 +27,10 @@ MAX_HEADER_BYTES = 32 * 1024
 KEEP_ALIVE_GRACE = 0.1
 
 
+class HeadersTooLargeError(Exception):
+    """The headers of a request were refused."""
+
+
 class Connection(HttpToolsProtocol):
     """A client's connection; the server calls `enforce_deadlines` once a second."""
 
@@ -55,7 +59,11 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Start the deadline of a request's body."""
+        """Start the deadline of the body; refuse headers that are too large."""
+        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if size > MAX_HEADER_BYTES:
+            self._refuse(431, f"The headers have more than {MAX_HEADER_BYTES:,} bytes.")
+            raise HeadersTooLargeError  # stops the parser, so that no app sees the request
         self._in_headers = self._body_complete = False
         self._body_deadline = self._last_data + SILENCE
         super().on_headers_complete()
