@@ -19,7 +19,7 @@ from models.settings import Settings
 from models.storage import disk_cache, layout
 from worker.datasets.packing import pack
 
-OLD = time.time() - 2 * disk_cache.FRESH
+OLD = time.time() - 2 * disk_cache.MINIMUM_AGE
 
 
 @pytest.fixture
