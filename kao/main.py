@@ -21,6 +21,8 @@ COMMANDS = {
     },
     "kao.training": {
         "train": "Train in this terminal; Ctrl-C ends the run and publishes its model.",
+    },
+    "kao.evaluation": {
         "evaluate": "Measure a model's faces against real ones: FD, KID, precision, recall, "
         "coverage, novelty.",
     },

@@ -94,4 +94,6 @@ keys = Table(
     Column("id", sa.String(32), nullable=False, unique=True),
     Column("scopes", sa.JSON, nullable=False),
     Column("revoked", sa.String(32)),
+    Column("session_key", sa.String(64)),  # public keys, of Ed25519, in hex
+    Column("address_key", sa.String(64)),
 )
