@@ -80,7 +80,7 @@ DATABASE_RETRY = 5  # s
 # Attributes of an error that become members of its problem document.
 EXTRAS = ("parameter", "allowed", "problems")
 MEDIA_TYPE = "application/problem+json"
-SENT: Counter[str] = Counter()  # problem documents by slug; app/http/metrics.py exports them
+SENT_COUNTS: Counter[str] = Counter()  # problem documents by slug; app/http/metrics.py exports them
 
 CONTENT: dict[str, Any] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 # For OpenAPI: every route may answer with one.
@@ -136,7 +136,7 @@ def problem(
     **extra: Any,
 ) -> Response:
     """A problem document, never cached."""
-    SENT[slug] += 1
+    SENT_COUNTS[slug] += 1
     title = slug.replace("-", " ").capitalize()
     content = {"type": f"urn:kao:problem:{slug}", "title": title, "status": status}
     if slug in FORMER_SLUGS:

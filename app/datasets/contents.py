@@ -38,7 +38,7 @@ async def contents(state: State, name: str) -> Contents:
 
 
 def _inspect(path: Path) -> Contents:
-    count, broken = _find_broken(path)
+    count, broken_images = _find_broken(path)
     names_by_content = defaultdict(list)
     with zipfile.ZipFile(path) as archive_file:
         pictures = [item for item in archive_file.infolist() if is_image_name(item.filename)]
@@ -50,24 +50,24 @@ def _inspect(path: Path) -> Contents:
         duplicates=sum(len(group) - 1 for group in groups),
         groups=sorted(groups)[:MAX_LISTED],
         looked=count,
-        broken=len(broken),
-        broken_first=broken[:MAX_LISTED],
+        broken=len(broken_images),
+        broken_first=broken_images[:MAX_LISTED],
     )
 
 
 @lru_cache(256)  # the name of the file is the digest of its content
 def _find_broken(path: Path) -> tuple[int, list[schemas.BrokenImage]]:
     """Decode pictures for DECODE_SECONDS: how many, and those that cannot be decoded."""
-    deadline, count, broken = time.monotonic() + DECODE_SECONDS, 0, []
+    deadline, count, broken_images = time.monotonic() + DECODE_SECONDS, 0, []
     for name, data in archive.members(path):
         try:
             read_square(data, 16)
         except BrokenImage as error:
-            broken.append(schemas.BrokenImage(name=name, reason=error.reason))
+            broken_images.append(schemas.BrokenImage(name=name, reason=error.reason))
         count += 1
         if time.monotonic() > deadline:
             break
-    return count, broken
+    return count, broken_images
 
 
 @router.get(

@@ -34,8 +34,8 @@ class HeadersTooLargeError(Exception):
 class Connection(HttpToolsProtocol):
     """A client's connection; the server calls `enforce_deadlines` once a second."""
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
         self._last_data = self._request_start = self._body_deadline = self.loop.time()
         self._body_complete = True
         self._in_headers, self._header_bytes, self._has_data = True, 0, False
@@ -113,9 +113,9 @@ class Connection(HttpToolsProtocol):
     def _refuse(self, status: int, detail: str) -> None:
         if self.transport.is_closing():
             return
-        started = getattr(self.cycle, "response_started", False)
+        has_started = getattr(self.cycle, "response_started", False)
         # A client cannot read an answer inside a response, before its request, or twice.
-        if self._has_data and (not started or (self._is_answered() and self._body_complete)):
+        if self._has_data and (not has_started or (self._is_answered() and self._body_complete)):
             self.transport.write(_serialise(status, detail))
         self.transport.close()
 
