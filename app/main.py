@@ -83,7 +83,6 @@ def create_app(settings: Settings) -> FastAPI:
         telemetry=opentelemetry.config(settings),
     )
     app.state.kao = state
-    app.state.services = state  # the name that app/avatars and app/studio still use
     app.state.telemetry = metrics.build_registry(state)
     app.add_middleware(BodyLimit, exempt=("/avatars", "/datasets"))
     if settings.public_avatars:  # the fast path checks no key

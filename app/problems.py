@@ -169,9 +169,6 @@ async def answer(_: Request, error: Exception) -> Response:
     return problem(status, slug, _sentence(error), headers, **extra)
 
 
-known = answer  # the name that app/avatars still uses
-
-
 def _sentence(error: Exception) -> str:
     """The error's text with the hint of its class."""
     hint = _lookup(HINTS, type(error))

@@ -48,5 +48,3 @@ async def _inject(request: Request) -> AppState:
 
 # The parameter type of a route that needs the state.
 State = Annotated[AppState, Depends(_inject)]
-
-Services = AppState  # the name that app/avatars and app/studio still use

@@ -35,8 +35,6 @@ class Limiter:
         """Raise TooManyRequests where the client has used up its calls; charges nothing."""
         await self._charge(self.calls, request, 0)
 
-    draw, call = charge_pictures, charge_call  # the names that app/avatars still uses
-
     async def _charge(self, policy: Policy | None, request: Request, cost: int) -> dict[str, str]:
         if cost:
             request.state.is_charged = True

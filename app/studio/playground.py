@@ -13,7 +13,7 @@ from app.avatars.request import parameters
 from app.avatars.request.parameters import SHAPES
 from app.avatars.request.picture_types import LARGEST_LOOP
 from app.errors import InvalidParameter
-from app.state import Services
+from app.state import AppState, get_state
 from app.studio import translations
 from app.studio.pages import render
 from models.bundle.format import Card
@@ -62,7 +62,7 @@ class FirstFace:
 @router.head("/")
 def playground(request: Request) -> Response:
     """The page that everybody may see; where faces need a key it says so instead."""
-    services: Services = request.app.state.services
+    services = get_state(request)
     if not services.settings.public_avatars:
         return render(request, "closed.html", "playground", status=403)
     face = first_face(request.query_params, services)
@@ -77,7 +77,7 @@ def playground(request: Request) -> Response:
     )
 
 
-def first_face(address: Mapping[str, str], services: Services) -> FirstFace:
+def first_face(address: Mapping[str, str], services: AppState) -> FirstFace:
     """Read the page's address. What this server cannot draw is left out."""
     rows = {row["version"]: row for row in services.registry.list_models()}
     aliases = services.registry.aliases()
@@ -138,7 +138,7 @@ def _traits(address: Mapping[str, str], card: Card) -> dict[str, str]:
     return chosen
 
 
-def _settings(services: Services, face: FirstFace) -> dict[str, Any]:
+def _settings(services: AppState, face: FirstFace) -> dict[str, Any]:
     """What the scripts must know of this server, so that they repeat none of it."""
     rasters = [name for name in ("webp", *RASTER) if name in writable_formats()]
     sheet = list(dict.fromkeys(rasters))

@@ -11,7 +11,7 @@ from app.avatars import traits
 from app.datasets import routes as dataset_routes
 from app.errors import Unauthorised
 from app.registry import routes as registry_routes
-from app.state import Services
+from app.state import AppState, get_state
 from app.studio.forms import groups
 from app.studio.pages import render
 from app.training import presets
@@ -53,8 +53,8 @@ def _requires_session(page: Page) -> Page:
     return guarded
 
 
-def _services(request: Request) -> Services:
-    services: Services = request.app.state.services
+def _services(request: Request) -> AppState:
+    services = get_state(request)
     return services
 
 
