@@ -92,13 +92,18 @@ class Enlargement(_Part):
 class Evaluation(_Part):
     """One model against one dataset, as docs/training.md defines the measures.
 
-    traits: a row for each attribute, from an independent classifier on 500 faces.
-    failures: a person's description of what goes wrong.
+    measures: at the network's resolution. served: at the size that people see, `size` among them.
+    held_out: against pictures that the model never saw. backgrounds: shares of two-coloured ones.
+    Older cards lack these three. traits: a row for each attribute, from an independent classifier
+    on 500 faces. failures: a person's description of what goes wrong.
     """
 
     dataset: str
     psi: float
     measures: dict[str, float | list[float]]
+    served: dict[str, float | list[float]] = {}
+    held_out: dict[str, float] = {}
+    backgrounds: dict[str, float] = {}
     traits: list[dict[str, Any]] = []
     failures: str = ""
 
@@ -117,6 +122,9 @@ class Card(_Part):
     measures: dict[str, float] = {}
     # Selected by the last elements of a latent, which `network.latent` includes.
     attributes: list[Attribute] = []
+    # What psi pulls towards: the average of all faces, or of those with the same attributes.
+    # Older cards lack it.
+    truncation: Literal["average", "attributes"] = "average"
     sliders: list[Slider] = []
     # Images seen at each checkpoint in `growth.onnx`, the published one last.
     moments: list[int] = []

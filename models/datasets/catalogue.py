@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import select
 
-from models.database.engine import now
+from models.database.engine import now, reading
 from models.database.tables import datasets, runs
 from models.datasets import quotas
 from models.datasets.archive import ArchiveReport
@@ -97,13 +97,13 @@ def add(
 
 def get(engine: sa.Engine, name: str) -> Row:
     """One set's row. Raises UnknownDataset; `starter` has none."""
-    with engine.begin() as db:
+    with reading(engine).begin() as db:
         return _get(db, name)
 
 
 def list_datasets(engine: sa.Engine) -> list[Row]:
     """Every uploaded set, by name."""
-    with engine.begin() as db:
+    with reading(engine).begin() as db:
         return [row._asdict() for row in db.execute(select(datasets).order_by(datasets.c.name))]
 
 

@@ -27,7 +27,11 @@ class Adam(_Strict):
 
 
 class Recipe(_Strict):
-    """All hyperparameters of one run. Equal recipes on one CPU give equal weights."""
+    """All hyperparameters of one run.
+
+    Equal recipes on one CPU give equal weights where `images` or `epochs` end the run; under
+    `minutes`, what is scheduled over the run follows the clock.
+    """
 
     preset: Annotated[str, Field(description="The preset that this recipe started from.")]
     dataset: Annotated[
@@ -41,6 +45,15 @@ class Recipe(_Strict):
     dataset_limit: Annotated[
         int | None, Field(ge=2, le=10_000_000, description="Use only the first N images.")
     ] = None
+
+    held_out: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=0.5,
+            description="Share of the set, from 2,000 images up, kept from training to measure by.",
+        ),
+    ] = 0.0
 
     labels: Annotated[
         list[TraitName],
@@ -230,6 +243,8 @@ ENLARGER_STEPS = 15_000
 # The tutorial's recipe: lr 1e-4 for both, PyTorch's default betas, batch 100, 2,500 epochs.
 _TUTORIAL = Adam(learning_rate=1e-4, beta1=0.9, beta2=0.999)
 _MODERN = Adam(learning_rate=4e-4, beta1=0.0, beta2=0.99)
+# Of new runs; a stored recipe without the field holds nothing out, so its run resumes exactly.
+HELD_OUT = 0.05
 
 # R3GAN's schedule (arXiv:2501.05441 App. D) with a generator that one core still draws 75 times
 # a second: what a GPU gives goes into the discriminator, which is never served.
@@ -245,6 +260,7 @@ _GPU: dict[str, Any] = {
     "generator": Adam(learning_rate=2e-4, beta1=0.0, beta2=0.99).model_dump(),
     "discriminator": Adam(learning_rate=2e-4, beta1=0.0, beta2=0.99).model_dump(),
     "learning_rate_end": 0.25,
+    "held_out": HELD_OUT,
     "ema_images": 500_000,
     "mixing": 0.5,
     "precision": "auto",
@@ -271,6 +287,7 @@ _TWO_CORES: dict[str, Any] = {
     "batch": 32,
     "generator": _MODERN.model_dump(),
     "discriminator": _MODERN.model_dump(),
+    "held_out": HELD_OUT,
     "ema_images": 5_000,
     "precision": "auto",
     "minutes": 60,

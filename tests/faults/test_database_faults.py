@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from models.database.engine import wait_for
+from models.database.engine import wait_until_available
 from tests.support.fixtures import BuildHouse
 from tests.support.process_group import House
 from tests.support.servers import Postgres
@@ -76,6 +76,6 @@ def test_app_and_worker_wait_for_a_database_that_starts_later_and_outlive_its_de
         assert house.http.get(f"/avatar?seed=dead-{number}").status_code == 200
         time.sleep(0.5)
     postgres.start()
-    wait_for(house.engine)
+    wait_until_available(house.engine)
     house.wait_for_end(run)
     assert (worker.poll(), app.poll()) == (None, None)

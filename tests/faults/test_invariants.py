@@ -239,7 +239,7 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def delete(self) -> None:
         """All garbage goes, however young: stale owners' bundles and snapshots among it."""
-        garbage.collect(self.house, self.database, youngest=-1)
+        garbage.collect(self.house, self.database, minimum_age=-1)
         folders = {path.name for path in self.registry.bundles.glob("*")}
         assert folders == self.versions
 

@@ -1,24 +1,13 @@
-"""Helpers for tests that request pictures: decoded responses, and the state of an app."""
+"""Helpers for tests that request pictures: decoded responses."""
 
 import io
 
 import numpy as np
-from fastapi import FastAPI
 from numpy.typing import NDArray
 from PIL import Image
 from starlette.testclient import TestClient
 
-from app.state import Services
-
 IntPixels = NDArray[np.int64]
-
-
-def state_of(client: TestClient) -> Services:
-    """What the app of a client holds: settings, engine, caches."""
-    app = client.app
-    assert isinstance(app, FastAPI)
-    state: Services = app.state.services
-    return state
 
 
 def decode(body: bytes) -> IntPixels:

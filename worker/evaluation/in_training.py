@@ -12,10 +12,9 @@ from worker.datasets.packing import Packed
 from worker.evaluation import metrics, reference
 from worker.evaluation.features import Features, Pixels
 from worker.evaluation.metrics import Moments
+from worker.evaluation.served_size import Measures
 
 BATCH = 50
-
-Measures = dict[str, float]
 
 
 class Measuring:
@@ -28,17 +27,19 @@ class Measuring:
         self._moments = Moments.of(self._real)
 
     def measure(self, generator: nn.Module, latent: int) -> Measures:
-        """FD-Lite0 (`fd`), KID-Lite0 (`kid`), precision and coverage.
+        """FD-Lite0 (`fd`) with its standard error, KID-Lite0 (`kid`), precision and coverage.
 
         With few samples an FD is too high; compare it within one run only.
         """
         drawn = self._features.extract(draw(generator, latent, self.samples))
-        found = metrics.manifolds(self._real, drawn)
+        distance = metrics.frechet(self._moments, drawn)
+        faces = metrics.manifolds(self._real, drawn)
         return {
-            "fd": metrics.frechet(self._moments, drawn),
+            "fd": distance.distance,
+            "fd_error": distance.error,
             "kid": metrics.kernel(self._real, drawn),
-            "precision": float(found.precision.mean()),
-            "coverage": float(found.coverage.mean()),
+            "precision": float(faces.precision.mean()),
+            "coverage": float(faces.coverage.mean()),
         }
 
 

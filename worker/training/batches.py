@@ -30,15 +30,19 @@ class Reals:
         device: torch.device,
         share: Share | None = None,
         labels: Mapping[str, Mapping[str, Sequence[Any]]] | None = None,
+        places: NDArray[np.int64] | None = None,
     ) -> None:
         """images: (N, S, S, 3) uint8, usually a memory map; labels: as the packed set has them.
+
+        places: of the images to train on; None: all.
 
         Raises DatasetError where the set lacks labels that the recipe wants.
         """
         self.recipe, self.device, self.share = recipe, device, share or Share()
-        self.count = len(images)
+        self.count = len(images) if places is None else len(places)
+        self._places = None if places is None else torch.from_numpy(places)
         self.lineage: tuple[str, ...] = ()  # as the trainer's
-        self.attributes = _attributes(labels or {}, recipe)
+        self.attributes = _attributes(_at(labels or {}, places), recipe)
         codes = [(labels or {})[attribute.name]["codes"] for attribute in self.attributes]
         self._codes = torch.tensor(codes, dtype=torch.long)
         self._images = images
@@ -118,7 +122,20 @@ class Reals:
         order = torch.randperm(self.count, generator=self._random("order", epoch))
         # A set smaller than a batch is repeated within it.
         places = torch.arange(position * batch, (position + 1) * batch) % self.count
-        return order[places[self.share.rows]]
+        chosen = order[places[self.share.rows]]
+        return chosen if self._places is None else self._places[chosen]
+
+
+def _at(
+    labels: Mapping[str, Mapping[str, Sequence[Any]]], places: NDArray[np.int64] | None
+) -> Mapping[str, Mapping[str, Sequence[Any]]]:
+    """The labels of the images at these places alone: a value's share is its share of training."""
+    if places is None:
+        return labels
+    return {
+        name: {**label, "codes": [label["codes"][place] for place in places]}
+        for name, label in labels.items()
+    }
 
 
 def _attributes(labels: Mapping[str, Any], recipe: Recipe) -> list[Attribute]:

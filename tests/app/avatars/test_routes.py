@@ -14,7 +14,8 @@ from models.bundle import verify
 from models.faces import latents
 from models.registry import Registry
 from models.settings import Settings
-from tests.support.pictures import get_image, state_of
+from tests.support.app_client import state_of
+from tests.support.pictures import get_image
 
 
 def test_a_seed_is_the_same_bytes_again_and_after_a_restart(

@@ -21,8 +21,8 @@ from app.avatars.generate.engine import Engine
 from app.avatars.request.picture_request import PictureRequest
 from models.errors import Overloaded
 from models.registry import Registry
+from tests.support.app_client import state_of
 from tests.support.live_app import Live
-from tests.support.pictures import state_of
 
 LINES = {"Accept": "application/x-ndjson"}
 
@@ -89,7 +89,7 @@ def test_one_batch_too_many_is_503_with_retry_after(
 ) -> None:
     state = state_of(client)
     full = replace(state, batches=asyncio.Semaphore(0))
-    monkeypatch.setattr(client.app.state, "services", full)  # type: ignore[attr-defined]
+    monkeypatch.setattr(client.app.state, "kao", full)  # type: ignore[attr-defined]
     response = client.post("/avatars", json={"seeds": ["a"]})
     assert (response.status_code, response.headers["retry-after"]) == (503, "1")
 
@@ -136,6 +136,6 @@ def test_a_disconnected_batch_makes_room(
 def test_what_the_model_refuses_is_refused_before_the_response_starts(client: TestClient) -> None:
     response = client.post("/avatars", json={"seeds": ["1", "2"], "best_of": 4})
     assert response.status_code == 422
-    assert response.json()["type"] == "urn:kao:problem:unscored"
+    assert response.json()["type"] == "urn:kao:problem:no-critic"
     # The refused batch made room for this one.
     assert client.post("/avatars", json={"seeds": ["1"]}).status_code == 200

@@ -18,8 +18,8 @@ from models.bundle.generator import Drawer
 from models.errors import BadBundle, Overloaded
 from models.registry import Registry
 from models.settings import Settings
+from tests.support.app_client import state_of
 from tests.support.live_app import Live
-from tests.support.pictures import state_of
 
 
 def _eventually(condition: Callable[[], bool], seconds: float = 10) -> None:
