@@ -15,7 +15,7 @@ from app.state import Services
 from app.studio.forms import groups
 from app.studio.pages import render
 from app.training import presets
-from app.training.curves import MOST_RUNS
+from app.training.curves import MAX_RUNS
 from app.training.schemas import run as public_fields
 from models import runs
 from models.bundle.format import Card
@@ -36,7 +36,8 @@ def _requires_session(page: Page) -> Page:
     @wraps(page)
     def guarded(request: Request, **path: Any) -> Response:
         try:
-            key = sessions.holder(_services(request).database, request)
+            session = sessions.read(_services(request).database, request)
+            key = session.key if session else None
         except Unauthorised:
             key = None
         if key is None:
@@ -73,7 +74,7 @@ def home(request: Request) -> Response:
 def new(request: Request) -> Response:
     """Show the form of a new run; `?from=` fills in a run's recipe, `?preset=`, `?dataset=`."""
     services = _services(request)
-    listed = presets.listed(services)
+    listed = presets.list_presets(services)
     names = [preset.name for preset in listed.presets]
     base = request.query_params.get("from")
     recipe = runs.get(services.database, base)["recipe"] if base else {}
@@ -84,7 +85,7 @@ def new(request: Request) -> Response:
         tab="runs",
         presets=listed.presets,
         groups=groups(listed.recipe_schema),
-        datasets=dataset_routes.listed(services).datasets,
+        datasets=dataset_routes.list_datasets(services).datasets,
         recipes={preset.name: preset.recipe for preset in listed.presets},
         chosen=wanted if wanted in names else FIRST_PRESET,
         start={"recipe": recipe, "dataset": request.query_params.get("dataset")},
@@ -105,7 +106,7 @@ def watch(request: Request, run: str) -> Response:
 def compare(request: Request) -> Response:
     """Show up to four runs beside each other: `?run=A&run=B`."""
     database = _services(request).database
-    names = list(dict.fromkeys(request.query_params.getlist("run")))[:MOST_RUNS]
+    names = list(dict.fromkeys(request.query_params.getlist("run")))[:MAX_RUNS]
     compared = [public_fields(runs.get(database, name)).model_dump() for name in names]
     for run in compared:
         measured = runs.events_of_type(database, run["id"], "run.measured")
@@ -130,7 +131,7 @@ def differences(recipes: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
 @_requires_session
 def datasets(request: Request) -> Response:
     """List the datasets, and the form to upload one."""
-    listed = dataset_routes.listed(_services(request)).datasets
+    listed = dataset_routes.list_datasets(_services(request)).datasets
     return _render(request, "studio_datasets.html", tab="datasets", datasets=listed)
 
 
@@ -167,7 +168,7 @@ def model(request: Request, name: str) -> Response:
         model=row,
         card=row["card"],
         measures=card.evaluation.measures if card.evaluation else {},
-        aliases=registry_routes.named(row["version"], aliases),
+        aliases=registry_routes.aliases_of(row["version"], aliases),
         default=live,
         lost=_lost_traits(Card.model_validate(registry.get(live)["card"]), card) if live else [],
         traits=sorted(traits.trait_parameters(card)),
