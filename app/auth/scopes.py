@@ -92,7 +92,8 @@ async def admit(request: Request) -> None:
     """
     state = get_state(request)
     signature, query = signed_urls.split(request.scope["query_string"])
-    if signature is None:
+    # A signature covers the address alone, so it opens nothing with a body.
+    if signature is None or request.method not in ("GET", "HEAD"):
         await _identify(state, request)
         require(request.state.key, "avatars")
         return

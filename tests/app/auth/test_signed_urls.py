@@ -218,3 +218,9 @@ def test_a_session_cannot_sign(private: TestClient) -> None:
     refusal = private.post("/sign", json={"url": "/avatar?seed=1"}, headers=origin)
     assert refusal.status_code == 403
     assert "Authorization: Bearer" in refusal.json()["detail"]
+
+
+def test_a_signature_opens_no_request_with_a_body(private: TestClient, database: sa.Engine) -> None:
+    """It covers the address, so any body would be signed with it."""
+    url = _sign(database, "/avatars")
+    assert private.post(url, json={"seeds": ["1"]}).status_code in (401, 422)
