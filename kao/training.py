@@ -72,7 +72,7 @@ def train(
         return
     options = {
         "preset": preset,
-        "dataset": dataset and _dataset(dataset),
+        "dataset": dataset and dataset_name(dataset),
         "minutes": minutes,
         "images": images,
         "epochs": epochs,
@@ -159,7 +159,8 @@ def _report(row: Row) -> None:
     out.print(f"Try: kao sample --model {row['version'][:12]} --seed 42 --out face.png")
 
 
-def _dataset(name: str) -> str:
+def dataset_name(name: str) -> str:
+    """A recipe's name for what the user named: an existing file or folder is a path."""
     if name == "starter" or not Path(name).exists():
         return name
     from worker.datasets.source import LOCAL
@@ -222,7 +223,7 @@ def evaluate(
         packed = sources.pack_named(
             settings,
             engine,
-            _dataset(dataset),
+            dataset_name(dataset),
             drawer.card.network.resolution,
             limit,
             lambda *at: told("dataset", *at),

@@ -163,6 +163,10 @@ class Recipe(_Strict):
     enlarger_blocks: Annotated[
         int, Field(ge=0, le=16, description="The enlarger's blocks of two convolutions.")
     ] = 2
+    enlarger_fold: Annotated[
+        Literal[1, 2],
+        Field(description="Pixels along a side of a place of its grid; 2 is quicker."),
+    ] = 2
     growth: Annotated[
         int, Field(ge=0, le=8, description="Earlier moments to publish too, for `age`.")
     ] = 0
