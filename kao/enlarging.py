@@ -39,11 +39,11 @@ def enlarge(
     ] = None,
     limit: Annotated[int | None, typer.Option(help="Use only the first N images.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights and random numbers.")] = 0,
-    width: Annotated[int, typer.Option(min=4, max=256, help="The enlarger's channels.")] = 64,
-    blocks: Annotated[int, typer.Option(min=0, max=16, help="Its blocks of two convolutions.")] = 2,
+    width: Annotated[int, typer.Option(min=4, max=256, help="The enlarger's channels.")] = 32,
+    blocks: Annotated[int, typer.Option(min=0, max=16, help="Its blocks of two convolutions.")] = 3,
     fold: Annotated[
         int, typer.Option(min=1, max=2, help="Pixels along a side of a place of its grid.")
-    ] = 2,
+    ] = 1,
     promote: Annotated[bool, typer.Option(help="Serve the result by default.")] = False,
 ) -> None:
     """Train an enlarger for a model and publish both: the same faces, crisp when large.

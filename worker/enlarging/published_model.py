@@ -36,9 +36,9 @@ class Options:
     steps: int = ENLARGER_STEPS
     limit: int | None = None
     seed: int = 0
-    width: int = 64
-    blocks: int = 2
-    fold: int = 2
+    width: int = 32
+    blocks: int = 3
+    fold: int = 1
 
 
 @dataclass(frozen=True)
