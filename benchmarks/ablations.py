@@ -98,7 +98,7 @@ def measure(arm: str, dataset: str, side: int, images: int) -> dict[str, Any]:
         "arm": arm,
         "gmac": _gmac(trainer),
         "images_per_core_second": images / spent,
-        "fd": metrics.frechet(Moments.of(theirs), ours),
+        "fd": metrics.frechet(Moments.of(theirs), ours).distance,
         "precision": float(np.mean(found.precision)),
         "coverage": float(np.mean(found.coverage)),
     }

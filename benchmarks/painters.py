@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from app.avatars.encode import still
 from models import bundle
 from models.faces import latents
+from models.faces.pixels import to_pixels
 from models.recipes.recipe import Recipe
 
 SIZE = 128
@@ -58,8 +59,7 @@ class Torch:
         """(N, 64, 64, 3)."""
         with self._torch.inference_mode():
             images = self._network(self._torch.from_numpy(_latents(seeds, self._card)))
-            pixels = images.clamp(-1, 1).add(1).mul(127.5).round().to(self._torch.uint8)
-        return np.asarray(pixels.permute(0, 2, 3, 1))
+        return np.asarray(to_pixels(images))
 
     def encode(self, pixels: Pixels) -> bytes:
         """A PNG of 128 px."""

@@ -75,7 +75,7 @@ def measure(arm: str, dataset: str, minutes: float, samples: int, kept: Path) ->
     ours = features.extract(drawn)
     marks = metrics.manifolds(theirs, ours)
     result |= {
-        "fd": metrics.frechet(Moments.of(theirs), ours),
+        "fd": metrics.frechet(Moments.of(theirs), ours).distance,
         "kid": metrics.kernel(theirs, ours),
         "precision": float(marks.precision.mean()),
         "coverage": float(marks.coverage.mean()),

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from models.faces.pixels import to_network
 from models.networks import classic
 from models.recipes.recipe import Recipe, resolve
 from models.settings import Settings
@@ -63,7 +64,7 @@ def plain(images: Images, device: torch.device) -> Callable[[], None]:
     criterion = nn.BCELoss()
     g_optimizer = torch.optim.Adam(generator.parameters(), lr=1e-4)
     d_optimizer = torch.optim.Adam(discriminator.parameters(), lr=1e-4)
-    data = torch.from_numpy(images).permute(0, 3, 1, 2).float().div(127.5).sub(1).contiguous()
+    data = to_network(torch.from_numpy(images)).contiguous()
     ones, zeros = torch.ones(BATCH, device=device), torch.zeros(BATCH, device=device)
 
     def step() -> None:

@@ -12,7 +12,7 @@ from app.avatars.request.picture_types import (
     MORPH,
     OG,
     SHEET,
-    Kind,
+    PictureType,
 )
 from kao import pictures
 from models.settings import Settings
@@ -34,7 +34,7 @@ TRAITS = {
     "glasses": {"glasses": "round"},
     "bright": {"brightness": "0.8"},
 }
-PICTURES: list[tuple[str, Kind, dict[str, str]]] = [
+PICTURES: list[tuple[str, PictureType, dict[str, str]]] = [
     *((f"psi-{psi}.webp", SHEET, {**SHEETS, "psi": psi}) for psi in ("0.5", "0.8", "1")),
     ("circle.webp", AVATAR, {**FACE, "seed": "ada", "shape": "circle"}),
     ("traced.svg", AVATAR, {**FACE, "seed": "ada"}),
@@ -55,7 +55,7 @@ def main() -> None:
     """Write them all over."""
     with tempfile.TemporaryDirectory() as home:
         for name, kind, given in PICTURES:
-            print(pictures.draw(kind, given, FOLDER / name, Settings(home=Path(home))))
+            print(pictures.render(kind, given, FOLDER / name, Settings(home=Path(home))))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ COMMANDS = {
     },
     "kao.training": {
         "train": "Train in this terminal; Ctrl-C ends the run and publishes its model.",
+    },
+    "kao.evaluation": {
         "evaluate": "Measure a model's faces against real ones: FD, KID, precision, recall, "
         "coverage, novelty.",
     },
@@ -33,6 +35,7 @@ COMMANDS = {
         "(KAO_PUBLIC_AVATARS=false).",
     },
     "kao.maintenance": {
+        "verify": "Read every stored file that the database names, and list the damage.",
         "gc": "Find files that no run, model or dataset needs; remove them with --yes.",
         "backup": "Write database and blobs into one archive, while everything runs.",
         "restore": "Fill an empty KAO_HOME, or DATABASE_URL, from an archive of `kao backup`, "

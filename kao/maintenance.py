@@ -14,12 +14,11 @@ def gc(
     yes: Annotated[bool, typer.Option("--yes", help="Remove them; without it, only list.")] = False,
 ) -> None:
     """Find files that no run, model or dataset needs; remove them with --yes."""
-    from models.database.engine import connect, migrate
+    from models.bootstrap import open_database
     from models.maintenance import bucket_garbage, garbage
 
     settings = Settings()
-    engine = connect(settings)
-    migrate(engine)
+    engine = open_database(settings)
     files: list[garbage.Garbage | bucket_garbage.BucketGarbage] = []
     files += (garbage.collect if yes else garbage.find)(settings, engine)
     files += (bucket_garbage.collect if yes else bucket_garbage.find)(settings, engine)
@@ -31,6 +30,30 @@ def gc(
         out.print(table)
     total = f"{len(files)} files, {sum(file.bytes for file in files) / 1e6:.1f} MB"
     out.print(f"removed {total}" if yes else f"not needed: {total}; --yes removes them")
+
+
+def verify(
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Replace damaged copies where another exists.")
+    ] = False,
+) -> None:
+    """Read every stored file that the database names, and list the damage."""
+    from models.bootstrap import open_database
+    from models.maintenance.scrub import scrub
+
+    settings = Settings()
+    engine = open_database(settings)
+    damage = list(scrub(settings, engine, repair))
+    engine.dispose()
+    table = Table("what", "problem", "repaired")
+    for item in damage:
+        table.add_row(item.name, item.problem, "yes" if item.is_repaired else "no")
+    if damage:
+        out.print(table)
+    remaining = sum(not item.is_repaired for item in damage)
+    out.print(f"{len(damage)} damaged, {len(damage) - remaining} repaired")
+    if remaining:
+        raise typer.Exit(1)
 
 
 def backup(file: Annotated[Path, typer.Argument(help="The archive to write.")]) -> None:

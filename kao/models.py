@@ -74,6 +74,13 @@ def import_model(
     out.print(f"added {open_registry().import_zip(file)}")
 
 
+@cli.command("adopt")
+def adopt() -> None:
+    """Register the models of the store again, after the database was lost."""
+    versions = bootstrap.adopt(Settings())
+    out.print("\n".join(f"adopted {version}" for version in versions) or "nothing to adopt")
+
+
 def open_registry() -> Registry:
     """The registry of this home, with the shipped models registered."""
     settings = Settings()

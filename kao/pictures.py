@@ -1,4 +1,4 @@
-"""The same pictures without a server: a command a kind, with the same parameters."""
+"""Commands that write pictures without a server: one per picture type, with the same parameters."""
 
 import inspect
 from collections.abc import Callable
@@ -7,11 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
+from app.avatars import service
 from app.avatars.encode import provenance
-from app.avatars.encode.formats import of_extension
+from app.avatars.formats import parse_extension
 from app.avatars.request.parameters import Parameter
-from app.avatars.request.picture_request import asked
-from app.avatars.request.picture_types import AVATAR, KINDS, Kind
+from app.avatars.request.picture_request import PictureRequest
+from app.avatars.request.picture_types import AVATAR, PICTURE_TYPES, PictureType
+from app.avatars.traits import resolve_traits
 from app.errors import InvalidParameter
 from models import bootstrap
 from models.faces import latents
@@ -31,46 +33,50 @@ cli = typer.Typer()
 
 @cli.command()
 def identify(file: Path) -> None:
-    """Say which model and parameters made a picture."""
+    """Print the model and the parameters of a picture."""
     stamp = provenance.identify(file)
-    words = provenance.words(stamp)
-    for name, value in {"picture": words.pop(""), **words, "model": stamp.model}.items():
-        # repr where a value would spoil the terminal.
+    path, parameters = provenance.parse_address(stamp)
+    for name, value in {"picture": path, **parameters, "model": stamp.model}.items():
+        # repr() where control characters would spoil the terminal.
         typer.echo(f"{name}: {value if value.isprintable() else repr(value)}")
 
 
-def draw(kind: Kind, given: dict[str, str], out: Path, settings: Settings) -> str:
-    """Write the file. Returns the picture's address. Raises as the server answers."""
-    if kind is AVATAR and "seed" not in given:
-        given = {**given, "seed": latents.random_seed()}
-    wanted = asked(kind, {"format": of_extension(out.suffix), **given})
+def render(picture_type: PictureType, texts: dict[str, str], out: Path, settings: Settings) -> str:
+    """Write a picture to a file. Returns its address. Raises the same errors as the server."""
+    if picture_type is AVATAR and "seed" not in texts:
+        texts = {**texts, "seed": latents.random_seed()}
+    request = PictureRequest.parse(picture_type, {"format": parse_extension(out.suffix), **texts})
     registry = Registry(bootstrap.prepare(settings), settings.blobs)
-    version = registry.resolve(wanted.model)
+    version = registry.resolve(request.model)
     drawer = registry.load(version, settings.threads or 1)
-    wanted = wanted.of(drawer.card)
-    stamp = wanted.stamp(version)
+    request = resolve_traits(request, drawer.card)
     with atomic.whole_file(out) as temporary:
-        temporary.write_bytes(kind.draw(wanted.values, drawer, stamp))
-    return stamp.address
+        temporary.write_bytes(service.render_alone(drawer, version, request))
+    return request.address(version)
 
 
-def _command(kind: Kind) -> Callable[..., None]:
+def command_name(picture_type: PictureType) -> str:
+    """`sample` for /avatar; the others are called as their paths are."""
+    return "sample" if picture_type is AVATAR else picture_type.name
+
+
+def _make_command(picture_type: PictureType) -> Callable[..., None]:
     def command(out: Path, trait: list[str] | None, **options: str | None) -> None:
-        given = {name.rstrip("_"): text for name, text in options.items() if text is not None}
-        given |= dict(map(_pair, trait or ()))
-        typer.echo(f"{out}: {draw(kind, given, out, Settings())}")
+        texts = {name.rstrip("_"): text for name, text in options.items() if text is not None}
+        texts |= dict(map(_parse_trait, trait or ()))
+        typer.echo(f"{out}: {render(picture_type, texts, out, Settings())}")
 
-    # typer reads options from a signature, and these are rows of a table.
+    # typer reads the options from the signature, which comes from the table of parameters.
     keyword = inspect.Parameter.KEYWORD_ONLY
-    shown = [inspect.Parameter("out", keyword, annotation=Out)]
-    shown += [inspect.Parameter("trait", keyword, default=None, annotation=Traits)]
-    shown += [_option(row) for row in kind.rows]
-    command.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
-    command.__annotations__ = {parameter.name: parameter.annotation for parameter in shown}
+    parameters = [inspect.Parameter("out", keyword, annotation=Out)]
+    parameters += [inspect.Parameter("trait", keyword, default=None, annotation=Traits)]
+    parameters += [_option(row) for row in picture_type.parameters]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return command
 
 
-def _pair(text: str) -> tuple[str, str]:
+def _parse_trait(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or name in RESERVED:
         raise InvalidParameter("trait", f"is {text[:40]!r}", "name=value, as hair_colour=pink")
@@ -78,17 +84,19 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _option(row: Parameter) -> inspect.Parameter:
-    # `from` is Python's own word; the rest is the same on both.
+    # `from` is a keyword of Python; all other names are the same in both.
     name = f"{row.name}_" if row.name == "from" else row.name
-    told = row.text if row.default is None else f"{row.text} [default: {row.default}]"
-    option = typer.Option(f"--{row.name.replace('_', '-')}", help=told)
+    help = row.description if row.default is None else f"{row.description} [default: {row.default}]"
+    option = typer.Option(f"--{row.name.replace('_', '-')}", help=help)
     default: Any = inspect.Parameter.empty if row.required else None
-    kind = Annotated[str, option] if row.required else Annotated[str | None, option]
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+    annotation = Annotated[str, option] if row.required else Annotated[str | None, option]
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
+    )
 
 
-for _kind in KINDS:
+for _picture_type in PICTURE_TYPES:
     cli.command(
-        "sample" if _kind is AVATAR else _kind.path.removeprefix("/"),
-        help=f"{_kind.summary}, into a file, as the server would draw it.",
-    )(_command(_kind))
+        command_name(_picture_type),
+        help=f"{_picture_type.summary}, written to a file with the same bytes as the server's.",
+    )(_make_command(_picture_type))

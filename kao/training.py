@@ -1,17 +1,13 @@
-"""`kao train` and `kao evaluate`. Modules that need torch are imported when they are used."""
+"""`kao train`. Modules that need torch are imported when they are used."""
 
 import json
 import os
 import signal
-import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import Progress
-from rich.table import Table
 
 from kao.console import err, out
 from models.errors import KaoError
@@ -20,10 +16,6 @@ from models.settings import Settings
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from worker.evaluation.evaluate import Evaluation
-    from worker.evaluation.trait_accuracy import Trait
-
-TRAIT_FACES = 500
 Row = dict[str, Any]
 
 
@@ -160,8 +152,10 @@ def _report(row: Row) -> None:
 
 
 def dataset_name(name: str) -> str:
-    """A recipe's name for what the user named: an existing file or folder is a path."""
-    if name == "starter" or not Path(name).exists():
+    """A recipe's name for a dataset: `path:` and the path for a folder or zip of this machine."""
+    from models.datasets import catalogue
+
+    if name in catalogue.BUILT_IN or not Path(name).exists():
         return name
     from worker.datasets.source import LOCAL
 
@@ -174,128 +168,3 @@ def _field(text: str) -> tuple[str, Any]:
         return name, json.loads(value)
     except json.JSONDecodeError:
         return name, value
-
-
-def evaluate(
-    model: Annotated[str, typer.Argument(help="An alias, a version or its first digits.")],
-    dataset: Annotated[str, typer.Option(help="starter, an uploaded set, a folder or a zip.")],
-    samples: Annotated[int, typer.Option(min=40, help="Faces to draw; 5,000 for a headline.")] = (
-        5_000
-    ),
-    psi: Annotated[float, typer.Option(min=0, max=1.5)] = 1.0,
-    limit: Annotated[int | None, typer.Option(help="Use only the first N images.")] = None,
-    picture: Annotated[
-        Path | None, typer.Option(help="A PNG of the likeliest copies beside their models.")
-    ] = None,
-    traits: Annotated[
-        bool, typer.Option(help="Ask 500 faces for each trait, and say how many show it.")
-    ] = False,
-    keep: Annotated[
-        bool, typer.Option(help="Add the model once more, with this on its card.")
-    ] = False,
-    failures: Annotated[
-        str, typer.Option(help="For the card: what you saw go wrong, in your words.")
-    ] = "",
-    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Measure a model's faces against real ones: FD, KID, precision, recall, coverage, novelty."""
-    from PIL import Image
-
-    from models import bootstrap, bundle
-    from models.registry import Registry
-    from worker.datasets import source as sources
-    from worker.evaluation.evaluate import evaluate as measure
-    from worker.evaluation.trait_accuracy import evaluate as trait_marks
-    from worker.publishing import bundle_writer
-
-    settings = Settings()
-    engine = bootstrap.prepare(settings)
-    registry = Registry(engine, settings.blobs)
-    version = registry.resolve(model)
-    threads = settings.parallel
-    drawer = registry.load(version, threads)
-    with Progress(console=err, disable=not sys.stderr.isatty(), transient=True) as bar:
-        task = bar.add_task("dataset", total=None)
-
-        def told(stage: str, done: int, total: int) -> None:
-            bar.update(task, description=stage, completed=done, total=total)
-
-        packed = sources.pack_named(
-            settings,
-            engine,
-            dataset_name(dataset),
-            drawer.card.network.resolution,
-            limit,
-            lambda *at: told("dataset", *at),
-        )
-        found, pairs = measure(drawer, packed, samples, settings.cache, threads, psi, told)
-        asked = trait_marks(drawer, packed, TRAIT_FACES, psi) if traits else []
-    if picture is not None:
-        Image.fromarray(pairs).save(picture)
-    if keep:
-        kept = bundle_writer.with_evaluation(
-            registry,
-            version,
-            bundle.Evaluation(
-                dataset=packed.name,
-                psi=psi,
-                measures=asdict(found),
-                traits=[asdict(trait) for trait in asked],
-                failures=failures,
-            ),
-            pairs,
-        )
-        err.print(f"Kept as {kept}; `kao models promote {kept[:12]}` serves it.")
-    if json_:
-        told_traits = {"traits": [asdict(trait) for trait in asked]} if traits else {}
-        out.print_json(data={"version": version, "psi": psi, **asdict(found), **told_traits})
-        return
-    out.print(_told(version, packed.name, found))
-    if traits:
-        out.print(_told_traits(asked))
-
-
-def _told(version: str, dataset: str, found: "Evaluation") -> Table:
-    table = Table(
-        "measure",
-        "model",
-        "95 %",
-        "perfect",
-        "blurred ×2",
-        title=f"{version[:12]} against {dataset}, {found.samples:,} faces",
-    )
-
-    def between(interval: tuple[float, float], digits: int) -> str:
-        return " to ".join(f"{end:.{digits}f}" for end in interval)
-
-    table.add_row(
-        "FD-Lite0",
-        f"{found.fd:.1f}",
-        between(found.fd_interval, 1),
-        f"{found.fd_floor:.1f}",
-        f"{found.fd_blur2:.1f}",
-    )
-    table.add_row("KID-Lite0", f"{found.kid:.4f}", "", f"{found.kid_floor:.4f}", "")
-    table.add_row("precision", f"{found.precision:.3f}", "", "", "")
-    table.add_row("recall", f"{found.recall:.3f}", "", "", "")
-    table.add_row("density", f"{found.density:.3f}", "", "", "")
-    table.add_row(
-        "coverage",
-        f"{found.coverage:.3f}",
-        between(found.coverage_interval, 3),
-        f"{found.coverage_floor:.3f}",
-        "",
-    )
-    table.add_row("novelty", f"{found.novelty:.2f}", "", "1.00", "")
-    table.add_row("copies", f"{100 * found.copies:.1f} %", "", "1.0 %", "")
-    return table
-
-
-def _told_traits(found: "list[Trait]") -> Table:
-    table = Table("trait", "values", "asked and shown", "others kept", "least kept", "judge")
-    for trait in found:
-        marks = (trait.shown, trait.kept, trait.worst_kept, trait.judge)
-        table.add_row(
-            trait.name, str(len(trait.values)), *(f"{100 * mark:.1f} %" for mark in marks)
-        )
-    return table

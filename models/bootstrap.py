@@ -1,34 +1,93 @@
-"""What a fresh KAO_HOME needs before anything can serve: tables and a first model."""
+"""The start of a home: its tables, and the models that come with Kao."""
 
 from pathlib import Path
 
 import sqlalchemy as sa
+import structlog
 
 from models import bundle
-from models.database.engine import connect, migrate
+from models.database.engine import connect, has_tables, migrate, wait_until_available
+from models.errors import BadBundle, LostDatabase
+from models.registry import SHIPPED as SHIPPED
 from models.registry import Registry
 from models.settings import Settings
+from models.storage import atomic, layout
 
-SHIPPED = Path(__file__).parent / "shipped"
+log = structlog.get_logger()
 
 
 def prepare(settings: Settings) -> sa.Engine:
-    """Migrate the database and register the models that came with Kao. Safe to repeat.
+    """Migrate the database and register the models that come with Kao. Safe to repeat.
 
-    Older ones stay, since their versions are in somebody's addresses; only a home without a
-    default takes the newest as its own, so that an upgrade moves no face.
+    Older models stay, since URLs may name their versions. Only a home without a default takes the
+    newest as its own, so an upgrade moves no face. A damaged copy of one of them is replaced.
     """
-    engine = connect(settings)
-    migrate(engine)
+    engine = open_database(settings)
     registry = Registry(engine, settings.blobs)
-    known = {row["version"] for row in registry.list_models()}
+    registered = {row["version"] for row in registry.list_models()}
     for folder in shipped():
-        if folder.name not in known or not registry.folder(folder.name).exists():
+        if folder.name not in registered or not _is_whole(registry.folder(folder.name), folder):
             registry.import_folder(folder)
     return engine
 
 
+def open_database(settings: Settings) -> sa.Engine:
+    """Connect and migrate. Raises LostDatabase for an empty database beside published models.
+
+    A database that was lost is never taken for a new home: `default` would name another model, and
+    `kao gc` would list every published file.
+    """
+    atomic.private_folder(settings.storage)
+    engine = connect(settings)
+    wait_until_available(engine)
+    if not has_tables(engine) and (versions := _published(settings)):
+        engine.dispose()
+        raise LostDatabase(len(versions))
+    migrate(engine)
+    return engine
+
+
+def adopt(settings: Settings) -> list[str]:
+    """Register every whole bundle of the store, after the database was lost; the new versions.
+
+    `default` and `latest` name the newest of them where they name none. Damaged bundles are left
+    out.
+    """
+    atomic.private_folder(settings.storage)
+    engine = connect(settings)
+    migrate(engine)
+    registry = Registry(engine, settings.blobs)
+    created: dict[str, str] = {}
+    for version in _published(settings):
+        try:
+            registry.load(version)
+        except BadBundle as error:
+            log.warning("bundle.not_adopted", version=version[:12], reason=str(error))
+            continue
+        created[version] = bundle.read_card(registry.folder(version))["created"]
+    newest_first = sorted(created, key=lambda version: created[version], reverse=True)
+    adopted = [version for version in newest_first if registry.adopt(version)]
+    engine.dispose()
+    return adopted
+
+
+def _published(settings: Settings) -> list[str]:
+    """Return the versions in the store or bucket that did not come with Kao."""
+    folder = settings.storage / layout.BUNDLES
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    units = (layout.unit(blob.name) for blob in settings.blobs.list_blobs())
+    names |= {unit.owner for unit in units if unit is not None and unit.kind == layout.BUNDLES}
+    packaged = {path.name for path in shipped()}
+    return sorted(name for name in names if not layout.is_temporary(name) and name not in packaged)
+
+
 def shipped() -> list[Path]:
-    """The bundles that came with Kao, the newest first."""
+    """Return the folders of the bundles that come with Kao, the newest first."""
     folders = [path.parent for path in SHIPPED.glob("*/card.json")]
     return sorted(folders, key=lambda folder: bundle.read_card(folder)["created"], reverse=True)
+
+
+def _is_whole(copy: Path, original: Path) -> bool:
+    """Whether a copy has the files of the original in their sizes; hashing waits for loading."""
+    sizes = {path.name: path.stat().st_size for path in original.iterdir()}
+    return copy.is_dir() and sizes == {path.name: path.stat().st_size for path in copy.iterdir()}

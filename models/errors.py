@@ -102,6 +102,31 @@ class DiskFull(KaoError):
     """An upload that does not fit on the disk."""
 
 
+class UnusableDatabase(KaoError):
+    """A database that this version of Kao cannot use."""
+
+
+class LostDatabase(UnusableDatabase):
+    """An empty database beside a store with published models."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(
+            f"The database is empty, but the store has {count} published "
+            f"{'model' if count == 1 else 'models'}. Restore a backup, or let DATABASE_URL or "
+            "KAO_HOME name the right database; `kao models adopt` registers the models anew."
+        )
+
+
+class NewerDatabase(UnusableDatabase):
+    """A database of a newer version of Kao."""
+
+    def __init__(self, revision: str) -> None:
+        super().__init__(
+            f"The database was written by a newer version of Kao (revision {revision[:20]}). "
+            "Install that version, or restore a backup of this one."
+        )
+
+
 class NotReady(KaoError):
     """No verified model serves yet."""
 
@@ -126,11 +151,21 @@ class QueueRefuses(KaoError):
 
 
 class InvalidKey(KaoError):
-    """A key asked for with a name or scopes that none can have."""
+    """A new key with an invalid name or invalid scopes."""
+
+
+class LastKey(KaoError):
+    """The only active key that manages keys cannot be revoked."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name!r} is the last active key with the scope 'keys', without which no other key "
+            "could be made. Make another one first."
+        )
 
 
 class UnknownKey(KaoError):
-    """A key that does not exist, or no more."""
+    """A key that does not exist or is revoked."""
 
     def __init__(self, id: str) -> None:
-        super().__init__(f"There is no active key {id[:40]!r}. `kao keys list` lists them.")
+        super().__init__(f"There is no active key {id[:40]!r}. `kao keys list` lists the keys.")

@@ -1,4 +1,4 @@
-"""The registry: which bundles exist, and the movable names for them.
+"""The registry: published bundles, and the aliases that name them.
 
 `latest` moves by publishing, `default` (what `/avatar` serves) by promoting.
 """
@@ -7,69 +7,154 @@ import re
 import shutil
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy import select
 
 from models import bundle, runs
-from models.bundle import verify
-from models.bundle.format import Card
-from models.bundle.generator import Drawer
-from models.database.engine import lock, now
+from models.bundle import Card
+from models.database.engine import lock, now, reading
 from models.database.tables import aliases, models, moves
 from models.errors import BadBundle, KaoError, LostTraits, UnknownModel
 from models.failpoints import fail_point
 from models.storage import atomic, layout
 from models.storage.blob_store import Blobs
 
+if TYPE_CHECKING:  # ONNX Runtime takes a second to import, and most commands need none of it
+    from models.bundle.generator import Drawer
+
+log = structlog.get_logger()
+
 LATEST, DEFAULT = "latest", "default"
+# The bundles that come with Kao, each in a folder named by its version.
+SHIPPED = Path(__file__).parent / "shipped"
 SHORTEST_PREFIX = 12
 _DIGEST = re.compile(rf"[0-9a-f]{{{SHORTEST_PREFIX},64}}")
 
 
 class Registry:
-    """Bundles under `<store>/bundles/<digest>`, their rows and aliases in the database."""
+    """Bundles below the store, their rows and aliases in the database."""
 
     def __init__(self, engine: sa.Engine, store: Path | Blobs) -> None:
         self.engine = engine
         self.blobs = store if isinstance(store, Blobs) else Blobs(store)
         self.bundles = self.blobs.folder / layout.BUNDLES
 
+    # Reading. None of these waits for a writer.
+
     def folder(self, version: str) -> Path:
-        """Where a version's files lie, once they are here."""
+        """Return the folder of a version's files, which `fetch` may have to fill."""
         return self.blobs.folder / layout.bundle(version)
 
-    def fetch(self, version: str) -> Path:
-        """The same after they came from the bucket, where one is. Raises StorageUnreachable."""
-        return self.blobs.fetch_folder(
-            self.folder(version), lambda came: bundle.check_digest(came, version)
+    def resolve(self, name: str) -> str:
+        """Return the version of an alias, a digest, or a unique prefix of 12 or more hex digits.
+
+        Raises UnknownModel.
+        """
+        name = name.replace("\0", "\ufffd")  # PostgreSQL's text cannot have it
+        with reading(self.engine).begin() as db:
+            version = self._alias(db, name)
+            if version is not None:
+                return version
+            if _DIGEST.fullmatch(name):
+                query = select(models.c.version).where(models.c.version.startswith(name)).limit(2)
+                versions = list(db.scalars(query))
+                if len(versions) == 1:
+                    return str(versions[0])
+                if versions:
+                    raise UnknownModel(f"More than one model starts with {name}; give more digits.")
+        raise UnknownModel(
+            f"There is no model {name[:80]!r}. Use an alias (`default`, `latest`), a version, "
+            f"or at least {SHORTEST_PREFIX} of its hex digits."
         )
 
-    def load(self, version: str, threads: int = 1) -> Drawer:
-        """A version that may serve. Raises BadBundle, StorageUnreachable."""
-        try:
-            return verify.verify(self.fetch(version), version, threads)
-        except BadBundle:
-            if not self._replaced(version):
-                raise
-            return verify.verify(self.folder(version), version, threads)
+    def aliases(self) -> dict[str, str]:
+        """Return every alias and its version."""
+        with reading(self.engine).begin() as db:
+            return {row.name: row.version for row in db.execute(select(aliases))}
 
-    def _replaced(self, version: str) -> bool:
-        """Take the bucket's copy for a damaged one here, where it has one."""
-        here = self.folder(version)
-        if not here.is_dir() or bundle.digest(here) == version:
-            return False
-        if not self.blobs.names(layout.bundle(version)):
-            return False
-        with atomic.scratch_folder(self.bundles) as aside:
-            damaged = here.rename(aside / "damaged")
-            try:
-                self.fetch(version)
-            except KaoError:
-                damaged.rename(here)
+    def list_models(self) -> list[dict[str, Any]]:
+        """Return the row of every published version, the newest first."""
+        with reading(self.engine).begin() as db:
+            query = select(models).order_by(models.c.published.desc(), models.c.version)
+            return [row._asdict() for row in db.execute(query)]
+
+    def get(self, name: str) -> dict[str, Any]:
+        """Return one version's row. Raises UnknownModel."""
+        version = self.resolve(name)
+        with reading(self.engine).begin() as db:
+            query = select(models).where(models.c.version == version)
+            return db.execute(query).one()._asdict()
+
+    def default_candidates(self) -> list[str]:
+        """Return every version in the order in which they may stand in for `default`.
+
+        First what `default` names and named before, the latest first; then the other models, the
+        newest first. A server takes the first that verifies.
+        """
+        with reading(self.engine).begin() as db:
+            query = select(moves.c.version).where(moves.c.alias == DEFAULT)
+            earlier = list(db.scalars(query.order_by(moves.c.number.desc())))
+            current = self._alias(db, DEFAULT)
+        published = [row["version"] for row in self.list_models()]
+        first = [] if current is None else [current]
+        return list(dict.fromkeys([*first, *earlier, *published]))
+
+    # Files.
+
+    def fetch(self, version: str) -> Path:
+        """Return a version's folder, after copying it from the bucket where it is missing here.
+
+        Raises StorageUnreachable.
+        """
+        return self.blobs.fetch_folder(
+            self.folder(version), lambda folder: bundle.check_digest(folder, version)
+        )
+
+    def load(self, version: str, threads: int = 1) -> "Drawer":
+        """Verify and load a version. A damaged copy is replaced from the package or the bucket.
+
+        Raises BadBundle, StorageUnreachable.
+        """
+        from models.bundle.verify import verify
+
+        try:
+            return verify(self.fetch(version), version, threads)
+        except BadBundle:
+            if not self._replace_damaged(version):
                 raise
+            return verify(self.folder(version), version, threads)
+
+    def _replace_damaged(self, version: str) -> bool:
+        """Replace a damaged or missing copy from the package or the bucket; whether it could."""
+        folder, packaged = self.folder(version), SHIPPED / version
+        if is_whole(folder, version):
+            return False  # its files are those that were published: it is bad in another way
+        if not packaged.is_dir() and not self.blobs.names(layout.bundle(version)):
+            return False
+        with atomic.scratch_folder(self.bundles) as scratch:
+            damaged = scratch / "damaged"
+            if folder.exists():
+                folder.rename(damaged)
+            try:
+                if packaged.is_dir():
+                    copy = shutil.copytree(
+                        packaged, scratch / "copy", copy_function=shutil.copyfile
+                    )
+                    bundle.check_digest(copy, version)
+                    atomic.settle(copy, folder)
+                else:
+                    self.fetch(version)
+            except (KaoError, OSError):
+                if damaged.exists() and not folder.exists():
+                    damaged.rename(folder)
+                raise
+        log.warning("bundle.repaired", version=version[:12])
         return True
+
+    # Publishing.
 
     def publish(
         self,
@@ -81,7 +166,7 @@ class Registry:
         promote: bool = False,
         latest: bool = True,
     ) -> str:
-        """Settle a finished bundle folder and move `latest`, in one transaction; its version.
+        """Move a finished bundle into place and move `latest`, in one transaction; its version.
 
         With a fence, a worker that lost its run changes no alias (StaleFence); `final` also
         ends the run as succeeded. The folder must lie under the same store.
@@ -110,89 +195,8 @@ class Registry:
         fail_point("publish.committed")
         return version
 
-    def resolve(self, name: str) -> str:
-        """An alias, a digest, or a unique prefix of 12 or more hex digits. Raises UnknownModel."""
-        name = name.replace("\0", "\ufffd")  # PostgreSQL's text cannot have it
-        with self.engine.begin() as db:
-            version = self._alias(db, name)
-            if version is not None:
-                return version
-            if _DIGEST.fullmatch(name):
-                found = db.execute(
-                    select(models.c.version).where(models.c.version.startswith(name)).limit(2)
-                ).all()
-                if len(found) == 1:
-                    return str(found[0].version)
-                if found:
-                    raise UnknownModel(f"More than one model starts with {name}; give more digits.")
-        raise UnknownModel(
-            f"There is no model {name[:80]!r}. Use an alias (`default`, `latest`), a version, "
-            f"or at least {SHORTEST_PREFIX} of its hex digits."
-        )
-
-    def aliases(self) -> dict[str, str]:
-        """Every alias and its version."""
-        with self.engine.begin() as db:
-            return {row.name: row.version for row in db.execute(select(aliases))}
-
-    def list_models(self) -> list[dict[str, Any]]:
-        """Every published version, the newest first."""
-        with self.engine.begin() as db:
-            query = select(models).order_by(models.c.published.desc(), models.c.version)
-            return [row._asdict() for row in db.execute(query)]
-
-    def get(self, name: str) -> dict[str, Any]:
-        """One version's row. Raises UnknownModel."""
-        version = self.resolve(name)
-        with self.engine.begin() as db:
-            query = select(models).where(models.c.version == version)
-            return db.execute(query).one()._asdict()
-
-    def promote(self, name: str, force: bool = False) -> str:
-        """Serve a version by default, after verifying it.
-
-        Raises UnknownModel, BadBundle; and unless forced LostTraits, where what serves now has
-        traits that the version lacks: addresses out there ask for them. What serves only because
-        it came with Kao, and was never chosen, holds nobody up.
-        """
-        version = self.resolve(name)
-        card = self.load(version).card
-        with self.engine.begin() as db:
-            lock(db, "registry")
-            served = self._alias(db, DEFAULT)
-            if served is not None and not force and self._was_chosen(db):
-                query = select(models.c.card).where(models.c.version == served)
-                before = Card.model_validate(db.execute(query).scalar_one())
-                kept = set(card.offers)
-                if lost := [each for each in before.offers if each not in kept]:
-                    raise LostTraits(lost)
-            if served != version:
-                self._move(db, DEFAULT, version)
-        return version
-
-    def roll_back(self) -> str:
-        """Serve again what `default` named before its last move. Raises UnknownModel."""
-        with self.engine.begin() as db:
-            lock(db, "registry")
-            query = (
-                select(moves)
-                .where(moves.c.alias == DEFAULT)
-                .order_by(moves.c.number.desc())
-                .limit(2)
-            )
-            history = db.execute(query).all()
-            if len(history) < 2:
-                raise UnknownModel("There is nothing to roll back to: only one model was promoted.")
-            last, before = history
-            # Taken off the history, so that rolling back twice goes back two steps.
-            db.execute(sa.delete(moves).where(moves.c.number == last.number))
-            db.execute(
-                sa.update(aliases).where(aliases.c.name == DEFAULT).values(version=before.version)
-            )
-        return str(before.version)
-
     def export(self, name: str, target: Path) -> str:
-        """Write a version as one uncompressed zip, verified; its version."""
+        """Verify a version and write it as one uncompressed zip; the version."""
         version = self.resolve(name)
         self.load(version)
         with atomic.whole_file(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:
@@ -201,7 +205,7 @@ class Registry:
         return version
 
     def import_zip(self, source: Path) -> str:
-        """Add a bundle that `export` wrote, verified before it counts. Raises BadBundle."""
+        """Verify and register a bundle that `export` wrote; its version. Raises BadBundle."""
         with atomic.scratch_folder(self.bundles) as folder:
             try:
                 with zipfile.ZipFile(source) as archive:
@@ -213,51 +217,135 @@ class Registry:
             return self.add(folder)
 
     def import_folder(self, source: Path) -> str:
-        """Add a copy of a bundle folder, verified before it counts. Raises BadBundle."""
+        """Verify and register a copy of a bundle's folder; its version. Raises BadBundle."""
         with atomic.scratch_folder(self.bundles) as folder:
             shutil.copytree(source, folder, dirs_exist_ok=True, copy_function=shutil.copyfile)
             return self.add(folder)
 
     def add(self, folder: Path) -> str:
-        """Register a finished folder without moving `latest`; it serves if nothing else does."""
+        """Verify and register a finished folder; its version. Raises BadBundle.
+
+        A damaged copy of the same version is replaced.
+        """
+        from models.bundle.verify import verify
+
         version = bundle.digest(folder)
-        verify.verify(folder, version)
-        self._settle(folder, version)
+        verify(folder, version)
+        existing = self.folder(version)
+        with atomic.scratch_folder(self.bundles) as scratch:
+            if existing.exists() and not is_whole(existing, version):
+                existing.rename(scratch / "damaged")
+            self._settle(folder, version)
+        self.adopt(version)
+        return version
+
+    def adopt(self, version: str) -> bool:
+        """Register a version whose files are in place; whether it was unknown. Raises BadBundle.
+
+        It becomes the version of the aliases that name none.
+        """
+        card = bundle.read_card(self.folder(version))
         with self.engine.begin() as db:
             lock(db, "registry")
-            self._register(db, version, bundle.read_card(self.folder(version)), None)
+            is_new = self._register(db, version, card, None)
             for name in (LATEST, DEFAULT):
                 if self._alias(db, name) is None:
                     self._move(db, name, version)
+        return is_new
+
+    # Moving `default`. Both moves verify first.
+
+    def promote(self, name: str, force: bool = False, card: Card | None = None) -> str:
+        """Verify a version and make it the default; the version.
+
+        card: of the version, where the caller has just verified it. Raises UnknownModel,
+        BadBundle, and LostTraits unless forced: where the current default has traits that the
+        version lacks, URLs may use them. A default that nobody promoted, such as the shipped
+        model of a new home, does not prevent a promotion.
+        """
+        version = self.resolve(name)
+        card = card or self.load(version).card
+        with self.engine.begin() as db:
+            lock(db, "registry")
+            current = self._alias(db, DEFAULT)
+            if current is not None and not force and self._was_promoted(db):
+                query = select(models.c.card).where(models.c.version == current)
+                before = Card.model_validate(db.execute(query).scalar_one())
+                offers = set(card.offers)
+                if lost := [trait for trait in before.offers if trait not in offers]:
+                    raise LostTraits(lost)
+            if current != version:
+                self._move(db, DEFAULT, version)
         return version
 
+    def roll_back(self) -> str:
+        """Verify the previous default and make it the default again; the version.
+
+        A second call goes back another step. Raises UnknownModel, BadBundle.
+        """
+        while True:
+            with reading(self.engine).begin() as db:
+                target = self._previous_default(db)
+            self.load(target.version)
+            with self.engine.begin() as db:
+                lock(db, "registry")
+                if self._previous_default(db).number != target.number:
+                    continue  # another promotion came in between
+                db.execute(
+                    sa.delete(moves).where(moves.c.alias == DEFAULT, moves.c.number > target.number)
+                )
+                db.execute(
+                    sa.update(aliases)
+                    .where(aliases.c.name == DEFAULT)
+                    .values(version=target.version)
+                )
+            return str(target.version)
+
+    def _previous_default(self, db: sa.Connection) -> sa.Row[Any]:
+        query = select(moves).where(moves.c.alias == DEFAULT).order_by(moves.c.number.desc())
+        history = db.execute(query.limit(2)).all()
+        if len(history) < 2:
+            raise UnknownModel("There is nothing to roll back to: only one model was promoted.")
+        return history[1]
+
+    def _was_promoted(self, db: sa.Connection) -> bool:
+        """Whether `default` ever moved after its first version, which nobody chose."""
+        query = select(sa.func.count()).where(moves.c.alias == DEFAULT)
+        return int(db.execute(query).scalar_one()) > 1
+
+    # Steps.
+
     def _settle(self, folder: Path, version: str) -> None:
-        """Into place here and in the bucket, before the database names it."""
+        """Move a folder into place here and in the bucket, before the database names it."""
         atomic.settle(folder, self.folder(version))
         self.blobs.put_once(self.folder(version))
 
     def _register(
         self, db: sa.Connection, version: str, card: dict[str, Any], run: str | None
-    ) -> None:
+    ) -> bool:
         if db.execute(select(models.c.version).where(models.c.version == version)).first():
-            return
+            return False
         size = sum(path.stat().st_size for path in self.folder(version).iterdir())
         db.execute(
             models.insert().values(version=version, run=run, published=now(), card=card, bytes=size)
         )
+        return True
 
     def _alias(self, db: sa.Connection, name: str) -> str | None:
         return db.execute(select(aliases.c.version).where(aliases.c.name == name)).scalar()
 
-    def _was_chosen(self, db: sa.Connection) -> bool:
-        """Whether `default` ever moved; its first place is whatever came first."""
-        query = select(sa.func.count()).where(moves.c.alias == DEFAULT)
-        return int(db.execute(query).scalar_one()) > 1
-
     def _move(self, db: sa.Connection, name: str, version: str) -> None:
-        changed = db.execute(
+        result = db.execute(
             sa.update(aliases).where(aliases.c.name == name).values(version=version)
         )
-        if not changed.rowcount:
+        if not result.rowcount:
             db.execute(aliases.insert().values(name=name, version=version))
         db.execute(moves.insert().values(alias=name, version=version, at=now()))
+
+
+def is_whole(folder: Path, version: str) -> bool:
+    """Whether a bundle's files are there and have the version's digest."""
+    try:
+        return folder.is_dir() and bundle.digest(folder) == version
+    except OSError:
+        return False

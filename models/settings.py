@@ -5,11 +5,13 @@ import ipaddress
 import os
 import re
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 import platformdirs
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from models import cores
 from models.storage import layout
 from models.storage.blob_store import Blobs
 
@@ -18,9 +20,11 @@ RATE = r"^(none|[1-9][0-9]{0,8}/(second|minute|hour|day))$"
 
 
 class Settings(BaseSettings):
-    """Where Kao lives and whom it talks to. `docs/operations.md` lists every field."""
+    """All settings. `docs/operations.md` lists every field. An empty variable is unset."""
 
-    model_config = SettingsConfigDict(env_prefix="KAO_", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="KAO_", env_ignore_empty=True, frozen=True, populate_by_name=True
+    )
 
     home: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("kao")))
     host: str = "127.0.0.1"
@@ -48,7 +52,7 @@ class Settings(BaseSettings):
 
     @field_validator("home")
     @classmethod
-    def _absolute(cls, home: Path) -> Path:
+    def _make_absolute(cls, home: Path) -> Path:
         try:
             return home.expanduser().absolute()
         except RuntimeError:  # no HOME, and no entry for this user in the system's list
@@ -56,14 +60,14 @@ class Settings(BaseSettings):
 
     @field_validator("trusted_proxies")
     @classmethod
-    def _networks(cls, proxies: str | None) -> str | None:
+    def _check_networks(cls, proxies: str | None) -> str | None:
         for proxy in proxies.split(",") if proxies else ():
-            ipaddress.ip_network(proxy.strip())  # its ValueError says what is wrong
+            ipaddress.ip_network(proxy.strip())  # raises ValueError with a reason
         return proxies
 
     @field_validator("storage_url")
     @classmethod
-    def _a_folder_or_bucket(cls, url: str | None) -> str | None:
+    def _check_storage_url(cls, url: str | None) -> str | None:
         if url and not url.startswith("file:///") and not re.match("s3://[a-z0-9]", url):
             raise ValueError(
                 "STORAGE_URL must be a folder, as in file:///srv/kao, or a bucket, as in "
@@ -73,28 +77,28 @@ class Settings(BaseSettings):
 
     @field_validator("database_url")
     @classmethod
-    def _with_our_driver(cls, url: str | None) -> str | None:
-        """`postgres://…`, as people are given it, names no driver; SQLAlchemy's own is older."""
+    def _name_driver(cls, url: str | None) -> str | None:
+        """Add the driver to `postgres://…`; SQLAlchemy's default is an older one."""
         return re.sub("^(postgres|postgresql)://", "postgresql+psycopg://", url) if url else url
 
     @property
     def storage(self) -> Path:
-        """The folder of blobs: bundles, snapshots, uploads; beside a bucket, a cache of them."""
+        """The folder of bundles, snapshots and uploads; with a bucket, a cache of them."""
         return (
-            Path(self.storage_url.removeprefix("file://"))
+            Path(unquote(self.storage_url.removeprefix("file://")))
             if self.storage_url and not self._bucket
             else self.home / layout.STORE
         )
 
     @property
     def blobs(self) -> Blobs:
-        """That folder, with the bucket behind it where STORAGE_URL names one."""
+        """The same folder, with the bucket that STORAGE_URL names, if any."""
         return Blobs(self.storage, self._bucket)
 
     @property
     def _bucket(self) -> str | None:
-        named = self.storage_url is not None and self.storage_url.startswith("s3://")
-        return self.storage_url if named else None
+        is_bucket = self.storage_url is not None and self.storage_url.startswith("s3://")
+        return self.storage_url if is_bucket else None
 
     @property
     def loopback(self) -> bool:
@@ -103,27 +107,18 @@ class Settings(BaseSettings):
             return True
         try:
             return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:  # a name may mean any address
+        except ValueError:  # a host name can resolve to any address
             return False
 
     @property
     def cache(self) -> Path:
-        """What can be made again: packed datasets."""
+        """The folder of packed datasets, which can be rebuilt."""
         return self.home / layout.CACHE
 
     @property
     def parallel(self) -> int:
-        """Threads for one heavy job: KAO_THREADS, else the cores that this process may use."""
-        if self.threads:
-            return self.threads
-        # macOS has no affinity.
-        mine = getattr(os, "sched_getaffinity", None)
-        return len(mine(0)) if mine else os.cpu_count() or 1
-
-    @property
-    def database(self) -> str:
-        """A SQLAlchemy URL."""
-        return self.database_url or f"sqlite:///{self.home / layout.DATABASE}"
+        """Number of threads of one heavy job: KAO_THREADS, else the available cores."""
+        return self.threads or cores.available()
 
     @property
     def redis_socket(self) -> Path:
@@ -141,22 +136,22 @@ class Settings(BaseSettings):
     @property
     def redis(self) -> str:
         """REDIS_URL, else the embedded Valkey's Unix socket."""
-        return self.redis_url or f"unix://{self.redis_socket}"
+        return self.redis_url or f"unix://{quote(str(self.redis_socket))}"
 
     @property
     def broker(self) -> str:
-        """The same, as Celery spells it."""
+        """The same address in Celery's notation."""
         return self.redis.replace("unix://", "redis+socket://", 1)
 
     def environment(self) -> dict[str, str]:
-        """The variables from which a child process reads these same settings."""
+        """The environment variables from which a child process reads the same settings."""
         names = {
             "redis_url": "REDIS_URL",
             "database_url": "DATABASE_URL",
             "storage_url": "STORAGE_URL",
             "otlp_endpoint": "OTEL_EXPORTER_OTLP_ENDPOINT",
         }
-        # The key is for the app alone; a child's environment shows in /proc.
+        # Only the app needs the API key, and /proc shows the environment of a child.
         fields = self.model_dump(mode="json", exclude={"api_key"}, exclude_none=True)
         return {
             names.get(name, f"KAO_{name.upper()}"): str(value) for name, value in fields.items()

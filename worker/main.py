@@ -11,8 +11,8 @@ import psutil
 from celery import Celery
 from celery.signals import worker_ready, worker_shutting_down
 
-from models import logs
-from models.database.engine import connect, migrate
+from models import bootstrap, logs
+from models.database.engine import connect
 from models.settings import Settings
 from models.storage import disk_cache
 from worker.celery_app import celery_app
@@ -24,8 +24,7 @@ from worker.tasks import register
 def work(settings: Settings) -> None:
     """Train the runs of the queue until SIGTERM."""
     logs.configure()
-    engine = connect(settings)
-    migrate(engine)
+    engine = bootstrap.open_database(settings)
     # A forked pool process must not share the parent's connections.
     engine.dispose()
     app = celery_app(settings)

@@ -1,4 +1,4 @@
-"""Avatars over HTTP."""
+"""Avatars over HTTP: the GET routes of pictures."""
 
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from functools import partial
@@ -9,176 +9,196 @@ from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
 from app.auth import scopes
-from app.avatars import gravatar
-from app.avatars.bulk import response
+from app.avatars import gravatar, service
+from app.avatars.bulk import response as bulk
 from app.avatars.cache import http_headers
-from app.avatars.encode.formats import FORMATS
+from app.avatars.encode.still import RENDERER
+from app.avatars.formats import FORMATS
 from app.avatars.request import picture_request
-from app.avatars.request.picture_request import Asked
-from app.avatars.request.picture_types import AVATAR, KINDS, Kind
-from app.avatars.service import cost, drawn, understood
+from app.avatars.request.picture_request import PictureRequest
+from app.avatars.request.picture_types import AVATAR, PICTURE_TYPES, PictureType
+from app.avatars.request.value_types import percent_encode
 from app.state import Services
 
 
-class Plain(APIRoute):
-    """A route whose function reads the request itself: FastAPI documents it and keeps out."""
+class PictureRoute(APIRoute):
+    """A route whose function parses the request itself; FastAPI only documents it."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Call the function with the request and what the path names; it makes the response."""
+        """Call the function with the request and the path's parameters."""
 
         async def handle(request: Request) -> Response:
             if request.app.state.services.settings.public_avatars:
-                return await self._answer(request)
+                return await self._call(request)
             await scopes.admit(request)
-            answer = await self._answer(request)
-            scopes.keep_private(answer)
-            return answer
+            response = await self._call(request)
+            scopes.keep_private(response)
+            return response
 
         return handle
 
-    async def _answer(self, request: Request) -> Response:
-        answer: Response = await self.endpoint(request, **request.path_params)
-        return answer
+    async def _call(self, request: Request) -> Response:
+        response: Response = await self.endpoint(request, **request.path_params)
+        return response
 
 
-router = APIRouter(tags=["avatars"], route_class=Plain, dependencies=[scopes.needs("avatars")])
+router = APIRouter(
+    tags=["avatars"], route_class=PictureRoute, dependencies=[scopes.needs("avatars")]
+)
 
 _HEADERS = {
     "X-Avatar-Seed": {"schema": {"type": "string"}, "description": "Percent-encoded."},
     "X-Avatar-Model": {"schema": {"type": "string"}, "description": "The version."},
 }
-
-
-def _answers(names: Sequence[str]) -> dict[int | str, dict[str, Any]]:
-    pictures: dict[str, Any] = {FORMATS[name].media: {} for name in names}
-    return {
-        200: {"description": "The picture.", "content": pictures, "headers": _HEADERS},
-        304: {"description": "The client has it already."},
-        404: {"description": "There is no such model."},
-        503: {"description": "Overloaded, or no model yet; see Retry-After."},
-    }
-
-
-# Which there are depends on the model; form and explode: each is a parameter of its own.
-TRAITS = {
+# The names depend on the model; style and explode make each property a parameter of its own.
+_TRAITS = {
     "name": "traits",
     "in": "query",
-    "description": "What the model lets one choose: `GET /models/{name}` lists names and values.",
+    "description": "Traits of the model: `GET /models/{name}` lists their names and values.",
     "style": "form",
     "explode": True,
     "schema": {"type": "object", "additionalProperties": {"type": "string"}},
 }
 
 
-def _documented(kind: Kind, without: Collection[str] = ()) -> dict[str, Any]:
-    """OpenAPI parameters, since the routes read the raw query themselves."""
-    named = {
+def _openapi_responses(format_names: Sequence[str]) -> dict[int | str, dict[str, Any]]:
+    pictures: dict[str, Any] = {FORMATS[name].media_type: {} for name in format_names}
+    return {
+        200: {"description": "The picture.", "content": pictures, "headers": _HEADERS},
+        304: {"description": "The client has the picture already."},
+        404: {"description": "There is no such model."},
+        503: {"description": "Overloaded, or no model yet; see Retry-After."},
+    }
+
+
+def _openapi_parameters(picture_type: PictureType, without: Collection[str] = ()) -> dict[str, Any]:
+    """The parameters, which FastAPI does not see, since the routes parse the query themselves."""
+    format = {
         "name": "format",
         "in": "query",
-        "description": "Else the Accept header chooses, else the first that the picture can be.",
-        "schema": {"type": "string", "enum": list(kind.all_formats)},
+        "description": "Default: the Accept header decides, else the first that is possible.",
+        "schema": {"type": "string", "enum": list(picture_type.all_formats)},
         "example": "webp",
     }
-    rows = [row.documented() for row in kind.rows if row.name not in without]
-    return {"parameters": [*rows, named, TRAITS]}
+    rows = [row.openapi() for row in picture_type.parameters if row.name not in without]
+    return {"parameters": [*rows, format, _TRAITS]}
 
 
-def _add(path: str, answer: Callable[..., Any], kind: Kind, **more: Any) -> None:
-    """The route and its HEAD; its description shows a picture of it."""
-    shown = f"{kind.text}\n\n![{kind.summary}]({kind.example})"
+def _add_route(
+    path: str, endpoint: Callable[..., Any], picture_type: PictureType, **options: Any
+) -> None:
+    """Add a route and its HEAD; the description shows an example picture."""
+    example = f"![{picture_type.summary}]({picture_type.example})"
     fields = {
-        "summary": kind.summary,
-        "description": shown,
+        "summary": picture_type.summary,
+        "description": f"{picture_type.description}\n\n{example}",
         "response_class": Response,
-        "responses": _answers(kind.all_formats),
-        "openapi_extra": _documented(kind),
+        "responses": _openapi_responses(picture_type.all_formats),
+        "openapi_extra": _openapi_parameters(picture_type),
     }
-    router.add_api_route(path, answer, methods=["GET"], **{**fields, **more})
-    router.add_api_route(path, answer, methods=["HEAD"], include_in_schema=False)
+    router.add_api_route(path, endpoint, methods=["GET"], **{**fields, **options})
+    router.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
 
 
-async def picture(request: Request, kind: Kind) -> Response:
-    """Any kind of picture, as the query says."""
-    query, accept = request.scope["query_string"], request.headers.get("accept")
-    asked, again = picture_request.from_query(kind, query, accept)
-    return await _answer(request, asked, again)
+def _picture_endpoint(
+    picture_type: PictureType,
+) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    async def get_picture(request: Request) -> Response:
+        query, accept = request.scope["query_string"], request.headers.get("accept")
+        picture, is_repeatable = picture_request.parse_query(picture_type, query, accept)
+        return await _respond(request, picture, is_repeatable)
+
+    return get_picture
 
 
-async def avatar(request: Request) -> Response:
-    """`GET /avatar`, for who comes past FastAPI's routing too."""
-    return await picture(request, AVATAR)
-
-
-async def random(request: Request) -> Response:
+async def get_random(request: Request) -> Response:
     """302 to `/avatar?seed=…` with the other parameters kept."""
     engine = request.app.state.services.engine
-    asked, words = picture_request.random(request.scope["query_string"])
-    await understood(engine, await engine.resolve(asked.model), asked)
-    query = urlencode(words, quote_via=quote)
-    location = f"{request.scope.get('root_path', '')}/avatar?{query}"
-    headers = {"Location": location, "Cache-Control": http_headers.NEVER}
-    return Response(status_code=302, headers={**headers, "Access-Control-Allow-Origin": "*"})
+    picture, texts = picture_request.parse_random(request.scope["query_string"])
+    await service.resolve(engine, await engine.resolve(picture.model), picture)
+    query = urlencode(texts, quote_via=quote)
+    headers = {
+        "Location": f"{request.scope.get('root_path', '')}/avatar?{query}",
+        "Cache-Control": http_headers.NOT_STORED,
+        "Access-Control-Allow-Origin": "*",
+    }
+    return Response(status_code=302, headers=headers)
 
 
-async def named(request: Request, name: str) -> Response:
-    """`name` is Gravatar's hash; or a seed up to its last dot, and an extension; or a bare seed."""
+async def get_by_path(request: Request, name: str) -> Response:
+    """`name` is a Gravatar hash, a seed and an extension after its last dot, or only a seed."""
     query, accept = request.scope["query_string"], request.headers.get("accept")
     if gravatar.is_hash(name):
-        wanted = gravatar.read(name, query, accept)
-        if isinstance(wanted, Response):
-            return wanted
-        return await _answer(request, wanted, True)
-    # The raw path: the decoded one has lost bytes that were no UTF-8.
-    _, _, raw = request.scope["raw_path"].partition(b"/avatar/")
-    return await _answer(request, picture_request.from_path(raw, query, accept), True)
+        picture = gravatar.parse_gravatar(name, query, accept)
+        return picture if isinstance(picture, Response) else await _respond(request, picture)
+    # The raw path: the decoded one has lost the bytes that are not UTF-8.
+    _, _, raw_name = request.scope["raw_path"].partition(b"/avatar/")
+    return await _respond(request, picture_request.parse_path(raw_name, query, accept))
 
 
-async def _answer(request: Request, asked: Asked, again: bool) -> Response:
-    held: Services = request.app.state.services
-    version = await held.engine.resolve(asked.model)
-    asked = await understood(held.engine, version, asked)
-    tag = http_headers.etag(version, asked) if again else None
-    headers = http_headers.headers(version, asked, tag)
-    if tag is not None and http_headers.holds(request.headers.getlist("if-none-match"), tag):
+async def _respond(
+    request: Request, picture: PictureRequest, is_repeatable: bool = True
+) -> Response:
+    """The picture, or 304 where the client has it; charges the rate limit for what is rendered."""
+    state: Services = request.app.state.services
+    version = await state.engine.resolve(picture.model)
+    picture = await service.resolve(state.engine, version, picture)
+    render = partial(service.render, state.engine, version, picture)
+    if not is_repeatable:
+        limits = await state.limiter.draw(request, picture.cost)
+        headers = {**_picture_headers(version, picture, None), **limits}
+        return Response(await render(), headers=headers, media_type=picture.media_type)
+    etag = http_headers.make_etag(version, RENDERER, picture.canonical)
+    headers = _picture_headers(version, picture, etag)
+    if http_headers.matches(request.headers.getlist("if-none-match"), etag):
         return Response(status_code=304, headers=headers)
-    told = {}
-    if tag is None or held.pictures.get(tag) is None:  # what is in memory costs nothing
-        told = await held.limiter.draw(request, cost(asked))
-    draw = partial(drawn, held.engine, version, asked)
-    body = await (draw() if tag is None else held.pictures.fetch(tag, draw))
-    answer = Response(body, headers=headers, media_type=asked.media)
-    if tag is not None:
-        held.shortcuts.remember(request.scope, asked.model, version, tag, answer)
-    answer.headers.update(told)
-    return answer
+    is_cached = state.pictures.get(etag) is not None
+    limits = {} if is_cached else await state.limiter.draw(request, picture.cost)
+    body = await state.pictures.fetch(etag, render)
+    response = Response(body, headers=headers, media_type=picture.media_type)
+    state.responses.keep(request.scope, picture.model, version, etag, response.raw_headers)
+    response.headers.update(limits)
+    return response
 
 
-def _of(kind: Kind) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-    async def answer(request: Request) -> Response:
-        return await picture(request, kind)
+def _picture_headers(version: str, picture: PictureRequest, etag: str | None) -> dict[str, str]:
+    """The headers of a picture, or of its 304; etag: None where it is not repeatable."""
+    headers = {
+        "X-Avatar-Model": version,
+        "Access-Control-Allow-Origin": "*",
+        "Access-Control-Expose-Headers": "X-Avatar-Model, X-Avatar-Seed, Content-Location",
+        "X-Content-Type-Options": "nosniff",
+        "Accept-Ranges": "none",
+        **http_headers.cache_headers(
+            etag, is_pinned=picture.model == version, is_negotiated=picture.is_negotiated
+        ),
+    }
+    if picture.seed is not None:
+        headers["X-Avatar-Seed"] = percent_encode(picture.seed)
+    if etag is None:
+        headers["Content-Location"] = picture.address()
+    return headers
 
-    return answer
 
-
-_add("/avatar", avatar, AVATAR)
-_add(
+_add_route("/avatar", _picture_endpoint(AVATAR), AVATAR)
+_add_route(
     "/avatar/random",
-    random,
+    get_random,
     AVATAR,
     status_code=302,
     responses={},
     summary="A redirect to a new face",
-    description="302 to `/avatar?seed=…` with the other parameters kept.",
-    openapi_extra=_documented(AVATAR, without={"seed"}),
+    description=get_random.__doc__,
+    openapi_extra=_openapi_parameters(AVATAR, without={"seed"}),
 )
-_add(
+_add_route(
     "/avatar/{name:path}",
-    named,
+    get_by_path,
     AVATAR,
     summary="The face of a seed, with an extension; or of a Gravatar hash",
-    description=named.__doc__,
-    openapi_extra=_documented(AVATAR, without={"seed"}),
+    description=get_by_path.__doc__,
+    openapi_extra=_openapi_parameters(AVATAR, without={"seed"}),
 )
-router.add_api_route("/avatars", response.answer, methods=["POST"], **response.DOCUMENTED)
-for kind in KINDS[1:]:
-    _add(kind.path, _of(kind), kind)
+router.add_api_route("/avatars", bulk.respond, methods=["POST"], **bulk.OPENAPI)
+for _picture_type in PICTURE_TYPES[1:]:
+    _add_route(_picture_type.path, _picture_endpoint(_picture_type), _picture_type)

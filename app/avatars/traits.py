@@ -1,39 +1,48 @@
-"""Traits: what a model lets one choose of a face.
+"""Traits: what a model lets a request choose about a face.
 
-Each is a parameter: a word of those that its dataset says, or a number for a slider.
+Each is one more parameter of every picture: a value of a dataset's attribute, or a slider's number.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from app.avatars.request.parameters import Parameter, choice, number
+from app.avatars.request.picture_request import PictureRequest
 from app.errors import InvalidParameter
 from models.bundle.format import Card
 from models.faces.sliders import HIGH, LOW
 
 
-def rows(card: Card) -> dict[str, Parameter]:
-    """The parameters that this model adds, by name."""
-    chosen = [
-        choice(attribute.name, attribute.available, "As the dataset labels it.")
+def trait_parameters(card: Card) -> dict[str, Parameter]:
+    """The parameters that a model adds, by name."""
+    attributes = [
+        choice(attribute.name, attribute.available, "A value that the dataset labels.")
         for attribute in card.attributes
     ]
-    moved = [
-        number(each.name, LOW, HIGH, f"{each.changes}; 0 changes nothing.", default="0")
-        for each in card.sliders
+    sliders = [
+        number(slider.name, LOW, HIGH, f"{slider.changes}; 0 changes nothing.", default="0")
+        for slider in card.sliders
     ]
-    return {parameter.name: parameter for parameter in (*chosen, *moved)}
+    return {parameter.name: parameter for parameter in (*attributes, *sliders)}
 
 
-def read(card: Card, given: Mapping[str, str], beside: tuple[str, ...]) -> dict[str, Any]:
-    """Check what is asked of a model; by name, so that an order gives no other address.
+def resolve_traits(request: PictureRequest, card: Card) -> PictureRequest:
+    """Parse the request's traits into its values. Raises InvalidParameter for unknown ones."""
+    if not request.trait_texts:
+        return request
+    traits = _parse_traits(card, request.trait_texts, request.picture_type.names)
+    return replace(request, values={**request.values, **traits}, trait_texts={})
 
-    `beside`: the parameters that it could have been. Raises InvalidParameter.
-    """
-    known = rows(card)
-    for name in given:
-        if name not in known:
-            has = "no trait of this model" if known else "this model has no traits"
-            problem = f"is not a parameter here, and {has}"
-            raise InvalidParameter(name, problem, [*beside, *known])
-    return {name: known[name].value(given[name]) for name in sorted(given)}
+
+def _parse_traits(
+    card: Card, texts: Mapping[str, str], other_names: tuple[str, ...]
+) -> dict[str, Any]:
+    """Values by name, sorted, so that equal requests get equal addresses."""
+    parameters = trait_parameters(card)
+    for name in texts:
+        if name not in parameters:
+            reason = "not a trait of this model" if parameters else "this model has no traits"
+            problem = f"is not a parameter here, and {reason}"
+            raise InvalidParameter(name, problem, [*other_names, *parameters])
+    return {name: parameters[name].value(texts[name]) for name in sorted(texts)}

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 import httpx
 
-from app.avatars.request.value_types import Seeds, Weighted, text
+from app.avatars.request.value_types import Seeds, WeightedSeeds, format_value
 from app.client.requests import Call
 
 Shape = Literal["square", "circle", "rounded"]
@@ -122,7 +122,7 @@ def mix(coarse: str, fine: str, at: int | None = None, **options: Unpack[Look]) 
 
 def blend(weights: Mapping[str, float], **options: Unpack[Look]) -> Call[Picture]:
     """The face of a team, each seed with its weight."""
-    team = Weighted(Seeds(weights), tuple(weights.values()))
+    team = WeightedSeeds(Seeds(weights), tuple(weights.values()))
     return Call("GET", "/blend", _picture, _query(options, seeds=team))
 
 
@@ -165,7 +165,7 @@ def avatars(
 def _query(options: Mapping[str, Any], **asked: Any) -> dict[str, str]:
     words = {**asked, **options, **options.get("traits", {})}
     words.pop("traits", None)
-    return {name: text(value) for name, value in words.items() if value is not None}
+    return {name: format_value(value) for name, value in words.items() if value is not None}
 
 
 def _picture(answer: httpx.Response) -> Picture:

@@ -1,4 +1,4 @@
-"""A model's card as a page: what `GET /models/{name}` says, for people."""
+"""A model's card as a page: the content of `GET /models/{name}` for people."""
 
 from typing import Any
 
@@ -10,6 +10,7 @@ from app.avatars.request.parameters import Parameter
 from app.http.query_string import Only
 from app.state import Services
 from app.studio.pages import render
+from app.studio.playground import SEED
 from models.bundle.format import Card
 
 router = APIRouter(
@@ -17,26 +18,26 @@ router = APIRouter(
     include_in_schema=False,
     dependencies=[needs("avatars"), Depends(Only("lang"))],
 )
-# Of a measure: the fields with its value, a perfect model's, and that of blurred real images.
+# Of each measure: the fields with its value, a perfect model's, and that of blurred real images.
 ROWS = (
     ("FD-Lite0", "fd", "fd_floor", "fd_blur2"),
+    ("FD-Own", "fd_own", "fd_own_floor", ""),
     ("KID-Lite0", "kid", "kid_floor", ""),
     ("precision", "precision", "", ""),
     ("recall", "recall", "", ""),
     ("density", "density", "", ""),
     ("coverage", "coverage", "coverage_floor", ""),
 )
-SHOWN = 3  # values of a trait that has many, drawn on the card
-SEED = "Kao"
 
 
 @router.get("/{name}/card")
 def page(request: Request, name: str) -> Response:
-    """Everybody's who may see its faces."""
-    held: Services = request.app.state.services
-    row = held.registry.get(name)
+    """Show the card to everybody who may see the model's faces."""
+    services: Services = request.app.state.services
+    row = services.registry.get(name)
     card = Card.model_validate(row["card"])
     measures: dict[str, Any] = card.evaluation.measures if card.evaluation else {}
+    served: dict[str, Any] = card.evaluation.served if card.evaluation else {}
     return render(
         request,
         "card.html",
@@ -44,19 +45,26 @@ def page(request: Request, name: str) -> Response:
         version=row["version"],
         card=card,
         measures=measures,
-        rows=[
-            (told, *(measures.get(key) for key in keys))
-            for told, *keys in ROWS
-            if keys[0] in measures
+        tables=[
+            (table.get("size", card.network.resolution), _rows(table))
+            for table in ([served] if served else []) + ([measures] if measures else [])
+            if table is served or served.get("size") != card.network.resolution
         ],
-        traits=[(each, _tried(each)) for each in traits.rows(card).values()],
+        traits=[(trait, _examples(trait)) for trait in traits.trait_parameters(card).values()],
         seed=SEED,
     )
 
 
-def _tried(parameter: Parameter) -> list[str]:
-    """A few of its values, from one end to the other."""
-    values = parameter.schema.get("enum")
+def _rows(measures: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """(name, value, a perfect model's, blurred real images') of each measure on the card."""
+    return [
+        (name, *(measures.get(key) for key in keys)) for name, *keys in ROWS if keys[0] in measures
+    ]
+
+
+def _examples(trait: Parameter) -> list[str]:
+    """Return all values of a trait, or both ends and the middle of a slider."""
+    values = trait.schema.get("enum")
     if values is None:
-        return [f"{parameter.schema['minimum']:g}", "0", f"{parameter.schema['maximum']:g}"]
-    return list(values)[:: max(1, len(values) // SHOWN)][:SHOWN]
+        return [f"{trait.schema['minimum']:g}", "0", f"{trait.schema['maximum']:g}"]
+    return list(values)

@@ -1,15 +1,14 @@
-"""The pages over HTTP, and what they are made of."""
+"""Pages over HTTP: rendering with words and headers, the assets, the page of the API docs."""
 
-from functools import cache
+from collections.abc import Iterable, Mapping
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.templating import Jinja2Templates
 
-from app.state import Services
 from app.studio import translations
 from app.studio.assets import assets, digest
 
@@ -17,7 +16,6 @@ router = APIRouter(include_in_schema=False)
 TEMPLATES = Path(__file__).parent / "templates"
 THEMES = ("light", "dark")
 THEME_COOKIE = "kao_theme"
-SHOWN = {"seed": "Kao", "psi": "0.7"}  # what assets/state.js begins with
 IMMUTABLE = "public, max-age=31536000, immutable"
 YEAR = 365 * 24 * 3600  # s
 POLICY = (
@@ -28,78 +26,87 @@ HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
-    # The same address has other words and colours for others.
+    # A page depends on the reader's language and theme.
     "Cache-Control": "private, no-cache",
     "Vary": "Cookie, Accept-Language",
 }
 
 
-@router.get("/")
-async def playground(request: Request) -> Response:
-    """Everybody's page; where faces need a key there is nothing to play with."""
-    held: Services = request.app.state.services
-    if not held.settings.public_avatars:
-        return render(request, "closed.html", "playground", status=403)
-    return render(request, "playground.html", "playground", card=_card(request))
-
-
 @router.get("/docs")
+@router.head("/docs")
 async def docs(request: Request) -> Response:
-    """OpenAPI in Swagger UI, from this server alone."""
+    """Show OpenAPI in Swagger UI, loaded from this server alone."""
     return render(request, "docs.html", "docs")
+
+
+@router.get("/favicon.ico")
+async def favicon() -> Response:
+    """Send the icon to browsers that ask for it without reading a page."""
+    return _response("icon.svg", compress=False)
 
 
 @router.get("/assets/{version}/{name:path}")
 async def asset(request: Request, version: str, name: str) -> Response:
-    """One file of the pages; of another version there is none."""
-    found = assets().get(name)
-    if found is None or version != digest():
+    """Send one file of the pages; 404 for any version but the current one."""
+    if name not in assets() or version != digest():
         raise HTTPException(404)
+    return _response(name, compress="gzip" in request.headers.get("accept-encoding", ""))
+
+
+def _response(name: str, compress: bool) -> Response:
+    content = assets()[name]
     headers = {
         "Cache-Control": IMMUTABLE,
         "X-Content-Type-Options": "nosniff",
         "Vary": "Accept-Encoding",
     }
-    if "gzip" not in request.headers.get("accept-encoding", ""):
-        return Response(found.plain, headers=headers, media_type=found.media)
+    if not compress:
+        return Response(content.plain, headers=headers, media_type=content.media)
     headers["Content-Encoding"] = "gzip"
-    return Response(found.zipped, headers=headers, media_type=found.media)
+    return Response(content.zipped, headers=headers, media_type=content.media)
 
 
 def render(
-    request: Request, template: str, page: str, status: int = 200, **context: Any
+    request: Request,
+    template: str,
+    page: str,
+    status: int = 200,
+    more_words: Iterable[str] = (),
+    **context: Any,
 ) -> Response:
-    """A page in the reader's language and colours.
+    """Render a page in the reader's language and theme.
 
-    `page` marks its place in the navigation; its script gets the words whose keys begin with
-    `common.` or with `page` and a dot.
+    A key without a translation shows itself: a missing word is no reason for a 500, and the tests
+    find it.
+
+    page: its place in the navigation. Its scripts get the words whose keys begin with `common.`,
+    with `page` and a dot, or with one of `more_words` and a dot.
     """
-    language = translations.chosen(request)
-    known = translations.words(language)
+    language = translations.language_of(request)
+    words = translations.words(language)
     root = request.scope.get("root_path", "")
     theme = request.cookies.get(THEME_COOKIE)
-    given = {
+    common = {
         "page": page,
         "lang": language,
         "languages": translations.LANGUAGES,
         "theme": theme if theme in THEMES else "auto",
         "root": root,
-        "t": lambda key, **values: known[key].format(**values),
+        "t": partial(_translate, words),
+        "translated": words.get,
         "asset": lambda name: f"{root}/assets/{digest()}/{name}",
-        "script_words": translations.of_pages(language, ("common", page)),
+        "script_words": translations.with_prefixes(language, ("common", page, *more_words)),
     }
     answer = _templates().TemplateResponse(
-        request, template, {**given, **context}, status_code=status, headers=HEADERS
+        request, template, {**common, **context}, status_code=status, headers=HEADERS
     )
     if request.query_params.get("lang") == language:
         answer.set_cookie(translations.COOKIE, language, max_age=YEAR, samesite="lax")
     return answer
 
 
-def _card(request: Request) -> str:
-    """The picture that a shared link shows (Open Graph wants it absolute)."""
-    shown = {name: request.query_params.get(name, usual) for name, usual in SHOWN.items()}
-    return f"{request.base_url}og?{urlencode(shown, quote_via=quote)}"
+def _translate(words: Mapping[str, str], key: str, **values: Any) -> str:
+    return words.get(key, key).format(**values)
 
 
 @cache

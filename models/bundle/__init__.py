@@ -13,6 +13,9 @@ from models.bundle.format import (
     FILES as FILES,
 )
 from models.bundle.format import (
+    GRAPH_SUFFIX as GRAPH_SUFFIX,
+)
+from models.bundle.format import (
     GROWTH as GROWTH,
 )
 from models.bundle.format import (
@@ -40,6 +43,9 @@ from models.bundle.format import (
     WEIGHTS as WEIGHTS,
 )
 from models.bundle.format import (
+    WEIGHTS_SUFFIX as WEIGHTS_SUFFIX,
+)
+from models.bundle.format import (
     Card as Card,
 )
 from models.bundle.format import (
@@ -65,6 +71,12 @@ from models.bundle.format import (
 )
 from models.bundle.format import (
     digest as digest,
+)
+from models.bundle.format import (
+    digest_of as digest_of,
+)
+from models.bundle.format import (
+    file_digests as file_digests,
 )
 from models.bundle.format import (
     read_card as read_card,

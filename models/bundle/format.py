@@ -11,13 +11,14 @@
     enlarger.onnx           faces (1, S, S, 3) uint8 → the same 2 or 4 times as large, where trained
     nearest.png             drawn faces above their nearest training images, once evaluated
 
-Nothing is pickled. Loading verifies the digest, the sizes, that every number is finite, and
-draws a test image before the bundle may serve.
+Nothing is pickled. Before a bundle serves, verify.py checks its digest, graphs, weights and sizes,
+and draws a test image.
 """
 
 import hashlib
 import json
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,6 +36,7 @@ TRAITS, GROWTH, NEAREST = "traits.safetensors", "growth.onnx", "nearest.png"
 ENLARGER = "enlarger.onnx"
 REQUIRED = {WEIGHTS, SYNTHESIS, CARD, SAMPLES}
 FILES = REQUIRED | {MAPPING, CRITIC, TRAITS, GROWTH, NEAREST, ENLARGER}
+GRAPH_SUFFIX, WEIGHTS_SUFFIX = ".onnx", ".safetensors"
 LARGEST_FILE = 2**30
 
 
@@ -43,7 +45,7 @@ class _Part(BaseModel):
 
 
 class Network(_Part):
-    """What a server must know of the generator; `layers` rows of w, or 0 where z is the input."""
+    """Sizes of the generator. layers: rows of w that it reads, or 0 where its input is z."""
 
     resolution: int = Field(ge=16, le=1024)
     latent: int = Field(ge=2, le=1024)
@@ -52,7 +54,7 @@ class Network(_Part):
 
 
 class DatasetCredit(_Part):
-    """What the generator learned from."""
+    """The training set, and whom to credit for it."""
 
     name: str
     fingerprint: str
@@ -62,12 +64,12 @@ class DatasetCredit(_Part):
 
 
 class Training(_Part):
-    """How far the run had come."""
+    """The progress of the run when it was published."""
 
     images: int
     seconds: float
     device: str
-    # What the watch said while it trained.
+    # Warnings of divergence.py.
     warnings: list[str] = []
 
 
@@ -90,37 +92,45 @@ class Enlargement(_Part):
 class Evaluation(_Part):
     """One model against one dataset, as docs/training.md defines the measures.
 
-    traits: a row for each attribute, what an independent classifier saw of 500 faces.
-    failures: in somebody's words.
+    measures: at the network's resolution. served: at the size that people see, `size` among them.
+    held_out: against pictures that the model never saw. backgrounds: shares of two-coloured ones.
+    Older cards lack these three. traits: a row for each attribute, from an independent classifier
+    on 500 faces. failures: a person's description of what goes wrong.
     """
 
     dataset: str
     psi: float
     measures: dict[str, float | list[float]]
+    served: dict[str, float | list[float]] = {}
+    held_out: dict[str, float] = {}
+    backgrounds: dict[str, float] = {}
     traits: list[dict[str, Any]] = []
     failures: str = ""
 
 
 class Card(_Part):
-    """`card.json`. Later versions add fields; format 1 readers ignore what they do not know."""
+    """`card.json`. Later versions add fields; readers of format 1 ignore unknown fields."""
 
     format: Literal[1] = 1
     seed_specification: Literal[1] = 1
     network: Network
-    # As the run stored it: an older one need not satisfy today's checks.
+    # As the run stored it: an older recipe may not satisfy the current checks.
     recipe: dict[str, Any]
     dataset: DatasetCredit
     training: Training
-    # FD-Lite0 and its kin, as the run measured itself; docs/training.md says what they mean.
+    # FD-Lite0 and related measures, from the run itself; docs/training.md defines them.
     measures: dict[str, float] = {}
-    # Selected by the last numbers of a latent, which `network.latent` includes.
+    # Selected by the last elements of a latent, which `network.latent` includes.
     attributes: list[Attribute] = []
+    # What psi pulls towards: the average of all faces, or of those with the same attributes.
+    # Older cards lack it.
+    truncation: Literal["average", "attributes"] = "average"
     sliders: list[Slider] = []
-    # Images seen at each moment that `growth.onnx` shows, the published one last.
+    # Images seen at each checkpoint in `growth.onnx`, the published one last.
     moments: list[int] = []
-    # FD-Lite0 while it trained: (images seen, fd).
+    # FD-Lite0 during training: (images seen, fd).
     curve: list[tuple[int, float]] = []
-    # What `kao evaluate --keep` measured, and what somebody saw who looked.
+    # From `kao evaluate --keep`.
     evaluation: Evaluation | None = None
     enlarger: Enlargement | None = None
     parent_run: str | None
@@ -128,25 +138,35 @@ class Card(_Part):
 
     @property
     def offers(self) -> list[str]:
-        """What addresses can ask of this model and not of every other."""
+        """Return the parameters of pictures that this model has and others may lack."""
         values = [f"{each.name}={value}" for each in self.attributes for value in each.available]
-        grown = ["age"] if self.moments else []
-        return [*values, *(each.name for each in self.sliders), *grown]
+        ages = ["age"] if self.moments else []
+        return [*values, *(each.name for each in self.sliders), *ages]
 
 
 def card_for(recipe: Recipe, **parts: Any) -> Card:
-    """A card whose recipe is the run's."""
+    """Build a card with this recipe."""
     return Card(recipe=recipe.model_dump(mode="json"), **parts)
 
 
 def digest(folder: Path) -> str:
-    """The version: SHA-256 over `name NUL sha256 LF` of every file, in order of names."""
-    lines = [f"{path.name}\0{atomic.sha256(path)}\n" for path in sorted(folder.iterdir())]
+    """Return the version: SHA-256 over `name NUL sha256 LF` of every file, in order of names."""
+    return digest_of(file_digests(folder))
+
+
+def file_digests(folder: Path) -> dict[str, str]:
+    """Return each file's SHA-256 in hex by its name, in order of names."""
+    return {path.name: atomic.sha256(path) for path in sorted(folder.iterdir())}
+
+
+def digest_of(digests: Mapping[str, str]) -> str:
+    """Return the version of a bundle whose files have these SHA-256, in order of names."""
+    lines = [f"{name}\0{sha256}\n" for name, sha256 in digests.items()]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    """The card, checked for what serving needs. Raises BadBundle."""
+    """Read the card and check its fields. Raises BadBundle."""
     try:
         text = (folder / CARD).read_text()
         Card.model_validate_json(text)
@@ -157,7 +177,7 @@ def read_card(folder: Path) -> dict[str, Any]:
 
 
 def check_digest(folder: Path, version: str) -> None:
-    """Raises BadBundle unless these are the files that the version names."""
+    """Raises BadBundle unless the files have the digest that is the version."""
     if digest(folder) != version:
         raise BadBundle(f"Bundle {version[:12]} is damaged: its files do not have its digest.")
 
@@ -166,7 +186,7 @@ def unpack(archive: zipfile.ZipFile, folder: Path) -> None:
     """Write an exported bundle's files. Raises BadBundle for any other entry."""
     for entry in archive.infolist():
         if entry.filename not in FILES or entry.file_size > LARGEST_FILE:
-            raise BadBundle(f"{entry.filename[:80]!r} does not belong into a bundle.")
+            raise BadBundle(f"{entry.filename[:80]!r} is not a file of a bundle.")
         with archive.open(entry) as source, (folder / entry.filename).open("xb") as target:
             while chunk := source.read(2**20):
                 target.write(chunk)

@@ -20,12 +20,14 @@ from models.bundle.format import (
     WEIGHTS,
     Card,
 )
-from models.errors import NoCritic, NoTrainingHistory
+from models.errors import BadBundle, NoCritic, NoTrainingHistory
 from models.faces import latents, sliders
 from models.faces.resizing import reduce, resize
+from models.storage.atomic import sha256
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
-# What a GPU draws at once, always: for another shape cuDNN may take another kernel, and its bytes.
+# A GPU always draws this many at once: for other shapes cuDNN may choose kernels that round
+# differently.
 GPU_BATCH = 8
 
 Floats = NDArray[np.float32]
@@ -33,10 +35,18 @@ Pixels = NDArray[np.uint8]
 
 
 class Drawer:
-    """A loaded bundle: latents to pixels through ONNX Runtime, the same for any batch."""
+    """A loaded bundle: latents to pixels through ONNX Runtime, independent of the batch."""
 
-    def __init__(self, folder: Path, card: Card, threads: int) -> None:
+    def __init__(
+        self, folder: Path, card: Card, threads: int, digests: Mapping[str, str] | None = None
+    ) -> None:
+        """Load the parts that most requests need.
+
+        digests: each file's SHA-256 when it was verified. The optional parts are read later, and
+        are checked against them then.
+        """
         self.card, self._folder, self._threads = card, folder, threads
+        self._digests = dict(digests or {})
         self._synthesis = self._session(SYNTHESIS)
         self._batch = GPU_BATCH if CUDA in self._synthesis.get_providers() else None
         self._mapping = self._session(MAPPING) if card.network.layers else None
@@ -44,19 +54,34 @@ class Drawer:
         self._vectors = _read_tensors(folder / TRAITS) if card.sliders else {}
         self._enlarger = self._session(ENLARGER) if card.enlarger else None
 
-    # Few requests need these two, and they take 60 MB: each is loaded by the first that does.
+    # Few requests need these two, and they take 60 MB: the first such request loads them.
     @cached_property
     def _critic(self) -> onnxruntime.InferenceSession | None:
-        return self._session(CRITIC) if (self._folder / CRITIC).exists() else None
+        has_critic = CRITIC in self._digests or (self._folder / CRITIC).exists()
+        return self._optional_session(CRITIC) if has_critic else None
 
     @cached_property
     def _growth(self) -> onnxruntime.InferenceSession | None:
-        return self._session(GROWTH) if self.card.moments else None
+        return self._optional_session(GROWTH) if self.card.moments else None
 
-    def rest(self) -> None:
-        """Give back what only few requests need."""
+    def unload_optional_parts(self) -> None:
+        """Free the memory of the parts that few requests need."""
         for name in ("_critic", "_growth"):
             self.__dict__.pop(name, None)
+
+    def _optional_session(self, name: str) -> onnxruntime.InferenceSession:
+        """Load a graph that was verified earlier. Raises BadBundle if its files changed since."""
+        for file in (name, WEIGHTS):  # graphs may read their weights from the common file
+            try:
+                is_unchanged = self._digests.get(file) in (None, sha256(self._folder / file))
+            except OSError:
+                is_unchanged = False
+            if not is_unchanged:
+                raise BadBundle(
+                    f"{file} of this model was damaged or removed after the model was loaded; "
+                    "`kao verify` says more."
+                )
+        return self._session(name)
 
     def _session(self, name: str) -> onnxruntime.InferenceSession:
         options = onnxruntime.SessionOptions()
@@ -64,44 +89,63 @@ class Drawer:
         options.inter_op_num_threads = 1
         # Idle threads would spin on cores that other requests need.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # Without an arena of its own a session gives back what it took.
+        # Without an arena a session returns its memory to the system.
         options.enable_cpu_mem_arena = name not in (CRITIC, GROWTH)
         path = str(self._folder / name)
         return onnxruntime.InferenceSession(path, options, providers=_providers())
 
     @property
     def rows(self) -> int:
-        """How many rows of w the synthesis reads; without a mapping the one row is z."""
+        """The number of rows of w that the synthesis reads; without a mapping 1, which is z."""
         return self.card.network.layers or 1
 
     def styles(self, z: Floats) -> Floats:
         """z (N, latent) → w (N, style); without a mapping z itself."""
         return z if self._mapping is None else self._batched(self._mapping, z)
 
-    def truncate(self, w: Floats, psi: float) -> Floats:
-        """Pull w (N, style) towards the average (arXiv:1812.04948 §2); without a mapping scale z.
+    def truncate(self, w: Floats, psi: float, z: Floats) -> Floats:
+        """Pull w (N, style), the styles of z (N, latent), towards their centre.
 
-        At psi 1 exactly w, bit for bit.
+        The centre is the average of all faces (arXiv:1812.04948 §2), or where the card says so of
+        those with the same attributes (arXiv:2202.00273 §3.4), so that colours stay vivid. Without
+        a mapping z is scaled. At psi 1 exactly w, bit for bit.
         """
         if psi == 1:
             return w
-        average = 0 if self._average is None else self._average
-        truncated: Floats = average + np.float32(psi) * (w - average)
+        centre = self._centre(z)
+        truncated: Floats = centre + np.float32(psi) * (w - centre)
         return truncated
 
-    def steer(self, w: Floats, asked: Mapping[str, float]) -> Floats:
-        """w (N, style) with the card's sliders at the values that are asked for."""
-        return sliders.steer(w, self._vectors, asked)
+    def _centre(self, z: Floats) -> Floats:
+        """The style that psi pulls towards: (style,) or (N, style)."""
+        if self._average is None:
+            return np.zeros(1, np.float32)
+        if self.card.truncation == "average":
+            return self._average
+        free = self._probes.shape[1]
+        rows = np.repeat(z[:, None], len(self._probes), axis=1)
+        rows[:, :, :free] = self._probes
+        styles = self.styles(rows.reshape(-1, z.shape[1]))
+        centre: Floats = styles.reshape(len(z), len(self._probes), -1).mean(1)
+        return centre
+
+    @cached_property
+    def _probes(self) -> Floats:
+        return latents.probes(self.card.network.latent - len(self.card.attributes))
+
+    def steer(self, w: Floats, values: Mapping[str, float]) -> Floats:
+        """Move w (N, style) along the card's sliders, to the given values."""
+        return sliders.steer(w, self._vectors, values)
 
     def grow(self, z: Floats, psi: float, age: float) -> Pixels:
-        """z (1, latent) → (1, S, S, 3) as the generator drew it at a moment of its training.
+        """z (1, latent) → (1, S, S, 3) as the generator drew it at an earlier checkpoint.
 
-        age: 0 the first kept moment, 1 the last; the weights between two are their mean, for both
-        lie on one path (arXiv:1811.10515). Raises NoTrainingHistory without moments.
+        age: 0 is the first checkpoint that was kept, 1 the last. Weights between two checkpoints
+        are interpolated linearly (arXiv:1811.10515). Raises NoTrainingHistory, BadBundle.
         """
         if self._growth is None:
             raise NoTrainingHistory(
-                "This model kept no moments of its training, so its faces have no age."
+                "This model kept no checkpoints of its training, so its faces have no age."
             )
         count = len(self.card.moments)
         share = np.maximum(0, 1 - np.abs(np.arange(count) - age * (count - 1)))
@@ -110,11 +154,14 @@ class Drawer:
         return pixels
 
     def between(self, a: Floats, b: Floats, t: float) -> Floats:
-        """From style a at t = 0 to b at 1, (style,) each: straight in w, along the sphere in z."""
+        """Interpolate from style a (t = 0) to b (t = 1): linearly in w, on the sphere in z.
+
+        a, b: (style,), and so is the result.
+        """
         if self._mapping is None:
             return latents.slerp(a, b, t)
-        straight: Floats = np.float32(1 - t) * a + np.float32(t) * b  # at 0 and 1 exactly a and b
-        return straight
+        style: Floats = np.float32(1 - t) * a + np.float32(t) * b  # at 0 and 1 exactly a and b
+        return style
 
     def synthesise(self, w: Floats) -> Pixels:
         """w (N, rows, style) → (N, S, S, 3)."""
@@ -124,11 +171,11 @@ class Drawer:
 
     def draw(self, z: Floats, psi: float) -> Pixels:
         """z (N, latent) → (N, S, S, 3). psi below 1 pulls towards the average face."""
-        w = self.truncate(self.styles(z), psi)
+        w = self.truncate(self.styles(z), psi, z)
         return self.synthesise(np.repeat(w[:, None], self.rows, axis=1))
 
     def draw_at(self, z: Floats, psi: float, size: int) -> Pixels:
-        """z (N, latent) → (N, size, size, 3): the pixels of `GET /avatar?format=png&size=…`."""
+        """z (N, latent) → (N, size, size, 3): the pixels that are served at that size."""
         faces = self.enlarge(self.draw(z, psi), size)
         return np.stack([np.asarray(resize(face, size)) for face in faces])
 
@@ -144,7 +191,7 @@ class Drawer:
         return np.stack([reduce(self._run(self._enlarger, one[None])[0], size) for one in pixels])
 
     def score(self, pixels: Pixels) -> Floats:
-        """(N, S, S, 3) → (N,): how real the critic finds each. Raises NoCritic without one."""
+        """(N, S, S, 3) → (N,): the critic's score of each. Raises NoCritic, BadBundle."""
         if self._critic is None:
             raise NoCritic("This model has no critic, so it cannot tell which face is best.")
         # One by one: a critic may compare the pictures of a batch with each other.
@@ -164,7 +211,7 @@ class Drawer:
 
 
 def _providers() -> list[str | tuple[str, dict[str, str]]]:
-    """CUDA where the extra `gpu` brought it, in fp32 as on a CPU: TF32 has 10 bits of mantissa."""
+    """CUDA where it is installed, without TF32 (10 bits of mantissa); else the CPU."""
     exact = {"use_tf32": "0", "cudnn_conv_algo_search": "DEFAULT"}
     return [*([(CUDA, exact)] if CUDA in onnxruntime.get_available_providers() else []), CPU]
 

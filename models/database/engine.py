@@ -1,4 +1,4 @@
-"""The database: what is true about runs, models and datasets.
+"""The database of runs, models, datasets and keys.
 
 SQLite in WAL mode by default (never on NFS), or PostgreSQL by DATABASE_URL.
 """
@@ -12,48 +12,57 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy import event
 
-from models.errors import KaoError
+from models.errors import NewerDatabase, UnusableDatabase
 from models.settings import Settings
+from models.storage import atomic, layout
 
 log = structlog.get_logger()
 
-PATIENCE = 60.0  # s that a start waits for its database: hosts boot in any order
+PATIENCE = 60.0  # s that a start waits for its database: hosts start in any order
 
-# `0001_what.py` is revision "0001": the names sort as the revisions follow each other.
+# `0001_name.py` is revision "0001": file names sort in the order of the revisions.
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def now() -> str:
-    """The time of day in UTC, ISO 8601; for people to read, never for leases."""
+    """Return the time of day in UTC, ISO 8601. It is for display, never for leases."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
 
 
-def connect(settings: Settings) -> sa.Engine:
-    """An engine whose transactions are durable and wait for each other.
+def url_of(settings: Settings) -> sa.URL:
+    """The database's address: DATABASE_URL, else SQLite in the home, whatever its path contains."""
+    if settings.database_url is not None:
+        return sa.make_url(settings.database_url)
+    return sa.URL.create("sqlite", database=str(settings.home / layout.DATABASE))
 
-    Its first use raises KaoError for a PostgreSQL database that is not UTF-8.
+
+def connect(settings: Settings) -> sa.Engine:
+    """Return an engine whose transactions are durable and wait for each other.
+
+    Makes the home, private to this user. The first connection raises UnusableDatabase for a
+    PostgreSQL database that is not UTF-8.
     """
-    settings.home.mkdir(parents=True, exist_ok=True)
-    url = sa.make_url(settings.database)
+    atomic.private_folder(settings.home)
+    url = url_of(settings)
     if url.get_backend_name() != "sqlite":
         engine = sa.create_engine(url, pool_pre_ping=True)
-        # Ahead of SQLAlchemy's own first words, which fail on what SQL_ASCII answers.
+        # Before SQLAlchemy's own first queries, which fail on the answers of SQL_ASCII.
         event.listen(engine, "connect", _refuse_other_encodings, insert=True)
         return engine
     engine = sa.create_engine(url, connect_args={"timeout": 30})
 
     @event.listens_for(engine, "connect")
     def _durable(connection, _record) -> None:  # type: ignore[no-untyped-def]
-        # SQLAlchemy shall begin transactions itself: the driver's own would start them late.
+        # SQLAlchemy begins the transactions; the driver would begin them late.
         connection.isolation_level = None
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
-        # A reader that turns writer in WAL mode fails at once instead of waiting.
-        reads = connection.get_execution_options().get("reading", False)
-        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+        # In WAL mode a transaction that reads and then writes fails at once instead of waiting.
+        is_reading = connection.get_execution_options().get("reading", False)
+        connection.exec_driver_sql("BEGIN" if is_reading else "BEGIN IMMEDIATE")
 
     return engine
 
@@ -63,7 +72,7 @@ def _refuse_other_encodings(connection, _record) -> None:  # type: ignore[no-unt
     if encoding != "UTF8":
         name = connection.info.dbname
         connection.close()
-        raise KaoError(
+        raise UnusableDatabase(
             f"The database {name!r} has the encoding {encoding}, and Kao keeps "
             "names and licences of any script. Make one with `CREATE DATABASE kao ENCODING 'UTF8' "
             "TEMPLATE template0;` and let DATABASE_URL name it."
@@ -71,7 +80,7 @@ def _refuse_other_encodings(connection, _record) -> None:  # type: ignore[no-unt
 
 
 def reading(engine: sa.Engine) -> sa.Engine:
-    """The same for transactions that only read: they wait for no writer."""
+    """Return the engine for transactions that only read. They wait for no writer."""
     return engine.execution_options(reading=True)
 
 
@@ -84,7 +93,7 @@ def lock(db: sa.Connection, name: str) -> None:
         db.execute(sa.select(sa.func.pg_advisory_xact_lock(zlib.crc32(name.encode()))))
 
 
-def wait_for(engine: sa.Engine, patience: float = PATIENCE) -> None:
+def wait_until_available(engine: sa.Engine, patience: float = PATIENCE) -> None:
     """Return when the database answers. Raises OperationalError after `patience` seconds."""
     deadline = time.monotonic() + patience
     while True:
@@ -98,23 +107,36 @@ def wait_for(engine: sa.Engine, patience: float = PATIENCE) -> None:
         time.sleep(1.0)
 
 
+def has_tables(engine: sa.Engine) -> bool:
+    """Whether the database was ever migrated."""
+    with reading(engine).connect() as connection:
+        return sa.inspect(connection).has_table("alembic_version")
+
+
+def _newest_revision() -> str:
+    return max(path.name[:4] for path in MIGRATIONS.glob("versions/[0-9]*.py"))
+
+
 def _revision(engine: sa.Engine) -> str | None:
-    if not sa.inspect(engine).has_table("alembic_version"):
+    if not has_tables(engine):
         return None
-    with engine.begin() as connection:
-        found: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
-    return found
+    with reading(engine).begin() as connection:
+        revision = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+    return None if revision is None else str(revision)
 
 
 def migrate(engine: sa.Engine) -> None:
-    """Bring the tables to this version's, in one transaction; two at once take turns.
+    """Bring the tables to this version's schema, in one transaction. Safe to run concurrently.
 
-    Waits for a database that does not answer yet.
+    Waits for a database that does not answer yet. Raises NewerDatabase.
     """
-    wait_for(engine)
-    if _revision(engine) == max(path.name[:4] for path in MIGRATIONS.glob("versions/[0-9]*.py")):
+    wait_until_available(engine)
+    revision, newest = _revision(engine), _newest_revision()
+    if revision == newest:
         return
-    # Here, because Alembic is 10 MB and 0.15 s of every start (benchmarks/footprint.py).
+    if revision is not None and revision > newest:
+        raise NewerDatabase(revision)
+    # Imported late: Alembic takes 10 MB and 0.15 s of every start (benchmarks/footprint.py).
     from alembic import command
     from alembic.config import Config
 

@@ -8,7 +8,7 @@ import os
 import stat
 import unicodedata
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,14 +83,16 @@ def check(path: Path, limits: Limits = Limits(), *, look: bool = False) -> Archi
 def members(
     path: Path,
     limits: Limits = Limits(),
-    count: int | None = None,
+    only: Container[str] | None = None,
 ) -> Iterator[tuple[str, bytes]]:
-    """Give the first `count` pictures (default: all) as (name, bytes), in order of their names.
+    """Yield the pictures named in `only` (default: all) as (name, bytes), in order of their names.
 
     One file is in memory at a time. Raises ArchiveError as `check` does for a file's size.
     """
     with _opened(path, limits) as archive:
-        for entry in _images(archive)[:count]:
+        for entry in _images(archive):
+            if only is not None and entry.filename not in only:
+                continue
             chunks = list(_chunks(archive, entry, limits))
             yield entry.filename, b"".join(chunks)
 

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import select
 
-from models.database.engine import now
+from models.database.engine import now, reading
 from models.database.tables import datasets, runs
 from models.datasets import quotas
 from models.datasets.archive import ArchiveReport
@@ -16,6 +16,7 @@ from models.settings import Settings
 from models.storage import atomic, layout
 
 STARTER = "starter"
+BUILT_IN = frozenset({STARTER, "starter-1"})  # drawn by us; no upload may be called so
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 LONGEST_LICENCE = 200  # characters, as the column has
 Row = dict[str, Any]
@@ -38,7 +39,7 @@ def fetch(settings: Settings, digest: str) -> Path:
 
 def check_name(name: str) -> None:
     """Raises DatasetError for a name that no upload may have."""
-    if not NAME.fullmatch(name) or name == STARTER:
+    if not NAME.fullmatch(name) or name in BUILT_IN:
         raise DatasetError(
             f"{name[:80]!r} cannot name a dataset: use 1 to 63 of a-z, 0-9, _ and -, starting "
             f"with a letter or digit, and not {STARTER!r}, which is always there."
@@ -96,13 +97,13 @@ def add(
 
 def get(engine: sa.Engine, name: str) -> Row:
     """One set's row. Raises UnknownDataset; `starter` has none."""
-    with engine.begin() as db:
+    with reading(engine).begin() as db:
         return _get(db, name)
 
 
 def list_datasets(engine: sa.Engine) -> list[Row]:
     """Every uploaded set, by name."""
-    with engine.begin() as db:
+    with reading(engine).begin() as db:
         return [row._asdict() for row in db.execute(select(datasets).order_by(datasets.c.name))]
 
 

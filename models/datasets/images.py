@@ -49,6 +49,12 @@ def peek(data: bytes) -> None:
             raise BrokenImage(f"{width}×{height} is more than {MAX_PIXELS:,} pixels")
 
 
+def size_of(source: bytes | BinaryIO | Path) -> tuple[int, int]:
+    """Width and height as a picture's header has them. Raises BrokenImage."""
+    with _opened(source) as opened:
+        return opened.size
+
+
 def read_square(
     source: bytes | BinaryIO | Path, size: int, least: int = MIN_SIDE
 ) -> NDArray[np.uint8]:

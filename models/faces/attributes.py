@@ -18,6 +18,7 @@ _NORMAL = NormalDist()
 # Beyond any normal that a seed gives (docs/seeds.md: 52 bits reach 8.2), but finite, because
 # verification refuses infinite numbers in a bundle.
 FAR = 100.0
+SMALLEST = 1e-15  # of a probability: its normal is finite
 RAREST = 1e-9  # a smaller share is a rounding error: no image has the value
 # Query parameters of pictures, present and reserved: no attribute or slider may have such a name.
 _PARAMETERS = (
@@ -72,6 +73,19 @@ class Attribute(BaseModel):
             edges.append(_edge(total))
         edges.append(FAR)
         return list(pairwise(edges))
+
+    def sample(self, codes: NDArray[np.int64], uniform: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Standard normals that select the values with these codes: (N,) float32.
+
+        uniform: (N,) in [0, 1), the quantile within each value's interval.
+        """
+        lower, upper = np.array(self.intervals(), np.float32)[codes].T
+        total = np.concatenate([[0.0], np.cumsum(self.shares)])
+        share = total[codes] + uniform * np.array(self.shares)[codes]
+        normals = np.array([_NORMAL.inv_cdf(min(max(p, SMALLEST), 1 - SMALLEST)) for p in share])
+        # Rounding may leave the interval slightly; its bounds are compared in float32.
+        lowest = np.nextafter(lower, np.float32(FAR))
+        return np.clip(normals.astype(np.float32), lowest, upper)
 
     def normal(self, value: str) -> float:
         """The latent element for a value: the median of its interval. Raises ValueError."""

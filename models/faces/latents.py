@@ -7,7 +7,7 @@ approximation of the normal quantile never change.
 import hashlib
 import math
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import count, islice
 from statistics import NormalDist
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from models.errors import InvalidSeed
 
 LONGEST = 4096  # bytes of UTF-8
+PROBES = 16
 
 Latent = NDArray[np.float32]
 _NORMAL = NormalDist()
@@ -30,11 +31,25 @@ def derive(seed: str, length: int, variant: int = 0) -> Latent:
     return normals(seed, f"variant:{variant}" if variant else "z", length)
 
 
+def derive_all(seeds: Iterable[str], length: int) -> Latent:
+    """Return the latents of several seeds: (N, length) float32. Raises InvalidSeed."""
+    return np.stack([derive(seed, length) for seed in seeds])
+
+
 def normals(seed: str, key: str, length: int) -> Latent:
     """Return (length,) float32, standard normal, for one purpose. Raises InvalidSeed."""
     blocks = b"".join(islice(_blocks(seed, key), -(-length // 4)))
     # Python's inv_cdf is Wichura's AS241 (PPND16), good to about 1e-16.
     return np.array(list(map(_NORMAL.inv_cdf, _uniforms(blocks)[:length])), dtype=np.float32)
+
+
+def probes(length: int) -> Latent:
+    """Return (PROBES, length) float32: fixed latents over which a style is averaged.
+
+    Pairs of opposites, so that the average of what is odd in the latent is exact.
+    """
+    half = derive_all((f"probe {number}" for number in range(PROBES // 2)), length)
+    return np.concatenate([half, -half])
 
 
 def slerp(a: Latent, b: Latent, t: float) -> Latent:

@@ -1,6 +1,6 @@
-"""What nothing needs in the bucket: files below its prefix that no row of the database names.
+"""Garbage collection in the bucket: files below its prefix that no row of the database names.
 
-As `models/maintenance/garbage.py` is for the folder; what Kao never wrote is left alone.
+`models/maintenance/garbage.py` does the same for the folder. Files that Kao never writes stay.
 """
 
 import datetime
@@ -10,14 +10,15 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from models.database.engine import reading
 from models.maintenance.garbage import (
+    MINIMUM_AGE,
     NO_DATASET,
     NO_RUN,
     NO_RUN_SHEETS,
     OLD_SNAPSHOT,
     UNPUBLISHED,
-    YOUNGEST,
-    Needs,
+    References,
 )
 from models.settings import Settings
 from models.storage import layout
@@ -26,7 +27,7 @@ from models.storage.blob_store import Blob
 
 @dataclass(frozen=True)
 class BucketGarbage:
-    """Files that go together, why nothing needs them, and the bytes that they take."""
+    """Files that are removed together, the reason why they are garbage, and their size."""
 
     place: str
     reason: str
@@ -34,76 +35,83 @@ class BucketGarbage:
     names: tuple[str, ...]
 
 
-def find(settings: Settings, engine: sa.Engine, youngest: float = YOUNGEST) -> list[BucketGarbage]:
-    """All that nothing needs and nobody has written for `youngest` seconds."""
-    # Before the rows are read: what is published meanwhile is not among it.
+def find(
+    settings: Settings, engine: sa.Engine, minimum_age: float = MINIMUM_AGE
+) -> list[BucketGarbage]:
+    """Return the garbage that was not written for `minimum_age` seconds."""
+    # The bucket is listed before the rows are read, so a bundle published meanwhile is not in it.
     units = _units(settings)
-    needs = _needs(engine)
+    references = _references(engine)
     return [
-        stray
+        garbage
         for unit, blobs in units.items()
-        for stray in _found(settings, needs, unit, blobs, youngest)
+        for garbage in _find(settings, references, unit, blobs, minimum_age)
     ]
 
 
 def collect(
-    settings: Settings, engine: sa.Engine, youngest: float = YOUNGEST
+    settings: Settings, engine: sa.Engine, minimum_age: float = MINIMUM_AGE
 ) -> list[BucketGarbage]:
-    """Remove it; what was removed."""
+    """Remove the garbage of the bucket; what was removed.
+
+    Removing thousands of files takes minutes, in which the same bytes may be published or uploaded
+    anew. The rows are therefore read again before each unit.
+    """
     units = _units(settings)
-    needs = _needs(engine)
+    references = _references(engine)
     removed = []
     for unit, blobs in units.items():
-        if not list(_found(settings, needs, unit, blobs, youngest)):
+        if not list(_find(settings, references, unit, blobs, minimum_age)):
             continue
-        # Again for each, as PostgreSQL lets others write: removing thousands takes minutes, in
-        # which the same bytes may be published or uploaded anew.
-        with engine.begin() as db:
-            found = list(_found(settings, Needs.read(db), unit, blobs, youngest))
-            settings.blobs.remove_names([name for stray in found for name in stray.names])
-        removed += found
+        with reading(engine).begin() as db:
+            current = References.read(db)
+        garbage = list(_find(settings, current, unit, blobs, minimum_age))
+        settings.blobs.remove_names([name for item in garbage for name in item.names])
+        removed += garbage
     return removed
 
 
 def _units(settings: Settings) -> dict[str, list[Blob]]:
-    """What is in the bucket, by what it belongs to: a bundle, a dataset, a run."""
+    """Return the bucket's files by what they belong to: a bundle, a dataset, a run."""
     units = defaultdict(list)
     for blob in settings.blobs.list_blobs():
         units["/".join(blob.name.split("/")[:2])].append(blob)
     return dict(sorted(units.items()))
 
 
-def _needs(engine: sa.Engine) -> Needs:
-    with engine.begin() as db:
-        return Needs.read(db)
+def _references(engine: sa.Engine) -> References:
+    with reading(engine).begin() as db:
+        return References.read(db)
 
 
-def _found(
-    settings: Settings, needs: Needs, unit: str, blobs: list[Blob], youngest: float
+def _find(
+    settings: Settings, references: References, unit: str, blobs: list[Blob], minimum_age: float
 ) -> Iterator[BucketGarbage]:
-    latest = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=youngest)
-    for place, reason, some in _unneeded(needs, unit, blobs):
-        if max(blob.modified for blob in some) <= latest:
-            size = sum(blob.bytes for blob in some)
-            names = tuple(blob.name for blob in some)
+    latest = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=minimum_age)
+    for place, reason, files in _unreferenced(references, unit, blobs):
+        if max(blob.modified for blob in files) <= latest:
+            size = sum(blob.bytes for blob in files)
+            names = tuple(blob.name for blob in files)
             yield BucketGarbage(f"{settings.blobs.url}/{place}", reason, size, names)
 
 
-def _unneeded(needs: Needs, unit: str, blobs: list[Blob]) -> Iterator[tuple[str, str, list[Blob]]]:
-    """(name, reason, its files) of what no row needs; nothing for files that Kao never writes."""
+def _unreferenced(
+    references: References, unit: str, blobs: list[Blob]
+) -> Iterator[tuple[str, str, list[Blob]]]:
+    """Yield (name, reason, files) of a unit's garbage; nothing for files that Kao never writes."""
     parsed = layout.unit(unit)
     if parsed is None:
         return
     if parsed.kind == layout.BUNDLES:
-        if parsed.owner not in needs.versions:
+        if parsed.owner not in references.versions:
             yield unit, UNPUBLISHED, blobs
     elif parsed.kind == layout.DATASETS:
-        if parsed.owner not in needs.digests:
+        if parsed.owner not in references.digests:
             yield unit, NO_DATASET, blobs
-    elif parsed.owner not in needs.pointers:
+    elif parsed.owner not in references.snapshots:
         yield unit, NO_RUN if parsed.kind == layout.SNAPSHOTS else NO_RUN_SHEETS, blobs
     elif parsed.kind == layout.SNAPSHOTS:
-        needed = needs.snapshots(parsed.owner, (_file_name(blob) for blob in blobs))
+        needed = references.needed_snapshots(parsed.owner, (_file_name(blob) for blob in blobs))
         for blob in blobs:
             if _file_name(blob) not in needed:
                 yield blob.name, OLD_SNAPSHOT, [blob]

@@ -1,6 +1,6 @@
-"""What nothing needs any more: files in the store and cache that no row of the database names.
+"""Garbage collection in the store and cache: files that no row of the database names.
 
-Every published version stays, since its digest may be in somebody's address.
+Every published version stays, since URLs may name it.
 """
 
 import shutil
@@ -12,22 +12,24 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy import select
 
+from models.database.engine import reading
 from models.database.tables import datasets, models, runs
 from models.settings import Settings
 from models.storage import layout
 
-# What is younger may be in the making: a bundle is settled before its row is written. An hour
-# that a clock jumps does not matter to a day.
-YOUNGEST = 24 * 3600.0  # s
+# s. Younger files may be in use: a bundle is moved into place before its row is written. A day is
+# long enough that a clock which jumps by an hour does not matter.
+MINIMUM_AGE = 24 * 3600.0
 UNPUBLISHED, NO_DATASET = "a bundle that was never published", "the zip of no dataset"
-NO_RUN, OLD_SNAPSHOT = "the snapshots of no run", "a snapshot that no run goes on from"
+NO_RUN, OLD_SNAPSHOT = "the snapshots of no run", "a snapshot that no run resumes from"
 NO_RUN_SHEETS = "the sheets of no run"
-SNAPSHOTS_KEPT = 2  # the one that the run goes on from, and the one before it
+UNFINISHED = "unfinished work of a process that was killed"
+SNAPSHOTS_KEPT = 2  # the one that the run resumes from, and the one before it
 
 
 @dataclass(frozen=True)
 class Garbage:
-    """One file or folder, why nothing needs it, and the bytes that it takes."""
+    """One file or folder, the reason why it is garbage, and its size."""
 
     path: Path
     reason: str
@@ -35,98 +37,112 @@ class Garbage:
 
     @property
     def place(self) -> str:
-        """Where it is, for people."""
+        """The path, as text."""
         return str(self.path)
 
 
 @dataclass(frozen=True)
-class Needs:
-    """What the rows of the database name. pointers: each run's newest snapshot."""
+class References:
+    """What the database names. snapshots: each run's newest snapshot, or None."""
 
     versions: set[str]
     digests: set[str]
-    pointers: dict[str, str | None]
+    snapshots: dict[str, str | None]
 
     @classmethod
-    def read(cls, db: sa.Connection) -> "Needs":
-        """As this transaction sees it."""
+    def read(cls, db: sa.Connection) -> "References":
+        """Read them in this transaction."""
         return cls(
             set(db.scalars(select(models.c.version))),
             set(db.scalars(select(datasets.c.digest))),
             {row.id: row.snapshot for row in db.execute(select(runs.c.id, runs.c.snapshot))},
         )
 
-    def snapshots(self, run: str, whole: Iterable[str]) -> set[str | None]:
-        """Of a run's snapshots those that it may go on from."""
-        newest = self.pointers[run]
-        older = sorted(name for name in whole if newest is not None and name <= newest)
+    def needed_snapshots(self, run: str, files: Iterable[str]) -> set[str | None]:
+        """Return those of a run's snapshot files that it may resume from."""
+        newest = self.snapshots[run]
+        older = sorted(name for name in files if newest is not None and name <= newest)
         return {newest, *older[-SNAPSHOTS_KEPT:]}
 
 
-def find(settings: Settings, engine: sa.Engine, youngest: float = YOUNGEST) -> list[Garbage]:
-    """All that nothing needs and nobody has touched for `youngest` seconds."""
-    with engine.begin() as db:
-        return list(_found(settings, db, youngest))
+def find(settings: Settings, engine: sa.Engine, minimum_age: float = MINIMUM_AGE) -> list[Garbage]:
+    """Return the garbage that was not modified for `minimum_age` seconds."""
+    with reading(engine).begin() as db:
+        return list(_find(settings, db, minimum_age))
 
 
-def collect(settings: Settings, engine: sa.Engine, youngest: float = YOUNGEST) -> list[Garbage]:
-    """Remove it; what was removed.
+def collect(
+    settings: Settings, engine: sa.Engine, minimum_age: float = MINIMUM_AGE
+) -> list[Garbage]:
+    """Remove the garbage of this host; what was removed.
 
-    Within one writing transaction, so that nothing is published, pointed to or uploaded meanwhile.
+    A write transaction hides it, so that nothing is published, pointed to or uploaded meanwhile.
+    Deleting, which takes longer, comes after the transaction.
     """
     with engine.begin() as db:
-        found = list(_found(settings, db, youngest))
-        for garbage in found:
-            if garbage.path.is_dir():
-                shutil.rmtree(garbage.path, ignore_errors=True)
-            else:
-                settings.blobs.remove(garbage.path)
-    return found
+        garbage = list(_find(settings, db, minimum_age))
+        hidden = [_hide(item.path) for item in garbage]
+    for path in hidden:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    return garbage
 
 
-def _found(settings: Settings, db: sa.Connection, youngest: float) -> Iterator[Garbage]:
-    for path, reason in _unneeded(settings, db):
+def _hide(path: Path) -> Path:
+    """Rename to a temporary name, which a later collection finds if this process is killed."""
+    if layout.is_temporary(path.name):
+        return path
+    return path.rename(path.with_name(f".{path.name}.garbage"))
+
+
+def _find(settings: Settings, db: sa.Connection, minimum_age: float) -> Iterator[Garbage]:
+    for path, reason in _unreferenced(settings, db):
         try:
             files = [path] if path.is_file() else [path, *path.rglob("*")]
-            told = [file.stat() for file in files]
+            stats = [file.stat() for file in files]
         except FileNotFoundError:
             continue  # its process has just finished or removed it
-        if time.time() - max(one.st_mtime for one in told) >= youngest:
-            yield Garbage(path, reason, sum(one.st_size for one in told))
+        if time.time() - max(stat.st_mtime for stat in stats) >= minimum_age:
+            yield Garbage(path, reason, sum(stat.st_size for stat in stats))
 
 
-def _unneeded(settings: Settings, db: sa.Connection) -> Iterator[tuple[Path, str]]:
-    store, needs = settings.storage, Needs.read(db)
-    for path in _inside(store / layout.BUNDLES):
-        if layout.is_temporary(path.name):
-            yield path, "half a bundle, whose process died"
-        elif path.name not in needs.versions:
+def _unreferenced(settings: Settings, db: sa.Connection) -> Iterator[tuple[Path, str]]:
+    store, references = settings.storage, References.read(db)
+    # backup.py and restore work in temporary folders of the store itself.
+    for folder in (store, store / layout.BUNDLES, store / layout.DATASETS, settings.cache):
+        for path in _entries(folder):
+            if layout.is_temporary(path.name):
+                yield path, UNFINISHED
+    for path in _entries(store / layout.UPLOADS):
+        yield path, UNFINISHED
+    for path in _finished(store / layout.BUNDLES):
+        if path.name not in references.versions:
             yield path, UNPUBLISHED
-    for path in _inside(store / layout.DATASETS):
-        if path.name.removesuffix(layout.DATASET_SUFFIX) not in needs.digests:
+    for path in _finished(store / layout.DATASETS):
+        if path.name.removesuffix(layout.DATASET_SUFFIX) not in references.digests:
             yield path, NO_DATASET
-    for path in _inside(store / layout.UPLOADS):
-        yield path, "an upload that never ended"
-    for path in _inside(settings.cache):
-        if layout.is_temporary(path.name):
-            yield path, "half a packed dataset, whose process died"
-    for folder in _inside(store / layout.SNAPSHOTS):
-        if folder.name not in needs.pointers:
+    for folder in _entries(store / layout.SNAPSHOTS):
+        if folder.name not in references.snapshots:
             yield folder, NO_RUN
         else:
-            yield from _snapshots(folder, needs)
+            yield from _unneeded_snapshots(folder, references)
 
 
-def _snapshots(folder: Path, needs: Needs) -> Iterator[tuple[Path, str]]:
-    needed = needs.snapshots(
-        folder.name, (path.name for path in folder.glob(f"*{layout.SNAPSHOT_SUFFIX}"))
-    )
-    for path in _inside(folder):
+def _unneeded_snapshots(folder: Path, references: References) -> Iterator[tuple[Path, str]]:
+    files = (path.name for path in folder.glob(f"*{layout.SNAPSHOT_SUFFIX}"))
+    needed = references.needed_snapshots(folder.name, files)
+    for path in _entries(folder):
         if layout.is_temporary(path.name):
-            yield path, "half a snapshot, whose process died"
+            yield path, UNFINISHED
         elif path.name not in needed:
             yield path, OLD_SNAPSHOT
 
 
-def _inside(folder: Path) -> list[Path]:
+def _entries(folder: Path) -> list[Path]:
     return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _finished(folder: Path) -> list[Path]:
+    return [path for path in _entries(folder) if not layout.is_temporary(path.name)]

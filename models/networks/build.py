@@ -14,7 +14,13 @@ def generator(recipe: Recipe, attributes: Sequence[Attribute] = ()) -> nn.Module
     if recipe.network == "classic":
         return classic.Generator(recipe.latent)
     return modern.Generator(
-        recipe.resolution, recipe.latent, recipe.style, recipe.width, attributes, recipe.flatten
+        recipe.resolution,
+        recipe.latent,
+        recipe.style,
+        recipe.width,
+        attributes,
+        recipe.flatten,
+        recipe.residuals,
     )
 
 

@@ -17,7 +17,7 @@ PARTS = {"label_weight"}
 # A model brings its generator alone, and one that was told nothing can learn to listen.
 BESIDE = {"discriminator_width"}
 # What the place within a run counts in: a snapshot's step means nothing under another.
-PLACE = {"batch", "dataset", "dataset_limit", "seed", "start_from", "preset"}
+PLACE = {"batch", "held_out", "dataset", "dataset_limit", "seed", "start_from", "preset"}
 
 
 def resolve(engine: sa.Engine, registry: Registry, asked: dict[str, Any]) -> Recipe:

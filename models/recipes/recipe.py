@@ -27,7 +27,11 @@ class Adam(_Strict):
 
 
 class Recipe(_Strict):
-    """All hyperparameters of one run. Equal recipes on one CPU give equal weights."""
+    """All hyperparameters of one run.
+
+    Equal recipes on one CPU give equal weights where `images` or `epochs` end the run; under
+    `minutes`, what is scheduled over the run follows the clock.
+    """
 
     preset: Annotated[str, Field(description="The preset that this recipe started from.")]
     dataset: Annotated[
@@ -41,6 +45,15 @@ class Recipe(_Strict):
     dataset_limit: Annotated[
         int | None, Field(ge=2, le=10_000_000, description="Use only the first N images.")
     ] = None
+
+    held_out: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=0.5,
+            description="Share of the set, from 2,000 images up, kept from training to measure by.",
+        ),
+    ] = 0.0
 
     labels: Annotated[
         list[TraitName],
@@ -60,9 +73,25 @@ class Recipe(_Strict):
         float,
         Field(ge=0, le=64, description="Differences of 255 that are smoothed away, for flat art."),
     ] = 0.0
+    residuals: Annotated[
+        int,
+        Field(ge=0, le=6, description="Last resolutions that get another residual convolution."),
+    ] = 0
     discriminator_width: Annotated[
         int, Field(ge=4, le=256, description="Discriminator channels at full resolution.")
     ]
+    feature_weight: Annotated[
+        float,
+        Field(ge=0, le=100, description="Weight of a discriminator on frozen features; 0: none."),
+    ] = 0.0
+    noise: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=64,
+            description="Noise, in levels of 255, on all that the discriminator sees.",
+        ),
+    ] = 0.0
 
     loss: Annotated[
         Literal["bce", "logistic", "relativistic"],
@@ -201,6 +230,8 @@ class Recipe(_Strict):
             raise ValueError(
                 "`classic` is the tutorial's and draws as it does: `flatten` must be 0"
             )
+        if self.residuals and self.network == "classic":
+            raise ValueError("`classic` is the tutorial's network: `residuals` must be 0")
         if self.labels and not self.style:
             raise ValueError("`labels` need a mapping network: `style` above 0")
         if (self.network == "classic") != (self.loss == "bce"):
@@ -216,6 +247,8 @@ ENLARGER_STEPS = 12_000
 # The tutorial's recipe: lr 1e-4 for both, PyTorch's default betas, batch 100, 2,500 epochs.
 _TUTORIAL = Adam(learning_rate=1e-4, beta1=0.9, beta2=0.999)
 _MODERN = Adam(learning_rate=4e-4, beta1=0.0, beta2=0.99)
+# Of new runs; a stored recipe without the field holds nothing out, so its run resumes exactly.
+HELD_OUT = 0.05
 
 # R3GAN's schedule (arXiv:2501.05441 App. D) with a generator that one core still draws 75 times
 # a second: what a GPU gives goes into the discriminator, which is never served.
@@ -231,6 +264,7 @@ _GPU: dict[str, Any] = {
     "generator": Adam(learning_rate=2e-4, beta1=0.0, beta2=0.99).model_dump(),
     "discriminator": Adam(learning_rate=2e-4, beta1=0.0, beta2=0.99).model_dump(),
     "learning_rate_end": 0.25,
+    "held_out": HELD_OUT,
     "ema_images": 500_000,
     "mixing": 0.5,
     "precision": "auto",
@@ -257,6 +291,7 @@ _TWO_CORES: dict[str, Any] = {
     "batch": 32,
     "generator": _MODERN.model_dump(),
     "discriminator": _MODERN.model_dump(),
+    "held_out": HELD_OUT,
     "ema_images": 5_000,
     "precision": "auto",
     "minutes": 60,

@@ -1,10 +1,11 @@
-"""Writing so that a reader sees the old file or the new one, whatever dies in between."""
+"""Atomic writes: a reader sees the old file or the new one, whichever process is killed when."""
 
 import contextlib
 import hashlib
 import lzma
 import os
 import shutil
+import stat
 import uuid
 import zipfile
 import zlib
@@ -13,13 +14,13 @@ from pathlib import Path
 
 from models.failpoints import fail_point
 
-# What zipfile raises for bytes that are no whole zip, and for zips that it does not read.
+# What zipfile raises for damaged archives, and for archives that it does not support.
 BROKEN_ZIP = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, lzma.LZMAError, EOFError)
 UNREADABLE_ZIP = (NotImplementedError, RuntimeError, UnicodeDecodeError)
 
 
 def sync(path: Path) -> None:
-    """Make a file's bytes, or a folder's names, survive a power cut."""
+    """Flush a file's bytes, or a folder's entries, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -27,9 +28,24 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def private_folder(path: Path) -> Path:
+    """Make a folder that other users cannot read, or take their access away; `path`.
+
+    A folder that its group may write to is shared on purpose: the group keeps its access. A folder
+    of another owner stays as it is.
+    """
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    mode = stat.S_IMODE(path.stat().st_mode)
+    private = mode & (0o7770 if mode & stat.S_IWGRP else 0o7700)
+    if private != mode:
+        with contextlib.suppress(PermissionError):
+            path.chmod(private)
+    return path
+
+
 @contextlib.contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yields a temporary path beside `path`; on success it becomes `path`, else nothing stays."""
+    """Yield a temporary path beside `path`. It is renamed to `path` on success, else removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
@@ -43,10 +59,10 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def scratch_folder(parent: Path) -> Iterator[Path]:
-    """A temporary folder inside `parent`, gone afterwards unless it was renamed."""
+    """Yield a private temporary folder inside `parent`. It is removed unless it was renamed."""
     parent.mkdir(parents=True, exist_ok=True)
     folder = parent / f".{uuid.uuid4().hex}.tmp"
-    folder.mkdir()
+    folder.mkdir(mode=0o700)
     try:
         yield folder
     finally:
@@ -54,21 +70,25 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
 
 
 def settle(folder: Path, target: Path) -> None:
-    """Rename a finished folder into place, durably; one that is there already stays."""
+    """Rename a finished folder into place, durably. An existing target stays.
+
+    It becomes as accessible as the folder that it moves into.
+    """
     for path in folder.rglob("*"):
         sync(path)
+    folder.chmod(stat.S_IMODE(target.parent.stat().st_mode) & 0o777)
     sync(folder)
     fail_point("publish.synced")
     with contextlib.suppress(FileExistsError, OSError):
         folder.rename(target)
     if not target.is_dir():
-        raise OSError(f"could not move a finished folder to {target.name}")
-    os.utime(target)  # young again: `kao gc` leaves it alone until its row is written
+        raise OSError(f"cannot move a finished folder to {target.name}")
+    os.utime(target)  # gc ignores files younger than a day, and the row is not written yet
     fail_point("publish.renamed")
     sync(target.parent)
 
 
 def sha256(path: Path) -> str:
-    """A file's SHA-256 in hex, in constant memory."""
+    """Return a file's SHA-256 in hex, in constant memory."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -102,6 +102,14 @@ def _written(folder: Path, recipe: Recipe, generator, name: str, attributes=()) 
 
 
 @pytest.fixture(scope="session")
+def labelled(site: str) -> str:
+    """The version of the site's model with the traits `hair` and `smile`."""
+    models = httpx.get(f"{site}/models", trust_env=False).json()
+    (version,) = {row["version"] for row in models["models"]} - set(models["aliases"].values())
+    return str(version)
+
+
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Chromium, without a window."""
     program = next(filter(None, map(shutil.which, NAMES)), None)
@@ -175,6 +183,10 @@ class Reporter:
         """Append an event, as a worker does."""
         progress = event == "run.progress"
         runs.record(self.database, self.id, self.fence, event, data, progress)
+
+    def fail(self, error: str) -> None:
+        """End the run."""
+        runs.finish(self.database, self.id, self.fence, "fail", error=error)
 
     def progress(self, images: int, **data: Any) -> None:
         """Append a `run.progress` with plausible numbers; `data` replaces some of them."""

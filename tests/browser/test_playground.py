@@ -1,18 +1,23 @@
 """The playground as somebody uses it."""
 
 import re
+from collections.abc import Callable
 
+import httpx
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, Route, expect
+
+from tests.browser.conftest import Shown
 
 pytestmark = pytest.mark.slow  # a second each, and some tens of them
 
 WALL = "#wall a"
+Visit = Callable[..., Page]
 
 
 def test_typing_changes_the_face_and_the_address(visit, shown) -> None:
     page = visit("/")
-    assert shown(page, "#face")["seed"] == "Kao"
+    assert shown(page, "#face")["seed"] == "Kai"
     page.get_by_label("Text whose face is shown").fill("ada & co?")
     expect(page).to_have_url(re.compile(r"/\?seed=ada%20%26%20co%3F$|seed=ada%20%26%20co%3F$"))
     assert shown(page, "#face", "co%3F")["seed"] == "ada & co?"
@@ -50,7 +55,7 @@ def test_the_dice_show_somebody_else(visit, shown) -> None:
     page = visit("/")
     shown(page, "#face")
     page.get_by_role("button", name="A random face").click()
-    expect(page.locator("#seed")).not_to_have_value("Kao")
+    expect(page.locator("#seed")).not_to_have_value("Kai")
     shown(page, "#face", f"seed={page.locator('#seed').input_value()}&")
 
 
@@ -132,7 +137,7 @@ def test_another_model_draws_with_its_traits(visit, shown, http) -> None:
     version = card.get_attribute("data-version")
     shown(page, "#face", version)
     page.locator("#open").click()
-    page.get_by_label("Hair").select_option("pink")
+    page.get_by_role("radio", name="Pink").check()
     shown(page, "#picture", "hair=pink")
     expect(page).to_have_url(re.compile(f"model={version}.*trait.hair=pink"))
     page.locator("#detail-close").click()
@@ -164,14 +169,21 @@ def test_a_failure_is_told_until_something_else_is_asked(visit, shown) -> None:
     expect(page.get_by_role("alert")).to_be_hidden()
 
 
+def _without_models(route: Route) -> None:
+    """Answer as a server would that has no model."""
+    response = route.fetch()
+    empty = re.sub(r'"version": "\w+"', '"version": null', response.text())
+    route.fulfill(response=response, body=empty)
+
+
 def test_a_server_without_a_model_says_so(visit) -> None:
-    page = visit("/")
-    page.route("**/models", lambda route: route.fulfill(json={"models": [], "aliases": {}}))
-    page.reload()
-    expect(page.get_by_role("alert")).to_contain_text("No model serves yet")
+    page = visit("about:blank")
+    page.route("**/", _without_models)
+    page.goto("/")
+    expect(page.get_by_role("alert")).to_contain_text("No model is live yet")
 
 
-@pytest.mark.parametrize("width", [360, 1600])
+@pytest.mark.parametrize("width", [320, 360, 1600, 2560])
 @pytest.mark.parametrize("path", ["/", "/?open=1", "/?open=1&view=morph", "/?open=1&view=family"])
 def test_nothing_is_wider_than_the_screen(visit, width, path) -> None:
     page = visit(path, width=width)
@@ -226,11 +238,11 @@ def _focused(page):
 def test_two_languages_have_all_words(visit) -> None:
     page = visit("/", locale="zh-CN")
     expect(page.locator("html")).to_have_attribute("lang", "zh")
-    expect(page.locator("#open")).to_have_text("动手调一调")
+    expect(page.locator("#open")).to_have_text("自定义")
     page.get_by_text("English").click()
-    expect(page.locator("#open")).to_have_text("Make it yours")
+    expect(page.locator("#open")).to_have_text("Customise")
     page.goto("/")  # a cookie remembers
-    expect(page.locator("#open")).to_have_text("Make it yours")
+    expect(page.locator("#open")).to_have_text("Customise")
 
 
 def test_the_other_language_keeps_the_state(visit) -> None:
@@ -271,3 +283,139 @@ def test_a_shared_link_shows_its_face(visit, http) -> None:
     answer = http.get(address)
     assert "seed=ada%20b" in address
     assert answer.headers["content-type"].startswith("image/")
+
+
+def test_the_first_face_and_its_code_need_no_script(visit: Visit, http: httpx.Client) -> None:
+    page = visit("/?seed=ada%20%26%20co~", java_script_enabled=False)
+    image = page.locator("#face img")
+    answer = http.get(str(image.evaluate("image => image.src")))
+    assert answer.headers["x-avatar-seed"] == "ada%20%26%20co~"
+    expect(page.locator("#embed")).to_contain_text("/avatar?seed=ada%20%26%20co%7E")
+    page.locator("#seed").fill("grace")
+    page.locator("#seed").press("Enter")
+    expect(page.locator("#face img")).to_have_attribute("alt", "grace")
+
+
+@pytest.mark.parametrize("path", ["/", "/?seed=a%20b~'(1)*!&psi=0.55", "/?psi=1.2&lang=zh"])
+def test_the_script_does_not_load_the_first_face_again(visit: Visit, path: str) -> None:
+    page = visit("about:blank")
+    faces: list[str] = []
+    page.on("request", lambda request: faces.append(request.url))
+    page.goto(path)
+    expect(page.locator("#wall img.here").first).to_be_attached()
+    assert len([url for url in faces if "size=512" in url]) == 1
+
+
+def test_the_code_follows_what_is_typed_and_is_copied(visit: Visit, site: str) -> None:
+    page = visit("/", permissions=["clipboard-read", "clipboard-write"])
+    code = f'<img src="{site}/avatar?seed=ada%20lovelace" alt="ada lovelace">'
+    page.locator("#seed").fill("ada lovelace")
+    expect(page.locator("#embed")).to_have_text(code)
+    page.get_by_role("button", name="Copy HTML").click()
+    expect(page.locator("#toast")).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == code
+    expect(page).to_have_title("ada lovelace · Kao")
+
+
+def test_the_space_bar_rolls_and_back_shows_the_face_before(visit: Visit, shown: Shown) -> None:
+    page = visit("/")
+    shown(page, "#face")
+    page.locator("h1").click()
+    page.keyboard.press("Space")
+    expect(page.locator("#seed")).not_to_have_value("Kai")
+    first = page.locator("#seed").input_value()
+    page.keyboard.press("Space")
+    expect(page.locator("#seed")).not_to_have_value(first)
+    page.go_back()
+    expect(page.locator("#seed")).to_have_value(first)
+    page.locator("#seed").fill("a")
+    page.locator("#seed").press("Space")
+    expect(page.locator("#seed")).to_have_value("a ")
+
+
+def test_the_last_ten_faces_stay_in_a_strip(visit: Visit, shown: Shown) -> None:
+    page = visit("/")
+    faces = page.locator("#recent button")
+    expect(faces.first).to_have_attribute("data-seed", "Kai")
+    expect(faces).to_have_count(10)
+    page.locator("#seed").fill("grace")
+    expect(faces.first).to_have_attribute("data-seed", "grace")
+    expect(faces).to_have_count(10)
+    faces.nth(1).click()
+    expect(page.locator("#seed")).to_have_value("Kai")
+    page.reload()
+    expect(faces.first).to_have_attribute("data-seed", "grace")
+
+
+def test_an_unknown_model_is_replaced_by_the_live_one_and_named(visit: Visit, shown: Shown) -> None:
+    page = visit("/?model=deadbeef&seed=ada")
+    expect(page.get_by_role("alert")).to_contain_text("deadbeef")
+    assert shown(page, "#face")["seed"] == "ada"
+    expect(page.locator("#wall img.here").first).to_be_attached()
+
+
+def test_an_unknown_value_of_a_trait_is_dropped_and_named(
+    visit: Visit, shown: Shown, labelled: str
+) -> None:
+    page = visit(f"/?model={labelled}&trait.hair=chartreuse&trait.smile=yes")
+    expect(page.locator("#toast")).to_contain_text("hair=chartreuse")
+    shown(page, "#face", "smile=yes")
+    expect(page).not_to_have_url(re.compile("chartreuse"))
+
+
+def test_when_the_large_face_fails_no_wall_is_asked_for(visit: Visit) -> None:
+    page = visit("about:blank")
+    faces: list[str] = []
+    page.on("request", lambda request: faces.append(request.url))
+    page.route("**/avatar?*size=512*", lambda route: route.fulfill(body="no picture"))
+    page.goto("/?trait.tail=long&seed=lost")
+    expect(page.get_by_role("alert")).to_be_visible()
+    assert len([url for url in faces if "/avatar?" in url and "size=64" not in url]) < 6
+
+
+def test_surprise_chooses_traits_and_reset_takes_them_back(
+    visit: Visit, shown: Shown, labelled: str
+) -> None:
+    page = visit(f"/?model={labelled}&open=1")
+    page.get_by_role("button", name="Surprise me").click()
+    expect(page).to_have_url(re.compile("trait.hair=.*trait.smile="))
+    shown(page, "#picture", "hair=")
+    page.get_by_role("button", name="Reset").click()
+    expect(page).not_to_have_url(re.compile("trait"))
+    expect(page.get_by_role("button", name="Reset")).to_be_disabled()
+
+
+def test_back_after_close_does_not_open_the_dialog_again(visit: Visit, shown: Shown) -> None:
+    page = visit("/?seed=ada")
+    shown(page, "#face")
+    page.locator("#open").click()
+    page.get_by_label("Morph", exact=True).check()
+    page.locator("#detail-close").click()
+    expect(page.locator("#detail")).not_to_be_visible()
+    expect(page).to_have_url(re.compile("seed=ada&view=morph$"))
+    page.go_back()
+    expect(page).to_have_url("about:blank")
+
+
+def test_a_click_into_the_field_selects_its_text(visit: Visit, shown: Shown) -> None:
+    page = visit("/")
+    page.locator("#seed").click()
+    page.keyboard.type("ada")
+    expect(page.locator("#seed")).to_have_value("ada")
+
+
+def test_a_reload_keeps_the_place_on_the_wall(visit: Visit) -> None:
+    page = visit("/")
+    expect(page.locator(WALL).first).to_be_attached()
+    for _ in range(6):
+        page.mouse.wheel(0, 2000)
+        page.wait_for_timeout(50)
+    place = page.evaluate("scrollY")
+    page.reload()
+    expect(page.locator("#wall img.here").first).to_be_attached()
+    assert abs(page.evaluate("scrollY") - place) < 20
+
+
+def test_the_preview_of_an_svg_is_the_svg(visit: Visit, shown: Shown) -> None:
+    page = visit("/?open=1&format=svg")
+    assert shown(page, "#picture")["format"] == "svg"

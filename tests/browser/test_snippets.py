@@ -7,7 +7,7 @@ import pytest
 
 pytestmark = pytest.mark.slow  # a second each, and some tens of them
 
-PATH = "/?seed=%22ada%22%20%5B%3C%26%5D%20(1)&open=1&size=128&psi=1"
+PATH = "/?seed=%22ada%22%20%5B%3C%26%5D%20(1)&open=1&size=128"
 SEED = '"ada" [<&] (1)'
 QUERY = "seed=%22ada%22%20%5B%3C%26%5D%20%281%29&size=128"
 EXACT = {
@@ -82,7 +82,7 @@ def test_copying_and_downloading(visit) -> None:
     page = visit("/?open=1&seed=ada", permissions=["clipboard-read", "clipboard-write"])
     page.locator("#copy").click()
     assert page.evaluate("navigator.clipboard.readText()").endswith(
-        "/avatar?seed=ada&size=256&format=webp&psi=0.7"
+        "/avatar?seed=ada&size=256&format=webp"
     )
     page.locator("#share").click()
     page.wait_for_timeout(200)

@@ -9,11 +9,14 @@ import os
 import shutil
 import subprocess
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, TypeVar
 
 import httpx
 import pytest
 
+T = TypeVar("T")
 ROOT, STAND_INS = Path(__file__).parents[2], Path(__file__).parent / "stand-ins"
 FILES = ("-f", "docker-compose.yml", "-f", "docker-compose.cpu.yml")
 PROJECT, PORT, PROXY = "kao-test", 18_000, 18_080
@@ -24,8 +27,9 @@ COMPOSE = ["docker-compose"] if shutil.which("docker-compose") else ["docker", "
 class Stack:
     """The services of one compose project, from a folder with a clean clone."""
 
-    def __init__(self, folder) -> None:
-        self.folder, self.settings = folder, ()
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.settings: tuple[str, ...] = ()
         self.environment = {
             **os.environ,
             # The classic builder, which every engine has.
@@ -38,9 +42,9 @@ class Stack:
         self.url = f"http://127.0.0.1:{PORT}"
         self.client = httpx.Client(timeout=60, trust_env=False)
 
-    def compose(self, *words, seconds=600):
+    def compose(self, *words: str, seconds: float = 600) -> str:
         """Run docker-compose; what it wrote to stdout."""
-        done = subprocess.run(
+        process = subprocess.run(
             [*COMPOSE, "-p", PROJECT, *FILES, *self.settings, *words],
             cwd=self.folder,
             env=self.environment,
@@ -48,21 +52,23 @@ class Stack:
             text=True,
             timeout=seconds,
         )
-        assert done.returncode == 0, f"{words}: {done.stdout[-2000:]}\n{done.stderr[-4000:]}"
-        return done.stdout.strip()
+        assert process.returncode == 0, (
+            f"{words}: {process.stdout[-2000:]}\n{process.stderr[-4000:]}"
+        )
+        return process.stdout.strip()
 
-    def wait(self, condition, seconds, what):
+    def wait(self, condition: Callable[[], T], seconds: float, what: str) -> T:
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:
             try:
-                if found := condition():
-                    return found
+                if value := condition():
+                    return value
             except httpx.TransportError:
                 pass
             time.sleep(0.25)
         raise AssertionError(f"{what}: not in {seconds} s\n{self.compose('logs', '--tail', '30')}")
 
-    def start(self, *words) -> None:
+    def start(self, *words: str) -> None:
         """Up, until the app serves."""
         self.compose("up", "--detach", *words, seconds=1800)
         self.wait(lambda: self.get("/health/ready").status_code == 200, 180, "it serves")
@@ -70,45 +76,46 @@ class Stack:
             key = self.compose("exec", "-T", "app", "cat", "/data/api-key")
             self.key = {"Authorization": f"Bearer {key}"}
 
-    def get(self, path, url=None, **more):
-        return self.client.get((url or self.url) + path, **more)
+    def get(self, path: str, url: str | None = None, **options: Any) -> httpx.Response:
+        return self.client.get((url or self.url) + path, **options)
 
-    def post(self, path, url=None, **more):
-        return self.client.post((url or self.url) + path, headers=self.key, **more)
+    def post(self, path: str, url: str | None = None, **options: Any) -> httpx.Response:
+        return self.client.post((url or self.url) + path, headers=self.key, **options)
 
-    def train(self, **recipe):
+    def train(self, **recipe: Any) -> str:
         answer = self.post("/train", json=recipe)
         assert answer.status_code == 202, answer.text
         return answer.headers["location"]
 
-    def run(self, location):
-        return self.get(location, headers=self.key).json()
+    def run(self, location: str) -> dict[str, Any]:
+        row: dict[str, Any] = self.get(location, headers=self.key).json()
+        return row
 
-    def ended(self, location, seconds=600):
-        over = ("succeeded", "failed", "cancelled")
-        return self.wait(
-            lambda: (run := self.run(location))["state"] in over and run, seconds, "the run ends"
-        )
+    def wait_for_end(self, location: str, seconds: float = 600) -> dict[str, Any]:
+        """Wait until a run has ended; the run."""
+        final = ("succeeded", "failed", "cancelled")
+        self.wait(lambda: self.run(location)["state"] in final, seconds, "the run ends")
+        return self.run(location)
 
-    def scale(self, count, *more):
+    def scale(self, count: int, *services: str) -> list[str]:
         """So many apps behind the proxy, which is where `get` goes then; their own addresses."""
         self.environment["KAO_PUBLISH"] = "8000"
         self.url = f"http://127.0.0.1:{PROXY}"
-        self.start("--no-build", "--scale", f"app={count}", "app", "worker-cpu", "proxy", *more)
+        self.start("--no-build", "--scale", f"app={count}", "app", "worker-cpu", "proxy", *services)
         apps = []
         for number in range(1, count + 1):
-            told = self.compose("port", "--index", str(number), "app", "8000")
-            apps.append(f"http://127.0.0.1:{told.rpartition(':')[2]}")
+            address = self.compose("port", "--index", str(number), "app", "8000")
+            apps.append(f"http://127.0.0.1:{address.rpartition(':')[2]}")
         for app in apps:
             ready = lambda app=app: self.get("/health/ready", app).status_code == 200  # noqa: E731
             self.wait(ready, 120, f"{app} serves")
         return apps
 
-    def serves(self, url):
+    def default_version(self, url: str) -> str:
         """The version of the default model there."""
         return self.get("/avatar?seed=1", url).headers["x-avatar-model"]
 
-    def kept(self):
+    def state(self) -> dict[str, Any]:
         """What no restart may lose: faces, models, ended runs, keys."""
         runs = self.get("/train", headers=self.key).json()["runs"]
         return {
@@ -120,7 +127,7 @@ class Stack:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory):
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Built from a clean clone and up; gone afterwards, volumes and all."""
     if shutil.which("docker") is None or _run("docker", "info").returncode:
         pytest.skip("no Docker engine answers here: start one, and run `pytest -m compose` again")
@@ -137,19 +144,19 @@ def stack(tmp_path_factory: pytest.TempPathFactory):
         running.client.close()
 
 
-def _have(image) -> None:
+def _have(image: str) -> None:
     if _run("docker", "image", "inspect", image).returncode == 0:
         return
     if _run("docker", "pull", image).returncode == 0:
         return
     name = image.partition(":")[0]
-    built = _run(
+    process = _run(
         *("docker", "build", "--tag", image),
         *("--file", str(STAND_INS / f"{name}.Dockerfile"), str(STAND_INS)),
     )
-    assert built.returncode == 0, built.stderr[-2000:]
+    assert process.returncode == 0, process.stderr[-2000:]
 
 
-def _run(*words):
+def _run(*words: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "DOCKER_BUILDKIT": "0"}
     return subprocess.run(words, capture_output=True, text=True, env=environment)

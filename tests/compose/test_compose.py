@@ -3,11 +3,14 @@
 In order: later tests stand on what earlier ones trained.
 """
 
+import functools
 import json
 import subprocess
 import time
 
 import pytest
+
+from tests.compose.conftest import Stack
 
 # Soak, so that no `make test` builds images where an engine happens to be.
 pytestmark = [pytest.mark.compose, pytest.mark.soak, pytest.mark.timeout(3600)]
@@ -15,15 +18,15 @@ pytestmark = [pytest.mark.compose, pytest.mark.soak, pytest.mark.timeout(3600)]
 MOST_WEB_BYTES = 600e6  # of the web image, without its base
 
 
-def test_a_seed_is_a_face(stack) -> None:
+def test_a_seed_is_a_face(stack: Stack) -> None:
     one = stack.get("/avatar?seed=42")
     assert one.headers["content-type"] == "image/png"
     assert stack.get("/avatar?seed=42").content == one.content
     assert stack.get("/avatar?seed=43").content != one.content
 
 
-def test_the_web_image_is_slim_and_has_no_torch(stack) -> None:
-    def size(image):
+def test_the_web_image_is_slim_and_has_no_torch(stack: Stack) -> None:
+    def size(image: str) -> int:
         words = ("docker", "image", "inspect", "--format", "{{.Size}}", image)
         return int(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
 
@@ -33,12 +36,14 @@ def test_the_web_image_is_slim_and_has_no_torch(stack) -> None:
 
 
 @pytest.mark.parametrize("service", ["app", "worker-cpu", "redis"])
-def test_a_service_is_confined(stack, service) -> None:
+def test_a_service_is_confined(stack: Stack, service: str) -> None:
     name = stack.compose("ps", "-q", service)
     words = ("docker", "inspect", name)
-    (told,) = json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
-    host = told["HostConfig"]
-    assert told["Config"]["User"] not in ("", "root", "0")
+    (container,) = json.loads(
+        subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    )
+    host = container["HostConfig"]
+    assert container["Config"]["User"] not in ("", "root", "0")
     assert host["ReadonlyRootfs"]
     assert host["CapDrop"] == ["ALL"]
     assert "no-new-privileges:true" in host["SecurityOpt"]
@@ -47,14 +52,14 @@ def test_a_service_is_confined(stack, service) -> None:
     assert not host["Privileged"]
 
 
-def test_the_doctor_finds_a_worker_without_a_gpu_in_order(stack) -> None:
-    told = stack.compose("exec", "-T", "worker-cpu", "kao", "doctor")
-    assert "training and drawing use the CPU" in " ".join(told.split())
+def test_the_doctor_finds_a_worker_without_a_gpu_in_order(stack: Stack) -> None:
+    report = stack.compose("exec", "-T", "worker-cpu", "kao", "doctor")
+    assert "training and drawing use the CPU" in " ".join(report.split())
 
 
-def test_a_run_is_published_and_served(stack) -> None:
+def test_a_run_is_published_and_served(stack: Stack) -> None:
     before = stack.get("/avatar?seed=42")
-    run = stack.ended(stack.train(preset="smoke", images=1600))
+    run = stack.wait_for_end(stack.train(preset="smoke", images=1600))
     assert run["state"] == "succeeded", run
     assert stack.post(f"/models/{run['version']}/promote").status_code == 200
     after = stack.get("/avatar?seed=42")
@@ -62,28 +67,28 @@ def test_a_run_is_published_and_served(stack) -> None:
     assert after.content != before.content
 
 
-def test_a_restart_loses_nothing(stack) -> None:
-    before = stack.kept()
+def test_a_restart_loses_nothing(stack: Stack) -> None:
+    before = stack.state()
     stack.compose("restart")
     stack.wait(lambda: stack.get("/health/ready").status_code == 200, 120, "it is back")
-    assert stack.kept() == before
+    assert stack.state() == before
 
 
-def test_whatever_is_killed_the_run_succeeds_and_nothing_is_lost(stack) -> None:
-    before = stack.kept()
+def test_whatever_is_killed_the_run_succeeds_and_nothing_is_lost(stack: Stack) -> None:
+    before = stack.state()
     location = stack.train(preset="smoke", images=48_000)
 
-    def images():
-        return (stack.run(location)["progress"] or {}).get("images", 0)
+    def images() -> int:
+        return int((stack.run(location)["progress"] or {}).get("images", 0))
 
     for service in ("redis", "app", "worker-cpu"):
-        reached = images()
-        stack.wait(lambda reached=reached: images() > reached + 300, 180, "the run goes on")
+        goal = images() + 300
+        stack.wait(functools.partial(lambda goal: images() > goal, goal), 180, "the run goes on")
         stack.compose("kill", "-s", "KILL", service)
         stack.start()
-    run = stack.ended(location)
+    run = stack.wait_for_end(location)
     assert run["state"] == "succeeded", run
-    after = stack.kept()
+    after = stack.state()
     assert after["runs"].pop(run["id"]) == run["version"]
     assert (after["face"], after["runs"], after["keys"]) == (
         before["face"],
@@ -94,24 +99,27 @@ def test_whatever_is_killed_the_run_succeeds_and_nothing_is_lost(stack) -> None:
     assert versions == {model["version"] for model in before["models"]["models"]} | {run["version"]}
 
 
-def test_down_and_up_loses_nothing(stack) -> None:
-    before = stack.kept()
+def test_down_and_up_loses_nothing(stack: Stack) -> None:
+    before = stack.state()
     stack.compose("down")
     stack.start()
-    assert stack.kept() == before
+    assert stack.state() == before
 
 
-def test_three_apps_behind_a_proxy_serve_the_same_bytes_and_swap_within_five_seconds(stack) -> None:
+def test_three_apps_behind_a_proxy_serve_the_same_bytes_and_swap_within_five_seconds(
+    stack: Stack,
+) -> None:
     apps = stack.scale(3)
     paths = [f"/avatar?seed={seed}&size=200" for seed in range(12)]
     for path in paths:
         assert len({stack.get(path, url).content for url in (*apps, stack.url)}) == 1
     assert stack.get("/metrics").status_code == 404, "the proxy keeps them inside"
-    now = stack.serves(stack.url)
+    now = stack.default_version(stack.url)
     versions = [model["version"] for model in stack.get("/models").json()["models"]]
     other = next(version for version in versions if version != now)
-    began = time.monotonic()
+    start = time.monotonic()
     assert stack.post(f"/models/{other}/promote").status_code == 200
     for app in apps:
-        stack.wait(lambda app=app: stack.serves(app) == other, 5, "a promote reaches every app")
-    assert time.monotonic() - began < 5
+        follows = functools.partial(lambda app: stack.default_version(app) == other, app)
+        stack.wait(follows, 5, "a promote reaches every app")
+    assert time.monotonic() - start < 5

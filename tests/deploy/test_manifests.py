@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import kubernetes_validate
 import pytest
@@ -14,33 +15,33 @@ COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 CPU = yaml.safe_load((ROOT / "docker-compose.cpu.yml").read_text())
 
 
-def named(manifest) -> str:
+def label(manifest: dict[str, Any]) -> str:
     return f"{manifest['kind']}-{manifest['metadata']['name']}"
 
 
-@pytest.mark.parametrize("manifest", MANIFESTS, ids=named)
-def test_a_manifest_is_what_kubernetes_knows(manifest) -> None:
+@pytest.mark.parametrize("manifest", MANIFESTS, ids=label)
+def test_a_manifest_is_what_kubernetes_knows(manifest: dict[str, Any]) -> None:
     """Strictly: a misspelt field is an error."""
     version = kubernetes_validate.latest_version()
     assert kubernetes_validate.validate(manifest, version, strict=True)
 
 
-@pytest.mark.parametrize("manifest", PODS, ids=named)
-def test_a_pod_is_confined(manifest) -> None:
+@pytest.mark.parametrize("manifest", PODS, ids=label)
+def test_a_pod_is_confined(manifest: dict[str, Any]) -> None:
     pod = manifest["spec"]["template"]["spec"]
     assert pod["securityContext"]["runAsNonRoot"] is True
     for container in pod["containers"]:
-        held = container["securityContext"]
-        assert held["readOnlyRootFilesystem"] is True
-        assert held["allowPrivilegeEscalation"] is False
-        assert held["capabilities"] == {"drop": ["ALL"]}
+        context = container["securityContext"]
+        assert context["readOnlyRootFilesystem"] is True
+        assert context["allowPrivilegeEscalation"] is False
+        assert context["capabilities"] == {"drop": ["ALL"]}
         assert container["resources"]["limits"]["memory"]
 
 
-@pytest.mark.parametrize("manifest", PODS, ids=named)
-def test_a_pod_is_found_by_its_own_labels(manifest) -> None:
-    wanted = manifest["spec"]["selector"]["matchLabels"]
-    assert wanted.items() <= manifest["spec"]["template"]["metadata"]["labels"].items()
+@pytest.mark.parametrize("manifest", PODS, ids=label)
+def test_a_pod_is_found_by_its_own_labels(manifest: dict[str, Any]) -> None:
+    labels = manifest["spec"]["selector"]["matchLabels"]
+    assert labels.items() <= manifest["spec"]["template"]["metadata"]["labels"].items()
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,7 @@ def test_a_pod_is_found_by_its_own_labels(manifest) -> None:
         pytest.param(CPU, "worker-cpu", id="worker-cpu"),
     ],
 )
-def test_a_service_is_confined(file, name) -> None:
+def test_a_service_is_confined(file: dict[str, Any], name: str) -> None:
     service = file["services"][name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
@@ -62,8 +63,8 @@ def test_a_service_is_confined(file, name) -> None:
 def test_the_worker_without_a_gpu_has_what_the_other_has() -> None:
     """An override cannot use the first file's anchors, so it repeats them."""
     with_gpu, without = COMPOSE["services"]["worker"], CPU["services"]["worker-cpu"]
-    same = set(with_gpu) - {"image", "build", "deploy", "mem_limit", "environment"}
-    assert {name: with_gpu[name] for name in same} == {name: without[name] for name in same}
+    common = set(with_gpu) - {"image", "build", "deploy", "mem_limit", "environment"}
+    assert {name: with_gpu[name] for name in common} == {name: without[name] for name in common}
     # It listens nowhere and asks nobody's proxies.
     only_apps = {"KAO_HOST", "KAO_PORT", "KAO_TRUSTED_PROXIES", "OTEL_EXPORTER_OTLP_ENDPOINT"}
     assert set(with_gpu["environment"]) - set(without["environment"]) == only_apps
@@ -77,6 +78,6 @@ def test_the_worker_has_the_gpu_unless_another_file_takes_it_away() -> None:
 
 def test_every_file_that_the_guide_names_is_there() -> None:
     guide = (ROOT / "docs" / "deploy.md").read_text()
-    named = set(re.findall(r"`(deploy/[\w./-]+|docker-compose[\w.]*\.yml)`", guide))
-    assert len(named) >= 3
-    assert not [name for name in named if not (ROOT / name).exists()]
+    paths = set(re.findall(r"`(deploy/[\w./-]+|docker-compose[\w.]*\.yml)`", guide))
+    assert len(paths) >= 3
+    assert not [name for name in paths if not (ROOT / name).exists()]

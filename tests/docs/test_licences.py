@@ -7,6 +7,8 @@ import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
 spec = importlib.util.spec_from_file_location("licences", DOCS / "licences.py")
+assert spec is not None
+assert spec.loader is not None
 licences = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(licences)
 
@@ -18,12 +20,12 @@ def test_the_page_is_what_is_installed() -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0].strip("| "))
-def test_a_licence_is_compatible(row) -> None:
+def test_a_licence_is_compatible(row: list[str]) -> None:
     assert licences.compatible(row[2].rstrip(" |"))
 
 
 @pytest.mark.parametrize(
-    ("expression", "fine"),
+    ("expression", "compatible"),
     [
         ("MIT", True),
         ("Apache-2.0 WITH LLVM-exception", True),
@@ -33,5 +35,5 @@ def test_a_licence_is_compatible(row) -> None:
         ("LicenseRef-Proprietary", False),
     ],
 )
-def test_a_licence_that_is_not_is_noticed(expression, fine) -> None:
-    assert licences.compatible(expression) is fine
+def test_a_licence_that_is_not_is_noticed(expression: str, compatible: bool) -> None:
+    assert licences.compatible(expression) is compatible

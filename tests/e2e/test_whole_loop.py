@@ -1,5 +1,6 @@
 """Data → training → bundle → avatar → new training → swap, as a user does it."""
 
+import functools
 import io
 import threading
 import time
@@ -11,9 +12,10 @@ import pytest
 from PIL import Image
 
 from app.client import requests
+from tests.support.kao_up import Up
 
 
-def test_a_seed_is_a_face_for_ever_even_after_a_restart(up) -> None:
+def test_a_seed_is_a_face_for_ever_even_after_a_restart(up: Up) -> None:
     one = up.client.get("/avatar?seed=42")
     assert Image.open(io.BytesIO(one.content)).format == "PNG"
     assert up.client.get("/avatar?seed=42").content == one.content
@@ -28,7 +30,7 @@ def test_a_seed_is_a_face_for_ever_even_after_a_restart(up) -> None:
     assert up.client.get("/avatar?seed=42").content == one.content
 
 
-def test_a_run_becomes_a_face_and_rolls_back(up, tmp_path: Path) -> None:
+def test_a_run_becomes_a_face_and_rolls_back(up: Up, tmp_path: Path) -> None:
     before = up.client.get("/avatar?seed=42")
     old = before.headers["X-Avatar-Model"]
 
@@ -41,10 +43,10 @@ def test_a_run_becomes_a_face_and_rolls_back(up, tmp_path: Path) -> None:
     assert up.kao.send(requests.upload("mine", archive)).images == 12
 
     run = up.train(preset="smoke", dataset="mine", images=1600)
-    seen = [event.type for event in up.events(run)]
-    assert seen[0] == "run.queued"
-    assert {"dataset.ready", "run.progress", "snapshot.written", "sheet.drawn"} <= set(seen)
-    assert seen[-1] == "run.succeeded"
+    types = [event.type for event in up.events(run)]
+    assert types[0] == "run.queued"
+    assert {"dataset.ready", "run.progress", "snapshot.written", "sheet.drawn"} <= set(types)
+    assert types[-1] == "run.succeeded"
 
     new = up.run(run)["version"]
     assert new in [model.version for model in up.kao.send(requests.models()).models]
@@ -60,7 +62,7 @@ def test_a_run_becomes_a_face_and_rolls_back(up, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seconds", [6, pytest.param(60, marks=pytest.mark.slow)])
-def test_the_alias_moves_under_load_and_no_answer_is_wrong(up, seconds) -> None:
+def test_the_alias_moves_under_load_and_no_answer_is_wrong(up: Up, seconds: float) -> None:
     run = up.finished(up.train(preset="smoke", images=160))
     versions = [run["version"], up.client.get("/avatar?seed=1").headers["X-Avatar-Model"]]
     seeds = [str(seed) for seed in range(8)]
@@ -69,9 +71,11 @@ def test_the_alias_moves_under_load_and_no_answer_is_wrong(up, seconds) -> None:
         for v in versions
         for s in seeds
     }
-    wrong, answers, ends = [], [], time.monotonic() + seconds
+    wrong: list[tuple[int, str, str]] = []
+    answers: list[int] = []
+    ends = time.monotonic() + seconds
 
-    def ask(number) -> None:
+    def ask(number: int) -> None:
         with httpx.Client(base_url=up.url, timeout=30) as client:
             while time.monotonic() < ends:
                 seed = seeds[(number + len(answers)) % len(seeds)]
@@ -95,8 +99,9 @@ def test_the_alias_moves_under_load_and_no_answer_is_wrong(up, seconds) -> None:
     assert len(answers) > 100
 
 
-def test_whatever_is_killed_the_run_succeeds_and_faces_are_served(up) -> None:
-    stop, failures = threading.Event(), []
+def test_whatever_is_killed_the_run_succeeds_and_faces_are_served(up: Up) -> None:
+    stop = threading.Event()
+    failures: list[int] = []
 
     def ask() -> None:
         with httpx.Client(base_url=up.url, timeout=30) as client:
@@ -110,18 +115,18 @@ def test_whatever_is_killed_the_run_succeeds_and_faces_are_served(up) -> None:
     client.start()
     run = up.train(preset="smoke", images=24_000)
 
-    def images():
-        return (up.run(run)["progress"] or {}).get("images", 0)
+    def images() -> int:
+        return int((up.run(run)["progress"] or {}).get("images", 0))
 
     for pattern in (r"worker\.training", r"kao worker", r"valkey-server|redis-server"):
-        before = images()
-        up.wait(lambda before=before: images() > before + 600, 60, f"{pattern}: the run goes on")
+        goes_on = functools.partial(lambda goal: images() > goal, images() + 600)
+        up.wait(goes_on, 60, f"{pattern}: the run goes on")
         up.kill(pattern)
-    ended = up.finished(run)
+    row = up.finished(run)
     stop.set()
     client.join()
-    assert ended["state"] == "succeeded", ended
-    assert ended["attempt"] == 3, "the queue's death alone starts no new attempt"
+    assert row["state"] == "succeeded", row
+    assert row["attempt"] == 3, "the queue's death alone starts no new attempt"
     assert failures == []
     events = up.events(run)
     assert [event.number for event in events] == list(range(1, len(events) + 1))

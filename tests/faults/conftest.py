@@ -1,39 +1,42 @@
-"""Houses for the tests of faults."""
+"""Homes with real processes for the tests of faults."""
 
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.support.fixtures import BuildHouse
 from tests.support.process_group import House
 from tests.support.servers import Postgres
 
 
 @pytest.fixture
-def build_house():
+def build_house() -> Iterator[BuildHouse]:
     """Build houses: `build_house(storage_url=…)`."""
-    built: list[House] = []
+    houses: list[House] = []
 
-    def build(**fields) -> House:
+    def build(**fields: Any) -> House:
         # Not pytest's folder: a Unix socket's path has at most about 100 bytes.
-        built.append(House(Path(tempfile.mkdtemp(prefix="kao-")), **fields))
-        return built[-1]
+        houses.append(House(Path(tempfile.mkdtemp(prefix="kao-")), **fields))
+        return houses[-1]
 
     yield build
-    for house in built:
+    for house in houses:
         house.close()
         shutil.rmtree(house.folder, ignore_errors=True)
 
 
 @pytest.fixture
-def house(build_house) -> House:
+def house(build_house: BuildHouse) -> House:
     """A home without processes; the test starts those that it needs."""
     return build_house()
 
 
 @pytest.fixture(scope="session")
-def postgres():
+def postgres() -> Iterator[Postgres]:
     """A throwaway PostgreSQL."""
     if Postgres.binaries() is None:
         pytest.skip("no PostgreSQL here: `apt-get install postgresql`")

@@ -1,8 +1,9 @@
-"""A bundle that is not what it should be never serves, and is told of where somebody looks."""
+"""A bundle that is not what it should be never serves, and readiness and metrics say so."""
 
 import json
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,30 +11,32 @@ from safetensors.numpy import load_file, save_file
 
 from models import bundle
 from models.registry import DEFAULT
+from tests.support.fixtures import WriteBundle
+from tests.support.process_group import House
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
-def truncated(folder) -> None:
+def truncate(folder: Path) -> None:
     file = folder / bundle.WEIGHTS
     file.write_bytes(file.read_bytes()[:-1000])
 
 
-def flipped(folder) -> None:
+def flip_a_bit(folder: Path) -> None:
     file = folder / bundle.WEIGHTS
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1
     file.write_bytes(data)
 
 
-def not_finite(folder) -> None:
+def not_finite(folder: Path) -> None:
     weights = load_file(folder / bundle.WEIGHTS)
     name = max(weights, key=lambda one: weights[one].size)
     weights[name].flat[0] = np.nan
     save_file(weights, folder / bundle.WEIGHTS)
 
 
-def other_shapes(folder) -> None:
+def other_shapes(folder: Path) -> None:
     weights = load_file(folder / bundle.WEIGHTS)
     shorter = {
         name: value[..., :-1].copy() if value.ndim else value for name, value in weights.items()
@@ -41,7 +44,7 @@ def other_shapes(folder) -> None:
     save_file(shorter, folder / bundle.WEIGHTS)
 
 
-def lying(folder) -> None:
+def wrong_card(folder: Path) -> None:
     card = json.loads((folder / bundle.CARD).read_text())
     card["network"]["resolution"] *= 2
     (folder / bundle.CARD).write_text(json.dumps(card))
@@ -49,41 +52,46 @@ def lying(folder) -> None:
 
 # How it breaks, and whether its digest is that of the broken files: then only looking inside helps.
 HARMS = [
-    (truncated, False),
-    (flipped, False),
+    (truncate, False),
+    (flip_a_bit, False),
     (not_finite, True),
     (other_shapes, True),
-    (lying, True),
+    (wrong_card, True),
 ]
 
 
-def refused_total(house):
+def refused_total(house: House) -> float:
     text = house.http.get("/metrics").text
-    return float(re.search(r"^kao_bundles_refused_total (\S+)$", text, re.M)[1])
+    line = re.search(r"^kao_bundles_refused_total (\S+)$", text, re.M)
+    assert line is not None
+    return float(line[1])
 
 
-def test_a_broken_bundle_is_refused_and_the_old_model_serves(house, write_bundle) -> None:
+def test_a_broken_bundle_is_refused_and_the_old_model_serves(
+    house: House, write_bundle: WriteBundle
+) -> None:
     house.app()
     good = house.registry.aliases()[DEFAULT]
     face = house.http.get("/avatar?seed=1").content
     for number, (harm, consistent) in enumerate(HARMS):
-        made, before = write_bundle(number), refused_total(house)
-        version = bundle.digest(made)
-        harm(made)
+        folder, before = write_bundle(number), refused_total(house)
+        version = bundle.digest(folder)
+        harm(folder)
         if consistent:
-            version = bundle.digest(made)
+            version = bundle.digest(folder)
         place = house.registry.folder(version)
-        shutil.copytree(made, place)
+        shutil.copytree(folder, place)
         with house.engine.begin() as db:
             # As a worker would whose disk or memory is broken: nothing on its side notices.
             house.registry._register(db, version, bundle.read_card(place), None)
             house.registry._move(db, DEFAULT, version)
 
-        def told(version=version):
+        def is_refused(version: str = version) -> bool:
             ready = house.http.get("/health/ready").json()
-            return version in ready.get("refused", {}) and ready["status"] == "degraded" and ready
+            return version in ready.get("refused", {}) and ready["status"] == "degraded"
 
-        ready = house.wait(told, f"readiness says that {harm.__name__} was refused", 60)
+        house.wait(is_refused, f"readiness says that {harm.__name__} was refused", 60)
+        ready = house.http.get("/health/ready").json()
         assert ready["version"] == good
         assert any("refused" in ill for ill in ready["ills"])
         assert refused_total(house) == before + 1

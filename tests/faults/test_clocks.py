@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from models import runs
-from tests.support.process_group import kill_tree
+from tests.support.fixtures import BuildHouse
+from tests.support.process_group import House, kill_tree
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -17,17 +18,17 @@ LEASE = 6.0  # s; late heartbeats on a busy machine shall not be taken for a jum
 
 
 @pytest.fixture
-def faketime():
-    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
-    if not found:
+def faketime() -> Path:
+    libraries = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+    if not libraries:
         pytest.skip("no libfaketime here: `apt-get install libfaketime`")
-    return found[0]
+    return libraries[0]
 
 
 class Clock:
     """What time of day a process has, moved while it runs; its monotonic clock is the real one."""
 
-    def __init__(self, library, file) -> None:
+    def __init__(self, library: Path, file: Path) -> None:
         self.file = file
         self.jump(0)
         self.environment = {
@@ -37,34 +38,35 @@ class Clock:
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         }
 
-    def jump(self, seconds) -> None:
+    def jump(self, seconds: float) -> None:
         self.file.write_text(f"{seconds:+d}s\n")
 
 
-def stamps(house, name):
+def hours_ahead(house: House, name: str) -> list[int]:
     """The hours that a process's own log lines are ahead of this host."""
     lines = (house.logs / f"{name}.log").read_text().splitlines()
-    found = [json.loads(line)["timestamp"] for line in lines if line.startswith("{")]
-    here = datetime.datetime.now(datetime.UTC)
+    stamps = [json.loads(line)["timestamp"] for line in lines if line.startswith("{")]
+    now = datetime.datetime.now(datetime.UTC)
     return [
-        round((datetime.datetime.fromisoformat(one) - here).total_seconds() / HOUR) for one in found
+        round((datetime.datetime.fromisoformat(stamp) - now).total_seconds() / HOUR)
+        for stamp in stamps
     ]
 
 
-def test_a_clock_that_jumps_an_hour_costs_nobody_his_lease(build_house, faketime) -> None:
+def test_a_clock_that_jumps_an_hour_costs_no_lease(build_house: BuildHouse, faketime: Path) -> None:
     house = build_house(lease_seconds=LEASE)
     trains, watches = (Clock(faketime, house.folder / name) for name in ("trains", "watches"))
     house.queue()
     one = house.worker("trains", **trains.environment)
-    run = house.ask(200_000)
-    house.goes_on(run)
+    run = house.submit(200_000)
+    house.wait_for_snapshot(run)
     house.worker("watches", **watches.environment)
     for hours in (1, -1):
         trains.jump(-hours * HOUR)
         watches.jump(hours * HOUR)
         ends = time.monotonic() + 1.5 * LEASE
         while time.monotonic() < ends:
-            house.goes_on(run)
+            house.wait_for_snapshot(run)
         assert house.run(run)["attempt"] == 1
         assert house.events(run, "run.requeued") == []
     assert house.run(run)["state"] == "running"
@@ -74,5 +76,5 @@ def test_a_clock_that_jumps_an_hour_costs_nobody_his_lease(build_house, faketime
     house.wait(lambda: house.run(run)["attempt"] == 2, "the watcher takes over")
     assert time.monotonic() - began >= LEASE / 2, "not early by the jump either"
     runs.cancel(house.engine, run)
-    house.ended(run, "cancelled")
-    assert -1 in stamps(house, "watches"), "its clock was an hour behind"
+    house.wait_for_end(run, "cancelled")
+    assert -1 in hours_ahead(house, "watches"), "its clock was an hour behind"

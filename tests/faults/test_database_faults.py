@@ -7,28 +7,31 @@ import time
 
 import pytest
 
-from models.database.engine import wait_for
+from models.database.engine import wait_until_available
+from tests.support.fixtures import BuildHouse
+from tests.support.process_group import House
+from tests.support.servers import Postgres
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
-LOCKED = 20.0  # s
+LOCK_SECONDS = 20.0  # s
 
 
 @pytest.fixture
-def house(build_house):
+def house(build_house: BuildHouse) -> House:
     """With a lease that a busy machine's late heartbeats do not lose: none shall end here."""
     return build_house(lease_seconds=10)
 
 
-def test_a_database_locked_for_twenty_seconds_loses_nothing(house) -> None:
+def test_a_database_locked_for_twenty_seconds_loses_nothing(house: House) -> None:
     house.queue()
     house.worker()
     house.app()
-    run = house.ask(4_000)
-    house.goes_on(run)
+    run = house.submit(4_000)
+    house.wait_for_snapshot(run)
     lock = sqlite3.connect(house.settings.home / "kao.db", isolation_level=None)
     lock.execute("BEGIN IMMEDIATE")
-    ends = time.monotonic() + LOCKED
+    ends = time.monotonic() + LOCK_SECONDS
     answers = []
 
     def post() -> None:
@@ -44,14 +47,16 @@ def test_a_database_locked_for_twenty_seconds_loses_nothing(house) -> None:
     lock.execute("ROLLBACK")
     posting.join(60)
     assert answers[0].status_code == 202
-    assert house.ended(run)["attempt"] == 1, "a lock that stopped all heartbeats costs no lease"
-    assert house.ended(answers[0].json()["id"])["attempt"] == 1
+    assert house.wait_for_end(run)["attempt"] == 1, (
+        "a lock that stopped all heartbeats costs no lease"
+    )
+    assert house.wait_for_end(answers[0].json()["id"])["attempt"] == 1
     assert lock.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     lock.close()
 
 
 def test_app_and_worker_wait_for_a_database_that_starts_later_and_outlive_its_death(
-    build_house, postgres
+    build_house: BuildHouse, postgres: Postgres
 ) -> None:
     house = build_house(database_url=postgres.database())
     house.engine.dispose()
@@ -59,18 +64,18 @@ def test_app_and_worker_wait_for_a_database_that_starts_later_and_outlive_its_de
     house.queue()
     worker = house.worker()
     app = house.start_app()
-    house.wait(lambda: house.words().count("database.awaited") >= 2, "both wait")
+    house.wait(lambda: house.log_tails().count("database.awaited") >= 2, "both wait")
     assert (worker.poll(), app.poll()) == (None, None)
     postgres.start()
     house.wait(house.serves, "the app serves")
-    run = house.ask(3_000)
-    house.goes_on(run)
+    run = house.submit(3_000)
+    house.wait_for_snapshot(run)
 
     postgres.stop(signal.SIGKILL)
     for number in range(5):
         assert house.http.get(f"/avatar?seed=dead-{number}").status_code == 200
         time.sleep(0.5)
     postgres.start()
-    wait_for(house.engine)
-    house.ended(run)
+    wait_until_available(house.engine)
+    house.wait_for_end(run)
     assert (worker.poll(), app.poll()) == (None, None)

@@ -6,24 +6,26 @@ import psutil
 import pytest
 from sqlalchemy import func, select
 
+from models.database.engine import url_of
 from models.database.tables import models
-from tests.support.process_group import children, trainers
+from tests.support.fixtures import BuildHouse
+from tests.support.process_group import House, Process, children, trainers
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture
-def house(build_house):
+def house(build_house: BuildHouse) -> House:
     """With a lease that a busy machine's late heartbeats do not lose."""
     return build_house(lease_seconds=6)
 
 
 @pytest.fixture
-def hosts(house):
+def hosts(house: House) -> list[Process]:
     """Two hosts on one database and store: homes of their own, so each has its own device."""
     house.queue()
     shared = {
-        "DATABASE_URL": house.settings.database,
+        "DATABASE_URL": url_of(house.settings).render_as_string(hide_password=False),
         "STORAGE_URL": f"file://{house.settings.storage}",
         "REDIS_URL": house.settings.redis,
     }
@@ -32,7 +34,7 @@ def hosts(house):
     ]
 
 
-def owner(hosts, run):
+def owner(hosts: list[Process], run: str) -> tuple[Process, psutil.Process] | None:
     """Of two workers the one below which the run trains, and that training process."""
     for host in hosts:
         for below in psutil.Process(host.pid).children(recursive=True):
@@ -41,29 +43,33 @@ def owner(hosts, run):
     return None
 
 
-def signalled(processes, number) -> None:
+def send(processes: list[psutil.Process], number: signal.Signals) -> None:
     for process in processes:
         process.send_signal(number)
 
 
-@pytest.mark.parametrize("frozen", ["host", "supervisor"])
-def test_a_thawed_worker_publishes_nothing_and_stops_by_itself(house, hosts, frozen) -> None:
-    """Frozen: the whole host, or all of it but the training process, which goes on unwatched."""
+@pytest.mark.parametrize("target", ["host", "supervisor"])
+def test_a_thawed_worker_publishes_nothing_and_stops_by_itself(
+    house: House, hosts: list[Process], target: str
+) -> None:
+    """The whole host, or all of it but the training process, which goes on unwatched."""
     # On a fast core ten times as long as the lease: nobody takes over a run that has ended.
-    run = house.ask(30_000)
-    house.goes_on(run)
-    host, training = house.wait(lambda: owner(hosts, run), "a worker trains it")
+    run = house.submit(30_000)
+    house.wait_for_snapshot(run)
+    match = house.wait(lambda: owner(hosts, run), "a worker trains it")
+    assert match is not None
+    host, training = match
     pool = children(host)
-    icy = [psutil.Process(host.pid), *pool, *([training] if frozen == "host" else [])]
-    signalled(icy, signal.SIGSTOP)
+    icy = [psutil.Process(host.pid), *pool, *([training] if target == "host" else [])]
+    send(icy, signal.SIGSTOP)
     house.wait(lambda: house.run(run)["fence"] == 2, "another takes over")
-    house.goes_on(run)
-    signalled(icy, signal.SIGCONT)
+    house.wait_for_snapshot(run)
+    send(icy, signal.SIGCONT)
     house.wait(lambda: not training.is_running(), "the stale one stops by itself", 60)
     assert house.run(run)["fence"] == 2
-    ended = house.ended(run)
+    row = house.wait_for_end(run)
 
-    assert ended["attempt"] == 2
+    assert row["attempt"] == 2
     assert len(house.events(run, "run.succeeded")) == 1
     with house.engine.begin() as db:
         query = select(func.count()).where(models.c.run == run)

@@ -7,7 +7,7 @@ import time
 import psutil
 import pytest
 
-from tests.support.process_group import children, kill_tree, trainers
+from tests.support.process_group import House, Process, children, kill_tree, trainers
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -16,7 +16,7 @@ IMAGES = 12_000
 VICTIMS = ["training"] * 4 + ["child"] * 3 + ["parent"] * 3
 
 
-def victim(house, worker, run, kind):
+def victim(house: House, worker: Process, run: str, kind: str) -> psutil.Process:
     if kind == "parent":
         return psutil.Process(worker.pid)
     if kind == "training":
@@ -24,25 +24,26 @@ def victim(house, worker, run, kind):
     return house.wait(lambda: children(worker), "a Celery child")[0]
 
 
-def test_ten_kills_move_no_bit_and_leave_nothing_behind(house) -> None:
-    draws = random.Random(11)
+def test_ten_kills_move_no_bit_and_leave_nothing_behind(house: House) -> None:
+    random_order = random.Random(11)
     house.queue()
-    whole, broken = house.ask(IMAGES), house.ask(IMAGES)
+    whole, broken = house.submit(IMAGES), house.submit(IMAGES)
     worker = house.worker()
-    house.ended(whole)
-    for kind in draws.sample(VICTIMS, len(VICTIMS)):
-        house.goes_on(broken)
-        time.sleep(draws.uniform(0, 0.3))
+    house.wait_for_end(whole)
+    for kind in random_order.sample(VICTIMS, len(VICTIMS)):
+        house.wait_for_snapshot(broken)
+        time.sleep(random_order.uniform(0, 0.3))
         assert house.run(broken)["state"] == "running", "it ended before all kills"
         alive = trainers(broken)
         with contextlib.suppress(psutil.Error):
             victim(house, worker, broken, kind).kill()
-        house.wait(lambda alive=alive: not [p for p in alive if p.is_running()], "no orphan", 60)
+        _, orphans = psutil.wait_procs(alive, timeout=60)
+        assert orphans == []
         if kind == "parent":
             kill_tree(worker)  # reaped, as a supervisor would
             worker = house.worker()
-    ended = house.ended(broken)
-    assert ended["attempt"] > len(VICTIMS)
+    row = house.wait_for_end(broken)
+    assert row["attempt"] > len(VICTIMS)
     house.wait(lambda: not trainers(broken), "no training process is left", 60)
     assert house.device_is_free()
     first, second = house.weights(whole), house.weights(broken)

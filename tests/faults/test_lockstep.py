@@ -1,8 +1,8 @@
 """Two processes that train one run hand it back together, and go on together."""
 
 import threading
-import time
 
+import psutil
 import pytest
 import sqlalchemy as sa
 
@@ -10,36 +10,53 @@ from models import runs
 from models.recipes.recipe import resolve
 from models.registry import Registry
 from models.settings import Settings
+from tests.support.process_group import trainers
+from tests.support.waiting import wait
 from worker.supervisor import Supervisor
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
-def watched(settings, engine, run):
+def watch(settings: Settings, engine: sa.Engine, run: str) -> tuple[Supervisor, threading.Thread]:
     """A supervisor of the run's next attempt, at work in a thread."""
-    claimed = runs.claim(engine, run)
-    assert claimed is not None
-    supervisor = Supervisor(settings, engine, run, claimed[1])
-    watching = threading.Thread(target=supervisor.watch)
-    watching.start()
-    return supervisor, watching
+    claim = runs.claim(engine, run)
+    assert claim is not None
+    supervisor = Supervisor(settings, engine, run, claim[1])
+    thread = threading.Thread(target=supervisor.watch)
+    thread.start()
+    return supervisor, thread
+
+
+def ranks(run: str) -> set[int]:
+    """The ranks of the run's training processes; torchrun itself has none."""
+    numbers = set()
+    for process in trainers(run):
+        try:
+            numbers.add(int(process.environ()["RANK"]))
+        except (KeyError, psutil.Error):
+            continue
+    return numbers
 
 
 def test_two_processes_train_one_run_and_hand_it_back_together(
     settings: Settings, engine: sa.Engine
 ) -> None:
     together = settings.model_copy(update={"processes": 2})
-    asked = {"preset": "smoke", "batch": 16, "images": 1_600, "snapshot_seconds": 0.2}
-    run = runs.create(engine, resolve(asked), asked)[0]["id"]
-    supervisor, watching = watched(together, engine, run)
-    deadline = time.monotonic() + 120
-    while runs.get(engine, run)["snapshot"] is None and time.monotonic() < deadline:
-        time.sleep(0.05)
+    fields = {"preset": "smoke", "batch": 16, "images": 16_000, "snapshot_seconds": 0.2}
+    run = str(runs.create(engine, resolve(fields), fields)[0]["id"])
+    supervisor, thread = watch(together, engine, run)
+    wait(lambda: runs.get(engine, run)["snapshot"], 300, "a snapshot of the first attempt")
+    assert ranks(run) == {0, 1}
     supervisor.hand_back()
-    watching.join(timeout=60)
+    thread.join(timeout=60)
+    assert not thread.is_alive()
+    wait(lambda: not trainers(run), 30, "both processes have ended")
     assert runs.get(engine, run)["state"] == "queued"
-    _, watching = watched(together, engine, run)
-    watching.join(timeout=240)
-    assert runs.get(engine, run)["state"] == "succeeded"
+
+    _, thread = watch(together, engine, run)
+    wait(lambda: ranks(run) == {0, 1}, 300, "two processes train the second attempt")
+    wait(lambda: runs.get(engine, run)["state"] == "succeeded", 600, "it succeeds")
+    thread.join(timeout=60)
+    assert runs.get(engine, run)["attempt"] == 2
     card = Registry(engine, settings.storage).get(runs.get(engine, run)["version"])["card"]
-    assert card["training"]["images"] == 1_600
+    assert card["training"]["images"] == 16_000

@@ -6,34 +6,35 @@ import pytest
 import torch
 
 from models import runs
+from tests.support.process_group import House
 from worker.training import resource_errors
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_a_gpu_out_of_memory_fails_the_run_and_not_the_worker(house) -> None:
+def test_a_gpu_out_of_memory_fails_the_run_and_not_the_worker(house: House) -> None:
     full = house.folder / "full"
     full.touch()
     house.queue()
-    injected = str(Path(__file__).parent / "injected")
-    worker = house.worker(PYTHONPATH=injected, KAO_TEST_OOM=str(full))
-    failed = house.ended(house.ask(160), "failed")
-    assert failed["attempt"] == 1, "trying again would need as much"
-    assert "`batch`" in failed["error"]
-    assert "`resolution`" in failed["error"]
+    folder = str(Path(__file__).parent / "injected")
+    worker = house.worker(PYTHONPATH=folder, KAO_TEST_OOM=str(full))
+    run = house.wait_for_end(house.submit(160), "failed")
+    assert run["attempt"] == 1, "trying again would need as much"
+    assert "`batch`" in run["error"]
+    assert "`resolution`" in run["error"]
     full.unlink()
-    house.ended(house.ask(160))
-    runs.resume(house.engine, failed["id"])
-    house.ended(failed["id"])
+    house.wait_for_end(house.submit(160))
+    runs.resume(house.engine, run["id"])
+    house.wait_for_end(run["id"])
     assert worker.poll() is None
 
 
-def test_pytorchs_own_word_for_no_memory_is_understood() -> None:
-    with pytest.raises(RuntimeError) as caught:
+def test_pytorchs_own_message_about_memory_is_recognised() -> None:
+    with pytest.raises(RuntimeError) as failure:
         torch.empty(2**55)
-    told = resource_errors.told(caught.value)
-    assert told is not None
-    assert "`batch`" in told
+    message = resource_errors.told(failure.value)
+    assert message is not None
+    assert "`batch`" in message
 
 
 def test_any_other_error_is_not_explained_away() -> None:

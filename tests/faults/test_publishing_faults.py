@@ -1,15 +1,18 @@
-"""Killed at whatever step of publishing: the old model or the new one, never a part of one."""
+"""Killed at any step of publishing: the old model or the new one, never a part of one."""
 
 import shutil
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from models import bundle, failpoints, runs
 from models.bundle import verify
 from models.registry import LATEST
-from tests.support.process_group import trainers
+from models.runs import Fence
+from tests.support.fixtures import BuildHouse, WriteBundle
+from tests.support.process_group import House, trainers
 from tests.support.tmpfs import tmpfs
 from worker.training import snapshots
 
@@ -17,47 +20,49 @@ from worker.training import snapshots
 PUBLISH = """
 import sys
 from pathlib import Path
-from models import home, runs, storage
+from models import bootstrap, runs
 from models.failpoints import fail_point
 from models.registry import Registry
 from models.settings import Settings
+from models.storage import atomic
 settings = Settings()
-registry = Registry(home.prepare(settings), settings.storage)
-made, run, fence = sys.argv[1:]
-with storage.scratch_folder(registry.bundles) as folder:
+registry = Registry(bootstrap.prepare(settings), settings.storage)
+source, run, fence = sys.argv[1:]
+with atomic.scratch_folder(registry.bundles) as folder:
     fail_point("publish.begun")
-    for path in sorted(Path(made).iterdir()):
+    for path in sorted(Path(source).iterdir()):
         (folder / path.name).write_bytes(path.read_bytes())
-    owned = {"run": run, "fence": runs.Fence(int(fence)), "final": True, "promote": True}
-    print(registry.publish(folder, **owned))
+    owner = {"run": run, "fence": runs.Fence(int(fence))}
+    print(registry.publish(folder, **owner, final=True, promote=True))
 """
 
 
-def published(house, made, run, fence, point=None):
+def publish(house: House, source: Path, run: str, fence: Fence, point: str | None = None) -> int:
     """Publish in a process of its own, killed at a point; its exit code."""
-    armed = {"KAO_FAIL_POINT": f"{point}=SIGKILL"} if point else {}
-    command = [sys.executable, "-c", PUBLISH, str(made), run, str(fence)]
-    return house.start("publish", command, **armed).wait(60)
+    variables = {"KAO_FAIL_POINT": f"{point}=SIGKILL"} if point else {}
+    command = [sys.executable, "-c", PUBLISH, str(source), run, str(fence)]
+    return house.start("publish", command, **variables).wait(60)
 
 
-def claimed(house):
-    run = house.ask()
-    found = runs.claim(house.engine, run)
-    assert found is not None
-    return run, found[1]
+def claim(house: House) -> tuple[str, Fence]:
+    """A new run, claimed."""
+    run = house.submit()
+    claim = runs.claim(house.engine, run)
+    assert claim is not None
+    return run, claim[1]
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_a_kill_at_any_step_leaves_a_whole_model_and_a_second_try_publishes(
-    house, write_bundle
+    house: House, write_bundle: WriteBundle
 ) -> None:
     before = house.registry.aliases()
     for seed, point in enumerate(failpoints.PUBLISH):
-        made = write_bundle(seed)
-        new = bundle.digest(made)
-        run, fence = claimed(house)
-        assert published(house, made, run, fence, point) == -9, f"{point} was never passed"
+        source = write_bundle(seed)
+        new = bundle.digest(source)
+        run, fence = claim(house)
+        assert publish(house, source, run, fence, point) == -9, f"{point} was never passed"
         after = house.registry.aliases()
         whole = {**before, "latest": new, "default": new}
         assert after == (whole if point == "publish.committed" else before), point
@@ -67,7 +72,7 @@ def test_a_kill_at_any_step_leaves_a_whole_model_and_a_second_try_publishes(
             assert runs.requeue(house.engine, run, fence, "killed") == "queued"
             again = runs.claim(house.engine, run)
             assert again is not None
-            assert published(house, made, run, again[1]) == 0, house.words()
+            assert publish(house, source, run, again[1]) == 0, house.log_tails()
         assert house.run(run)["state"] == "succeeded"
         assert house.registry.aliases() == whole
         verify.verify(house.registry.folder(new), new)
@@ -76,19 +81,19 @@ def test_a_kill_at_any_step_leaves_a_whole_model_and_a_second_try_publishes(
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_a_run_that_dies_of_publishing_fails_after_three_attempts_and_resumes(house) -> None:
+def test_a_run_that_dies_of_publishing_fails_after_three_attempts_and_resumes(house: House) -> None:
     house.queue()
     worker = house.worker(KAO_FAIL_POINT="publish.renamed=SIGKILL")
-    run = house.ask(160)
-    failed = house.ended(run, "failed")
-    assert "SIGKILL" in failed["error"]
-    assert failed["attempt"] == runs.MOST_STALLS
+    run = house.submit(160)
+    row = house.wait_for_end(run, "failed")
+    assert "SIGKILL" in row["error"]
+    assert row["attempt"] == runs.MOST_STALLS
     before = house.registry.aliases()
     worker.terminate()
     worker.wait(30)
     house.worker()
     runs.resume(house.engine, run)
-    version = house.ended(run)["version"]
+    version = house.wait_for_end(run)["version"]
     assert house.registry.aliases() == {**before, "latest": version}
     verify.verify(house.registry.folder(version), version)
 
@@ -96,20 +101,20 @@ def test_a_run_that_dies_of_publishing_fails_after_three_attempts_and_resumes(ho
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_a_full_store_fails_the_run_in_words_and_spoils_nothing(
-    build_house, tmp_path: Path
+    build_house: BuildHouse, tmp_path: Path
 ) -> None:
     with tmpfs(tmp_path / "store", megabytes=40) as disk:
         house = build_house(storage_url=f"file://{disk.folder}")
         house.queue()
         worker = house.worker()
 
-        snapshotting = house.ask(100_000)
-        house.goes_on(snapshotting)
+        snapshotting = house.submit(100_000)
+        house.wait_for_snapshot(snapshotting)
         filler = disk.fill()
-        failed = house.ended(snapshotting, "failed")
-        assert "disk is full" in failed["error"]
+        row = house.wait_for_end(snapshotting, "failed")
+        assert "disk is full" in row["error"]
         folder = disk.folder / "snapshots" / snapshotting
-        assert snapshots.read(folder, failed["snapshot"])["trainer"]["step"] > 0
+        assert snapshots.read(folder, row["snapshot"])["trainer"]["step"] > 0
         assert [path.name for path in folder.iterdir() if path.name.endswith(".tmp")] == []
         filler.unlink()
         shutil.rmtree(folder)
@@ -117,17 +122,17 @@ def test_a_full_store_fails_the_run_in_words_and_spoils_nothing(
         worker.wait(30)
 
         worker = house.worker(KAO_FAIL_POINT="publish.begun=SIGSTOP")
-        publishing = house.ask(160)
+        publishing = house.submit(160)
         before = house.registry.aliases()
 
-        def stopped():
+        def stopped() -> list[psutil.Process]:
             return [one for one in trainers(publishing) if one.status() == "stopped"]
 
         (training,) = house.wait(stopped, "it is about to publish")
         filler = disk.fill()
         training.resume()
-        failed = house.ended(publishing, "failed")
-        assert "disk is full" in failed["error"]
+        row = house.wait_for_end(publishing, "failed")
+        assert "disk is full" in row["error"]
         assert house.registry.aliases() == before
         current = before[LATEST]
         verify.verify(house.registry.folder(current), current)
@@ -136,5 +141,5 @@ def test_a_full_store_fails_the_run_in_words_and_spoils_nothing(
         worker.wait(30)
         house.worker()
         runs.resume(house.engine, publishing)
-        version = house.ended(publishing)["version"]
+        version = house.wait_for_end(publishing)["version"]
         assert house.registry.aliases()[LATEST] == version

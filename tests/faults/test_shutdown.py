@@ -6,23 +6,23 @@ import time
 import httpx
 import pytest
 
-from tests.support.process_group import trainers
+from tests.support.process_group import House, Process, trainers
 from worker.datasets.packing import TEMPORARY
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
-def seconds_to_end(process, most):
-    began = time.monotonic()
+def seconds_to_end(process: Process, most: float) -> float:
+    start = time.monotonic()
     process.terminate()
     process.wait(most)
-    return time.monotonic() - began
+    return time.monotonic() - start
 
 
-def test_a_worker_snapshots_and_hands_back(house) -> None:
+def test_a_worker_snapshots_and_hands_back(house: House) -> None:
     house.queue()
     worker = house.worker()
-    run = house.ask(50_000, snapshot_seconds=3600)
+    run = house.submit(50_000, snapshot_seconds=3600)
     house.wait(lambda: house.run(run)["progress"], "it trains")
     seconds_to_end(worker, 30)
     row = house.run(run)
@@ -32,10 +32,10 @@ def test_a_worker_snapshots_and_hands_back(house) -> None:
     assert trainers(run) == []
 
 
-def test_a_worker_told_while_it_packs_hands_back_and_leaves_no_half_set(house) -> None:
+def test_a_worker_stopped_while_it_packs_hands_back_and_leaves_no_half_set(house: House) -> None:
     house.queue()
     worker = house.worker()
-    run = house.ask(dataset_limit=50_000)  # minutes of drawing
+    run = house.submit(dataset_limit=50_000)  # minutes of drawing
     house.wait(lambda: house.events(run, "dataset.progress"), "it packs")
     assert list(house.settings.cache.glob(f"{TEMPORARY}*"))
     seconds_to_end(worker, 30)
@@ -47,10 +47,10 @@ def test_a_worker_told_while_it_packs_hands_back_and_leaves_no_half_set(house) -
     assert trainers(run) == []
 
 
-def test_a_worker_told_while_its_training_process_starts_counts_no_stall(house) -> None:
+def test_a_worker_stopped_while_its_training_process_starts_counts_no_stall(house: House) -> None:
     house.queue()
     worker = house.worker()
-    run = house.ask(50_000)
+    run = house.submit(50_000)
     house.wait(lambda: trainers(run), "the training process is there, and deaf yet")
     seconds_to_end(worker, 30)
     assert house.run(run)["state"] == "queued"
@@ -58,11 +58,11 @@ def test_a_worker_told_while_its_training_process_starts_counts_no_stall(house) 
     assert trainers(run) == []
 
 
-def test_a_worker_kills_a_training_process_that_hears_nothing(house) -> None:
+def test_a_worker_kills_a_training_process_that_hears_nothing(house: House) -> None:
     house.queue()
     worker = house.worker()
-    run = house.ask(50_000)
-    house.goes_on(run)
+    run = house.submit(50_000)
+    house.wait_for_snapshot(run)
     (training,) = trainers(run)
     training.suspend()
     seconds_to_end(worker, 30)
@@ -71,15 +71,16 @@ def test_a_worker_kills_a_training_process_that_hears_nothing(house) -> None:
     assert house.run(run)["stalls"] == 0
 
 
-def test_an_app_ends_its_streams_and_finishes_what_it_draws(house) -> None:
+def test_an_app_ends_its_streams_and_finishes_what_it_draws(house: House) -> None:
     app = house.app()
-    run = house.ask()  # nobody trains it: its stream stays open
-    opened, answers = threading.Event(), []
+    run = house.submit()  # nobody trains it: its stream stays open
+    following_now = threading.Event()
+    answers: list[int] = []
 
     def follow() -> None:
         with house.http.stream("GET", f"/train/{run}/events") as stream:
             for _ in stream.iter_lines():
-                opened.set()
+                following_now.set()
 
     def draw() -> None:
         with httpx.Client(base_url=house.http.base_url, timeout=30, trust_env=False) as client:
@@ -87,7 +88,7 @@ def test_an_app_ends_its_streams_and_finishes_what_it_draws(house) -> None:
 
     following = threading.Thread(target=follow)
     following.start()
-    assert opened.wait(30)
+    assert following_now.wait(30)
     drawing = threading.Thread(target=draw)
     drawing.start()
     time.sleep(0.3)  # the request is on its way; too early or too late, it still must be answered

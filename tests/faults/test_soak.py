@@ -17,17 +17,19 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import httpx
 import psutil
 import pytest
 
-from tests.support.process_group import PATIENCE
+from tests.support.fixtures import BuildHouse
+from tests.support.process_group import PATIENCE, House, Process
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", "1200"))
 SEED = int(os.environ.get("SOAK_SEED", "1"))
-EVERY, FROZEN, LOCKED = 20.0, 8.0, 10.0  # s
+EVERY, FREEZE_SECONDS, LOCK_SECONDS = 20.0, 8.0, 10.0  # s
 CLIENTS, SEEDS = 8, 200
 # Of one app process, above the most that it had in its first quarter: times, descriptors. A killed
 # one's successor begins anew, and few live for as long as 32 MiB of faces take to gather (5,000 of
@@ -48,12 +50,12 @@ PATTERNS = {
 class Crowd:
     """Clients that remember each face they saw, by its model."""
 
-    def __init__(self, house) -> None:
+    def __init__(self, house: House) -> None:
         self.house, self.stop = house, threading.Event()
-        self.answers: Counter = Counter()
+        self.answers: Counter[int | str] = Counter()
         self.unanswered: list[tuple[float, str]] = []
-        self.wrong: list[tuple] = []
-        self.faces: dict[tuple, bytes] = {}
+        self.wrong: list[tuple[int, int, str]] = []
+        self.faces: dict[tuple[str | None, int], bytes] = {}
         self.threads = [
             threading.Thread(target=self.ask, args=(number,)) for number in range(CLIENTS)
         ]
@@ -61,10 +63,10 @@ class Crowd:
             thread.start()
 
     def ask(self, number: int) -> None:
-        draws = random.Random(number)
+        random_seeds = random.Random(number)
         with httpx.Client(base_url=self.house.http.base_url, timeout=60, trust_env=False) as client:
             while not self.stop.wait(0.2):
-                self.look(client, draws.randrange(SEEDS))
+                self.look(client, random_seeds.randrange(SEEDS))
 
     def look(self, client: httpx.Client, seed: int) -> None:
         try:
@@ -85,43 +87,43 @@ class Crowd:
             thread.join(90)
 
 
-def below(up, name):
+def below(up: Process, name: str) -> list[psutil.Process]:
     """Processes of a kind below `kao up`; the parent comes before its pool."""
-    found = []
+    matches = []
     for process in psutil.Process(up.pid).children(recursive=True):
         with contextlib.suppress(psutil.Error):
             if re.search(PATTERNS[name], " ".join(process.cmdline())):
-                found.append(process)
-    return found
+                matches.append(process)
+    return matches
 
 
 FAULTS = ["lock database", *(f"{how} {name}" for how in ("kill", "freeze") for name in PATTERNS)]
 
 
-def faults_for_ever(draws):
+def endless_faults(order: random.Random) -> Iterator[str]:
     """All of them in random order, then again in another."""
     while True:
-        yield from draws.sample(FAULTS, len(FAULTS))
+        yield from order.sample(FAULTS, len(FAULTS))
 
 
-def strike(house, up, draws, fault):
-    """One fault; its name, and whether it met nobody."""
+def strike(house: House, up: Process, order: random.Random, fault: str) -> str:
+    """One fault; its name, and whether there was no victim."""
     kind, name = fault.split()
     if kind == "lock":
         with contextlib.closing(sqlite3.connect(house.settings.home / "kao.db", timeout=30)) as db:
             db.isolation_level = None
             db.execute("BEGIN IMMEDIATE")
-            time.sleep(LOCKED)
+            time.sleep(LOCK_SECONDS)
             db.execute("ROLLBACK")
         return fault
     victims = below(up, name)
     if not victims:
         return f"{fault}: none"
-    victim = draws.choice(victims)
+    victim = order.choice(victims)
     with contextlib.suppress(psutil.Error):
         victim.send_signal(signal.SIGKILL if kind == "kill" else signal.SIGSTOP)
         if kind == "freeze":
-            time.sleep(FROZEN)
+            time.sleep(FREEZE_SECONDS)
             victim.send_signal(signal.SIGCONT)
     return fault
 
@@ -136,91 +138,97 @@ class Size:
     connections: int
 
 
-def size(house, up):
+def size(house: House, up: Process) -> Size:
     """Of the app that serves now."""
     house.wait(house.serves, "the app serves again")
     (app,) = below(up, "app")
     return Size(app.pid, app.memory_info().rss / 1e6, app.num_fds(), len(app.net_connections()))
 
 
-def assert_it_does_not_grow(sizes) -> None:
+def assert_it_does_not_grow(sizes: list[Size]) -> None:
     """Of one process, in order."""
     first = sizes[: max(1, len(sizes) // 4)]
     assert sizes[-1].memory < MOST_MEMORY * max(one.memory for one in first)
     assert sizes[-1].files < MOST_FILES + max(one.files for one in first)
 
 
-def opened(up):
+def open_resources(up: Process) -> dict[str, int]:
     """Descriptors and connections of each kind of process that lives on."""
     counts = {}
     for name in ("app", "worker", "queue"):
-        found = below(up, name)
-        counts[f"{name} files"] = sum(one.num_fds() for one in found)
-        counts[f"{name} connections"] = sum(len(one.net_connections("all")) for one in found)
+        processes = below(up, name)
+        counts[f"{name} files"] = sum(one.num_fds() for one in processes)
+        counts[f"{name} connections"] = sum(len(one.net_connections("all")) for one in processes)
     return counts
 
 
-def at_rest(house, up):
-    """The same once it stays as it is: all are there, and nobody comes or goes."""
+def at_rest(house: House, up: Process) -> dict[str, int]:
+    """The same once it no longer changes, with every process there."""
 
-    def steady():
+    def steady() -> dict[str, int] | None:
         try:
-            before = opened(up)
+            before = open_resources(up)
             time.sleep(5)
-            there = len(below(up, "worker")) >= 2 and house.serves()
-            return before if there and opened(up) == before else None
+            complete = len(below(up, "worker")) >= 2 and house.serves()
+            return before if complete and open_resources(up) == before else None
         except psutil.Error:
             return None
 
-    return house.wait(steady, "all is quiet")
+    counts = house.wait(steady, "all is quiet")
+    assert counts is not None
+    return counts
 
 
-def deaths(house):
-    """What `kao up` told of children that died, in order."""
+def deaths(house: House) -> list[str]:
+    """The log lines of `kao up` about children that died."""
     lines = (house.logs / "up.log").read_text(errors="replace").splitlines()
     return [line for line in lines if "child.died" in line]
 
 
-def keep_busy(house, asked) -> None:
+def keep_busy(house: House, submitted: list[str]) -> None:
     """Two runs that wait or train, always."""
-    if sum(house.run(run)["state"] in ("queued", "running") for run in asked) < 2:
-        asked.append(house.ask(2_000, promote="always"))
+    if sum(house.run(run)["state"] in ("queued", "running") for run in submitted) < 2:
+        submitted.append(house.submit(2_000, promote="always"))
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(SECONDS * 2 + 900)
-def test_nothing_is_lost_for_a_while(build_house, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_lost_for_a_while(
+    build_house: BuildHouse, capsys: pytest.CaptureFixture[str]
+) -> None:
     house = build_house(**SMALL)
-    draws, asked, sizes, faults = random.Random(SEED), [], [], Counter()
+    order, faults = random.Random(SEED), Counter[str]()
+    run_ids: list[str] = []
+    sizes: list[Size] = []
     down: list[tuple[float, float]] = []  # from a kill of the app until it served again
     up = house.start("up", [sys.executable, "-m", "kao", "up"])
     house.wait(house.serves, "the app serves")
     # A first run opens what a worker keeps open; then only leaks add to it.
-    asked.append(house.ask(64))
-    house.ended(asked[0])
+    run_ids.append(house.submit(64))
+    house.wait_for_end(run_ids[0])
     before = at_rest(house, up)
     crowd = Crowd(house)
-    ends, coming = time.monotonic() + SECONDS, faults_for_ever(draws)
+    ends, coming = time.monotonic() + SECONDS, endless_faults(order)
     while time.monotonic() < ends:
-        keep_busy(house, asked)
+        keep_busy(house, run_ids)
         sizes.append(size(house, up))
         due, began = time.monotonic() + EVERY, time.monotonic()
-        fault = strike(house, up, draws, next(coming))
+        fault = strike(house, up, order, next(coming))
         faults[fault] += 1
         if fault == "kill app":
             house.wait(lambda: sizes[-1].pid not in {one.pid for one in below(up, "app")}, "dead")
             house.wait(house.serves, "the app is started again")
             down.append((began, time.monotonic()))
         while time.monotonic() < due:
-            keep_busy(house, asked)
+            keep_busy(house, run_ids)
             time.sleep(1)
-    ended = [house.ended(run, seconds=4 * PATIENCE) for run in asked]
+    rows = [house.wait_for_end(run, seconds=4 * PATIENCE) for run in run_ids]
     sizes.append(size(house, up))
     crowd.leave()
     after = at_rest(house, up)
     with capsys.disabled():
         print(f"\n{SECONDS:.0f} s, seed {SEED}: {sum(faults.values())} faults {dict(faults)}")
-        print(f"{len(ended)} runs in {sum(row['attempt'] for row in ended)} attempts")
+        print(f"{len(rows)} runs in {sum(row['attempt'] for row in rows)} attempts")
         print(f"answers {dict(crowd.answers)}, {len(crowd.faces)} faces")
         print("app without a server for", *(f"{till - since:.1f} s" for since, till in down))
         print(*(f"{one.pid}: {one.memory:.0f} MB {one.files} files" for one in sizes), sep="; ")
@@ -232,7 +240,7 @@ def test_nothing_is_lost_for_a_while(build_house, capsys: pytest.CaptureFixture[
         for at, error in crowd.unanswered
         if not any(since <= at <= till for since, till in down)
     )
-    assert lost == {}, f"unanswered while no app was killed\n{house.words()}"
+    assert lost == {}, f"unanswered while no app was killed\n{house.log_tails()}"
     for pid in {one.pid for one in sizes}:
         assert_it_does_not_grow([one for one in sizes if one.pid == pid])
     left = {what: now - before[what] for what, now in after.items()}

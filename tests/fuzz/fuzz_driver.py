@@ -11,23 +11,23 @@ from pathlib import Path
 
 import atheris
 
-HERE = Path(__file__).parent
+FOLDER = Path(__file__).parent
 SECONDS = int(os.environ.get("FUZZ_SECONDS", "600"))
 
 
 def tests() -> dict[str, str]:
     """The module of each test."""
-    found = {}
-    for path in sorted(HERE.glob("test_*.py")):
+    modules = {}
+    for path in sorted(FOLDER.glob("test_*.py")):
         for line in path.read_text().splitlines():
             if line.startswith("def test_"):
-                found[line[4 : line.index("(")]] = path.stem
-    return found
+                modules[line[4 : line.index("(")]] = path.stem
+    return modules
 
 
 def lead(name: str) -> None:
     """Run one test until its time is over; libFuzzer then ends the process."""
-    sys.path[:0] = [str(HERE.parents[1])]
+    sys.path[:0] = [str(FOLDER.parents[1])]
     with atheris.instrument_imports(include=["app", "models", "zipfile"]):
         test = getattr(importlib.import_module(f"tests.fuzz.{tests()[name]}"), name)
     # A picture may take a while on a busy machine; a minute is a hang.
@@ -41,12 +41,12 @@ def main() -> None:
     """One test, or each in a process of its own; the status says whether any failed."""
     if len(sys.argv) > 1:
         return lead(sys.argv[1])
-    failed = []
+    failures = []
     for name in tests():
         print(f"== {name}, {SECONDS} s", flush=True)
         if subprocess.run([sys.executable, __file__, name], check=False).returncode:
-            failed.append(name)
-    sys.exit(f"failed: {', '.join(failed)}" if failed else 0)
+            failures.append(name)
+    sys.exit(f"failed: {', '.join(failures)}" if failures else 0)
 
 
 if __name__ == "__main__":

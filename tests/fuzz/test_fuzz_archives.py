@@ -1,4 +1,4 @@
-"""Whatever became of a zip of pictures or of a bundle, it is whole or it is refused."""
+"""However a zip of pictures or a bundle was changed, it is whole or it is refused."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +18,7 @@ OFTEN = settings(deadline=None, suppress_health_check=list(HealthCheck))
 SMALL = Limits(entries=500, file_bytes=1 << 20, total_bytes=1 << 21)
 BUNDLE = (TESTS / "fixtures" / "format-1" / "bundle.zip").read_bytes()
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "AVIF")
+Changes = list[tuple[float, bytes, int]]
 # Where to change, as a part of the whole; what with; how many bytes it replaces.
 CHANGES = st.lists(
     st.tuples(st.floats(0, 1, exclude_max=True), st.binary(max_size=8), st.integers(0, 8)),
@@ -33,7 +34,7 @@ def bases() -> list[bytes]:
     return honest + [content for content in evil if len(content) < 1 << 14]
 
 
-def changed(content: bytes, changes: list[tuple[float, bytes, int]]) -> bytes:
+def change(content: bytes, changes: Changes) -> bytes:
     """Bytes put in, taken away or replaced."""
     data = bytearray(content)
     for where, new, length in changes:
@@ -43,11 +44,11 @@ def changed(content: bytes, changes: list[tuple[float, bytes, int]]) -> bytes:
 
 
 @OFTEN
-@given(which=st.integers(0, 999), changes=CHANGES)
-def test_any_zip_is_counted_or_refused(which, changes) -> None:
+@given(index=st.integers(0, 999), changes=CHANGES)
+def test_any_zip_is_counted_or_refused(index: int, changes: Changes) -> None:
     path = empty()[1].bundles.parent / "fuzzed.zip"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(changed(bases()[which % len(bases())], changes))
+    path.write_bytes(change(bases()[index % len(bases())], changes))
     try:
         report = archive.check(path, SMALL, look=True)
     except DatasetError:
@@ -55,11 +56,11 @@ def test_any_zip_is_counted_or_refused(which, changes) -> None:
     assert report.images == len(list(archive.members(path, SMALL)))
 
 
-@settings(OFTEN, max_examples=max(1, settings.default.max_examples // 5))
+@settings(OFTEN, max_examples=max(1, OFTEN.max_examples // 5))
 @given(changes=CHANGES)
-def test_any_bundle_is_whole_or_refused(changes) -> None:
+def test_any_bundle_is_whole_or_refused(changes: Changes) -> None:
     registry = empty()[1]
-    content = changed(BUNDLE, changes)
+    content = change(BUNDLE, changes)
     path = registry.bundles.parent / "bundle.zip"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)

@@ -1,6 +1,7 @@
-"""Whatever JSON asks for a run, it is a whole recipe or a refusal that names its fields."""
+"""Any JSON that asks for a run is a whole recipe or a refusal that names its fields."""
 
 import json
+from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -23,7 +24,7 @@ JSON = st.recursive(
 
 @OFTEN
 @given(body=st.dictionaries(FIELDS | st.text(max_size=9), JSON, max_size=6))
-def test_any_body_is_a_recipe_or_a_refusal(body) -> None:
+def test_any_body_is_a_recipe_or_a_refusal(body: dict[str, Any]) -> None:
     engine, registry = empty()
     try:
         recipe = inheritance.resolve(engine, registry, body)

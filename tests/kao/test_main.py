@@ -15,7 +15,7 @@ import typer
 from pydantic import BaseModel, ValidationError
 
 import kao as package
-from app.avatars.request.picture_types import KINDS
+from app.avatars.request.picture_types import PICTURE_TYPES
 from kao import pictures
 from kao.errors import explain
 from kao.main import COMMANDS, GROUPS, PICTURES, cli
@@ -39,7 +39,7 @@ def functions() -> Iterator[tuple[str, str, str]]:
 
 
 def test_every_picture_is_a_command() -> None:
-    names = {"sample" if kind.path == "/avatar" else kind.path[1:] for kind in KINDS}
+    names = {"sample" if kind.path == "/avatar" else kind.path[1:] for kind in PICTURE_TYPES}
     assert set(PICTURES) == names | {"identify"}
     assert set(commands(pictures.cli)) == set(PICTURES)
     for name in PICTURES:
@@ -61,7 +61,7 @@ def test_a_groups_summary_is_its_own(name: str) -> None:
 
 
 def test_a_pictures_summary_is_its_own() -> None:
-    for kind in KINDS:
+    for kind in PICTURE_TYPES:
         name = "sample" if kind.path == "/avatar" else kind.path[1:]
         assert PICTURES[name] == f"{kind.summary}, into a file."
 
@@ -100,9 +100,9 @@ class Other(BaseModel):
 
 
 def _validation_error(model: Any, **fields: Any) -> Exception:
-    with pytest.raises(ValidationError) as caught:
+    with pytest.raises(ValidationError) as failure:
         model(**fields)
-    return caught.value
+    return failure.value
 
 
 def _alembic_error() -> Exception:

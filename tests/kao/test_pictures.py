@@ -8,7 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 from typer.testing import CliRunner, Result
 
-from app.avatars.request.picture_types import AVATAR, KINDS, Kind
+from app.avatars.request.picture_types import AVATAR, PICTURE_TYPES, PictureType
 from kao import pictures
 
 Run = Callable[..., Result]
@@ -34,14 +34,14 @@ def run(home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     return invoke
 
 
-def _name(kind: Kind) -> str:
+def _name(kind: PictureType) -> str:
     return "sample" if kind is AVATAR else kind.path[1:]
 
 
 @pytest.mark.parametrize("extension", ["png", "webp"])
-@pytest.mark.parametrize("kind", KINDS, ids=_name)
+@pytest.mark.parametrize("kind", PICTURE_TYPES, ids=_name)
 def test_a_command_writes_what_the_server_answers(
-    run: Run, choosy: TestClient, tmp_path: Path, kind: Kind, extension: str
+    run: Run, choosy: TestClient, tmp_path: Path, kind: PictureType, extension: str
 ) -> None:
     moves = kind.path in ("/morph", "/walk", "/grow")
     format = "apng" if extension == "png" and moves else extension

@@ -1,19 +1,35 @@
-"""Every setting is documented, and a child process reads the same ones."""
+"""Settings: documented, inherited by child processes, and safe with any path or empty variable."""
 
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+import redis
+import sqlalchemy as sa
+from kombu.utils.url import url_to_parts
 from pydantic import ValidationError
 
+from models.database.engine import connect, migrate, url_of
 from models.settings import Settings
 
 DOCS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+# Characters with a meaning in URLs.
+ODD = "a b?c#d%41&é:@"
+
+
+def _variable(field: str) -> str:
+    return str(Settings.model_fields[field].validation_alias or f"KAO_{field.upper()}")
 
 
 @pytest.mark.parametrize("field", Settings.model_fields)
-def test_every_setting_is_documented(field) -> None:
-    alias = Settings.model_fields[field].validation_alias
-    assert f"`{alias or f'KAO_{field.upper()}'}`" in DOCS
+def test_every_setting_is_documented(field: str) -> None:
+    assert f"`{_variable(field)}`" in DOCS
+
+
+@pytest.mark.parametrize("field", Settings.model_fields)
+def test_the_tests_see_no_setting_of_the_machine(field: str) -> None:
+    assert _variable(field) not in os.environ
 
 
 def test_a_child_reads_the_same_settings_but_not_the_key(
@@ -28,10 +44,63 @@ def test_a_child_reads_the_same_settings_but_not_the_key(
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "values",
     [{"port": 0}, {"api_key": "short"}, {"storage_url": "ftp://bucket"}, {"threads": 0}],
     ids=str,
 )
-def test_a_wrong_setting_is_refused(wrong) -> None:
+def test_an_invalid_setting_is_refused(values: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        Settings(**wrong)
+        Settings(**values)
+
+
+def test_an_empty_variable_is_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = Settings()
+    for field in Settings.model_fields:
+        monkeypatch.setenv(_variable(field), "")
+    assert Settings() == expected
+
+
+def test_a_home_of_any_name_has_its_database_inside(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / ODD)
+    engine = connect(settings)
+    migrate(engine)
+    engine.dispose()
+    assert [path.name for path in tmp_path.iterdir()] == [ODD]
+    assert (settings.home / "kao.db").stat().st_size > 0
+
+
+def test_a_home_of_any_name_has_its_queue_inside(tmp_path: Path) -> None:
+    settings = Settings(home=Path("/srv") / ODD)
+    pool = redis.from_url(settings.redis).connection_pool
+    assert pool.connection_kwargs["path"] == str(settings.redis_socket)
+    scheme, *_, path, _ = url_to_parts(settings.broker.removeprefix("redis+"))
+    assert (scheme, f"/{path}") == ("socket", str(settings.redis_socket))
+
+
+def test_a_storage_url_is_decoded(tmp_path: Path) -> None:
+    assert Settings(storage_url="file:///srv/a%20b").storage == Path("/srv/a b")
+
+
+def test_a_database_url_names_our_driver_and_keeps_its_password() -> None:
+    url = url_of(Settings(database_url="postgres://u:p%40ss@h/kao"))
+    assert isinstance(url, sa.URL)
+    assert (url.drivername, url.password) == ("postgresql+psycopg", "p@ss")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param(None, 0o700, id="new"),
+        pytest.param(0o755, 0o700, id="readable-by-all"),
+        pytest.param(0o700, 0o700, id="private"),
+        pytest.param(0o775, 0o770, id="shared-with-a-group"),
+        pytest.param(0o2770, 0o2770, id="shared-set-gid"),
+    ],
+)
+def test_a_home_is_private(tmp_path: Path, before: int | None, after: int) -> None:
+    home = tmp_path / "home"
+    if before is not None:
+        home.mkdir()
+        home.chmod(before)
+    connect(Settings(home=home)).dispose()
+    assert home.stat().st_mode & 0o7777 == after

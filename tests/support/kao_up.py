@@ -3,26 +3,27 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
-import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
 
 import httpx
 import psutil
 
 from app.client import requests
-from app.client.client import Client
+from app.client.client import Client, Event
+from tests.support.waiting import free_port, wait
+
+T = TypeVar("T")
 
 
 class Up:
     """A running `kao up`."""
 
-    def __init__(self, home, **environment) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.home = home
+    def __init__(self, home: Path, **environment: str) -> None:
+        self.home, self.port = home, free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = {
             **os.environ,
@@ -34,6 +35,7 @@ class Up:
         self.start()
 
     def start(self) -> None:
+        """Start it, and wait until it serves."""
         self.log = (self.home.parent / "up.log").open("ab")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "kao", "up"],
@@ -47,64 +49,78 @@ class Up:
         self.key = {"Authorization": f"Bearer {key}"}
         self.kao = Client(self.url, key)
 
-    def ready(self):
+    def ready(self) -> bool:
         try:
             return self.client.get("/health/ready").status_code == 200
         except httpx.TransportError:
             return False
 
-    def wait(self, condition, seconds, what):
-        ends = time.monotonic() + seconds
-        while time.monotonic() < ends:
-            assert self.process.poll() is None, self.words()
-            if found := condition():
-                return found
-            time.sleep(0.2)
-        raise AssertionError(f"{what}: not within {seconds} s\n{self.words()}")
+    def wait(self, condition: Callable[[], T], seconds: float, what: str) -> T:
+        """The first true value of a condition, while it runs."""
 
-    def words(self):
+        def look() -> T:
+            assert self.process.poll() is None, self.log_tail()
+            return condition()
+
+        return wait(look, seconds, lambda: f"{what}\n{self.log_tail()}")
+
+    def log_tail(self) -> str:
         return (self.home.parent / "up.log").read_text()[-6000:]
 
-    def train(self, **recipe):
-        return self.kao.send(requests.train(**recipe)).links["self"]
+    def train(self, **recipe: Any) -> str:
+        """Start a run; its address."""
+        return str(self.kao.send(requests.train(**recipe)).links["self"])
 
-    def events(self, location):
+    def events(self, location: str) -> list[Event]:
         """All events of a run, until it is over."""
         return list(self.kao.follow(location.rpartition("/")[2]))
 
-    def run(self, location):
-        return self.client.get(location, headers=self.key).json()
+    def run(self, location: str) -> dict[str, Any]:
+        row: dict[str, Any] = self.client.get(location, headers=self.key).json()
+        return row
 
-    def finished(self, location, seconds=150):
-        over = {"succeeded", "failed", "cancelled"}
-        return self.wait(
-            lambda: (run := self.run(location))["state"] in over and run, seconds, "the run ends"
-        )
+    def finished(self, location: str, seconds: float = 150) -> dict[str, Any]:
+        """Wait for a run's end; the run."""
+        final = {"succeeded", "failed", "cancelled"}
 
-    def children(self, pattern):
+        def look() -> dict[str, Any] | None:
+            row = self.run(location)
+            assert "state" in row, f"{row}\n{self.log_tail()}"
+            return row if row["state"] in final else None
+
+        row = self.wait(look, seconds, "the run ends")
+        assert row is not None
+        return row
+
+    def children(self, pattern: str = "") -> list[psutil.Process]:
         """Processes below `kao up` whose command line matches."""
-        found = []
+        matches = []
         for child in psutil.Process(self.process.pid).children(recursive=True):
             try:
                 if re.search(pattern, " ".join(child.cmdline())):
-                    found.append(child)
+                    matches.append(child)
             except psutil.Error:
                 continue
-        return found
+        return matches
 
-    def kill(self, pattern) -> None:
+    def kill(self, pattern: str) -> None:
         victims = self.children(pattern)
-        assert victims, f"nothing to kill matches {pattern}\n{self.words()}"
+        assert victims, f"nothing to kill matches {pattern}\n{self.log_tail()}"
         for victim in victims:
             victim.send_signal(signal.SIGKILL)
 
-    def stop(self):
+    def stop(self, number: signal.Signals = signal.SIGINT) -> int:
+        """Stop it; its exit code. Fails where a child outlives it."""
         children = psutil.Process(self.process.pid).children(recursive=True)
-        self.client.close()
-        self.kao.close()
-        self.process.send_signal(signal.SIGINT)
+        self.close()
+        self.process.send_signal(number)
         code = self.process.wait(60)
-        self.log.close()
         _, alive = psutil.wait_procs(children, timeout=5)
         assert not alive, f"left behind: {alive}"
         return code
+
+    def close(self) -> None:
+        """Close the clients and the log."""
+        self.client.close()
+        self.kao.close()
+        self.log.close()

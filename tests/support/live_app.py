@@ -1,13 +1,13 @@
 """The app on a real socket, within the test's own process."""
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from app.server import Server
 from models.settings import Settings
+from tests.support.waiting import wait
 
 
 @dataclass
@@ -28,9 +28,12 @@ def running(settings: Settings, port: int = 0) -> Iterator[Live]:
     server.config.port = port
     thread = threading.Thread(target=server.run)
     thread.start()
-    while not server.started:
+
+    def listens() -> bool:
         assert thread.is_alive()
-        time.sleep(0.02)
+        return server.started
+
+    wait(listens, 60, "the app listens")
     live = Live(f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}", server)
     try:
         yield live

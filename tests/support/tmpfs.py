@@ -3,6 +3,7 @@
 import contextlib
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,11 @@ class Disk:
         self.folder = folder
 
     def free(self) -> int:
-        found = os.statvfs(self.folder)
-        return found.f_bavail * found.f_frsize
+        status = os.statvfs(self.folder)
+        return status.f_bavail * status.f_frsize
 
     def fill(self, leave: int = 0) -> Path:
-        """Take what is free but `leave` bytes; the file to remove for it to be there again."""
+        """Fill it but for `leave` bytes. Returns the file to remove to make room again."""
         filler = self.folder / "filler"
         with filler.open("wb") as file, contextlib.suppress(OSError):
             while self.free() > leave:
@@ -29,13 +30,13 @@ class Disk:
 
 
 @contextlib.contextmanager
-def tmpfs(folder: Path, megabytes: int):
+def tmpfs(folder: Path, megabytes: int) -> Iterator[Disk]:
     """A disk of that size at `folder`; skips the test where mounting is not permitted."""
     folder.mkdir(parents=True, exist_ok=True)
     options = ["-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
-    mounted = subprocess.run(["mount", *options], capture_output=True, text=True, check=False)
-    if mounted.returncode:
-        pytest.skip(f"needs to mount a small disk: {mounted.stderr.strip() or 'no mount'}")
+    process = subprocess.run(["mount", *options], capture_output=True, text=True, check=False)
+    if process.returncode:
+        pytest.skip(f"needs to mount a small disk: {process.stderr.strip() or 'no mount'}")
     try:
         yield Disk(folder)
     finally:

@@ -1,7 +1,7 @@
 """A packed dataset: pictures decoded once into a folder that training maps into memory.
 
-`images.npy` (uint8, (N, S, S, 3)), `manifest.json` and, where the truth is known, `labels.json`.
-The folder is written under another name and renamed, so it is whole or not there.
+`images.npy` (uint8, (N, S, S, 3)), `names.json`, `manifest.json` and, where the truth is known,
+`labels.json`. The folder is written under another name and renamed, so it is whole or not there.
 """
 
 import contextlib
@@ -23,15 +23,17 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from models import cores
 from models.datasets import archive
-from models.datasets.images import MIN_SIDE, BrokenImage, is_image_name, read_square
+from models.datasets.images import MIN_SIDE, BrokenImage, is_image_name, read_square, size_of
 from models.errors import DatasetError
 from models.storage.disk_cache import MANIFEST
-from worker.datasets import starter
+from worker.datasets import held_out, starter
 
 FORMAT = 1
 SIZES = range(8, 1025)
 FEWEST = 2  # pictures; a discriminator has nothing to compare below
+PROBED = 50  # pictures whose size is read to know the set's
 BATCH = 64  # pictures decoded ahead of the writer: bounds the memory, feeds every core
 TEMPORARY = ".packing-"
 STALE = 24 * 3600  # s; no packing lasts a day, so an older temporary folder lost its process
@@ -83,6 +85,14 @@ class Packed:
         mapped: Images = np.load(self.folder / "images.npy", mmap_mode="r", allow_pickle=False)
         return mapped
 
+    def names(self) -> list[str]:
+        """Read the pictures' names in the source, in the order of `images`."""
+        path = self.folder / "names.json"
+        if not path.exists():  # the starter's, as packed before names were kept
+            return [f"{index:06}" for index in range(self.count)]
+        names: list[str] = json.loads(path.read_bytes())
+        return names
+
     def labels(self) -> dict[str, dict[str, list[Any]]]:
         """Read attribute -> {"values": [...], "codes": [one a picture]}; empty when unlabelled."""
         path = self.folder / "labels.json"
@@ -90,6 +100,22 @@ class Packed:
             return {}
         attributes: dict[str, dict[str, list[Any]]] = json.loads(path.read_text())["attributes"]
         return attributes
+
+
+@dataclass(frozen=True)
+class Part:
+    """Which of a source's pictures are packed; the fields are `pack`'s."""
+
+    limit: int | None = None
+    sample: int | None = None
+    least: int = MIN_SIDE
+
+    def choose(self, names: Iterable[str]) -> list[str]:
+        """The names of the pictures, sorted."""
+        first = sorted(names)[: self.limit]
+        if self.sample is None or self.sample >= len(first):
+            return first
+        return sorted(sorted(first, key=held_out.position)[: self.sample])
 
 
 @dataclass(frozen=True)
@@ -111,24 +137,27 @@ def pack(
     cache: Path,
     *,
     limit: int | None = None,
+    sample: int | None = None,
     name: str | None = None,
     licence: str = "unknown",
     progress: Progress | None = None,
     workers: int | None = None,
     least: int = MIN_SIDE,
 ) -> Packed:
-    """Pack `source` ('starter', a folder or a .zip) at `size` (8..1024), or find it in `cache`.
+    """Pack `source` at `size` (8..1024), or find it in `cache`.
 
-    limit: the first so many pictures in order of their names (starter: how many, default
-    STARTER_COUNT). progress(done, total) is called in this thread. workers: default every core.
-    least: leave out pictures whose shorter side has fewer pixels.
+    source: 'starter', 'starter-1', a folder or a .zip. limit: the first so many pictures in order
+    of their names (starter: how many, default the edition's). sample: of those at most so many, a
+    fair choice by their names' digests with the held-out pictures first (starter: its first, which
+    are as fair). least: leave out pictures whose shorter side has fewer pixels.
+    progress(done, total) is called in this thread. workers: default every core.
     Raises DatasetError, with what to do, for a source without two usable pictures.
     """
     if size not in SIZES:
         raise DatasetError(f"Pictures are packed at 8 to 1024 pixels, not {size}.")
     if limit is not None and limit < FEWEST:
         raise DatasetError(f"A dataset needs at least {FEWEST} pictures, so limit={limit} is low.")
-    found = _source(source, size, limit, name, licence, workers, least)
+    found = _source(source, size, Part(limit, sample, least), name, licence, workers)
     folder = cache / _digest(FORMAT, size, found.key, found.name, found.licence)[:32]
     packed = _open(folder)
     if packed:
@@ -148,51 +177,64 @@ def pack(
 def _source(
     source: str | Path,
     size: int,
-    limit: int | None,
+    part: Part,
     name: str | None,
     licence: str,
     workers: int | None,
-    least: int,
 ) -> _Source:
-    if source == "starter":
-        return _starter(limit or starter.STARTER_COUNT, size, workers)
+    if isinstance(source, str) and source in starter.EDITIONS:
+        return _starter(source, part, size, workers)
     path = Path(source)
     if path.is_dir():
-        return _folder(path, size, limit, name or path.resolve().name, licence, workers, least)
+        return _folder(path, size, part, name or path.resolve().name, licence, workers)
     if path.is_file():
-        return _zip(path, size, limit, name or path.stem, licence, workers, least)
+        return _zip(path, size, part, name or path.stem, licence, workers)
     raise DatasetError(
         f"There is no folder or zip at {str(source)!r}; give one of those, or 'starter'."
     )
 
 
-def _starter(count: int, size: int, workers: int | None) -> _Source:
+def _starter(name: str, part: Part, size: int, workers: int | None) -> _Source:
+    edition = starter.EDITIONS[name]
+    count = part.limit or edition.pictures
+    count = min(count, part.sample or count)
+
     def pictures() -> Iterator[tuple[str, Images | BrokenImage]]:
-        for index, image in enumerate(starter.render_all(count, size, workers)):
+        for index, image in enumerate(starter.render_all(count, size, workers, edition)):
             yield f"{index:06}", image
 
     return _Source(
-        key=starter.fingerprint(count, size),
-        name="starter",
+        key=starter.fingerprint(count, size, edition),
+        name=name,
         licence=starter.LICENCE,
         credit=starter.CREDIT,
         count=count,
         pictures=pictures,
-        labels=lambda: starter.labels(count),
+        labels=lambda: starter.labels(count, edition),
     )
 
 
+def median_side(source: Path) -> int:
+    """The median of the shorter sides of up to PROBED readable pictures; 0 without any."""
+    part = Part(sample=PROBED)
+    if source.is_dir():
+        files = {path.relative_to(source).as_posix(): path for path in source.rglob("*")}
+        chosen = part.choose(filter(is_image_name, files))
+        pictures: Iterable[Named] = ((name, files[name]) for name in chosen)
+    else:
+        pictures = archive.members(source, only=frozenset(part.choose(archive.names(source))))
+    sides = []
+    for _, picture in pictures:
+        with contextlib.suppress(BrokenImage):
+            sides.append(min(size_of(picture)))
+    return int(np.median(sides)) if sides else 0
+
+
 def _folder(
-    path: Path,
-    size: int,
-    limit: int | None,
-    name: str,
-    licence: str,
-    workers: int | None,
-    least: int,
+    path: Path, size: int, part: Part, name: str, licence: str, workers: int | None
 ) -> _Source:
     found = {file.relative_to(path).as_posix(): file for file in path.rglob("*") if file.is_file()}
-    names = sorted(name for name in found if is_image_name(name))[:limit]
+    names = part.choose(name for name in found if is_image_name(name))
     if not names:
         raise DatasetError(
             f"The folder {path.name!r} has no pictures; put PNG, JPEG, WebP, GIF, BMP or AVIF "
@@ -200,38 +242,35 @@ def _folder(
         )
     stats = [(name, found[name].stat()) for name in names]
     listing = [(name, status.st_size, status.st_mtime_ns) for name, status in stats]
+    files = [(name, found[name]) for name in names]
     return _Source(
-        key=_digest("folder", str(path.resolve()), listing, *_key_of(least)),
+        key=_digest("folder-2", str(path.resolve()), listing, *_key_of(part.least)),
         name=name,
         licence=licence,
         credit="",
         count=len(names),
-        pictures=lambda: _decoded(((name, found[name]) for name in names), size, workers, least),
+        pictures=lambda: _decoded(files, size, workers, part.least),
     )
 
 
 def _zip(
-    path: Path,
-    size: int,
-    limit: int | None,
-    name: str,
-    licence: str,
-    workers: int | None,
-    least: int,
+    path: Path, size: int, part: Part, name: str, licence: str, workers: int | None
 ) -> _Source:
     with path.open("rb") as file:
         content = hashlib.file_digest(file, "sha256").hexdigest()
+    names = part.choose(archive.names(path))
 
     def pictures() -> Iterator[tuple[str, Images | BrokenImage]]:
         archive.check(path)
-        yield from _decoded(archive.members(path, count=limit), size, workers, least)
+        members = archive.members(path, only=frozenset(names))
+        yield from _decoded(members, size, workers, part.least)
 
     return _Source(
-        key=_digest("zip", content, limit, *_key_of(least)),
+        key=_digest("zip-2", content, part.limit, part.sample, *_key_of(part.least)),
         name=name,
         licence=licence,
         credit="",
-        count=len(archive.names(path)[:limit]),
+        count=len(names),
         pictures=pictures,
     )
 
@@ -253,7 +292,7 @@ def _decoded(
             return named[0], broken
 
     remaining = iter(files)
-    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(workers or cores.available()) as pool:
         while batch := list(islice(remaining, BATCH)):
             yield from pool.map(decode, batch)
 
@@ -261,6 +300,7 @@ def _decoded(
 def _write(folder: Path, found: _Source, size: int, progress: Progress | None) -> None:
     """Write the whole dataset into `folder` and see it on the disk."""
     content, distinct, skipped = hashlib.sha256(), set[bytes](), []
+    names: list[str] = []
     count = 0
     with (folder / "images.npy").open("wb") as file:
         _header(file, found.count, size)
@@ -272,6 +312,7 @@ def _write(folder: Path, found: _Source, size: int, progress: Progress | None) -
                 file.write(pixels)
                 content.update(pixels)
                 distinct.add(hashlib.sha256(pixels).digest())
+                names.append(name)
                 count += 1
             if progress:
                 progress(done, found.count)
@@ -291,6 +332,7 @@ def _write(folder: Path, found: _Source, size: int, progress: Progress | None) -
         "skipped": [asdict(one) for one in skipped],
         "duplicates": count - len(distinct),
     }
+    _write_json(folder / "names.json", names)
     if found.labels:
         _write_json(folder / "labels.json", found.labels())
     _write_json(folder / MANIFEST, manifest)

@@ -8,12 +8,15 @@ import sqlalchemy as sa
 
 from models.datasets import catalogue
 from models.datasets.images import MIN_SIDE
-from models.recipes.recipe import Recipe
+from models.recipes.recipe import HELD_OUT, Recipe
 from models.settings import Settings
-from worker.datasets.packing import Packed, pack
+from worker.datasets import starter
+from worker.datasets.held_out import FEWEST
+from worker.datasets.packing import Packed, median_side, pack
 
 # `kao train --dataset FOLDER` names a folder of this machine; over HTTP no such name is accepted.
 LOCAL = "path:"
+SERVED = 256  # pixels that most people see: a profile page, the playground, a retina screen
 
 
 def pack_for(
@@ -25,6 +28,40 @@ def pack_for(
     )
 
 
+def pack_served(settings: Settings, engine: sa.Engine, recipe: Recipe) -> Packed:
+    """A fair part of the recipe's dataset at the size that most people see.
+
+    It has as many pictures as a measurement has faces. Raises as `pack_for`.
+    """
+    size = served_size(settings, engine, recipe.dataset, recipe.resolution)
+    return pack_named(
+        settings,
+        engine,
+        recipe.dataset,
+        size,
+        recipe.dataset_limit,
+        lambda done, total: None,
+        sample=recipe.measure_samples,
+    )
+
+
+def served_size(settings: Settings, engine: sa.Engine, name: str, resolution: int) -> int:
+    """SERVED where at least half of the set's pictures are as large, else the resolution.
+
+    Raises DatasetError or UnknownDataset.
+    """
+    if name in starter.EDITIONS:
+        return max(SERVED, resolution)
+    source, _ = _located(settings, engine, name)
+    return max(SERVED, resolution) if median_side(source) >= SERVED else resolution
+
+
+def sample_for(samples: int, count: int) -> int:
+    """How many of `count` pictures to pack for `samples` faces, the floor and what is held out."""
+    held_out = round(count * HELD_OUT) if count >= FEWEST else 0
+    return min(count, 2 * samples + held_out)
+
+
 def pack_named(
     settings: Settings,
     engine: sa.Engine,
@@ -33,18 +70,26 @@ def pack_named(
     limit: int | None,
     progress: Callable[[int, int], None],
     least: int = MIN_SIDE,
+    sample: int | None = None,
 ) -> Packed:
     """A dataset by its name, at `size` pixels.
 
-    least: leave out pictures whose shorter side has fewer pixels.
-    Raises DatasetError or UnknownDataset.
+    least: leave out pictures whose shorter side has fewer pixels. sample: at most so many
+    pictures, fairly chosen. Raises DatasetError or UnknownDataset.
     """
-    options: dict[str, Any] = {"limit": limit, "progress": progress, "least": least}
-    if name == "starter":
-        return pack("starter", size, settings.cache, **options)
+    options: dict[str, Any] = {
+        "limit": limit, "sample": sample, "progress": progress, "least": least
+    }  # fmt: skip
+    if name in starter.EDITIONS:
+        return pack(name, size, settings.cache, **options)
+    path, licence = _located(settings, engine, name)
+    title = path.stem if name.startswith(LOCAL) else name
+    return pack(path, size, settings.cache, name=title, licence=licence, **options)
+
+
+def _located(settings: Settings, engine: sa.Engine, name: str) -> tuple[Path, str]:
+    """The file or folder of a dataset other than the starter, and its licence."""
     if name.startswith(LOCAL):
-        path = Path(name.removeprefix(LOCAL))
-        return pack(path, size, settings.cache, name=path.stem, **options)
+        return Path(name.removeprefix(LOCAL)), "unknown"
     row = catalogue.get(engine, name)
-    path = catalogue.fetch(settings, row["digest"])
-    return pack(path, size, settings.cache, name=name, licence=row["licence"], **options)
+    return catalogue.fetch(settings, row["digest"]), row["licence"]

@@ -1,7 +1,7 @@
 """The starter dataset: recoloured Lorelei faces that come with their true attributes.
 
-Image `i` depends on `i` and DATASET_VERSION alone. Every choice is ours and reaches DiceBear by
-name, so a label says what was drawn. A change that moves a pixel must raise DATASET_VERSION.
+Image `i` depends on `i` and the edition alone. Every choice is ours and reaches DiceBear by name,
+so that a label says what was drawn. A change that moves a pixel needs a new edition.
 
 Source of the drawings: Lorelei by Lisa Wischofsky, CC0 1.0, as packaged by DiceBear. Eyes and
 mouths are enlarged, so that they still read at 64 px.
@@ -14,12 +14,10 @@ import io
 import json
 import math
 import multiprocessing
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from importlib.resources import files
 from itertools import repeat
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,15 +26,34 @@ from dicebear import Avatar, Style
 from numpy.typing import NDArray
 from PIL import Image
 
-DATASET_VERSION = "kao-starter-1"
+from models import cores
+
 LICENCE = "CC0-1.0"
 CREDIT = "Lorelei by Lisa Wischofsky, CC0 1.0, via DiceBear"
-STARTER_COUNT = 20_000
 LARGEST_SIZE = 1024
 CHUNK = 64  # images a work item: the progress moves every second or so, pickling costs nothing
 
 Progress = Callable[[int, int], None]
 Images = NDArray[np.uint8]
+
+
+class Edition(NamedTuple):
+    """One version of the set. pictures: by default.
+
+    independent: every attribute is chosen without regard to the others, and hair and skin get a
+    contour where they would melt into what is beside them; reduced by area, without ringing.
+    Otherwise the attributes depend on each other and Lanczos reduces.
+    """
+
+    version: str
+    pictures: int
+    independent: bool
+
+
+FIRST = Edition("kao-starter-1", 20_000, independent=False)
+SECOND = Edition("kao-starter-2", 50_000, independent=True)
+# The names by which a recipe asks for them. Old cards name `starter` and a fingerprint of FIRST.
+EDITIONS = {"starter": SECOND, "starter-1": FIRST}
 
 
 class Skin(NamedTuple):
@@ -87,6 +104,9 @@ BACKGROUNDS = {
     "sky": "b4e2f5", "periwinkle": "c0ccfb", "lilac": "dcc4f7", "sage": "9ccfbc",
 }  # fmt: skip
 MIN_CONTRAST = 62  # Euclidean distance in 8-bit RGB: nearer, hair melts into the background
+MIN_CONTRAST_TO_SKIN = 70
+CONTOUR, SHADE = 9.0, 0.55  # its width beyond the fill, of 980; its brightness, of the fill's
+DRAWN_SIZE = 192  # pixels at least before a picture is reduced by area
 SUNGLASSES, BEARD_WEIGHT, HAIR_OVER_EYES = "shades", 0.5, 0.35
 
 # Lorelei numbers its hairs; these groups make labels that people can ask for.
@@ -128,15 +148,15 @@ MOUTHS = {f"happy{n:02}": 0.25 if f"happy{n:02}" in NOISY_MOUTHS else 1.0 for n 
 }
 
 
-def _uniform(index: int, key: str) -> float:
-    """Draw from [0, 1) by (index, key): one attribute's options never shift another's."""
-    digest = hashlib.sha256(f"{DATASET_VERSION}:{index}:{key}".encode()).digest()
+def _uniform(edition: Edition, index: int, key: str) -> float:
+    """Draw from [0, 1) by (edition, index, key): one attribute's options never shift another's."""
+    digest = hashlib.sha256(f"{edition.version}:{index}:{key}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
-def _pick(index: int, key: str, weights: Mapping[str, float]) -> str:
+def _pick(edition: Edition, index: int, key: str, weights: Mapping[str, float]) -> str:
     """Choose a name with a chance proportional to its weight (all above 0)."""
-    left = _uniform(index, key) * math.fsum(weights.values())
+    left = _uniform(edition, index, key) * math.fsum(weights.values())
     for name, weight in weights.items():
         left -= weight
         if left < 0:
@@ -175,18 +195,26 @@ def _contrasting(hair: str, skin: str) -> dict[str, float]:
     return _equally(kept or [max(worst, key=lambda name: worst[name])])
 
 
-def attributes(index: int) -> dict[str, str]:
+def _readable_hairs(skin: str) -> dict[str, float]:
+    """Hair as dark as the skin's lines leaves one brown blob: light or vivid hair there."""
+    fill = SKINS[skin].fill
+    return _equally(
+        name for name, hair in HAIR_COLOURS.items() if _distance(hair, fill) > MIN_CONTRAST_TO_SKIN
+    )
+
+
+def attributes(index: int, edition: Edition = SECOND) -> dict[str, str]:
     """Say what image `index` (0 and up) shows, as attribute name -> value name.
 
     The same names for every index. Raises ValueError below 0.
     """
     if index < 0:
         raise ValueError(f"image numbers start at 0, not {index}")
-    pick = functools.partial(_pick, index)
+    pick = functools.partial(_pick, edition, index)
     skin = pick("skin", {name: tone.weight for name, tone in SKINS.items()})
-    # Hair as dark as the skin's lines leaves one brown blob: light or vivid hair there.
-    readable = [n for n, fill in HAIR_COLOURS.items() if _distance(fill, SKINS[skin].fill) > 70]
-    hair_colour = pick("hair_colour", _equally(readable))
+    free = edition.independent
+    hair_colour = pick("hair_colour", _equally(HAIR_COLOURS) if free else _readable_hairs(skin))
+    backgrounds = _equally(BACKGROUNDS) if free else _contrasting(hair_colour, skin)
     hair, eyes, mouth = pick("hair", HAIRS), pick("eyes", EYES), pick("mouth", MOUTHS)
     return {
         "hair": hair,
@@ -208,7 +236,7 @@ def attributes(index: int) -> dict[str, str]:
         "freckles": pick("freckles", {"no": 93, "yes": 7}),
         "earrings": pick("earrings", {"none": 88, "variant01": 4, "variant02": 4, "variant03": 4}),
         "flowers": pick("flowers", {"no": 94, "yes": 6}),
-        "background": pick("background", _contrasting(hair_colour, skin)),
+        "background": pick("background", backgrounds),
     }
 
 
@@ -242,9 +270,23 @@ def _colours(chosen: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def options(index: int) -> dict[str, Any]:
+def _contours(chosen: Mapping[str, str]) -> dict[str, str]:
+    """The colours of the contours: a darker shade where contrast is low, else the fill itself."""
+    hair, skin = HAIR_COLOURS[chosen["hair_colour"]], SKINS[chosen["skin"]].fill
+    background = BACKGROUNDS[chosen["background"]]
+    melts = (
+        _distance(hair, background) < MIN_CONTRAST or _distance(hair, skin) < MIN_CONTRAST_TO_SKIN
+    )
+    lost = _distance(skin, background) < MIN_CONTRAST
+    return {
+        "hairContourColor": _darker(hair, SHADE) if melts else hair,
+        "skinContourColor": _darker(skin, SHADE) if lost else skin,
+    }
+
+
+def options(index: int, edition: Edition = SECOND) -> dict[str, Any]:
     """Give DiceBear's options for image `index`: every part named, nothing left to its seed."""
-    chosen = attributes(index)
+    chosen = attributes(index, edition)
     parts: dict[str, Any] = {
         f"{part}Variant": chosen[part]
         for part in ("hair", "head", "eyes", "eyebrows", "nose", "mouth")
@@ -260,8 +302,9 @@ def options(index: int) -> dict[str, Any]:
     for part, variant in optional.items():
         parts[f"{part}Variant"] = variant
         parts[f"{part}Probability"] = 0 if named[part] in {"none", "no"} else 100
+    colours = _colours(chosen) | (_contours(chosen) if edition.independent else {})
     # The seed picks nothing; it only names the parts inside the SVG.
-    return {"seed": DATASET_VERSION, "scale": 1.22, "translateY": 5, **parts, **_colours(chosen)}
+    return {"seed": edition.version, "scale": 1.22, "translateY": 5, **parts, **colours}
 
 
 def _enlarged(x: float, y: float, width: float, height: float, by: float, left: float) -> str:
@@ -269,8 +312,30 @@ def _enlarged(x: float, y: float, width: float, height: float, by: float, left: 
     return f"translate({x:.2f} {y:.2f}) scale({by})"
 
 
+def _contour(element: dict[str, Any], part: str) -> None:
+    """Draw what is filled with the part's colour with a contour outside of it, at any depth."""
+    fill = element.get("attributes", {}).get("fill")
+    if isinstance(fill, dict) and fill.get("name") == part:
+        element["attributes"] |= {
+            "stroke": {"type": "color", "name": f"{part}Contour"},
+            "stroke-width": f"{2 * CONTOUR:g}",
+            "stroke-linejoin": "round",
+            "paint-order": "stroke",
+        }
+    for child in element.get("children", []):
+        _contour(child, part)
+
+
+def _add_contours(definition: dict[str, Any]) -> None:
+    for component, part in (("hair", "hair"), ("head", "skin")):
+        definition["colors"][f"{part}Contour"] = {"notEqualTo": [], "values": ["#000000"]}
+        for variant in definition["components"][component]["variants"].values():
+            for element in variant["elements"]:
+                _contour(element, part)
+
+
 @functools.cache
-def _style() -> Style:
+def _style(edition: Edition = SECOND) -> Style:
     """Load Lorelei with larger eyes and mouths (once a process)."""
     lorelei = json.loads(files("dicebear_styles").joinpath("lorelei.json").read_text("utf-8"))
     definition = copy.deepcopy(lorelei)
@@ -285,38 +350,46 @@ def _style() -> Style:
                 element["attributes"]["transform"] = _enlarged(
                     float(x), float(y), box["width"], box["height"], by, left
                 )
+    if edition.independent:
+        _add_contours(definition)
     return Style(definition)
 
 
-def render(index: int, size: int) -> Images:
+def render(index: int, size: int, edition: Edition = SECOND) -> Images:
     """Draw image `index` as (size, size, 3) uint8; size: 8..1024.
 
-    Drawn at twice the size and reduced by Lanczos: thin lines stay crisper than drawn directly.
+    The same picture at any size, so that two sizes make a pair. Drawn at a multiple of the size
+    and reduced, since thin lines stay crisper than drawn directly.
     Raises ValueError for a size or an index out of range.
     """
     if not 8 <= size <= LARGEST_SIZE:
         raise ValueError(f"a starter image's size is 8 to {LARGEST_SIZE}, not {size}")
-    svg = Avatar(_style(), options(index)).to_string()
+    factor = max(2, math.ceil(DRAWN_SIZE / size)) if edition.independent else 2
+    svg = Avatar(_style(edition), options(index, edition)).to_string()
     png = resvg_py.svg_to_bytes(
-        svg_string=svg, width=2 * size, height=2 * size, skip_system_fonts=True
+        svg_string=svg, width=factor * size, height=factor * size, skip_system_fonts=True
     )
-    with Image.open(io.BytesIO(png), formats=("PNG",)) as drawn:
-        small = drawn.convert("RGB").resize((size, size), Image.Resampling.LANCZOS)
-    return np.asarray(small, dtype=np.uint8)
+    with Image.open(io.BytesIO(png), formats=("PNG",)) as large:
+        colour = large.convert("RGB")
+    if edition.independent:
+        return np.asarray(colour.reduce(factor), dtype=np.uint8)
+    return np.asarray(colour.resize((size, size), Image.Resampling.LANCZOS), dtype=np.uint8)
 
 
-def render_all(count: int, size: int, workers: int | None = None) -> Iterator[Images]:
+def render_all(
+    count: int, size: int, workers: int | None = None, edition: Edition = SECOND
+) -> Iterator[Images]:
     """Draw images 0..count-1 in order, each (size, size, 3) uint8, on `workers` cores (all)."""
     starts = range(0, count, CHUNK)
-    workers = min(workers or os.cpu_count() or 1, max(1, len(starts)))
+    workers = min(workers or cores.available(), max(1, len(starts)))
     if workers == 1:
-        yield from (render(index, size) for index in range(count))
+        yield from (render(index, size, edition) for index in range(count))
         return
     # spawn: forking a process that holds torch or OpenMP threads can hang the child.
     others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
     try:
-        for chunk in pool.map(_chunk, starts, repeat(count), repeat(size)):
+        for chunk in pool.map(_chunk, starts, repeat(count), repeat(size), repeat(edition)):
             yield from chunk
     except BaseException:
         # Whoever stops early does not wait: on a busy machine a child takes half a minute to
@@ -328,13 +401,14 @@ def render_all(count: int, size: int, workers: int | None = None) -> Iterator[Im
         pool.shutdown(cancel_futures=True)
 
 
-def _chunk(start: int, count: int, size: int) -> Images:
-    return np.stack([render(index, size) for index in range(start, min(start + CHUNK, count))])
+def _chunk(start: int, count: int, size: int, edition: Edition) -> Images:
+    indices = range(start, min(start + CHUNK, count))
+    return np.stack([render(index, size, edition) for index in indices])
 
 
-def labels(count: int) -> dict[str, dict[str, dict[str, list[Any]]]]:
+def labels(count: int, edition: Edition = SECOND) -> dict[str, dict[str, dict[str, list[Any]]]]:
     """Give images 0..count-1's attributes as sorted values and one code an image."""
-    rows = [attributes(index) for index in range(count)]
+    rows = [attributes(index, edition) for index in range(count)]
     table: dict[str, dict[str, list[Any]]] = {}
     for name in rows[0] if rows else ():
         values = sorted({row[name] for row in rows})
@@ -343,9 +417,9 @@ def labels(count: int) -> dict[str, dict[str, dict[str, list[Any]]]]:
     return {"attributes": table}
 
 
-def fingerprint(count: int, size: int) -> str:
-    """Name the set: SHA-256 hex of the version, the drawings, the count and the size."""
-    text = f"{DATASET_VERSION}:{_style_digest()}:{count}:{size}"
+def fingerprint(count: int, size: int, edition: Edition = SECOND) -> str:
+    """Name the set: SHA-256 hex of the edition, the drawings, the count and the size."""
+    text = f"{edition.version}:{_style_digest()}:{count}:{size}"
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -355,19 +429,3 @@ def _style_digest() -> str:
     return hashlib.sha256(
         files("dicebear_styles").joinpath("lorelei.json").read_bytes()
     ).hexdigest()
-
-
-def render_set(
-    count: int,
-    size: int,
-    cache: Path,
-    *,
-    workers: int | None = None,
-    progress: Progress | None = None,
-) -> Path:
-    """Render images 0..count-1 at `size`, or find them in `cache`; give their packed folder."""
-    from worker.datasets import packing
-
-    return packing.pack(
-        "starter", size, cache, limit=count, workers=workers, progress=progress
-    ).folder

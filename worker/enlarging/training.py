@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from models.bundle.generator import Pixels
+from models.faces.pixels import to_network, to_pixels
 from models.faces.resizing import resize
 from models.networks.enlarger import Enlarger, loss, psnr
 from worker.enlarging.degradation import degrade
@@ -145,10 +146,10 @@ def _crop(pixels: Pixels, y: int, x: int, crop: int, scale: int = 1) -> Pixels:
 
 def _tensor(pixels: Pixels) -> Tensor:
     """(N, S, S, 3) uint8 → (N, 3, S, S) float32 in [-1, 1]."""
-    return torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div(127.5).sub(1)
+    return to_network(torch.from_numpy(pixels))
 
 
 def _resized(images: Tensor, size: int) -> Tensor:
     """(N, 3, S, S) → (N, 3, size, size), as faces are resized where there is no enlarger."""
-    pixels = images.add(1).mul(127.5).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    pixels = to_pixels(images).numpy()
     return _tensor(np.stack([np.asarray(resize(one, size)) for one in pixels]))

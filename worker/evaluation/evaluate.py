@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,121 +11,204 @@ from numpy.typing import NDArray
 from models.bundle.generator import Drawer
 from models.errors import DatasetError
 from models.faces import latents
+from worker.datasets import held_out
 from worker.datasets.packing import Packed
-from worker.evaluation import metrics, reference
+from worker.evaluation import backgrounds, own_features, reference
+from worker.evaluation.backgrounds import Backgrounds
+from worker.evaluation.comparison import (
+    Comparison,
+    HeldOut,
+    RealSide,
+    compare,
+    compare_held_out,
+    floor_count,
+)
 from worker.evaluation.features import Features, Floats, Pixels
-from worker.evaluation.metrics import Moments
-from worker.evaluation.novelty import SHOWN, novelty, side_by_side
+from worker.evaluation.novelty import SHOWN, Novelty, novelty, side_by_side
+from worker.evaluation.own_features import OwnFeatures
 
-REPEATS = 20  # bootstrap draws; a Fréchet distance takes about a second
 BATCH = 32
 FEWEST = 20  # images on each side: below, neighbours and covariances mean nothing
+BACKGROUND_FACES = 1_000  # faces whose backgrounds are looked at
 
-Interval = tuple[float, float]
-Places = NDArray[np.int64]
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Measures of `samples` drawn faces against as many real ones.
+    """What `kao evaluate` measures.
 
-    fd: FD-Lite0; kid: KID-Lite0. fd_floor, kid_floor: real against other real images, what a
-    perfect model would get. fd_blur2: real images against themselves blurred ×2.
+    served: at the size that people see; native: at the network's resolution, the same object
+    where the two sizes are equal. held_out: at the served size, None where the model's run held
+    nothing out. backgrounds: None where the set's borders are not plain.
     """
 
-    samples: int
-    floor_samples: int
-    fd: float
-    fd_interval: Interval
-    fd_floor: float
-    fd_blur2: float
-    kid: float
-    kid_floor: float
-    precision: float
-    recall: float
-    density: float
-    coverage: float
-    coverage_interval: Interval
-    coverage_floor: float
+    served: Comparison
+    native: Comparison
+    held_out: HeldOut | None
+    backgrounds: Backgrounds | None
     novelty: float
     copies: float
 
 
+class _Faces(NamedTuple):
+    """Features of the drawn faces at one size, and FD-Own's."""
+
+    lite: Floats
+    own: Floats
+
+
 def evaluate(
     drawer: Drawer,
-    packed: Packed,
+    native: Packed,
     samples: int,
     cache: Path,
     threads: int,
     psi: float = 1.0,
     progress: Progress | None = None,
+    served: Packed | None = None,
 ) -> tuple[Evaluation, Pixels]:
-    """Draw seeds "0", "1", …, measure them; also the picture of the likeliest copies.
+    """Draw seeds "0", "1", … and measure them; also the picture of the likeliest copies.
 
-    Raises DatasetError for a set of fewer than 40 images.
+    native: the set at the network's resolution; served: at the size that people see, or a fair
+    part of it; None: the same size. Raises DatasetError for a set of fewer than 40 images.
     """
-    samples = min(samples, packed.count)
-    if packed.count < 2 * FEWEST:
+    if native.count < 2 * FEWEST:
         raise DatasetError(
-            f"{packed.name!r} has {packed.count} images; measuring needs at least {2 * FEWEST}."
+            f"{native.name!r} has {native.count} images; measuring needs at least {2 * FEWEST}."
         )
+    report = progress or (lambda stage, done, total: None)
     features = Features(threads)
-    tell = progress or (lambda stage, done, total: None)
-    drawn = draw(drawer, samples, psi, lambda done: tell("drawing", done, samples))
-    real = reference.real(
-        packed, packed.count, features, cache, lambda *at: tell("real images", *at)
+    share = _held_out_share(drawer, native)
+    small, near = _measure(drawer, native, samples, share, features, cache, psi, report)
+    large, out = small, compare_held_out(*near)
+    if served is not None and served.size != native.size:
+        large, pair = _measure(drawer, served, samples, share, features, cache, psi, report)
+        out = compare_held_out(*pair)
+    real, drawn = near
+    likeness = novelty(real.training, drawn)
+    shown = likeness.closest_first[:SHOWN]
+    evaluation = Evaluation(
+        served=large,
+        native=small,
+        held_out=out,
+        backgrounds=backgrounds.measure(draw(drawer, BACKGROUND_FACES, psi), native),
+        novelty=likeness.ratio,
+        copies=likeness.copies,
     )
-    blurred = reference.blurred(packed, samples, features, cache, lambda *at: tell("blurring", *at))
-    measured = features.extract(drawn)
-    evaluation, places, shown = _measure(real, blurred, measured)
-    chosen = reference.order(packed)[places]
-    return evaluation, side_by_side(drawn[shown], packed.images()[chosen])
+    return evaluation, _pairs(drawer, native, real, likeness, shown, psi)
 
 
 def draw(
-    drawer: Drawer, count: int, psi: float = 1.0, told: Callable[[int], None] | None = None
+    drawer: Drawer,
+    count: int,
+    psi: float = 1.0,
+    size: int | None = None,
+    seed: str = "",
 ) -> Pixels:
-    """Faces (count, S, S, 3) of the seeds "0", "1", …"""
-    parts = []
-    for start in range(0, count, BATCH):
-        seeds = range(start, min(start + BATCH, count))
-        z = np.stack([latents.derive(str(seed), drawer.card.network.latent) for seed in seeds])
-        parts.append(drawer.draw(z, psi))
-        if told:
-            told(seeds.stop)
-    return np.concatenate(parts)
+    """Faces (count, S, S, 3) of the seeds "0", "1", …, each after `seed`.
 
-
-def _measure(real: Floats, blurred: Floats, drawn: Floats) -> tuple[Evaluation, Places, Places]:
-    count = len(drawn)
-    # The floor needs a second, disjoint half; a small set gives each side what it has.
-    half = min(count, len(real) // 2)
-    against, first, second = real[:count], real[:half], real[half : 2 * half]
-    moments, floor = Moments.of(against), Moments.of(first)
-    faces, perfect = metrics.manifolds(against, drawn), metrics.manifolds(first, second)
-    found = novelty(real, drawn)
-    shown = found.closest_first[:SHOWN]
-    evaluation = Evaluation(
-        samples=count,
-        floor_samples=half,
-        fd=metrics.frechet(moments, drawn),
-        fd_interval=metrics.interval(
-            lambda rows: metrics.frechet(moments, drawn[rows]), count, REPEATS
-        ),
-        fd_floor=metrics.frechet(floor, second),
-        fd_blur2=metrics.frechet(moments, blurred),
-        kid=metrics.kernel(against, drawn),
-        kid_floor=metrics.kernel(first, second),
-        precision=float(faces.precision.mean()),
-        recall=float(faces.recall.mean()),
-        density=float(faces.density.mean()),
-        coverage=float(faces.coverage.mean()),
-        coverage_interval=metrics.interval(
-            lambda rows: float(faces.coverage[rows].mean()), len(against), 200
-        ),
-        coverage_floor=float(perfect.coverage.mean()),
-        novelty=found.ratio,
-        copies=found.copies,
+    size: as served at so many pixels; None: at the network's resolution.
+    """
+    return np.concatenate(
+        [
+            _draw(drawer, range(start, min(start + BATCH, count)), psi, size, seed)
+            for start in range(0, count, BATCH)
+        ]
     )
-    return evaluation, found.nearest[shown], shown
+
+
+def _draw(drawer: Drawer, seeds: range, psi: float, size: int | None, seed: str) -> Pixels:
+    length = drawer.card.network.latent
+    z = np.stack([latents.derive(f"{seed}{number}", length) for number in seeds])
+    return drawer.draw(z, psi) if size is None else drawer.draw_at(z, psi, size)
+
+
+def _held_out_share(drawer: Drawer, native: Packed) -> float:
+    """The share of this set that the model's run held out; 0 for another set's model."""
+    card = drawer.card
+    same = card.dataset.fingerprint == native.fingerprint
+    return float(card.recipe.get("held_out", 0)) if same and native.count >= held_out.FEWEST else 0
+
+
+def _measure(
+    drawer: Drawer,
+    packed: Packed,
+    samples: int,
+    share: float,
+    features: Features,
+    cache: Path,
+    psi: float,
+    report: Progress,
+) -> tuple[Comparison, tuple[RealSide, Floats]]:
+    """The comparison at this packed set's size, and what it compared."""
+    real, own = _real(packed, samples, share, features, cache, report)
+    faces = _extract(drawer, packed.size, min(samples, len(real.training)), psi, features, own)(
+        lambda done, total: report(f"drawing at {packed.size} px", done, total)
+    )
+    return compare(real, faces.lite, faces.own), (real, faces.lite)
+
+
+def _extract(
+    drawer: Drawer, size: int, count: int, psi: float, features: Features, own: OwnFeatures
+) -> Callable[[Callable[[int, int], None]], _Faces]:
+    def extract(report: Callable[[int, int], None]) -> _Faces:
+        lite, other = [], []
+        for start in range(0, count, BATCH):
+            seeds = range(start, min(start + BATCH, count))
+            pixels = _draw(drawer, seeds, psi, size, "")
+            lite.append(features.extract(pixels))
+            other.append(own.extract(pixels))
+            report(seeds.stop, count)
+        return _Faces(np.concatenate(lite), np.concatenate(other))
+
+    return extract
+
+
+def _real(
+    packed: Packed, samples: int, share: float, features: Features, cache: Path, report: Progress
+) -> tuple[RealSide, OwnFeatures]:
+    size = f"at {packed.size} px"
+    order = reference.order(packed)
+    every = reference.real(
+        packed, packed.count, features, cache, lambda *at: report(f"real images {size}", *at)
+    )
+    kept_out = np.array([held_out.position(name) < share for name in packed.names()])[order]
+    places, count = order[~kept_out], min(samples, packed.count)
+    blurred = reference.blurred(
+        packed, count, features, cache, lambda *at: report(f"blurring {size}", *at)
+    )
+    half = floor_count(samples, len(places))
+    # From the end, so that as few as possible of the compared pictures are among its lessons.
+    lessons = places[::-1][: max(1, len(places) // 2)]
+    own = own_features.prepare(
+        packed, lessons, cache, lambda: report(f"training FD-Own's network {size}", 0, 1)
+    )
+    side = RealSide(
+        size=packed.size,
+        training=every[~kept_out],
+        places=places,
+        held_out=every[kept_out],
+        blurred=blurred[~kept_out[:count]],
+        own=_own(packed, places[:samples], own),
+        own_second=_own(packed, places[half : 2 * half], own),
+    )
+    return side, own
+
+
+def _own(packed: Packed, places: NDArray[np.int64], own: OwnFeatures) -> Floats:
+    images = packed.images()
+    starts = range(0, len(places), BATCH)
+    return np.concatenate([own.extract(images[places[start : start + BATCH]]) for start in starts])
+
+
+def _pairs(
+    drawer: Drawer,
+    native: Packed,
+    real: RealSide,
+    likeness: Novelty,
+    shown: NDArray[np.int64],
+    psi: float,
+) -> Pixels:
+    drawn = np.concatenate([_draw(drawer, range(face, face + 1), psi, None, "") for face in shown])
+    return side_by_side(drawn, native.images()[real.places[likeness.nearest[shown]]])

@@ -1,6 +1,6 @@
-"""What measures look at: pooled activations of EfficientNet-Lite0.
+"""What measures look at: a network's pooled activations of pictures.
 
-No Inception weights may be loaded from a hub, so no number here is an FID. This network's
+No Inception weights may be loaded from a hub, so no number here is an FID. EfficientNet-Lite0's
 ImageNet weights come inside a Python package; it is never trained on, and never trained against.
 """
 
@@ -8,6 +8,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import onnxruntime
@@ -26,8 +27,14 @@ Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
 
 
+class Extractor(Protocol):
+    """Pictures (N, S, S, 3) uint8 RGB, any S → features (N, D) float32."""
+
+    def extract(self, images: Pixels) -> Floats: ...
+
+
 class Features:
-    """Images → features, on CPU threads; the same numbers on every machine but for rounding."""
+    """FD-Lite0's features, on CPU threads; equal on every machine but for rounding."""
 
     def __init__(self, threads: int) -> None:
         options = onnxruntime.SessionOptions()
@@ -62,7 +69,7 @@ def _graph() -> bytes:
     example = torch.zeros(1, SIDE, SIDE, 3, dtype=torch.uint8)
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         target = Path(folder, "features.onnx")
-        warnings.simplefilter("ignore")  # tracing remarks on a fixed, foreign network
+        warnings.simplefilter("ignore")  # tracing remarks on a fixed network of a package
         torch.onnx.export(
             _Pooled().eval(),
             (example,),
@@ -78,9 +85,11 @@ def _graph() -> bytes:
 
 def _batches(images: Pixels) -> Iterator[Pixels]:
     for start in range(0, len(images), BATCH):
-        yield np.stack([_resized(image) for image in images[start : start + BATCH]])
+        yield np.stack([resized(image, SIDE) for image in images[start : start + BATCH]])
 
 
-def _resized(image: Pixels) -> Pixels:
-    resized = Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
-    return np.asarray(resized)
+def resized(image: Pixels, side: int) -> Pixels:
+    """(S, S, 3) → (side, side, 3) by Pillow's bicubic filter."""
+    if len(image) == side:
+        return image
+    return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC))

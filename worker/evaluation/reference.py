@@ -11,13 +11,13 @@ from models.storage import atomic, layout
 from worker.datasets.packing import Packed
 from worker.evaluation.features import Features, Floats, Pixels
 
-STEP = 512  # images between two looks at the progress
+STEP = 512  # images between two reports of progress
 
 Progress = Callable[[int, int], None]
 
 
 def order(packed: Packed) -> NDArray[np.int64]:
-    """The set's images shuffled, the same for ever, so that a prefix is a fair sample."""
+    """The set's images shuffled, always equally, so that a prefix is a fair sample."""
     return np.random.default_rng(0).permutation(packed.count)
 
 
@@ -39,7 +39,7 @@ def blurred(
     cache: Path,
     progress: Progress | None = None,
 ) -> Floats:
-    """The same images at half their size and back: a yardstick that anyone can picture."""
+    """The same images at half their size and back: a yardstick that is easy to imagine."""
     return _cached(packed, count, "blurred", _blur, features, cache, progress)
 
 
@@ -62,8 +62,8 @@ def _cached(
     # A longer prefix serves a shorter one.
     for path in folder.glob("*.npy"):
         if int(path.stem) >= count:
-            found: Floats = np.load(path, allow_pickle=False)[:count]
-            return found
+            cached: Floats = np.load(path, allow_pickle=False)[:count]
+            return cached
     folder.mkdir(parents=True, exist_ok=True)
     images, chosen = packed.images(), order(packed)[:count]
     parts = []
@@ -72,7 +72,7 @@ def _cached(
         parts.append(features.extract(batch))
         if progress:
             progress(min(start + STEP, count), count)
-    found = np.concatenate(parts)
+    extracted = np.concatenate(parts)
     with atomic.whole_file(folder / f"{count}.npy") as temporary, temporary.open("wb") as file:
-        np.save(file, found, allow_pickle=False)
-    return found
+        np.save(file, extracted, allow_pickle=False)
+    return extracted

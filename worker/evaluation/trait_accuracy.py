@@ -1,41 +1,47 @@
-"""Whether a face shows the traits that it was asked for, and keeps those that it was not.
+"""Whether a face shows the traits that a request names, and keeps those that it does not name.
 
-The judge is a small classifier trained on the dataset's true labels: it shares nothing with the
-discriminator, and says on held-out real images how far it can be trusted.
+A small classifier judges. It is trained on the dataset's true labels, shares nothing with the
+discriminator, and its accuracy on held-out real pictures says how far it can be trusted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn import functional as F
 
 from models.bundle.generator import Drawer
 from models.errors import DatasetError
 from models.faces import latents
 from models.faces.attributes import Attribute
 from worker.datasets.packing import Packed
-from worker.evaluation.features import Pixels
+from worker.evaluation import classifier
+from worker.evaluation.classifier import Codes, Trained
 
-HELD_OUT = 0.1  # share of the set that the judge is not trained on
-PASSES = 5
-BATCH = 64
-RATE = 2e-3  # Adam's, falling to nothing over the passes (one cycle)
+TRUNCATED = 0.7  # the psi that is judged beside the one that was asked for
 
-Codes = NDArray[np.int64]
+
+@dataclass(frozen=True)
+class Obedience:
+    """Shares, 0 to 1, at one psi.
+
+    shown: faces that show the requested value. kept: their other attributes that stayed as they
+    were, on average; worst_kept: the one that stayed least often.
+    """
+
+    psi: float
+    shown: float
+    kept: float
+    worst_kept: float
 
 
 @dataclass(frozen=True)
 class Trait:
-    """One attribute's marks, shares from 0 to 1.
+    """One attribute's accuracy.
 
-    judge: held-out real images whose value the judge names. shown: drawn faces that show the
-    value they were asked for. kept: their other attributes that stayed as they were, on average;
-    worst_kept: the one that stayed least often.
+    judge: held-out real pictures whose value the classifier names. shown, kept, worst_kept: as in
+    `Obedience`, at the psi of the evaluation; truncated: the same at psi 0.7.
     """
 
     name: str
@@ -44,119 +50,81 @@ class Trait:
     shown: float
     kept: float
     worst_kept: float
-
-
-class Judge(nn.Module):
-    """(N, 3, S, S) in [-1, 1] → one row of logits an attribute."""
-
-    def __init__(self, sizes: Sequence[int]) -> None:
-        super().__init__()
-        channels = (3, 32, 64, 128, 192)
-        layers: list[nn.Module] = []
-        for before, after in pairwise(channels):
-            layers += [
-                nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False),
-                nn.BatchNorm2d(after),
-                nn.ReLU(),
-            ]
-        # Where a thing is tells glasses from earrings: a grid of 4×4, not one average.
-        self.trunk = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(4), nn.Flatten())
-        self.heads = nn.ModuleList(nn.Linear(channels[-1] * 16, size) for size in sizes)
-
-    def forward(self, images: Tensor) -> list[Tensor]:
-        x = self.trunk(images)
-        return [head(x) for head in self.heads]
+    truncated: Obedience
 
 
 def evaluate(drawer: Drawer, packed: Packed, samples: int, psi: float = 1.0) -> list[Trait]:
-    """Ask each of the model's attributes of `samples` fresh seeds.
+    """Request another value of each attribute of `samples` fresh seeds, at `psi` and TRUNCATED.
 
     Raises DatasetError where the model has no attributes, or the set lacks their labels.
     """
     attributes = drawer.card.attributes
     if not attributes:
         raise DatasetError("This model has no traits: it was trained without `labels`.")
-    known = packed.labels()
-    missing = [each.name for each in attributes if each.name not in known]
+    judge = classifier.train(
+        packed.images(),
+        true_codes(packed.labels(), attributes, packed.name),
+        [len(each.values) for each in attributes],
+    )
+    seeds = [
+        latents.derive(f"trait {number}", drawer.card.network.latent) for number in range(samples)
+    ]
+    z = np.stack(seeds)
+    obedience = {
+        at: _obedience(drawer, judge, z, attributes, at) for at in dict.fromkeys((psi, TRUNCATED))
+    }
+    return [
+        Trait(
+            name=attribute.name,
+            values=attribute.values,
+            judge=judge.accuracies[place],
+            shown=obedience[psi][place].shown,
+            kept=obedience[psi][place].kept,
+            worst_kept=obedience[psi][place].worst_kept,
+            truncated=obedience[TRUNCATED][place],
+        )
+        for place, attribute in enumerate(attributes)
+    ]
+
+
+def true_codes(
+    labels: Mapping[str, Mapping[str, Sequence[Any]]], attributes: Sequence[Attribute], name: str
+) -> Codes:
+    """(pictures, attributes): the set's labels, in the order of the model's values.
+
+    Raises DatasetError for an attribute or a value that only one of the two knows.
+    """
+    missing = [each.name for each in attributes if each.name not in labels]
     if missing:
-        raise DatasetError(f"{packed.name!r} has no labels named {', '.join(missing)}.")
-    codes = np.stack([_codes(known[each.name], each) for each in attributes], axis=1)
-    judge, marks = train(packed.images(), codes, [len(each.values) for each in attributes])
+        raise DatasetError(f"{name!r} has no labels named {', '.join(missing)}.")
+    return np.stack([_codes(labels[each.name], each) for each in attributes], axis=1)
+
+
+def _obedience(
+    drawer: Drawer,
+    judge: Trained,
+    z: NDArray[np.float32],
+    attributes: Sequence[Attribute],
+    psi: float,
+) -> list[Obedience]:
     random = np.random.default_rng(0)
-    z = np.stack([_latent(drawer, f"trait {number}") for number in range(samples)])
-    before = judged(judge, drawer.draw(z, psi))
-    found = []
+    before = judge.predict(drawer.draw(z, psi))
+    marks = []
     for place, attribute in enumerate(attributes):
-        wanted = _wanted(random, attribute, before[:, place])
-        asked = z.copy()
-        asked[:, len(z[0]) - len(attributes) + place] = [
-            attribute.normal(attribute.values[code]) for code in wanted
+        requested = _other_values(random, attribute, before[:, place])
+        moved = z.copy()
+        moved[:, z.shape[1] - len(attributes) + place] = [
+            attribute.normal(attribute.values[code]) for code in requested
         ]
-        after = judged(judge, drawer.draw(asked, psi))
+        after = judge.predict(drawer.draw(moved, psi))
         others = [number for number in range(len(attributes)) if number != place]
         kept = (after == before).mean(0)[others] if others else np.ones(1)
-        found.append(
-            Trait(
-                name=attribute.name,
-                values=attribute.values,
-                judge=marks[place],
-                shown=float((after[:, place] == wanted).mean()),
-                kept=float(kept.mean()),
-                worst_kept=float(kept.min()),
-            )
-        )
-    return found
+        shown = float((after[:, place] == requested).mean())
+        marks.append(Obedience(psi, shown, float(kept.mean()), float(kept.min())))
+    return marks
 
 
-def train(images: Pixels, codes: Codes, sizes: Sequence[int]) -> tuple[Judge, list[float]]:
-    """images: (N, S, S, 3); codes: (N, attributes). Returns it with its held-out accuracies."""
-    random = np.random.default_rng(0)
-    order = random.permutation(len(images))
-    held, shown = np.split(order, [max(1, int(HELD_OUT * len(order)))])
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        judge = Judge(sizes)
-    optimizer = torch.optim.Adam(judge.parameters(), RATE)
-    steps = PASSES * max(1, len(shown) // BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)
-    for step in range(steps):
-        if step % max(1, len(shown) // BATCH) == 0:
-            random.shuffle(shown)
-        rows = np.take(shown, range(step * BATCH, (step + 1) * BATCH), mode="wrap")
-        logits = judge(_inputs(images[np.sort(rows)]))
-        truth = torch.from_numpy(codes[np.sort(rows)])
-        losses = [F.cross_entropy(row, truth[:, place]) for place, row in enumerate(logits)]
-        optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(torch.stack(losses).sum())
-        optimizer.step()
-        schedule.step()
-    right = judged(judge, images[np.sort(held)]) == codes[np.sort(held)]
-    return judge, [float(share) for share in right.mean(0)]
-
-
-@torch.no_grad()
-def judged(judge: Judge, images: Pixels) -> Codes:
-    """(N, S, S, 3) → (N, attributes): the likeliest value of each."""
-    judge.eval()
-    parts = []
-    for start in range(0, len(images), BATCH):
-        logits = judge(_inputs(images[start : start + BATCH]))
-        parts.append(torch.stack([row.argmax(1) for row in logits], dim=1).numpy())
-    judge.train()
-    return np.concatenate(parts)
-
-
-def _inputs(images: Pixels) -> Tensor:
-    x = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float()
-    return (x / 127.5 - 1).contiguous(memory_format=torch.channels_last)
-
-
-def _latent(drawer: Drawer, seed: str) -> NDArray[np.float32]:
-    return latents.derive(seed, drawer.card.network.latent)
-
-
-def _codes(label: dict[str, list[object]], attribute: Attribute) -> Codes:
-    """The set's codes, in the order of the model's values."""
+def _codes(label: Mapping[str, Sequence[Any]], attribute: Attribute) -> Codes:
     place = {value: number for number, value in enumerate(attribute.values)}
     try:
         translated = [place[str(value)] for value in label["values"]]
@@ -166,10 +134,13 @@ def _codes(label: dict[str, list[object]], attribute: Attribute) -> Codes:
     return codes
 
 
-def _wanted(random: np.random.Generator, attribute: Attribute, has: Codes) -> Codes:
+def _other_values(random: np.random.Generator, attribute: Attribute, shown: Codes) -> Codes:
     """For each face a value that it does not show, of those that the set has."""
     possible = [code for code, share in enumerate(attribute.shares) if share > 0]
-    # An attribute of one value has nothing else to ask for.
+    # An attribute of one value has no other value to request.
     return np.array(
-        [random.choice([code for code in possible if code != shown] or possible) for shown in has]
+        [
+            random.choice([code for code in possible if code != face_code] or possible)
+            for face_code in shown
+        ]
     )

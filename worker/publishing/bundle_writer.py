@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 from PIL import Image
 from safetensors.numpy import save_file as save_numpy
 from safetensors.torch import save_file
@@ -91,6 +90,7 @@ def write(
         training=training,
         measures=measures or {},
         attributes=list(attributes),
+        truncation="attributes" if attributes else "average",
         moments=[*(moment.images for moment in moments), training.images] if moments else [],
         curve=list(curve),
         enlarger=enlarger.card if enlarger is not None else None,
@@ -108,7 +108,7 @@ def write(
         save_numpy(found.vectors, folder / bundle.TRAITS)
         card = card.model_copy(update={"sliders": found.sliders})
     write_card(folder, card)
-    z = np.stack([latents.derive(str(seed), latent) for seed in range(SHEET**2)])
+    z = latents.derive_all(map(str, range(SHEET**2)), latent)
     Image.fromarray(sheet(drawer.draw(z, 1.0))).save(folder / bundle.SAMPLES, optimize=True)
 
 

@@ -157,7 +157,7 @@ def _keep(found: Found, slider: Slider, vector: Floats) -> None:
 
 def _styles(drawer: Drawer, seed: str, count: int) -> Floats:
     length = drawer.card.network.latent
-    return drawer.styles(np.stack([latents.derive(f"{seed} {n}", length) for n in range(count)]))
+    return drawer.styles(latents.derive_all((f"{seed} {n}" for n in range(count)), length))
 
 
 def _draw(drawer: Drawer, w: Floats) -> Pixels:

@@ -4,7 +4,7 @@ Colour, translation and cutout (DiffAugment, arXiv:2006.10738 §3.1), each image
 probability p; no quarter turns, since a face is upright.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -31,6 +31,11 @@ class Changes:
     def rows(self, rows: slice, device: torch.device) -> "Changes":
         """Some images' changes, on a device."""
         return Changes(*(getattr(self, name)[rows].to(device) for name in self.__annotations__))
+
+    def only_translated(self) -> "Changes":
+        """The same without what recolours or cuts out: labels stay true."""
+        keep = torch.tensor([False, True, False])
+        return replace(self, applied=self.applied & keep)
 
 
 def draw(count: int, side: int, probability: float, random: torch.Generator) -> Changes:

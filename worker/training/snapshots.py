@@ -26,15 +26,27 @@ def write(folder: Path, step: int, state: dict[str, Any]) -> str:
 
 
 def prune(blobs: Blobs, folder: Path, newest: str) -> None:
-    """Keep `newest` and the one before it, once the database points to `newest`.
-
-    The bucket may have some that another host wrote.
-    """
-    there = blobs.names(layout.snapshots(folder.name))
-    names = {*there, *(path.name for path in folder.glob(f"*{layout.SNAPSHOT_SUFFIX}"))}
-    older = sorted(name for name in names if name < newest)
+    """Keep `newest` and the one before it, once the database points to `newest`."""
+    older = sorted(name for name in _names(blobs, folder) if name < newest)
     for name in older[: -(KEPT - 1)]:
         blobs.remove(folder / name)
+
+
+def drop_newer(blobs: Blobs, folder: Path, target: str) -> None:
+    """Remove what is newer than `target`, once the database points to it.
+
+    After a rollback the newer ones belong to the timeline that was given up: kept, they would be
+    the next rollback's target, or what a damaged snapshot is replaced by.
+    """
+    for name in _names(blobs, folder):
+        if name > target:
+            blobs.remove(folder / name)
+
+
+def _names(blobs: Blobs, folder: Path) -> set[str]:
+    """The snapshots here and in the bucket, which may have some that another host wrote."""
+    here = (path.name for path in folder.glob(f"*{layout.SNAPSHOT_SUFFIX}"))
+    return {*blobs.names(layout.snapshots(folder.name)), *here}
 
 
 def newest_first(folder: Path, pointed: str) -> list[str]:

@@ -7,17 +7,19 @@ from torch import Tensor, nn
 
 from models.networks import build, modern
 from models.recipes.recipe import Adam, Recipe
-from worker.training import augmentation, ema
+from worker.training import augmentation, ema, feature_discriminator, frozen_features
 from worker.training.augmentation import Changes
 from worker.training.batches import Reals
 from worker.training.distributed import collectives
 from worker.training.distributed.collectives import Share
+from worker.training.feature_discriminator import FeatureDiscriminator, Heads
 from worker.training.losses import LOSSES, labels_missed
 from worker.training.rng import draws
 from worker.training.schedules import augmentation as augmentation_strength
 from worker.training.schedules import cosine, ema_decay
 from worker.training.step import Judged, Penalty, Step
 
+FEATURE_CHANGES = 0.5  # the probability that an image is changed before the features see it
 Losses = dict[str, float]
 
 
@@ -46,19 +48,49 @@ class Trainer:
             "generator": _adam(self.generator, recipe, "generator"),
             "discriminator": _adam(self.discriminator, recipe, "discriminator"),
         }
-        discriminator_loss, generator_loss = LOSSES[recipe.loss]
+        self.features = self._feature_discriminator(bf16)
+        loss = LOSSES[recipe.loss]
         self._step = Step(
             self.generator,
             self.discriminator,
-            discriminator_loss,
-            generator_loss,
+            loss.discriminator,
+            loss.generator,
             self._descend,
             bf16,
             self._missed if reals.attributes and recipe.label_weight else None,
         )
         self.step = 0
-        # Images that a parent run saw; and the share that rollbacks left of the learning rates.
-        self.before, self.slowed = 0, 1.0
+        # Images that the parent saw, and those of them that were of this set; and the share that
+        # rollbacks left of the learning rates.
+        self.before, self.before_of_set, self.slowed = 0, 0, 1.0
+        # What all random draws are keyed by beside the seed: a child must not repeat its parent's.
+        self.lineage: tuple[str, ...] = ()
+
+    def _feature_discriminator(self, bf16: bool) -> FeatureDiscriminator | None:
+        """The second discriminator, where the recipe wants one and its weights are there."""
+        has_package = self.recipe.feature_weight > 0 and frozen_features.is_available()
+        (is_used,) = collectives.agree([float(has_package)], self.share, self.device)
+        if not is_used:
+            return None
+        trunk = frozen_features.load_trunk().to(self.device)
+        labels = sum(len(attribute.values) for attribute in self.reals.attributes)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(draws(self.recipe.seed, "heads").initial_seed())
+            heads = Heads(labels)
+        heads.to(self.device)
+        self.optimizers["heads"] = torch.optim.Adam(
+            [each for each in heads.parameters() if each.requires_grad],
+            lr=feature_discriminator.LEARNING_RATE,
+            betas=feature_discriminator.BETAS,
+            fused=True,
+        )
+        self.heads = heads
+        return FeatureDiscriminator(trunk, heads, self._descend, bf16)
+
+    @property
+    def lacks_features(self) -> bool:
+        """Whether the recipe wants frozen features whose weights are not there."""
+        return self.recipe.feature_weight > 0 and self.features is None
 
     @property
     def images(self) -> int:
@@ -82,11 +114,24 @@ class Trainer:
         """
         self._set_learning_rates(fraction)
         latents = self._latents()
-        drawn = self._step.draw(*latents)
-        real, fake = self._changed(self.reals.batch(self.step), drawn)
-        judged = Judged(real, self.reals.labels(self.step)), Judged(fake, self._chosen(latents[0]))
-        measured, real_score = self._step.train_discriminator(*judged, self._penalty(fraction))
-        measured |= self._step.train_generator(real_score, judged[1])
+        images = self._step.draw(*latents)
+        batch = self.reals.batch(self.step)
+        labels = self.reals.labels(self.step), self._chosen(latents[0])
+        real, fake = map(Judged, self._changed(batch, images), labels)
+        measured, real_score = self._step.train_discriminator(real, fake, self._penalty(fraction))
+        # Varied latents that give one image are a collapse, whatever the losses say; of images as
+        # they are drawn, since augmentation makes even one image differ.
+        measured["diversity"] = images.detach().std(0).mean()
+        feature_loss = None
+        if self.features is not None:
+            seen = map(Judged, self._changed_for_features(batch, images), labels)
+            losses, features = self.features.train(*seen)
+            measured |= losses
+            weight = self.recipe.feature_weight * feature_discriminator.ramp(self.images)
+            feature_loss = weight * self.features.generator_loss(features, labels[1])
+        measured |= self._step.train_generator(real_score, fake, feature_loss)
+        if isinstance(self.generator, modern.Generator) and self.generator.mapping is not None:
+            collectives.average_buffer(self.generator.mapping.average, self.share)
         self.step += 1
         half_life = self.recipe.ema_images
         decay = ema_decay(self.recipe.batch, self.images, half_life)
@@ -96,11 +141,13 @@ class Trainer:
     def _latents(self) -> tuple[Tensor, ...]:
         """The step's z (B, latent); with mixing also a second z and where it takes over."""
         recipe = self.recipe
-        random = draws(recipe.seed, "latents", self.step)
+        random = self._random("latents")
         z = torch.randn(recipe.batch, self.latent, generator=random)
+        if self.reals.attributes:
+            z[:, recipe.latent :] = self.reals.asked(self.step)
         if not recipe.mixing or not isinstance(self.generator, modern.Generator):
             return (self._mine(z),)
-        random = draws(recipe.seed, "mixing", self.step)
+        random = self._random("mixing")
         other = torch.randn(recipe.batch, self.latent, generator=random)
         # Both styles agree in the attributes that the discriminator is told of.
         other[:, recipe.latent :] = z[:, recipe.latent :]
@@ -109,6 +156,9 @@ class Trainer:
         alone = torch.rand(recipe.batch, generator=random) >= recipe.mixing
         cut = torch.where(alone, layers, cut)
         return self._mine(z), self._mine(other), self._mine(cut)
+
+    def _random(self, *keys: object) -> torch.Generator:
+        return draws(self.recipe.seed, *self.lineage, *keys, self.step)
 
     def _mine(self, rows: Tensor) -> Tensor:
         """This process's rows of a global batch, on its device."""
@@ -126,18 +176,42 @@ class Trainer:
         return self.recipe.label_weight * labels_missed(logits, labels, sizes)
 
     def _changed(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        """What the discriminator sees of both, after augmentation."""
-        probability = augmentation_strength(self.reals.count, self.images, self.recipe.augment)
-        if probability == 0:
-            return real, fake
-        return augmentation.apply(real, self._changes("real", probability)), augmentation.apply(
-            fake, self._changes("fake", probability)
-        )
+        """What the discriminator sees of both: augmented, and through the same noise."""
+        seen = self.before_of_set + self.step * self.recipe.batch
+        probability = augmentation_strength(self.reals.count, seen, self.recipe.augment)
+        # What it learns to name must still be there: neither recoloured nor cut out.
+        keeps_labels = bool(self.reals.attributes and self.recipe.label_weight)
+        if probability > 0:
+            real = augmentation.apply(real, self._changes("real", probability, keeps_labels))
+            fake = augmentation.apply(fake, self._changes("fake", probability, keeps_labels))
+        if self.recipe.noise > 0:
+            real, fake = real + self._noise("real", real), fake + self._noise("fake", fake)
+        return real, fake
 
-    def _changes(self, whose: str, probability: float) -> Changes:
+    def _noise(self, whose: str, images: Tensor) -> Tensor:
+        """Hides the grain of a level or two that a discriminator would else learn nothing but.
+
+        On real and drawn images alike, so that no difference between the two distributions is
+        hidden for good (arXiv:1610.04490 §2).
+        """
+        _, *shape = images.shape
+        random = self._random("noise", whose)
+        noise = torch.randn(self.recipe.batch, *shape, generator=random)
+        return self._mine(noise) * (self.recipe.noise / 127.5)
+
+    def _changed_for_features(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """What the frozen features see of both: the heads know no picture by heart then."""
+        keeps_labels = bool(self.reals.attributes)
+        return augmentation.apply(
+            real, self._changes("real features", FEATURE_CHANGES, keeps_labels)
+        ), augmentation.apply(fake, self._changes("fake features", FEATURE_CHANGES, keeps_labels))
+
+    def _changes(self, whose: str, probability: float, keeps_labels: bool) -> Changes:
         recipe = self.recipe
-        random = draws(recipe.seed, "augmentation", whose, self.step)
+        random = self._random("augmentation", whose)
         changes = augmentation.draw(recipe.batch, recipe.resolution, probability, random)
+        if keeps_labels:
+            changes = changes.only_translated()
         return changes.rows(self.share.rows, self.device)
 
     def _penalty(self, fraction: float) -> Penalty | None:
@@ -151,8 +225,11 @@ class Trainer:
     def _set_learning_rates(self, fraction: float) -> None:
         share = self.slowed * cosine(1.0, self.recipe.learning_rate_end, fraction)
         for name, optimizer in self.optimizers.items():
+            rate = (
+                feature_discriminator.LEARNING_RATE if name == "heads" else _rate(self.recipe, name)
+            )
             for group in optimizer.param_groups:
-                group["lr"] = _rate(self.recipe, name) * share
+                group["lr"] = rate * share
 
     def _descend(self, name: str, loss: Tensor) -> None:
         optimizer = self.optimizers[name]
@@ -168,8 +245,11 @@ class Trainer:
             "discriminator": self.discriminator.state_dict(),
             "average": self.average.state_dict(),
             "optimizers": {name: each.state_dict() for name, each in self.optimizers.items()},
+            "heads": None if self.features is None else self.heads.state_dict(),
             "step": self.step,
             "before": self.before,
+            "before_of_set": self.before_of_set,
+            "lineage": list(self.lineage),
             "slowed": self.slowed,
         }
 
@@ -178,15 +258,31 @@ class Trainer:
         self.generator.load_state_dict(state["generator"])
         self.discriminator.load_state_dict(state["discriminator"])
         self.average.load_state_dict(state["average"])
+        heads = state.get("heads")  # none in snapshots without frozen features
+        if self.features is not None and heads is not None:
+            self.heads.load_state_dict(heads)
         for name, optimizer in self.optimizers.items():
-            optimizer.load_state_dict(state["optimizers"][name])
+            if name in state["optimizers"]:
+                optimizer.load_state_dict(state["optimizers"][name])
         self.step = state["step"]
         # Snapshots of version 0.1.0 lack these two.
         self.before, self.slowed = state.get("before", 0), state.get("slowed", 1.0)
+        # Without these, a child counted its parent's images as passes over its own set.
+        self.before_of_set = state.get("before_of_set", self.before)
+        self._inherit(tuple(state.get("lineage", [])))
 
-    def begin(self, before: int) -> None:
-        """Count steps from here; the weights have seen so many images already."""
-        self.before, self.step = before, 0
+    def begin(self, before: int, before_of_set: int = 0, parent: str | None = None) -> None:
+        """Count steps from here.
+
+        before: images that the weights have seen already; before_of_set: those of them that were
+        of this very set. parent: the run or model that they come from, which gives every random
+        draw another key.
+        """
+        self.before, self.before_of_set, self.step = before, before_of_set, 0
+        self._inherit((*self.lineage, parent) if parent is not None else self.lineage)
+
+    def _inherit(self, lineage: tuple[str, ...]) -> None:
+        self.lineage = self.reals.lineage = lineage
 
 
 def _placed(network: nn.Module, device: torch.device) -> nn.Module:

@@ -1,4 +1,4 @@
-"""What a batch asks for: the body of `POST /avatars`, read as strictly as a query."""
+"""Parses the body of `POST /avatars`, as strictly as a query."""
 
 import json
 from collections.abc import Mapping
@@ -7,79 +7,87 @@ from typing import Any
 
 from starlette.requests import Request
 
-from app.avatars.request.picture_request import Asked, asked
+from app.avatars.request.picture_request import PictureRequest
 from app.avatars.request.picture_types import AVATAR
-from app.avatars.request.value_types import text
+from app.avatars.request.value_types import format_value
 from app.errors import InvalidParameter, TooLarge
 
-MOST = 1000  # seeds
-LARGEST = 8 * 2**20  # bytes of a body; 1,000 of the longest seeds in ASCII have 4
+MOST_SEEDS = 1000
+LARGEST_BODY = 8 * 2**20  # bytes; 1,000 of the longest seeds in ASCII have 4 MB
 
-# As OpenAPI has it.
-BODY: dict[str, Any] = {
+# The JSON schema of the body.
+SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["seeds"],
     "additionalProperties": {"type": "string", "description": "A trait of the model."},
     "properties": {
-        "seeds": {"type": "array", "minItems": 1, "maxItems": MOST, "items": {"type": "string"}},
+        "seeds": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": MOST_SEEDS,
+            "items": {"type": "string"},
+        },
         "distinct": {
             "type": "boolean",
             "default": False,
-            "description": "No face too like an earlier one.",
+            "description": "Replace faces that are too similar to an earlier one.",
         },
-        **{row.name: row.schema for row in AVATAR.rows if row.name != "seed"},
+        **{row.name: row.schema for row in AVATAR.parameters if row.name != "seed"},
         "format": {"type": "string", "enum": list(AVATAR.all_formats)},
     },
 }
 
 
 @dataclass(frozen=True)
-class Batch:
-    """What a body asks for, checked."""
+class BulkRequest:
+    """The faces that a body requests; is_distinct: no two of them may be similar."""
 
-    faces: list[Asked]
-    distinct: bool
+    faces: list[PictureRequest]
+    is_distinct: bool
 
 
-def read(body: Mapping[str, Any]) -> Batch:
-    """Raises InvalidParameter, InvalidSeed."""
-    given = {name: _text(name, body[name]) for name in body if name not in ("seeds", "distinct")}
-    distinct = body.get("distinct", False)
-    if not isinstance(distinct, bool):
-        raise InvalidParameter("distinct", f"is {str(distinct)[:40]!r}", "true or false")
-    if "seed" in given:
+def parse_body(body: Mapping[str, Any]) -> BulkRequest:
+    """Parse and check a body, traits aside. Raises InvalidParameter, InvalidSeed."""
+    texts = {
+        name: _parse_text(name, body[name]) for name in body if name not in ("seeds", "distinct")
+    }
+    is_distinct = body.get("distinct", False)
+    if not isinstance(is_distinct, bool):
+        raise InvalidParameter("distinct", f"is {str(is_distinct)[:40]!r}", "true or false")
+    if "seed" in texts:
         raise InvalidParameter("seed", "is not a parameter here", "seeds, a list")
-    if distinct and given.keys() & {"variant", "best_of"}:
+    if is_distinct and texts.keys() & {"variant", "best_of"}:
         raise InvalidParameter("distinct", "chooses the variant", "no variant and no best_of")
-    return Batch([asked(AVATAR, {**given, "seed": seed}) for seed in _seeds(body)], distinct)
+    faces = [PictureRequest.parse(AVATAR, {**texts, "seed": seed}) for seed in _parse_seeds(body)]
+    return BulkRequest(faces, is_distinct)
 
 
-def _seeds(body: Mapping[str, Any]) -> list[str]:
+def _parse_seeds(body: Mapping[str, Any]) -> list[str]:
     seeds = body.get("seeds")
-    if not isinstance(seeds, list) or not 1 <= len(seeds) <= MOST:
-        raise InvalidParameter("seeds", "cannot be used", f"a list of 1 to {MOST:,} texts")
-    return [_text("seeds", seed) for seed in seeds]
+    if not isinstance(seeds, list) or not 1 <= len(seeds) <= MOST_SEEDS:
+        raise InvalidParameter("seeds", "cannot be used", f"a list of 1 to {MOST_SEEDS:,} texts")
+    return [_parse_text("seeds", seed) for seed in seeds]
 
 
-def _text(name: str, value: Any) -> str:
-    # A bool is an int to Python, not to whoever wrote `true`.
+def _parse_text(name: str, value: Any) -> str:
+    # Python's bool is an int, but JSON's `true` is not a number.
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise InvalidParameter(name, f"is {str(value)[:40]!r}", "a text or a number")
-    return text(value)
+    return format_value(value)
 
 
-async def body(request: Request) -> dict[str, Any]:
-    """A request's JSON object. Raises InvalidParameter, TooLarge."""
-    given = bytearray()
+async def read_body(request: Request) -> dict[str, Any]:
+    """The JSON object in a request's body. Raises InvalidParameter, TooLarge."""
+    content = bytearray()
     async for chunk in request.stream():
-        given += chunk
-        if len(given) > LARGEST:
-            raise TooLarge(f"A batch has at most {LARGEST:,} bytes.")
+        content += chunk
+        if len(content) > LARGEST_BODY:
+            raise TooLarge(f"The body may have at most {LARGEST_BODY:,} bytes.")
     try:
-        found = json.loads(given)
+        body = json.loads(content)
     except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        allowed = 'a JSON object such as {"seeds": ["ada", "grace"], "size": 128}'
-        raise InvalidParameter("body", "cannot be read", allowed)
-    return found
+        body = None
+    if not isinstance(body, dict):
+        domain = 'a JSON object such as {"seeds": ["ada", "grace"], "size": 128}'
+        raise InvalidParameter("body", "cannot be read", domain)
+    return body

@@ -1,4 +1,4 @@
-"""`POST /avatars`: many faces in one answer, one at a time, so that others are served meanwhile."""
+"""Answers `POST /avatars`: many faces, rendered one at a time so that single faces go first."""
 
 import asyncio
 import base64
@@ -6,148 +6,153 @@ import io
 import json
 import zipfile
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from app.avatars.bulk import request as batch
+from app.avatars import service
 from app.avatars.bulk.distinct import Team
-from app.avatars.bulk.request import Batch
+from app.avatars.bulk.request import SCHEMA, BulkRequest, parse_body, read_body
 from app.avatars.cache import http_headers
 from app.avatars.generate.engine import Engine
-from app.avatars.request.picture_request import Asked
-from app.avatars.request.picture_types import AVATAR
-from app.avatars.service import cost, drawn
+from app.avatars.generate.faces import enlarge
+from app.avatars.request.picture_request import PictureRequest
+from app.avatars.traits import resolve_traits
 from app.state import Services
 from models.bundle.generator import Drawer
 from models.errors import Overloaded
 
 T = TypeVar("T")
-Faces = AsyncIterator[tuple[Asked, bytes]]
+Faces = AsyncIterator[tuple[PictureRequest, bytes]]
 
-PAUSE = 0.2  # s before a face that found the queue full asks again
+RETRY_INTERVAL = 0.2  # s before a face that found the queue full is tried again
 ZIP, NDJSON = "application/zip", "application/x-ndjson"
 EXAMPLE = {"seeds": ["ada", "grace", "edsger"], "size": 128, "distinct": True}
-_JSON = {"application/json": {"schema": batch.BODY, "example": EXAMPLE}}
+_JSON = {"application/json": {"schema": SCHEMA, "example": EXAMPLE}}
 
-DOCUMENTED: dict[str, Any] = {
-    "summary": "Many faces in one answer",
-    "description": "A ZIP with an `index.json`, or one line of JSON a face (`Accept: "
-    "application/x-ndjson`), sent as they are drawn. `distinct` keeps them apart.",
+OPENAPI: dict[str, Any] = {
+    "summary": "Many faces in one response",
+    "description": "A ZIP with an `index.json`, or one line of JSON per face (`Accept: "
+    "application/x-ndjson`), streamed while the faces are drawn. `distinct` replaces similar "
+    "faces by variants.",
     "response_class": Response,
     "responses": {200: {"description": "The faces.", "content": {ZIP: {}, NDJSON: {}}}},
     "openapi_extra": {"requestBody": {"required": True, "content": _JSON}},
 }
 
 
-async def answer(request: Request) -> Response:
-    """A ZIP, or lines of JSON where Accept says so. Raises what a single avatar does."""
-    held: Services = request.app.state.services
-    wanted = batch.read(await batch.body(request))
-    if held.batches.locked():
+async def respond(request: Request) -> Response:
+    """A ZIP, or lines of JSON where Accept says so. Raises the same errors as a single avatar."""
+    state: Services = request.app.state.services
+    bulk = parse_body(await read_body(request))
+    if state.batches.locked():
         raise Overloaded("Too many batches are being drawn; try again in a second.")
-    version = await held.engine.resolve(wanted.faces[0].model)
-    drawer = await held.engine.drawer(version)
-    wanted = Batch([face.of(drawer.card) for face in wanted.faces], wanted.distinct)
-    told = await held.limiter.draw(request, sum(map(cost, wanted.faces)))
-    lines = NDJSON in request.headers.get("accept", "")
-    write = _lines if lines else _zip
-    faces = _faces(held, version, drawer, wanted)
+    version = await state.engine.resolve(bulk.faces[0].model)
+    drawer = await state.engine.drawer(version)
+    bulk = replace(bulk, faces=[resolve_traits(face, drawer.card) for face in bulk.faces])
+    limits = await state.limiter.draw(request, sum(face.cost for face in bulk.faces))
+    is_ndjson = NDJSON in request.headers.get("accept", "")
     headers = {
-        **told,
+        **limits,
         "X-Avatar-Model": version,
-        "Cache-Control": http_headers.NEVER,
+        "Cache-Control": http_headers.NOT_STORED,
         "Vary": "Accept",
         "X-Content-Type-Options": "nosniff",
         "Access-Control-Allow-Origin": "*",
     }
-    if not lines:
+    if not is_ndjson:
         headers["Content-Disposition"] = 'attachment; filename="avatars.zip"'
-    # What this model refuses is refused before the answer begins: after it nothing can be said.
+    faces = _render_faces(state, version, drawer, bulk)
+    # The first face is rendered before the response starts: afterwards no error can be sent.
     first = await anext(faces)
-    stream = write(_after(first, faces), len(wanted.faces), version)
-    return StreamingResponse(stream, headers=headers, media_type=NDJSON if lines else ZIP)
+    write = _write_lines if is_ndjson else _write_zip
+    stream = write(_prepend(first, faces), len(bulk.faces), version)
+    return StreamingResponse(stream, headers=headers, media_type=NDJSON if is_ndjson else ZIP)
 
 
-async def _faces(held: Services, version: str, drawer: Drawer, wanted: Batch) -> Faces:
-    team = Team(drawer, wanted.faces[0].values)
-    async with held.batches:
-        for face in wanted.faces:
-            if wanted.distinct:
-                yield await _patient(partial(_apart, held.engine, team, version, face))
+async def _render_faces(state: Services, version: str, drawer: Drawer, bulk: BulkRequest) -> Faces:
+    team = Team(drawer)
+    async with state.batches:
+        for face in bulk.faces:
+            if bulk.is_distinct:
+                render = partial(_render_distinct, state.engine, team, version, face)
+                yield await _retry_while_overloaded(render)
             else:
-                yield face, await _patient(partial(drawn, held.engine, version, face))
+                render_same = partial(service.render, state.engine, version, face)
+                yield face, await _retry_while_overloaded(render_same)
 
 
-async def _after(first: tuple[Asked, bytes], faces: Faces) -> Faces:
+async def _prepend(first: tuple[PictureRequest, bytes], faces: Faces) -> Faces:
     yield first
     async for face in faces:
         yield face
 
 
-async def _apart(engine: Engine, team: Team, version: str, face: Asked) -> tuple[Asked, bytes]:
-    def draw() -> tuple[Asked, bytes]:
-        variant, pixels = team.add(str(face.seed))
-        chosen = Asked(AVATAR, {**face.values, "variant": variant})
-        stamp = chosen.stamp(version)
-        return chosen, AVATAR.complete(pixels[None], chosen.values, team.drawer, stamp)
+async def _render_distinct(
+    engine: Engine, team: Team, version: str, face: PictureRequest
+) -> tuple[PictureRequest, bytes]:
+    def render() -> tuple[PictureRequest, bytes]:
+        variant, pixels = team.add(face)
+        pixels = enlarge(pixels, variant, team.drawer)
+        return variant, service.encode(pixels, variant, version)
 
-    return await engine.run(draw)
+    return await engine.run(render)
 
 
-async def _patient(draw: Callable[[], Awaitable[T]]) -> T:
+async def _retry_while_overloaded(render: Callable[[], Awaitable[T]]) -> T:
     while True:
         try:
-            return await draw()
+            return await render()
         except Overloaded:  # single faces go first
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(RETRY_INTERVAL)
 
 
-async def _lines(faces: Faces, count: int, version: str) -> AsyncIterator[bytes]:
-    done = 0
+async def _write_lines(faces: Faces, count: int, version: str) -> AsyncIterator[bytes]:
+    number = 0
     async for face, body in faces:
-        done += 1
-        fields = {"done": done, "of": count, **_told(face, version), "type": face.media}
+        number += 1
+        fields = {"done": number, "of": count, **_describe(face, version), "type": face.media_type}
         fields["content"] = base64.b64encode(body).decode()
         yield json.dumps(fields).encode() + b"\n"
 
 
-async def _zip(faces: Faces, count: int, version: str) -> AsyncIterator[bytes]:
-    """Entries as they are made, without compression; `index.json` last."""
+async def _write_zip(faces: Faces, count: int, version: str) -> AsyncIterator[bytes]:
+    """Entries as they are rendered, not compressed; `index.json` last."""
     sink = _Sink()
-    told: dict[str, Any] = {}
+    index: dict[str, Any] = {}
     with zipfile.ZipFile(sink, "w") as archive:
         async for face, body in faces:
-            name = f"{len(told):04}.{face.values['format']}"
-            # A fixed date, so that the same batch is the same bytes.
+            name = f"{len(index):04}.{face.format}"
+            # ZipInfo has a constant date, so that equal requests get equal bytes.
             archive.writestr(zipfile.ZipInfo(name), body)
-            told[name] = _told(face, version)
-            yield sink.taken()
-        archive.writestr(zipfile.ZipInfo("index.json"), json.dumps(told, indent=1))
-    yield sink.taken()
+            index[name] = _describe(face, version)
+            yield sink.take()
+        archive.writestr(zipfile.ZipInfo("index.json"), json.dumps(index, indent=1))
+    yield sink.take()
 
 
-def _told(face: Asked, version: str) -> dict[str, Any]:
+def _describe(face: PictureRequest, version: str) -> dict[str, Any]:
     return {"seed": face.seed, "variant": face.values["variant"], "address": face.address(version)}
 
 
 class _Sink(io.RawIOBase):
-    """A file that only goes forward, emptied as it fills."""
+    """A write-only file whose content is taken away while it is written."""
 
     def __init__(self) -> None:
-        self._held = bytearray()
+        self._buffer = bytearray()
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: Any) -> int:
-        self._held += data
+        self._buffer += data
         return len(data)
 
-    def taken(self) -> bytes:
-        """What was written since the last time."""
-        taken = bytes(self._held)
-        self._held.clear()
-        return taken
+    def take(self) -> bytes:
+        """The bytes written since the last call."""
+        content = bytes(self._buffer)
+        self._buffer.clear()
+        return content

@@ -1,48 +1,42 @@
-"""What caches may do with an avatar."""
+"""HTTP cache headers of pictures: ETag, Cache-Control and Vary."""
 
 import hashlib
 from collections.abc import Sequence
 
-from app.avatars.encode.still import RENDERER
-from app.avatars.request.picture_request import Asked
-from app.avatars.request.value_types import quoted
-
-PINNED = "public, max-age=31536000, immutable"
-MOVABLE = "public, max-age=300, stale-while-revalidate=60, stale-if-error=43200"
-NEVER = "no-store"
+IMMUTABLE = "public, max-age=31536000, immutable"
+MUTABLE = "public, max-age=300, stale-while-revalidate=60, stale-if-error=43200"
+NOT_STORED = "no-store"
 
 
-def etag(version: str, asked: Asked) -> str:
-    """Weak: another machine may differ by 1 of 255 in a pixel. No picture is needed for it."""
-    text = f"{version} {RENDERER} {asked.canonical}"
+def make_etag(version: str, renderer: int, address: str) -> str:
+    """A picture's ETag, which needs no pixels.
+
+    version: the model's. renderer: the number of the encoding. address: the canonical address of
+    the picture. Weak, because another machine may differ by 1 of 255 in a pixel.
+    """
+    text = f"{version} {renderer} {address}"
     return f'W/"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
 
 
-def holds(if_none_match: Sequence[str], tag: str) -> bool:
+def matches(if_none_match: Sequence[str], etag: str) -> bool:
     """Whether the client has this picture already (weak comparison, RFC 9110 §13.1.2).
 
-    `if_none_match`: the values of all its If-None-Match lines.
+    if_none_match: the values of all If-None-Match headers of the request.
     """
-    known = [item.strip().removeprefix("W/") for line in if_none_match for item in line.split(",")]
-    return "*" in known or tag.removeprefix("W/") in known
+    etags = [item.strip().removeprefix("W/") for line in if_none_match for item in line.split(",")]
+    return "*" in etags or etag.removeprefix("W/") in etags
 
 
-def headers(version: str, asked: Asked, tag: str | None) -> dict[str, str]:
-    """The headers of a picture, or of its 304; without a tag it is for this once."""
-    fields = {
-        "X-Avatar-Model": version,
-        "Access-Control-Allow-Origin": "*",
-        "Access-Control-Expose-Headers": "X-Avatar-Model, X-Avatar-Seed, Content-Location",
-        "X-Content-Type-Options": "nosniff",
-        "Accept-Ranges": "none",
-    }
-    if asked.seed is not None:
-        fields["X-Avatar-Seed"] = quoted(asked.seed)
-    if tag is None:
-        fields |= {"Cache-Control": NEVER, "Content-Location": asked.address()}
+def cache_headers(etag: str | None, *, is_pinned: bool, is_negotiated: bool) -> dict[str, str]:
+    """Headers that tell caches how long a picture may be kept.
+
+    etag: None for a picture that cannot be requested again. is_pinned: the request names a full
+    version. is_negotiated: the Accept header chose the format.
+    """
+    if etag is None:
+        headers = {"Cache-Control": NOT_STORED}
     else:
-        pinned = asked.model == version
-        fields |= {"Cache-Control": PINNED if pinned else MOVABLE, "ETag": tag}
-    if asked.negotiated:
-        fields["Vary"] = "Accept"
-    return fields
+        headers = {"Cache-Control": IMMUTABLE if is_pinned else MUTABLE, "ETag": etag}
+    if is_negotiated:
+        headers["Vary"] = "Accept"
+    return headers

@@ -1,4 +1,4 @@
-"""Encoded pictures in memory: the least recently used go first, and equal requests share one."""
+"""A memory cache of encoded pictures, in which equal requests share one render."""
 
 import asyncio
 from collections import OrderedDict
@@ -7,58 +7,71 @@ from collections.abc import Awaitable, Callable
 from prometheus_client import Counter
 
 
-class Pictures:
-    """At most `most` bytes of pictures by their ETag. Its methods belong to one event loop."""
+class PictureCache:
+    """At most `capacity` bytes of pictures by ETag; evicts the least recently used.
 
-    def __init__(self, most: int) -> None:
-        self.most, self.bytes = most, 0
-        self._kept: OrderedDict[str, bytes] = OrderedDict()
-        self._making: dict[str, asyncio.Task[bytes]] = {}
+    Its methods must be called on one event loop.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity, self.bytes = capacity, 0
+        self._pictures: OrderedDict[str, bytes] = OrderedDict()
+        self._renders: dict[str, asyncio.Task[bytes]] = {}
         self.hits = Counter("kao_cache_hits", "Pictures sent from memory.", registry=None)
         self.misses = Counter("kao_cache_misses", "Pictures that had to be drawn.", registry=None)
         self.shared = Counter("kao_cache_shared", "Pictures drawn for another one.", registry=None)
         self.metrics = (self.hits, self.misses, self.shared)
 
-    def get(self, tag: str) -> bytes | None:
+    @property
+    def etags(self) -> tuple[str, ...]:
+        """The ETags of the pictures in memory, least recently used first."""
+        return tuple(self._pictures)
+
+    def get(self, etag: str) -> bytes | None:
         """A picture that is in memory."""
-        body = self._kept.get(tag)
+        body = self._pictures.get(etag)
         if body is not None:
-            self._kept.move_to_end(tag)
+            self._pictures.move_to_end(etag)
         return body
 
-    async def fetch(self, tag: str, make: Callable[[], Awaitable[bytes]]) -> bytes:
-        """The picture, made once however many ask for it at once. Raises what `make` raises."""
-        body = self.get(tag)
+    async def fetch(self, etag: str, render: Callable[[], Awaitable[bytes]]) -> bytes:
+        """The picture; concurrent calls share one render. Raises what `render` raises."""
+        body = self.get(etag)
         if body is not None:
             self.hits.inc()
             return body
-        making = self._making.get(tag)
-        (self.misses if making is None else self.shared).inc()
-        if making is None:
-            making = self._making[tag] = asyncio.ensure_future(self._make(tag, make))
-            making.add_done_callback(_heeded)
-        # Shielded: a client that leaves must not end what others wait for.
-        return await asyncio.shield(making)
+        task = self._renders.get(etag)
+        (self.misses if task is None else self.shared).inc()
+        if task is None:
+            task = self._renders[etag] = asyncio.ensure_future(self._render(etag, render))
+            task.add_done_callback(_retrieve_exception)
+        # Shielded: a client that disconnects must not cancel what other clients wait for.
+        return await asyncio.shield(task)
 
-    async def _make(self, tag: str, make: Callable[[], Awaitable[bytes]]) -> bytes:
+    def clear(self) -> None:
+        """Forget all pictures."""
+        self._pictures.clear()
+        self.bytes = 0
+
+    async def _render(self, etag: str, render: Callable[[], Awaitable[bytes]]) -> bytes:
         try:
-            body = await make()
+            body = await render()
         finally:
-            # A failure is told to those who wait and then forgotten: the next one tries anew.
-            del self._making[tag]
-        self._keep(tag, body)
+            # A failure is raised to all waiting requests and not kept: the next one tries again.
+            del self._renders[etag]
+        self._keep(etag, body)
         return body
 
-    def _keep(self, tag: str, body: bytes) -> None:
-        if len(body) > self.most:
+    def _keep(self, etag: str, body: bytes) -> None:
+        if len(body) > self.capacity:
             return
-        self._kept[tag] = body
+        self._pictures[etag] = body
         self.bytes += len(body)
-        while self.bytes > self.most:
-            self.bytes -= len(self._kept.popitem(last=False)[1])
+        while self.bytes > self.capacity:
+            self.bytes -= len(self._pictures.popitem(last=False)[1])
 
 
-def _heeded(made: asyncio.Task[bytes]) -> None:
-    # Where every client has left, nobody else looks at the error, and asyncio would complain.
-    if not made.cancelled():
-        made.exception()
+def _retrieve_exception(task: asyncio.Task[bytes]) -> None:
+    # If all clients disconnected, asyncio would report the exception as never retrieved.
+    if not task.cancelled():
+        task.exception()

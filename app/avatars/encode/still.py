@@ -1,4 +1,4 @@
-"""From a face's pixels to the bytes of a still picture."""
+"""Encodes one face as a still picture."""
 
 import io
 from dataclasses import dataclass
@@ -9,91 +9,80 @@ import numpy as np
 from PIL import Image, ImageChops
 
 from app.avatars.encode import png, svg
-from app.avatars.encode.formats import FORMATS
 from app.avatars.encode.provenance import Stamp
+from app.avatars.formats import FORMATS
 from models.bundle.generator import Pixels
 from models.faces.resizing import resize
 
-# Part of every ETag: raise it whenever the same model and parameters give other bytes.
+# Part of every ETag: increment it whenever equal models and parameters give other bytes.
 RENDERER = 4
-SHAPES = ("square", "circle", "rounded")
-CORNER = 1 / 6  # a rounded picture's radius, of its side
-WHITE = "ffffff"  # beneath a shape where a format knows no transparency
-
-_SAVE: dict[str, dict[str, int]] = {
-    "webp": {"quality": 90, "method": 4},
-    # Subsampled colour would blur the thin dark lines.
-    "jpeg": {"quality": 92, "subsampling": 0},
-    # As near to the pixels as that WebP, in 0.85 of its bytes. One thread, so that the bytes depend
-    # on no split; speed 8 takes a third of the default's time.
-    "avif": {"quality": 70, "speed": 8, "max_threads": 1},
-    "gif": {"optimize": 0},
-}
+CORNER = 1 / 6  # radius of rounded corners, as a share of the side
+WHITE = "ffffff"  # the backdrop where a format has no transparency
 
 
 @dataclass(frozen=True)
 class Look:
-    """`backdrop`: six hex digits for what `shape` leaves free; None: transparent."""
+    """`backdrop`: six hex digits, the colour outside `shape`; None: transparent."""
 
     shape: str = "square"
     backdrop: str | None = None
 
 
-PLAIN = Look()
-UNKNOWN = Stamp("", "")
+SQUARE = Look()
+NO_STAMP = Stamp("", "")
 
 
 def encode(
-    pixels: Pixels, size: int, format: str, look: Look = PLAIN, stamp: Stamp = UNKNOWN
+    pixels: Pixels, size: int, format: str, look: Look = SQUARE, stamp: Stamp = NO_STAMP
 ) -> bytes:
-    """(S, S, 3) uint8 to a file's bytes; the same for the same pixels, as no clock gets in."""
+    """(S, S, 3) uint8 to the bytes of a file, which hold no time: equal pixels give equal bytes."""
     if format == "svg":
         return svg.trace(pixels, size, look.shape, look.backdrop, stamp)
-    return write(shaped(resize(pixels, size), look, FORMATS[format].alpha), format, stamp)
+    return write(cut(resize(pixels, size), look, FORMATS[format].has_alpha), format, stamp)
 
 
 def write(image: Image.Image, format: str, stamp: Stamp) -> bytes:
-    """An RGB or RGBA picture as the bytes of any format that has pixels."""
+    """An RGB or RGBA image to the bytes of any format but SVG."""
     if format in ("png", "apng"):  # an APNG of one frame is a PNG
         return png.encode(np.asarray(image), [stamp.chunk()])
-    more: dict[str, Any] = {"xmp": stamp.xmp()}
+    metadata: dict[str, Any] = {"xmp": stamp.xmp()}
     if format == "gif":
-        image, more = paletted(image), {"comment": stamp.comment()}
+        image, metadata = reduce_colours(image), {"comment": stamp.comment()}
     target = io.BytesIO()
-    image.save(target, FORMATS[format].pillow, **_SAVE[format], **more)
+    image.save(target, FORMATS[format].pillow, **FORMATS[format].still_options, **metadata)
     return target.getvalue()
 
 
-def shaped(image: Image.Image, look: Look, alpha: bool) -> Image.Image:
-    """A square picture cut to its shape: RGBA, or RGB where something lies beneath."""
+def cut(image: Image.Image, look: Look, has_alpha: bool) -> Image.Image:
+    """A square image cut to its shape: RGBA, or RGB where it has a backdrop or needs none."""
     if look.shape == "square":
         return image
     mask = _mask(look.shape, image.width)
-    if look.backdrop is None and alpha:
+    if look.backdrop is None and has_alpha:
         image = image.copy()
         image.putalpha(mask)
         return image
-    beneath = Image.new("RGB", image.size, f"#{look.backdrop or WHITE}")
-    beneath.paste(image, mask=mask)
-    return beneath
+    backdrop = Image.new("RGB", image.size, f"#{look.backdrop or WHITE}")
+    backdrop.paste(image, mask=mask)
+    return backdrop
 
 
-def paletted(image: Image.Image) -> Image.Image:
-    """At most 256 colours; more than half transparent becomes transparent."""
+def reduce_colours(image: Image.Image) -> Image.Image:
+    """At most 256 colours; pixels that are more than half transparent become transparent."""
     opaque = image.convert("RGB").quantize(255, dither=Image.Dither.NONE)
     if image.mode == "RGBA":
-        opaque.paste(255, mask=ImageChops.invert(image.getchannel("A")).point(_half))
+        opaque.paste(255, mask=ImageChops.invert(image.getchannel("A")).point(_threshold))
         opaque.info["transparency"] = 255
     return opaque
 
 
-def _half(value: int) -> int:
+def _threshold(value: int) -> int:
     return 255 if value > 127 else 0
 
 
 @lru_cache(maxsize=32)
 def _mask(shape: str, size: int) -> Image.Image:
-    """Coverage from the distance to the edge, so that it is smooth at any size."""
+    """Coverage of each pixel from its distance to the edge, which is smooth at any size."""
     half = size / 2
     radius = half if shape == "circle" else size * CORNER
     offset = np.abs(np.arange(size) + 0.5 - half) - (half - radius)

@@ -1,7 +1,8 @@
-"""SVG, traced from a face.
+"""Traces a face as SVG.
 
-Few colours, taken where the pixels are few, and a smooth enlargement before tracing: traced as
-it is, a face of 64 pixels keeps their corners (`docs/pictures/` shows one).
+The palette is small and chosen at the face's own resolution; the face is then enlarged smoothly
+before tracing, since otherwise the outlines would follow the corners of 64 × 64 pixels
+(`docs/pictures/` has an example).
 """
 
 import io
@@ -13,11 +14,11 @@ from PIL import Image, ImageFilter
 from app.avatars.encode.provenance import Stamp
 from models.bundle.generator import Pixels
 
-CANVAS = 192  # units; the paths' own coordinates, whatever `size` says
+CANVAS = 192  # units of the paths' coordinates, at any `size`
 COLOURS = 24
-BLUR = 0.35  # of a model's pixel
+BLUR = 0.35  # radius, in pixels of the face
 _PATH = re.compile(r"<path .*?/>")
-# Clip paths by shape, on a canvas of CANVAS.
+# Clip paths by shape, in units of CANVAS.
 _CLIPS = {
     "circle": '<circle cx="96" cy="96" r="96"/>',
     "rounded": '<rect width="192" height="192" rx="32"/>',
@@ -25,11 +26,11 @@ _CLIPS = {
 
 
 def trace(pixels: Pixels, size: int, shape: str, backdrop: str | None, stamp: Stamp) -> bytes:
-    """(S, S, 3) to an SVG of `size`; `backdrop`: six hex digits beneath what `shape` leaves."""
-    paths = "".join(_PATH.findall(_traced(pixels)))
-    # Speckles at an edge are dropped, so what is beneath shows there.
-    beneath = pixels[0, 0].tobytes().hex()
-    face = f'<rect width="100%" height="100%" fill="#{beneath}"/>{paths}'
+    """(S, S, 3) to an SVG of `size`; backdrop: six hex digits, the colour outside `shape`."""
+    paths = "".join(_PATH.findall(_trace_paths(pixels)))
+    # The tracer drops speckles at the edges, where this colour is visible.
+    background = pixels[0, 0].tobytes().hex()
+    face = f'<rect width="100%" height="100%" fill="#{background}"/>{paths}'
     clip = ""
     if shape in _CLIPS:
         clip = f'<clipPath id="s">{_CLIPS[shape]}</clipPath>'
@@ -42,23 +43,23 @@ def trace(pixels: Pixels, size: int, shape: str, backdrop: str | None, stamp: St
     ).encode()
 
 
-def _traced(pixels: Pixels) -> str:
+def _trace_paths(pixels: Pixels) -> str:
     image = Image.fromarray(pixels)
-    # Without k-means the most frequent colours win, and lips are few pixels.
+    # Without k-means the most frequent colours are chosen, and lips have few pixels.
     palette = image.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, kmeans=2)
     large = image.resize((CANVAS, CANVAS), Image.Resampling.BICUBIC)
     smooth = large.filter(ImageFilter.GaussianBlur(BLUR * CANVAS / image.width))
     flat = smooth.quantize(palette=palette, dither=Image.Dither.NONE).convert("RGBA")
     file = io.BytesIO()
     flat.save(file, "PNG", compress_level=1)
-    traced: str = vtracer.convert_raw_image_to_svg(
+    svg: str = vtracer.convert_raw_image_to_svg(
         file.getvalue(),
         img_format="png",
         color_precision=8,
-        layer_difference=0,  # the palette has parted the colours already
+        layer_difference=0,  # the palette has separated the colours already
         filter_speckle=5,
         corner_threshold=120,
         length_threshold=6,
         path_precision=1,
     )
-    return traced
+    return svg

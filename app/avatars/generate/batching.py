@@ -1,8 +1,8 @@
-"""The threads that draw, and the bounded queue before them.
+"""Drawing threads and the bounded queue in front of them.
 
-Work of one kind that waits at the same time goes to a thread together: nothing waits in order to
-be joined, but what had to wait anyhow shares one run of the network (`docs/performance.md` says
-what that saves).
+Waiting work with equal keys goes to a thread as one batch. Nothing waits in order to be batched:
+only work that had to wait anyway shares one run of the network (`docs/performance.md` says what
+that gains).
 """
 
 import asyncio
@@ -17,104 +17,104 @@ from prometheus_client import Histogram
 
 from models.errors import Overloaded
 
-# Beyond 8 a CPU gains nothing, and everyone in a batch waits for all of it.
-MOST = 8
+# Above 8 a CPU gains nothing, and every item waits for the whole batch.
+LARGEST_BATCH = 8
 
-Outcome = Any  # a result, or the exception that took its place
-Together = Callable[[Sequence[Any]], Sequence[Outcome]]
+Outcome = Any  # a result, or the exception that replaces it
+Work = Callable[[Sequence[Any]], Sequence[Outcome]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Item:
-    what: Any
-    done: asyncio.Future[Any]
+class _Job:
+    item: Any
+    future: asyncio.Future[Any]
     since: float
 
 
 class Batcher:
-    """Threads and their queue. Its methods belong to one event loop."""
+    """Threads and their queue. Its methods must be called on one event loop."""
 
-    def __init__(self, threads: int, most_waiting: int) -> None:
-        self.threads, self.most = threads, threads + most_waiting
+    def __init__(self, threads: int, queue_length: int) -> None:
+        self.threads, self.capacity = threads, threads + queue_length
         self._pool = ThreadPoolExecutor(threads, "draw")
-        self._waiting: dict[Hashable, tuple[Together, list[_Item]]] = {}
-        self._busy = self._in_flight = 0
-        self._queued = _seconds("kao_draw_queue_seconds", "A picture's wait for a thread.")
-        self._computed = _seconds("kao_draw_compute_seconds", "A batch in its thread.")
+        self._queue: dict[Hashable, tuple[Work, list[_Job]]] = {}
+        self._busy = self._pending = 0
+        self._wait = _seconds("kao_draw_queue_seconds", "A picture's wait for a thread.")
+        self._run_time = _seconds("kao_draw_compute_seconds", "A batch in its thread.")
         self._sizes = Histogram(
             "kao_draw_batch_size", "Pictures drawn together.", buckets=(1, 2, 4, 8), registry=None
         )
-        self.metrics = (self._queued, self._computed, self._sizes)
+        self.metrics = (self._wait, self._run_time, self._sizes)
 
     @property
-    def waiting(self) -> int:
-        """Pictures asked for and not finished."""
-        return self._in_flight
+    def pending(self) -> int:
+        """The number of items that wait or are being worked on."""
+        return self._pending
 
-    async def do(self, kind: Hashable, together: Together, what: Any) -> Any:
-        """Have `together` work on this, and on what else of its kind waits by then.
+    async def submit(self, key: Hashable, work: Work, item: Any) -> Any:
+        """Run `work` on the item in a thread, with other waiting items of the same key.
 
-        `together` gets 1 to MOST of them in a thread and returns as many outcomes. Raises
-        Overloaded when the queue is full, and the outcome if it is an exception.
+        `work` gets 1 to LARGEST_BATCH items and returns as many outcomes. Raises Overloaded when
+        the queue is full, and the outcome if it is an exception.
         """
-        if self._in_flight >= self.most:
+        if self._pending >= self.capacity:
             raise Overloaded("Too many avatars are waiting to be drawn; try again in a second.")
-        self._in_flight += 1
-        item = _Item(what, asyncio.get_running_loop().create_future(), time.perf_counter())
-        self._waiting.setdefault(kind, (together, []))[1].append(item)
+        self._pending += 1
+        job = _Job(item, asyncio.get_running_loop().create_future(), time.perf_counter())
+        self._queue.setdefault(key, (work, []))[1].append(job)
         self._start()
-        return await item.done
+        return await job.future
 
     async def stop(self) -> None:
-        """Finish what has a thread and refuse the rest."""
-        for _, items in self._waiting.values():
-            for item in items:
-                item.done.cancel()
-        self._waiting.clear()
+        """Finish the batches that have a thread and cancel the rest."""
+        for _, jobs in self._queue.values():
+            for job in jobs:
+                job.future.cancel()
+        self._queue.clear()
         await asyncio.to_thread(self._pool.shutdown)
 
     def _start(self) -> None:
-        while self._waiting and self._busy < self.threads:
-            together, items = self._next()
-            if items:
+        while self._queue and self._busy < self.threads:
+            work, jobs = self._next_batch()
+            if jobs:
                 self._busy += 1
                 loop, now = asyncio.get_running_loop(), time.perf_counter()
-                for item in items:
-                    self._queued.observe(now - item.since)
-                self._sizes.observe(len(items))
-                work = loop.run_in_executor(self._pool, together, [item.what for item in items])
-                work.add_done_callback(partial(self._finish, items, now))
+                for job in jobs:
+                    self._wait.observe(now - job.since)
+                self._sizes.observe(len(jobs))
+                outcomes = loop.run_in_executor(self._pool, work, [job.item for job in jobs])
+                outcomes.add_done_callback(partial(self._finish, jobs, now))
 
-    def _next(self) -> tuple[Together, list[_Item]]:
-        """The next thread's share of the kind that has waited longest."""
-        kind = next(iter(self._waiting))
-        together, items = self._waiting.pop(kind)
-        here = [item for item in items if not item.done.done()]
-        self._in_flight -= len(items) - len(here)  # those whose clients left
-        # A share, so that the other threads find something when they come.
-        share = min(MOST, -(-len(here) // self.threads))
-        if rest := here[share:]:
-            self._waiting[kind] = together, rest  # behind the other kinds
-        return together, here[:share]
+    def _next_batch(self) -> tuple[Work, list[_Job]]:
+        """One thread's share of the jobs whose key has waited longest."""
+        key = next(iter(self._queue))
+        work, jobs = self._queue.pop(key)
+        waiting = [job for job in jobs if not job.future.done()]
+        self._pending -= len(jobs) - len(waiting)  # the clients of the others disconnected
+        # Only a share, so that other threads that become free find jobs too.
+        share = min(LARGEST_BATCH, -(-len(waiting) // self.threads))
+        if remainder := waiting[share:]:
+            self._queue[key] = work, remainder  # behind the other keys
+        return work, waiting[:share]
 
     def _finish(
-        self, items: list[_Item], began: float, work: asyncio.Future[Sequence[Outcome]]
+        self, jobs: list[_Job], start: float, batch: asyncio.Future[Sequence[Outcome]]
     ) -> None:
-        self._computed.observe(time.perf_counter() - began)
+        self._run_time.observe(time.perf_counter() - start)
         self._busy -= 1
-        self._in_flight -= len(items)
-        error = asyncio.CancelledError() if work.cancelled() else work.exception()
-        outcomes = work.result() if error is None else [error] * len(items)
-        for item, outcome in zip(items, outcomes, strict=True):
-            if item.done.done():
+        self._pending -= len(jobs)
+        error = asyncio.CancelledError() if batch.cancelled() else batch.exception()
+        outcomes = batch.result() if error is None else [error] * len(jobs)
+        for job, outcome in zip(jobs, outcomes, strict=True):
+            if job.future.done():
                 continue
             if isinstance(outcome, BaseException):
-                item.done.set_exception(outcome)
+                job.future.set_exception(outcome)
             else:
-                item.done.set_result(outcome)
+                job.future.set_result(outcome)
         self._start()
 
 
-def _seconds(name: str, told: str) -> Histogram:
-    edges = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
-    return Histogram(name, told, buckets=edges, registry=None)
+def _seconds(name: str, description: str) -> Histogram:
+    buckets = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+    return Histogram(name, description, buckets=buckets, registry=None)

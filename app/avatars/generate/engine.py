@@ -1,45 +1,43 @@
-"""The engine: verified models in memory, the aliases they serve, and the threads that draw.
+"""The engine: verified models in memory, the aliases that it serves, and the drawing threads.
 
-A request resolves its model to a version once and draws with exactly that one, so a moving alias
-mixes nothing. A moved alias counts only after its new bundle was verified; a bad bundle is
-refused, and what served before keeps serving.
+A request resolves its model to a version once and draws with exactly that version, so a moving
+alias never mixes two models. The engine follows a moved alias only after it has verified the new
+bundle; it refuses a bad bundle and keeps serving the old one.
 """
 
 import asyncio
 import contextlib
-import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import structlog
 from prometheus_client import Counter
 
+from app.avatars.generate import faces
 from app.avatars.generate.batching import Batcher, Outcome
-from models.bundle.generator import Drawer, Floats, Pixels
+from app.avatars.request.picture_request import PictureRequest
+from models import cores
+from models.bundle.generator import Drawer, Pixels
 from models.errors import BadBundle, NotReady, Overloaded, StorageUnreachable
 from models.registry import DEFAULT, Registry
 
 log = structlog.get_logger()
 T = TypeVar("T")
 
-WATCH = 1.0  # s between two looks at the aliases
-RETRY = 60.0  # s before a refused bundle is read again: somebody may have repaired it
-MOST_LOADS = 8  # models loading or waiting to load; each reads and hashes a whole bundle
-# One drawing uses one core, and as many are drawn at once as there are cores: no thread waits
-# for another, and the bytes cannot depend on how a sum was split.
+POLL_INTERVAL = 1.0  # s between two reads of the aliases
+RETRY = 60.0  # s before a refused bundle is read again: an operator may have repaired it
+MOST_LOADS = 8  # models that load or wait to load; each reads and hashes a whole bundle
+# Each run of the network uses one core, and there are as many drawing threads as cores: no thread
+# waits for another, and the bytes cannot depend on how a sum is split.
 SESSION_THREADS = 1
-# A container's share of time, as its kernel tells it (Linux, cgroup-v2.rst, "cpu.max").
-QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 class Engine:
-    """Loads, watches and draws. Its methods belong to one event loop."""
+    """Loads models, follows aliases and draws. Its methods must be called on one event loop."""
 
     def __init__(
         self, registry: Registry, threads: int | None, max_queue: int, model_bytes: int
@@ -47,48 +45,51 @@ class Engine:
         self.registry, self.model_bytes = registry, model_bytes
         self.served: dict[str, str] = {}
         self.refused: dict[str, tuple[str, float]] = {}
-        self._batcher = Batcher(threads or _cores(), max_queue)
+        self._batcher = Batcher(threads or cores.available(), max_queue)
         self._loader = ThreadPoolExecutor(1, "load")
         self._drawers: OrderedDict[str, Drawer] = OrderedDict()
         self._sizes: dict[str, int] = {}
         self._loads: dict[str, asyncio.Task[Drawer]] = {}
         self._refreshing = asyncio.Lock()
         self._watcher: asyncio.Task[None] | None = None
-        self._named: dict[str, str] = {}  # by the aliases when they were last read
-        self._blind = False  # since the last look at them failed
+        self._aliases: dict[str, str] = {}  # as last read from the database
+        self._is_unreachable = False  # the last read of the aliases failed
         self._swaps = Counter("kao_swaps", "Aliases that came to serve a model.", registry=None)
-        self._bad = Counter("kao_bundles_refused", "Bundles found unfit to serve.", registry=None)
-        self.metrics = (*self._batcher.metrics, self._swaps, self._bad)
+        self._refusals = Counter(
+            "kao_bundles_refused", "Bundles found unfit to serve.", registry=None
+        )
+        self.metrics = (*self._batcher.metrics, self._swaps, self._refusals)
 
     @property
-    def waiting(self) -> int:
-        """Pictures asked for and not finished."""
-        return self._batcher.waiting
+    def pending(self) -> int:
+        """The number of pictures that wait to be drawn or are being drawn."""
+        return self._batcher.pending
 
     @property
-    def loaded(self) -> int:
-        """Verified models in memory."""
-        return len(self._drawers)
+    def loaded_versions(self) -> tuple[str, ...]:
+        """The versions of the verified models in memory, least recently used first."""
+        return tuple(self._drawers)
 
-    def ills(self) -> list[str]:
-        """What is wrong though something may serve: aliases not followed, or not readable."""
-        refused = self.reasons()
-        told = [
-            f"{alias!r} names a refused model: {refused[version]}"
-            for alias, version in self._named.items()
-            if version in refused
+    def problems(self) -> list[str]:
+        """Faults that do not stop serving: aliases of refused models, an unreachable database."""
+        reasons = self.reasons()
+        sentences = [
+            f"{alias!r} names a refused model: {reasons[version]}"
+            for alias, version in self._aliases.items()
+            if version in reasons
         ]
-        blind = "The database does not answer; what is loaded goes on serving."
-        return [*told, *([blind] if self._blind else [])]
+        if self._is_unreachable:
+            sentences.append("The database does not answer; the loaded models keep serving.")
+        return sentences
 
     async def start(self) -> None:
-        """Serve what the aliases name now, and follow them from here on."""
+        """Load the models of the aliases, and follow the aliases from now on."""
         with contextlib.suppress(Exception):
             await self.refresh()
         self._watcher = asyncio.create_task(self._watch())
 
     async def stop(self) -> None:
-        """End the watcher and the threads; what is being drawn is finished."""
+        """Stop following aliases and end the threads; running batches finish."""
         if self._watcher is not None:
             self._watcher.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -97,7 +98,7 @@ class Engine:
         await asyncio.to_thread(self._loader.shutdown, cancel_futures=True)
 
     def current(self, alias: str) -> str:
-        """The version that an alias serves. Raises NotReady with the reason."""
+        """The version that an alias serves. Raises NotReady, which says why there is none."""
         version = self.served.get(alias)
         if version is None:
             reasons = "; ".join(self.reasons().values())
@@ -108,11 +109,11 @@ class Engine:
         return version
 
     def reasons(self) -> dict[str, str]:
-        """Refused versions and why."""
+        """The reason by version of each refused bundle."""
         return {version: reason for version, (reason, _) in self.refused.items()}
 
     async def resolve(self, name: str) -> str:
-        """The version that a model's name means now. Raises UnknownModel, NotReady."""
+        """The version that a model's name stands for now. Raises UnknownModel, NotReady."""
         if name in self.served or name == DEFAULT:
             return self.current(name)
         if name in self._drawers:
@@ -120,42 +121,46 @@ class Engine:
         return await self._load_thread(lambda: self.registry.resolve(name))
 
     async def drawer(self, version: str) -> Drawer:
-        """A verified model, loaded once however many ask. Raises BadBundle, Overloaded."""
-        held = self._drawers.get(version)
-        if held is not None:
+        """A verified model; concurrent calls share one load. Raises BadBundle, Overloaded."""
+        drawer = self._drawers.get(version)
+        if drawer is not None:
             self._drawers.move_to_end(version)
-            return held
+            return drawer
         self._raise_if_refused(version)
         if version not in self._loads:
             if len(self._loads) >= MOST_LOADS:
                 raise Overloaded("Too many models are being loaded; try again in a second.")
             self._loads[version] = asyncio.create_task(self._load(version))
-        # Shielded: one client that leaves must not end what others wait for.
+        # Shielded: a client that disconnects must not cancel what other clients wait for.
         return await asyncio.shield(self._loads[version])
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Do some drawing in a thread. Raises Overloaded when too many wait already."""
-        # A kind of its own: it is joined with nothing.
-        done: T = await self._batcher.do(object(), lambda alone: [alone[0]()], work)
-        return done
+        """Call `work` in a drawing thread. Raises Overloaded when the queue is full."""
+        # A unique key, so that it is in no batch with others.
+        result: T = await self._batcher.submit(object(), lambda alone: [alone[0]()], work)
+        return result
 
-    async def draw(self, drawer: Drawer, z: Floats, psi: float, finish: Callable[[Pixels], T]) -> T:
-        """Draw z (latent,) in a thread, with what else waits for this model and psi; finish there.
+    async def draw(
+        self, drawer: Drawer, request: PictureRequest, encode: Callable[[Pixels], T]
+    ) -> T:
+        """Draw a request in a thread, batched with those that can be, and encode it there.
 
-        `finish` gets (S, S, 3). Raises Overloaded.
+        `encode` gets (N, S, S, 3). Raises Overloaded, and what the picture type refuses.
         """
-        together = partial(_draw_together, drawer, psi)
-        finished: T = await self._batcher.do((drawer, psi), together, (z, finish))
-        return finished
+        key = faces.batch_key(request, drawer)
+        work = partial(_draw_batch, drawer)
+        batch = object() if key is None else (drawer, key)
+        result: T = await self._batcher.submit(batch, work, (request, encode))
+        return result
 
     async def refresh(self) -> None:
-        """Follow the aliases once: verify what is new, then swap."""
+        """Read the aliases once, verify new bundles, and serve those that are good."""
         async with self._refreshing:
-            self._named = found = await self._load_thread(self.registry.aliases)
-            # `default` first: it is what most requests wait for.
-            for alias in sorted(found, key=lambda name: (name != DEFAULT, name)):
-                await self._follow(alias, found[alias])
-            for alias in self.served.keys() - found.keys():
+            self._aliases = aliases = await self._load_thread(self.registry.aliases)
+            # `default` first: most requests wait for it.
+            for alias in sorted(aliases, key=lambda name: (name != DEFAULT, name)):
+                await self._follow(alias, aliases[alias])
+            for alias in self.served.keys() - aliases.keys():
                 del self.served[alias]
 
     async def _follow(self, alias: str, version: str) -> None:
@@ -166,20 +171,20 @@ class Engine:
             old = self.served.get(alias)
             self.served[alias] = version
             self._swaps.inc()
-            self._forget()
+            self._evict()
             log.info("alias.followed", alias=alias, version=version[:12], old=(old or "")[:12])
 
     async def _watch(self) -> None:
         while True:
-            await asyncio.sleep(WATCH)
+            await asyncio.sleep(POLL_INTERVAL)
             try:
                 await self.refresh()
-                self._blind = False
+                self._is_unreachable = False
             except Exception as error:
-                # Whatever happens to the database, what is loaded keeps serving.
-                if not self._blind:
+                # Whatever happens to the database, the loaded models keep serving.
+                if not self._is_unreachable:
                     log.warning("aliases.unreadable", error=type(error).__name__)
-                self._blind = True
+                self._is_unreachable = True
 
     async def _load(self, version: str) -> Drawer:
         try:
@@ -187,7 +192,7 @@ class Engine:
             drawer = await self._load_thread(lambda: self.registry.load(version, SESSION_THREADS))
         except BadBundle as error:
             self.refused[version] = (str(error), time.monotonic())
-            self._bad.inc()
+            self._refusals.inc()
             log.error("bundle.refused", version=version[:12], reason=str(error))
             raise
         finally:
@@ -195,18 +200,18 @@ class Engine:
         self.refused.pop(version, None)
         self._drawers[version] = drawer
         self._sizes[version] = sum(path.stat().st_size for path in folder.iterdir())
-        self._forget()
+        self._evict()
         return drawer
 
-    def _forget(self) -> None:
-        """Drop the models that were used longest ago and serve as no alias, down to the budget."""
+    def _evict(self) -> None:
+        """Drop the least recently used models without an alias, until they fit the budget."""
         idle = [version for version in self._drawers if version not in self.served.values()]
-        held = sum(self._sizes[version] for version in idle)
-        # The newest stays whatever its size: somebody is about to draw with it, and again.
+        size = sum(self._sizes[version] for version in idle)
+        # The newest stays whatever its size: the request that loaded it is about to use it.
         for version in idle[:-1]:
-            if held <= self.model_bytes:
+            if size <= self.model_bytes:
                 break
-            held -= self._sizes.pop(version)
+            size -= self._sizes.pop(version)
             del self._drawers[version]
 
     def _raise_if_refused(self, version: str) -> None:
@@ -218,25 +223,18 @@ class Engine:
         return await asyncio.wrap_future(self._loader.submit(work))
 
 
-def _draw_together(
-    drawer: Drawer, psi: float, items: Sequence[tuple[Floats, Callable[[Pixels], Any]]]
+def _draw_batch(
+    drawer: Drawer, batch: Sequence[tuple[PictureRequest, Callable[[Pixels], Any]]]
 ) -> list[Outcome]:
-    pixels = drawer.draw(np.stack([z for z, _ in items]), psi)
-    return [_finished(finish, drawn) for (_, finish), drawn in zip(items, pixels, strict=True)]
+    pictures = faces.draw([request for request, _ in batch], drawer)
+    return [
+        _encode_or_error(encode, pixels)
+        for (_, encode), pixels in zip(batch, pictures, strict=True)
+    ]
 
 
-def _finished(finish: Callable[[Pixels], Any], drawn: Pixels) -> Outcome:
+def _encode_or_error(encode: Callable[[Pixels], Any], pixels: Pixels) -> Outcome:
     try:
-        return finish(drawn)
-    except Exception as error:  # told to the one whose picture it is
+        return encode(pixels)
+    except Exception as error:  # raised to the one client whose picture it is
         return error
-
-
-def _cores() -> int:
-    """The cores that this process may use: those it is confined to, and no more than its quota."""
-    confined = hasattr(os, "sched_getaffinity")  # macOS cannot
-    cores = len(os.sched_getaffinity(0)) if confined else os.cpu_count() or 1
-    with contextlib.suppress(OSError, ValueError):
-        quota, period = QUOTA.read_text().split()  # "max 100000" where there is none
-        cores = max(1, min(cores, int(quota) // int(period)))
-    return cores

@@ -1,6 +1,6 @@
-"""The parameters of pictures: how each is read, and how it is documented.
+"""The parameters of pictures: parsing, bounds and documentation.
 
-One row serves the query, the body of a batch, the command line and OpenAPI.
+One Parameter serves the query, the body of `POST /avatars`, the command line and OpenAPI.
 """
 
 import re
@@ -8,174 +8,191 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.avatars.encode.still import SHAPES
 from app.avatars.request import value_types
-from app.avatars.request.value_types import NUMBER, Seeds, Weighted
+from app.avatars.request.value_types import NUMBER, Seeds, WeightedSeeds
 from app.errors import InvalidParameter
 from models.registry import DEFAULT
 
 LARGEST = 1024  # pixels along a side
-LONGEST_MODEL = 64
+LONGEST_MODEL = 64  # characters of a model's name
+SHAPES = ("square", "circle", "rounded")
 _INTEGER = re.compile(r"[0-9]{1,6}")
 
-Values = Mapping[str, Any]
+Values = Mapping[str, Any]  # parsed values by parameter name; None: not given and no default
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Parameter:
-    """`default`: as a client would write it; None: may be absent, unless it is `required`.
+    """One parameter.
 
-    `read` raises ValueError for what is not `allowed`.
+    parse: text to value; raises ValueError outside the `domain`. domain: the texts that it accepts,
+    in words or as a list. default: as a client would write it; None: the parameter may be absent,
+    unless it is `required`. schema: the JSON schema of its value.
     """
 
     name: str
-    read: Callable[[str], Any]
-    allowed: str | Sequence[str]
-    text: str
+    parse: Callable[[str], Any]
+    domain: str | Sequence[str]
+    description: str
     default: str | None = None
     required: bool = False
     example: Any = None
     schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "string"})
 
     def value(self, text: str) -> Any:
-        """Raises InvalidParameter."""
+        """The value of a text. Raises InvalidParameter."""
         try:
-            return self.read(text)
+            return self.parse(text)
         except ValueError:
-            raise InvalidParameter(self.name, f"is {text[:40]!r}", self.allowed) from None
+            raise InvalidParameter(self.name, f"is {text[:40]!r}", self.domain) from None
 
-    def documented(self) -> dict[str, Any]:
-        """As OpenAPI has it."""
+    def default_value(self) -> Any:
+        """The value of an absent parameter; None: it has no default."""
+        return None if self.default is None else self.parse(self.default)
+
+    def openapi(self) -> dict[str, Any]:
+        """The parameter in OpenAPI."""
         schema = dict(self.schema)
         if self.default is not None:
-            schema["default"] = self.read(self.default)
-        shown = {"description": self.text, "schema": schema, "example": self.example}
-        return {"name": self.name, "in": "query", "required": self.required, **shown}
+            schema["default"] = self.default_value()
+        return {
+            "name": self.name,
+            "in": "query",
+            "required": self.required,
+            "description": self.description,
+            "schema": schema,
+            "example": self.example,
+        }
 
 
-def whole(name: str, low: int, high: int, text: str, **more: Any) -> Parameter:
-    """A whole number within bounds."""
+def integer(name: str, low: int, high: int, description: str, **options: Any) -> Parameter:
+    """An integer from `low` to `high`."""
 
-    def read(given: str) -> int:
-        if not _INTEGER.fullmatch(given) or not low <= int(given) <= high:
-            raise ValueError(given)
-        return int(given)
+    def parse(text: str) -> int:
+        if not _INTEGER.fullmatch(text) or not low <= int(text) <= high:
+            raise ValueError(text)
+        return int(text)
 
     schema = {"type": "integer", "minimum": low, "maximum": high}
-    allowed = f"a whole number from {low} to {high}"
-    return Parameter(name, read, allowed, text, schema=schema, **more)
+    domain = f"a whole number from {low} to {high}"
+    return Parameter(name, parse, domain, description, schema=schema, **options)
 
 
-def number(name: str, low: float, high: float, text: str, **more: Any) -> Parameter:
-    """A decimal number within bounds."""
+def number(name: str, low: float, high: float, description: str, **options: Any) -> Parameter:
+    """A decimal number from `low` to `high`."""
 
-    def read(given: str) -> float:
-        digits = given.removeprefix("-") if low < 0 else given
-        if not NUMBER.fullmatch(digits) or not low <= float(given) <= high:
-            raise ValueError(given)
-        return float(given) + 0.0  # -0 is 0
+    def parse(text: str) -> float:
+        digits = text.removeprefix("-") if low < 0 else text
+        if not NUMBER.fullmatch(digits) or not low <= float(text) <= high:
+            raise ValueError(text)
+        return float(text) + 0.0  # -0 becomes 0
 
     schema = {"type": "number", "minimum": low, "maximum": high}
-    allowed = f"a number from {low:g} to {high:g}"
-    return Parameter(name, read, allowed, text, schema=schema, **more)
+    domain = f"a number from {low:g} to {high:g}"
+    return Parameter(name, parse, domain, description, schema=schema, **options)
 
 
-def choice(name: str, options: Sequence[str], text: str, **more: Any) -> Parameter:
-    """One word of several."""
+def choice(name: str, options: Sequence[str], description: str, **fields: Any) -> Parameter:
+    """One of several words."""
 
-    def read(given: str) -> str:
-        if given not in options:
-            raise ValueError(given)
-        return given
+    def parse(text: str) -> str:
+        if text not in options:
+            raise ValueError(text)
+        return text
 
     schema = {"type": "string", "enum": list(options)}
-    return Parameter(name, read, options, text, schema=schema, **more)
+    return Parameter(name, parse, options, description, schema=schema, **fields)
 
 
-def seed(name: str, text: str, **more: Any) -> Parameter:
-    """Any text."""
-    return Parameter(name, value_types.seed, "text of at most 4,096 bytes of UTF-8", text, **more)
+def seed(name: str, description: str, **options: Any) -> Parameter:
+    """One seed."""
+    domain = "text of at most 4,096 bytes of UTF-8"
+    return Parameter(name, value_types.parse_seed, domain, description, **options)
 
 
-def seeds(name: str, low: int, high: int, text: str, **more: Any) -> Parameter:
-    """Several seeds, parted by commas."""
+def seeds(name: str, low: int, high: int, description: str, **options: Any) -> Parameter:
+    """From `low` to `high` comma-separated seeds."""
 
-    def read(given: str) -> Seeds:
-        found = Seeds.read(given)
-        if not low <= len(found) <= high:
-            raise ValueError(given)
-        return found
+    def parse(text: str) -> Seeds:
+        seeds = Seeds.parse(text)
+        if not low <= len(seeds) <= high:
+            raise ValueError(text)
+        return seeds
 
-    many = f"{low}" if low == high else f"{low} to {high}"
-    allowed = f"{many} seeds, each percent-encoded, parted by commas"
-    return Parameter(name, read, allowed, text, **more)
-
-
-def weighted(name: str, most: int, text: str, **more: Any) -> Parameter:
-    """Several seeds with weights."""
-
-    def read(given: str) -> Weighted:
-        found = Weighted.read(given)
-        if len(found.seeds) > most:
-            raise ValueError(given)
-        return found
-
-    allowed = f"1 to {most} of seed:weight, the seed percent-encoded, parted by commas"
-    return Parameter(name, read, allowed, text, **more)
+    count = f"{low}" if low == high else f"{low} to {high}"
+    domain = f"{count} comma-separated seeds, each percent-encoded"
+    return Parameter(name, parse, domain, description, **options)
 
 
-def colour(name: str, text: str, **more: Any) -> Parameter:
-    """A colour or none."""
-    allowed = "3 or 6 hex digits, or transparent"
-    return Parameter(name, value_types.colour, allowed, text, example="ffeedd", **more)
+def weighted_seeds(name: str, high: int, description: str, **options: Any) -> Parameter:
+    """At most `high` comma-separated seeds with weights."""
+
+    def parse(text: str) -> WeightedSeeds:
+        seeds = WeightedSeeds.parse(text)
+        if len(seeds.seeds) > high:
+            raise ValueError(text)
+        return seeds
+
+    domain = f"1 to {high} comma-separated seed:weight, the seed percent-encoded"
+    return Parameter(name, parse, domain, description, **options)
 
 
-def _model(text: str) -> str:
+def colour(name: str, description: str, **options: Any) -> Parameter:
+    """A colour, or `transparent`."""
+    domain = "3 or 6 hex digits, or transparent"
+    return Parameter(
+        name, value_types.parse_colour, domain, description, example="ffeedd", **options
+    )
+
+
+def _parse_model(text: str) -> str:
     if not text or len(text) > LONGEST_MODEL:
         raise ValueError(text)
     return text
 
 
-SEED = seed("seed", "Any text, the empty one too. None: a random one.", example="42")
+SEED = seed("seed", "Any text, including the empty one. Default: a new random seed.", example="42")
 MODEL = Parameter(
     "model",
-    _model,
+    _parse_model,
     "an alias, a version, or at least 12 of its hex digits",
-    "An alias, a version, or 12 or more of its hex digits. Only a full version is immutable for "
-    "caches.",
+    "An alias, a version, or the first 12 or more of its hex digits. Caches may keep a picture for "
+    "ever only where this is a full version.",
     default=DEFAULT,
     example="latest",
 )
-# Beyond 1.5 a face leaves what the generator saw in training.
+# Above 1.5 latents are further from the average than the generator saw in training.
 PSI = number(
     "psi",
     0,
     1.5,
-    "0: the average face; below 1 nearer to it, above bolder.",
+    "Truncation: 0 gives the average face, below 1 faces are nearer to it, above 1 more extreme.",
     default="1",
     example=0.7,
 )
-SIZE = whole("size", 16, LARGEST, "Side in pixels.", default="128", example=256)
+SIZE = integer("size", 16, LARGEST, "Side in pixels.", default="128", example=256)
 DPR = number(
     "dpr",
     1,
     4,
-    f"Device pixels for each of `size`; the picture has at most {LARGEST}.",
+    f"Device pixels per pixel of `size`; a picture has at most {LARGEST} along a side.",
     default="1",
     example=2,
 )
-SHAPE = choice("shape", SHAPES, "What is cut out.", default="square", example="circle")
+SHAPE = choice(
+    "shape", SHAPES, "The shape that the face is cut to.", default="square", example="circle"
+)
 BACKDROP = colour(
     "backdrop",
-    "What lies beneath the shape; where the format has no transparency it is white.",
+    "The colour outside the shape. Formats without transparency replace `transparent` by white.",
     default=value_types.TRANSPARENT,
 )
-VARIANT = whole("variant", 0, 999, "Another face of the same seed.", default="0", example=1)
-BEST_OF = whole(
+VARIANT = integer("variant", 0, 999, "Another face of the same seed.", default="0", example=1)
+BEST_OF = integer(
     "best_of",
     1,
     16,
-    "Of so many variants, the one that the model's own critic finds best.",
+    "Draw this many variants and return the one that the model's critic scores highest.",
     default="1",
     example=4,
 )
@@ -183,18 +200,23 @@ AGE = number(
     "age",
     0,
     1,
-    "A moment of the model's training: 0 the first that it kept, 1 the last. None: now.",
+    "Checkpoint age: 0 is the earliest saved checkpoint of the model's training, 1 the last. "
+    "Default: the final model.",
     example=0.25,
 )
-LOOK = (SIZE, DPR, SHAPE, BACKDROP)
-COMMON = (MODEL, PSI)
+# What every picture has; what most have; what pictures of one seed's face have.
+MODEL_PARAMETERS = (MODEL, PSI)
+LOOK_PARAMETERS = (SIZE, DPR, SHAPE, BACKDROP)
+FACE_PARAMETERS = (VARIANT, BEST_OF, AGE)
 
 
-def pixels(given: Values, most: int = LARGEST) -> int:
-    """The side in device pixels. Raises InvalidParameter above `most`."""
-    side = int(given["size"] * given["dpr"] + 0.5)
-    if side > most:
-        name = "dpr" if given["dpr"] > 1 else "size"
-        told = f"size × dpr of at most {most}" + (" in motion" if most < LARGEST else "")
-        raise InvalidParameter(name, f"makes {side} pixels", told)
+def device_pixels(values: Values, largest: int = LARGEST) -> int:
+    """The side of a face in device pixels. Raises InvalidParameter above `largest`."""
+    side = int(values["size"] * values["dpr"] + 0.5)
+    if side > largest:
+        name = "dpr" if values["dpr"] > 1 else "size"
+        domain = f"size × dpr of at most {largest}"
+        if largest < LARGEST:
+            domain += " for an animation"
+        raise InvalidParameter(name, f"makes {side} pixels", domain)
     return side

@@ -1,267 +1,324 @@
-"""The kinds of pictures: for each its parameters, whose faces it shows, how it is finished."""
+"""The table of picture types: path, parameters, formats, checks and cost of each.
 
+How a type is drawn is in `generate/faces.py`, how its faces become a file in `encode/picture.py`.
+"""
+
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, Literal
 
-from app.avatars.encode import render
-from app.avatars.encode.formats import MOVING, RASTER, STILL
-from app.avatars.encode.layout import PORTRAIT
-from app.avatars.encode.provenance import Stamp
-from app.avatars.encode.render import LARGEST_MOVING, LARGEST_SHEET
-from app.avatars.generate import faces as subjects
+from app.avatars.formats import LOOP, RASTER, STILL
 from app.avatars.request import parameters
+from app.avatars.request.easing import EASES
 from app.avatars.request.parameters import (
-    AGE,
-    BEST_OF,
-    COMMON,
-    LOOK,
+    FACE_PARAMETERS,
+    LARGEST,
+    LOOK_PARAMETERS,
+    MODEL_PARAMETERS,
     SEED,
     SHAPE,
-    VARIANT,
+    SHAPES,
     Parameter,
     Values,
+    choice,
+    device_pixels,
+    integer,
+    number,
+    seed,
 )
 from app.errors import InvalidParameter
-from models.bundle.generator import Drawer, Pixels
 
-Finish = Callable[[Pixels, Values, Stamp], bytes]
-
-
-def _any(_: Values) -> None:
-    return None
+LARGEST_LOOP = 512  # pixels along a side of an animation, which costs as much as 64 stills
+LARGEST_SHEET = 4096  # pixels along a side of a sheet
+PORTRAIT = 440  # pixels along a side of the face on a link card
+AGED = 8  # a face with an age costs as much as 8 others: its weights are interpolated for it
 
 
-def _still(_: Values) -> tuple[str, ...]:
-    return STILL
+@dataclass(frozen=True, eq=False)
+class PictureType:
+    """One type of picture.
 
-
-@dataclass(frozen=True)
-class Kind:
-    """`check` raises InvalidParameter for values that do not go together."""
+    single: the parameter with which a loop or a sheet becomes one still face. check: whether values
+    fit together; raises InvalidParameter. cost: how many faces a request is charged for. `layout`,
+    formats, check and cost are those of a request without `single`. face_size: the side of each
+    face in device pixels; raises InvalidParameter.
+    """
 
     path: str
     summary: str
-    text: str
-    rows: tuple[Parameter, ...]
-    faces: Callable[[Values, Drawer], Pixels]
-    finish: Finish
-    formats: Callable[[Values], tuple[str, ...]] = _still
-    check: Callable[[Values], object] = parameters.pixels
-    example: str = ""
-    size: Callable[[Values], int] = parameters.pixels  # of each face
+    description: str
+    example: str
+    parameters: tuple[Parameter, ...]
+    layout: Literal["face", "loop", "sheet", "card"] = "face"
+    formats: tuple[str, ...] = STILL
+    single: str | None = None
+    cost: Callable[[Values], int] = lambda _: 1
+    check: Callable[[Values], object] = device_pixels
+    face_size: Callable[[Values], int] = device_pixels
+
+    @property
+    def name(self) -> str:
+        """`avatar` for /avatar."""
+        return self.path.removeprefix("/")
 
     @property
     def all_formats(self) -> tuple[str, ...]:
-        """Whatever else is asked; a way between stills and loops knows both."""
-        return STILL if self.formats({"t": 0, "child": 0}) == STILL else self.formats({})
+        """The formats that some request of this type can have."""
+        return STILL if self.single else self.formats
+
+    @cached_property
+    def by_name(self) -> dict[str, Parameter]:
+        """The parameters by name."""
+        return {parameter.name: parameter for parameter in self.parameters}
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Of all its parameters."""
-        return (*self._rows, "format")
+        """The names of all parameters, `format` included."""
+        return (*self.by_name, "format")
 
-    def read(self, given: Mapping[str, str]) -> dict[str, Any]:
-        """The values, the format aside. Raises InvalidParameter, InvalidSeed."""
-        found = dict(self._defaults)
-        for name, row in self._rows.items():
-            if name in given:
-                found[name] = row.value(given[name])
-            elif row.required:
-                raise InvalidParameter(name, "is missing", row.allowed)
-        self.check(found)
-        return found
+    def is_single(self, values: Values) -> bool:
+        """Whether these values reduce a loop or a sheet to one face."""
+        return self.single is not None and values[self.single] is not None
 
-    def draw(self, given: Values, drawer: Drawer, stamp: Stamp) -> bytes:
-        """The file's bytes."""
-        return self.complete(self.faces(given, drawer), given, drawer, stamp)
+    def formats_of(self, values: Values) -> tuple[str, ...]:
+        """The formats that a picture with these values can have."""
+        return STILL if self.is_single(values) else self.formats
 
-    def complete(self, pixels: Pixels, given: Values, drawer: Drawer, stamp: Stamp) -> bytes:
-        """The file's bytes for faces (N, S, S, 3) that the generator drew."""
-        # A drawing of paths has no size, so it is traced from the largest face there is.
-        size = parameters.LARGEST if given["format"] == "svg" else self.size(given)
-        return self.finish(drawer.enlarge(pixels, size), given, stamp)
+    def count_faces(self, values: Values) -> int:
+        """How many faces a request with these values is charged for."""
+        return 1 if self.is_single(values) else self.cost(values)
 
-    @cached_property
-    def _rows(self) -> dict[str, Parameter]:
-        return {row.name: row for row in self.rows}
+    def parse(self, texts: Mapping[str, str]) -> dict[str, Any]:
+        """The values of all parameters but `format`. Raises InvalidParameter, InvalidSeed."""
+        values = dict(self._defaults)
+        for name, parameter in self.by_name.items():
+            if name in texts:
+                values[name] = parameter.value(texts[name])
+            elif parameter.required:
+                raise InvalidParameter(name, "is missing", parameter.domain)
+        check = self.face_size if self.is_single(values) else self.check
+        check(values)
+        return values
 
     @cached_property
     def _defaults(self) -> dict[str, Any]:
-        return {
-            name: None if row.default is None else row.read(row.default)
-            for name, row in self._rows.items()
-        }
+        return {name: parameter.default_value() for name, parameter in self.by_name.items()}
 
 
-whole, number, seed = parameters.whole, parameters.number, parameters.seed
-EASE = parameters.choice(
-    "ease", list(subjects.EASES), "How a loop leaves and arrives.", default="sine", example="linear"
+def _cost_of_face(values: Values) -> int:
+    """Faces with an age and the candidates of `best_of` cost more."""
+    cost: int = max(values["best_of"], 1 if values["age"] is None else AGED)
+    return cost
+
+
+def _count_sheet(values: Values) -> int:
+    count: int = len(values["seeds"] or ()) or values["count"] or 1
+    return count
+
+
+def _check_loop(values: Values) -> None:
+    device_pixels(values, LARGEST_LOOP)
+
+
+def _check_grid(values: Values, count: int) -> None:
+    side, gap, columns = device_pixels(values), values["gap"], count_columns(values, count)
+    largest = max(columns, math.ceil(count / columns)) * (side + gap) + gap
+    if largest > LARGEST_SHEET:
+        domain = f"a size that makes a sheet of at most {LARGEST_SHEET} pixels along a side"
+        raise InvalidParameter("size", f"makes {largest} pixels", domain)
+
+
+def _check_sheet(values: Values) -> None:
+    if (values["seeds"] is None) == (values["count"] is None):
+        problem = "and count exclude each other, and one of them is required"
+        raise InvalidParameter("seeds", problem, "either seeds, or count with start")
+    _check_grid(values, _count_sheet(values))
+
+
+def count_columns(values: Values, count: int) -> int:
+    """The columns of a sheet of `count` faces; as square as possible unless `columns` is given."""
+    columns: int = values["columns"] or math.ceil(math.sqrt(count))
+    return columns
+
+
+EASE = choice(
+    "ease",
+    list(EASES),
+    "The easing curve between two faces.",
+    default="sine",
+    example="linear",
 )
-FPS = number("fps", 1, 30, "Frames a second of a loop.", default="20", example=12)
-FRAMES = partial(whole, "frames", 2, 64, "Frames of a loop.")
-SMALL = whole("size", 16, parameters.LARGEST, "Side of one face.", default="96", example=64)
+FPS = number("fps", 1, 30, "Frames per second.", default="20", example=12)
+FRAMES = partial(integer, "frames", 2, 64, "Number of frames.")
+SMALL = integer("size", 16, LARGEST, "Side of each face.", default="96", example=64)
 GRID = (
-    whole("columns", 1, 100, "Faces in a row; else as square as can be.", example=4),
-    whole("gap", 0, 64, "Pixels around and between the faces.", default="0", example=8),
+    integer("columns", 1, 100, "Faces per row. Default: as square as possible.", example=4),
+    integer("gap", 0, 64, "Pixels around and between the faces.", default="0", example=8),
 )
 
-AVATAR = Kind(
-    "/avatar",
-    "The face of a seed",
-    "The same seed is the same face, always; without one, a face that nobody saw before.",
-    (SEED, *LOOK, *COMMON, VARIANT, BEST_OF, AGE),
-    subjects.face,
-    render.still,
+AVATAR = PictureType(
+    path="/avatar",
+    summary="The face of a seed",
+    description="Equal seeds always give equal faces; without a seed, a new random face.",
     example="/avatar?seed=42&psi=0.7",
+    parameters=(SEED, *LOOK_PARAMETERS, *MODEL_PARAMETERS, *FACE_PARAMETERS),
+    cost=_cost_of_face,
 )
-MORPH = Kind(
-    "/morph",
-    "From one face to another",
-    "With `t` one frame of the way; without it a loop, there and back, as animated WebP, APNG or "
-    f"GIF of at most {LARGEST_MOVING} pixels.",
-    (
+MORPH = PictureType(
+    path="/morph",
+    summary="From one face to another",
+    description="With `t` one frame; without it a loop, there and back, as animated WebP, APNG or "
+    f"GIF of at most {LARGEST_LOOP} pixels.",
+    example="/morph?from=ada&to=grace&psi=0.7",
+    parameters=(
         seed("from", "The face at t = 0.", required=True, example="ada"),
         seed("to", "The face at t = 1.", required=True, example="grace"),
-        number("t", 0, 1, "How far; without it a loop.", example=0.5),
+        number("t", 0, 1, "The position between both faces. Default: a loop.", example=0.5),
         FRAMES(default="32", example=24),
         FPS,
         EASE,
-        *LOOK,
-        *COMMON,
+        *LOOK_PARAMETERS,
+        *MODEL_PARAMETERS,
     ),
-    subjects.morph,
-    render.moving,
-    lambda given: MOVING if given["t"] is None else STILL,
-    render.check_morph,
-    "/morph?from=ada&to=grace&psi=0.7",
+    layout="loop",
+    formats=LOOP,
+    single="t",
+    cost=lambda values: values["frames"],
+    check=_check_loop,
 )
-WALK = Kind(
-    "/walk",
-    "An endless walk through faces of one seed",
-    f"A loop of at most {LARGEST_MOVING} pixels that begins and ends with the seed's own face.",
-    (
-        seed("seed", "Where it begins.", required=True, example="42"),
-        whole("stops", 2, 12, "Faces that it passes.", default="4", example=6),
+WALK = PictureType(
+    path="/walk",
+    summary="An endless walk through faces of one seed",
+    description=f"A loop of at most {LARGEST_LOOP} pixels that starts and ends with the face of "
+    "the seed.",
+    example="/walk?seed=42&psi=0.7",
+    parameters=(
+        seed("seed", "The seed of the first face.", required=True, example="42"),
+        integer("stops", 2, 12, "Number of faces on the way.", default="4", example=6),
         FRAMES(default="48", example=64),
         FPS,
         EASE,
-        *LOOK,
-        *COMMON,
+        *LOOK_PARAMETERS,
+        *MODEL_PARAMETERS,
     ),
-    subjects.walk,
-    render.moving,
-    lambda _: MOVING,
-    partial(parameters.pixels, most=LARGEST_MOVING),
-    "/walk?seed=42&psi=0.7",
+    layout="loop",
+    formats=LOOP,
+    cost=lambda values: values["frames"],
+    check=_check_loop,
 )
-GROW = Kind(
-    "/grow",
-    "A face growing up",
-    "A loop through the moments of its model's training, from the first that was kept to now and "
-    f"back, of at most {LARGEST_MOVING} pixels. Refused where a model kept none.",
-    (
-        seed("seed", "Whose face.", required=True, example="42"),
+GROW = PictureType(
+    path="/grow",
+    summary="A face growing up",
+    description="A loop through the checkpoints of the model's training, from the earliest saved "
+    f"one to the final model and back, of at most {LARGEST_LOOP} pixels. Refused where a model "
+    "saved none.",
+    example="/grow?seed=42&psi=0.7",
+    parameters=(
+        seed("seed", "The seed of the face.", required=True, example="42"),
         FRAMES(default="32", example=24),
         FPS,
         EASE,
-        *LOOK,
-        *COMMON,
+        *LOOK_PARAMETERS,
+        *MODEL_PARAMETERS,
     ),
-    subjects.grow,
-    render.moving,
-    lambda _: MOVING,
-    partial(parameters.pixels, most=LARGEST_MOVING),
-    "/grow?seed=42&psi=0.7",
+    layout="loop",
+    formats=LOOP,
+    cost=lambda values: AGED * values["frames"],
+    check=_check_loop,
 )
-MIX = Kind(
-    "/mix",
-    "The shapes of one face, the details of another",
-    "Refused where a model has no styles (`classic`).",
-    (
-        seed("coarse", "Whose pose, hair and shapes.", required=True, example="ada"),
-        seed("fine", "Whose colours and details.", required=True, example="grace"),
-        whole("at", 0, 64, "The first row of w that is `fine`'s; else the middle one.", example=2),
-        *LOOK,
-        *COMMON,
-    ),
-    subjects.mix,
-    render.still,
+MIX = PictureType(
+    path="/mix",
+    summary="The shapes of one face, the details of another",
+    description="Refused where a model has no styles (`classic`).",
     example="/mix?coarse=ada&fine=grace&psi=0.7",
-)
-BLEND = Kind(
-    "/blend",
-    "The face of a team",
-    "Percent-encode each seed once more within the list, so that its own commas and colons differ.",
-    (
-        parameters.weighted(
-            "seeds", 32, "seed:weight, parted by commas.", required=True, example="ada:2,grace:1"
+    parameters=(
+        seed("coarse", "The seed of pose, hair and shapes.", required=True, example="ada"),
+        seed("fine", "The seed of colours and details.", required=True, example="grace"),
+        integer(
+            "at",
+            0,
+            64,
+            "The first row of w that comes from `fine`. Default: the middle row.",
+            example=2,
         ),
-        *LOOK,
-        *COMMON,
+        *LOOK_PARAMETERS,
+        *MODEL_PARAMETERS,
     ),
-    subjects.blend,
-    render.still,
+)
+BLEND = PictureType(
+    path="/blend",
+    summary="The face of a team",
+    description="Percent-encode each seed once more within the list, so that commas and colons in "
+    "it are not read as separators.",
     example="/blend?seeds=ada:2,grace:1&psi=0.7",
-)
-FAMILY = Kind(
-    "/family",
-    "The children of two faces",
-    "A sheet of siblings, or with `child` one of them; the order of the parents means nothing.",
-    (
-        parameters.seeds(
-            "parents", 2, 2, "Two seeds, parted by a comma.", required=True, example="ada,grace"
+    parameters=(
+        parameters.weighted_seeds(
+            "seeds", 32, "Comma-separated seed:weight.", required=True, example="ada:2,grace:1"
         ),
-        whole("children", 1, 16, "How many on the sheet.", default="6", example=9),
-        whole("child", 0, 15, "Which one alone, from 0.", example=0),
+        *LOOK_PARAMETERS,
+        *MODEL_PARAMETERS,
+    ),
+)
+FAMILY = PictureType(
+    path="/family",
+    summary="The children of two faces",
+    description="A sheet of siblings, or with `child` one of them; the order of the parents does "
+    "not matter.",
+    example="/family?parents=ada,grace&psi=0.7",
+    parameters=(
+        parameters.seeds(
+            "parents", 2, 2, "Two comma-separated seeds.", required=True, example="ada,grace"
+        ),
+        integer("children", 1, 16, "Number of children on the sheet.", default="6", example=9),
+        integer("child", 0, 15, "The number of one child, from 0. Default: all.", example=0),
         *GRID,
         SMALL,
-        *LOOK[1:],
-        *COMMON,
+        *LOOK_PARAMETERS[1:],
+        *MODEL_PARAMETERS,
     ),
-    subjects.family,
-    render.sheet,
-    lambda given: RASTER if given["child"] is None else STILL,
-    render.check_family,
-    "/family?parents=ada,grace&psi=0.7",
+    layout="sheet",
+    formats=RASTER,
+    single="child",
+    cost=lambda values: values["children"],
+    check=lambda values: _check_grid(values, values["children"]),
 )
-SHEET = Kind(
-    "/sheet",
-    "Many faces in one picture",
-    f"At most 100 faces and {LARGEST_SHEET} pixels a side. Either `seeds`, or `count` and `start`.",
-    (
-        parameters.seeds("seeds", 1, 100, "Seeds, parted by commas.", example="ada,grace,edsger"),
-        whole("count", 1, 100, "So many consecutive numbers as seeds.", example=16),
-        whole("start", 0, 999999, "The first of the numbers.", default="0", example=100),
+SHEET = PictureType(
+    path="/sheet",
+    summary="Many faces in one picture",
+    description=f"At most 100 faces and {LARGEST_SHEET} pixels along a side. Either `seeds`, or "
+    "`count` and `start`.",
+    example="/sheet?count=16&psi=0.7",
+    parameters=(
+        parameters.seeds("seeds", 1, 100, "Comma-separated seeds.", example="ada,grace,edsger"),
+        integer("count", 1, 100, "Use this many consecutive numbers as seeds.", example=16),
+        integer("start", 0, 999999, "The first of the numbers.", default="0", example=100),
         *GRID,
         SMALL,
-        *LOOK[1:],
-        *COMMON,
+        *LOOK_PARAMETERS[1:],
+        *MODEL_PARAMETERS,
     ),
-    subjects.faces,
-    render.sheet,
-    lambda _: RASTER,
-    render.check_sheet,
-    "/sheet?count=16&psi=0.7",
+    layout="sheet",
+    formats=RASTER,
+    cost=_count_sheet,
+    check=_check_sheet,
 )
-OG = Kind(
-    "/og",
-    "A card for links (Open Graph)",
-    "1200 × 628 pixels: the face before a soft ground of its own colours.",
-    (
-        seed("seed", "Whose face.", required=True, example="42"),
-        parameters.choice("shape", SHAPE.allowed, SHAPE.text, default="circle", example="rounded"),
-        *COMMON,
-        VARIANT,
-        BEST_OF,
-        AGE,
+OG = PictureType(
+    path="/og",
+    summary="A card for links (Open Graph)",
+    description="1200 × 628 pixels: the face on a soft background of its own colours.",
+    example="/og?seed=42&psi=0.7",
+    parameters=(
+        seed("seed", "The seed of the face.", required=True, example="42"),
+        choice("shape", SHAPES, SHAPE.description, default="circle", example="rounded"),
+        *MODEL_PARAMETERS,
+        *FACE_PARAMETERS,
     ),
-    subjects.face,
-    render.card,
-    lambda _: RASTER,
-    _any,
-    "/og?seed=42&psi=0.7",
-    size=lambda _: PORTRAIT,
+    layout="card",
+    formats=RASTER,
+    cost=_cost_of_face,
+    check=lambda _: None,
+    face_size=lambda _: PORTRAIT,
 )
-KINDS = (AVATAR, MORPH, WALK, GROW, MIX, BLEND, FAMILY, SHEET, OG)
+PICTURE_TYPES = (AVATAR, MORPH, WALK, GROW, MIX, BLEND, FAMILY, SHEET, OG)

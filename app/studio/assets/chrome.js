@@ -1,17 +1,20 @@
-// What every page has: the switch of colours, the switch of languages, words and short notices.
+// What every page has: the switches of theme and language, translated words, short notices, copying.
 
 const html = document.documentElement;
 const words = JSON.parse(document.getElementById("words").textContent);
 
 export const root = html.dataset.root;
 
-/** The words of a key, `{name}` replaced by what `values` has under that name. */
+/** The translation of a key, `{name}` replaced by `values.name`. Throws for an unknown key. */
 export function t(key, values = {}) {
   if (!(key in words)) throw new Error(`no words for ${key}`);
   return words[key].replace(/\{(\w+)\}/g, (all, name) => (name in values ? values[name] : all));
 }
 
-/** A short notice that screen readers hear too; an open dialog hides all that is not in it. */
+/** The translation of a key, or `fallback` where there is none. */
+export const translated = (key, fallback) => words[key] ?? fallback;
+
+/** Show a short notice, which screen readers announce. It moves into an open dialog to be visible. */
 export function toast(text) {
   const place = document.getElementById("toast");
   const home = document.querySelector("dialog[open]") ?? document.body;
@@ -22,19 +25,43 @@ export function toast(text) {
   toast.timer = setTimeout(() => place.classList.remove("shown"), 2600);
 }
 
+/** Copy a text to the clipboard and say so. */
+export async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    copyBySelection(text); // without TLS there is no navigator.clipboard
+  }
+  toast(t("common.copied"));
+}
+
+function copyBySelection(text) {
+  const area = document.createElement("textarea");
+  area.value = text;
+  area.className = "sr";
+  (document.querySelector("dialog[open]") ?? document.body).append(area);
+  area.select();
+  document.execCommand("copy");
+  area.remove();
+}
+
+for (const button of document.querySelectorAll("[data-copy]")) {
+  button.addEventListener("click", () => copy(document.getElementById(button.dataset.copy).textContent));
+}
+
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
-function remember(name, value) {
+function setCookie(name, value) {
   document.cookie = `${name}=${value}; path=${root || "/"}; max-age=31536000; samesite=lax`;
 }
 
 document.getElementById("theme").addEventListener("click", () => {
   const now = html.dataset.theme === "auto" ? (dark.matches ? "dark" : "light") : html.dataset.theme;
   html.dataset.theme = now === "dark" ? "light" : "dark";
-  remember("kao_theme", html.dataset.theme);
+  setCookie("kao_theme", html.dataset.theme);
 });
 
-// The other language shows the same state: all of it is in the address.
+// The other language shows the same state, since the address has all of it.
 const language = document.getElementById("language");
 language?.addEventListener("click", () => {
   const here = new URL(location.href);

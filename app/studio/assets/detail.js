@@ -1,77 +1,76 @@
-// One face opened: what it is mixed with, how it looks, how to take it away.
+// The dialog of one face: a second face, traits, size and format, code to embed it, download.
 
-import { t, toast } from "./chrome.js";
+import { copy, t } from "./chrome.js";
 import { Picture } from "./picture.js";
 import { caption, filename, snippet } from "./snippets.js";
 import * as states from "./state.js";
+import { Traits } from "./traits.js";
 
-const id = (name) => document.getElementById(name);
-// Pixels of a picture on the screen, whatever size is taken away: a sheet has several faces, and a
-// loop of 512 takes as long as a hundred stills.
-const SHOWN = 512;
-const SHOWN_EACH = 256;
+const byId = (name) => document.getElementById(name);
+// Pixels of the picture on the screen, whatever size is downloaded: a sheet has several faces, and
+// a loop of 512 takes as long as a hundred stills.
+const PREVIEW = 512;
+const PREVIEW_OF_MANY = 256;
+const NAMES = { url: "URL", html: "HTML", markdown: "Markdown", react: "React" };
 
 export class Detail {
-  /** `change(changes, push)` changes the state; `randomly()` gives a seed. */
-  constructor({ change, randomly, failed }) {
-    this.change = change;
-    this.dialog = id("detail");
-    this.picture = new Picture(id("picture"), { failed });
+  /** `change(changes, push)` changes the state, `close()` closes the dialog, `randomSeed()` gives a seed. */
+  constructor({ change, close, randomSeed, failed }) {
+    Object.assign(this, { change, close });
+    this.dialog = byId("detail");
+    this.picture = new Picture(byId("picture"), { failed });
     this.kind = "url";
-    this.choices();
-    this.inputs(randomly);
-    this.acts();
+    this.traits = new Traits(byId("traits"), {
+      change: (traits) => change({ traits }),
+      age: (age) => change({ age }),
+    });
+    this.listenToLook(randomSeed);
+    this.listenToSecond(randomSeed);
+    this.listenToButtons();
   }
 
-  choices() {
-    id("size").append(...states.SIZES.map((size) => new Option(`${size} px`, size)));
-    id("views").addEventListener("change", (event) => this.change({ view: event.target.value }));
-    id("kinds").addEventListener("change", (event) => {
+  listenToLook(randomSeed) {
+    byId("size").append(...states.SIZES.map((size) => new Option(`${size} px`, size)));
+    byId("views").addEventListener("change", (event) => this.change({ view: event.target.value }));
+    byId("kinds").addEventListener("change", (event) => {
       this.kind = event.target.value;
-      this.tell();
+      this.showCode();
     });
     for (const name of ["format", "shape"]) {
-      id(name).addEventListener("change", (event) => this.change({ [name]: event.target.value }));
+      byId(name).addEventListener("change", (event) => this.change({ [name]: event.target.value }));
     }
-    id("size").addEventListener("change", (event) => this.change({ size: Number(event.target.value) }));
-    id("pin").addEventListener("change", (event) => this.change({ pin: event.target.checked }));
-    // A select says so when it is changed, a slider while it moves.
-    id("traits").addEventListener("input", (event) => {
-      const { name, value, type } = event.target;
-      if (name === "age") return this.change({ age: value === "1" ? null : Number(value) });
-      const traits = { ...this.state.traits, [name]: value };
-      if (!value || (type === "range" && Number(value) === 0)) delete traits[name];
-      this.change({ traits });
-    });
+    byId("size").addEventListener("change", (event) => this.change({ size: Number(event.target.value) }));
+    byId("pin").addEventListener("change", (event) => this.change({ pin: event.target.checked }));
+    byId("psi2").addEventListener("input", (event) => this.change({ psi: Number(event.target.value) }));
+    byId("reset").addEventListener("click", () => this.change({ traits: {}, psi: null, age: null }));
+    byId("surprise").addEventListener("click", () => this.change({ seed: randomSeed(), traits: this.traits.random() }, false));
   }
 
-  inputs(randomly) {
-    id("with").addEventListener("input", (event) => this.change({ with: event.target.value }));
-    id("with-dice").addEventListener("click", () => this.change({ with: randomly() }));
-    id("swap").addEventListener("click", () =>
+  listenToSecond(randomSeed) {
+    byId("with").addEventListener("input", (event) => this.change({ with: event.target.value }));
+    byId("with-dice").addEventListener("click", () => this.change({ with: randomSeed() }));
+    byId("swap").addEventListener("click", () =>
       this.change({ seed: this.state.with, with: this.state.seed, t: Number((1 - this.state.t).toFixed(2)) }),
     );
-    id("t").addEventListener("input", (event) => this.change({ t: Number(event.target.value), loop: false }));
-    id("at").addEventListener("input", (event) => this.change({ at: Number(event.target.value) }));
-    id("psi2").addEventListener("input", (event) => this.change({ psi: Number(event.target.value) }));
-    id("loop").addEventListener("click", () => this.change({ loop: !this.state.loop }));
-    id("family").addEventListener("click", (event) => {
-      const chosen = event.target.closest("button")?.dataset.child;
-      if (chosen !== undefined) this.change({ child: chosen === "" ? null : Number(chosen) });
+    byId("t").addEventListener("input", (event) => this.change({ t: Number(event.target.value), loop: false }));
+    byId("at").addEventListener("input", (event) => this.change({ at: Number(event.target.value) }));
+    byId("loop").addEventListener("click", () => this.change({ loop: !this.state.loop }));
+    byId("family").addEventListener("click", (event) => {
+      const index = event.target.closest("button")?.dataset.child;
+      if (index !== undefined) this.change({ child: index === "" ? null : Number(index) });
     });
   }
 
-  acts() {
-    id("copy").addEventListener("click", () => copy(id("snippet").textContent));
-    id("share").addEventListener("click", () => share(caption(this.state)));
-    const close = () => this.change({ open: false }, true);
-    id("detail-close").addEventListener("click", close);
+  listenToButtons() {
+    byId("copy").addEventListener("click", () => copy(byId("snippet").textContent));
+    byId("share").addEventListener("click", () => share(caption(this.state)));
+    byId("detail-close").addEventListener("click", () => this.close());
     this.dialog.addEventListener("cancel", (event) => {
       event.preventDefault();
-      close();
+      this.close();
     });
     this.dialog.addEventListener("click", (event) => {
-      if (event.target === this.dialog) close(); // the backdrop
+      if (event.target === this.dialog) this.close(); // the backdrop
     });
   }
 
@@ -85,123 +84,107 @@ export class Detail {
     this.fill();
     if (!this.dialog.open) {
       this.dialog.showModal();
-      id("detail-title").focus();
+      byId("detail-title").focus();
     }
   }
 
   fill() {
-    const { state, version } = this;
-    const two = state.view !== "face";
-    const many = states.isSheet(state) || (state.view === "morph" && state.loop);
-    const size = many ? SHOWN_EACH : SHOWN;
-    const shown = states.asked(state, version, { size, format: "webp" });
-    this.picture.show(shown, caption(state));
+    const { state, version, described } = this;
+    const hasSecond = state.view !== "face";
+    const hasMany = states.isSheet(state) || (state.view === "morph" && state.loop);
+    const size = hasMany ? PREVIEW_OF_MANY : PREVIEW;
+    const format = states.format(state) === "svg" ? "svg" : "webp"; // a traced face looks different
+    this.picture.show(states.full(state, version, { size, format }), caption(state));
     this.picture.frame.classList.toggle("wide", states.isSheet(state));
     this.picture.frame.dataset.shape = state.shape;
-    id("detail-title").textContent = caption(state) || t("playground.empty");
-    id("views").querySelector(`[value=${state.view}]`).checked = true;
-    id("second").hidden = !two;
-    if (two) this.fillSecond();
-    else id("family").hidden = true;
+    byId("detail-title").textContent = caption(state) || t("playground.empty");
+    byId("detail-title").title = caption(state);
+    byId("views").querySelector(`[value=${state.view}]`).checked = true;
+    byId("second").hidden = !hasSecond;
+    if (hasSecond) this.fillSecond();
+    else byId("family").hidden = true;
     this.fillLook();
-    this.fillTraits();
-    this.tell();
+    if (described) this.traits.show(state, version, described);
+    byId("surprise").hidden = !Object.values(described?.traits ?? {}).some((schema) => schema.enum);
+    byId("reset").disabled = !Object.keys(state.traits).length && state.psi === null && state.age === null;
+    this.showCode();
   }
 
   fillSecond() {
     const { state, version } = this;
     const layers = this.described?.card.network.layers;
-    set(id("with"), state.with);
-    id("way").hidden = state.view === "family";
-    id("morph-way").hidden = state.view !== "morph";
-    id("mix-way").hidden = state.view !== "mix";
-    id("loop").hidden = state.view !== "morph";
-    id("loop").setAttribute("aria-pressed", state.loop);
-    id("unmixable").hidden = !(state.view === "mix" && layers === 0);
-    set(id("t"), state.t);
-    id("t-told").textContent = `${Math.round(state.t * 100)} %`;
+    set(byId("with"), state.with);
+    byId("way").hidden = state.view === "family";
+    byId("morph-way").hidden = state.view !== "morph";
+    byId("mix-way").hidden = state.view !== "mix";
+    byId("loop").hidden = state.view !== "morph";
+    byId("loop").setAttribute("aria-pressed", state.loop);
+    byId("unmixable").hidden = !(state.view === "mix" && layers === 0);
+    set(byId("t"), state.t);
+    byId("t-value").textContent = `${Math.round(state.t * 100)} %`;
     if (layers !== undefined) {
-      id("at").max = Math.max(1, layers);
-      set(id("at"), state.at ?? Math.floor((layers + 1) / 2));
-      id("at-told").textContent = `${id("at").value} / ${layers}`;
+      byId("at").max = Math.max(1, layers);
+      set(byId("at"), state.at ?? Math.floor((layers + 1) / 2));
+      byId("at-value").textContent = `${byId("at").value} / ${layers}`;
     }
-    source(id("thumb-a"), states.face(state, state.seed, 64, version));
-    source(id("thumb-b"), states.face(state, state.with, 64, version));
+    setSource(byId("thumb-a"), states.face(state, state.seed, 64, version));
+    setSource(byId("thumb-b"), states.face(state, state.with, 64, version));
     this.fillFamily();
   }
 
   fillFamily() {
     const { state, version } = this;
-    const place = id("family");
+    const place = byId("family");
     place.hidden = state.view !== "family";
     if (place.hidden) return;
     if (!place.firstChild) {
-      const labels = [["", t("playground.all")], ...range(states.CHILDREN).map((n) => [n, t("playground.child", { number: n + 1 })])];
+      const children = [...Array(states.CHILDREN).keys()].map((n) => [n, t("playground.child", { number: n + 1 })]);
+      const labels = [["", t("playground.all")], ...children];
       place.append(...labels.map(([value, label]) => childButton(value, label)));
     }
     for (const button of place.children) {
-      const chosen = button.dataset.child;
-      button.setAttribute("aria-pressed", chosen === String(state.child ?? ""));
-      if (chosen !== "") source(button.firstChild, states.child(state, Number(chosen), 64, version));
+      const index = button.dataset.child;
+      button.setAttribute("aria-pressed", index === String(state.child ?? ""));
+      if (index !== "") setSource(button.firstChild, states.child(state, Number(index), 64, version));
     }
   }
 
   fillLook() {
     const { state } = this;
     const formats = states.formats(state);
-    const select = id("format");
+    const select = byId("format");
     if ([...select.options].map((option) => option.value).join() !== formats.join()) {
       select.replaceChildren(...formats.map((name) => new Option(name.toUpperCase(), name)));
     }
     select.value = states.format(state);
-    if (!states.SIZES.includes(state.size) && !id("size").querySelector(`[value="${state.size}"]`)) {
-      id("size").append(new Option(`${state.size} px`, state.size));
+    if (!byId("size").querySelector(`[value="${state.size}"]`)) {
+      byId("size").append(new Option(`${state.size} px`, state.size));
     }
-    id("size").value = state.size;
-    id("shape").value = state.shape;
-    id("pin").checked = state.pin;
-    set(id("psi2"), state.psi);
-    id("psi2-told").textContent = state.psi.toFixed(2);
+    byId("size").value = state.size;
+    byId("shape").value = state.shape;
+    byId("pin").checked = state.pin;
+    const psi = state.psi ?? this.described?.card.psi ?? 1;
+    set(byId("psi2"), psi);
+    byId("psi2-value").textContent = psi.toFixed(2);
   }
 
-  fillTraits() {
-    const { state, version, described } = this;
-    const place = id("traits");
-    if (described && place.dataset.of !== version) {
-      place.dataset.of = version;
-      const fields = Object.entries(described.traits).map(([name, schema]) => trait(name, schema));
-      if (described.card.moments?.length) fields.push(slider("age", { minimum: 0, maximum: 1 }, t("playground.age")));
-      place.replaceChildren(...fields);
-    }
-    for (const select of place.querySelectorAll("select")) select.value = state.traits[select.name] ?? "";
-    for (const range of place.querySelectorAll("input")) {
-      const age = range.name === "age";
-      set(range, age ? (state.age ?? 1) : (state.traits[range.name] ?? 0));
-      range.closest(".field").hidden = age && state.view !== "face";
-      // An earlier face has no sliders: its directions were others.
-      range.disabled = !age && state.age !== null && state.view === "face";
-      range.previousSibling.querySelector("output").textContent = Number(range.value).toFixed(2);
-    }
-  }
-
-  /** The snippet and the file. */
-  tell() {
+  /** The code to embed, and the file to download. */
+  showCode() {
     const { state } = this;
     const version = state.pin ? this.version : state.model || null;
-    id("snippet").textContent = snippet(this.kind, state, version);
-    id("download").href = states.asked(state, this.version);
-    id("download").download = filename(state, states.format(state));
+    byId("snippet").textContent = snippet(this.kind, state, version);
+    byId("copy").textContent = t("playground.copy.kind", { kind: NAMES[this.kind] });
+    byId("download").href = states.full(state, this.version);
+    byId("download").download = filename(state, states.format(state));
   }
 }
 
-const range = (count) => [...Array(count).keys()];
-
-/** Not while somebody types in it: the cursor would jump. */
+/** Set a value only where it differs: setting it moves the cursor of a field in which one types. */
 function set(input, value) {
   if (input.value !== String(value)) input.value = value;
 }
 
-function source(image, url) {
+function setSource(image, url) {
   if (image.getAttribute("src") !== url) image.src = url;
 }
 
@@ -219,41 +202,6 @@ function childButton(value, label) {
   return button;
 }
 
-function trait(name, schema) {
-  if (schema.type === "number") return slider(name, schema, told(name));
-  const select = document.createElement("select");
-  const options = schema.enum.map((value) => new Option(told(value), value));
-  select.append(new Option(t("playground.trait.own"), ""), ...options);
-  return field(name, select, told(name));
-}
-
-function slider(name, schema, words) {
-  const range = document.createElement("input");
-  Object.assign(range, { type: "range", min: schema.minimum, max: schema.maximum, step: 0.05 });
-  const made = field(name, range, `${words} `);
-  made.classList.add("slider");
-  if (schema.description) made.title = schema.description;
-  range.previousSibling.append(document.createElement("output"));
-  return made;
-}
-
-function field(name, input, words) {
-  const made = document.createElement("div");
-  made.className = "field";
-  const label = document.createElement("label");
-  label.textContent = words;
-  input.id = label.htmlFor = `trait-${name}`;
-  input.name = name;
-  made.append(label, input);
-  return made;
-}
-
-// Names of traits are the dataset's own.
-function told(name) {
-  const text = name.replaceAll("_", " ");
-  return text.charAt(0).toUpperCase() + text.slice(1);
-}
-
 async function share(title) {
   if (!navigator.share) return copy(location.href);
   try {
@@ -261,23 +209,4 @@ async function share(title) {
   } catch (error) {
     if (error.name !== "AbortError") copy(location.href);
   }
-}
-
-async function copy(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-  } catch {
-    copyFromPage(text); // without TLS there is no clipboard
-  }
-  toast(t("common.copied"));
-}
-
-function copyFromPage(text) {
-  const area = document.createElement("textarea");
-  area.value = text;
-  area.className = "sr";
-  (document.querySelector("dialog[open]") ?? document.body).append(area);
-  area.select();
-  document.execCommand("copy");
-  area.remove();
 }

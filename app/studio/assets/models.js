@@ -1,46 +1,46 @@
-// The models that there are, and the dialog that lets one choose.
+// The models of this server, and the dialog in which one is chosen.
 
 import { root, t } from "./chrome.js";
-import { sample } from "./state.js";
+import { sample, server } from "./state.js";
 
 const SHORT = 12; // hex digits by which people tell versions apart
 
 async function get(path) {
-  const answer = await fetch(`${root}${path}`);
-  const body = await answer.json();
-  if (!answer.ok) throw new Error(body.detail);
+  const response = await fetch(`${root}${path}`);
+  const body = await response.json();
+  if (!response.ok) throw new Error(body.detail);
   return body;
 }
 
 export class Models {
-  async load() {
-    const { models, aliases } = await get("/models");
-    this.all = models;
-    this.aliases = aliases;
+  constructor() {
     this.cards = new Map();
   }
 
-  /** The version that a name means now: an alias, a version, or the beginning of one. */
+  /** The version that a name means: an alias, a version, or the beginning of one. */
   version(name) {
-    const meant = this.aliases[name || "default"] ?? name;
-    return this.all.find((model) => model.version.startsWith(meant))?.version ?? meant;
+    const meant = server.aliases[name || "default"] ?? name;
+    return server.models.find((version) => version.startsWith(meant)) ?? meant;
   }
 
-  /** A model with its card and traits. */
+  /** A model with its card and traits; loaded once. */
   async card(version) {
     if (!this.cards.has(version)) {
-      const asked = get(`/models/${encodeURIComponent(version)}`);
-      asked.catch(() => this.cards.delete(version));
-      this.cards.set(version, asked);
+      const loading = get(`/models/${encodeURIComponent(version)}`);
+      loading.catch(() => this.cards.delete(version));
+      this.cards.set(version, loading);
     }
     return this.cards.get(version);
   }
 
-  /** Fill a list with a card for each; `choose(version)` is called with the one that is taken. */
+  /** Fill a list with one card for each model, the live one first; `choose(version)` gets the choice. */
   async list(element, current, choose) {
-    element.replaceChildren(...this.all.map((model) => this.item(model, current, choose)));
+    const { models } = await get("/models");
+    const live = (model) => model.aliases.includes("default");
+    models.sort((a, b) => live(b) - live(a));
+    element.replaceChildren(...models.map((model) => this.item(model, current, choose)));
     await Promise.all(
-      this.all.map(async (model, n) => tell(element.children[n], (await this.card(model.version)).card)),
+      models.map(async (model, n) => fill(element.children[n], model, (await this.card(model.version)).card)),
     );
   }
 
@@ -53,7 +53,7 @@ export class Models {
     const picture = make("img", "sample");
     Object.assign(picture, { src: sample(model.version), alt: "", width: 384, height: 128, loading: "lazy" });
     const name = make("span", "model-name", model.version.slice(0, SHORT));
-    for (const alias of model.aliases) name.append(" ", make("span", "badge", alias));
+    if (model.aliases.includes("default")) name.append(" ", make("span", "badge", t("playground.model.live")));
     button.append(picture, name, make("dl", "facts"));
     button.addEventListener("click", () => choose(model.version));
     const page = make("a", "note", t("playground.card.page"));
@@ -64,24 +64,26 @@ export class Models {
   }
 }
 
-/** What a card says, in the reader's words. */
-function tell(item, card) {
-  const facts = item.querySelector(".facts");
-  const number = new Intl.NumberFormat(document.documentElement.lang);
+/** Fill in what a card says; its measures have the same names in every language. */
+function fill(item, model, card) {
+  const { lang } = document.documentElement;
+  const number = new Intl.NumberFormat(lang);
   const minutes = Math.max(1, Math.round(card.training.seconds / 60));
+  const date = new Intl.DateTimeFormat(lang, { dateStyle: "medium" }).format(new Date(model.published));
+  const fd = card.evaluation?.measures.fd ?? card.measures?.fd;
+  const title = make("strong", "", `${card.dataset.name} · ${card.recipe.preset}`);
+  item.querySelector(".model-name").prepend(title, " ");
   const rows = [
     ["dataset", card.dataset.name],
     ["licence", card.dataset.licence],
     ["credit", card.dataset.credit],
     ["resolution", `${card.network.resolution} × ${card.network.resolution}`],
     ["training", t("playground.card.trained", { images: number.format(card.training.images), minutes: number.format(minutes) })],
+    ["fd", fd === undefined ? "" : number.format(Number(fd.toPrecision(3)))],
+    ["published", date],
   ];
-  const told = rows.filter(([, value]) => value).map(([name, value]) => [t(`playground.card.${name}`), value]);
-  // Measures have names of their own, the same in every language.
-  for (const [name, value] of Object.entries(card.measures ?? {})) {
-    told.push([name, number.format(Number(value.toPrecision(4)))]);
-  }
-  facts.replaceChildren(...told.flatMap(([name, value]) => [make("dt", "", name), make("dd", "", value)]));
+  const facts = rows.filter(([, value]) => value).flatMap(([name, value]) => [make("dt", "", t(`playground.card.${name}`)), make("dd", "", value)]);
+  item.querySelector(".facts").replaceChildren(...facts);
 }
 
 function make(tag, className, text = "") {

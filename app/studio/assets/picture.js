@@ -1,68 +1,70 @@
 // A picture that changes without flicker: the next one is loaded beside it, then fades in.
 
-const calm = matchMedia("(prefers-reduced-motion: reduce)");
+const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 
-/**
- * Whoever asks faster than pictures come gets the last one asked for, and those between are not
- * loaded: at most one is under way.
- */
+/** At most one picture loads at a time; of those requested meanwhile only the last is loaded. */
 export class Picture {
-  constructor(frame, { fade = true, failed = () => {} } = {}) {
-    this.frame = frame;
-    this.fade = fade;
-    this.failed = failed;
-    this.wanted = null;
+  /** `failed(detail)` gets the server's sentence or null; `shown()` follows each new picture. */
+  constructor(frame, { failed = () => {}, shown = () => {} } = {}) {
+    Object.assign(this, { frame, failed, onShown: shown });
+    this.requested = null;
     this.loading = null;
-    this.shown = null;
+    this.current = frame.dataset.shown ?? null; // a picture that the server wrote
   }
 
   show(url, alt) {
     this.alt = alt;
-    if (url === this.shown && !this.loading) return this.label(alt);
-    this.wanted = url;
-    if (!this.loading) this.next();
+    if (url === this.current && !this.loading) {
+      this.label(alt);
+      // The server may have written an image that then failed to load.
+      const image = this.frame.querySelector("img:last-of-type");
+      return image?.decode().then(this.onShown, () => this.explain(url));
+    }
+    this.requested = url;
+    if (!this.loading) this.load();
   }
 
-  async next() {
-    const url = this.wanted;
+  async load() {
+    const url = this.requested;
     this.loading = url;
     const image = new Image();
     image.decoding = "async";
-    image.fetchPriority = "high"; // before the wall, which has a hundred
+    image.fetchPriority = "high"; // before the hundred faces of the wall
     image.draggable = false;
     image.src = url;
     try {
       await image.decode();
       this.replace(image, url);
     } catch {
-      if (this.wanted === url) await this.why(url);
+      if (this.requested === url) await this.explain(url);
     }
     this.loading = null;
-    if (this.wanted !== url) this.next();
+    if (this.requested !== url) this.load();
   }
 
   replace(image, url) {
-    const before = [...this.frame.querySelectorAll("img")];
+    const previous = [...this.frame.querySelectorAll("img")];
     this.frame.append(image);
-    this.shown = url;
+    this.current = url;
     this.frame.dataset.shown = url;
     this.label(this.alt);
-    const gone = () => before.forEach((old) => old.remove());
-    if (!this.fade || calm.matches || !before.length) return gone();
-    image.animate([{ opacity: 0 }, { opacity: 1 }], { duration: 220, easing: "ease-out" }).finished.then(gone, gone);
+    this.onShown();
+    const remove = () => previous.forEach((old) => old.remove());
+    if (reducedMotion.matches || !previous.length) return remove();
+    image.animate([{ opacity: 0 }, { opacity: 1 }], { duration: 220, easing: "ease-out" }).finished.then(remove, remove);
   }
 
   label(alt) {
-    this.frame.querySelectorAll("img").forEach((image) => (image.alt = ""));
-    const now = this.frame.querySelector("img:last-of-type");
-    if (now) now.alt = alt;
+    const images = [...this.frame.querySelectorAll("img")];
+    images.forEach((image) => (image.alt = ""));
+    if (images.length) images.at(-1).alt = alt;
   }
 
-  // An <img> does not tell the reason, and the server's answer does.
-  async why(url) {
+  // An <img> does not say why it failed; the server's answer does.
+  async explain(url) {
     try {
-      const answer = await fetch(url);
-      this.failed(answer.ok ? null : (await answer.json()).detail);
+      const response = await fetch(url);
+      this.failed(response.ok ? null : (await response.json()).detail);
     } catch {
       this.failed(null);
     }

@@ -1,173 +1,250 @@
-// The playground: one state, kept in the address, that everything on the page follows.
+// The playground: one state, kept in the page's address, from which everything on it is drawn.
 
 import { root, t, toast } from "./chrome.js";
 import { Detail } from "./detail.js";
 import { Models } from "./models.js";
 import { Picture } from "./picture.js";
-import { caption } from "./snippets.js";
-import { address, face, read } from "./state.js";
+import { Recent } from "./recent.js";
+import { caption, shortest } from "./snippets.js";
+import { address, face, parse, server } from "./state.js";
+import { accepts } from "./traits.js";
 import { Wall } from "./wall.js";
 
-const id = (name) => document.getElementById(name);
-const BIG = 512; // pixels of the large face
-const WRITE = 150; // ms; browsers refuse an address that changes more often than some ten times a second
+const byId = (name) => document.getElementById(name);
+const WRITE_DELAY = 150; // ms; browsers refuse addresses that change more often than some ten times a second
+const SCROLL = "kao.scroll";
 const models = new Models();
-let state = read(location.search);
-let version; // the model that draws, by its full version, so that pictures may be cached for ever
-let described;
+let state = parse(location.search);
+// Of the model that draws: a full version, so that faces may be cached for ever. Null until it is
+// known to have the traits that the address asks for; the server wrote the first face.
+let version = isPlain() ? server.version : null;
+let described = null; // the model's card and traits, once loaded
 let opener = null;
 
-const big = new Picture(id("face"), { failed: tell });
-const detail = new Detail({ change, randomly, failed: tell });
-const wall = new Wall(id("wall"), {
+const large = new Picture(byId("face"), { failed: report, shown: beginWall });
+const detail = new Detail({ change, close: closeDetail, randomSeed, failed: report });
+const recent = new Recent(byId("recent"), {
+  picture: (seed) => face(state, seed, 64, version),
+  label: (seed) => t("playground.face", { seed }),
+  choose: (seed) => change({ seed }, true),
+});
+const wall = new Wall(byId("wall"), {
   url: (seed, size) => face(state, seed, size, version),
   link: (seed) => root + "/" + address({ ...state, seed, open: true, view: "face" }).replace(/^[^?]*/, ""),
   label: (seed) => t("playground.face", { seed }),
   open: (seed, link) => {
     opener = link;
-    change({ seed, open: true, view: "face" }, true);
+    openDetail({ seed, view: "face" });
   },
 });
 
-/** Change the state and all that shows it; `push`: so that the back button undoes it. */
+/** Change the state and redraw. `push`: make a new entry of the history, which Back undoes. */
 function change(changes, push = false) {
   const before = state;
   state = { ...state, ...changes };
-  if (version) id("problem").hidden = true; // what is asked for now may work
-  write(push);
-  show(before);
+  byId("problem").hidden = true; // it was about another state
+  writeAddress(push);
+  redraw(before);
 }
 
 let writing;
-function write(push) {
+function writeAddress(push, entry = push ? null : history.state) {
   clearTimeout(writing);
-  const now = () => history[push ? "pushState" : "replaceState"](null, "", withLanguage(address(state)));
-  if (push) now();
-  else writing = setTimeout(now, WRITE);
+  const write = () => history[push ? "pushState" : "replaceState"](entry, "", withLanguage(address(state)));
+  if (push) write();
+  else writing = setTimeout(write, WRITE_DELAY);
 }
 
-// A shared address keeps the language that it was given.
+// A shared address keeps its language.
 function withLanguage(path) {
   const language = new URLSearchParams(location.search).get("lang");
   return language ? `${path.includes("?") ? `${path}&` : "?"}lang=${language}` : path;
 }
 
-function show(before) {
-  if (id("seed").value !== state.seed) id("seed").value = state.seed;
-  id("psi").value = state.psi;
-  id("psi-told").textContent = state.psi.toFixed(2);
+function redraw(before) {
+  if (byId("seed").value !== state.seed) byId("seed").value = state.seed;
+  const psi = state.psi ?? ownPsi();
+  byId("psi").value = psi;
+  byId("psi-value").textContent = psi.toFixed(2);
+  byId("embed").textContent = shortest(state);
+  document.title = state.seed ? `${caption({ ...state, view: "face" })} · Kao` : `Kao · ${t("playground.title")}`;
   if (!version) return;
-  big.show(face(state, state.seed, BIG, version), caption({ ...state, view: "face" }));
-  id("big").href = address({ ...state, open: true });
+  large.show(face(state, state.seed, server.faceSize, version), caption({ ...state, view: "face" }));
+  byId("big").href = address({ ...state, open: true });
+  recent.add(state.seed);
   detail.show(state, version, described);
-  if (before?.open && !state.open) opener?.isConnected ? opener.focus({ preventScroll: true }) : id("open").focus();
+  if (before?.open && !state.open) opener?.isConnected ? opener.focus({ preventScroll: true }) : byId("open").focus();
   if (before && before.wall !== state.wall) wall.from(state.wall);
-  else if (before && drawnOtherwise(before)) later();
+  else if (before && looksDifferent(before)) refreshSoon();
 }
 
-const drawnOtherwise = (before) =>
-  before.psi !== state.psi || before.model !== state.model || !same(before.traits, state.traits);
-const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
+/** Whether every model can draw the state: traits and ages are those of some. */
+function isPlain() {
+  return !Object.keys(state.traits).length && state.age === null;
+}
 
-// The wall is a hundred pictures: it waits until the hand rests.
+/** The psi that faces have without `psi=`. */
+const ownPsi = () => described?.card.psi ?? 1;
+
+const looksDifferent = (before) =>
+  before.psi !== state.psi || before.model !== state.model || !equal(before.traits, state.traits);
+const equal = (a, b) => JSON.stringify(a) === JSON.stringify(b);
+
+// The wall has a hundred pictures: it is redrawn when a slider rests.
 let resting;
-function later() {
+function refreshSoon() {
   clearTimeout(resting);
-  resting = setTimeout(() => wall.refresh(), 250);
+  resting = setTimeout(() => {
+    wall.refresh();
+    recent.refresh();
+  }, 250);
 }
 
-function randomly() {
+function randomSeed() {
   return String(crypto.getRandomValues(new Uint32Array(1))[0] % 1e6);
 }
 
-function tell(problem) {
-  id("problem").hidden = false;
-  id("problem").textContent = problem ? t("common.failed", { problem }) : t("common.offline");
-  if (document.querySelector("dialog[open]")) toast(id("problem").textContent);
+/** Say that something failed; `detail`: the server's sentence, or null where it did not answer. */
+function report(detail) {
+  say(detail ? t("common.failed", { problem: detail }) : t("common.offline"));
 }
 
-/** Draw with another model, at once unless traits or an age are asked for: it may refuse them. */
-async function choose(name) {
-  const chosen = models.version(name);
-  named(chosen.slice(0, 12));
+function say(text) {
+  byId("problem").hidden = false;
+  byId("problem").textContent = text;
+  if (document.querySelector("dialog[open]")) toast(text);
+}
+
+/** Use another model: at once, unless traits or an age are chosen, which it may not have. */
+async function useModel(name) {
+  const next = models.version(name);
+  showModelName(next.slice(0, 12));
   described = null;
-  if (!Object.keys(state.traits).length && state.age === null) version = chosen;
-  choose.last = chosen;
+  if (isPlain()) version = next;
+  useModel.last = next;
   try {
-    const found = await models.card(chosen);
-    if (choose.last !== chosen) return;
-    if (version !== chosen) later();
-    version = chosen;
-    described = found;
-    named(`${found.card.dataset.name} · ${chosen.slice(0, 8)}`);
-    const known = Object.entries(state.traits).filter(([trait]) => trait in found.traits);
-    const age = found.card.moments?.length ? state.age : null;
-    const kept = known.length === Object.keys(state.traits).length && age === state.age;
-    if (kept) show(state);
-    else change({ traits: Object.fromEntries(known), age });
+    const card = await models.card(next);
+    if (useModel.last !== next) return;
+    if (version !== next) refreshSoon();
+    version = next;
+    described = card;
+    showModelName(`${card.card.dataset.name} · ${next.slice(0, 8)}`);
+    keepWhatTheModelHas();
   } catch (error) {
-    tell(error.message);
+    report(error.message);
   }
 }
 
-function named(name) {
-  id("model-name").textContent = t("playground.model.named", { name });
+/** Drop traits, values and an age that the model does not know, and say which. */
+function keepWhatTheModelHas() {
+  const entries = Object.entries(state.traits);
+  const known = entries.filter(([name, value]) => accepts(described.traits[name], value));
+  const age = described.card.moments?.length ? state.age : null;
+  if (known.length === entries.length && age === state.age) return redraw(state);
+  const dropped = entries.filter((entry) => !known.includes(entry)).map(([name, value]) => `${name}=${value}`);
+  change({ traits: Object.fromEntries(known), age });
+  if (dropped.length) toast(t("playground.dropped", { names: dropped.join(", ") }));
 }
 
-id("ask").addEventListener("submit", (event) => event.preventDefault());
-id("seed").addEventListener("input", (event) => change({ seed: event.target.value }));
-id("dice").addEventListener("click", () => {
-  roll(id("dice"));
-  change({ seed: randomly() });
-});
-id("shuffle").addEventListener("click", () => {
-  roll(id("shuffle"));
-  change({ wall: Number(randomly()) * 1000 });
-});
-id("psi").addEventListener("input", (event) => change({ psi: Number(event.target.value) }));
-for (const name of ["open", "big"]) {
-  id(name).addEventListener("click", (event) => {
-    event.preventDefault();
-    opener = id(name);
-    change({ open: true }, true);
-  });
+function showModelName(name) {
+  byId("model-name").textContent = t("playground.model.named", { name });
 }
 
-function roll(button) {
+byId("ask").addEventListener("submit", (event) => event.preventDefault());
+byId("seed").addEventListener("input", (event) => change({ seed: event.target.value }));
+// A click into the field selects the text, as it does in an address bar, so that typing replaces it.
+let focusedNow = false;
+byId("seed").addEventListener("focus", () => (focusedNow = true));
+byId("seed").addEventListener("click", (event) => {
+  if (focusedNow) event.target.select();
+  focusedNow = false;
+});
+byId("seed").addEventListener("input", () => (focusedNow = false));
+
+function roll() {
+  spin(byId("dice"));
+  change({ seed: randomSeed() }, true);
+}
+byId("dice").addEventListener("click", roll);
+addEventListener("keydown", (event) => {
+  const idle = event.target === document.body || event.target === byId("main");
+  if (event.key !== " " || !idle || event.repeat || scrollY > 200 || document.querySelector("dialog[open]")) return;
+  event.preventDefault();
+  roll();
+});
+byId("shuffle").addEventListener("click", () => {
+  spin(byId("shuffle"));
+  change({ wall: Number(randomSeed()) * 1000 });
+});
+byId("psi").addEventListener("input", (event) => change({ psi: Number(event.target.value) }));
+
+function spin(button) {
   if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
   button.querySelector(".die").animate([{ rotate: "0deg" }, { rotate: "360deg" }], { duration: 520, easing: "cubic-bezier(.2,.8,.2,1)" });
 }
 
-id("models-open").addEventListener("click", () => {
-  id("models").showModal();
-  id("models-title").focus();
+for (const name of ["open", "big"]) {
+  byId(name).addEventListener("click", (event) => {
+    event.preventDefault();
+    opener = byId(name);
+    openDetail({});
+  });
+}
+
+function openDetail(changes) {
+  change({ ...changes, open: true }, true);
+  history.replaceState({ opened: true }, ""); // closing goes back to the entry before
+}
+
+/** Close the dialog; where this page opened it, Back then leads to what was before it. */
+let closing = null;
+function closeDetail() {
+  clearTimeout(writing);
+  if (!history.state?.opened) return change({ open: false });
+  closing = { ...state, open: false };
+  history.back();
+}
+
+byId("models-open").addEventListener("click", () => {
+  byId("models").showModal();
+  byId("models-title").focus();
   models
-    .list(id("cards"), version, (chosen) => {
-      id("models").close();
-      choose(chosen);
+    .list(byId("cards"), version, (chosen) => {
+      byId("models").close();
+      useModel(chosen);
       change({ model: chosen === models.version("") ? "" : chosen, at: null });
     })
-    .catch((error) => tell(error.message));
+    .catch((error) => report(error.message));
 });
-id("models-close").addEventListener("click", () => id("models").close());
-id("models").addEventListener("click", (event) => event.target === id("models") && id("models").close());
+byId("models-close").addEventListener("click", () => byId("models").close());
+byId("models").addEventListener("click", (event) => event.target === byId("models") && byId("models").close());
 
 addEventListener("popstate", () => {
   const before = state;
   clearTimeout(writing);
-  state = read(location.search);
-  if (before.model !== state.model) choose(state.model);
-  show(before);
+  state = closing ?? parse(location.search);
+  if (closing) writeAddress(false); // what was changed while the dialog was open stays
+  closing = null;
+  if (before.model !== state.model) useModel(state.model);
+  redraw(before);
 });
 
-try {
-  await models.load();
-  if (!models.all.length) throw new Error(t("playground.none"));
-  const chosen = choose(state.model);
-  if (!version) await chosen;
-  show();
-  wall.begin(state.wall);
-} catch (error) {
-  show();
-  tell(error.message);
+// A reload keeps the place on the wall, which grows as one scrolls.
+history.scrollRestoration = "manual";
+addEventListener("pagehide", () => sessionStorage.setItem(SCROLL, JSON.stringify([location.href, scrollY])));
+function lastScroll() {
+  const [href, y] = JSON.parse(sessionStorage.getItem(SCROLL) ?? "[]");
+  const [{ type }] = performance.getEntriesByType("navigation");
+  return href === location.href && ["reload", "back_forward"].includes(type) ? y : 0;
 }
+
+/** Draw the wall once the large face has come: where that fails, a hundred others would fail too. */
+function beginWall() {
+  if (!wall.begun) wall.begin(state.wall, lastScroll());
+}
+
+if (server.unknownModel) state.model = "";
+redraw();
+if (server.version) useModel(state.model);
+else report(t("playground.none"));
+if (server.unknownModel) say(t("playground.model.unknown", { name: server.unknownModel }));

@@ -1,36 +1,41 @@
 // The shown picture as others embed it: an address, HTML, Markdown, React.
 
-import { asked, canDouble, extent, isSheet } from "./state.js";
+import { canDouble, extent, full, isSheet, link } from "./state.js";
 
 export const KINDS = ["url", "html", "markdown", "react"];
 
-/** The text to copy. `version` is what the address names, or nothing. */
+/** The text to copy. `version`: the model that its address names, or null. */
 export function snippet(kind, state, version) {
-  const url = absolute(asked(state, version));
+  const url = absolute(full(state, version));
   if (kind === "url") return url;
   const alt = caption(state);
   if (kind === "markdown") return `![${alt.replace(/([\\[\]])/g, "\\$1")}](${url})`;
-  const double = canDouble(state) ? `${absolute(asked(state, version, { dpr: 2 }))} 2x` : null;
+  const double = canDouble(state) ? `${absolute(full(state, version, { dpr: 2 }))} 2x` : null;
   const [width, height] = extent(state);
   return kind === "html" ? html(url, double, width, height, alt) : react(url, double, width, height, alt);
 }
 
-/** Who is to be seen, for those who do not see it. */
+/** The shortest <img> of the face, as the first screen shows it. */
+export function shortest(state) {
+  return `<img src="${escapeHtml(absolute(link(state)))}" alt="${escapeHtml(caption({ ...state, view: "face" }))}">`;
+}
+
+/** The seeds of the picture, as its alternative text. */
 export function caption(state) {
   const { seed, view } = state;
   const text = view === "face" ? seed : `${seed} + ${state.with}`;
   return text.replace(/\s+/g, " ").trim();
 }
 
-/** A file's name for the picture. */
+/** A file name for the picture. */
 export function filename(state, format) {
   const name = caption(state).replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "") || "face";
   return `${name}${isSheet(state) ? "-family" : ""}.${format === "jpeg" ? "jpg" : format}`;
 }
 
 function html(url, double, width, height, alt) {
-  const set = double ? ` srcset="${escaped(double)}"` : "";
-  return `<img src="${escaped(url)}"${set} width="${width}" height="${height}" alt="${escaped(alt)}" loading="lazy">`;
+  const set = double ? ` srcset="${escapeHtml(double)}"` : "";
+  return `<img src="${escapeHtml(url)}"${set} width="${width}" height="${height}" alt="${escapeHtml(alt)}" loading="lazy">`;
 }
 
 function react(url, double, width, height, alt) {
@@ -38,7 +43,7 @@ function react(url, double, width, height, alt) {
   return `<img\n  src="${url}"${set}\n  width={${width}}\n  height={${height}}\n  alt={${JSON.stringify(alt)}}\n  loading="lazy"\n/>`;
 }
 
-function escaped(text) {
+function escapeHtml(text) {
   return text.replaceAll("&", "&amp;").replaceAll('"', "&quot;").replaceAll("<", "&lt;");
 }
 

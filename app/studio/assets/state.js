@@ -1,23 +1,18 @@
-// What the playground shows, all of it in the address, and the pictures' addresses that follow.
+// The playground's state, all of it in the page's address, and the addresses of its pictures.
 
 import { root } from "./chrome.js";
 
+/** What the server says of itself: limits, formats, models (app/studio/playground.py). */
+export const server = JSON.parse(document.getElementById("settings").textContent);
+
 export const VIEWS = ["face", "morph", "mix", "family"];
-export const SHAPES = ["square", "rounded", "circle"];
-const STILL = ["webp", "png", "jpeg", "avif", "svg"];
-const SHEET = ["webp", "png", "jpeg", "avif"];
-const LOOP = ["webp", "apng", "gif"];
 const TRAIT = "trait.";
-const LARGEST_LOOP = 512;
-const LARGEST = 1024;
-export const CHILDREN = 6;
-export const COLUMNS = 3;
-export const SIZES = [64, 128, 256, 512, 1024];
+export const { sizes: SIZES, children: CHILDREN, columns: COLUMNS } = server;
 
 const DEFAULTS = {
-  seed: "Kao",
+  seed: server.seed,
   model: "",
-  psi: 0.7,
+  psi: null, // the model's own
   open: false,
   view: "face",
   with: "Emi",
@@ -32,134 +27,133 @@ const DEFAULTS = {
   pin: false,
   wall: 0,
 };
-// How each is read; what an address has that is none of these is left aside.
-const clamp = (low, high) => (text) => {
-  const number = Number.parseFloat(text);
-  return Number.isFinite(number) ? Math.min(high, Math.max(low, number)) : undefined;
+
+const number = (low, high) => (text) => {
+  const value = Number.parseFloat(text);
+  return Number.isFinite(value) ? Math.min(high, Math.max(low, value)) : undefined;
 };
-const whole = (low, high) => (text) => {
-  const number = clamp(low, high)(text);
-  return number === undefined ? undefined : Math.round(number);
+const integer = (low, high) => (text) => {
+  const value = number(low, high)(text);
+  return value === undefined ? undefined : Math.round(value);
 };
-const among = (values) => (text) => (values.includes(text) ? text : undefined);
-const yes = (text) => text === "1";
-const READ = {
+const oneOf = (values) => (text) => (values.includes(text) ? text : undefined);
+const flag = (text) => text === "1";
+// How each field of an address is read; undefined: its default.
+const PARSERS = {
   seed: (text) => text,
   model: (text) => (/^[\w-]{1,64}$/.test(text) ? text : undefined),
-  psi: clamp(0, 1.5),
-  open: yes,
-  view: among(VIEWS),
+  psi: number(0, server.strangest),
+  open: flag,
+  view: oneOf(VIEWS),
   with: (text) => text,
-  t: clamp(0, 1),
-  loop: yes,
-  at: whole(0, 64),
-  child: whole(0, CHILDREN - 1),
-  age: clamp(0, 1),
-  size: whole(16, LARGEST),
-  format: among([...new Set([...STILL, ...LOOP])]),
-  shape: among(SHAPES),
-  pin: yes,
-  wall: whole(0, 1e12),
+  t: number(0, 1),
+  loop: flag,
+  at: integer(0, 64),
+  child: integer(0, CHILDREN - 1),
+  age: number(0, 1),
+  size: integer(16, server.largest),
+  format: oneOf([...new Set(Object.values(server.formats).flat())]),
+  shape: oneOf(server.shapes),
+  pin: flag,
+  wall: integer(0, 1e12),
 };
 
-/** The state of an address's query. */
-export function read(query) {
-  const words = new URLSearchParams(query);
+/** The state that an address's query describes; unknown names are ignored. */
+export function parse(query) {
   const state = { ...DEFAULTS, traits: {} };
-  for (const [name, text] of words) {
+  for (const [name, text] of new URLSearchParams(query)) {
     if (name.startsWith(TRAIT)) state.traits[name.slice(TRAIT.length)] = text;
-    else if (name in READ) state[name] = READ[name](text) ?? DEFAULTS[name];
+    else if (name in PARSERS) state[name] = PARSERS[name](text) ?? DEFAULTS[name];
   }
   return state;
 }
 
-/** The address of a state: what is as at first is left out. */
+/** The address of a state, without what has its default value. */
 export function address(state) {
-  const words = new URLSearchParams();
+  const parameters = new URLSearchParams();
   for (const [name, usual] of Object.entries(DEFAULTS)) {
     const value = state[name];
-    if (value !== usual && value !== null) words.set(name, value === true ? "1" : String(value));
+    if (value !== usual && value !== null) parameters.set(name, value === true ? "1" : String(value));
   }
-  for (const [name, value] of Object.entries(state.traits)) words.set(TRAIT + name, value);
-  const query = encoded(words);
+  for (const [name, value] of Object.entries(state.traits)) parameters.set(TRAIT + name, value);
+  const query = encode(parameters);
   return query ? `?${query}` : location.pathname;
 }
 
-/** A picture's path and query, without what is not given. */
-function picture(path, words) {
-  const given = new URLSearchParams();
-  for (const [name, value] of Object.entries(words)) {
-    if (value !== null && value !== undefined) given.set(name, value);
+/** A picture's path and query, without parameters that are null or undefined. */
+function picture(path, parameters) {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(parameters)) {
+    if (value !== null && value !== undefined) query.set(name, value);
   }
-  return `${root}${path}?${encoded(given)}`;
+  return `${root}${path}?${encode(query)}`;
 }
 
-// The same in a query, and a reader can tell it from a plus.
-function encoded(words) {
-  return words.toString().replaceAll("+", "%20");
+// %20 means the same as + in a query, and cannot be taken for a plus.
+function encode(parameters) {
+  return parameters.toString().replaceAll("+", "%20");
 }
 
-/** What all pictures of a state have in common. `version`: a model's name, or nothing. */
+/** The parameters that all pictures of a state have in common. `version`: a model's name, or null. */
 function look(state, version) {
-  return { psi: state.psi === 1 ? null : state.psi, ...state.traits, model: version };
+  return { psi: state.psi, ...state.traits, model: version };
 }
 
-/** A face of the wall or of a thumbnail. */
+/** A face of the wall, of a thumbnail, or the large one. */
 export function face(state, seed, size, version) {
   return picture("/avatar", { seed, size, format: "webp", ...look(state, version) });
 }
 
-/** A frame of the way to the second face. */
-export function frame(state, t, size, version) {
-  const { seed: from, with: to } = state;
-  return picture("/morph", { from, to, t, size, format: "webp", ...look(state, version) });
+/** The shortest address of the face; `model` only where the address of the page names one. */
+export function link(state) {
+  return picture("/avatar", { seed: state.seed, ...look(state, state.model || null) });
 }
 
-/** One child of the two. */
-export function child(state, number, size, version) {
-  const words = { parents: parents(state), child: number, size, format: "webp" };
-  return picture("/family", { ...words, ...look(state, version) });
+/** One child of the two faces. */
+export function child(state, index, size, version) {
+  const parameters = { parents: parents(state), child: index, size, format: "webp" };
+  return picture("/family", { ...parameters, ...look(state, version) });
 }
 
-/** Some faces of a model, for its card. */
+/** Twelve faces of a model, for its card. */
 export function sample(version) {
-  return picture("/sheet", { count: 12, columns: 6, size: 64, psi: 0.7, format: "webp", model: version });
+  return picture("/sheet", { count: 12, columns: 6, size: 64, format: "webp", model: version });
 }
 
-/** The picture that the state asks for; `changed` may ask for another size or format. */
-export function asked(state, version, changed = {}) {
-  const now = { ...state, ...changed };
+/** The picture that the state describes; `overrides` may change its size or format. */
+export function full(state, version, overrides = {}) {
+  const now = { ...state, ...overrides };
   const { size, seed } = now;
   const shape = now.shape === "square" ? null : now.shape;
-  const format = formats(now).includes(now.format) ? now.format : "webp";
-  const end = { size: side(now), dpr: changed.dpr, shape, format, ...look(now, version) };
+  const file = formats(now).includes(now.format) ? now.format : "webp";
+  const rest = { size: side(now), dpr: overrides.dpr, shape, format: file, ...look(now, version) };
   if (now.view === "morph") {
-    const way = now.loop ? {} : { t: now.t };
-    return picture("/morph", { from: seed, to: now.with, ...way, ...end });
+    const position = now.loop ? {} : { t: now.t };
+    return picture("/morph", { from: seed, to: now.with, ...position, ...rest });
   }
-  if (now.view === "mix") return picture("/mix", { coarse: seed, fine: now.with, at: now.at, ...end });
+  if (now.view === "mix") return picture("/mix", { coarse: seed, fine: now.with, at: now.at, ...rest });
   if (now.view === "family") {
-    const which = now.child === null ? { children: CHILDREN, columns: COLUMNS } : { child: now.child };
-    return picture("/family", { parents: parents(now), ...which, ...end, size });
+    const children = now.child === null ? { children: CHILDREN, columns: COLUMNS } : { child: now.child };
+    return picture("/family", { parents: parents(now), ...children, ...rest, size });
   }
-  if (now.age === null) return picture("/avatar", { seed, ...end });
-  // The sliders belong to the face of now.
-  const words = Object.entries(end).filter(([name]) => !isSlider(name, now.traits));
-  return picture("/avatar", { seed, age: now.age, ...Object.fromEntries(words) });
+  if (now.age === null) return picture("/avatar", { seed, ...rest });
+  // Earlier checkpoints have no sliders.
+  const kept = Object.entries(rest).filter(([name]) => !isSlider(name, now.traits));
+  return picture("/avatar", { seed, age: now.age, ...Object.fromEntries(kept) });
 }
 
-/** Sliders have numbers, other traits words. */
+/** Sliders have numbers as values, other traits have words. */
 function isSlider(name, traits) {
   return name in traits && /^-?[0-9.]+$/.test(traits[name]);
 }
 
-/** The formats that the shown picture can be. */
+/** The formats that the shown picture may have. */
 export function formats(state) {
-  if (state.view === "morph" && state.loop) return LOOP;
-  return isSheet(state) ? SHEET : STILL;
+  if (state.view === "morph" && state.loop) return server.formats.loop;
+  return isSheet(state) ? server.formats.sheet : server.formats.still;
 }
 
-/** The format that a state really gets. */
+/** The format of the state's picture: the chosen one where its view has it. */
 export function format(state) {
   return formats(state).includes(state.format) ? state.format : "webp";
 }
@@ -168,9 +162,9 @@ export function isSheet(state) {
   return state.view === "family" && state.child === null;
 }
 
-/** Pixels along one face: a loop has fewer. */
+/** Pixels along one face; loops have a lower limit. */
 export function side(state) {
-  return state.view === "morph" && state.loop ? Math.min(state.size, LARGEST_LOOP) : state.size;
+  return state.view === "morph" && state.loop ? Math.min(state.size, server.largestLoop) : state.size;
 }
 
 /** Width and height of the picture. */
@@ -179,13 +173,13 @@ export function extent(state) {
   return isSheet(state) ? [pixels * COLUMNS, pixels * (CHILDREN / COLUMNS)] : [pixels, pixels];
 }
 
-/** Whether there is one with twice as many pixels. */
+/** Whether the server draws the picture with twice as many pixels. */
 export function canDouble(state) {
-  const most = state.view === "morph" && state.loop ? LARGEST_LOOP : LARGEST;
+  const most = state.view === "morph" && state.loop ? server.largestLoop : server.largest;
   return format(state) !== "svg" && !isSheet(state) && side(state) * 2 <= most;
 }
 
-// Within the list each seed is encoded once more (docs/api.md).
+// Each seed of a list is encoded once more (docs/api.md).
 function parents(state) {
   return `${encodeURIComponent(state.seed)},${encodeURIComponent(state.with)}`;
 }

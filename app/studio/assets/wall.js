@@ -1,11 +1,11 @@
-// A wall of faces without an end, out of a fixed number of elements: a row that leaves the screen
-// on one side comes back on the other with other faces.
+// An endless wall of faces from a fixed number of elements: a row that leaves the screen on one side
+// is reused on the other side with other seeds.
 
 const MOST = 150; // faces in the document
 const GAP = 10;
 const CHUNK = 60; // rows by which the wall grows
 const LONGEST = 100_000; // rows; browsers cut elements off at some 30 million pixels
-const FAST = 4; // pixels a millisecond; faces that rush by are not loaded
+const FAST = 4; // pixels per ms; above this speed faces are not loaded
 const SIDES = [96, 128, 192, 256];
 
 export class Wall {
@@ -27,23 +27,27 @@ export class Wall {
     addEventListener("resize", () => innerHeight > this.height && this.measure());
   }
 
-  /** Other faces from here on. */
+  /** Show the seeds from another start on. */
   from(start) {
     this.start = start;
     this.active = 0;
     this.refresh();
   }
 
-  /** The same seeds, drawn otherwise. */
+  /** Draw the same seeds anew: the look of faces has changed. */
   refresh() {
     for (const row of this.rows) this.fill(row, row.index);
   }
 
-  /** Show the first faces; before it is known who draws, there are none to ask for. */
-  begin(start) {
+  /** Show faces from the seed `start` on; `scroll`: where the page was before a reload, in pixels. */
+  begin(start, scroll = 0) {
     this.start = start;
     this.begun = true;
     this.measure();
+    if (!scroll || !this.shape) return;
+    this.grow(Math.ceil(scroll / this.shape.pitch) + 2 * this.rows.length);
+    scrollTo({ top: scroll, behavior: "instant" });
+    this.place(true);
   }
 
   measure() {
@@ -52,7 +56,7 @@ export class Wall {
     const tall = Math.max(innerHeight, 480);
     let target = width < 600 ? 98 : 132;
     let shape;
-    do shape = laid(width, tall, (target *= 1.04));
+    do shape = layout(width, tall, (target *= 1.04));
     while (shape.rows * shape.columns > MOST);
     const same = this.shape && shape.columns === this.shape.columns && shape.rows === this.shape.rows;
     const first = this.shape ? this.first() * this.shape.columns : 0;
@@ -79,7 +83,7 @@ export class Wall {
     this.rows.forEach((row, index) => this.fill(row, index));
   }
 
-  /** The first row that is to be in the document. */
+  /** The index of the first row that belongs into the document. */
   first() {
     const above = -this.element.getBoundingClientRect().top;
     const row = Math.floor(above / this.shape.pitch) - this.shape.spare;
@@ -104,12 +108,12 @@ export class Wall {
     if (Math.abs(shift) >= this.rows.length) this.rows.forEach((row, n) => this.fill(row, first + n));
     else this.turn(shift);
     this.grow(first + 2 * this.rows.length);
-    clearTimeout(this.calm);
-    if (this.waiting.size) this.calm = setTimeout(() => this.load(), this.rushing ? 120 : 0);
+    clearTimeout(this.loadTimer);
+    if (this.waiting.size) this.loadTimer = setTimeout(() => this.load(), this.rushing ? 120 : 0);
     this.tabbable();
   }
 
-  // The order of the elements stays that of the rows, for those who read or tab through them.
+  // Elements keep the order of their rows, for screen readers and the Tab key.
   turn(shift) {
     for (let n = 0; n < shift; n++) {
       const row = this.rows.shift();
@@ -140,12 +144,12 @@ export class Wall {
       image.removeAttribute("src"); // this cancels what is on its way
     });
     this.waiting.add(row);
-    clearTimeout(this.calm);
-    this.calm = setTimeout(() => this.load(), this.rushing ? 120 : 0);
+    clearTimeout(this.loadTimer);
+    this.loadTimer = setTimeout(() => this.load(), this.rushing ? 120 : 0);
   }
 
   load() {
-    // Those on the screen first: where the page begins that is the upper end of the wall.
+    // Rows nearest to the middle of the screen load first.
     const middle = (innerHeight / 2 - this.element.getBoundingClientRect().top) / this.shape.pitch - 0.5;
     const rows = [...this.waiting].sort((a, b) => Math.abs(a.index - middle) - Math.abs(b.index - middle));
     for (const row of rows) {
@@ -164,7 +168,7 @@ export class Wall {
     this.element.style.height = `${this.count * this.shape.pitch}px`;
   }
 
-  // One stop for the tab key, arrows from there (WAI-ARIA's grid pattern).
+  // The wall is one tab stop; arrows move within it (WAI-ARIA's grid pattern).
   tabbable() {
     const links = this.rows.flatMap((row) => row.links);
     const visible = this.rows.find((row) => row.element.getBoundingClientRect().top >= 0) ?? this.rows[0];
@@ -218,7 +222,7 @@ export class Wall {
   }
 }
 
-function laid(width, tall, target) {
+function layout(width, tall, target) {
   const columns = Math.max(3, Math.floor((width + GAP) / (target + GAP)));
   const cell = (width - GAP * (columns - 1)) / columns;
   const pitch = cell + GAP;

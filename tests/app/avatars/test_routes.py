@@ -14,6 +14,7 @@ from models.bundle import verify
 from models.faces import latents
 from models.registry import Registry
 from models.settings import Settings
+from tests.support.app_client import state_of
 
 
 def _image(answer):
@@ -145,9 +146,9 @@ def test_head_is_get_without_the_body(client: TestClient) -> None:
 
 def test_only_a_pinned_version_is_immutable(client: TestClient, versions: list[str]) -> None:
     for model, expected in [
-        ("default", http_headers.MOVABLE),
-        (versions[0][:12], http_headers.MOVABLE),
-        (versions[0], http_headers.PINNED),
+        ("default", http_headers.MUTABLE),
+        (versions[0][:12], http_headers.MUTABLE),
+        (versions[0], http_headers.IMMUTABLE),
     ]:
         answer = client.get("/avatar", params={"seed": "1", "model": model})
         assert answer.headers["cache-control"] == expected
@@ -162,13 +163,13 @@ def test_a_known_etag_is_304_without_drawing(
 ) -> None:
     tag = client.get("/avatar?seed=1").headers["etag"]
     assert tag.startswith('W/"')
-    monkeypatch.setattr(client.app.state.services.engine, "draw", None)
+    monkeypatch.setattr(state_of(client).engine, "draw", None)
     sent = shape.format(tag=tag, strong=tag.removeprefix("W/"))
     answer = client.get("/avatar?seed=1", headers={"If-None-Match": sent})
     assert answer.status_code == 304
     assert answer.content == b""
     assert answer.headers["etag"] == tag
-    assert answer.headers["cache-control"] == http_headers.MOVABLE
+    assert answer.headers["cache-control"] == http_headers.MUTABLE
 
 
 @pytest.mark.parametrize(

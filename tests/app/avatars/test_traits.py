@@ -9,7 +9,7 @@ from PIL import Image
 
 from app.auth import signed_urls
 from app.avatars import gravatar
-from app.avatars.request.picture_types import KINDS
+from app.avatars.request.picture_types import PICTURE_TYPES
 from models import bundle
 from models.faces.attributes import RESERVED
 
@@ -47,7 +47,7 @@ def test_one_of_the_values_is_the_seeds_own_face(choosy) -> None:
     assert sum(np.array_equal(pixels[0], other) for other in pixels[1:]) == 1
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.path[1:])
+@pytest.mark.parametrize("kind", PICTURE_TYPES, ids=lambda kind: kind.path[1:])
 def test_every_picture_takes_traits(choosy, kind) -> None:
     bodies = []
     for colour in ("red", "blue"):
@@ -175,7 +175,7 @@ def test_a_model_lists_its_traits(choosy) -> None:
 
 
 def test_no_trait_is_called_like_a_parameter() -> None:
-    named = {name for kind in KINDS for name in kind.names}
+    named = {name for kind in PICTURE_TYPES for name in kind.names}
     others = {
         "seeds",
         "distinct",

@@ -1,22 +1,27 @@
-"""The pages as answers: their languages, their policy, and that they need nobody else."""
+"""The pages as responses: languages, security policy, assets, and no request to another host."""
 
+import html
 import json
 import re
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
+from app.avatars.request.picture_types import AVATAR
 from app.main import create_app
 from app.studio import assets, pages, translations
 from models.registry import Registry
 from models.settings import Settings
+from worker.datasets import starter
+from worker.publishing import slider_search
 
 PAGES = ("/", "/docs")
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_a_page_is_open_to_all_and_loads_from_here_alone(client: TestClient, path) -> None:
+def test_a_page_is_public_and_loads_from_this_server_alone(client: TestClient, path: str) -> None:
     answer = client.get(path)
     assert answer.status_code == 200
     policy = answer.headers["content-security-policy"]
@@ -38,20 +43,21 @@ class _Loaded(HTMLParser):
         self.addresses: list[str] = []
         self.feed(text)
 
-    def handle_starttag(self, tag, attributes) -> None:
-        given = dict(attributes)
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = {name: value or "" for name, value in attrs}
         assert tag != "style"
-        assert not [name for name in given if name == "style" or name.startswith("on")], given
-        if tag == "script" and given.get("type") != "application/json":
-            self.addresses.append(given["src"])
+        inline = [name for name in attributes if name == "style" or name.startswith("on")]
+        assert not inline, attributes
+        if tag == "script" and attributes.get("type") != "application/json":
+            self.addresses.append(attributes["src"])
         if tag == "link":
-            self.addresses.append(given["href"])
+            self.addresses.append(attributes["href"])
 
 
 @pytest.mark.parametrize(
     ("path", "headers", "language"),
     [
-        pytest.param("/", {}, "en", id="nobody says"),
+        pytest.param("/", {}, "en", id="no preference"),
         pytest.param("/", {"Accept-Language": "fr, zh-TW;q=0.8, en;q=0.3"}, "zh", id="preferred"),
         pytest.param("/", {"Accept-Language": "zh;q=0, en"}, "en", id="unwanted"),
         pytest.param("/", {"Accept-Language": ";;q=x,,"}, "en", id="nonsense"),
@@ -61,7 +67,9 @@ class _Loaded(HTMLParser):
         pytest.param("/?lang=en", {"Cookie": "kao_lang=zh"}, "en", id="address before cookie"),
     ],
 )
-def test_the_language(client: TestClient, path, headers, language) -> None:
+def test_the_address_then_the_cookie_then_the_browser_choose_the_language(
+    client: TestClient, path: str, headers: dict[str, str], language: str
+) -> None:
     answer = client.get(path, headers=headers)
     assert f'<html lang="{language}"' in answer.text
     assert translations.words(language)["playground.headline"] in answer.text
@@ -75,16 +83,103 @@ def test_each_language_has_every_word() -> None:
             assert set(re.findall(r"\{\w+\}", text)) == set(re.findall(r"\{\w+\}", other[key])), key
 
 
-def test_scripts_use_words_that_there_are() -> None:
-    for path in assets.FOLDER.glob("*.js"):
-        for key in re.findall(r'\bt\(\s*"([\w.-]+)"', path.read_text()):
-            assert key in translations.words("en"), (path.name, key)
+def test_scripts_and_templates_use_words_that_exist() -> None:
+    files = [*assets.FOLDER.glob("*.js"), *pages.TEMPLATES.glob("*.html")]
+    keys = 0
+    for path in files:
+        for key in re.findall(r"""\bt\(\s*["']([\w.-]+)["']""", path.read_text()):
+            keys += 1
+            if not key.endswith("."):  # the beginning of several
+                assert key in translations.words("en"), (path.name, key)
+    assert keys > 200
+
+
+def test_a_page_shows_no_key_instead_of_a_word(client: TestClient) -> None:
+    for path in (*PAGES, "/?lang=zh", "/studio"):
+        text = re.sub(r"<script.*?</script>", "", client.get(path).text, flags=re.DOTALL)
+        assert not re.findall(r">\s*(?:common|playground|studio|models|docs)\.[\w.]+", text), path
 
 
 def test_a_script_gets_the_words_of_its_page(client: TestClient) -> None:
-    found = re.search(r'id="words">(.*?)</script>', client.get("/").text, re.DOTALL)
-    known = json.loads(found[1])
-    assert {key.partition(".")[0] for key in known} == {"common", "playground"}
+    words = _json(client.get("/").text, "words")
+    assert {key.partition(".")[0] for key in words} == {"common", "playground", "trait"}
+
+
+def _json(page: str, name: str) -> dict[str, Any]:
+    """What a page embeds for its scripts."""
+    text = re.search(rf'id="{name}">(.*?)</script>', page, re.DOTALL)
+    assert text is not None
+    embedded: dict[str, Any] = json.loads(text[1])
+    return embedded
+
+
+def test_the_page_tells_its_scripts_the_limits_of_the_pictures(client: TestClient) -> None:
+    settings = _json(client.get("/").text, "settings")
+    rows = {row.name: row for row in AVATAR.parameters}
+    assert settings["largest"] == rows["size"].schema["maximum"]
+    assert settings["strangest"] == rows["psi"].schema["maximum"]
+    assert set(settings["shapes"]) == set(rows["shape"].schema["enum"])
+    assert max(settings["sizes"]) <= settings["largest"]
+    for query, formats in (
+        ("/avatar?seed=a", settings["formats"]["still"]),
+        ("/sheet?seeds=a", settings["formats"]["sheet"]),
+        ("/morph?from=a&to=b&frames=2", settings["formats"]["loop"]),
+    ):
+        for format in formats:
+            assert client.get(f"{query}&size=32&format={format}").status_code == 200, format
+
+
+def test_words_and_colours_of_traits_are_those_of_the_starter_set() -> None:
+    labels = starter.labels(3000)
+    # Its other attributes number the variants of a part, which no published model offers.
+    known = {name: set(row["values"]) for name, row in labels["attributes"].items()}
+    values = {name: known[name] for name in known if f"trait.{name}" in translations.words("en")}
+    assert len(values) == 9
+    for language in translations.LANGUAGES:
+        words = translations.words(language)
+        for name, offered in values.items():
+            assert {f"trait.{name}.{value}" for value in offered} <= words.keys()
+        for slider in slider_search.PROPERTIES:
+            assert f"trait.{slider}" in words
+    swatches = translations.swatches()
+    assert swatches["hair_colour"] == starter.HAIR_COLOURS
+    assert swatches["background"] == starter.BACKGROUNDS
+    assert swatches["skin"] == {name: skin.fill for name, skin in starter.SKINS.items()}
+    assert swatches["eye_colour"] == {name: eye.iris for name, eye in starter.EYE_COLOURS.items()}
+
+
+@pytest.mark.parametrize(
+    ("path", "picture"),
+    [
+        pytest.param("/", "seed=Kai", id="default"),
+        pytest.param("/?seed=", "seed=", id="empty seed"),
+        pytest.param("/?seed=a%26b", "seed=a%26b", id="escaped"),
+        pytest.param(f"/?seed={'x' * 5000}", "seed=Kai", id="too long a seed"),
+        pytest.param("/?psi=9", "psi=1.5", id="psi too high"),
+        pytest.param("/?psi=nan", "seed=Kai", id="no psi"),
+        pytest.param("/?trait.tail=long", "seed=Kai", id="unknown trait"),
+        pytest.param("/?model=nope", "seed=Kai", id="unknown model"),
+    ],
+)
+def test_the_first_face_is_one_that_the_server_draws(
+    client: TestClient, path: str, picture: str
+) -> None:
+    text = client.get(path).text
+    address = re.search(r'id="face" data-shown="([^"]+)"', text)
+    assert address is not None
+    url = html.unescape(address[1])
+    assert f"{picture}&" in url
+    assert "tail" not in url
+    assert client.get(url).status_code == 200
+    card = re.search(r'og:image" content="http://testserver([^"]+)"', text)
+    assert card is not None
+    assert client.get(html.unescape(card[1])).status_code == 200
+
+
+def test_a_page_answers_head_and_the_icon_has_its_usual_address(client: TestClient) -> None:
+    for path in ("/", "/docs", "/studio"):
+        assert client.head(path).status_code == 200, path
+    assert client.get("/favicon.ico").headers["content-type"] == "image/svg+xml"
 
 
 def test_what_is_asked_for_is_escaped(client: TestClient) -> None:
@@ -130,13 +225,15 @@ def test_where_faces_are_private_the_playground_says_so(
 
 
 def test_a_theme_is_one_that_there_is(client: TestClient) -> None:
-    for given, shown in (("dark", "dark"), ("light", "light"), ('x"><b>', "auto")):
-        text = client.get("/", headers={"Cookie": f"{pages.THEME_COOKIE}={given}"}).text
+    for cookie, shown in (("dark", "dark"), ("light", "light"), ('x"><b>', "auto")):
+        text = client.get("/", headers={"Cookie": f"{pages.THEME_COOKIE}={cookie}"}).text
         assert f'data-theme="{shown}"' in text
 
 
 def test_colours_of_the_dark_theme_are_the_same_by_choice_and_by_system() -> None:
     style = (assets.FOLDER / "style.css").read_text()
-    chosen = re.search(r':root\[data-theme="dark"\] \{(.*?)\}', style, re.DOTALL)[1]
-    system = re.search(r':root\[data-theme="auto"\] \{(.*?)\}', style, re.DOTALL)[1]
-    assert chosen.split() == system.split()
+    dark, automatic = (
+        re.findall(rf':root\[data-theme="{theme}"\] \{{(.*?)\}}', style, re.DOTALL)
+        for theme in ("dark", "auto")
+    )
+    assert dark[0].split() == automatic[0].split()

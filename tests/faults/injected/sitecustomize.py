@@ -6,13 +6,13 @@ import sys
 if "worker.training" in sys.orig_argv:
     import torch
 
-    from worker.training.trainer import Trainer
+    from worker.training.trainer import Losses, Trainer
 
     advance = Trainer.advance
 
-    def injected(self, fraction=0.0):
+    def fail_while_full(self: Trainer, fraction: float = 0.0) -> Losses:
         if os.path.exists(os.environ["KAO_TEST_OOM"]):
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
         return advance(self, fraction)
 
-    Trainer.advance = injected
+    Trainer.advance = fail_while_full  # type: ignore[method-assign]

@@ -116,7 +116,7 @@ def _remove_from_card(folder: Path) -> None:
         pytest.param(lambda f: (f / bundle.ENLARGER).unlink(), "differ about", id="missing"),
         pytest.param(_remove_from_card, "differ about", id="not-on-the-card"),
         pytest.param(
-            lambda f: (f / bundle.ENLARGER).write_bytes(b"no"), "does not draw", id="no-graph"
+            lambda f: (f / bundle.ENLARGER).write_bytes(b"no"), "cannot be read", id="no-graph"
         ),
     ],
 )

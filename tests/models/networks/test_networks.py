@@ -164,3 +164,22 @@ def test_without_levels_not_a_bit_changes() -> None:
 def test_what_is_flat_stays_flat() -> None:
     x = torch.rand(2, 3, 1, 1).expand(-1, -1, 16, 16).contiguous()
     assert torch.equal(modern.Flatten(20)(x), x)
+
+
+def test_residuals_load_old_weights_and_draw_what_they_drew() -> None:
+    fields = {"preset": "smoke", "resolution": 32}
+    old = build.generator(resolve(fields)).eval()
+    new = build.generator(resolve({**fields, "residuals": 2})).eval()
+    missing, unexpected = new.load_state_dict(old.state_dict(), strict=False)
+    assert unexpected == []
+    assert all(".residuals." in name for name in missing)
+    z = torch.randn(4, 16, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(old(z), new(z))
+
+
+def test_residuals_learn() -> None:
+    network = build.generator(resolve({"preset": "smoke", "resolution": 32, "residuals": 2}))
+    assert list(network.synthesis.residuals) == ["2", "3"]
+    network(torch.randn(4, 16)).square().sum().backward()
+    for residual in network.synthesis.residuals.values():
+        assert residual.gain.grad.abs().sum() > 0

@@ -89,7 +89,9 @@ def test_the_manifest_says_it_all(faces: Path, cache: Path) -> None:
         "skipped": [{"name": one.name, "reason": one.reason} for one in packed.skipped],
         "duplicates": 1,
     }
-    assert sorted(path.name for path in packed.folder.iterdir()) == ["images.npy", "manifest.json"]
+    files = sorted(path.name for path in packed.folder.iterdir())
+    assert files == ["images.npy", "manifest.json", "names.json"]
+    assert packed.names() == ["a.png", "b.png", "c.png", "deep/d.png", "e.jpg", "same.png"]
 
 
 def test_a_zip_gives_what_its_folder_gives(faces: Path, cache: Path, tmp_path: Path) -> None:

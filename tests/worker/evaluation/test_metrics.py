@@ -17,18 +17,30 @@ def normal(count, length=8, shift=0.0, scale=1.0):
 
 def test_the_frechet_distance_of_a_set_to_itself_is_zero() -> None:
     real = normal(500)
-    assert metrics.frechet(Moments.of(real), real) == pytest.approx(0, abs=1e-5)
+    assert metrics.frechet(Moments.of(real), real).distance == pytest.approx(0, abs=1e-5)
 
 
 def test_the_frechet_distance_of_normals_is_the_closed_form() -> None:
     """‖μ₁ - μ₂‖² + Σ(σ₁ - σ₂)² where covariances are diagonal."""
     real, drawn = normal(200_000), normal(200_000, shift=0.5, scale=2.0)
-    assert metrics.frechet(Moments.of(real), drawn) == pytest.approx(8 * 0.25 + 8 * 1.0, rel=0.02)
+    found = metrics.frechet(Moments.of(real), drawn)
+    assert found.distance == pytest.approx(8 * 0.25 + 8 * 1.0, rel=0.02)
 
 
 def test_the_frechet_distance_survives_fewer_images_than_features() -> None:
     real, drawn = normal(40, 64), normal(40, 64)
-    assert 0 < metrics.frechet(Moments.of(real), drawn) < 128
+    found = metrics.frechet(Moments.of(real), drawn)
+    assert 0 < found.distance < 128
+    assert 0 < found.error < found.distance
+
+
+def test_the_standard_error_is_the_spread_over_other_faces_of_the_same_model() -> None:
+    moments = Moments.of(normal(4_000, 16))
+    found = [metrics.frechet(moments, normal(500, 16, shift=0.3, scale=1.2)) for _ in range(100)]
+    spread = np.std([each.distance for each in found])
+    assert np.mean([each.error for each in found]) == pytest.approx(spread, rel=0.25)
+    low, high = found[0].interval
+    assert low < found[0].distance < high
 
 
 def test_the_kernel_distance_is_unbiased_and_sees_a_shift() -> None:

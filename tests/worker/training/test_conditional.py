@@ -9,12 +9,13 @@ import torch
 
 from models import bundle
 from models.bundle import verify
+from models.bundle.generator import Drawer
 from models.errors import DatasetError
 from models.faces import latents
-from models.faces.attributes import from_labels
-from models.recipes.recipe import resolve
+from models.faces.attributes import Attribute, from_labels
+from models.recipes.recipe import Recipe, resolve
 from worker.datasets.packing import Packed
-from worker.publishing.bundle_writer import write
+from worker.publishing.bundle_writer import Moment, write
 from worker.training import losses
 from worker.training.batches import Reals
 from worker.training.trainer import Trainer
@@ -114,3 +115,92 @@ def test_frequencies_are_the_sets(tmp_path: Path) -> None:
     )
     assert found.attributes[0].values == attribute.values
     assert sum(found.attributes[0].shares) == pytest.approx(1)
+
+
+def dependent(recipe: Recipe, count: int = 256) -> Reals:
+    """Pictures whose two attributes always agree: no red one is large."""
+    codes = np.random.default_rng(0).integers(0, 3, count).tolist()
+    labels = {
+        "colour": {"values": ["red", "green", "blue"], "codes": codes},
+        "bulk": {"values": ["small", "medium", "large"], "codes": codes},
+    }
+    side = recipe.resolution
+    return Reals(np.zeros((count, side, side, 3), np.uint8), recipe, CPU, labels=labels)
+
+
+def test_no_combination_is_drawn_that_no_picture_has() -> None:
+    recipe = resolve({"preset": "smoke", "labels": ["colour", "bulk"], "batch": 64})
+    trainer = Trainer(recipe, dependent(recipe), CPU, bf16=False)
+    for step in range(4):
+        trainer.step = step
+        labels = trainer._chosen(trainer._latents()[0])
+        assert labels is not None
+        colour, bulk = labels.split(3, 1)
+        assert torch.equal(colour, bulk)
+        assert torch.equal(colour.sum(1), torch.ones(64)), "one value each"
+
+
+def test_sampled_latents_are_standard_normal_and_choose_their_rows_value() -> None:
+    attribute = Attribute(name="colour", values=["a", "b", "c"], shares=[0.2, 0.0, 0.8])
+    random = np.random.default_rng(0)
+    codes = random.choice(3, 20_000, p=attribute.shares)
+    normals = attribute.sample(codes, random.random(20_000))
+    lower, upper = np.array(attribute.intervals(), np.float32)[codes].T
+    assert ((normals > lower) & (normals <= upper)).all()
+    assert normals.mean() == pytest.approx(0, abs=0.03)
+    assert normals.std() == pytest.approx(1, abs=0.03)
+    edges = attribute.sample(np.array([0, 2]), np.array([0.0, 1.0]))
+    assert np.isfinite(edges).all()
+
+
+def test_labels_are_never_named_on_recoloured_pictures() -> None:
+    recipe = resolve({"preset": "smoke", "labels": ["colour"], "label_weight": 1.0, "augment": 1.0})
+    trainer = Trainer(recipe, reals(recipe), CPU, bf16=False)
+    trainer.begin(10**6, 10**6)
+    plain = torch.ones(recipe.batch, 3, recipe.resolution, recipe.resolution)
+    seen, _ = trainer._changed(plain, plain)
+    inner = seen[:, :, 4:-4, 4:-4]
+    assert torch.equal(inner, torch.ones_like(inner)), "moved by two pixels at most, nothing else"
+
+
+def published(tmp_path: Path, trainer: Trainer, recipe: Recipe) -> Drawer:
+    packed = Packed(tmp_path, "colours", "0" * 64, "CC0-1.0", "", 256, recipe.resolution)
+    training = bundle.Training(images=1, seconds=1, device="CPU")
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    attributes = trainer.reals.attributes
+    earlier = {name: value.clone() for name, value in trainer.average.state_dict().items()}
+    moments = [Moment(1, earlier)]
+    write(folder, trainer.average, recipe, packed, training, None, {}, attributes, moments=moments)
+    return verify.verify(folder, bundle.digest(folder))
+
+
+def test_truncation_keeps_the_colour_that_was_asked_for(tmp_path: Path) -> None:
+    """At psi 0 a face is the average one of its attributes, not of all."""
+    recipe = resolve({"preset": "smoke", "labels": ["colour"], "label_weight": 1.0})
+    trainer = Trainer(recipe, reals(recipe), CPU, bf16=False)
+    for _ in range(100):
+        trainer.advance()
+    drawer = published(tmp_path, trainer, recipe)
+    assert drawer.card.truncation == "attributes"
+    z = np.stack([latents.derive(str(seed), trainer.latent) for seed in range(4)])
+    for value, strong, weak in (("red", 0, 2), ("blue", 2, 0)):
+        z[:, -1] = trainer.reals.attributes[0].normal(value)
+        pixels = drawer.draw(z, 0.0).astype(int)
+        assert (pixels == pixels[:1]).all(), "one centre"
+        colour = pixels.mean((0, 1, 2))
+        assert colour[strong] - colour[weak] > 30, (value, colour)
+        aged = np.concatenate([drawer.grow(row[None], 0.3, 1.0) for row in z]).astype(int)
+        assert np.abs(aged - drawer.draw(z, 0.3).astype(int)).max() <= 1
+
+
+def test_a_card_without_the_field_truncates_to_the_average(tmp_path: Path) -> None:
+    recipe = resolve({"preset": "smoke", "labels": ["colour"]})
+    trainer = Trainer(recipe, reals(recipe), CPU, bf16=False)
+    trainer.advance()
+    drawer = published(tmp_path, trainer, recipe)
+    drawer.card = drawer.card.model_copy(update={"truncation": "average"})
+    z = np.stack([latents.derive(str(seed), trainer.latent) for seed in range(4)])
+    w, average = drawer.styles(z), trainer.average.state_dict()["mapping.average"].numpy()
+    expected = average + np.float32(0.5) * (w - average)
+    assert np.array_equal(drawer.truncate(w, 0.5, z), expected)

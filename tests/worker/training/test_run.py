@@ -16,6 +16,7 @@ from models.bundle import verify
 from models.errors import DatasetError
 from models.settings import Settings
 from worker.evaluation.in_training import Measuring
+from worker.evaluation.served_size import ServedSize
 from worker.training.divergence import Diverged
 from worker.training.run import Attempt, HandedBack
 from worker.training.trainer import Trainer
@@ -116,12 +117,13 @@ def test_a_run_without_a_snapshot_cannot_roll_back(
         attempt(pictures, on_divergence="rollback", snapshot_seconds=60).go()
 
 
-def scripted(monkeypatch: pytest.MonkeyPatch, distances) -> None:
+def scripted(monkeypatch: pytest.MonkeyPatch, distances, error=0.0) -> None:
     """Let the run's measurements say this, one after the other."""
     left = iter(distances)
 
     def measure(self, generator, latent):
-        return {"fd": next(left), "kid": 0.1, "precision": 0.0, "coverage": 0.0}
+        found = {"kid": 0.1, "precision": 0.0, "coverage": 0.0}
+        return {"fd": next(left), "fd_error": error, **found}
 
     monkeypatch.setattr(Measuring, "measure", measure)
 
@@ -187,16 +189,58 @@ def test_a_manual_run_leaves_latest_alone(attempt, pictures) -> None:
     assert second.registry.resolve(other) == other
 
 
-@pytest.mark.parametrize(("fd", "moved"), [(10.0, True), (1e9, False)])
+def test_within_noise_of_the_lowest_the_longest_trained_is_published(
+    attempt, pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """41 ± 3 is no worse than 40 ± 3; 70 is; 45 is within noise of 41, yet not of 36."""
+    scripted(monkeypatch, [40.0, 41.0, 36.0, 45.0], error=3.0)
+    run = attempt(pictures, publish="best", measure_every=40)
+    made = card(run, run.go())
+    assert (made["measures"]["fd"], made["training"]["images"]) == (36.0, 120)
+    scripted(monkeypatch, [40.0, 41.0, 70.0, 80.0], error=3.0)
+    other = attempt(pictures, publish="best", measure_every=40, seed=1)
+    made = card(other, other.go())
+    assert (made["measures"]["fd"], made["training"]["images"]) == (41.0, 80)
+
+
+@pytest.mark.parametrize(
+    ("fd", "moved"),
+    [
+        pytest.param(10.0, True, id="better"),
+        pytest.param(44.0, False, id="lower within noise"),
+        pytest.param(1e9, False, id="worse"),
+    ],
+)
 def test_a_better_model_is_promoted_where_the_recipe_says_so(
     attempt, pictures, monkeypatch: pytest.MonkeyPatch, fd, moved
 ) -> None:
-    scripted(monkeypatch, [50.0, fd])
-    first = attempt(pictures, measure_every=160)
+    def measure(self, drawer, psi=1.0):
+        return {"fd": 50.0 if drawer.card.recipe["seed"] == 0 else fd, "fd_error": 3.0, "size": 16}
+
+    monkeypatch.setattr(ServedSize, "measure", measure)
+    first = attempt(pictures)
     old = first.go()
-    second = attempt(pictures, measure_every=160, promote="if_better", seed=1)
+    second = attempt(pictures, promote="if_better", seed=1)
     new = second.go()
     assert second.registry.aliases()["default"] == (new if moved else old)
+    assert card(second, new)["measures"]["served_fd"] == fd
+
+
+def test_a_card_has_the_measures_at_the_served_size(
+    attempt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A set with pictures of 256 px is measured there, one of smaller pictures as it is drawn."""
+    for side, size in ((24, 16), (256, 256)):
+        folder = tmp_path / f"faces-{side}"
+        folder.mkdir()
+        for number in range(24):
+            pixels = np.random.default_rng(number).integers(0, 256, (side, side, 3), np.uint8)
+            Image.fromarray(pixels).save(folder / f"{number:03}.png")
+        run = attempt(folder, measure_every=160, measure_samples=20, images=160)
+        measures = card(run, run.go())["measures"]
+        assert measures["served_size"] == size
+        assert measures["served_samples"] == 20
+        assert measures["served_fd"] > 0 < measures["served_fd_error"]
 
 
 def banner(number):

@@ -1,5 +1,7 @@
 """A snapshot is what was written, or it is refused and the one before it serves."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -61,3 +63,18 @@ def test_where_the_newest_is_bad_or_gone_the_one_before_it_serves(
     (folder / "000000000020.pt").unlink()
     with pytest.raises(KaoError, match="start a new run"):
         restore._snapshot(settings, row)
+
+
+def test_after_a_rollback_the_timeline_that_was_given_up_is_gone(
+    settings: Settings, folder: Path
+) -> None:
+    blobs = Blobs(settings.storage)
+    target = snapshots.write(folder, 1000, STATE)
+    given_up = snapshots.write(folder, 1100, STATE)
+    snapshots.drop_newer(blobs, folder, target)
+    for step in (1050, 1060):
+        newest = snapshots.write(folder, step, STATE)
+        snapshots.prune(blobs, folder, newest)
+    kept = sorted(path.name for path in folder.iterdir())
+    assert given_up not in kept
+    assert kept == ["000000001050.pt", "000000001060.pt"]

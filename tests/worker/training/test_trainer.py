@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from models.networks import modern
 from models.recipes.recipe import resolve
 from models.storage.blob_store import Blobs
 from worker.training import losses, snapshots
@@ -151,3 +152,49 @@ def test_a_cosine_is_flat_at_both_ends() -> None:
 )
 def test_augmentation_is_for_small_sets_seen_often(count, passes, expected) -> None:
     assert augmentation(count, passes * count, None) == pytest.approx(expected, abs=1e-3)
+
+
+def test_augmentation_does_not_hide_a_collapse() -> None:
+    """One face, changed in 8 ways, is one face."""
+    one = trainer(augment=1.0)
+    one.begin(10**6, 10**6)
+    assert isinstance(one.generator, modern.Generator)
+    with torch.no_grad():
+        for block in one.generator.synthesis.blocks:
+            block.affine.weight.zero_()
+        one.generator.synthesis.start.weight.zero_()
+    assert one.advance()["diversity"] == 0
+
+
+def test_a_finetuned_run_has_not_seen_its_set_yet() -> None:
+    one = trainer(augment=1.0)
+    real, fake = torch.zeros(8, 3, 16, 16), torch.zeros(8, 3, 16, 16)
+    one.begin(624_416, parent="some model")
+    assert one._changed(real, fake) == (real, fake), "no augmentation yet"
+    one.begin(624_416, before_of_set=624_416)
+    assert one._changed(real, fake)[0] is not real
+
+
+def test_a_child_repeats_neither_the_latents_nor_the_order_of_its_parent() -> None:
+    parent, child = trainer(), trainer()
+    child.begin(0, parent="the parent")
+    assert not torch.equal(parent._latents()[0], child._latents()[0])
+    assert not torch.equal(parent.reals.batch(0), child.reals.batch(0))
+
+
+def test_a_resumed_child_goes_on_with_its_own_draws(tmp_path: Path) -> None:
+    child, resumed = trainer(), trainer()
+    child.begin(0, parent="the parent")
+    name = snapshots.write(tmp_path, child.step, child.state())
+    resumed.restore(snapshots.read(tmp_path, name))
+    assert torch.equal(child._latents()[0], resumed._latents()[0])
+    assert torch.equal(child.reals.batch(3), resumed.reals.batch(3))
+
+
+def test_real_and_drawn_images_are_seen_through_noise_of_the_same_strength() -> None:
+    one = trainer(noise=10.0)
+    images = torch.zeros(8, 3, 16, 16)
+    real, fake = one._changed(images, images)
+    for seen in (real, fake):
+        assert seen.std().item() * 127.5 == pytest.approx(10, rel=0.05)
+    assert not torch.equal(real, fake)

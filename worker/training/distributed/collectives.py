@@ -7,6 +7,7 @@ whatever the number of processes.
 import atexit
 import os
 from dataclasses import dataclass
+from datetime import timedelta
 from importlib import import_module
 from typing import Any
 
@@ -18,6 +19,9 @@ from models.errors import KaoError
 from models.recipes.recipe import Recipe
 
 MOMENTUM = 0.1  # nn.BatchNorm2d's default
+# The other processes wait in a broadcast while the first packs a set, measures, publishes or
+# searches sliders; NCCL's default of 10 minutes would abort them.
+LONGEST_WAIT = timedelta(hours=12)
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,8 @@ def join(device: torch.device) -> Share:
     # Its functions' defaults are the group of the moment: imported later, as optimizers do, it
     # would keep the group and its threads past their end.
     import_module("torch.distributed.nn.functional")
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, timeout=LONGEST_WAIT)
     # Its threads must end before the interpreter, else the process may abort (std::terminate).
     atexit.register(dist.destroy_process_group)
     return Share(dist.get_rank(), dist.get_world_size())
@@ -71,6 +76,13 @@ def average_gradients(network: nn.Module, share: Share) -> None:
         gradients, flat.split([each.numel() for each in gradients]), strict=True
     ):
         gradient.copy_(part.view(gradient.shape))
+
+
+def average_buffer(buffer: Tensor, share: Share) -> None:
+    """Give every process the mean of all processes' buffers, in place."""
+    if share.world > 1:
+        dist.all_reduce(buffer)
+        buffer /= share.world
 
 
 def agree(values: list[float], share: Share, device: torch.device) -> list[float]:

@@ -11,7 +11,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.avatars.bulk import response
-from app.avatars.bulk.distinct import NEAR, Team
+from app.avatars.bulk.distinct import SIMILAR, Team
+from app.avatars.request.picture_request import PictureRequest
+from app.avatars.request.picture_types import AVATAR
 from models.bundle import verify
 from models.errors import Overloaded
 from models.registry import Registry
@@ -105,7 +107,7 @@ def test_an_unknown_model_is_404_here_too(client: TestClient) -> None:
 def test_a_full_queue_makes_a_batch_wait(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tries, drawn = [], response.drawn
+    tries, drawn = [], response.service.render
 
     async def full_at_first(*words):
         tries.append(words)
@@ -113,14 +115,14 @@ def test_a_full_queue_makes_a_batch_wait(
             raise Overloaded("full")
         return await drawn(*words)
 
-    monkeypatch.setattr(response, "drawn", full_at_first)
-    monkeypatch.setattr(response, "PAUSE", 0.001)
+    monkeypatch.setattr(response.service, "render", full_at_first)
+    monkeypatch.setattr(response, "RETRY_INTERVAL", 0.001)
     assert len(_lines(client.post("/avatars", json={"seeds": ["a"]}, headers=LINES))) == 1
     assert len(tries) == 3
 
 
 def test_more_batches_than_are_drawn_at_once_are_told_to_come_back(client: TestClient) -> None:
-    held = client.app.state.services
+    held = client.app.state.kao
     held.batches._value = 0
     answer = client.post("/avatars", json={"seeds": ["a"]})
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
@@ -165,31 +167,35 @@ def drawer(registry: Registry, versions: list[str]):
     return verify.verify(registry.folder(versions[0]), versions[0])
 
 
+def _variant(team: Team, seed: str, **texts: str) -> int:
+    request, _ = team.add(PictureRequest.parse(AVATAR, {"seed": seed, **texts}))
+    variant: int = request.values["variant"]
+    return variant
+
+
 def test_a_team_shares_no_face(drawer) -> None:
-    team = Team(drawer, {"psi": 1.0, "age": None})
-    first, second, third = (team.add(seed)[0] for seed in ("a", "a", "a"))
+    team = Team(drawer)
+    first, second, third = (_variant(team, seed) for seed in ("a", "a", "a"))
     assert first == 0
     assert len({first, second, third}) == 3
 
 
 def test_who_was_there_before_keeps_the_face(drawer) -> None:
-    alone, together = (
-        Team(drawer, {"psi": 1.0, "age": None}),
-        Team(drawer, {"psi": 1.0, "age": None}),
-    )
-    before = [alone.add(seed)[0] for seed in "abcdef"]
-    assert [together.add(seed)[0] for seed in "abcdefgh"][:6] == before
+    alone, together = Team(drawer), Team(drawer)
+    before = [_variant(alone, seed) for seed in "abcdef"]
+    assert [_variant(together, seed) for seed in "abcdefgh"][:6] == before
 
 
 def test_where_all_are_alike_the_least_alike_is_taken(drawer) -> None:
-    team = Team(drawer, {"psi": 0.0, "age": None})  # the average face, whoever asks
-    assert [team.add(seed)[0] for seed in "ab"] == [0, 0]
-    assert NEAR > 0
+    team = Team(drawer)
+    # The average face, for any seed.
+    assert [_variant(team, seed, psi="0") for seed in "ab"] == [0, 0]
+    assert SIMILAR > 0
 
 
 def test_what_the_model_refuses_is_refused_before_the_answer_begins(client: TestClient) -> None:
     answer = client.post("/avatars", json={"seeds": ["1", "2"], "best_of": 4})
     assert answer.status_code == 422
-    assert answer.json()["type"] == "urn:kao:problem:unscored"
+    assert answer.json()["type"] == "urn:kao:problem:no-critic"
     # The refusal gave its place among the batches back.
     assert client.post("/avatars", json={"seeds": ["1"]}).status_code == 200

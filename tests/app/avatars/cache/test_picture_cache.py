@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.avatars.cache.picture_cache import Pictures
+from app.avatars.cache.picture_cache import PictureCache
 from models.errors import Overloaded
 
 
@@ -25,7 +25,7 @@ class Maker:
 
 def test_equal_requests_at_once_share_one_computation() -> None:
     async def ask():
-        pictures, make = Pictures(100), Maker()
+        pictures, make = PictureCache(100), Maker()
         asked = [asyncio.ensure_future(pictures.fetch("a", make)) for _ in range(50)]
         await asyncio.sleep(0)
         make.gate.set()
@@ -39,7 +39,7 @@ def test_equal_requests_at_once_share_one_computation() -> None:
 @pytest.mark.parametrize("leaving", [1, 3], ids=["the-first", "everyone"])
 def test_a_client_that_leaves_does_not_end_the_others_work(leaving) -> None:
     async def ask():
-        pictures, make = Pictures(100), Maker()
+        pictures, make = PictureCache(100), Maker()
         asked = [asyncio.ensure_future(pictures.fetch("a", make)) for _ in range(3)]
         await asyncio.sleep(0)
         for one in asked[:leaving]:
@@ -55,7 +55,7 @@ def test_a_client_that_leaves_does_not_end_the_others_work(leaving) -> None:
 
 def test_a_failure_is_told_to_all_who_wait_and_kept_for_nobody() -> None:
     async def ask():
-        pictures, bad, good = Pictures(100), Maker(error=Overloaded("full")), Maker()
+        pictures, bad, good = PictureCache(100), Maker(error=Overloaded("full")), Maker()
         bad.gate.set()
         good.gate.set()
         told = await asyncio.gather(
@@ -74,7 +74,7 @@ def test_a_failure_that_nobody_waits_for_is_no_unheard_error() -> None:
 
     async def ask() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _, told: unheard.append(told))
-        pictures, make = Pictures(100), Maker(error=Overloaded("full"))
+        pictures, make = PictureCache(100), Maker(error=Overloaded("full"))
         asked = asyncio.ensure_future(pictures.fetch("a", make))
         await asyncio.sleep(0)
         asked.cancel()
@@ -97,12 +97,12 @@ def test_a_failure_that_nobody_waits_for_is_no_unheard_error() -> None:
 )
 def test_the_least_recently_used_goes_first(most, kept) -> None:
     async def ask():
-        pictures, make = Pictures(most), Maker()
+        pictures, make = PictureCache(most), Maker()
         make.gate.set()
         for tag in "abc":
             await pictures.fetch(tag, make)
             await pictures.fetch("a", make)
         assert pictures.bytes == 10 * len(kept) <= most
-        return "".join(pictures._kept)
+        return "".join(pictures.etags)
 
     assert asyncio.run(ask()) == kept

@@ -28,7 +28,7 @@ def test_a_file_says_which_address_makes_it_again(
     file.write_bytes(answer.content)
     stamp = provenance.identify(file)
     assert stamp.model == bundle.digest(bundles[0]) == answer.headers["x-avatar-model"]
-    told = provenance.words(stamp)
+    told = provenance.parse_address(stamp)[1]
     assert (told["seed"], told["psi"], told["shape"]) == (seed, "0.5", "circle")
     assert faces.get(stamp.address).content == answer.content
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from functools import partial
 from typing import Never
 
 import numpy as np
@@ -12,8 +11,9 @@ from app.avatars.encode.still import encode
 from app.avatars.generate import batching
 from app.avatars.generate.batching import Batcher
 from app.avatars.generate.engine import Engine
+from app.avatars.request.picture_request import PictureRequest
+from app.avatars.request.picture_types import AVATAR
 from models.errors import Overloaded
-from models.faces import latents
 from models.registry import Registry
 
 
@@ -42,7 +42,9 @@ def _run(scenario, threads=1, waiting=100):
 
 
 async def _asked(batcher, work, *kinds_and_items):
-    asked = [asyncio.ensure_future(batcher.do(kind, work, item)) for kind, item in kinds_and_items]
+    asked = [
+        asyncio.ensure_future(batcher.submit(kind, work, item)) for kind, item in kinds_and_items
+    ]
     await asyncio.sleep(0.05)
     return asked
 
@@ -82,12 +84,12 @@ def test_a_full_queue_refuses_and_who_leaves_it_makes_room() -> None:
     async def scenario(batcher, work):
         asked = await _asked(batcher, work, *(("a", number) for number in range(3)))
         with pytest.raises(Overloaded):
-            await batcher.do("a", work, 3)
+            await batcher.submit("a", work, 3)
         asked[1].cancel()
         work.gate.set()
         assert await asked[0] == "done 0"
         assert await asked[2] == "done 2"
-        return work.batches, batcher._in_flight
+        return work.batches, batcher.pending
 
     assert _run(scenario, waiting=2) == ([[0], [2]], 0)
 
@@ -105,7 +107,7 @@ def test_an_error_is_told_to_each_whom_it_concerns() -> None:
         bad = await _asked(batcher, broken, ("b", 0), ("b", 1))
         work.gate.set()
         outcomes = await asyncio.gather(*first, *good, *bad, return_exceptions=True)
-        assert batcher._in_flight == batcher._busy == 0
+        assert batcher.pending == 0
         return [type(outcome) for outcome in outcomes]
 
     assert _run(scenario) == [str, int, ValueError, int, ValueError, OSError, OSError]
@@ -128,21 +130,23 @@ def test_stopping_finishes_what_has_a_thread_and_ends_the_rest() -> None:
 def test_a_face_is_the_same_bytes_alone_and_in_any_company(
     registry: Registry, versions: list[str]
 ) -> None:
-    finish = partial(encode, size=64, format="png")
+
+    def finish(pixels) -> bytes:
+        return encode(pixels[0], size=64, format="png")
 
     async def draw(seeds):
         engine = Engine(registry, 1, 100, 2**30)
         drawer = await engine.drawer(versions[0])
         sizes = []
-        counted = drawer.draw
-        drawer.draw = lambda z, psi: (sizes.append(len(z)), counted(z, psi))[1]  # type: ignore[method-assign]
-        z = [latents.derive(str(seed), drawer.card.network.latent) for seed in seeds]
-        drawn = await asyncio.gather(*(engine.draw(drawer, one, 1.0, finish) for one in z))
+        counted = drawer.synthesise
+        drawer.synthesise = lambda w: (sizes.append(len(w)), counted(w))[1]  # type: ignore[method-assign]
+        requests = [PictureRequest.parse(AVATAR, {"seed": str(seed)}) for seed in seeds]
+        drawn = await asyncio.gather(*(engine.draw(drawer, one, finish) for one in requests))
         await engine.stop()
         return dict(zip(seeds, drawn, strict=True)), sizes
 
     together, sizes = asyncio.run(draw(range(20)))
-    assert max(sizes) == batching.MOST
+    assert max(sizes) == batching.LARGEST_BATCH
     for seed in (0, 5, 19):
         alone, _ = asyncio.run(draw([seed]))
         assert alone[seed] == together[seed]

@@ -75,7 +75,7 @@ def test_a_bad_bundle_is_refused_and_the_old_serves(
 ) -> None:
     before = client.get("/avatar?seed=1").content
     bad = damaged(registry)
-    held = client.app.state.services.engine
+    held = client.app.state.kao.engine
     _eventually(lambda: bad in held.refused)
     answer = client.get("/avatar?seed=1")
     assert answer.content == before
@@ -89,7 +89,7 @@ def test_a_bad_bundle_is_refused_and_the_old_serves(
 def test_a_database_that_fails_does_not_stop_faces(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held = client.app.state.services
+    held = client.app.state.kao
     calls = []
 
     def fail() -> Never:
@@ -143,7 +143,7 @@ def test_idle_models_stay_within_the_budget_and_served_ones_always(
         await engine.refresh()
         for version in all_four[1:]:
             await engine.drawer(version)
-        held = set(engine._drawers)
+        held = set(engine.loaded_versions)
         assert set(engine._sizes) == held
         await engine.stop()
         return held
@@ -172,8 +172,8 @@ def test_a_full_queue_refuses_and_a_left_client_keeps_its_place(registry: Regist
 def test_overload_is_503_with_retry_after(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held = client.app.state.services.engine
-    monkeypatch.setattr(held._batcher, "most", 0)
+    held = client.app.state.kao.engine
+    monkeypatch.setattr(held._batcher, "capacity", 0)
     answer = client.get("/avatar?seed=1")
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "1"
@@ -200,25 +200,3 @@ def test_a_refused_bundle_is_read_again_after_a_while(
         await engine.stop()
 
     asyncio.run(ask())
-
-
-@pytest.mark.parametrize(
-    ("told", "cores"),
-    [
-        pytest.param("max 100000", 4, id="no-quota"),
-        pytest.param("200000 100000", 2, id="two"),
-        pytest.param("50000 100000", 1, id="half-a-core"),
-        pytest.param("900000 100000", 4, id="more-than-there-are"),
-        pytest.param("", 4, id="unreadable"),
-        pytest.param(None, 4, id="no-cgroup"),
-    ],
-)
-def test_no_more_threads_than_a_container_may_use(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, told, cores
-) -> None:
-    quota = tmp_path / "cpu.max"
-    if told is not None:
-        quota.write_text(told)
-    monkeypatch.setattr(engines, "QUOTA", quota)
-    monkeypatch.setattr(engines.os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
-    assert engines._cores() == cores

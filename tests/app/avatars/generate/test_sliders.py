@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.avatars.request.picture_types import KINDS
+from app.avatars.request.picture_types import PICTURE_TYPES
 from models import bundle
 from models.bundle import verify
 from worker.publishing.slider_search import PROPERTIES
@@ -56,7 +56,7 @@ def test_at_rest_it_is_the_plain_face(slid, names) -> None:
             assert np.array_equal(_pixels(slid, f"{FACE.format(1)}&{name}={rest}"), plain)
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.path[1:])
+@pytest.mark.parametrize("kind", PICTURE_TYPES, ids=lambda kind: kind.path[1:])
 def test_every_picture_takes_them(slid, kind) -> None:
     plain, moved = (slid.get(f"{kind.example}{more}") for more in ("", "&warmth=1"))
     if kind.path == "/grow":

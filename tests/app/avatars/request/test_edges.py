@@ -5,8 +5,8 @@ import io
 import pytest
 from PIL import Image
 
-from app.avatars.encode import formats
-from app.avatars.request.picture_types import KINDS
+from app.avatars import formats
+from app.avatars.request.picture_types import PICTURE_TYPES
 
 MORPH, FAMILY, SHEET = "/morph?from=a&to=b", "/family?parents=a,b", "/sheet?count=4"
 SMALL = "&size=16"
@@ -92,12 +92,12 @@ def test_the_first_bad_value_is_named(faces, address, name) -> None:
 def test_every_parameter_has_a_row() -> None:
     said = {(beside[1:].partition("?")[0], name) for beside, name, _, _ in EDGES}
     tested = {name for _, name in said} | {"seed", "from", "to", "coarse", "fine"}
-    assert tested == {row.name for kind in KINDS for row in kind.rows}
+    assert tested == {row.name for kind in PICTURE_TYPES for row in kind.parameters}
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.path[1:])
+@pytest.mark.parametrize("kind", PICTURE_TYPES, ids=lambda kind: kind.path[1:])
 def test_what_a_picture_needs_is_asked_for(faces, kind) -> None:
-    needed = [row.name for row in kind.rows if row.required]
+    needed = [row.name for row in kind.parameters if row.required]
     answer = faces.get(kind.path)
     if kind.path == "/sheet":
         needed = ["seeds"]  # or count
@@ -105,7 +105,7 @@ def test_what_a_picture_needs_is_asked_for(faces, kind) -> None:
     assert not needed or answer.json()["parameter"] == needed[0]
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.path[1:])
+@pytest.mark.parametrize("kind", PICTURE_TYPES, ids=lambda kind: kind.path[1:])
 def test_its_own_example_is_drawn(faces, kind) -> None:
     answer = faces.get(kind.example)
     assert answer.status_code == 200
@@ -145,9 +145,9 @@ def test_a_seed_that_is_too_long_or_no_text_is_refused(faces, address, seed) -> 
 def without_avif(monkeypatch: pytest.MonkeyPatch):
     """A machine whose Pillow was built without AVIF."""
     monkeypatch.setattr(formats.features, "check", lambda part: part != "avif")
-    formats.available.cache_clear()
+    formats.writable_formats.cache_clear()
     yield
-    formats.available.cache_clear()
+    formats.writable_formats.cache_clear()
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,7 @@
 import pytest
 from fastapi.testclient import TestClient
 
-from app.avatars.encode.formats import STILL
-from app.avatars.encode.negotiation import negotiate
+from app.avatars.formats import STILL, negotiate
 
 BAD = [
     pytest.param("size=0", "size", "16 to 1024", id="size-0"),

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,9 @@ ONE_STEP = """
 import atexit, os, sys
 from pathlib import Path
 import numpy as np, torch
-from models.recipes import resolve
-from worker.training import parallel
-from worker.training.reals import Reals
+from models.recipes.recipe import resolve
+from worker.training.batches import Reals
+from worker.training.distributed import collectives
 from worker.training.trainer import Trainer
 
 @atexit.register  # ahead of what join registers, so called after it
@@ -30,28 +31,29 @@ def none_stay():
 
 torch.set_num_threads(1)
 cpu = torch.device("cpu")
-share = parallel.join(cpu)
+share = collectives.join(cpu)
 recipe = resolve({"preset": "smoke", "batch": 32, "penalty_every": 1, "penalty": "r1+r2",
                   "mixing": 0.5, "flip": True, "augment": 0.8})
 data = np.random.default_rng(0).integers(0, 256, (64, 16, 16, 3), dtype=np.uint8)
 trainer = Trainer(recipe, Reals(data, recipe, cpu, share), cpu, False, share)
-trainer.begin(10_000)  # far enough for augmentation
+trainer.begin(10_000, 10_000)  # far enough for augmentation
 gradients, descend = {}, trainer._descend
 
 def kept(name, loss):
     trainer.optimizers[name].zero_grad(set_to_none=True)
     torch.autograd.backward(loss)
     network = getattr(trainer, name)
-    parallel.average_gradients(network, share)
+    collectives.average_gradients(network, share)
     gradients[name] = {k: p.grad.clone() for k, p in network.named_parameters()
                        if p.grad is not None}
 
 object.__setattr__(trainer._step, "descend", kept)
 trainer.advance()
-told = parallel.agree([float(share.rank + 7)], share, cpu)
+told = collectives.agree([float(share.rank + 7)], share, cpu)
 assert told == [7.0], told
 if share.rank == 0:
-    statistics = {k: v for k, v in trainer.generator.state_dict().items() if "running" in k}
+    statistics = {k: v for k, v in trainer.generator.state_dict().items()
+                  if "running" in k or k == "mapping.average"}
     torch.save({**gradients, "statistics": statistics}, sys.argv[1])
 """
 
@@ -92,6 +94,21 @@ def test_two_gloo_processes_give_the_gradients_of_one(tmp_path: Path) -> None:
 def test_a_batch_that_cannot_be_shared_is_refused() -> None:
     with pytest.raises(KaoError, match="multiple of 3"):
         collectives.check(32, Share(0, 3))
+
+
+def test_the_others_wait_as_long_as_a_measurement_may_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    options: dict[str, timedelta] = {}
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(
+        collectives.dist, "init_process_group", lambda _backend, **more: options.update(more)
+    )
+    monkeypatch.setattr(collectives.dist, "get_rank", lambda: 0)
+    monkeypatch.setattr(collectives.dist, "get_world_size", lambda: 2)
+    monkeypatch.setattr(collectives.atexit, "register", lambda _function: None)
+    collectives.join(torch.device("cpu"))
+    assert options["timeout"] >= timedelta(hours=1)
 
 
 def test_every_row_belongs_to_one_process() -> None:

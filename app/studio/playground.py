@@ -1,0 +1,165 @@
+"""The playground's page, and the first face on it, which needs no script."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Request, Response
+
+from app.avatars import traits
+from app.avatars.formats import LOOP, RASTER, writable_formats
+from app.avatars.request import parameters
+from app.avatars.request.parameters import SHAPES
+from app.avatars.request.picture_types import LARGEST_LOOP
+from app.errors import InvalidParameter
+from app.state import Services
+from app.studio import translations
+from app.studio.pages import render
+from models.bundle.format import Card
+from models.errors import KaoError
+from models.registry import DEFAULT
+
+router = APIRouter(include_in_schema=False)
+
+SEED = "Kai"  # whose face is shown first
+FACE_SIZE = 512  # pixels of the large face
+STRANGEST = 1.5  # the highest psi that /avatar takes
+TRAIT = "trait."  # begins the names of traits in the page's address
+SIZES = (64, 128, 256, 512, 1024)  # offered; an address may ask for any
+CHILDREN = 6  # on a sheet of siblings
+COLUMNS = 3
+
+
+@dataclass(frozen=True)
+class FirstFace:
+    """The face that the page's address asks for, as far as this server can draw it.
+
+    look: the parameters of `/avatar` beside `seed`, as the address has them.
+    version: the model that draws it; None where no model serves.
+    unknown_model: the name that the address asked for in vain, else "".
+    """
+
+    seed: str
+    look: dict[str, str]
+    version: str | None
+    unknown_model: str
+
+    @property
+    def link(self) -> str:
+        """The query of the shortest address of the face, as others embed it."""
+        return query({"seed": self.seed, **self.look})
+
+    @property
+    def picture(self) -> str:
+        """The query of the large face: exactly what assets/state.js makes of the same state."""
+        size = {"size": str(FACE_SIZE), "format": "webp"}
+        look = {name: value for name, value in self.look.items() if name != "model"}
+        return query({"seed": self.seed, **size, **look, "model": self.version or DEFAULT})
+
+
+@router.get("/")
+@router.head("/")
+def playground(request: Request) -> Response:
+    """The page that everybody may see; where faces need a key it says so instead."""
+    services: Services = request.app.state.services
+    if not services.settings.public_avatars:
+        return render(request, "closed.html", "playground", status=403)
+    face = first_face(request.query_params, services)
+    return render(
+        request,
+        "playground.html",
+        "playground",
+        face=face,
+        base=str(request.base_url),
+        settings=_settings(services, face),
+        more_words=("trait",),
+    )
+
+
+def first_face(address: Mapping[str, str], services: Services) -> FirstFace:
+    """Read the page's address. What this server cannot draw is left out."""
+    rows = {row["version"]: row for row in services.registry.list_models()}
+    aliases = services.registry.aliases()
+    name = address.get("model", "")
+    version = _version(name, rows, aliases)
+    unknown = name if name and version is None else ""
+    version = version or aliases.get(DEFAULT)
+    look = _psi(address.get("psi", ""))
+    if version in rows and any(key.startswith(TRAIT) for key in address):
+        look |= _traits(address, Card.model_validate(rows[version]["card"]))
+    if name and not unknown:
+        look["model"] = name
+    return FirstFace(_seed(address.get("seed", SEED)), look, version, unknown)
+
+
+def query(parameters: Mapping[str, str]) -> str:
+    """A query string with the same escapes as URLSearchParams in the scripts."""
+    return "&".join(
+        f"{quote(name, safe='*')}={quote(value, safe='*').replace('~', '%7E')}"
+        for name, value in parameters.items()
+    )
+
+
+def _version(name: str, rows: Mapping[str, Any], aliases: Mapping[str, str]) -> str | None:
+    """The version that a name means: an alias, a version, or the beginning of one."""
+    meant = aliases.get(name or DEFAULT, name)
+    return next((version for version in rows if meant and version.startswith(meant)), None)
+
+
+def _seed(text: str) -> str:
+    try:
+        parameters.SEED.value(text)
+    except KaoError:
+        return SEED
+    return text
+
+
+def _psi(text: str) -> dict[str, str]:
+    try:
+        psi = min(STRANGEST, max(0.0, float(text)))
+    except ValueError:
+        return {}
+    return {"psi": f"{psi:g}"} if psi == psi else {}  # NaN is no psi
+
+
+def _traits(address: Mapping[str, str], card: Card) -> dict[str, str]:
+    """The traits that this model knows, with values that it knows."""
+    known = traits.trait_parameters(card)
+    chosen: dict[str, str] = {}
+    for key, text in address.items():
+        row = known.get(key.removeprefix(TRAIT)) if key.startswith(TRAIT) else None
+        if row is not None:
+            try:
+                row.value(text)
+            except InvalidParameter:
+                continue
+            chosen[row.name] = text
+    return chosen
+
+
+def _settings(services: Services, face: FirstFace) -> dict[str, Any]:
+    """What the scripts must know of this server, so that they repeat none of it."""
+    rasters = [name for name in ("webp", *RASTER) if name in writable_formats()]
+    sheet = list(dict.fromkeys(rasters))
+    return {
+        "seed": SEED,
+        "faceSize": FACE_SIZE,
+        "strangest": STRANGEST,
+        "largest": parameters.LARGEST,
+        "largestLoop": LARGEST_LOOP,
+        "sizes": SIZES,
+        "shapes": list(SHAPES),
+        "children": CHILDREN,
+        "columns": COLUMNS,
+        "formats": {
+            "still": [*sheet, "svg"],
+            "sheet": sheet,
+            "loop": [name for name in LOOP if name in writable_formats()],
+        },
+        "models": [row["version"] for row in services.registry.list_models()],
+        "aliases": services.registry.aliases(),
+        "version": face.version,
+        "unknownModel": face.unknown_model,
+        "swatches": translations.swatches(),
+    }

@@ -1,0 +1,110 @@
+"""The database: readers take no write lock, and a database that is not ours is refused."""
+
+import ast
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from models import keys, registry, runs
+from models.database.engine import connect, migrate
+from models.datasets import catalogue, quotas
+from models.errors import KaoError, NewerDatabase, UnknownDataset, UnknownModel, UnknownRun
+from models.maintenance import garbage, scrub
+from models.settings import Settings
+from models.storage import disk_cache
+
+ROOT = Path(__file__).parents[3]
+
+READERS: dict[str, Callable[[sa.Engine, Settings], object]] = {
+    "registry.resolve": lambda engine, s: registry.Registry(engine, s.blobs).resolve("default"),
+    "registry.aliases": lambda engine, s: registry.Registry(engine, s.blobs).aliases(),
+    "registry.list_models": lambda engine, s: registry.Registry(engine, s.blobs).list_models(),
+    "registry.get": lambda engine, s: registry.Registry(engine, s.blobs).get("default"),
+    "registry.default_candidates": lambda engine, s: registry.Registry(
+        engine, s.blobs
+    ).default_candidates(),
+    "runs.get": lambda engine, s: runs.get(engine, "none"),
+    "runs.list_runs": lambda engine, s: runs.list_runs(engine),
+    "runs.events_after": lambda engine, s: runs.events_after(engine, "none", 0),
+    "runs.events_of_type": lambda engine, s: runs.events_of_type(engine, "none", "x"),
+    "catalogue.get": lambda engine, s: catalogue.get(engine, "none"),
+    "catalogue.list_datasets": lambda engine, s: catalogue.list_datasets(engine),
+    "quotas.room": lambda engine, s: quotas.room(engine, s, None),
+    "keys.find": lambda engine, s: keys.find(engine, "none"),
+    "garbage.find": lambda engine, s: garbage.find(s, engine),
+    "scrub.scrub": lambda engine, s: list(scrub.scrub(s, engine)),
+    "disk_cache.prune": lambda engine, s: disk_cache.prune(s, engine),
+    "migrate": lambda engine, s: migrate(engine),
+}
+
+
+@pytest.fixture
+def locked(engine: sa.Engine, settings: Settings) -> Iterator[None]:
+    """While another process holds the write lock."""
+    other = connect(settings)
+    with other.connect() as db:
+        db.execute(sa.text("UPDATE runs SET fence = fence"))
+        yield
+    other.dispose()
+
+
+@pytest.mark.timeout(25)  # SQLite waits 30 s for a lock
+@pytest.mark.parametrize("name", READERS)
+def test_a_reader_never_waits_for_a_writer(
+    engine: sa.Engine, settings: Settings, locked: None, name: str
+) -> None:
+    settings = settings.model_copy(update={"local_bytes": 0})
+    with contextlib.suppress(UnknownRun, UnknownModel, UnknownDataset):
+        READERS[name](engine, settings)
+
+
+# What a transaction calls to change the database, or to hold a lock on it.
+WRITES = {"insert", "update", "delete", "lock", "upgrade", "register", "guard"}
+
+
+def _writes(body: ast.With) -> bool:
+    names = {
+        node.attr if isinstance(node, ast.Attribute) else node.id
+        for node in ast.walk(body)
+        if isinstance(node, ast.Attribute | ast.Name)
+    }
+    private = {"_write", "_move", "_insert", "_register", "_registered", "_hide", "_append_event"}
+    return bool(names & (WRITES | private))
+
+
+def _needless_write_transactions(text: str) -> list[int]:
+    """Lines of `with engine.begin()` whose body only reads."""
+    return [
+        node.lineno
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.With)
+        for item in node.items
+        if ".begin()" in (source := ast.unparse(item.context_expr))
+        and "reading(" not in source
+        and not _writes(node)
+    ]
+
+
+def test_only_what_writes_takes_the_write_lock() -> None:
+    assert _needless_write_transactions("with engine.begin() as db:\n    db.execute(select(runs))")
+    excused = {
+        "models/maintenance/database_dump.py",  # PostgreSQL alone, REPEATABLE READ
+    }
+    needless = {
+        f"{path.relative_to(ROOT)}:{line}"
+        for path in sorted((ROOT / "models").rglob("*.py"))
+        if str(path.relative_to(ROOT)) not in excused
+        for line in _needless_write_transactions(path.read_text("utf-8"))
+    }
+    assert needless == set()
+
+
+def test_a_newer_database_is_refused_in_a_sentence(engine: sa.Engine) -> None:
+    with engine.begin() as db:
+        db.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(NewerDatabase, match="newer version"):
+        migrate(engine)
+    assert issubclass(NewerDatabase, KaoError)

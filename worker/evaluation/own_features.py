@@ -1,0 +1,81 @@
+"""The second metric's network: a classifier trained on the dataset itself (FD-Own).
+
+EfficientNet-Lite0 knows photographs of a thousand kinds of things; what is drawn well enough for
+it may still be no face of this set, and a generator trained on any ImageNet features flatters it
+(arXiv:2203.06026). This network knows this set alone.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from models.storage import atomic
+from worker.datasets.held_out import Places
+from worker.datasets.packing import Packed
+from worker.evaluation import classifier
+from worker.evaluation.classifier import Classifier, Codes, Trained
+from worker.evaluation.features import Floats, Pixels, resized
+
+LARGEST_SIDE = 128  # pixels that it looks at; part of the definition of FD-Own
+MOST = 6_000  # pictures that it is trained on
+STEPS = 300  # of its training, about
+MOST_VALUES = 64  # of a label that it learns
+
+
+@dataclass(frozen=True)
+class OwnFeatures:
+    """A trained classifier and the side of the pictures that it looks at."""
+
+    trained: Trained
+    side: int
+
+    def extract(self, images: Pixels) -> Floats:
+        """images: (N, S, S, 3) uint8, any S. Returns (N, 256) float32."""
+        return self.trained.features(np.stack([resized(image, self.side) for image in images]))
+
+
+def prepare(packed: Packed, places: Places, cache: Path, report: Callable[[], None]) -> OwnFeatures:
+    """Train on at most MOST pictures at `places`, or read what an earlier call trained.
+
+    It learns the set's labels; where there are none, the changes of `classifier.changed`. report
+    is called before training, which takes minutes.
+    """
+    side, chosen = min(packed.size, LARGEST_SIDE), np.sort(places[:MOST])
+    codes, sizes = _codes(packed, chosen)
+    key = hashlib.sha256(json.dumps([side, STEPS, sizes, chosen.tolist()]).encode()).hexdigest()
+    path = cache / "features" / f"{packed.fingerprint[:32]}-classifier-{key[:16]}.safetensors"
+    network = Classifier(sizes).eval()
+    try:
+        network.load_state_dict(load_file(path))
+        return OwnFeatures(Trained(network, []), side)
+    except (OSError, SafetensorError, RuntimeError):
+        report()
+    mapped = packed.images()
+    images = np.stack([resized(mapped[place], side) for place in chosen])
+    if codes is None:
+        images, codes, sizes = classifier.changed(images)
+    passes = max(1, round(STEPS * classifier.BATCH / len(images)))
+    trained = classifier.train(images, codes, sizes, passes)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic.whole_file(path) as temporary:
+        save_file(trained.network.state_dict(), temporary)
+    return OwnFeatures(trained, side)
+
+
+def _codes(packed: Packed, places: Places) -> tuple[Codes | None, list[int]]:
+    """(N, attributes) of the labels that are worth learning, and how many values each has."""
+    labels = {
+        name: label
+        for name, label in packed.labels().items()
+        if 2 <= len(label["values"]) <= MOST_VALUES
+    }
+    if not labels:
+        return None, [classifier.TURNS, len(classifier.CHANNELS), len(classifier.DETAIL)]
+    codes = np.stack([np.array(label["codes"])[places] for label in labels.values()], axis=1)
+    return codes, [len(label["values"]) for label in labels.values()]
