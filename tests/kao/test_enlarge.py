@@ -57,10 +57,10 @@ def test_the_new_version_has_the_same_generator(
         assert (before / name).read_bytes() == (after / name).read_bytes()
     drawers = [verify.verify(folder, folder.name) for folder in (before, after)]
     z = latents.derive("42", drawers[0].card.network.latent)[None]
-    same = [drawer.draw_at(z, 1.0, 16) for drawer in drawers]
-    np.testing.assert_array_equal(*same)
-    larger = [drawer.draw_at(z, 1.0, 32) for drawer in drawers]
-    assert not np.array_equal(*larger)
+    without, with_one = (drawer.draw_at(z, 1.0, 16) for drawer in drawers)
+    np.testing.assert_array_equal(without, with_one)
+    without, with_one = (drawer.draw_at(z, 1.0, 32) for drawer in drawers)
+    assert not np.array_equal(without, with_one)
     card = drawers[1].card.enlarger
     assert card is not None
     assert (card.scale, card.dataset, card.steps) == (2, "discs", 400)
