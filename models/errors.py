@@ -143,7 +143,6 @@ class QueueRefuses(KaoError):
     """The queue refuses writes: its disk or memory is full, or it is a replica."""
 
     def __init__(self, reason: str) -> None:
-        self.headers = {"Retry-After": "30"}  # until app/problems.py has it
         super().__init__(
             f"The queue refuses writes: {reason}. Nothing was started. Free disk space or memory "
             "of the queue, or set REDIS_URL to the primary, then try again."
