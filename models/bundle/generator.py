@@ -101,7 +101,7 @@ class Drawer:
 
     def styles(self, z: Floats) -> Floats:
         """z (N, latent) → w (N, style); without a mapping z itself."""
-        return z if self._mapping is None else self._batched(self._mapping, z)
+        return z if self._mapping is None else self._run_in_batches(self._mapping, z)
 
     def truncate(self, w: Floats, psi: float) -> Floats:
         """Pull w (N, style) towards the average (arXiv:1812.04948 §2); without a mapping scale z.
@@ -111,8 +111,8 @@ class Drawer:
         if psi == 1:
             return w
         average = 0 if self._average is None else self._average
-        truncated: Floats = average + np.float32(psi) * (w - average)
-        return truncated
+        style: Floats = average + np.float32(psi) * (w - average)
+        return style
 
     def steer(self, w: Floats, values: Mapping[str, float]) -> Floats:
         """Move w (N, style) along the card's sliders, to the given values."""
@@ -147,7 +147,7 @@ class Drawer:
     def synthesise(self, w: Floats) -> Pixels:
         """w (N, rows, style) → (N, S, S, 3)."""
         latent = w[:, 0] if self._mapping is None else w
-        pixels: Pixels = self._batched(self._synthesis, latent)
+        pixels: Pixels = self._run_in_batches(self._synthesis, latent)
         return pixels
 
     def draw(self, z: Floats, psi: float) -> Pixels:
@@ -178,7 +178,7 @@ class Drawer:
         # One by one: a critic may compare the pictures of a batch with each other.
         return np.concatenate([self._run(self._critic, one[None]) for one in pixels])
 
-    def _batched(self, session: onnxruntime.InferenceSession, latent: Floats) -> Any:
+    def _run_in_batches(self, session: onnxruntime.InferenceSession, latent: Floats) -> Any:
         if self._batch is None:
             return self._run(session, latent)
         count, batch = len(latent), self._batch

@@ -11,7 +11,7 @@ from app.auth import signed_urls
 from app.avatars import gravatar
 from app.avatars.request.picture_types import PICTURE_TYPES
 from models import bundle
-from models.faces.attributes import RESERVED
+from models.faces.attributes import RESERVED_NAMES
 
 PLAIN = "/avatar?seed={}&size=16&psi=0.7"
 
@@ -183,4 +183,4 @@ def test_no_trait_is_called_like_a_parameter() -> None:
         *gravatar.ALIASES,
         *gravatar.ALIASES.values(),
     }
-    assert named | others <= RESERVED
+    assert named | others <= RESERVED_NAMES
