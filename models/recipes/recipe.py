@@ -392,7 +392,7 @@ def _problem(place: tuple[int | str, ...], message: str, kind: str) -> dict[str,
     """What is wrong with a field, and what it may be."""
     problem = message.removeprefix("Value error, ")
     if kind == "extra_forbidden":
-        problem = "is no field of a recipe; `GET /train/presets` shows those there are"
+        problem = "is not a field of a recipe; docs/training.md lists them"
     if allowed := _allowed(place):
         problem += f" (allowed: {allowed})"
     return {"field": ".".join(str(part) for part in place) or "recipe", "problem": problem}

@@ -76,8 +76,8 @@ def test_pixels_do_not_depend_on_the_batch(write_bundle: WriteBundle, preset: st
     together = drawer.draw(z, 0.8)
     for size in (1, 2, 8):
         assert np.array_equal(drawer.draw(z[:size], 0.8), together[:size])
-        w = drawer.truncate(drawer.styles(z[:size]), 0.8)
-        assert np.array_equal(w, drawer.truncate(drawer.styles(z), 0.8)[:size])
+        w = drawer.truncate(drawer.styles(z[:size]), 0.8, z[:size])
+        assert np.array_equal(w, drawer.truncate(drawer.styles(z), 0.8, z)[:size])
         assert np.array_equal(drawer.synthesise(np.stack([w] * drawer.rows, 1)), together[:size])
 
 
