@@ -26,6 +26,7 @@ from app.registry import model_images
 from app.registry import routes as registry_routes
 from app.state import Services
 from app.studio import model_card, pages, playground, views
+from app.studio.error_pages import ErrorPages
 from app.training import curves, events, measurements, presets, sheets
 from app.training import routes as training
 from models import bootstrap, keys
@@ -86,6 +87,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(BodyLimit, but=("/avatars", "/datasets"))
     if settings.public_avatars:  # the fast path checks no key
         app.add_middleware(FastPath, responses=held.responses)
+    app.add_middleware(ErrorPages)
     app.add_middleware(Observer)
     problems.install(app)
     rooms = (

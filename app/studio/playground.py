@@ -103,8 +103,8 @@ def query(parameters: Mapping[str, str]) -> str:
 
 def _version(name: str, rows: Mapping[str, Any], aliases: Mapping[str, str]) -> str | None:
     """The version that a name means: an alias, a version, or the beginning of one."""
-    meant = aliases.get(name or DEFAULT, name)
-    return next((version for version in rows if meant and version.startswith(meant)), None)
+    target = aliases.get(name or DEFAULT, name)
+    return next((version for version in rows if target and version.startswith(target)), None)
 
 
 def _seed(text: str) -> str:
@@ -125,17 +125,17 @@ def _psi(text: str) -> dict[str, str]:
 
 def _traits(address: Mapping[str, str], card: Card) -> dict[str, str]:
     """The traits that this model knows, with values that it knows."""
-    known = traits.trait_parameters(card)
-    chosen: dict[str, str] = {}
+    trait_table = traits.trait_parameters(card)
+    selection: dict[str, str] = {}
     for key, text in address.items():
-        row = known.get(key.removeprefix(TRAIT)) if key.startswith(TRAIT) else None
+        row = trait_table.get(key.removeprefix(TRAIT)) if key.startswith(TRAIT) else None
         if row is not None:
             try:
                 row.value(text)
             except InvalidParameter:
                 continue
-            chosen[row.name] = text
-    return chosen
+            selection[row.name] = text
+    return selection
 
 
 def _settings(services: Services, face: FirstFace) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def _requires_session(page: Page) -> Page:
     """Show the login without a session, and a refusal where its key lacks the scope `read`."""
 
     @wraps(page)
-    def guarded(request: Request, **path: Any) -> Response:
+    def with_session(request: Request, **path: Any) -> Response:
         try:
             key = sessions.holder(_services(request).database, request)
         except Unauthorised:
@@ -49,7 +49,7 @@ def _requires_session(page: Page) -> Page:
         except (UnknownRun, UnknownModel) as error:
             return _render(request, "studio_gone.html", status=404, detail=str(error))
 
-    return guarded
+    return with_session
 
 
 def _services(request: Request) -> Services:
@@ -73,20 +73,20 @@ def home(request: Request) -> Response:
 def new(request: Request) -> Response:
     """Show the form of a new run; `?from=` fills in a run's recipe, `?preset=`, `?dataset=`."""
     services = _services(request)
-    listed = presets.listed(services)
-    names = [preset.name for preset in listed.presets]
+    preset_list = presets.listed(services)
+    names = [row.name for row in preset_list.presets]
     base = request.query_params.get("from")
     recipe = runs.get(services.database, base)["recipe"] if base else {}
-    wanted = str(recipe.get("preset") or request.query_params.get("preset"))
+    preset = str(recipe.get("preset") or request.query_params.get("preset"))
     return _render(
         request,
         "studio_new.html",
         tab="runs",
-        presets=listed.presets,
-        groups=groups(listed.recipe_schema),
+        presets=preset_list.presets,
+        groups=groups(preset_list.recipe_schema),
         datasets=dataset_routes.listed(services).datasets,
-        recipes={preset.name: preset.recipe for preset in listed.presets},
-        chosen=wanted if wanted in names else FIRST_PRESET,
+        recipes={preset.name: preset.recipe for preset in preset_list.presets},
+        chosen=preset if preset in names else FIRST_PRESET,
         start={"recipe": recipe, "dataset": request.query_params.get("dataset")},
         base=base,
     )
@@ -106,16 +106,16 @@ def compare(request: Request) -> Response:
     """Show up to four runs beside each other: `?run=A&run=B`."""
     database = _services(request).database
     names = list(dict.fromkeys(request.query_params.getlist("run")))[:MOST_RUNS]
-    compared = [public_fields(runs.get(database, name)).model_dump() for name in names]
-    for run in compared:
-        measured = runs.events_of_type(database, run["id"], "run.measured")
-        run["numbers"] = {**(measured[-1] if measured else {}), **(run["progress"] or {})}
+    selection = [public_fields(runs.get(database, name)).model_dump() for name in names]
+    for run in selection:
+        measurements = runs.events_of_type(database, run["id"], "run.measured")
+        run["numbers"] = {**(measurements[-1] if measurements else {}), **(run["progress"] or {})}
     return _render(
         request,
         "studio_compare.html",
         tab="runs",
-        runs=compared,
-        differences=differences([run["recipe"] for run in compared]),
+        runs=selection,
+        differences=differences([run["recipe"] for run in selection]),
     )
 
 
@@ -130,8 +130,8 @@ def differences(recipes: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
 @_requires_session
 def datasets(request: Request) -> Response:
     """List the datasets, and the form to upload one."""
-    listed = dataset_routes.listed(_services(request)).datasets
-    return _render(request, "studio_datasets.html", tab="datasets", datasets=listed)
+    rows = dataset_routes.listed(_services(request)).datasets
+    return _render(request, "studio_datasets.html", tab="datasets", datasets=rows)
 
 
 @router.get("/models")
