@@ -151,11 +151,21 @@ class QueueRefuses(KaoError):
 
 
 class InvalidKey(KaoError):
-    """A key asked for with a name or scopes that none can have."""
+    """A new key with an invalid name or invalid scopes."""
+
+
+class LastKey(KaoError):
+    """The only active key that manages keys cannot be revoked."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name!r} is the last active key with the scope 'keys', without which no other key "
+            "could be made. Make another one first."
+        )
 
 
 class UnknownKey(KaoError):
-    """A key that does not exist, or no more."""
+    """A key that does not exist or is revoked."""
 
     def __init__(self, id: str) -> None:
-        super().__init__(f"There is no active key {id[:40]!r}. `kao keys list` lists them.")
+        super().__init__(f"There is no active key {id[:40]!r}. `kao keys list` lists the keys.")

@@ -13,9 +13,9 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel
 
-from app.auth.routes import Keys, NewKey, Signed
-from app.datasets.routes import Dataset, Datasets
-from app.registry.routes import Described, Models, Served
+from app.auth.schemas import Keys, NewKey, SignedUrl
+from app.datasets.schemas import Dataset, Datasets
+from app.registry.schemas import Alias, ModelDetails, Models
 from app.training.schemas import Run, Runs
 from models.keys import Scope
 
@@ -88,20 +88,20 @@ def models() -> Call[Models]:
     return Call("GET", "/models", _as(Models))
 
 
-def model(name: str) -> Call[Described]:
+def model(name: str) -> Call[ModelDetails]:
     """One model with its card."""
-    return Call("GET", f"/models/{part(name)}", _as(Described))
+    return Call("GET", f"/models/{part(name)}", _as(ModelDetails))
 
 
-def promote(version: str, force: bool = False) -> Call[Served]:
+def promote(version: str, force: bool = False) -> Call[Alias]:
     """Serve a model by default; `force`: though it lacks traits of the one that serves."""
     asked = {"force": "true"} if force else {}
-    return Call("POST", f"/models/{part(version)}/promote", _as(Served), asked)
+    return Call("POST", f"/models/{part(version)}/promote", _as(Alias), asked)
 
 
-def roll_back() -> Call[Served]:
+def roll_back() -> Call[Alias]:
     """Serve again what served before."""
-    return Call("POST", "/models/rollback", _as(Served))
+    return Call("POST", "/models/rollback", _as(Alias))
 
 
 def datasets() -> Call[Datasets]:
@@ -135,10 +135,10 @@ def revoke_key(id: str) -> Call[None]:
     return Call("DELETE", f"/keys/{part(id)}", lambda _: None)
 
 
-def sign(url: str, seconds: int | None = None) -> Call[Signed]:
+def sign(url: str, seconds: int | None = None) -> Call[SignedUrl]:
     """A picture's address that opens without a key, where pictures are not open to all."""
     asked = {"url": url} if seconds is None else {"url": url, "seconds": seconds}
-    return Call("POST", "/sign", _as(Signed), json=asked)
+    return Call("POST", "/sign", _as(SignedUrl), json=asked)
 
 
 def refused(answer: httpx.Response) -> Refused:

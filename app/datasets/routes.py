@@ -1,46 +1,19 @@
-"""Datasets over HTTP: what can be trained on."""
+"""Datasets over HTTP: list, upload, delete."""
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from pydantic import BaseModel, Field
 
 from app.auth.scopes import needs
-from app.datasets.uploads import received
+from app.datasets.schemas import STARTER, Dataset, Datasets
+from app.datasets.uploads import receive
 from app.http.query_string import Only
-from app.state import Services, services
+from app.state import State
 from models.datasets import archive, catalogue, quotas
 
 router = APIRouter(prefix="/datasets", tags=["datasets"])
-Held = Annotated[Services, Depends(services)]
 
-
-class Dataset(BaseModel):
-    """A set of pictures; `starter` is drawn by us, so it has no size of its own."""
-
-    name: str = Field(examples=["faces"])
-    licence: str = Field(examples=["CC0-1.0"])
-    images: int | None
-    bytes: int | None
-    digest: str | None
-    uploaded: str | None
-
-
-class Datasets(BaseModel):
-    """`starter`, then the uploaded ones by name."""
-
-    datasets: list[Dataset]
-
-
-STARTER = Dataset(
-    name=catalogue.STARTER,
-    licence="CC0-1.0 (Lorelei by Lisa Wischofsky, recoloured)",
-    images=None,
-    bytes=None,
-    digest=None,
-    uploaded=None,
-)
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -50,10 +23,10 @@ _BODY: dict[str, Any] = {
 }
 
 
-@router.get("", dependencies=[needs("read"), Depends(Only())], summary="The datasets")
-def listed(held: Held) -> Datasets:
-    """What a recipe's `dataset` may name."""
-    rows = catalogue.list_datasets(held.database)
+@router.get("", dependencies=[needs("read"), Depends(Only())], summary="List the datasets")
+def list_datasets(state: State) -> Datasets:
+    """The values of a recipe's `dataset`."""
+    rows = catalogue.list_datasets(state.database)
     return Datasets(datasets=[STARTER, *(Dataset(**row) for row in rows)])
 
 
@@ -62,11 +35,11 @@ def listed(held: Held) -> Datasets:
     status_code=201,
     dependencies=[needs("datasets"), Depends(Only("name", "licence"))],
     openapi_extra=_BODY,
-    responses={200: {"model": Dataset, "description": "The same set was there already."}},
+    responses={200: {"model": Dataset, "description": "The same set exists already."}},
     summary="Upload a zip of pictures",
 )
 async def upload(
-    held: Held,
+    state: State,
     request: Request,
     response: Response,
     name: Annotated[str, Query(description="1 to 63 of a-z, 0-9, _ and -.", examples=["faces"])],
@@ -78,14 +51,14 @@ async def upload(
     """The body is the zip itself: `curl --data-binary @faces.zip …`, streamed to disk."""
     catalogue.check_name(name)
     key = request.state.key.id
-    room = await run_in_threadpool(quotas.room, held.database, held.settings, key)
-    async with received(request, held.settings, room) as path:
-        async with held.checks:
+    room = await run_in_threadpool(quotas.room, state.database, state.settings, key)
+    async with receive(request, state.settings, room) as path:
+        async with state.checks:
             report = await run_in_threadpool(archive.check, path, look=True)
-        row, new = await run_in_threadpool(
+        row, is_new = await run_in_threadpool(
             lambda: catalogue.add(
-                held.database,
-                held.settings,
+                state.database,
+                state.settings,
                 path,
                 name=name,
                 licence=licence,
@@ -93,7 +66,7 @@ async def upload(
                 key=key,
             )
         )
-    response.status_code = 201 if new else 200
+    response.status_code = 201 if is_new else 200
     response.headers["Location"] = "/datasets"
     return Dataset(**row)
 
@@ -102,10 +75,10 @@ async def upload(
     "/{name}",
     status_code=204,
     dependencies=[needs("datasets"), Depends(Only())],
-    summary="Forget a dataset",
+    summary="Delete a dataset",
 )
-def delete(held: Held, name: str) -> None:
-    """409 while a run that waits or runs still needs it."""
+def delete(state: State, name: str) -> None:
+    """409 while a queued or running run needs it."""
     if name in catalogue.BUILT_IN:
         catalogue.check_name(name)
-    catalogue.delete(held.database, held.settings, name)
+    catalogue.delete(state.database, state.settings, name)

@@ -1,14 +1,15 @@
 """Errors for browsers: problem documents become pages where a reader navigates to an address."""
 
 import json
-from typing import Any
 from urllib.parse import quote
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.state import get_state
 from app.studio.pages import render
+from models.registry import DEFAULT
 
 PROBLEM = b"application/problem+json"
 NOT_COPIED = {b"content-type", b"content-length"}  # the page has its own
@@ -98,5 +99,5 @@ def _address(scope: Scope) -> str:
 
 def _has_faces(request: Request) -> bool:
     """Whether this server draws faces without a key."""
-    services: Any = request.app.state.services
-    return bool(services.settings.public_avatars and services.registry.aliases())
+    state = get_state(request)
+    return state.settings.public_avatars and DEFAULT in state.engine.served

@@ -11,11 +11,11 @@ from app.avatars import traits
 from app.datasets import routes as dataset_routes
 from app.errors import Unauthorised
 from app.registry import routes as registry_routes
-from app.state import Services
+from app.state import get_state
 from app.studio.forms import groups
 from app.studio.pages import render
 from app.training import presets
-from app.training.curves import MOST_RUNS
+from app.training.curves import MAX_RUNS
 from app.training.schemas import run as public_fields
 from models import runs
 from models.bundle.format import Card
@@ -36,7 +36,8 @@ def _requires_session(page: Page) -> Page:
     @wraps(page)
     def with_session(request: Request, **path: Any) -> Response:
         try:
-            key = sessions.holder(_services(request).database, request)
+            session = sessions.read(get_state(request).database, request)
+            key = session.key if session else None
         except Unauthorised:
             key = None
         if key is None:
@@ -52,17 +53,12 @@ def _requires_session(page: Page) -> Page:
     return with_session
 
 
-def _services(request: Request) -> Services:
-    services: Services = request.app.state.services
-    return services
-
-
 @router.get("")
 @router.head("")
 @_requires_session
 def home(request: Request) -> Response:
     """List the runs, newest first."""
-    rows = runs.list_runs(_services(request).database, LISTED_RUNS)
+    rows = runs.list_runs(get_state(request).database, LISTED_RUNS)
     return _render(
         request, "studio.html", tab="runs", runs=[public_fields(row).model_dump() for row in rows]
     )
@@ -72,11 +68,11 @@ def home(request: Request) -> Response:
 @_requires_session
 def new(request: Request) -> Response:
     """Show the form of a new run; `?from=` fills in a run's recipe, `?preset=`, `?dataset=`."""
-    services = _services(request)
-    preset_list = presets.listed(services)
+    state = get_state(request)
+    preset_list = presets.list_presets(state)
     names = [row.name for row in preset_list.presets]
     base = request.query_params.get("from")
-    recipe = runs.get(services.database, base)["recipe"] if base else {}
+    recipe = runs.get(state.database, base)["recipe"] if base else {}
     preset = str(recipe.get("preset") or request.query_params.get("preset"))
     return _render(
         request,
@@ -84,7 +80,7 @@ def new(request: Request) -> Response:
         tab="runs",
         presets=preset_list.presets,
         groups=groups(preset_list.recipe_schema),
-        datasets=dataset_routes.listed(services).datasets,
+        datasets=dataset_routes.list_datasets(state).datasets,
         recipes={preset.name: preset.recipe for preset in preset_list.presets},
         chosen=preset if preset in names else FIRST_PRESET,
         start={"recipe": recipe, "dataset": request.query_params.get("dataset")},
@@ -96,7 +92,7 @@ def new(request: Request) -> Response:
 @_requires_session
 def watch(request: Request, run: str) -> Response:
     """Show one run, live."""
-    row = runs.get(_services(request).database, run)
+    row = runs.get(get_state(request).database, run)
     return _render(request, "studio_run.html", tab="runs", run=public_fields(row).model_dump())
 
 
@@ -104,8 +100,8 @@ def watch(request: Request, run: str) -> Response:
 @_requires_session
 def compare(request: Request) -> Response:
     """Show up to four runs beside each other: `?run=A&run=B`."""
-    database = _services(request).database
-    names = list(dict.fromkeys(request.query_params.getlist("run")))[:MOST_RUNS]
+    database = get_state(request).database
+    names = list(dict.fromkeys(request.query_params.getlist("run")))[:MAX_RUNS]
     selection = [public_fields(runs.get(database, name)).model_dump() for name in names]
     for run in selection:
         measurements = runs.events_of_type(database, run["id"], "run.measured")
@@ -130,7 +126,7 @@ def differences(recipes: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
 @_requires_session
 def datasets(request: Request) -> Response:
     """List the datasets, and the form to upload one."""
-    rows = dataset_routes.listed(_services(request)).datasets
+    rows = dataset_routes.list_datasets(get_state(request)).datasets
     return _render(request, "studio_datasets.html", tab="datasets", datasets=rows)
 
 
@@ -138,7 +134,7 @@ def datasets(request: Request) -> Response:
 @_requires_session
 def models(request: Request) -> Response:
     """List the published models: the live one, then the newest first."""
-    registry = _services(request).registry
+    registry = get_state(request).registry
     aliases = registry.aliases()
     live = aliases.get(DEFAULT)
     return _render(
@@ -156,7 +152,7 @@ def models(request: Request) -> Response:
 @_requires_session
 def model(request: Request, name: str) -> Response:
     """Show one model beside the live one, and what promoting it would change."""
-    registry = _services(request).registry
+    registry = get_state(request).registry
     row, aliases = registry.get(name), registry.aliases()
     card = Card.model_validate(row["card"])
     live = aliases.get(DEFAULT)
@@ -167,7 +163,7 @@ def model(request: Request, name: str) -> Response:
         model=row,
         card=row["card"],
         measures=card.evaluation.measures if card.evaluation else {},
-        aliases=registry_routes.named(row["version"], aliases),
+        aliases=registry_routes.aliases_of(row["version"], aliases),
         default=live,
         lost=_lost_traits(Card.model_validate(registry.get(live)["card"]), card) if live else [],
         traits=sorted(traits.trait_parameters(card)),

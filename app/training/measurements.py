@@ -1,13 +1,13 @@
 """A run's measurements over its training as numbers, for pages and programs that plot them."""
 
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
 
 from app.auth.scopes import needs
 from app.http.query_string import Only
-from app.state import Services, services
+from app.state import State
 from models import runs
 
 router = APIRouter(prefix="/train", tags=["training"], dependencies=[needs("read")])
@@ -39,9 +39,7 @@ class Measurements(BaseModel):
 @router.get(
     "/{run}/curves", dependencies=[Depends(Only())], summary="A run's measurements as numbers"
 )
-def measurements(
-    state: Annotated[Services, Depends(services)], run: str, response: Response
-) -> Measurements:
+def measurements(state: State, run: str, response: Response) -> Measurements:
     """Losses, FD-Lite0 and images per second over the images seen, thinned to 400 points."""
     response.headers["Cache-Control"] = "no-store"
     kinds = (PROGRESS, MEASURED)

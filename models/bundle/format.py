@@ -122,6 +122,9 @@ class Card(_Part):
     measures: dict[str, float] = {}
     # Selected by the last elements of a latent, which `network.latent` includes.
     attributes: list[Attribute] = []
+    # What psi pulls towards: the average of all faces, or of those with the same attributes.
+    # Older cards lack it.
+    truncation: Literal["average", "attributes"] = "average"
     sliders: list[Slider] = []
     # Images seen at each checkpoint in `growth.onnx`, the published one last.
     moments: list[int] = []

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from models.errors import InvalidSeed
 
 LONGEST = 4096  # bytes of UTF-8
+PROBES = 16
 
 Latent = NDArray[np.float32]
 _NORMAL = NormalDist()
@@ -40,6 +41,15 @@ def normals(seed: str, key: str, length: int) -> Latent:
     blocks = b"".join(islice(_blocks(seed, key), -(-length // 4)))
     # Python's inv_cdf is Wichura's AS241 (PPND16), good to about 1e-16.
     return np.array(list(map(_NORMAL.inv_cdf, _uniforms(blocks)[:length])), dtype=np.float32)
+
+
+def probes(length: int) -> Latent:
+    """Return (PROBES, length) float32: fixed latents over which a style is averaged.
+
+    Pairs of opposites, so that the average of what is odd in the latent is exact.
+    """
+    half = derive_all((f"probe {number}" for number in range(PROBES // 2)), length)
+    return np.concatenate([half, -half])
 
 
 def slerp(a: Latent, b: Latent, t: float) -> Latent:

@@ -27,7 +27,11 @@ class Adam(_Strict):
 
 
 class Recipe(_Strict):
-    """All hyperparameters of one run. Equal recipes on one CPU give equal weights."""
+    """All hyperparameters of one run.
+
+    Equal recipes on one CPU give equal weights where `images` or `epochs` end the run; under
+    `minutes`, what is scheduled over the run follows the clock.
+    """
 
     preset: Annotated[str, Field(description="The preset that this recipe started from.")]
     dataset: Annotated[

@@ -13,6 +13,7 @@ from schemathesis.core.failures import FailureGroup
 
 from app import openapi
 from models.registry import Registry
+from tests.app.conftest import Start
 
 load_all_checks()
 # What JSON Schema cannot say is a 422 too: a sheet of more pixels than are drawn, for one.
@@ -27,7 +28,7 @@ PRIVATE = {"public_avatars": False}
 
 
 @pytest.fixture
-def document(start, registry: Registry):
+def document(start: Start, registry: Registry):
     """The document of a live app, its settings changed."""
 
     def make(**changed):

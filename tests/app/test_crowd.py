@@ -7,6 +7,8 @@ from collections import Counter
 import httpx
 import pytest
 
+from tests.app.conftest import Served
+
 pytestmark = pytest.mark.slow
 
 CLIENTS, ROUNDS = 2000, 3
@@ -19,13 +21,13 @@ def _eventually(holds, seconds=30) -> None:
         time.sleep(0.2)
 
 
-async def _crowd(url, first_seed):
+async def _crowd(url: str, first_seed):
     """Every client asks for a face of its own, over a connection of its own, at the same time."""
     told, connections = Counter(), []
     limits = httpx.Limits(max_connections=CLIENTS, max_keepalive_connections=CLIENTS)
     async with httpx.AsyncClient(limits=limits, timeout=120, trust_env=False) as client:
 
-        async def ask(number) -> None:
+        async def ask(number: str) -> None:
             answer = await client.get(f"{url}/avatar?seed={first_seed + number}")
             told[answer.status_code, answer.headers.get("retry-after")] += 1
             if answer.status_code == 200:
@@ -52,7 +54,7 @@ def _established(port):
     return sum(row[1].endswith(f":{port:04X}") and row[3] == "01" for row in rows)
 
 
-def test_a_crowd_is_answered_and_forgotten(served) -> None:
+def test_a_crowd_is_answered_and_forgotten(served: Served) -> None:
     url, process = served
     told, memory = Counter(), []
     for number in range(ROUNDS):

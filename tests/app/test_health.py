@@ -5,6 +5,7 @@ from starlette.testclient import TestClient
 from app.main import create_app
 from models.registry import Registry
 from models.settings import Settings
+from tests.app.conftest import Damage
 
 
 def test_without_a_model_it_lives_and_is_not_ready(settings: Settings) -> None:
@@ -21,7 +22,9 @@ def test_with_a_model_it_is_ready(client: TestClient, versions: list[str]) -> No
     assert client.get("/health/ready").json()["version"] == versions[0]
 
 
-def test_a_refused_model_is_the_reason(settings: Settings, registry: Registry, damaged) -> None:
+def test_a_refused_model_is_the_reason(
+    settings: Settings, registry: Registry, damaged: Damage
+) -> None:
     bad = damaged(registry)
     with TestClient(create_app(settings)) as client:
         ready = client.get("/health/ready")

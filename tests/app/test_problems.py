@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 import app.errors  # noqa: F401  its errors join the tree
 from app.problems import PROBLEMS, problem, row
 from models.errors import KaoError
+from tests.support.app_client import state_of
 
 
 def _below(kind: type[Exception]) -> list[type[Exception]]:
@@ -45,7 +46,9 @@ def test_a_lone_surrogate_can_be_told() -> None:
         pytest.param("GET", "/models?page=2", 422, id="unknown-parameter"),
     ],
 )
-def test_every_failure_is_an_uncached_problem(client: TestClient, method, path, status) -> None:
+def test_every_failure_is_an_uncached_problem(
+    client: TestClient, method: str, path: str, status: int
+) -> None:
     answer = client.request(method, path)
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
@@ -66,7 +69,7 @@ def test_a_failure_of_ours_tells_no_secrets(
     def fail(*_) -> Never:
         raise RuntimeError("the password is swordfish")
 
-    monkeypatch.setattr(client.app.state.services.registry, "list_models", fail)
+    monkeypatch.setattr(state_of(client).registry, "list_models", fail)
     answer = client.get("/models")
     assert answer.status_code == 500
     assert "swordfish" not in answer.text

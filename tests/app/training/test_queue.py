@@ -12,6 +12,7 @@ from kao import embedded_valkey
 from models import runs
 from models.registry import Registry
 from models.settings import Settings
+from tests.support.fixtures import Begin
 
 SMOKE = {"preset": "smoke"}
 ILLS = {
@@ -38,7 +39,7 @@ def queue(settings: Settings):
     server.wait(10)
 
 
-def answers(client):
+def answers(client: TestClient):
     try:
         return client.ping()
     except redis.ConnectionError:
@@ -81,7 +82,7 @@ def test_training_is_refused_clearly_and_the_same_request_succeeds_later(
 
 
 def test_a_run_is_not_resumed_while_the_queue_takes_no_writes(
-    client: TestClient, key: dict[str, str], begin, engine: sa.Engine, queue
+    client: TestClient, key: dict[str, str], begin: Begin, engine: sa.Engine, queue
 ) -> None:
     run, _ = begin("failed")
     fall_ill(queue, ILLS["memory-full"])

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -68,7 +69,7 @@ def test_a_frozen_redis_costs_seconds_at_most(tmp_path: Path) -> None:
     ],
 )
 def test_a_recipe_that_cannot_be_used_is_told_why(
-    client: TestClient, key: dict[str, str], body, told
+    client: TestClient, key: dict[str, str], body: Any, told: str
 ) -> None:
     headers = {**key, "content-type": "application/json"}
     answer = client.post("/train", content=json.dumps(body), headers=headers)
@@ -79,7 +80,7 @@ def test_a_recipe_that_cannot_be_used_is_told_why(
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{", b"1", b"[" * 20_000, b"\xff"])
 def test_a_body_that_is_no_object_is_a_problem(
-    client: TestClient, key: dict[str, str], content
+    client: TestClient, key: dict[str, str], content: bytes
 ) -> None:
     headers = {**key, "content-type": "application/json"}
     answer = client.post("/train", content=content, headers=headers)
@@ -88,7 +89,7 @@ def test_a_body_that_is_no_object_is_a_problem(
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-def test_a_body_is_small(client: TestClient, key: dict[str, str], streamed) -> None:
+def test_a_body_is_small(client: TestClient, key: dict[str, str], streamed: bool) -> None:
     content = json.dumps({"preset": "x" * 100_000}).encode()
     headers = {**key, "content-type": "application/json"}
     body = iter([content[:50_000], content[50_000:]]) if streamed else content
@@ -141,7 +142,7 @@ def test_a_running_run_is_asked_to_stop(
 
 
 @pytest.mark.parametrize("path", ["", "/events", "/sheets", "/sheets/latest.png"])
-def test_an_unknown_run_is_404(client: TestClient, key: dict[str, str], path) -> None:
+def test_an_unknown_run_is_404(client: TestClient, key: dict[str, str], path: str) -> None:
     assert client.get(f"/train/none{path}", headers=key).status_code == 404
 
 

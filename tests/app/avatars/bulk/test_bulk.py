@@ -122,7 +122,7 @@ def test_a_full_queue_makes_a_batch_wait(
 
 
 def test_more_batches_than_are_drawn_at_once_are_told_to_come_back(client: TestClient) -> None:
-    held = client.app.state.services
+    held = client.app.state.kao
     held.batches._value = 0
     answer = client.post("/avatars", json={"seeds": ["a"]})
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
@@ -196,6 +196,6 @@ def test_where_all_are_alike_the_least_alike_is_taken(drawer) -> None:
 def test_what_the_model_refuses_is_refused_before_the_answer_begins(client: TestClient) -> None:
     answer = client.post("/avatars", json={"seeds": ["1", "2"], "best_of": 4})
     assert answer.status_code == 422
-    assert answer.json()["type"] == "urn:kao:problem:unscored"
+    assert answer.json()["type"] == "urn:kao:problem:no-critic"
     # The refusal gave its place among the batches back.
     assert client.post("/avatars", json={"seeds": ["1"]}).status_code == 200

@@ -8,7 +8,7 @@ from app.avatars.cache import fast_path
 
 @pytest.fixture
 def held(client: TestClient):
-    return client.app.state.services
+    return client.app.state.kao
 
 
 @pytest.fixture

@@ -75,7 +75,7 @@ def test_a_bad_bundle_is_refused_and_the_old_serves(
 ) -> None:
     before = client.get("/avatar?seed=1").content
     bad = damaged(registry)
-    held = client.app.state.services.engine
+    held = client.app.state.kao.engine
     _eventually(lambda: bad in held.refused)
     answer = client.get("/avatar?seed=1")
     assert answer.content == before
@@ -89,7 +89,7 @@ def test_a_bad_bundle_is_refused_and_the_old_serves(
 def test_a_database_that_fails_does_not_stop_faces(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held = client.app.state.services
+    held = client.app.state.kao
     calls = []
 
     def fail() -> Never:
@@ -172,7 +172,7 @@ def test_a_full_queue_refuses_and_a_left_client_keeps_its_place(registry: Regist
 def test_overload_is_503_with_retry_after(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held = client.app.state.services.engine
+    held = client.app.state.kao.engine
     monkeypatch.setattr(held._batcher, "capacity", 0)
     answer = client.get("/avatar?seed=1")
     assert answer.status_code == 503

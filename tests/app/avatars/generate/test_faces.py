@@ -162,7 +162,7 @@ def test_a_card_is_as_large_as_readers_want_it(faces) -> None:
 @pytest.mark.parametrize("path", ["/avatar?seed=a", "/og?seed=a"])
 def test_the_best_needs_a_critic(faces, path) -> None:
     answer = faces.get(f"{path}&best_of=2")
-    assert (answer.status_code, answer.json()["type"]) == (422, "urn:kao:problem:unscored")
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:kao:problem:no-critic")
 
 
 def test_the_best_is_the_variant_that_the_critic_likes(
@@ -193,4 +193,4 @@ def test_without_styles_faces_morph_and_blend_but_never_mix(
     for address in ("/blend?seeds=a,b", "/family?parents=a,b", "/avatar?seed=a&psi=0.5"):
         assert client.get(address + more).status_code == 200
     answer = client.get(f"/mix?coarse=a&fine=b{more}")
-    assert (answer.status_code, answer.json()["type"]) == (422, "urn:kao:problem:unmixable")
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:kao:problem:no-styles")

@@ -80,7 +80,7 @@ def test_the_loop_begins_young(faces) -> None:
 
 def test_a_best_face_stays_the_same_person(faces) -> None:
     answer = faces.get(FACE.format("a") + "&age=0&best_of=2")
-    assert (answer.status_code, answer.json()["type"]) == (422, "urn:kao:problem:unscored")
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:kao:problem:no-critic")
 
 
 @pytest.mark.parametrize("address", ["/avatar?seed=a&age=0.5", "/grow?seed=a", "/og?seed=a&age=0"])
@@ -89,5 +89,8 @@ def test_a_model_without_moments_says_so(
 ) -> None:
     version = registry.import_folder(write_bundle())
     answer = client.get(f"{address}&model={version}")
-    assert (answer.status_code, answer.json()["type"]) == (422, "urn:kao:problem:ungrown")
+    assert (answer.status_code, answer.json()["type"]) == (
+        422,
+        "urn:kao:problem:no-training-history",
+    )
     assert answer.headers["cache-control"] == "no-store"
