@@ -25,6 +25,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "enlarger_steps",
         "enlarger_width",
         "enlarger_blocks",
+        "enlarger_fold",
         "on_divergence",
     ),
     "machine": ("seed", "precision", "threads"),
