@@ -53,8 +53,9 @@ def train(
     set_: Fields = None,
 ) -> None:
     """Train in this terminal; Ctrl-C ends the run and publishes its model."""
-    from models import bootstrap
+    from models import bootstrap, logs
 
+    logs.configure()
     settings = Settings()
     if int(os.environ.get("RANK", "0")) > 0:
         # torchrun started this on several hosts: the first one's command leads.
@@ -84,12 +85,16 @@ def train(
 
 
 def _create(settings: Settings, engine: "sa.Engine", fields: Row) -> str:
-    """Create a run with these recipe fields. Returns its id."""
+    """Create a run with these recipe fields. Returns its id. Raises KaoError."""
     from models import runs
+    from models.datasets import catalogue
     from models.recipes import inheritance
     from models.registry import Registry
+    from worker.datasets.source import LOCAL
 
     recipe = inheritance.resolve(engine, Registry(engine, settings.blobs), fields)
+    if recipe.dataset not in catalogue.BUILT_IN and not recipe.dataset.startswith(LOCAL):
+        catalogue.get(engine, recipe.dataset)  # before a run exists
     row, _ = runs.create(engine, recipe, fields)
     return str(row["id"])
 
