@@ -28,6 +28,7 @@ from app.registry import model_images
 from app.registry import routes as registry_routes
 from app.state import AppState
 from app.studio import model_card, pages, playground, views
+from app.studio.error_pages import ErrorPages
 from app.training import curves, events, measurements, presets, sheets
 from app.training import routes as training
 from models import bootstrap, keys
@@ -114,6 +115,7 @@ def _add_middleware(app: FastAPI, state: AppState) -> None:
         app.add_middleware(PrivateCache)
     app.add_middleware(RelativeRedirects)
     app.add_middleware(ChargeRest, limiter=state.limiter)
+    app.add_middleware(ErrorPages)
     app.add_middleware(AccessLog)
 
 
