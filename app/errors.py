@@ -1,4 +1,4 @@
-"""The facts that only HTTP knows; the rest of the tree is in `models/errors.py`."""
+"""Errors that only HTTP can cause; the rest of the tree is in `models/errors.py`."""
 
 from collections.abc import Sequence
 
@@ -12,8 +12,8 @@ class InvalidParameter(KaoError):
     def __init__(self, parameter: str, problem: str, allowed: str | Sequence[str]) -> None:
         self.parameter = parameter[:80]
         self.allowed = allowed if isinstance(allowed, str) else list(allowed)
-        told = allowed if isinstance(allowed, str) else ", ".join(allowed)
-        super().__init__(f"{self.parameter!r} {problem}; allowed: {told or 'none'}.")
+        choices = allowed if isinstance(allowed, str) else ", ".join(allowed)
+        super().__init__(f"{self.parameter!r} {problem}; allowed: {choices or 'none'}.")
 
 
 class NoAvatar(KaoError):
@@ -21,41 +21,41 @@ class NoAvatar(KaoError):
 
 
 class UnknownExtension(KaoError):
-    """A picture asked for in a format that is not drawn."""
+    """A picture requested in a format that Kao does not encode."""
 
 
 class UnknownSheet(KaoError):
-    """A sample sheet that a run has not drawn."""
+    """A sample sheet that a run has not written."""
 
 
 class Unauthorised(KaoError):
-    """A request without a valid key."""
+    """A request without a valid API key or session."""
 
 
 class Forbidden(KaoError):
-    """A key, or a signed address, that does not open this; `scope`: what the key lacks."""
+    """A valid key or signed address without permission; `scope`: the scope that is missing."""
 
-    def __init__(self, told: str, scope: str | None = None) -> None:
-        super().__init__(told)
-        lacks = f'Bearer error="insufficient_scope", scope="{scope}"'  # RFC 6750 §3.1
-        self.headers = {"WWW-Authenticate": lacks} if scope else {}
+    def __init__(self, message: str, scope: str | None = None) -> None:
+        super().__init__(message)
+        challenge = f'Bearer error="insufficient_scope", scope="{scope}"'  # RFC 6750 §3.1
+        self.headers = {"WWW-Authenticate": challenge} if scope else {}
 
 
 class TooManyRequests(KaoError):
-    """More than a rate limit allows; `headers` say what is left, and when there is more."""
+    """A rate limit is exceeded; `headers` say what is left and when to retry."""
 
-    def __init__(self, told: str, headers: dict[str, str]) -> None:
-        super().__init__(told)
+    def __init__(self, message: str, headers: dict[str, str]) -> None:
+        super().__init__(message)
         self.headers = headers
 
 
 class PublicAvatars(KaoError):
-    """A signature asked for where nobody needs one."""
+    """A request to sign an address where pictures are public."""
 
 
 class UnsupportedBody(KaoError):
-    """A body of a kind that the route does not read."""
+    """A body of a media type that the route does not read."""
 
 
 class Unidentified(KaoError):
-    """A file that is no picture, or none of Kao's."""
+    """A file that is not a picture, or not one that Kao drew."""

@@ -1,10 +1,8 @@
-"""Whether this process lives, and whether it can serve a face."""
+"""Liveness and readiness."""
 
-from typing import Annotated
+from fastapi import APIRouter, Response
 
-from fastapi import APIRouter, Depends, Response
-
-from app.state import Services, services
+from app.state import State
 from models.registry import DEFAULT
 
 router = APIRouter(prefix="/health", tags=["health"])
@@ -12,22 +10,25 @@ router = APIRouter(prefix="/health", tags=["health"])
 
 @router.get("/live", summary="The process answers")
 async def live(response: Response) -> dict[str, str]:
-    """200 as long as the event loop turns."""
+    """200 as long as the event loop runs."""
     response.headers["Cache-Control"] = "no-store"
     return {"status": "live"}
 
 
 @router.get("/ready", summary="A verified default model is loaded")
-async def ready(
-    response: Response, held: Annotated[Services, Depends(services)]
-) -> dict[str, str | list[str] | dict[str, str]]:
-    """200 with the version that `/avatar` serves; else 503 with the reason.
+async def ready(response: Response, state: State) -> dict[str, str | list[str] | dict[str, str]]:
+    """200 with the version that `/avatar` serves; otherwise 503 with the reason.
 
-    `degraded`: faces are served, but not all is as it should be; `ills` say what.
+    `degraded`: faces are served, but something else is wrong; `problems` lists what. `ills` is
+    the same list under its former name, until the next release.
     """
     response.headers["Cache-Control"] = "no-store"
-    version = held.engine.current(DEFAULT)
-    ills = held.engine.problems()
-    status = "degraded" if ills else "ready"
-    refused = held.engine.reasons()
-    return {"status": status, "version": version, "refused": refused, "ills": ills}
+    version = state.engine.current(DEFAULT)
+    problems = state.engine.problems()
+    return {
+        "status": "degraded" if problems else "ready",
+        "version": version,
+        "refused": state.engine.reasons(),
+        "problems": problems,
+        "ills": problems,
+    }

@@ -1,4 +1,4 @@
-"""The application: everything that is served, and what it holds while it runs."""
+"""Builds the application: its state, middleware and routes."""
 
 import time
 from collections.abc import AsyncIterator
@@ -11,7 +11,6 @@ from fastapi.concurrency import run_in_threadpool
 
 from app import health, openapi, problems
 from app.auth import routes as auth
-from app.auth import session_routes
 from app.avatars import routes as avatars
 from app.avatars.cache.fast_path import FastPath, ResponseCache
 from app.avatars.cache.picture_cache import PictureCache
@@ -19,14 +18,18 @@ from app.avatars.generate.engine import Engine
 from app.datasets import contents
 from app.datasets import routes as datasets
 from app.http import metrics, opentelemetry
-from app.http.access_log import Observer
+from app.http.access_log import AccessLog
 from app.http.body_size import BodyLimit
+from app.http.private_cache import PrivateCache
+from app.http.relative_redirects import RelativeRedirects
+from app.rate_limits.charge_rest import ChargeRest
 from app.rate_limits.limiter import Limiter
 from app.registry import model_images
 from app.registry import routes as registry_routes
-from app.state import Services
+from app.state import AppState
 from app.studio import model_card, pages, playground, views
-from app.training import curves, events, presets, sheets
+from app.studio.error_pages import ErrorPages
+from app.training import curves, events, measurements, presets, sheets
 from app.training import routes as training
 from models import bootstrap, keys
 from models.database import engine as database
@@ -36,94 +39,112 @@ from models.storage import layout
 
 log = structlog.get_logger()
 
-STALE_UPLOAD = 24 * 3600  # s; no upload lasts a day, so an older file lost its process
-DESCRIPTION = """Any seed gives a manga face, always the same one, drawn by a GAN that you can
-retrain over HTTP. Errors are problem documents (RFC 9457) whose `detail` says what to do."""
+STALE_UPLOAD = 24 * 3600  # s; no upload takes a day, so the process of an older file died
+DESCRIPTION = """Every seed gives one manga face, drawn by a GAN that you can retrain over HTTP.
+Errors are problem documents (RFC 9457) whose `detail` says how to correct the request."""
+
+
+# In the order in which their routes are matched.
+ROOMS = (
+    avatars,
+    presets,  # before training: /train/presets is not a run
+    training,
+    events,
+    sheets,
+    curves,
+    measurements,
+    registry_routes,
+    model_images,
+    datasets,
+    contents,
+    auth,
+    health,
+    metrics,
+    views,
+    model_card,
+    playground,
+    pages,
+)
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """An app that connects, migrates and warms up when it starts; building it does no work."""
-    engine = database.connect(settings)
-    registry = Registry(engine, settings.blobs)
-    drawing = Engine(registry, settings.threads, settings.max_queue, settings.model_bytes)
-    pictures = PictureCache(settings.cache_bytes)
-    held = Services(
-        settings=settings,
-        database=engine,
-        registry=registry,
-        engine=drawing,
-        pictures=pictures,
-        responses=ResponseCache(drawing.served, pictures),
-        limiter=Limiter(settings),
-    )
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await run_in_threadpool(_prepare, held)
-        await held.engine.start()
-        log.info("app.started", aliases=held.engine.served)
-        try:
-            yield
-        finally:
-            held.closing.set()
-            await held.engine.stop()
-            await held.limiter.close()
-            engine.dispose()
-            log.info("app.stopped")
-
+    """The app of these settings. It connects, migrates and loads models when it starts."""
+    state = _create_state(settings)
     app = FastAPI(
         title="Kao",
         version="0.1.0",
         description=DESCRIPTION,
-        lifespan=lifespan,
-        docs_url=None,  # app/studio/pages.py has it, without a CDN
+        lifespan=_lifespan,
+        docs_url=None,  # app/studio/pages.py serves it without a CDN
         redoc_url=None,
-        responses=problems.DOCUMENTED,
+        responses=problems.RESPONSES,
         telemetry=opentelemetry.config(settings),
     )
-    app.state.services = held
-    app.state.telemetry = metrics.registry_of(held)
-    app.add_middleware(BodyLimit, but=("/avatars", "/datasets"))
-    if settings.public_avatars:  # the fast path checks no key
-        app.add_middleware(FastPath, responses=held.responses)
-    app.add_middleware(Observer)
+    app.state.kao = state
+    app.state.telemetry = metrics.build_registry(state)
+    _add_middleware(app, state)
     problems.install(app)
-    rooms = (
-        avatars,
-        training,
-        events,
-        sheets,
-        curves,
-        presets,
-        registry_routes,
-        model_images,
-        datasets,
-        contents,
-        auth,
-        session_routes,
-        health,
-        metrics,
-        views,
-        model_card,
-        playground,
-        pages,
-    )
-    for room in rooms:
+    for room in ROOMS:
         app.include_router(room.router)
     openapi.install(app)
     return app
 
 
-def _prepare(held: Services) -> None:
-    bootstrap.prepare(held.settings).dispose()
-    if keys.ensure_first_key(held.database, held.settings) and not held.settings.api_key:
-        log.info("key.in_file", file=str(held.settings.home / keys.FILE))
-    keys.refuse_without_key(held.database, held.settings)
-    _sweep(held.settings.storage / layout.UPLOADS)
+def _create_state(settings: Settings) -> AppState:
+    connections = database.connect(settings)
+    registry = Registry(connections, settings.blobs)
+    engine = Engine(registry, settings.threads, settings.max_queue, settings.model_bytes)
+    pictures = PictureCache(settings.cache_bytes)
+    return AppState(
+        settings=settings,
+        database=connections,
+        registry=registry,
+        engine=engine,
+        pictures=pictures,
+        responses=ResponseCache(engine.served, pictures),
+        limiter=Limiter(settings),
+    )
+
+
+def _add_middleware(app: FastAPI, state: AppState) -> None:
+    """Add the middleware, innermost first."""
+    app.add_middleware(BodyLimit, exempt=("/avatars", "/datasets"))
+    if state.settings.public_avatars:  # the fast path checks no key
+        app.add_middleware(FastPath, responses=state.responses)
+    else:
+        app.add_middleware(PrivateCache)
+    app.add_middleware(RelativeRedirects)
+    app.add_middleware(ChargeRest, limiter=state.limiter)
+    app.add_middleware(ErrorPages)
+    app.add_middleware(AccessLog)
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    state: AppState = app.state.kao
+    await run_in_threadpool(_prepare, state)
+    await state.engine.start()
+    log.info("app.started", aliases=state.engine.served)
+    try:
+        yield
+    finally:
+        state.closing.set()
+        await state.engine.stop()
+        await state.limiter.close()
+        state.database.dispose()
+        log.info("app.stopped")
+
+
+def _prepare(state: AppState) -> None:
+    bootstrap.prepare(state.settings).dispose()
+    if keys.ensure_first_key(state.database, state.settings) and not state.settings.api_key:
+        log.info("key.file_written", file=str(state.settings.home / keys.FILE))
+    keys.warn_without_key(state.database)
+    _sweep(state.settings.storage / layout.UPLOADS)
 
 
 def _sweep(uploads: Path) -> None:
-    """Remove what a killed process left of an upload."""
+    """Delete partial uploads of processes that died."""
     if uploads.is_dir():
         for path in uploads.iterdir():
             if path.stat().st_mtime < time.time() - STALE_UPLOAD:

@@ -1,4 +1,4 @@
-"""The OpenAPI document, with what FastAPI cannot know of our answers: problems, keys, limits."""
+"""Adds to the OpenAPI document what FastAPI cannot infer: problems, keys and rate limits."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,20 +9,20 @@ from app import problems
 from app.auth import scopes
 
 Json = dict[str, Any]
-TOLD = {
-    400: "The body did not come whole, or cannot be read at all.",
+DESCRIPTIONS = {
+    400: "The body is incomplete or cannot be parsed.",
     401: "The key is missing, unknown or revoked.",
-    403: "The key, or the signed address, does not open this.",
-    404: "There is none by that name.",
-    409: "It cannot be done as things are; `detail` says what is in the way.",
-    413: "The body is larger than is allowed.",
-    415: "The body is of a kind that is not read here.",
-    429: "More than the rate limit allows; see Retry-After.",
-    503: "Overloaded, or no verified model yet; see Retry-After.",
-    507: "The disk has no room for it.",
+    403: "The key or the signed address does not permit this.",
+    404: "Nothing has this name.",
+    409: "The current state does not allow this; `detail` says why.",
+    413: "The body is too large.",
+    415: "The body has an unsupported media type.",
+    429: "A rate limit is exceeded; see Retry-After.",
+    503: "Overloaded, or no verified model is loaded yet; see Retry-After.",
+    507: "The disk is full.",
 }
-# What an address in itself does not tell.
-MORE: dict[tuple[str, str], tuple[int, ...]] = {
+# Statuses that cannot be inferred from the operation itself.
+EXTRA_STATUSES: dict[tuple[str, str], tuple[int, ...]] = {
     ("post", "/train"): (404, 409),
     ("post", "/train/{run}/cancel"): (409,),
     ("post", "/train/{run}/resume"): (409,),
@@ -38,8 +38,8 @@ MORE: dict[tuple[str, str], tuple[int, ...]] = {
 
 
 def install(app: FastAPI) -> None:
-    """Complete the document of this app whenever it is made."""
-    generate, settings = app.openapi, app.state.services.settings
+    """Complete the document whenever FastAPI generates it."""
+    generate, settings = app.openapi, app.state.kao.settings
 
     def openapi() -> Json:
         document = generate()
@@ -47,23 +47,23 @@ def install(app: FastAPI) -> None:
         if settings.public_avatars:
             scopes.open_pictures(document)
         for method, path, operation in operations(document):
-            _document(method, path, operation)
+            _complete(method, path, operation)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]
 
 
 def operations(document: Json) -> Iterator[tuple[str, str, Json]]:
-    """(method, path, operation) of each."""
+    """Every operation of the document, as (method, path, operation)."""
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             yield method, path, operation
 
 
-def _document(method: str, path: str, operation: Json) -> None:
+def _complete(method: str, path: str, operation: Json) -> None:
     answers = operation["responses"]
-    for status in {*_statuses(path, operation), *MORE.get((method, path), ())}:
-        answers.setdefault(str(status), {"description": TOLD[status]})
+    for status in {*_statuses(path, operation), *EXTRA_STATUSES.get((method, path), ())}:
+        answers.setdefault(str(status), {"description": DESCRIPTIONS[status]})
     for status, answer in answers.items():
         if int(status) >= 400:
             answer.setdefault("content", problems.CONTENT)
@@ -79,5 +79,5 @@ def _statuses(path: str, operation: Json) -> Iterator[int]:
         yield 404
     if "requestBody" in operation:
         yield from (400, 413)
-    if "avatars" in operation["tags"]:  # its model may be unknown, or not yet there
+    if "avatars" in operation["tags"]:  # the model may be unknown, or not loaded yet
         yield from (404, 503)

@@ -1,9 +1,11 @@
-"""What each error is in HTTP: a status, and a problem document (RFC 9457)."""
+"""Status, problem document (RFC 9457) and headers of each error."""
 
+import errno
 import json
 from collections import Counter
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 import structlog
@@ -14,9 +16,11 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from app import errors as app_errors
+from app.http.headers import NOT_STORED
 from models import errors
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     errors.InvalidSeed: (422, "invalid-seed"),
@@ -28,14 +32,15 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     errors.UnknownModel: (404, "unknown-model"),
     errors.BadBundle: (409, "bad-bundle"),
     errors.LostTraits: (409, "lost-traits"),
-    errors.NoCritic: (422, "unscored"),
-    errors.NoStyles: (422, "unmixable"),
-    errors.NoTrainingHistory: (422, "ungrown"),
+    errors.NoCritic: (422, "no-critic"),
+    errors.NoStyles: (422, "no-styles"),
+    errors.NoTrainingHistory: (422, "no-training-history"),
     errors.UnknownDataset: (404, "unknown-dataset"),
     errors.DatasetExists: (409, "dataset-exists"),
     errors.DatasetInUse: (409, "dataset-in-use"),
     errors.InvalidKey: (422, "invalid-key"),
     errors.UnknownKey: (404, "unknown-key"),
+    errors.LastKey: (409, "last-key"),
     errors.TooLarge: (413, "too-large"),
     errors.DiskFull: (507, "disk-full"),
     errors.UnusableDatabase: (503, "unusable-database"),
@@ -55,16 +60,34 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     app_errors.UnsupportedBody: (415, "unsupported-body"),
     errors.DatasetError: (422, "unusable-dataset"),
 }
-# Members that a problem carries beside its sentence, where its error has them.
+# A sentence about this interface, added to an error that knows nothing of HTTP.
+HINTS: dict[type[Exception], str] = {
+    errors.UnknownRun: "GET /train lists the runs.",
+    errors.UnknownModel: "GET /models lists the models and their aliases.",
+    errors.UnknownPreset: "GET /presets lists the presets.",
+    errors.UnknownDataset: (
+        "GET /datasets lists the datasets; POST /datasets uploads a zip of images; "
+        "`starter` always exists."
+    ),
+    errors.UnknownKey: "GET /keys lists the keys.",
+}
+# Retry-After in seconds, where a second is too soon.
+RETRY_AFTER: dict[type[Exception], int] = {
+    errors.QueueRefuses: 30,  # an operator has to free memory or disk space
+}
+# Slugs before they were renamed, sent as `former_type` for one release.
+FORMER_SLUGS = {"no-critic": "unscored", "no-styles": "unmixable", "no-training-history": "ungrown"}
+DATABASE_RETRY = 5  # s
+# Attributes of an error that become members of its problem document.
 EXTRAS = ("parameter", "allowed", "problems")
 MEDIA_TYPE = "application/problem+json"
-REFUSED: Counter[str] = Counter()  # by slug; app/http/metrics.py exports them
+SENT_COUNTS: Counter[str] = Counter()  # problem documents by slug; app/http/metrics.py exports them
 
 CONTENT: dict[str, Any] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 # For OpenAPI: every route may answer with one.
-DOCUMENTED: dict[int | str, dict[str, Any]] = {
+RESPONSES: dict[int | str, dict[str, Any]] = {
     422: {
-        "description": "A parameter or the body cannot be used; `detail` says what to do.",
+        "description": "A parameter or the body is invalid; `detail` says how to correct it.",
         "content": {
             MEDIA_TYPE: {
                 "schema": {"$ref": "#/components/schemas/Problem"},
@@ -93,6 +116,7 @@ SCHEMA: dict[str, Any] = {
         "parameter": {"type": "string"},
         "allowed": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
         "problems": {"type": "array", "items": {"type": "object"}},
+        "former_type": {"type": "string", "format": "uri"},
     },
 }
 
@@ -112,76 +136,109 @@ def problem(
     headers: dict[str, str] | None = None,
     **extra: Any,
 ) -> Response:
-    """One problem document, never cached."""
-    REFUSED[slug] += 1
+    """A problem document, never cached."""
+    SENT_COUNTS[slug] += 1
     title = slug.replace("-", " ").capitalize()
     content = {"type": f"urn:kao:problem:{slug}", "title": title, "status": status}
-    # ASCII only: a lone surrogate that somebody sent has no UTF-8.
+    if slug in FORMER_SLUGS:
+        extra["former_type"] = f"urn:kao:problem:{FORMER_SLUGS[slug]}"
+    # ASCII only: a lone surrogate from a request cannot be encoded as UTF-8.
     body = json.dumps({**content, "detail": detail, **extra}).encode()
-    fixed = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-    return Response(body, status, {**(headers or {}), **fixed}, MEDIA_TYPE)
+    return Response(body, status, {**(headers or {}), **NOT_STORED}, MEDIA_TYPE)
 
 
 def install(app: FastAPI) -> None:
-    """Make every failure of this app a problem document."""
-    app.add_exception_handler(errors.KaoError, known)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(ClientDisconnect, _gone)
-    app.add_exception_handler(sa.exc.DataError, _unstorable)
-    app.add_exception_handler(Exception, _unforeseen)
+    """Answer every failure of this app with a problem document."""
+    app.add_exception_handler(errors.KaoError, answer)
+    app.add_exception_handler(RequestValidationError, _answer_invalid_request)
+    app.add_exception_handler(HTTPException, _answer_http_exception)
+    app.add_exception_handler(ClientDisconnect, _answer_disconnect)
+    app.add_exception_handler(sa.exc.DataError, _answer_data_error)
+    app.add_exception_handler(sa.exc.OperationalError, _answer_database_error)
+    app.add_exception_handler(OSError, _answer_os_error)
+    app.add_exception_handler(Exception, _answer_defect)
 
 
-async def known(_: Request, error: Exception) -> Response:
-    """An error of the tree as its problem document."""
+async def answer(_: Request, error: Exception) -> Response:
+    """The problem document of an error in the tree."""
     status, slug = row(type(error))
     headers = dict(getattr(error, "headers", {}))
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     if status == 503:
-        headers.setdefault("Retry-After", "1")
+        headers["Retry-After"] = str(_lookup(RETRY_AFTER, type(error)) or 1)
     extra = {name: getattr(error, name) for name in EXTRAS if hasattr(error, name)}
-    return problem(status, slug, str(error), headers, **extra)
+    return problem(status, slug, _sentence(error), headers, **extra)
 
 
-async def _invalid(_: Request, error: Exception) -> Response:
+def _sentence(error: Exception) -> str:
+    """The error's text with the hint of its class."""
+    hint = _lookup(HINTS, type(error))
+    text = str(error)
+    return f"{text} {hint}" if hint and hint not in text else text
+
+
+def _lookup(table: Mapping[type[Exception], T], kind: type[Exception]) -> T | None:
+    return next((table[base] for base in kind.__mro__ if base in table), None)
+
+
+async def _answer_invalid_request(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     problems = [
         {"field": ".".join(str(part) for part in item["loc"]), "problem": str(item["msg"])}
         for item in error.errors()
     ]
-    told = "; ".join(f"{item['field']}: {item['problem']}" for item in problems)
-    return problem(
-        422, "invalid-request", f"The request cannot be used: {told}.", problems=problems
-    )
+    listing = "; ".join(f"{item['field']}: {item['problem']}" for item in problems)
+    return problem(422, "invalid-request", f"The request is invalid: {listing}.", problems=problems)
 
 
-async def _http(_: Request, error: Exception) -> Response:
+async def _answer_http_exception(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     phrase = HTTPStatus(error.status_code).phrase
     sentences = {
-        400: "The body cannot be read: send it whole, as JSON that is not nested this deeply.",
-        404: "There is nothing at this address; /docs lists what there is.",
-        405: "This address does not take this method; the Allow header names those it takes.",
+        400: "The body cannot be read: send complete JSON that is less deeply nested.",
+        404: "There is nothing at this address; /docs lists the addresses.",
+        405: "This address does not accept this method; the Allow header lists those it accepts.",
     }
-    own = error.detail not in (phrase, "There was an error parsing the body")  # FastAPI's words
-    told = error.detail if own else sentences.get(error.status_code, phrase)
+    # FastAPI's default texts say nothing; those of our own routes do.
+    is_default = error.detail in (phrase, "There was an error parsing the body")
+    detail = sentences.get(error.status_code, phrase) if is_default else error.detail
     slug = phrase.lower().replace(" ", "-")
     if error.status_code == row(errors.TooLarge)[0]:
         slug = row(errors.TooLarge)[1]
-    return problem(error.status_code, slug, str(told), dict(error.headers or {}))
+    return problem(error.status_code, slug, str(detail), dict(error.headers or {}))
 
 
-async def _unstorable(_: Request, __: Exception) -> Response:
-    # PostgreSQL's texts have no NUL; SQLite's may.
-    told = "The request has a character that no text here can have: U+0000."
-    return problem(422, "invalid-request", told)
+async def _answer_data_error(_: Request, __: Exception) -> Response:
+    # PostgreSQL refuses NUL in text; SQLite stores it.
+    return problem(422, "invalid-request", "The request contains U+0000, which cannot be stored.")
 
 
-async def _gone(_: Request, __: Exception) -> Response:
-    return problem(400, "client-disconnected", "The connection ended before the body did.")
+async def _answer_database_error(request: Request, error: Exception) -> Response:
+    """507 where the database has no disk space; 503 where it is locked or does not answer."""
+    reason = str(getattr(error, "orig", error))
+    log.warning("database.refused", path=request.url.path, reason=reason)
+    if "disk is full" in reason or "No space left" in reason:
+        status, slug = row(errors.DiskFull)
+        return problem(status, slug, "The disk of the database is full; nothing was changed.")
+    detail = "The database is locked or does not answer; nothing was changed. Try again."
+    headers = {"Retry-After": str(DATABASE_RETRY)}
+    return problem(503, "database-unavailable", detail, headers)
 
 
-async def _unforeseen(request: Request, error: Exception) -> Response:
+async def _answer_os_error(request: Request, error: Exception) -> Response:
+    """507 where a disk or a quota is full; anything else is a defect, raised with its traceback."""
+    if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        raise error
+    log.warning("disk.full", path=request.url.path)
+    status, slug = row(errors.DiskFull)
+    return problem(status, slug, "The disk is full; nothing was changed.")
+
+
+async def _answer_disconnect(_: Request, __: Exception) -> Response:
+    return problem(400, "client-disconnected", "The connection ended before the body was complete.")
+
+
+async def _answer_defect(request: Request, error: Exception) -> Response:
     log.error("request.failed", path=request.url.path, error=type(error).__name__)
-    return problem(500, "internal-error", "Something failed on our side; the log has the reason.")
+    return problem(500, "internal-error", "An internal error occurred; the server's log has it.")

@@ -1,4 +1,4 @@
-"""The app in uvicorn, as one process."""
+"""Runs the app in uvicorn, in one process."""
 
 import contextlib
 import ctypes
@@ -7,31 +7,31 @@ import socket
 
 import uvicorn
 
-from app.http.slow_clients import Connection, cut_off_overdue
+from app.http.slow_clients import Connection, enforce_deadlines
 from app.main import create_app
-from app.state import Services
+from app.state import AppState
 from models import logs
 from models.settings import Settings
 from models.storage import disk_cache
 
-GRACE = 5  # s; without it SIGTERM hung over 30 s behind one open event stream (uvicorn 0.54)
-MOST_FILES = 65_536  # many systems start a process with 1,024, which is one patient attacker
+GRACE = 5  # s; without it SIGTERM took over 30 s with one open event stream (uvicorn 0.54)
+MAX_FILES = 65_536  # many systems allow 1,024 by default, which one slow client can use up
 M_ARENA_MAX = -8  # of mallopt(3), as malloc.h has it
 TICKS = 10  # uvicorn's ticks in a second
 
 
 class Server(uvicorn.Server):
-    """A server that tells its event streams to end before it waits for them."""
+    """A server that ends its event streams before it waits for open connections."""
 
     def __init__(self, settings: Settings) -> None:
         app = create_app(settings)
-        self.services: Services = app.state.services
+        self.state: AppState = app.state.kao
         config = uvicorn.Config(
             app,
             host=settings.host,
             port=settings.port,
             http=Connection,
-            # Else anybody could say to come from anywhere.
+            # Otherwise any client could claim any address.
             proxy_headers=bool(settings.trusted_proxies),
             forwarded_allow_ips=settings.trusted_proxies,
             ws="none",
@@ -44,14 +44,14 @@ class Server(uvicorn.Server):
         super().__init__(config)
 
     async def on_tick(self, counter: int) -> bool:
-        """Once a second, close the connections whose clients owe for too long."""
+        """Close connections that exceed their deadlines, once a second."""
         if counter % TICKS == 0:
-            cut_off_overdue(self.server_state.connections)
+            enforce_deadlines(self.server_state.connections)
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End the streams, then everything else."""
-        self.services.closing.set()
+        """End the event streams, then shut down."""
+        self.state.closing.set()
         await super().shutdown(sockets)
 
 
@@ -61,22 +61,22 @@ def serve(settings: Settings) -> None:
     allow_connections()
     share_heap()
     server = Server(settings)
-    with disk_cache.pruning(settings, server.services.database):
+    with disk_cache.pruning(settings, server.state.database):
         server.run()
 
 
 def share_heap() -> None:
-    """One heap for all threads, where the C library is glibc.
+    """Use one malloc arena for all threads, where the C library is glibc.
 
-    By default each thread's keeps what it freed from the others: 45 MB (`benchmarks/footprint.py`).
+    With one arena per thread, freed memory is not shared: 45 MB (`benchmarks/footprint.py`).
     """
     with contextlib.suppress(AttributeError, OSError, TypeError):  # musl, macOS, Windows
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 
 
 def allow_connections() -> None:
-    """As many open files as the system lets us have: half-open connections must not use them up."""
+    """Raise the limit of open files, so that half-open connections do not exhaust it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    limit = MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES)
+    if soft != resource.RLIM_INFINITY and soft < limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))

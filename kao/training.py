@@ -55,8 +55,9 @@ def train(
     set_: Fields = None,
 ) -> None:
     """Train in this terminal; Ctrl-C ends the run and publishes its model."""
-    from models import bootstrap
+    from models import bootstrap, logs
 
+    logs.configure()
     settings = Settings()
     if int(os.environ.get("RANK", "0")) > 0:
         # torchrun started this on several hosts: the first one's command leads.
@@ -86,7 +87,7 @@ def train(
 
 
 def _create(settings: Settings, engine: "sa.Engine", fields: Row) -> str:
-    """Create a run with these recipe fields. Returns its id."""
+    """Create a run with these recipe fields. Returns its id. Raises KaoError."""
     from models import runs
     from models.recipes import inheritance
     from models.registry import Registry

@@ -1,13 +1,13 @@
-"""Named places where a test may kill or stop this process; nothing anywhere else.
+"""Fail points: named places where a test kills or stops the process. Inert otherwise.
 
-`KAO_FAIL_POINT=publish.renamed=SIGKILL` in a process's environment arms one. It is no setting:
-it is read where it acts, is in no child's settings, and `docs/operations.md` does not offer it.
+`KAO_FAIL_POINT=publish.renamed=SIGKILL` in a process's environment arms one. It is not a setting:
+it is read where it acts, children do not inherit it, and `docs/operations.md` does not list it.
 """
 
 import os
 import signal
 
-# In the order in which a publish passes them.
+# The points of a publication, in order.
 PUBLISH = (
     "publish.begun",
     "publish.written",
@@ -23,7 +23,7 @@ PUBLISH = (
 
 
 def fail_point(name: str) -> None:
-    """Send this process the signal that the environment has for `name`, if any."""
+    """Send this process the signal that the environment states for `name`, if any."""
     point, _, number = os.environ.get("KAO_FAIL_POINT", "").partition("=")
     if point == name:
         os.kill(os.getpid(), signal.Signals[number])

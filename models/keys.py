@@ -1,35 +1,41 @@
-"""API keys: who may do what. Only their SHA-256 is stored.
+"""API keys and their scopes.
 
-A key has 256 random bits, so that a plain hash keeps it: nobody can try enough of them, and a slow
-hash, which protects short passwords, would only make every request slow.
+The database has a key's SHA-256, to look it up, and two public keys, to verify what it signed
+(`models/signatures.py`); none of them authenticates. A plain hash suffices: a key has 256 random
+bits, too many to try, and a slow hash would only make every request slow.
 """
 
 import contextlib
 import hashlib
-import hmac
 import os
 import secrets
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy import select
 
-from models.database.engine import now, reading
+from models.database.engine import lock, now, reading
 from models.database.tables import keys
-from models.errors import InvalidKey, KaoError, UnknownKey
+from models.errors import InvalidKey, KaoError, LastKey, UnknownKey
 from models.settings import Settings
+from models.signatures import Purpose, public_key
 from models.storage import atomic, layout
 
+log = structlog.get_logger()
+
 FILE = layout.API_KEY
-SHORTEST = 16
-LONGEST_NAME = 64  # characters, as the column has
+PLACEHOLDER = "CHANGE-ME"  # how keys in deploy/ begin
+MIN_LENGTH = 16
+MAX_NAME = 64  # characters, as the column has
 Scope = Literal["avatars", "read", "train", "datasets", "models", "keys"]
+Scopes = Collection[Scope] | Collection[str]
 SCOPES: dict[Scope, str] = {
-    "avatars": "pictures and the list of models, where they are not open to all",
-    "read": "look at runs, their events and sheets, and at datasets",
+    "avatars": "pictures and the list of models, where they are not public",
+    "read": "read runs, their events and sheets, and datasets",
     "train": "start, cancel and resume runs",
     "datasets": "upload and delete datasets",
     "models": "promote models and roll back",
@@ -39,123 +45,175 @@ SCOPES: dict[Scope, str] = {
 
 @dataclass(frozen=True)
 class Key:
-    """A registered key, as far as it may be told; `hash` signs addresses."""
+    """A registered key without its secret. Public keys are hex, and None before its first use."""
 
     id: str
     name: str
     scopes: tuple[str, ...]
     created: str
     revoked: str | None
-    hash: str = field(repr=False)
+    session_key: str | None = None
+    address_key: str | None = None
+
+    def public_key(self, purpose: Purpose) -> str | None:
+        """The public key of a purpose."""
+        return self.session_key if purpose == "session" else self.address_key
 
 
 def ensure_first_key(engine: sa.Engine, settings: Settings) -> str | None:
-    """The key that works from now on, where it is known; None when others are there alone.
+    """Register the first key and return it; None where it is revoked or only others exist.
 
-    Order: the setting's, the file's (a lost database does not change it), a new one. One that was
-    revoked stays so.
+    It is the setting's, else the file's (also after the database was lost), else a new one.
+    Raises KaoError for the placeholder of an example.
     """
     with engine.begin() as db:
         if settings.api_key is not None:
-            return _registered(db, settings.api_key, "setting")
-        written = _read(settings.home / FILE)
-        if written is not None:
-            return _registered(db, written, "first")
+            _refuse_placeholder(settings.api_key)
+            return _register(db, settings.api_key, "setting")
+        file_key = _read(settings.home / FILE)
+        if file_key is not None:
+            return _register(db, file_key, "first")
         if db.execute(select(keys.c.hash).limit(1)).first() is not None:
             return None
-        key = _new()
+        key = _generate()
         _write(settings.home / FILE, key)
-        return _registered(db, key, "first")
+        return _register(db, key, "first")
 
 
-def refuse_without_key(engine: sa.Engine, settings: Settings) -> None:
-    """Raises KaoError where others could reach a server that nobody has a key to."""
-    if settings.loopback or any(key.revoked is None for key in listed(engine)):
-        return
-    raise KaoError(
-        f"Every API key is revoked, and {settings.host} can be reached from elsewhere. Make one "
-        "with `kao keys create NAME`, or listen on this machine alone: KAO_HOST=127.0.0.1."
-    )
+def _refuse_placeholder(key: str) -> None:
+    if key.upper().startswith(PLACEHOLDER):
+        raise KaoError(
+            "KAO_API_KEY still has the placeholder of an example, which everybody knows. Set a "
+            "random one: python -c 'import secrets; print(secrets.token_urlsafe(32))'."
+        )
+
+
+def warn_without_key(engine: sa.Engine) -> None:
+    """Log where no active key manages keys: faces are served, and nothing can be changed."""
+    if not any(key.revoked is None and "keys" in key.scopes for key in list_keys(engine)):
+        log.warning("keys.none_active", remedy="kao keys create NAME")
 
 
 def create(engine: sa.Engine, name: str, scopes: Collection[str]) -> tuple[str, Key]:
-    """A new key, which nobody can read again, and its row. Raises InvalidKey."""
-    if not (1 <= len(name) <= LONGEST_NAME and name.isprintable()):
-        raise InvalidKey(f"A key's name has 1 to {LONGEST_NAME} printable characters.")
+    """A new key, which cannot be read again, and its row. Raises InvalidKey."""
+    if not (1 <= len(name) <= MAX_NAME and name.isprintable()):
+        raise InvalidKey(f"A key's name has 1 to {MAX_NAME} printable characters.")
     if not scopes or not set(scopes) <= SCOPES.keys():
         raise InvalidKey(f"A key's scopes are one or more of: {', '.join(SCOPES)}.")
-    key = _new()
+    key = _generate()
     with engine.begin() as db:
         _insert(db, key, name, scopes)
-        return key, _told(_by_hash(db, hash_of(key)))
+        return key, _key(_by_hash(db, hash_of(key)))
 
 
-def find(engine: sa.Engine, presented: str) -> Key | None:
-    """The active key that this text is. Asked of the database each time, so a revoked one fails.
+def find(engine: sa.Engine, key: str) -> Key | None:
+    """The active row of a key. Reads the database each time, so a revoked key fails at once.
 
-    The search may take longer for one hash than for another, but nobody can choose a text for
-    the beginning of its hash; the hashes themselves are compared in constant time.
+    The time of the lookup may depend on the hash, which a client cannot choose.
     """
-    hashed = hash_of(presented)
     with reading(engine).begin() as db:
-        row = _by_hash(db, hashed)
-    active = row is not None and row.revoked is None and hmac.compare_digest(hashed, row.hash)
-    return _told(row) if active else None
+        row = _by_hash(db, hash_of(key))
+    if row is None or row.revoked is not None:
+        return None
+    if row.session_key is None or row.address_key is None:
+        # A key from before these columns; a locked database must not make this request fail.
+        with contextlib.suppress(sa.exc.OperationalError), engine.begin() as db:
+            _store_public_keys(db, key)
+            row = _by_hash(db, hash_of(key))
+    return _key(row)
 
 
 def get(engine: sa.Engine, id: str) -> Key:
-    """An active key by its public name. Raises UnknownKey, for a revoked one too."""
+    """An active key by its id. Raises UnknownKey, for a revoked one too."""
+    key = lookup(engine, id)
+    if key.revoked is not None:
+        raise UnknownKey(id)
+    return key
+
+
+def lookup(engine: sa.Engine, id: str) -> Key:
+    """A key by its id, active or revoked. Raises UnknownKey."""
     with reading(engine).begin() as db:
-        row = db.execute(select(keys).where(keys.c.id == id, keys.c.revoked.is_(None))).first()
+        row = db.execute(select(keys).where(keys.c.id == id)).first()
     if row is None:
         raise UnknownKey(id)
-    return _told(row)
+    return _key(row)
 
 
-def listed(engine: sa.Engine) -> list[Key]:
-    """All of them, the newest first, the revoked ones too."""
+def list_keys(engine: sa.Engine) -> list[Key]:
+    """All keys, newest first, the revoked ones too."""
     with reading(engine).begin() as db:
-        return [_told(row) for row in db.execute(select(keys).order_by(keys.c.created.desc()))]
+        return [_key(row) for row in db.execute(select(keys).order_by(keys.c.created.desc()))]
 
 
 def revoke(engine: sa.Engine, id: str) -> None:
-    """From now on it opens nothing, at any server. Raises UnknownKey; again is fine."""
+    """End a key at every server; repeating it is harmless.
+
+    Raises UnknownKey, and LastKey for the only active key with the scope `keys`: without one,
+    keys can be made on the server's own terminal alone.
+    """
     with engine.begin() as db:
-        if db.execute(select(keys.c.id).where(keys.c.id == id)).first() is None:
-            raise UnknownKey(id)
-        active = sa.update(keys).where(keys.c.id == id, keys.c.revoked.is_(None))
-        db.execute(active.values(revoked=now()))
+        lock(db, "keys.revoke")
+        active = [_key(row) for row in db.execute(select(keys).where(keys.c.revoked.is_(None)))]
+        target = next((key for key in active if key.id == id), None)
+        if target is None:
+            if db.execute(select(keys.c.id).where(keys.c.id == id)).first() is None:
+                raise UnknownKey(id)
+            return
+        if "keys" in target.scopes and sum("keys" in key.scopes for key in active) == 1:
+            raise LastKey(target.name)
+        db.execute(sa.update(keys).where(keys.c.id == id).values(revoked=now()))
 
 
 def hash_of(key: str) -> str:
-    """What is stored of a key."""
+    """The SHA-256 of a key, by which the database finds it."""
     return hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
 
 
-def _new() -> str:
+def _generate() -> str:
     return "kao_" + secrets.token_urlsafe(32)
 
 
-def _by_hash(db: sa.Connection, hashed: str) -> Any:
-    return db.execute(select(keys).where(keys.c.hash == hashed)).first()
+def _by_hash(db: sa.Connection, digest: str) -> Any:
+    return db.execute(select(keys).where(keys.c.hash == digest)).first()
 
 
-def _registered(db: sa.Connection, key: str, name: str) -> str | None:
-    if _by_hash(db, hash_of(key)) is None:
-        # Another server that starts at this moment may be first.
+def _register(db: sa.Connection, key: str, name: str) -> str | None:
+    row = _by_hash(db, hash_of(key))
+    if row is None:
+        # Another server that starts now may insert it first.
         with contextlib.suppress(sa.exc.IntegrityError), db.begin_nested():
             _insert(db, key, name, SCOPES)
+    elif row.session_key is None or row.address_key is None:
+        _store_public_keys(db, key)
     return key if _by_hash(db, hash_of(key)).revoked is None else None
 
 
 def _insert(db: sa.Connection, key: str, name: str, scopes: Collection[str]) -> None:
     fields = {"id": secrets.token_hex(6), "hash": hash_of(key), "name": name, "created": now()}
-    chosen = [scope for scope in SCOPES if scope in scopes]
-    db.execute(keys.insert().values(**fields, scopes=chosen))
+    scope_list = [scope for scope in SCOPES if scope in scopes]
+    db.execute(keys.insert().values(**fields, scopes=scope_list))
+    _store_public_keys(db, key)
 
 
-def _told(row: Any) -> Key:
-    return Key(row.id, row.name, tuple(row.scopes), row.created, row.revoked, row.hash)
+def _store_public_keys(db: sa.Connection, key: str) -> None:
+    values = {
+        keys.c.session_key: public_key(key, "session"),
+        keys.c.address_key: public_key(key, "address"),
+    }
+    db.execute(sa.update(keys).where(keys.c.hash == hash_of(key)).values(values))
+
+
+def _key(row: Any) -> Key:
+    return Key(
+        id=row.id,
+        name=row.name,
+        scopes=tuple(row.scopes),
+        created=row.created,
+        revoked=row.revoked,
+        session_key=row.session_key,
+        address_key=row.address_key,
+    )
 
 
 def _read(path: Path) -> str | None:
@@ -163,14 +221,14 @@ def _read(path: Path) -> str | None:
         key = path.read_text().strip()
     except (OSError, UnicodeDecodeError):
         return None
-    return key if len(key) >= SHORTEST else None
+    return key if len(key) >= MIN_LENGTH else None
 
 
 def _write(path: Path, key: str) -> None:
-    """Readable by its owner only, from its first byte on."""
+    """Write the file so that only its owner can ever read it."""
 
-    def private(name: str, flags: int) -> int:
+    def open_private(name: str, flags: int) -> int:
         return os.open(name, flags, 0o600)
 
-    with atomic.whole_file(path) as temporary, open(temporary, "x", opener=private) as file:
+    with atomic.whole_file(path) as temporary, open(temporary, "x", opener=open_private) as file:
         file.write(key + "\n")

@@ -1,106 +1,101 @@
-"""API keys over HTTP, and addresses signed with them."""
+"""API keys, browser sessions and signed addresses over HTTP."""
 
 import time
-from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi.concurrency import run_in_threadpool
 
-from app.auth import signed_urls
-from app.auth.scopes import needs
-from app.errors import Forbidden, PublicAvatars
+from app.auth import schemas, sessions, signed_urls
+from app.auth.scopes import HOW_TO_GET_A_KEY, needs, presented_key
+from app.errors import Forbidden, PublicAvatars, Unauthorised
 from app.http.query_string import Only
-from app.state import Services, services
+from app.state import State
 from models import keys
-from models.keys import LONGEST_NAME, Scope
 
 router = APIRouter(tags=["access"], dependencies=[Depends(Only())])
-Held = Annotated[Services, Depends(services)]
-LONGEST = 366 * 24 * 3600  # s; an address for longer is one for ever, and that is a key
-ADDRESS = 8192  # characters
-
-
-class Key(BaseModel):
-    """What may be told of a key; the key itself is shown once, when it is made."""
-
-    id: str = Field(examples=["5f0c8e3d9a21"])
-    name: str = Field(examples=["ci"])
-    scopes: list[Scope]
-    created: str
-    revoked: str | None
-
-
-class NewKey(Key):
-    """With the key itself."""
-
-    key: str = Field(examples=["kao_…"])
-
-
-class Keys(BaseModel):
-    """All of them, the newest first."""
-
-    keys: list[Key]
-
-
-class AskedKey(BaseModel):
-    """A key to make."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: str = Field(min_length=1, max_length=LONGEST_NAME, examples=["ci"])
-    scopes: list[Scope] = Field(min_length=1, examples=[["read", "train"]])
-
-
-class AskedAddress(BaseModel):
-    """A picture's address to sign."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    url: str = Field(max_length=ADDRESS, examples=["/avatar?seed=42"])
-    seconds: int = Field(default=24 * 3600, ge=1, le=LONGEST, description="How long it opens.")
-
-
-class Signed(BaseModel):
-    """An address that opens without a key until `expires` (Unix time)."""
-
-    url: str
-    expires: int
 
 
 @router.post("/keys", status_code=201, dependencies=[needs("keys")], summary="Make a key")
-def create(held: Held, request: Request, response: Response, body: AskedKey) -> NewKey:
-    """Nobody gives away more than they have: its scopes are among those of the key that asks."""
-    more = set(body.scopes) - set(request.state.key.scopes)
-    if more:
-        raise Forbidden(f"Your own key does not have: {', '.join(sorted(more))}.")
-    secret, key = keys.create(held.database, body.name, body.scopes)
+def create_key(
+    state: State, request: Request, response: Response, body: schemas.KeyRequest
+) -> schemas.NewKey:
+    """Its scopes must be among those of the key that makes it."""
+    _require_own_scopes(request, body.scopes)
+    secret, key = keys.create(state.database, body.name, body.scopes)
     response.headers["Cache-Control"] = "no-store"
     response.headers["Location"] = f"/keys/{key.id}"
-    return NewKey(**_shown(key).model_dump(), key=secret)
+    return schemas.NewKey(**_public(key).model_dump(), key=secret)
 
 
-@router.get("/keys", dependencies=[needs("keys")], summary="The keys, newest first")
-def listed(held: Held, response: Response) -> Keys:
-    """Without the keys themselves, which nobody can read again."""
+@router.get("/keys", dependencies=[needs("keys")], summary="List the keys, newest first")
+def list_keys(state: State, response: Response) -> schemas.Keys:
+    """Without the keys themselves, which cannot be read again."""
     response.headers["Cache-Control"] = "no-store"
-    return Keys(keys=[_shown(key) for key in keys.listed(held.database)])
+    return schemas.Keys(keys=[_public(key) for key in keys.list_keys(state.database)])
 
 
 @router.delete("/keys/{id}", status_code=204, dependencies=[needs("keys")], summary="Revoke a key")
-def revoke(held: Held, id: str) -> None:
-    """It opens nothing any more, at any server, and neither do the addresses that it signed."""
-    keys.revoke(held.database, id)
+def revoke_key(state: State, request: Request, id: str) -> None:
+    """It ends at every server at once, with its sessions, its event streams and what it signed.
+
+    403 for a key with a scope that your own lacks; 409 for the last one that manages keys.
+    """
+    _require_own_scopes(request, keys.lookup(state.database, id).scopes)
+    keys.revoke(state.database, id)
 
 
-@router.post("/sign", dependencies=[needs("avatars")], summary="Sign a picture's address")
-def sign(held: Held, request: Request, response: Response, body: AskedAddress) -> Signed:
-    """For pictures that are not open to all: the address opens without a key, for a while."""
-    if held.settings.public_avatars:
-        raise PublicAvatars("Pictures are open to all here; the address works as it is.")
+@router.post("/sign", dependencies=[needs("avatars")], summary="Sign the address of a picture")
+def sign(
+    state: State, request: Request, response: Response, body: schemas.SignRequest
+) -> schemas.SignedUrl:
+    """Where pictures are not public: the signed address needs no key until it expires.
+
+    Needs `Authorization`: a session cannot sign, because the server does not have the key.
+    """
+    if state.settings.public_avatars:
+        raise PublicAvatars("Pictures are public here; the address works as it is.")
+    secret = presented_key(request)
+    if secret is None:
+        raise Forbidden("Only the key itself can sign: send `Authorization: Bearer KEY`.")
     expires = int(time.time()) + body.seconds
     response.headers["Cache-Control"] = "no-store"
-    return Signed(url=signed_urls.sign(request.state.key, body.url, expires), expires=expires)
+    url = signed_urls.sign(request.state.key.id, secret, body.url, expires)
+    return schemas.SignedUrl(url=url, expires=expires)
 
 
-def _shown(key: keys.Key) -> Key:
-    return Key(**{name: getattr(key, name) for name in Key.model_fields})
+@router.post("/session", summary="Log a browser in")
+async def log_in(
+    state: State, request: Request, response: Response, body: schemas.Login
+) -> schemas.Session:
+    """Set a cookie with the scopes of the key, for a week; only from pages of this server."""
+    # Charged before the key is checked, so that guesses are charged too.
+    response.headers.update(await state.limiter.charge_call(request))
+    sessions.require_same_origin(request)
+    secret = body.key.strip()
+    key = await run_in_threadpool(keys.find, state.database, secret)
+    if key is None:
+        raise Unauthorised(f"The key is unknown or revoked. {HOW_TO_GET_A_KEY}")
+    request.state.key = key  # for the access log
+    expires = sessions.start(response, request, key.id, secret)
+    return schemas.Session.model_validate(
+        {"name": key.name, "scopes": key.scopes, "expires": expires}
+    )
+
+
+@router.delete("/session", status_code=204, summary="Log a browser out")
+async def log_out(state: State, request: Request, response: Response) -> None:
+    """Delete the cookie, also where its session has ended."""
+    response.headers.update(await state.limiter.charge_call(request))
+    sessions.require_same_origin(request)
+    sessions.end(response, request)
+
+
+def _require_own_scopes(request: Request, scopes: keys.Scopes) -> None:
+    """Raise Forbidden for scopes that the key of the request lacks."""
+    missing = set(scopes) - set(request.state.key.scopes)
+    if missing:
+        raise Forbidden(f"Your own key does not have: {', '.join(sorted(missing))}.")
+
+
+def _public(key: keys.Key) -> schemas.Key:
+    return schemas.Key(**{name: getattr(key, name) for name in schemas.Key.model_fields})

@@ -1,52 +1,80 @@
-"""Who may do what: whoever presents an active API key, or a browser's session that one opened,
-with the scope that a route declares.
+"""Authorises requests: an active API key, or a browser session of one, with the route's scope.
 
-A route says `dependencies=[needs("train")]`; that is checked, and is in the OpenAPI document.
+A route declares `dependencies=[needs("train")]`, which is enforced and documented in OpenAPI.
 """
 
+import time
 from typing import Annotated, Any
 
-from fastapi import Depends, Request, Security
+from fastapi import Depends, Request, Response, Security
 from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
-from starlette.responses import Response
 
 from app.auth import sessions, signed_urls
 from app.errors import Forbidden, Unauthorised
-from app.state import Services, services
+from app.state import AppState, State, get_state
 from models import keys
+from models.errors import UnknownKey
 from models.keys import Key, Scope
 
+HOW_TO_GET_A_KEY = (
+    "The first key is KAO_API_KEY, or else in the file api-key in KAO_HOME; "
+    "`kao keys create NAME` makes another."
+)
+HOW_TO_SEND_A_KEY = f"Send `Authorization: Bearer KEY`. {HOW_TO_GET_A_KEY}"
 _bearer = HTTPBearer(
     auto_error=False,
     scheme_name="key",
-    description="An API key; the first is in the file `api-key` in KAO_HOME.",
+    description="An API key; the first one is in the file `api-key` in KAO_HOME.",
 )
 
 
 def needs(scope: Scope) -> Any:
-    """The dependency of a route that only a key with this scope may use."""
-    return Security(_allow, scopes=[scope])
+    """The dependency of a route that requires a key with this scope."""
+    return Security(_authorise, scopes=[scope])
 
 
-def identify(held: Services, request: Request) -> Key | None:
-    """Whose request this is; None: nobody says. Raises Unauthorised for a key that opens nothing.
+def presented_key(request: Request) -> str | None:
+    """The API key in the request's Authorization header."""
+    kind, _, key = request.headers.get("authorization", "").partition(" ")
+    return key.strip() if kind.lower() == "bearer" else None
 
-    Asks the database, so call it in a thread.
+
+def identify(state: AppState, request: Request) -> Key | None:
+    """The key of a request or of its session; None without either.
+
+    Raises Unauthorised for an invalid one. Reads the database, so call it in a thread.
     """
-    kind, _, presented = request.headers.get("authorization", "").partition(" ")
-    if kind.lower() != "bearer":
-        return sessions.holder(held.database, request)
-    key = keys.find(held.database, presented.strip())
+    secret = presented_key(request)
+    if secret is None:
+        session = sessions.read(state.database, request)
+        request.state.session_expires = session.expires if session else None
+        return session.key if session else None
+    key = keys.find(state.database, secret)
     if key is None:
-        raise Unauthorised(f"The API key is not known, or was revoked. {_HOW}")
+        raise Unauthorised(f"The API key is unknown or revoked. {HOW_TO_SEND_A_KEY}")
     return key
 
 
-def require(key: Key | None, scope: str) -> Key:
-    """Raises Unauthorised without a key, Forbidden without the scope."""
+def is_still_valid(state: AppState, request: Request) -> bool:
+    """Whether the key or session that opened a long answer still exists; blocks on the database."""
+    key: Key | None = getattr(request.state, "key", None)
     if key is None:
-        raise Unauthorised(f"The API key is missing. {_HOW}")
+        return True
+    expires = getattr(request.state, "session_expires", None)
+    if expires is not None and expires < time.time():
+        return False
+    try:
+        keys.get(state.database, key.id)
+    except UnknownKey:
+        return False
+    return True
+
+
+def require(key: Key | None, scope: str) -> Key:
+    """The key. Raises Unauthorised without one, Forbidden without the scope."""
+    if key is None:
+        raise Unauthorised(f"The API key is missing. {HOW_TO_SEND_A_KEY}")
     if scope not in key.scopes:
         raise Forbidden(
             f"This needs a key with the scope {scope!r}; {key.name!r} has "
@@ -57,65 +85,61 @@ def require(key: Key | None, scope: str) -> Key:
 
 
 async def admit(request: Request) -> None:
-    """Let a picture through that is not open to all: by a key, or by a signed address.
+    """Authorise a picture that is not public, by a key or a signed address.
 
-    The signature is taken off the query, which the routes read strictly.
+    Removes the signature from the query, which the routes parse strictly. Raises Unauthorised,
+    Forbidden, TooManyRequests.
     """
-    held: Services = request.app.state.services
-    signature, rest = signed_urls.split(request.scope["query_string"])
-    if signature is None:
-        await _identified(held, request)
+    state = get_state(request)
+    signature, query = signed_urls.split(request.scope["query_string"])
+    # A signature covers the address alone, so it opens nothing with a body.
+    if signature is None or request.method not in ("GET", "HEAD"):
+        await _identify(state, request)
         require(request.state.key, "avatars")
         return
     path = request.scope["raw_path"]
     try:
-        await run_in_threadpool(signed_urls.verify, held.database, signature, path, rest)
+        await run_in_threadpool(signed_urls.verify, state.database, signature, path, query)
     except Forbidden:
-        await held.limiter.call(request)
+        await state.limiter.charge_call(request)
         raise
-    request.scope["query_string"] = rest
+    request.scope["query_string"] = query
 
 
-def keep_private(answer: Response) -> None:
-    """No shared cache may give to others what somebody had to have a key for."""
-    allowed = answer.headers.get("cache-control", "")
-    answer.headers["Cache-Control"] = allowed.replace("public", "private")
+def keep_private(response: Response) -> None:
+    """Keep shared caches from giving an answer that needed a key to other clients."""
+    caching = response.headers.get("cache-control", "")
+    response.headers["Cache-Control"] = caching.replace("public", "private")
 
 
 def open_pictures(document: dict[str, Any]) -> None:
-    """Say in an OpenAPI document that what asks for `avatars` opens without a key too."""
+    """Document in OpenAPI that operations with the scope `avatars` need no key."""
     for operations in document["paths"].values():
         for operation in operations.values():
             if operation.get("security") == [{_bearer.scheme_name: ["avatars"]}]:
                 operation["security"].append({})
 
 
-async def _allow(
+async def _authorise(
     scopes: SecurityScopes,
     request: Request,
     response: Response,
-    held: Annotated[Services, Depends(services)],
+    state: State,
     _: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> None:
     (scope,) = scopes.scopes
-    closed = scope != "avatars" or not held.settings.public_avatars
-    if closed:
-        await _identified(held, request)
-    response.headers.update(await held.limiter.call(request))
-    if closed:
+    needs_key = scope != "avatars" or not state.settings.public_avatars
+    if needs_key:
+        await _identify(state, request)
+    response.headers.update(await state.limiter.charge_call(request))
+    if needs_key:
         require(request.state.key, scope)
 
 
-async def _identified(held: Services, request: Request) -> None:
-    """Keep the key of a request in its state, None without one; a wrong one is counted."""
+async def _identify(state: AppState, request: Request) -> None:
+    """Store the key of a request, or None, in its state; an invalid key is charged as a call."""
     try:
-        request.state.key = await run_in_threadpool(identify, held, request)
+        request.state.key = await run_in_threadpool(identify, state, request)
     except Unauthorised:
-        await held.limiter.call(request)
+        await state.limiter.charge_call(request)
         raise
-
-
-_HOW = (
-    "Send `Authorization: Bearer KEY`; the first key is KAO_API_KEY, or else in the file api-key "
-    "in KAO_HOME, and `kao keys create` makes more."
-)

@@ -1,75 +1,84 @@
-"""The cookie of a browser that showed a key: never the key itself, and it ends with that key.
+"""Browser sessions: a cookie that a login with an API key makes, and that ends with that key.
 
-`ID.EXPIRES.SIGNATURE`, the signature being an HMAC-SHA256 (RFC 2104) of the first two under the
-SHA-256 of the key, as signed addresses have it (app/auth/signed_urls.py). So nothing is stored, any
-server can check it, and revoking the key ends every session that it opened.
+The cookie is `ID.EXPIRES.SIGNATURE`: the key's id, Unix time, and a signature of both under the
+API key (`models/signatures.py`). The database has the public key only, so nothing that a server
+stores makes a session; every server can verify it, and revoking the key ends all its sessions.
 """
 
-import hmac
+import re
 import time
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import sqlalchemy as sa
-from fastapi import Request
-from starlette.responses import Response
+from fastapi import Request, Response
 
 from app.errors import Forbidden, Unauthorised
-from models import keys
+from models import keys, signatures
 from models.errors import UnknownKey
 from models.keys import Key
 
-NAME = "kao_session"
-PREFIX = "kao-session-1"  # so that a signed address is no session, nor the other way round
-LASTS = 7 * 24 * 3600  # s
-SAFE = ("GET", "HEAD", "OPTIONS")
-ENDED = "Your session has ended; log in again at /studio."
+COOKIE = "kao_session"
+LIFETIME = 7 * 24 * 3600  # s
+CLOCK_SKEW = 300  # s between two servers
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+SESSION_ENDED = "Your session has ended; log in again at /studio."
+_TIME = re.compile(r"[0-9]{1,12}", re.ASCII)
 
 
-def give(response: Response, request: Request, key: Key) -> int:
-    """Log a browser in; when that ends, in Unix time."""
-    expires = int(time.time()) + LASTS
-    _set(response, request, f"{key.id}.{expires}.{_sign(key, expires)}", LASTS)
+@dataclass(frozen=True)
+class OpenSession:
+    """A verified session; `expires` in Unix time."""
+
+    key: Key
+    expires: int
+
+
+def start(response: Response, request: Request, id: str, secret: str) -> int:
+    """Set the cookie of a new session; its end in Unix time. secret: the API key itself."""
+    expires = int(time.time()) + LIFETIME
+    signature = signatures.sign(secret, "session", _message(id, str(expires)))
+    _set(response, request, f"{id}.{expires}.{signature}", LIFETIME)
     return expires
 
 
-def take_back(response: Response, request: Request) -> None:
-    """Log a browser out."""
+def end(response: Response, request: Request) -> None:
+    """Delete the cookie."""
     _set(response, request, "", 0)
 
 
-def holder(database: sa.Engine, request: Request) -> Key | None:
-    """Whose session this request carries; None without a cookie.
+def read(database: sa.Engine, request: Request) -> OpenSession | None:
+    """The session of a request; None without a cookie. Blocks on the database.
 
-    Asks the database. Raises Unauthorised for a session that has ended, and Forbidden where
-    another site may have made the browser send it.
+    Raises Unauthorised for one that has ended, and Forbidden for a request that may change
+    something and that another site may have caused.
     """
-    told = request.cookies.get(NAME)
-    if not told:
+    cookie = request.cookies.get(COOKIE)
+    if not cookie:
         return None
-    key = _read(database, told)
-    if request.method not in SAFE:
+    session = _verify(database, cookie)
+    if request.method not in SAFE_METHODS:
         require_same_origin(request)
-    return key
+    return session
 
 
 def require_same_origin(request: Request) -> None:
-    """Raises Forbidden unless the browser says that a page of this server asks.
+    """Raise Forbidden unless a page of this server caused the request.
 
-    SameSite=Strict alone lets other ports and subdomains of our host through.
+    SameSite=Strict alone admits other ports and subdomains of the host.
     """
-    # Browsers send it to https and to this machine; a page cannot change it (W3C Fetch Metadata).
+    # Sent to https and localhost; scripts cannot change it (W3C Fetch Metadata).
     site = request.headers.get("sec-fetch-site")
     if site is not None:
-        own = site == "same-origin"
+        is_same = site == "same-origin"
     else:
         origin = request.headers.get("origin", "")
-        # A proxy may have ended TLS, so the scheme that arrives here may be another.
-        own = _host(origin) is not None and _host(origin) == _host(
-            f"{urlsplit(origin).scheme}://{request.headers.get('host', '')}"
-        )
-    if not own:
+        # With the origin's scheme: a proxy may have terminated TLS.
+        host = f"{origin.partition(':')[0]}://{request.headers.get('host', '')}"
+        is_same = _host(origin) is not None and _host(origin) == _host(host)
+    if not is_same:
         raise Forbidden(
-            "A session works from this server's own pages alone (Origin); elsewhere send "
+            "A session works from pages of this server only (Origin); elsewhere send "
             "`Authorization: Bearer KEY`."
         )
 
@@ -81,33 +90,34 @@ def _host(origin: str) -> tuple[str, int] | None:
         if parts.hostname is None or parts.scheme not in ports:
             return None
         return parts.hostname, parts.port or ports[parts.scheme]
-    except ValueError:  # a port that is none, brackets that hold no address
+    except ValueError:  # an invalid port or IPv6 address
         return None
 
 
-def _read(database: sa.Engine, told: str) -> Key:
-    id, _, rest = told.partition(".")
-    expires, _, signature = rest.partition(".")
+def _verify(database: sa.Engine, cookie: str) -> OpenSession:
+    id, _, remainder = cookie.partition(".")
+    expires, _, signature = remainder.partition(".")
     try:
         key = keys.get(database, id)
     except UnknownKey:
-        raise Unauthorised(ENDED) from None
-    right = _sign(key, expires)
-    if not hmac.compare_digest(right.encode(), signature.encode(errors="replace")):
-        raise Unauthorised(ENDED)
-    if int(expires) < time.time():  # ours once the signature fits, so a number
-        raise Unauthorised(ENDED)
-    return key
+        raise Unauthorised(SESSION_ENDED) from None
+    if key.session_key is None or not _TIME.fullmatch(expires):
+        raise Unauthorised(SESSION_ENDED)
+    # Also capped, so that no cookie outlives what this server would have granted.
+    if not time.time() <= int(expires) <= time.time() + LIFETIME + CLOCK_SKEW:
+        raise Unauthorised(SESSION_ENDED)
+    if not signatures.is_valid(key.session_key, signature, _message(id, expires)):
+        raise Unauthorised(SESSION_ENDED)
+    return OpenSession(key, int(expires))
 
 
-def _sign(key: Key, expires: int | str) -> str:
-    told = f"{PREFIX}\n{key.id}\n{expires}"
-    return hmac.digest(bytes.fromhex(key.hash), told.encode(errors="replace"), "sha256").hex()
+def _message(id: str, expires: str) -> str:
+    return f"{id}\n{expires}"
 
 
 def _set(response: Response, request: Request, value: str, seconds: int) -> None:
     response.set_cookie(
-        NAME,
+        COOKIE,
         value,
         max_age=seconds,
         path="/",

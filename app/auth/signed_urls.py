@@ -1,11 +1,11 @@
-"""Addresses of pictures that open without a key until a time, signed by one.
+"""Addresses of pictures that need no key until a time, signed with one.
 
-`?…&expires=1790000000&key=ID&signature=HEX`, the signature being an HMAC-SHA256 (RFC 2104) of the
-address and the time under the SHA-256 of the key. So whoever has a key can sign without asking the
-server, and revoking the key ends every address that it signed.
+`?…&expires=1790000000&key=ID&signature=TEXT`: Unix time, the key's id, and a signature of the
+address and the time under the API key (`models/signatures.py`). Holders of a key can sign without
+the server, which has the public key only; revoking the key ends every address that it signature.
 """
 
-import hmac
+import re
 import time
 from dataclasses import dataclass
 from urllib.parse import quote, unquote_to_bytes, urlsplit
@@ -13,77 +13,90 @@ from urllib.parse import quote, unquote_to_bytes, urlsplit
 import sqlalchemy as sa
 
 from app.errors import Forbidden, InvalidParameter
-from models import keys
+from models import keys, signatures
 from models.errors import UnknownKey
-from models.keys import Key
 
 NAMES = ("expires", "key", "signature")
-PREFIX = "kao-address-1"  # so that no other use of the same secret gives the same signature
+MAX_SECONDS = 366 * 24 * 3600  # an address that is valid for longer should be a key
+CLOCK_SKEW = 300  # s between the signer and this server
+_TIME = re.compile(r"[0-9]{1,12}", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Signature:
-    """What a signed address carries, as it was sent."""
+    """The signing parameters of an address, as text."""
 
     expires: str
     key: str
     signature: str
 
 
-def sign(key: Key, address: str, expires: int) -> str:
-    """The address, relative or whole, with its signature. Raises InvalidParameter.
+def sign(id: str, secret: str, address: str, expires: int) -> str:
+    """The address, relative or absolute, with its signature. Raises InvalidParameter.
 
-    expires: Unix time, seconds.
+    id: of the key; secret: the API key itself; expires: Unix time, at most MAX_SECONDS ahead.
     """
+    if expires > time.time() + MAX_SECONDS + CLOCK_SKEW:
+        raise InvalidParameter("expires", "is too late", f"at most {MAX_SECONDS:,} seconds ahead")
     try:
         parts = urlsplit(address)
         path, query = parts.path.encode(), parts.query.encode()
-    except ValueError:  # brackets that hold no IPv6 address, or a lone surrogate
-        raise InvalidParameter("url", "cannot be read", "a picture's address") from None
+    except ValueError:  # an invalid IPv6 address, or a lone surrogate
+        raise InvalidParameter("url", "cannot be parsed", "the address of a picture") from None
     if split(query)[0] is not None:
         raise InvalidParameter("url", "is signed already", "an address without a signature")
-    added = f"expires={expires}&key={key.id}&signature={_hmac(key, path, query, str(expires))}"
-    return parts._replace(query=f"{parts.query}&{added}" if query else added).geturl()
+    signature = signatures.sign(secret, "address", _message(path, query, str(expires)))
+    suffix = f"expires={expires}&key={id}&signature={signature}"
+    return parts._replace(query=f"{parts.query}&{suffix}" if query else suffix).geturl()
 
 
 def split(query: bytes) -> tuple[Signature | None, bytes]:
-    """A raw query's signature, and the query without it. None unless all of it is there."""
-    found, rest = {}, []
+    """The signature of a raw query, and the query without it; None unless it is complete."""
+    values, unsigned_parts = {}, []
     for part in query.split(b"&"):
         name, _, value = part.partition(b"=")
-        if (text := name.decode("latin-1")) in NAMES and text not in found:
-            found[text] = value.decode("latin-1")
+        if (text := name.decode("latin-1")) in NAMES and text not in values:
+            values[text] = value.decode("latin-1")
         else:
-            rest.append(part)
-    return (Signature(**found), b"&".join(rest)) if len(found) == len(NAMES) else (None, query)
+            unsigned_parts.append(part)
+    return (
+        (Signature(**values), b"&".join(unsigned_parts))
+        if len(values) == len(NAMES)
+        else (None, query)
+    )
 
 
-def verify(database: sa.Engine, signed: Signature, path: bytes, query: bytes) -> None:
-    """`query` is without the signature. Raises Forbidden."""
+def verify(database: sa.Engine, signature: Signature, path: bytes, query: bytes) -> None:
+    """Raise Forbidden unless the address is signed and valid now; query: without the signature."""
     try:
-        key = keys.get(database, signed.key)
+        key = keys.get(database, signature.key)
     except UnknownKey:
-        raise Forbidden("The key that signed this address does not exist any more.") from None
-    right = _hmac(key, path, query, signed.expires)
-    if not hmac.compare_digest(right.encode(), signed.signature.encode()):
-        raise Forbidden("The signature does not fit the address; sign exactly what is asked for.")
+        raise Forbidden("The key that signed this address is unknown or revoked.") from None
+    message = _message(path, query, signature.expires)
+    if key.address_key is None or not signatures.is_valid(
+        key.address_key, signature.signature, message
+    ):
+        raise Forbidden("The signature does not match the address; sign the exact address.")
     if "avatars" not in key.scopes:
-        raise Forbidden("The key that signed this address may not see pictures.")
-    if int(signed.expires) < time.time():  # ours once the signature fits, so a number
+        raise Forbidden("The key that signed this address does not have the scope 'avatars'.")
+    if not _TIME.fullmatch(signature.expires):
+        raise Forbidden("The expiry of this address is not a Unix time.")
+    if int(signature.expires) < time.time():
         raise Forbidden("This address has expired; ask for a new one.")
+    if int(signature.expires) > time.time() + MAX_SECONDS + CLOCK_SKEW:
+        raise Forbidden(f"This address expires more than {MAX_SECONDS:,} seconds from now.")
 
 
-def _hmac(key: Key, path: bytes, query: bytes, expires: str) -> str:
-    told = f"{PREFIX}\n{canonical(path, query)}\n{expires}"
-    return hmac.digest(bytes.fromhex(key.hash), told.encode(), "sha256").hex()
+def _message(path: bytes, query: bytes, expires: str) -> str:
+    return f"{canonical(path, query)}\n{expires}"
 
 
 def canonical(path: bytes, query: bytes) -> str:
-    """One text for every spelling of an address: decoded, sorted by name, encoded again."""
+    """One text for all spellings of an address: decoded, sorted by name, encoded again."""
     pairs = [part.replace(b"+", b" ").partition(b"=") for part in query.split(b"&") if part]
-    words = sorted(f"{_again(name)}={_again(value)}" for name, _, value in pairs)
-    return f"{quote(unquote_to_bytes(path), safe='/')}?{'&'.join(words)}"
+    parameters = sorted(f"{_normalise(name)}={_normalise(value)}" for name, _, value in pairs)
+    return f"{quote(unquote_to_bytes(path), safe='/')}?{'&'.join(parameters)}"
 
 
-def _again(raw: bytes) -> str:
+def _normalise(raw: bytes) -> str:
     return quote(unquote_to_bytes(raw), safe="")

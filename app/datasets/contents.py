@@ -1,4 +1,4 @@
-"""What lies in an uploaded dataset: some of its pictures, the ones there twice, the broken ones."""
+"""The contents of an uploaded dataset: a preview, duplicates, broken pictures."""
 
 import io
 import time
@@ -11,77 +11,64 @@ from typing import Annotated
 
 import numpy as np
 from fastapi import APIRouter, Depends, Query, Response
+from fastapi.concurrency import run_in_threadpool
 from PIL import Image
-from pydantic import BaseModel, Field
 
 from app.auth.scopes import needs
+from app.datasets import schemas
+from app.datasets.schemas import Contents
+from app.http.headers import NO_SNIFF
 from app.http.query_string import Only
-from app.state import Services, services
+from app.state import AppState, State
 from models.datasets import archive, catalogue
 from models.datasets.images import BrokenImage, read_square
 from models.errors import UnknownDataset
 
 router = APIRouter(prefix="/datasets", tags=["datasets"], dependencies=[needs("read")])
-Held = Annotated[Services, Depends(services)]
-MOST_TOLD = 50  # groups of duplicates, and broken pictures
-LOOKING = 3.0  # s; some thousand small pictures, or a hundred large ones
+MAX_LISTED = 50  # groups of duplicates, and broken pictures
+DECODE_SECONDS = 3.0  # enough for some thousand small pictures, or a hundred large ones
 
 
-class Broken(BaseModel):
-    """A picture that training will leave out, and why."""
-
-    name: str
-    reason: str
-
-
-class Contents(BaseModel):
-    """What a look into the zip tells."""
-
-    images: int
-    duplicates: int = Field(description="Pictures whose very bytes an earlier one has.")
-    groups: list[list[str]] = Field(description="The first of them by name, those alike together.")
-    looked: int = Field(description="Pictures that were decoded, the first by name.")
-    broken: int = Field(description="Of those, the ones that training will leave out.")
-    broken_first: list[Broken]
+@router.get("/{name}/contents", dependencies=[Depends(Only())], summary="Check a dataset")
+async def contents(state: State, name: str) -> Contents:
+    """Duplicates by the checksums in the zip, broken pictures by decoding. 404 for `starter`."""
+    path = await run_in_threadpool(_zip, state, name)
+    async with state.decodes:
+        return await run_in_threadpool(_inspect, path)
 
 
-@router.get(
-    "/{name}/contents", dependencies=[Depends(Only())], summary="What is wrong in a dataset"
-)
-def contents(held: Held, name: str) -> Contents:
-    """Duplicates by the sums in the zip's own list, broken ones by a look; a 404 for `starter`."""
-    path = _zip(held, name)
-    looked, broken = _look(path)
-    alike = defaultdict(list)
-    with zipfile.ZipFile(path) as opened:
-        names = frozenset(archive.listing(path).pictures)
-        pictures = [item for item in opened.infolist() if archive.slashed(item) in names]
+def _inspect(path: Path) -> Contents:
+    count, broken_images = _find_broken(path)
+    names_by_content = defaultdict(list)
+    names = frozenset(archive.listing(path).pictures)
+    with zipfile.ZipFile(path) as archive_file:
+        pictures = [item for item in archive_file.infolist() if archive.slashed(item) in names]
     for item in pictures:
-        alike[item.CRC, item.file_size].append(item.filename)
-    groups = [sorted(group) for group in alike.values() if len(group) > 1]
+        names_by_content[item.CRC, item.file_size].append(item.filename)
+    groups = [sorted(names) for names in names_by_content.values() if len(names) > 1]
     return Contents(
         images=len(pictures),
         duplicates=sum(len(group) - 1 for group in groups),
-        groups=sorted(groups)[:MOST_TOLD],
-        looked=looked,
-        broken=len(broken),
-        broken_first=broken[:MOST_TOLD],
+        groups=sorted(groups)[:MAX_LISTED],
+        looked=count,
+        broken=len(broken_images),
+        broken_first=broken_images[:MAX_LISTED],
     )
 
 
-@lru_cache(256)  # the file is named by its content
-def _look(path: Path) -> tuple[int, list[Broken]]:
-    """Decode pictures for a while: how many, and which of them cannot be."""
-    ends, looked, broken = time.monotonic() + LOOKING, 0, []
+@lru_cache(256)  # the name of the file is the digest of its content
+def _find_broken(path: Path) -> tuple[int, list[schemas.BrokenImage]]:
+    """Decode pictures for DECODE_SECONDS: how many, and those that cannot be decoded."""
+    deadline, count, broken_images = time.monotonic() + DECODE_SECONDS, 0, []
     for name, data in archive.members(path):
         try:
             read_square(data, 16)
-        except BrokenImage as found:
-            broken.append(Broken(name=name, reason=found.reason))
-        looked += 1
-        if time.monotonic() > ends:
+        except BrokenImage as error:
+            broken_images.append(schemas.BrokenImage(name=name, reason=error.reason))
+        count += 1
+        if time.monotonic() > deadline:
             break
-    return looked, broken
+    return count, broken_images
 
 
 @router.get(
@@ -89,41 +76,51 @@ def _look(path: Path) -> tuple[int, list[Broken]]:
     dependencies=[Depends(Only("count", "columns", "size"))],
     response_class=Response,
     responses={200: {"content": {"image/webp": {}}}},
-    summary="Some of a dataset's pictures",
+    summary="Preview a dataset",
 )
-def preview(
-    held: Held,
+async def preview(
+    state: State,
     name: str,
     count: Annotated[int, Query(ge=1, le=96)] = 24,
     columns: Annotated[int, Query(ge=1, le=24)] = 8,
-    size: Annotated[int, Query(ge=16, le=128, description="A picture's side, pixels.")] = 64,
+    size: Annotated[int, Query(ge=16, le=128, description="Side of a picture, pixels.")] = 64,
 ) -> Response:
-    """The first by name, as training crops them; a cross where one cannot be decoded."""
+    """Its first pictures by name, cropped as for training; a cross where one is broken."""
+    path = await run_in_threadpool(_zip, state, name)
+    async with state.decodes:
+        content = await run_in_threadpool(_preview, path, count, columns, size)
+    headers = {"Cache-Control": "private, no-cache", **NO_SNIFF}
+    return Response(content, headers=headers, media_type="image/webp")
+
+
+@lru_cache(64)  # 20 MB at most; the name of the file is the digest of its content
+def _preview(path: Path, count: int, columns: int, size: int) -> bytes:
+    """A WebP of the first `count` pictures in rows, each `size` pixels square."""
     tiles = []
-    for _, data in islice(archive.members(_zip(held, name)), count):
+    for _, data in islice(archive.members(path), count):
         try:
             tiles.append(read_square(data, size))
         except BrokenImage:
             tiles.append(_cross(size))
     columns = min(columns, len(tiles))
     sheet = np.zeros((-(-len(tiles) // columns) * size, columns * size, 3), np.uint8)
-    for place, tile in enumerate(tiles):
-        top, left = place // columns * size, place % columns * size
+    for index, tile in enumerate(tiles):
+        top, left = index // columns * size, index % columns * size
         sheet[top : top + size, left : left + size] = tile
     file = io.BytesIO()
     Image.fromarray(sheet).save(file, "WEBP", quality=80)
-    headers = {"Cache-Control": "private, no-cache", "X-Content-Type-Options": "nosniff"}
-    return Response(file.getvalue(), headers=headers, media_type="image/webp")
+    return file.getvalue()
 
 
-def _zip(held: Services, name: str) -> Path:
+def _zip(state: AppState, name: str) -> Path:
     if name in catalogue.BUILT_IN:
-        raise UnknownDataset(name)  # drawn by the worker, so there is no zip to look into
-    row = catalogue.get(held.database, name)
-    return catalogue.fetch(held.settings, row["digest"])
+        raise UnknownDataset(name)  # the worker draws it, so there is no zip
+    row = catalogue.get(state.database, name)
+    return catalogue.fetch(state.settings, row["digest"])
 
 
 def _cross(size: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """A red diagonal cross, (size, size, 3)."""
     line = np.eye(size, dtype=bool)
     tile = np.full((size, size, 3), 230, np.uint8)
     tile[line | line[::-1]] = (191, 52, 32)

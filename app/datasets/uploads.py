@@ -1,4 +1,4 @@
-"""A request's body on its way to disk, in constant memory and never above a limit."""
+"""Streams the body of an upload to disk, in constant memory and within limits."""
 
 import uuid
 from collections.abc import AsyncIterator
@@ -14,12 +14,12 @@ from models.datasets.quotas import Room
 from models.settings import Settings
 from models.storage import layout
 
-BLOCK = 1 << 20  # bytes gathered before a thread writes them
+BLOCK = 1 << 20  # bytes per write in a thread
 
 
 @asynccontextmanager
-async def received(request: Request, settings: Settings, room: Room) -> AsyncIterator[Path]:
-    """The body as a temporary file, gone afterwards unless it was moved.
+async def receive(request: Request, settings: Settings, room: Room) -> AsyncIterator[Path]:
+    """The body as a temporary file, which is deleted afterwards unless it was moved.
 
     Raises TooLarge, DiskFull, UnsupportedBody.
     """

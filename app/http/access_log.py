@@ -1,4 +1,4 @@
-"""Every request seen once: counted, timed, and given an id that its log lines carry."""
+"""Counts, times and logs every request, and gives it an id that its log lines carry."""
 
 import itertools
 import re
@@ -14,8 +14,8 @@ from models import logs
 log = structlog.get_logger()
 
 HEADER = b"x-request-id"
-_GOOD = re.compile(rb"[A-Za-z0-9._-]{1,64}")  # what may be put into a log and sent back
-READS = ("GET", "HEAD", "OPTIONS")
+_VALID_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")  # safe in a log line and in a header
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 REQUESTS = Counter("kao_requests", "Requests answered.", ["route", "status"], registry=None)
 SECONDS = Histogram(
     "kao_request_seconds",
@@ -28,76 +28,76 @@ METRICS = (REQUESTS, SECONDS)
 _numbers = itertools.count(1)
 
 
-class Observer:
+class AccessLog:
     """The outermost middleware.
 
-    An id comes from `X-Request-ID`, or is made here. It goes back where the client sent one, and
-    with every 5xx, so that whoever reports a failure can name its log lines. Requests that may
-    change something are logged, with the key that asked; the others are only counted.
+    The id of a request is its `X-Request-ID`, or a number. It is returned to clients that sent
+    one, and with every 5xx, so that a report of a failure can name its log lines. Requests that
+    may change something are logged with their key's id; all are counted.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on, and look."""
+        """Answer a request and record its status and duration."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        began, status, given = time.perf_counter(), 500, _given(scope)
-        ended = 0.0
-        logs.REQUEST.set(name := given or next(_numbers))
+        start, status, client_id = time.perf_counter(), 500, _client_id(scope)
+        end = 0.0
+        logs.REQUEST.set(request_id := client_id or next(_numbers))
 
-        async def noted(message: Message) -> None:
-            nonlocal status, ended
+        async def observe(message: Message) -> None:
+            nonlocal status, end
             if message["type"] == "http.response.start":
                 status = message["status"]
-                if given is not None or status >= 500:
-                    # A new list: a remembered answer shares its headers.
-                    told = logs.request_id(name).encode()
-                    message["headers"] = [*message["headers"], (HEADER, told)]
+                if client_id is not None or status >= 500:
+                    # A new list: an answer from the fast path shares its headers.
+                    value = logs.request_id(request_id).encode()
+                    message["headers"] = [*message["headers"], (HEADER, value)]
             await send(message)
-            ended = time.perf_counter()  # what is done after an answer is no part of it
+            end = time.perf_counter()  # background tasks after an answer do not count
 
         try:
-            await self.app(scope, receive, noted)
+            await self.app(scope, receive, observe)
         finally:
-            _count(scope, status, (ended or time.perf_counter()) - began)
+            _record(scope, status, (end or time.perf_counter()) - start)
 
 
-def _given(scope: Scope) -> str | None:
+def _client_id(scope: Scope) -> str | None:
     for name, value in scope["headers"]:
-        if name == HEADER and _GOOD.fullmatch(value):
+        if name == HEADER and _VALID_ID.fullmatch(value):
             return str(value, "ascii")
     return None
 
 
-def _count(scope: Scope, status: int, seconds: float) -> None:
+def _record(scope: Scope, status: int, seconds: float) -> None:
     requests, times = _metrics(_route(scope, status), status)
     requests.inc()
     times.observe(seconds)
-    if scope["method"] not in READS:
+    if scope["method"] not in SAFE_METHODS:
         key = scope.get("state", {}).get("key")
-        told = {"key": key.id} if key is not None else {}
+        fields = {"key": key.id} if key is not None else {}
         log.info(
             "request.answered",
             method=scope["method"],
             path=scope["path"],
             status=status,
             seconds=round(seconds, 4),
-            **told,
+            **fields,
         )
 
 
 @cache
 def _metrics(route: str, status: int) -> tuple[Counter, Histogram]:
-    """Finding them by their labels would take longer than counting."""
+    """The metrics of a route and status; looking them up by label takes longer than counting."""
     return REQUESTS.labels(route, status), SECONDS.labels(route)
 
 
 def _route(scope: Scope, status: int) -> str:
-    """A route's pattern, never what was asked: anybody could invent labels."""
+    """The pattern of the route, never the path: clients could create any number of labels."""
     route = scope.get("route")
     if route is not None:
         return str(route.path)
-    # app/avatars/cache/fast_path.py answers before any route is looked for.
+    # app/avatars/cache/fast_path.py answers before routing.
     return "shortcut" if status in (200, 304) else "none"

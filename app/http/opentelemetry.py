@@ -1,4 +1,4 @@
-"""OpenTelemetry, where OTEL_EXPORTER_OTLP_ENDPOINT asks for it: a span for each request."""
+"""OpenTelemetry: a span per request, where OTEL_EXPORTER_OTLP_ENDPOINT is set."""
 
 import importlib.util
 
@@ -9,14 +9,14 @@ from models.settings import Settings
 
 
 def config(settings: Settings) -> TelemetryConfig:
-    """FastAPI's own instrumentation; it reads the other OTEL_ variables itself.
+    """The configuration of FastAPI's instrumentation, which reads the other OTEL_ variables.
 
-    Metrics stay Prometheus's. Raises KaoError when the extra `otel` is not installed.
+    Metrics stay with Prometheus. Raises KaoError when the extra `otel` is not installed.
     """
-    wanted = settings.otlp_endpoint is not None
-    if wanted and importlib.util.find_spec("opentelemetry.exporter") is None:
+    is_enabled = settings.otlp_endpoint is not None
+    if is_enabled and importlib.util.find_spec("opentelemetry.exporter") is None:
         raise KaoError(
-            "OTEL_EXPORTER_OTLP_ENDPOINT is set, but what sends traces is not installed: "
-            "pip install 'kao[otel]', or unset it."
+            "OTEL_EXPORTER_OTLP_ENDPOINT is set, but the exporter is not installed: "
+            "pip install 'kao[otel]', or unset the variable."
         )
-    return {"auto_configure": wanted, "tracing": wanted, "metrics": False, "logs": False}
+    return {"auto_configure": is_enabled, "tracing": is_enabled, "metrics": False, "logs": False}

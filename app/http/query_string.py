@@ -1,4 +1,4 @@
-"""Query strings, read strictly: nothing unknown, nothing twice, UTF-8 only."""
+"""Parses query strings strictly: no unknown or repeated names, UTF-8 only."""
 
 from collections.abc import Collection
 from urllib.parse import unquote_to_bytes
@@ -10,8 +10,8 @@ from app.errors import InvalidParameter
 UTF8 = "text that is percent-encoded UTF-8"
 
 
-def decoded(raw: bytes, parameter: str) -> str:
-    """Percent-encoded bytes as text. Raises InvalidParameter for anything but UTF-8."""
+def decode(raw: bytes, parameter: str) -> str:
+    """Percent-encoded bytes as text. Raises InvalidParameter where they are not UTF-8."""
     try:
         return unquote_to_bytes(raw).decode()
     except UnicodeDecodeError:
@@ -19,23 +19,26 @@ def decoded(raw: bytes, parameter: str) -> str:
 
 
 def parse(raw: bytes, allowed: Collection[str] | None = None) -> dict[str, str]:
-    """A raw query string by name; None: any name. Raises InvalidParameter, naming what is wrong."""
-    found: dict[str, str] = {}
+    """The values of a raw query string by name; allowed: None accepts every name.
+
+    Raises InvalidParameter, which names the parameter.
+    """
+    values: dict[str, str] = {}
     for part in raw.split(b"&"):
         if not part:
             continue
         key, _, value = part.replace(b"+", b" ").partition(b"=")
-        name = decoded(key, unquote_to_bytes(key).decode(errors="replace"))
+        name = decode(key, unquote_to_bytes(key).decode(errors="replace"))
         if allowed is not None and name not in allowed:
             raise InvalidParameter(name, "is not a parameter here", list(allowed))
-        if name in found:
+        if name in values:
             raise InvalidParameter(name, "is given twice", "once")
-        found[name] = decoded(value, name)
-    return found
+        values[name] = decode(value, name)
+    return values
 
 
 class Only:
-    """A dependency for routes whose parameters FastAPI reads: no others, and none twice."""
+    """A dependency of routes whose parameters FastAPI reads: no other names, none twice."""
 
     def __init__(self, *names: str) -> None:
         self.names = names

@@ -1,4 +1,4 @@
-"""Who is counted for what: faces that are drawn, and all other calls, by key or by address."""
+"""Rate limits of pictures and of all other calls, by API key or by address."""
 
 import ipaddress
 import math
@@ -7,60 +7,83 @@ from starlette.requests import Request
 
 from app.errors import TooManyRequests
 from app.rate_limits.gcra import Buckets, Policy, Verdict
-from app.rate_limits.redis_gcra import Shared
+from app.rate_limits.redis_gcra import RedisBuckets
 from models.settings import Settings
 
 
 class Limiter:
-    """Counts, in this process or by REDIS_URL in all. Its methods belong to one event loop."""
+    """Charges requests, in this process or, with REDIS_URL, across servers.
+
+    Its methods belong to one event loop.
+    """
 
     def __init__(self, settings: Settings) -> None:
-        self.pictures = Policy.read("pictures", settings.limit_pictures)
-        self.calls = Policy.read("calls", settings.limit_calls)
+        self.pictures = Policy.parse("pictures", settings.limit_pictures)
+        self.calls = Policy.parse("calls", settings.limit_calls)
+        self._trusts_proxies = bool(settings.trusted_proxies)
         self._buckets = Buckets()
-        self._shared = Shared(settings.redis_url) if settings.redis_url else None
+        self._redis = RedisBuckets(settings.redis_url) if settings.redis_url else None
 
-    async def draw(self, request: Request, faces: int) -> dict[str, str]:
-        """Count faces that are about to be drawn. Headers to send; raises TooManyRequests."""
-        return await self._count(self.pictures, _who(request), faces)
+    async def charge_pictures(self, request: Request, faces: int) -> dict[str, str]:
+        """Charge faces before they are drawn; the headers to send. Raises TooManyRequests."""
+        return _headers(await self._charge(self.pictures, request, faces))
 
-    async def call(self, request: Request) -> dict[str, str]:
-        """Count any other call. As `draw`."""
-        return await self._count(self.calls, _who(request), 1)
+    async def charge_call(self, request: Request) -> dict[str, str]:
+        """Charge any other call; the headers to send. Raises TooManyRequests."""
+        return _headers(await self._charge(self.calls, request, 1))
 
-    async def _count(self, policy: Policy | None, who: str | None, cost: int) -> dict[str, str]:
-        if policy is None or who is None:
-            return {}
-        # What costs more than a quota would never be allowed; so it costs a whole one.
+    async def charge_answer(self, request: Request, status: int) -> None:
+        """Charge an answer that no route charged: a face for a success, else a call."""
+        if not getattr(request.state, "is_charged", False):
+            policy = self.pictures if status < 400 else self.calls
+            await self._charge(policy, request, 1)
+
+    async def require_calls(self, request: Request) -> None:
+        """Raise TooManyRequests where the client has used up its calls; charges nothing."""
+        await self._charge(self.calls, request, 0)
+
+    async def _charge(self, policy: Policy | None, request: Request, cost: int) -> Verdict | None:
+        if cost:
+            request.state.is_charged = True
+        client = self.client(request)
+        if policy is None or client is None:
+            return None
+        # A request that costs more than the quota costs the whole quota, or it could never run.
         cost = min(cost, policy.quota)
-        if self._shared is None:
-            verdict = self._buckets.take(policy, who, cost)
+        if self._redis is None:
+            verdict = self._buckets.charge(policy, client, cost)
         else:
-            verdict = await self._shared.take(policy, who, cost)
-        if not verdict.allowed:
-            raise TooManyRequests(_told(verdict, who), _refused(verdict, cost))
-        return verdict.headers()
+            verdict = await self._redis.charge(policy, client, cost)
+        if not verdict.is_allowed:
+            raise TooManyRequests(_message(verdict, client), _refusal_headers(verdict, cost))
+        return verdict
+
+    def client(self, request: Request) -> str | None:
+        """The key or the address that a request is charged to; None for this machine."""
+        # `app/auth/scopes.py` stores the key there.
+        key = getattr(request.state, "key", None)
+        return f"key {key.id}" if key else client_address(request, self._trusts_proxies)
 
     async def close(self) -> None:
-        """End its connections."""
-        if self._shared is not None:
-            await self._shared.close()
+        """Close the connections to Redis."""
+        if self._redis is not None:
+            await self._redis.close()
 
 
-def _who(request: Request) -> str | None:
-    # `app/auth/scopes.py` puts it there.
-    key = getattr(request.state, "key", None)
-    return f"key {key.id}" if key else _address(request)
+def _headers(verdict: Verdict | None) -> dict[str, str]:
+    return verdict.headers() if verdict is not None else {}
 
 
-def _address(request: Request) -> str | None:
-    """Whom to count a request without a key for; None for this machine, which is not counted.
+def client_address(request: Request, trusts_proxies: bool = False) -> str | None:
+    """The address that a request without a key is charged to; None for this machine: uncharged.
 
-    Of IPv6 the first 64 bits: whoever has one address there has all of them (RFC 6177).
+    For IPv6 its first 64 bits: a client with one such address has all of them (RFC 6177). An
+    address of this machine that a proxy forwarded may be the client's invention, so it is charged.
     """
     host = request.client.host if request.client else ""
     if host.startswith("127.") or host in ("::1", ""):
-        return None
+        is_forwarded = trusts_proxies and "x-forwarded-for" in request.headers
+        return host if is_forwarded else None
     if ":" not in host:
         return host
     try:
@@ -69,16 +92,16 @@ def _address(request: Request) -> str | None:
         return host
 
 
-def _refused(verdict: Verdict, cost: int) -> dict[str, str]:
+def _refusal_headers(verdict: Verdict, cost: int) -> dict[str, str]:
     policy = verdict.policy
-    wait = verdict.busy + cost * policy.window / policy.quota - policy.window
+    wait = verdict.busy + max(cost, 1) * policy.window / policy.quota - policy.window
     return {**verdict.headers(), "Retry-After": str(max(1, math.ceil(wait)))}
 
 
-def _told(verdict: Verdict, who: str) -> str:
+def _message(verdict: Verdict, client: str) -> str:
     policy = verdict.policy
-    what = "faces" if policy.name == "pictures" else "calls"
-    told = f"More than {policy.quota:,} {what} in {policy.window:,} seconds; Retry-After says when."
-    if who.startswith("key "):
-        return told
-    return f"{told} If {who} is a proxy for many, name it in KAO_TRUSTED_PROXIES."
+    unit = "faces" if policy.name == "pictures" else "calls"
+    text = f"More than {policy.quota:,} {unit} in {policy.window:,} seconds; see Retry-After."
+    if client.startswith("key "):
+        return text
+    return f"{text} If {client} is a proxy for many clients, add it to KAO_TRUSTED_PROXIES."

@@ -1,9 +1,9 @@
-"""The same account for several servers, in Redis, without asking it for each request.
+"""The same buckets shared by several servers through Redis, without a round trip per request.
 
-A server takes a twentieth of a quota at a time and gives it out by itself, so that a face does
-not wait for Redis: one round trip in 300 for 6,000 a minute. A refusal is remembered for as long
-as it must last. While Redis does not answer, each server counts alone: a limit that is too wide
-for a while is better than a face that fails.
+A server reserves a twentieth of a quota at a time and spends it locally, so that a face does not
+wait for Redis: one round trip in 300 for 6,000 a minute. A refusal is remembered for as long as it
+must last. While Redis does not answer, each server counts alone: a limit that is too wide for a
+while is better than a face that fails.
 """
 
 import asyncio
@@ -16,16 +16,16 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from app.rate_limits.gcra import MOST, Buckets, Policy, Verdict
+from app.rate_limits.gcra import MAX_CLIENTS, Buckets, Policy, Verdict
 
 log = structlog.get_logger()
 
-SHARES = 20  # parts in which a quota is taken; what one server took, others cannot give out
-TIMEOUT = 0.25  # s; what waits when Redis hangs waits for so long, what comes later does not
-ALONE = 5.0  # s until Redis is asked again
+SHARES = 20  # a reservation is the quota divided by this; other servers cannot spend it
+TIMEOUT = 0.25  # s; requests in flight wait this long for Redis, later ones skip it (FALLBACK)
+FALLBACK = 5.0  # s of counting alone before Redis is tried again
 
-# `Buckets.take` by Redis's own clock, so that the servers' clocks do not matter.
-TAKE = """
+# `Buckets.charge` by Redis's clock, so that the clocks of the servers do not matter.
+CHARGE = """
 local clock = redis.call('TIME')
 local now = clock[1] + clock[2] / 1000000
 local window, step = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -39,90 +39,97 @@ return {1, tostring(busy)}
 
 
 @dataclass
-class _Account:
-    """What this server has of somebody's quota, and what Redis said last, by our clock."""
+class _Reservation:
+    """This server's part of a client's quota, and Redis's last answer. Times by our clock."""
 
-    units: int = 0  # taken from Redis and not given out
-    ends: float = 0.0  # when they lapse
-    full: float = 0.0  # when all of the quota is back
-    refused: float = math.inf  # the least cost that was refused
-    again: float = 0.0  # when it may be asked for again
+    units: int = 0  # reserved in Redis and not spent
+    expires_at: float = 0.0  # when `units` lapse
+    full_at: float = 0.0  # when the whole quota is available again
+    refused_cost: float = math.inf  # the smallest cost that was refused
+    retry_at: float = 0.0  # when that cost may be tried again
 
 
-class Shared:
+class RedisBuckets:
     """As `Buckets`, across servers. Its methods belong to one event loop."""
 
     def __init__(self, url: str) -> None:
         self._redis: Redis = Redis.from_url(
             url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT
         )
-        self._script = self._redis.register_script(TAKE)
-        self._alone, self._until = Buckets(), 0.0
-        # One at a time: of many who wait, the first brings the units for the others.
-        self._asking = asyncio.Lock()
-        self._accounts: OrderedDict[tuple[str, str], _Account] = OrderedDict()
+        self._script = self._redis.register_script(CHARGE)
+        self._local, self._local_until = Buckets(), 0.0
+        # One query at a time: the first of several waiting requests reserves units for all.
+        self._querying = asyncio.Lock()
+        self._reservations: OrderedDict[tuple[str, str], _Reservation] = OrderedDict()
 
-    async def take(self, policy: Policy, who: str, cost: int) -> Verdict:
-        """Count `cost` units, 1 to the quota; never fails."""
-        account = self._account(policy, who)
-        if (verdict := _at_once(policy, account, cost)) is not None:
+    async def charge(self, policy: Policy, client: str, cost: int) -> Verdict:
+        """Charge `cost` units, 0 to the quota; 0 only looks at what is known here."""
+        reservation = self._reservation(policy, client)
+        if cost == 0:
+            is_refused = time.monotonic() < reservation.retry_at and reservation.refused_cost <= 1
+            return _verdict(policy, reservation, not is_refused)
+        if (verdict := _charge_locally(policy, reservation, cost)) is not None:
             return verdict
-        async with self._asking:
-            return _at_once(policy, account, cost) or await self._more(policy, who, account, cost)
+        async with self._querying:
+            verdict = _charge_locally(policy, reservation, cost)
+            return verdict or await self._reserve(policy, client, reservation, cost)
 
-    def _account(self, policy: Policy, who: str) -> _Account:
-        account = self._accounts.setdefault((policy.name, who), _Account())
-        self._accounts.move_to_end((policy.name, who))
-        if len(self._accounts) > MOST:
-            self._accounts.popitem(last=False)
-        return account
+    def _reservation(self, policy: Policy, client: str) -> _Reservation:
+        reservation = self._reservations.setdefault((policy.name, client), _Reservation())
+        self._reservations.move_to_end((policy.name, client))
+        if len(self._reservations) > MAX_CLIENTS:
+            self._reservations.popitem(last=False)
+        return reservation
 
-    async def _more(self, policy: Policy, who: str, account: _Account, cost: int) -> Verdict:
-        """A share if there is one, else what is needed, else a refusal to remember."""
-        if time.monotonic() > account.ends:
-            account.units = 0
-        need = cost - account.units
+    async def _reserve(
+        self, policy: Policy, client: str, reservation: _Reservation, cost: int
+    ) -> Verdict:
+        """Reserve a share of the quota, or at least this cost, or remember the refusal."""
+        if time.monotonic() > reservation.expires_at:
+            reservation.units = 0
+        need = cost - reservation.units
         for units in sorted({need, max(need, policy.quota // SHARES)}, reverse=True):
-            said = await self._ask(policy, who, units)
+            answer = await self._query(policy, client, units)
             now = time.monotonic()
-            account.full = now + said.busy
-            if said.allowed:
-                account.units += units - cost
-                account.ends, account.refused = now + policy.window, math.inf
-                return _verdict(policy, account, True)
-        wait = said.busy + need * policy.window / policy.quota - policy.window
-        account.refused, account.again = cost, now + wait
-        return _verdict(policy, account, False)
+            reservation.full_at = now + answer.busy
+            if answer.is_allowed:
+                reservation.units += units - cost
+                reservation.expires_at = now + policy.window
+                reservation.refused_cost = math.inf
+                return _verdict(policy, reservation, True)
+        wait = answer.busy + need * policy.window / policy.quota - policy.window
+        reservation.refused_cost, reservation.retry_at = cost, now + wait
+        return _verdict(policy, reservation, False)
 
-    async def _ask(self, policy: Policy, who: str, units: int) -> Verdict:
-        if time.monotonic() < self._until:
-            return self._alone.take(policy, who, units)
+    async def _query(self, policy: Policy, client: str, units: int) -> Verdict:
+        if time.monotonic() < self._local_until:
+            return self._local.charge(policy, client, units)
         arguments = [policy.window, units * policy.window / policy.quota]
         try:
-            key = f"kao:rate:{policy.name}:{who}"
-            allowed, busy = await self._script(keys=[key], args=arguments)
+            key = f"kao:rate:{policy.name}:{client}"
+            is_allowed, busy = await self._script(keys=[key], args=arguments)
         except (RedisError, OSError, TimeoutError) as error:
-            self._until = time.monotonic() + ALONE
-            log.warning("limits.alone", error=type(error).__name__)
-            return self._alone.take(policy, who, units)
-        return Verdict(policy, bool(allowed), float(busy))
+            self._local_until = time.monotonic() + FALLBACK
+            log.warning("limits.counted_alone", error=type(error).__name__)
+            return self._local.charge(policy, client, units)
+        return Verdict(policy, bool(is_allowed), float(busy))
 
     async def close(self) -> None:
-        """End its connections."""
+        """Close the connections."""
         await self._redis.aclose()
 
 
-def _at_once(policy: Policy, account: _Account, cost: int) -> Verdict | None:
-    """What this server can say by itself; None: ask Redis."""
+def _charge_locally(policy: Policy, reservation: _Reservation, cost: int) -> Verdict | None:
+    """The verdict where this server knows it; None: query Redis."""
     now = time.monotonic()
-    if account.units >= cost and now <= account.ends:
-        account.units -= cost
-        return _verdict(policy, account, True)
-    if cost >= account.refused and now < account.again:
-        return _verdict(policy, account, False)
+    if reservation.units >= cost and now <= reservation.expires_at:
+        reservation.units -= cost
+        return _verdict(policy, reservation, True)
+    if cost >= reservation.refused_cost and now < reservation.retry_at:
+        return _verdict(policy, reservation, False)
     return None
 
 
-def _verdict(policy: Policy, account: _Account, allowed: bool) -> Verdict:
-    unused = account.units * policy.window / policy.quota
-    return Verdict(policy, allowed, max(0.0, account.full - time.monotonic() - unused))
+def _verdict(policy: Policy, reservation: _Reservation, is_allowed: bool) -> Verdict:
+    unspent = reservation.units * policy.window / policy.quota
+    return Verdict(policy, is_allowed, max(0.0, reservation.full_at - time.monotonic() - unspent))

@@ -1,6 +1,6 @@
-"""The pictures of a model's card: what it draws, what it drew nearest to, how it learned."""
+"""The pictures of a model's card: samples, nearest training images, the curve of its FD."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from fastapi import APIRouter, Depends, Response
 from starlette.exceptions import HTTPException
@@ -8,15 +8,14 @@ from starlette.exceptions import HTTPException
 from app import charts
 from app.auth.scopes import needs
 from app.charts import Theme
+from app.http.headers import NO_SNIFF
 from app.http.query_string import Only
-from app.state import Services, services
+from app.state import State
 from models.bundle.format import NEAREST, Card
 
 router = APIRouter(prefix="/models", tags=["models"], dependencies=[needs("avatars")])
-Held = Annotated[Services, Depends(services)]
 
-# A name may come to mean another version.
-CACHING = "public, max-age=300"
+CACHING = "public, max-age=300"  # an alias may move to another version
 PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}}}
 SVG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/svg+xml": {}}}}
 
@@ -25,16 +24,16 @@ SVG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/svg+xml": {}}}}
     "/{name}/{picture}.png",
     dependencies=[Depends(Only())],
     response_class=Response,
-    responses={**PNG, 404: {"description": "There is no such model, or it was not evaluated."}},
-    summary="Its sheet of samples, or its faces nearest to training images",
+    responses={**PNG, 404: {"description": "The model does not exist, or was not evaluated."}},
+    summary="The samples of a model, or its faces nearest to training images",
 )
-def picture(held: Held, name: str, picture: Literal["samples", "nearest"]) -> Response:
-    """As files of the bundle; `nearest` has each face above the training image nearest to it."""
-    version = held.registry.resolve(name)
-    path = held.registry.fetch(version) / f"{picture}.png"
+def image(state: State, name: str, picture: Literal["samples", "nearest"]) -> Response:
+    """A file of the bundle; `nearest` shows each face above the nearest training image."""
+    version = state.registry.resolve(name)
+    path = state.registry.fetch(version) / f"{picture}.png"
     if path.name == NEAREST and not path.exists():
         raise HTTPException(404, "This model was not evaluated: `kao evaluate --keep` does that.")
-    headers = {"Cache-Control": CACHING, "X-Content-Type-Options": "nosniff"}
+    headers = {"Cache-Control": CACHING, **NO_SNIFF}
     return Response(path.read_bytes(), headers=headers, media_type="image/png")
 
 
@@ -42,14 +41,17 @@ def picture(held: Held, name: str, picture: Literal["samples", "nearest"]) -> Re
     "/{name}/curve.svg",
     dependencies=[Depends(Only("theme"))],
     response_class=Response,
-    responses={**SVG, 404: {"description": "There is no such model, or no curve on its card."}},
-    summary="FD-Lite0 while it trained, drawn",
+    responses={
+        **SVG,
+        404: {"description": "The model does not exist, or has no curve on its card."},
+    },
+    summary="Chart of a model's FD-Lite0 during training",
 )
-def curve(held: Held, name: str, theme: Theme = "light") -> Response:
-    """Over the images that it saw."""
-    points = Card.model_validate(held.registry.get(name)["card"]).curve
+def curve(state: State, name: str, theme: Theme = "light") -> Response:
+    """Over the number of images seen."""
+    points = Card.model_validate(state.registry.get(name)["card"]).curve
     if len(points) < 2:
         raise HTTPException(404, "This model's run did not measure itself: see `measure_every`.")
     chart = charts.chart(theme, 640, 240)
     chart.add("FD-Lite0", points, stroke_style={"width": 2})
-    return charts.answer(chart, CACHING)
+    return charts.response(chart, CACHING)

@@ -1,108 +1,73 @@
-"""The published models over HTTP."""
+"""Published models over HTTP: list, read, promote, roll back."""
 
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import APIRouter, Depends
 from fastapi.concurrency import run_in_threadpool
-from pydantic import BaseModel, Field
 
 from app.auth.scopes import needs
 from app.avatars import traits
 from app.http.query_string import Only
-from app.state import Services, services
+from app.registry.schemas import Alias, Model, ModelDetails, Models
+from app.state import State
 from models.bundle.format import Card
 from models.registry import DEFAULT
 
 router = APIRouter(prefix="/models", tags=["models"])
-NOTHING, FORCE = Depends(Only()), Depends(Only("force"))
-Held = Annotated[Services, Depends(services)]
-
-
-class Model(BaseModel):
-    """One published bundle."""
-
-    version: str
-    aliases: list[str] = Field(examples=[["default", "latest"]])
-    published: str
-    bytes: int
-    run: str | None
-
-
-class Models(BaseModel):
-    """All of them, the newest first, and what each alias names."""
-
-    models: list[Model]
-    aliases: dict[str, str]
-
-
-class Described(Model):
-    """One bundle with its card."""
-
-    card: dict[str, Any]
-    traits: dict[str, dict[str, Any]] = Field(
-        description="Further parameters of its pictures: by name the JSON Schema of the value.",
-        examples=[{"hair_colour": {"type": "string", "enum": ["pink", "black"]}}],
-    )
-
-
-class Served(BaseModel):
-    """What an alias names now."""
-
-    alias: str = Field(examples=["default"])
-    version: str
+NO_PARAMETERS, FORCE = Depends(Only()), Depends(Only("force"))
 
 
 @router.get(
-    "", dependencies=[needs("avatars"), NOTHING], summary="The published models, newest first"
+    "", dependencies=[needs("avatars"), NO_PARAMETERS], summary="List the models, newest first"
 )
-def listed(held: Held) -> Models:
-    """With the aliases that name them."""
-    names = held.registry.aliases()
-    rows = held.registry.list_models()
-    return Models(models=[Model(**_shown(row, names)) for row in rows], aliases=names)
+def list_models(state: State) -> Models:
+    """Published models, and the aliases that name them."""
+    aliases = state.registry.aliases()
+    rows = state.registry.list_models()
+    return Models(models=[Model(**_fields(row, aliases)) for row in rows], aliases=aliases)
 
 
 @router.post(
-    "/rollback", dependencies=[needs("models"), NOTHING], summary="Undo the last promotion"
+    "/rollback", dependencies=[needs("models"), NO_PARAMETERS], summary="Undo the last promotion"
 )
-async def roll_back(held: Held) -> Served:
-    """`default` names again what it named before; twice goes back two steps."""
-    version = await run_in_threadpool(held.registry.roll_back)
-    await held.engine.refresh()
-    return Served(alias=DEFAULT, version=version)
+async def roll_back(state: State) -> Alias:
+    """`default` names its previous version again; repeating this goes back further."""
+    version = await run_in_threadpool(state.registry.roll_back)
+    await state.engine.refresh()
+    return Alias(alias=DEFAULT, version=version)
 
 
-@router.get("/{name}", dependencies=[needs("avatars"), NOTHING], summary="One model's card")
-def show(held: Held, name: str) -> Described:
-    """How it was made, by an alias, a version, or 12 or more of its hex digits."""
-    row = held.registry.get(name)
-    known = traits.trait_parameters(Card.model_validate(row["card"]))
+@router.get("/{name}", dependencies=[needs("avatars"), NO_PARAMETERS], summary="Read a model")
+def show(state: State, name: str) -> ModelDetails:
+    """The card of an alias, a version, or at least 12 of its hex digits."""
+    row = state.registry.get(name)
+    parameters = traits.trait_parameters(Card.model_validate(row["card"]))
     schemas = {
         name: {**parameter.schema, "description": parameter.description}
-        for name, parameter in known.items()
+        for name, parameter in parameters.items()
     }
-    shown = _shown(row, held.registry.aliases())
-    return Described(**shown, card=row["card"], traits=schemas)
+    fields = _fields(row, state.registry.aliases())
+    return ModelDetails(**fields, card=row["card"], traits=schemas)
 
 
 @router.post(
     "/{version}/promote", dependencies=[needs("models"), FORCE], summary="Serve a model by default"
 )
-async def promote(held: Held, version: str, force: bool = False) -> Served:
-    """Verified first; when the answer arrives, this server's `/avatar` has swapped.
+async def promote(state: State, version: str, force: bool = False) -> Alias:
+    """Verify it and serve it; `/avatar` of this server uses it when the answer arrives.
 
-    A model without the traits of the one that serves is a 409, unless `force` is true.
+    409 for a model without the traits of the current one, unless `force` is true.
     """
-    promoted = await run_in_threadpool(held.registry.promote, version, force)
-    await held.engine.refresh()
-    return Served(alias=DEFAULT, version=promoted)
+    new_version = await run_in_threadpool(state.registry.promote, version, force)
+    await state.engine.refresh()
+    return Alias(alias=DEFAULT, version=new_version)
 
 
-def _shown(row: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+def _fields(row: dict[str, Any], aliases: dict[str, str]) -> dict[str, Any]:
     fields = {key: row[key] for key in ("version", "published", "bytes", "run")}
-    return {**fields, "aliases": named(row["version"], names)}
+    return {**fields, "aliases": aliases_of(row["version"], aliases)}
 
 
-def named(version: str, aliases: dict[str, str]) -> list[str]:
-    """The aliases of a version."""
+def aliases_of(version: str, aliases: dict[str, str]) -> list[str]:
+    """The aliases of a version, sorted."""
     return sorted(alias for alias, target in aliases.items() if target == version)

@@ -1,4 +1,4 @@
-"""The scripts, styles and icons of the pages, at addresses that name their content."""
+"""The scripts, styles and icons of the pages, at addresses that contain a digest of them all."""
 
 import gzip
 import hashlib
@@ -24,30 +24,30 @@ class Asset:
     """One file's bytes, plain and as gzip, and its media type."""
 
     plain: bytes
-    zipped: bytes
+    gzip_bytes: bytes
     media: str
 
 
 @cache
 def assets() -> dict[str, Asset]:
-    """All of them by name; a folder within ours is part of the name."""
-    found = {
+    """Return all of them by name; the name of a subfolder is part of it."""
+    contents = {
         path.relative_to(FOLDER).as_posix(): path.read_bytes()
         for path in sorted(FOLDER.rglob("*"))
         if path.suffix in MEDIA
     }
     swagger = files("fastapi_offline") / "static"
-    found |= {name: (swagger / name).read_bytes() for name in SWAGGER}
-    return {name: _asset(name, content) for name, content in found.items()}
+    contents |= {name: (swagger / name).read_bytes() for name in SWAGGER}
+    return {name: _asset(name, content) for name, content in contents.items()}
 
 
 @cache
 def digest() -> str:
-    """Of all together: modules import each other by relative names, so they change as one."""
-    whole = hashlib.sha256()
+    """Return the digest of all together: modules import each other by relative names."""
+    digest_of_all = hashlib.sha256()
     for name, asset in sorted(assets().items()):
-        whole.update(f"{name}\0{hashlib.sha256(asset.plain).hexdigest()}\n".encode())
-    return whole.hexdigest()[:16]
+        digest_of_all.update(f"{name}\0{hashlib.sha256(asset.plain).hexdigest()}\n".encode())
+    return digest_of_all.hexdigest()[:16]
 
 
 def _asset(name: str, content: bytes) -> Asset:

@@ -1,4 +1,4 @@
-"""A recipe's JSON Schema as the fields of a form, so that the form has every one of them."""
+"""The fields of the form of a run, derived from the JSON Schema of a recipe."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -6,14 +6,14 @@ from typing import Any
 
 Schema = dict[str, Any]
 
-# The order in which people think of them; what is named nowhere comes last, never away.
+# In the order of the form; fields that are listed nowhere follow in a last group.
 GROUPS: dict[str, tuple[str, ...]] = {
     "length": ("minutes", "images", "epochs"),
     "data": ("dataset", "dataset_limit", "held_out", "start_from", "labels", "flip", "augment"),
     "network": ("network", "resolution", "latent", "style", "width", "discriminator_width"),
     "loss": ("loss", "penalty", "gamma", "gamma_end", "penalty_every", "mixing", "label_weight"),
     "steps": ("batch", "generator", "discriminator", "learning_rate_end", "ema_images"),
-    "telling": (
+    "reports": (
         "sheet_images",
         "measure_every",
         "measure_samples",
@@ -25,11 +25,12 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "enlarger_steps",
         "enlarger_width",
         "enlarger_blocks",
+        "enlarger_fold",
         "on_divergence",
     ),
     "machine": ("seed", "precision", "threads"),
 }
-ELSEWHERE = ("preset",)  # a choice of its own on the page
+ELSEWHERE = ("preset",)  # the page has its own control for it
 
 
 @dataclass(frozen=True)
@@ -45,38 +46,40 @@ class Control:
 
 
 def groups(schema: Schema) -> dict[str, list[Control]]:
-    """Every field of the schema once, by group."""
+    """Return every field of the schema once, by group."""
     controls = {
         name: list(_controls(schema, name, part))
         for name, part in schema["properties"].items()
         if name not in ELSEWHERE
     }
-    named = {group: [name for name in names if name in controls] for group, names in GROUPS.items()}
-    rest = controls.keys() - {name for names in named.values() for name in names}
-    named["more"] = [name for name in controls if name in rest]
+    by_group = {
+        group: [name for name in names if name in controls] for group, names in GROUPS.items()
+    }
+    other_names = controls.keys() - {name for names in by_group.values() for name in names}
+    by_group["more"] = [name for name in controls if name in other_names]
     return {
         group: [control for name in names for control in controls[name]]
-        for group, names in named.items()
+        for group, names in by_group.items()
         if names
     }
 
 
 def _controls(schema: Schema, name: str, part: Schema) -> Iterator[Control]:
-    """One, or for a nested object one for each of its members, as `generator.beta1`."""
+    """Yield one control, or one for each member of a nested object, as `generator.beta1`."""
     if "$ref" in part:
-        nested = schema["$defs"][part["$ref"].rpartition("/")[2]]
-        for inner, deeper in nested["properties"].items():
-            yield from _controls(schema, f"{name}.{inner}", deeper)
+        members = schema["$defs"][part["$ref"].rpartition("/")[2]]["properties"]
+        for member, member_schema in members.items():
+            yield from _controls(schema, f"{name}.{member}", member_schema)
         return
     options = part.get("anyOf", [part])
-    told = next(option for option in options if option.get("type") != "null")
+    schema_of_value = next(option for option in options if option.get("type") != "null")
     yield Control(
         name=name,
-        kind=_kind(told),
+        kind=_kind(schema_of_value),
         help=part.get("description", "").replace("`", ""),  # Markdown's, not HTML's
         optional=len(options) > 1,
-        choices=tuple(told.get("enum", ())),
-        limits=_limits(told),
+        choices=tuple(schema_of_value.get("enum", ())),
+        limits=_limits(schema_of_value),
     )
 
 
@@ -89,8 +92,16 @@ def _kind(part: Schema) -> str:
 
 
 def _limits(part: Schema) -> dict[str, Any]:
-    """What an <input> knows of it; what it cannot say the server refuses with a sentence."""
-    names = {"minimum": "min", "maximum": "max", "maxLength": "maxlength"}
+    """Return the limits as attributes of <input>; the server checks those it has none for.
+
+    An exclusive minimum becomes `min` too: the browser then refuses -1, and the server 0.
+    """
+    names = {
+        "minimum": "min",
+        "exclusiveMinimum": "min",
+        "maximum": "max",
+        "maxLength": "maxlength",
+    }
     # JavaScript's numbers are exact to 2^53.
     return {
         names[name]: min(value, 2**53)

@@ -1,4 +1,4 @@
-"""A model's card as a page: what `GET /models/{name}` says, for people."""
+"""A model's card as a page: the content of `GET /models/{name}` for people."""
 
 from typing import Any
 
@@ -8,8 +8,9 @@ from app.auth.scopes import needs
 from app.avatars import traits
 from app.avatars.request.parameters import Parameter
 from app.http.query_string import Only
-from app.state import Services
+from app.state import get_state
 from app.studio.pages import render
+from app.studio.playground import SEED
 from models.bundle.format import Card
 
 router = APIRouter(
@@ -17,7 +18,7 @@ router = APIRouter(
     include_in_schema=False,
     dependencies=[needs("avatars"), Depends(Only("lang"))],
 )
-# Of a measure: the fields with its value, a perfect model's, and that of blurred real images.
+# Of each measure: the fields with its value, a perfect model's, and that of blurred real images.
 ROWS = (
     ("FD-Lite0", "fd", "fd_floor", "fd_blur2"),
     ("FD-Own", "fd_own", "fd_own_floor", ""),
@@ -27,18 +28,16 @@ ROWS = (
     ("density", "density", "", ""),
     ("coverage", "coverage", "coverage_floor", ""),
 )
-SHOWN = 3  # values of a trait that has many, drawn on the card
-SEED = "Kao"
 
 
 @router.get("/{name}/card")
 def page(request: Request, name: str) -> Response:
-    """Everybody's who may see its faces."""
-    held: Services = request.app.state.services
-    row = held.registry.get(name)
+    """Show the card to everybody who may see the model's faces."""
+    state = get_state(request)
+    row = state.registry.get(name)
     card = Card.model_validate(row["card"])
     measures: dict[str, Any] = card.evaluation.measures if card.evaluation else {}
-    served: dict[str, Any] = card.evaluation.served if card.evaluation else {}
+    at_served_size: dict[str, Any] = card.evaluation.served if card.evaluation else {}
     return render(
         request,
         "card.html",
@@ -47,25 +46,26 @@ def page(request: Request, name: str) -> Response:
         card=card,
         measures=measures,
         tables=[
-            (each.get("size", card.network.resolution), _rows(each))
-            for each in ([served] if served else []) + ([measures] if measures else [])
-            if each is served or served.get("size") != card.network.resolution
+            (table.get("size", card.network.resolution), _rows(table))
+            for table in ([at_served_size] if at_served_size else [])
+            + ([measures] if measures else [])
+            if table is at_served_size or at_served_size.get("size") != card.network.resolution
         ],
-        traits=[(each, _tried(each)) for each in traits.trait_parameters(card).values()],
+        traits=[(trait, _examples(trait)) for trait in traits.trait_parameters(card).values()],
         seed=SEED,
     )
 
 
 def _rows(measures: dict[str, Any]) -> list[tuple[Any, ...]]:
-    """(name, value, a perfect model's, blurred real images') of each measure that is there."""
+    """(name, value, a perfect model's, blurred real images') of each measure on the card."""
     return [
         (name, *(measures.get(key) for key in keys)) for name, *keys in ROWS if keys[0] in measures
     ]
 
 
-def _tried(parameter: Parameter) -> list[str]:
-    """A few of its values, from one end to the other."""
-    values = parameter.schema.get("enum")
+def _examples(trait: Parameter) -> list[str]:
+    """Return all values of a trait, or both ends and the middle of a slider."""
+    values = trait.schema.get("enum")
     if values is None:
-        return [f"{parameter.schema['minimum']:g}", "0", f"{parameter.schema['maximum']:g}"]
-    return list(values)[:: max(1, len(values) // SHOWN)][:SHOWN]
+        return [f"{trait.schema['minimum']:g}", "0", f"{trait.schema['maximum']:g}"]
+    return list(values)

@@ -1,6 +1,6 @@
-"""The studio's pages: what is there is written by the server, what changes by its scripts."""
+"""The pages of the studio: the server writes what exists, scripts update what changes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any
 
@@ -11,12 +11,12 @@ from app.avatars import traits
 from app.datasets import routes as dataset_routes
 from app.errors import Unauthorised
 from app.registry import routes as registry_routes
-from app.state import Services
+from app.state import get_state
 from app.studio.forms import groups
 from app.studio.pages import render
 from app.training import presets
-from app.training.curves import MOST_RUNS
-from app.training.schemas import run as shown
+from app.training.curves import MAX_RUNS
+from app.training.schemas import run as public_fields
 from models import runs
 from models.bundle.format import Card
 from models.errors import UnknownModel, UnknownRun
@@ -26,16 +26,18 @@ from models.registry import DEFAULT
 router = APIRouter(prefix="/studio", include_in_schema=False)
 Page = Callable[..., Response]
 SEEDS = ("ada", "grace", "alan", "edsger", "barbara", "donald", "margaret", "tim")
+LISTED_RUNS = 60
+FIRST_PRESET = "modern-64"  # selected where the address names none
 
 
-def _with_key(page: Page) -> Page:
-    """Whoever has no session sees the login instead; who has one may look at what `read` opens."""
+def _requires_session(page: Page) -> Page:
+    """Show the login without a session, and a refusal where its key lacks the scope `read`."""
 
     @wraps(page)
-    def shown_to(request: Request, **path: Any) -> Response:
-        held: Services = request.app.state.services
+    def with_session(request: Request, **path: Any) -> Response:
         try:
-            key = sessions.holder(held.database, request)
+            session = sessions.read(get_state(request).database, request)
+            key = session.key if session else None
         except Unauthorised:
             key = None
         if key is None:
@@ -48,91 +50,112 @@ def _with_key(page: Page) -> Page:
         except (UnknownRun, UnknownModel) as error:
             return _render(request, "studio_gone.html", status=404, detail=str(error))
 
-    return shown_to
+    return with_session
 
 
 @router.get("")
 @router.head("")
-@_with_key
+@_requires_session
 def home(request: Request) -> Response:
-    """The runs, the newest first."""
-    held: Services = request.app.state.services
-    found = [shown(row).model_dump() for row in runs.list_runs(held.database, 60)]
-    return _render(request, "studio.html", tab="runs", runs=found)
+    """List the runs, newest first."""
+    rows = runs.list_runs(get_state(request).database, LISTED_RUNS)
+    return _render(
+        request, "studio.html", tab="runs", runs=[public_fields(row).model_dump() for row in rows]
+    )
 
 
 @router.get("/new")
-@_with_key
+@_requires_session
 def new(request: Request) -> Response:
-    """A run to start."""
-    held: Services = request.app.state.services
-    found = presets.listed(held)
+    """Show the form of a new run; `?from=` fills in a run's recipe, `?preset=`, `?dataset=`."""
+    state = get_state(request)
+    preset_list = presets.list_presets(state)
+    names = [row.name for row in preset_list.presets]
+    base = request.query_params.get("from")
+    recipe = runs.get(state.database, base)["recipe"] if base else {}
+    preset = str(recipe.get("preset") or request.query_params.get("preset"))
     return _render(
         request,
         "studio_new.html",
         tab="runs",
-        presets=found.presets,
-        groups=groups(found.recipe_schema),
-        datasets=dataset_routes.listed(held).datasets,
-        recipes={preset.name: preset.recipe for preset in found.presets},
+        presets=preset_list.presets,
+        groups=groups(preset_list.recipe_schema),
+        datasets=dataset_routes.list_datasets(state).datasets,
+        recipes={preset.name: preset.recipe for preset in preset_list.presets},
+        chosen=preset if preset in names else FIRST_PRESET,
+        start={"recipe": recipe, "dataset": request.query_params.get("dataset")},
+        base=base,
     )
 
 
 @router.get("/runs/{run}")
-@_with_key
+@_requires_session
 def watch(request: Request, run: str) -> Response:
-    """One run, live."""
-    held: Services = request.app.state.services
-    row = runs.get(held.database, run)
-    return _render(request, "studio_run.html", tab="runs", run=shown(row).model_dump())
+    """Show one run, live."""
+    row = runs.get(get_state(request).database, run)
+    return _render(request, "studio_run.html", tab="runs", run=public_fields(row).model_dump())
 
 
 @router.get("/compare")
-@_with_key
+@_requires_session
 def compare(request: Request) -> Response:
-    """Up to four runs beside each other: `?run=A&run=B`."""
-    held: Services = request.app.state.services
-    names = list(dict.fromkeys(request.query_params.getlist("run")))[:MOST_RUNS]
-    found = [shown(runs.get(held.database, name)).model_dump() for name in names]
-    for run in found:
-        measured = runs.events_of_type(held.database, run["id"], "run.measured")
-        run["numbers"] = {**(measured[-1] if measured else {}), **(run["progress"] or {})}
-    return _render(request, "studio_compare.html", tab="runs", runs=found)
+    """Show up to four runs beside each other: `?run=A&run=B`."""
+    database = get_state(request).database
+    names = list(dict.fromkeys(request.query_params.getlist("run")))[:MAX_RUNS]
+    selection = [public_fields(runs.get(database, name)).model_dump() for name in names]
+    for run in selection:
+        measurements = runs.events_of_type(database, run["id"], "run.measured")
+        run["numbers"] = {**(measurements[-1] if measurements else {}), **(run["progress"] or {})}
+    return _render(
+        request,
+        "studio_compare.html",
+        tab="runs",
+        runs=selection,
+        differences=differences([run["recipe"] for run in selection]),
+    )
+
+
+def differences(recipes: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Name the fields in which recipes differ, each with its value in every recipe."""
+    names = dict.fromkeys(name for recipe in recipes for name in recipe)
+    rows = {name: [recipe.get(name) for recipe in recipes] for name in names}
+    return {name: row for name, row in rows.items() if any(value != row[0] for value in row)}
 
 
 @router.get("/datasets")
-@_with_key
+@_requires_session
 def datasets(request: Request) -> Response:
-    """The datasets, and a place to drop another."""
-    held: Services = request.app.state.services
-    found = dataset_routes.listed(held).datasets
-    return _render(request, "studio_datasets.html", tab="datasets", datasets=found)
+    """List the datasets, and the form to upload one."""
+    rows = dataset_routes.list_datasets(get_state(request)).datasets
+    return _render(request, "studio_datasets.html", tab="datasets", datasets=rows)
 
 
 @router.get("/models")
-@_with_key
+@_requires_session
 def models(request: Request) -> Response:
-    """The published models, the newest first."""
-    held: Services = request.app.state.services
-    rows, aliases = held.registry.list_models(), held.registry.aliases()
+    """List the published models: the live one, then the newest first."""
+    registry = get_state(request).registry
+    aliases = registry.aliases()
+    live = aliases.get(DEFAULT)
     return _render(
         request,
         "studio_models.html",
         tab="models",
-        models=rows,
+        models=sorted(registry.list_models(), key=lambda row: row["version"] != live),
         aliases=aliases,
-        default=aliases.get(DEFAULT),
+        default=live,
         seeds=SEEDS,
     )
 
 
 @router.get("/models/{name}")
-@_with_key
+@_requires_session
 def model(request: Request, name: str) -> Response:
-    """One model beside the one that serves."""
-    held: Services = request.app.state.services
-    row, aliases = held.registry.get(name), held.registry.aliases()
+    """Show one model beside the live one, and what promoting it would change."""
+    registry = get_state(request).registry
+    row, aliases = registry.get(name), registry.aliases()
     card = Card.model_validate(row["card"])
+    live = aliases.get(DEFAULT)
     return _render(
         request,
         "studio_model.html",
@@ -140,16 +163,31 @@ def model(request: Request, name: str) -> Response:
         model=row,
         card=row["card"],
         measures=card.evaluation.measures if card.evaluation else {},
-        aliases=registry_routes.named(row["version"], aliases),
-        default=aliases.get(DEFAULT),
+        aliases=registry_routes.aliases_of(row["version"], aliases),
+        default=live,
+        lost=_lost_traits(Card.model_validate(registry.get(live)["card"]), card) if live else [],
         traits=sorted(traits.trait_parameters(card)),
         seeds=SEEDS,
+        base=str(request.base_url),
     )
+
+
+def _lost_traits(live: Card, other: Card) -> list[str]:
+    """Name what addresses can ask of the live model and could not ask of the other."""
+    return [offer for offer in live.offers if offer not in other.offers]
 
 
 def _render(request: Request, template: str, status: int = 200, **context: Any) -> Response:
     key: Key = request.state.key
-    answer = render(request, template, "studio", status, who=key.name, scopes=key.scopes, **context)
-    # What a session shows must not come back by the back button after it has ended.
+    answer = render(
+        request,
+        template,
+        "studio",
+        status,
+        who=key.name,
+        scopes=key.scopes,
+        **context,
+    )
+    # The back button must not show what a session showed after it has ended.
     answer.headers["Cache-Control"] = "no-store"
     return answer

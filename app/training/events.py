@@ -1,4 +1,4 @@
-"""A run's events as a stream (server-sent events), resumable by their numbers."""
+"""The events of a run as a stream (server-sent events), resumable by number."""
 
 import asyncio
 import contextlib
@@ -8,22 +8,22 @@ import time
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
-from app.auth.scopes import needs
+from app.auth.scopes import is_still_valid, needs
 from app.errors import InvalidParameter
 from app.http.query_string import Only
-from app.state import Services, services
+from app.state import AppState, State
 from models import runs
 from models.runs import Row
 
 router = APIRouter(prefix="/train", tags=["training"], dependencies=[needs("read")])
 
-POLL = 0.5  # s
-HEARTBEAT = 15.0  # s; proxies close a connection that is silent for longer than 30 to 60
+POLL = 0.5  # s between queries of the database
+KEEPALIVE = 15.0  # s; proxies close a connection after 30 to 60 s without data
 _NUMBER = re.compile(r"[0-9]{1,15}")
 
 
@@ -40,24 +40,30 @@ _NUMBER = re.compile(r"[0-9]{1,15}")
                 }
             },
         },
-        204: {"description": "The run is over and there is nothing new: do not reconnect."},
+        204: {"description": "The run has ended and has no newer events: do not reconnect."},
     },
-    summary="A run's events, live",
+    summary="Stream the events of a run",
 )
 async def events(
-    held: Annotated[Services, Depends(services)],
+    state: State,
+    request: Request,
     run: str,
-    after: Annotated[str | None, Query(description="Only events above this number.")] = None,
-    last_event_id: Annotated[str | None, Header(description="The same, from EventSource.")] = None,
+    after: Annotated[str | None, Query(description="Only events with a greater number.")] = None,
+    last_event_id: Annotated[
+        str | None, Header(description="The same, sent by EventSource.")
+    ] = None,
 ) -> Response:
-    """All events so far, then each as it happens, until the run is over."""
-    # A reconnecting EventSource repeats its URL, so the header is the newer word.
+    """All events so far, then each one as it happens, until the run ends.
+
+    The stream also ends when its key is revoked or its session expires.
+    """
+    # A reconnecting EventSource repeats its URL, so the header is newer.
     number = _number("Last-Event-ID", last_event_id) or _number("after", after)
-    row, found = await run_in_threadpool(_look, held, run, number)
-    if row["state"] in runs.FINAL and not found and number:
+    row, new_events = await run_in_threadpool(_read, state, run, number)
+    if row["state"] in runs.FINAL and not new_events and number:
         return Response(status_code=204, headers={"Cache-Control": "no-store"})
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    stream = _stream(held, run, number)
+    stream = _stream(state, request, run, number)
     return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
 
@@ -69,27 +75,29 @@ def _number(name: str, text: str | None) -> int:
     return int(text)
 
 
-def _look(held: Services, run: str, number: int) -> tuple[Row, list[Row]]:
-    # The state first: a run found over has all its events written.
-    row = runs.get(held.database, run)
-    return row, runs.events_after(held.database, run, number)
+def _read(state: AppState, run: str, number: int) -> tuple[Row, list[Row]]:
+    # The state first: all events of a run are written before its final state.
+    row = runs.get(state.database, run)
+    return row, runs.events_after(state.database, run, number)
 
 
-async def _stream(held: Services, run: str, number: int) -> AsyncIterator[bytes]:
-    spoken = time.monotonic()
-    while not held.closing.is_set():
-        row, found = await run_in_threadpool(_look, held, run, number)
-        for event in found:
+async def _stream(state: AppState, request: Request, run: str, number: int) -> AsyncIterator[bytes]:
+    last_sent = time.monotonic()
+    while not state.closing.is_set():
+        if not await run_in_threadpool(is_still_valid, state, request):
+            return
+        row, new_events = await run_in_threadpool(_read, state, run, number)
+        for event in new_events:
             number = event["number"]
             data = json.dumps({**event["data"], "at": event["at"]})
             yield format_sse_event(data_str=data, event=event["type"], id=str(number))
-        if found:
-            spoken = time.monotonic()
+        if new_events:
+            last_sent = time.monotonic()
             continue
         if row["state"] in runs.FINAL:
             return
-        if time.monotonic() - spoken >= HEARTBEAT:
+        if time.monotonic() - last_sent >= KEEPALIVE:
             yield KEEPALIVE_COMMENT
-            spoken = time.monotonic()
+            last_sent = time.monotonic()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(held.closing.wait(), POLL)
+            await asyncio.wait_for(state.closing.wait(), POLL)

@@ -1,23 +1,22 @@
-"""The presets with what each takes here, and the schema of all that a recipe may say."""
+"""The presets with their training time on this installation, and the schema of recipes."""
 
 from statistics import median
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
 from app.auth.scopes import needs
 from app.http.query_string import Only
-from app.state import Services, services
+from app.state import State
 from models import runs
 from models.recipes import recipe as recipes
 from models.recipes.recipe import PRESETS, Recipe
 from models.runs import Row
 
-router = APIRouter(prefix="/presets", tags=["training"], dependencies=[needs("read")])
-Held = Annotated[Services, Depends(services)]
+router = APIRouter(tags=["training"], dependencies=[needs("read"), Depends(Only())])
 
-# What a step costs depends on these; a run that has them all trains as fast as the next one.
+# The cost of a step depends on these; runs that agree in all of them train equally fast.
 COSTS = (
     "network",
     "resolution",
@@ -30,35 +29,36 @@ COSTS = (
     "penalty_every",
     "batch",
 )
-LOOKED_AT = 200  # newest runs
-COUNTED = 5  # of those, the newest that fit
+MAX_RUNS = 200  # newest runs that are searched for measurements
+MAX_SAMPLES = 5  # of those, the newest comparable ones
 
 
 class Preset(BaseModel):
-    """A named recipe, and what this installation knows of its time."""
+    """A named recipe, and its measured training time on this installation."""
 
     name: str = Field(examples=["modern-64"])
-    recipe: dict[str, Any] = Field(description="Every hyperparameter of it.")
-    gpu: bool = Field(description="Made for an NVIDIA GPU; elsewhere it takes days.")
-    seconds: float | None = Field(description="Training time; null: nobody knows yet.")
-    images: int | None = Field(description="Images that it will see; null: nobody knows yet.")
+    recipe: dict[str, Any] = Field(description="All of its hyperparameters.")
+    gpu: bool = Field(description="Made for an NVIDIA GPU; without one it takes days.")
+    seconds: float | None = Field(description="Training time; null: not known yet.")
+    images: int | None = Field(description="Number of training images; null: not known yet.")
     images_per_second: float | None = Field(
-        description="Measured here, by earlier runs whose steps cost the same; null: by none."
+        description="Measured by earlier runs with the same cost per step; null: there are none."
     )
-    measured_by: list[str] = Field(description="Those runs.")
+    measured_by: list[str] = Field(description="Ids of those runs.")
 
 
 class Presets(BaseModel):
-    """All of them, and the JSON Schema of a recipe."""
+    """All presets, and the JSON Schema of a recipe."""
 
     presets: list[Preset]
     recipe_schema: dict[str, Any]
 
 
-@router.get("", dependencies=[Depends(Only())], summary="The presets and what they take here")
-def listed(held: Held) -> Presets:
-    """Times are those of this installation's own runs, never a guess."""
-    rows = runs.list_runs(held.database, LOOKED_AT)
+@router.get("/train/presets", summary="List the presets and their training times")
+@router.get("/presets", summary="List the presets and their training times")
+def list_presets(state: State) -> Presets:
+    """Times are measured by runs of this installation, never estimated for its hardware."""
+    rows = runs.list_runs(state.database, MAX_RUNS)
     return Presets(
         presets=[_preset(name, rows) for name in sorted(PRESETS, key=_order)],
         recipe_schema=Recipe.model_json_schema(),
@@ -66,15 +66,15 @@ def listed(held: Held) -> Presets:
 
 
 def _order(name: str) -> tuple[bool, bool, str]:
-    """What runs anywhere first; the tutorial's own, which takes days, last."""
+    """Sort key: presets for any machine first, the tutorial's, which takes days, last."""
     return name == "classic", name.endswith("-gpu"), name
 
 
 def _preset(name: str, rows: list[Row]) -> Preset:
     recipe = recipes.resolve({"preset": name}).model_dump(mode="json")
-    same = [row for row in rows if _costs(row["recipe"]) == _costs(recipe) and _speed(row)]
-    same = same[:COUNTED]
-    speed = median(_speed(row) for row in same) if same else None
+    comparable = [row for row in rows if _costs(row["recipe"]) == _costs(recipe) and _speed(row)]
+    samples = comparable[:MAX_SAMPLES]
+    speed = median(_speed(row) for row in samples) if samples else None
     seconds = recipe["minutes"] * 60 if recipe["minutes"] else None
     images = recipe["images"]
     if speed is not None:
@@ -87,7 +87,7 @@ def _preset(name: str, rows: list[Row]) -> Preset:
         seconds=seconds,
         images=images,
         images_per_second=speed,
-        measured_by=[row["id"] for row in same],
+        measured_by=[row["id"] for row in samples],
     )
 
 

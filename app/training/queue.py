@@ -1,4 +1,4 @@
-"""Waking the worker. The run is in the database already: a lost wake-up only costs time."""
+"""Wakes a worker. The run is in the database already: a lost message only costs time."""
 
 from functools import lru_cache
 
@@ -36,31 +36,31 @@ def _producer(broker: str) -> Celery:
 
 
 def check(settings: Settings) -> None:
-    """Raises QueueRefuses where the queue answers that it takes no writes.
+    """Raise QueueRefuses where the queue answers that it accepts no writes.
 
-    One that does not answer at all may be back in a moment, and the reconciler then sends what
-    waits in the database; one that is full stays so until somebody makes room.
+    An unreachable queue may be back soon, and the reconciler then sends the message; a full one
+    stays full until an operator frees space.
     """
-    once = Retry(NoBackoff(), 0)
+    no_retry = Retry(NoBackoff(), 0)
     timeout = PROBE_TIMEOUT
     try:
         with redis.from_url(
-            settings.redis, socket_timeout=timeout, socket_connect_timeout=timeout, retry=once
+            settings.redis, socket_timeout=timeout, socket_connect_timeout=timeout, retry=no_retry
         ) as client:
-            # Refused exactly where the message would be, and changes nothing: no message is "".
+            # Refused exactly where a message would be, and changes nothing: no message equals "".
             client.linsert(QUEUE, "BEFORE", "", "")
     except redis.ResponseError as error:
-        log.warning("queue.refuses", error=str(error))
+        log.warning("queue.write_refused", error=str(error))
         raise QueueRefuses(str(error).rstrip(".")) from error
     except (redis.RedisError, OSError) as error:
         log.warning("queue.unreachable", error=type(error).__name__)
 
 
 def wake(settings: Settings) -> bool:
-    """Send one message, in the caller's thread; whether it went. The reconciler makes up for it."""
+    """Send one message, blocking; whether it was sent. Otherwise the reconciler sends it."""
     try:
         _producer(settings.broker).send_task(TASK, queue=QUEUE, retry=False, ignore_result=True)
-    except Exception as error:  # kombu and redis have a dozen kinds, and none may stop a 202
+    except Exception as error:  # kombu and redis raise a dozen types; none may fail a 202
         log.warning("worker.unreachable", error=type(error).__name__)
         return False
     log.info("worker.woken")

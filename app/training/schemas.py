@@ -1,10 +1,12 @@
-"""A run as clients see it."""
+"""Runs as clients see them."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
 from models.runs import FINAL, MOVES, Row
+
+RunState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 
 
 class Run(BaseModel):
@@ -12,8 +14,8 @@ class Run(BaseModel):
 
     id: str = Field(examples=["3f2a9c0d1b7e4a55"])
     state: str = Field(examples=["running"])
-    recipe: dict[str, Any] = Field(description="Every hyperparameter, defaults filled in.")
-    progress: dict[str, Any] | None = Field(description="The newest, as its events have it.")
+    recipe: dict[str, Any] = Field(description="Every hyperparameter, with defaults filled in.")
+    progress: dict[str, Any] | None = Field(description="The data of its newest progress event.")
     error: str | None
     version: str | None = Field(description="The model that it published.")
     created: str
@@ -25,20 +27,20 @@ class Run(BaseModel):
 
 
 class Runs(BaseModel):
-    """Several, the newest first."""
+    """Several runs, newest first."""
 
     runs: list[Run]
 
 
 def run(row: Row) -> Run:
-    """A database row without what is the worker's own."""
-    here = f"/train/{row['id']}"
-    links = {"self": here, "events": f"{here}/events", "sheets": f"{here}/sheets"}
+    """A database row without the fields that only workers use."""
+    path = f"/train/{row['id']}"
+    links = {"self": path, "events": f"{path}/events", "sheets": f"{path}/sheets"}
     links |= {
-        move: f"{here}/{move}" for move in ("cancel", "resume") if row["state"] in MOVES[move][0]
+        move: f"{path}/{move}" for move in ("cancel", "resume") if row["state"] in MOVES[move][0]
     }
     if row["version"] is not None:
         links["model"] = f"/models/{row['version']}"
-    shown = {name: row[name] for name in Run.model_fields if name in row}
-    cancelling = bool(row["cancel"]) and row["state"] not in FINAL
-    return Run(**shown, cancelling=cancelling, links=links)
+    fields = {name: row[name] for name in Run.model_fields if name in row}
+    is_cancelling = bool(row["cancel"]) and row["state"] not in FINAL
+    return Run(**fields, cancelling=is_cancelling, links=links)

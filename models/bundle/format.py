@@ -34,8 +34,8 @@ WEIGHTS, SYNTHESIS, MAPPING = "generator.safetensors", "synthesis.onnx", "mappin
 CARD, SAMPLES, CRITIC = "card.json", "samples.png", "critic.onnx"
 TRAITS, GROWTH, NEAREST = "traits.safetensors", "growth.onnx", "nearest.png"
 ENLARGER = "enlarger.onnx"
-REQUIRED = {WEIGHTS, SYNTHESIS, CARD, SAMPLES}
-FILES = REQUIRED | {MAPPING, CRITIC, TRAITS, GROWTH, NEAREST, ENLARGER}
+REQUIRED_FILES = {WEIGHTS, SYNTHESIS, CARD, SAMPLES}
+FILES = REQUIRED_FILES | {MAPPING, CRITIC, TRAITS, GROWTH, NEAREST, ENLARGER}
 GRAPH_SUFFIX, WEIGHTS_SUFFIX = ".onnx", ".safetensors"
 LARGEST_FILE = 2**30
 
@@ -122,6 +122,9 @@ class Card(_Part):
     measures: dict[str, float] = {}
     # Selected by the last elements of a latent, which `network.latent` includes.
     attributes: list[Attribute] = []
+    # What psi pulls towards: the average of all faces, or of those with the same attributes.
+    # Older cards lack it.
+    truncation: Literal["average", "attributes"] = "average"
     sliders: list[Slider] = []
     # Images seen at each checkpoint in `growth.onnx`, the published one last.
     moments: list[int] = []

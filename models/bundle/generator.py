@@ -101,18 +101,37 @@ class Drawer:
 
     def styles(self, z: Floats) -> Floats:
         """z (N, latent) → w (N, style); without a mapping z itself."""
-        return z if self._mapping is None else self._batched(self._mapping, z)
+        return z if self._mapping is None else self._run_in_batches(self._mapping, z)
 
-    def truncate(self, w: Floats, psi: float) -> Floats:
-        """Pull w (N, style) towards the average (arXiv:1812.04948 §2); without a mapping scale z.
+    def truncate(self, w: Floats, psi: float, z: Floats) -> Floats:
+        """Pull w (N, style), the styles of z (N, latent), towards their centre.
 
-        At psi 1 exactly w, bit for bit.
+        The centre is the average of all faces (arXiv:1812.04948 §2), or where the card says so of
+        those with the same attributes (arXiv:2202.00273 §3.4), so that colours stay vivid. Without
+        a mapping z is scaled. At psi 1 exactly w, bit for bit.
         """
         if psi == 1:
             return w
-        average = 0 if self._average is None else self._average
-        truncated: Floats = average + np.float32(psi) * (w - average)
-        return truncated
+        centre = self._centre(z)
+        style: Floats = centre + np.float32(psi) * (w - centre)
+        return style
+
+    def _centre(self, z: Floats) -> Floats:
+        """The style that psi pulls towards: (style,) or (N, style)."""
+        if self._average is None:
+            return np.zeros(1, np.float32)
+        if self.card.truncation == "average":
+            return self._average
+        free = self._probes.shape[1]
+        rows = np.repeat(z[:, None], len(self._probes), axis=1)
+        rows[:, :, :free] = self._probes
+        styles = self.styles(rows.reshape(-1, z.shape[1]))
+        centre: Floats = styles.reshape(len(z), len(self._probes), -1).mean(1)
+        return centre
+
+    @cached_property
+    def _probes(self) -> Floats:
+        return latents.probes(self.card.network.latent - len(self.card.attributes))
 
     def steer(self, w: Floats, values: Mapping[str, float]) -> Floats:
         """Move w (N, style) along the card's sliders, to the given values."""
@@ -147,12 +166,12 @@ class Drawer:
     def synthesise(self, w: Floats) -> Pixels:
         """w (N, rows, style) → (N, S, S, 3)."""
         latent = w[:, 0] if self._mapping is None else w
-        pixels: Pixels = self._batched(self._synthesis, latent)
+        pixels: Pixels = self._run_in_batches(self._synthesis, latent)
         return pixels
 
     def draw(self, z: Floats, psi: float) -> Pixels:
         """z (N, latent) → (N, S, S, 3). psi below 1 pulls towards the average face."""
-        w = self.truncate(self.styles(z), psi)
+        w = self.truncate(self.styles(z), psi, z)
         return self.synthesise(np.repeat(w[:, None], self.rows, axis=1))
 
     def draw_at(self, z: Floats, psi: float, size: int) -> Pixels:
@@ -178,7 +197,7 @@ class Drawer:
         # One by one: a critic may compare the pictures of a batch with each other.
         return np.concatenate([self._run(self._critic, one[None]) for one in pixels])
 
-    def _batched(self, session: onnxruntime.InferenceSession, latent: Floats) -> Any:
+    def _run_in_batches(self, session: onnxruntime.InferenceSession, latent: Floats) -> Any:
         if self._batch is None:
             return self._run(session, latent)
         count, batch = len(latent), self._batch

@@ -1,9 +1,9 @@
-"""The tables: what is true about runs, models and datasets."""
+"""The tables of runs, models, datasets and keys."""
 
 import sqlalchemy as sa
 from sqlalchemy import Column, ForeignKey, Index, MetaData, Table
 
-# Names for constraints, without which SQLite cannot alter them later (Alembic's batch mode).
+# SQLite can only alter constraints that have names (Alembic's batch mode).
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(column_0_label)s",
@@ -17,7 +17,7 @@ runs = Table(
     "runs",
     metadata,
     Column("id", sa.String(32), primary_key=True),
-    Column("number", sa.Integer, nullable=False, unique=True),  # the order of asking
+    Column("number", sa.Integer, nullable=False, unique=True),  # in order of creation
     Column("state", sa.String(16), nullable=False, index=True),
     Column("recipe", sa.JSON, nullable=False),
     Column("created", sa.String(32), nullable=False),
@@ -82,7 +82,7 @@ datasets = Table(
     Column("images", sa.Integer, nullable=False),
     Column("licence", sa.String(200), nullable=False),
     Column("uploaded", sa.String(32), nullable=False),
-    Column("key", sa.String(32)),  # whose quota it counts for
+    Column("key", sa.String(32)),  # the API key whose quota it counts against
 )
 
 keys = Table(
@@ -94,4 +94,6 @@ keys = Table(
     Column("id", sa.String(32), nullable=False, unique=True),
     Column("scopes", sa.JSON, nullable=False),
     Column("revoked", sa.String(32)),
+    Column("session_key", sa.String(64)),  # public keys, of Ed25519, in hex
+    Column("address_key", sa.String(64)),
 )

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from models.errors import DatasetError, InvalidRecipe
-from models.faces.attributes import RESERVED
+from models.faces.attributes import RESERVED_NAMES
 
 METADATA = ("metadata.csv", "metadata.jsonl", "dataset.json")
 FILE_COLUMNS = ("file_name", "filename", "image")  # the first is Hugging Face's
@@ -238,7 +238,7 @@ def _is_number(text: str) -> bool:
 def _name(column: str, taken: Mapping[str, Any]) -> str:
     """A column's name as a parameter of an address: a-z, 0-9 and _, none that has a meaning."""
     name = re.sub(r"[^a-z0-9]+", "_", column.lower()).strip("_")[:48]
-    if not name or not name[0].isalpha() or name in RESERVED:
+    if not name or not name[0].isalpha() or name in RESERVED_NAMES:
         name = f"label_{name}".rstrip("_")
     unique, number = name, 2
     while unique in taken:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from models.errors import InvalidSeed
 
 LONGEST = 4096  # bytes of UTF-8
+PROBES = 16
 
 Latent = NDArray[np.float32]
 _NORMAL = NormalDist()
@@ -40,6 +41,15 @@ def normals(seed: str, key: str, length: int) -> Latent:
     blocks = b"".join(islice(_blocks(seed, key), -(-length // 4)))
     # Python's inv_cdf is Wichura's AS241 (PPND16), good to about 1e-16.
     return np.array(list(map(_NORMAL.inv_cdf, _uniforms(blocks)[:length])), dtype=np.float32)
+
+
+def probes(length: int) -> Latent:
+    """Return (PROBES, length) float32: fixed latents over which a style is averaged.
+
+    Pairs of opposites, so that the average of what is odd in the latent is exact.
+    """
+    half = derive_all((f"probe {number}" for number in range(PROBES // 2)), length)
+    return np.concatenate([half, -half])
 
 
 def slerp(a: Latent, b: Latent, t: float) -> Latent:
@@ -80,16 +90,14 @@ def _blocks(seed: str, key: str) -> Iterator[bytes]:
 def seed_bytes(seed: str) -> bytes:
     """Encode the seed as UTF-8. Raises InvalidSeed when it is too long or not valid Unicode."""
     try:
-        encoded = seed.encode()
+        data = seed.encode()
     except UnicodeEncodeError:
+        raise InvalidSeed("The seed is not valid Unicode; send it as percent-data UTF-8.") from None
+    if len(data) > LONGEST:
         raise InvalidSeed(
-            "The seed is not valid Unicode; send it as percent-encoded UTF-8."
-        ) from None
-    if len(encoded) > LONGEST:
-        raise InvalidSeed(
-            f"The seed has {len(encoded)} bytes; at most {LONGEST} bytes of UTF-8 are allowed."
+            f"The seed has {len(data)} bytes; at most {LONGEST} bytes of UTF-8 are allowed."
         )
-    return encoded
+    return data
 
 
 def random_seed() -> str:

@@ -1,8 +1,9 @@
-"""A backup: database and blobs of one moment in one archive, made while everything runs.
+"""Backup and restore: a consistent copy of database and blobs in one archive, made online.
 
-An uncompressed tar of `manifest.json` (every file's SHA-256), the database (database_dump.py), and
-the store's files under `store/`. The database comes first, and then the files that it names, as
-hard links or from the bucket; where one of them went away in between, the whole is tried again.
+The archive is an uncompressed tar of `manifest.json` (every file's SHA-256), the database
+(database_dump.py), and the store's files under `store/`. The database is copied first, then the
+files that it names, as hard links or from the bucket. If one of them is removed in between, the
+whole copy is made again.
 """
 
 import json
@@ -27,37 +28,37 @@ TRIES = 10
 
 
 class Manifest(BaseModel):
-    """What an archive has: each file's name and SHA-256."""
+    """Each file of an archive, by name, with its SHA-256."""
 
     format: int = 1
     files: dict[str, str]
 
 
 def backup(settings: Settings, target: Path) -> Manifest:
-    """Write an archive; its manifest. Raises KaoError, StorageUnreachable."""
+    """Write an archive and return its manifest. Raises KaoError, StorageUnreachable."""
     for _ in range(TRIES):
         with atomic.scratch_folder(settings.storage) as stage:
-            named = database_dump.dump(settings, stage)
+            names = database_dump.dump(settings, stage)
             try:
-                _gather(settings, named, stage)
+                _gather(settings, names, stage)
             except FileNotFoundError:
-                continue  # a snapshot or dataset went its way; the next copy does not name it
+                continue  # a snapshot or dataset was removed; the next copy does not name it
             if (settings.home / KEY).exists():
                 shutil.copyfile(settings.home / KEY, stage / KEY)
             manifest = Manifest(files={name: atomic.sha256(stage / name) for name in _all(stage)})
             _write(stage, manifest, target)
             return manifest
     raise KaoError(
-        f"{TRIES} times a file went away while it was copied, or is missing: `kao doctor` and the "
-        "log of the app say more."
+        f"A file was removed while it was copied, {TRIES} times, or is missing: `kao verify` says "
+        "which."
     )
 
 
 def restore(settings: Settings, source: Path) -> Manifest:
     """Fill an empty KAO_HOME, or an empty DATABASE_URL, from an archive.
 
-    It is verified as a whole before anything counts. Raises KaoError for a database that is
-    there already, and for a damaged or foreign archive.
+    The archive is verified as a whole before anything is written. Raises KaoError for an existing
+    database, and for a damaged or foreign archive.
     """
     database_dump.refuse_full(settings)
     database = database_dump.file(settings)
@@ -73,21 +74,21 @@ def restore(settings: Settings, source: Path) -> Manifest:
             with atomic.whole_file(settings.home / KEY) as temporary:
                 temporary.touch(mode=0o600)
                 shutil.copyfile(stage / KEY, temporary)
-        database_dump.load(settings, stage / database)  # last: with it the home is one
+        database_dump.load(settings, stage / database)  # last: it makes the home complete
     return manifest
 
 
-def _gather(settings: Settings, named: list[str], stage: Path) -> None:
-    """Put what the database names into the stage: linked from here, else from the bucket."""
-    staged = Blobs(stage / STORE, settings.blobs.url)
-    for name in named:
+def _gather(settings: Settings, names: list[str], stage: Path) -> None:
+    """Link or download the files that the database names into the stage."""
+    staging = Blobs(stage / STORE, settings.blobs.url)
+    for name in names:
         source, target = settings.storage / name, stage / STORE / name
-        if source.exists() or staged.url is None:
+        if source.exists() or staging.url is None:
             _link(source, target)
         elif (unit := layout.unit(name)) is not None and unit.kind == layout.BUNDLES:
-            staged.fetch_folder(target, partial(bundle.check_digest, version=target.name))
+            staging.fetch_folder(target, partial(bundle.check_digest, version=target.name))
         else:
-            staged.fetch(target)
+            staging.fetch(target)
         if not target.exists():
             raise FileNotFoundError(name)
 
@@ -111,7 +112,7 @@ def _all(stage: Path) -> list[str]:
 def _write(stage: Path, manifest: Manifest, target: Path) -> None:
     (stage / MANIFEST).write_text(manifest.model_dump_json(indent=1))
     with atomic.whole_file(target.absolute()) as temporary:
-        temporary.touch(mode=0o600)  # it has the keys' hashes, and the first key
+        temporary.touch(mode=0o600)  # it contains the keys' hashes, and the first key
         with tarfile.open(temporary, "w") as archive:
             for name in (MANIFEST, *manifest.files):
                 archive.add(stage / name, name)
@@ -123,24 +124,24 @@ def _unpack(source: Path, stage: Path) -> Manifest:
             archive.extractall(stage, filter="data")
         return Manifest.model_validate(json.loads((stage / MANIFEST).read_bytes()))
     except (tarfile.TarError, OSError, ValueError) as error:
-        raise KaoError(f"{source.name} is no whole backup: {error}") from None
+        raise KaoError(f"{source.name} is not a complete backup: {error}") from None
 
 
 def _verify(stage: Path, manifest: Manifest, database: str) -> None:
-    there = set(_all(stage)) - {MANIFEST}
+    names = set(_all(stage)) - {MANIFEST}
     other = ({database_dump.SQLITE, database_dump.POSTGRESQL} - {database}).pop()
-    if other in there:
+    if other in names:
         kind = (
             "SQLite; unset DATABASE_URL"
             if other == database_dump.SQLITE
             else "PostgreSQL; set its URL"
         )
-        raise KaoError(f"The backup is of {kind}, and restore it there.")
-    if there != manifest.files.keys() or database not in there:
-        raise KaoError("The backup lacks files, or has some that do not belong to it.")
-    damaged = [name for name, sha in manifest.files.items() if atomic.sha256(stage / name) != sha]
-    if damaged:
-        raise KaoError(f"The backup is damaged: {damaged[0]} is not what was saved.")
+        raise KaoError(f"The backup is of {kind}, then restore it there.")
+    if names != manifest.files.keys() or database not in names:
+        raise KaoError("The backup lacks files, or has files that its manifest does not list.")
+    for name, sha256 in manifest.files.items():
+        if atomic.sha256(stage / name) != sha256:
+            raise KaoError(f"The backup is damaged: {name} is not what was saved.")
     for name in database_dump.check(stage, database) or []:
         if not (stage / STORE / name).exists():
             raise KaoError(f"The backup lacks {name}, which its database names.")

@@ -1,6 +1,6 @@
-"""The database in a backup: SQLite's own copy, or PostgreSQL's through pg_dump and pg_restore.
+"""The database in a backup: SQLite's online copy, or PostgreSQL's pg_dump and pg_restore.
 
-Each copy comes with the names of the files that it needs, of that same moment.
+Each copy comes with the names of the store's files that it refers to.
 """
 
 import contextlib
@@ -24,20 +24,20 @@ SQLITE, POSTGRESQL = layout.DATABASE, "kao.pgdump"
 
 
 def file(settings: Settings) -> str:
-    """What the copy of these settings' database is called in an archive."""
+    """Return the file name of the database's copy in an archive."""
     return SQLITE if _sqlite(settings) else POSTGRESQL
 
 
 def dump(settings: Settings, folder: Path) -> list[str]:
-    """Copy the database into a folder, while all runs; the store's files that the copy names.
+    """Copy the database into a folder, online; the names of the files that the copy refers to.
 
-    Raises KaoError where there is no database, or nothing that copies it.
+    Raises KaoError for a missing database or a missing pg_dump.
     """
     return (_copy if _sqlite(settings) else _pg_dump)(settings, folder)
 
 
 def refuse_full(settings: Settings) -> None:
-    """Raises KaoError where a database is already, and nothing may be restored over it."""
+    """Raises KaoError if there is a database already, which a restore must not replace."""
     if _sqlite(settings):
         if _path(settings).exists():
             raise KaoError(
@@ -58,9 +58,9 @@ def refuse_full(settings: Settings) -> None:
 
 
 def check(folder: Path, name: str) -> list[str] | None:
-    """The files that an unpacked copy names; None where only PostgreSQL can read it.
+    """Return the files that a copy refers to; None for PostgreSQL's, which only it can read.
 
-    Raises KaoError for a damaged one.
+    Raises KaoError for a damaged copy.
     """
     if name == POSTGRESQL:
         _run([_program("pg_restore"), "--list", str(folder / name)], {})
@@ -71,20 +71,20 @@ def check(folder: Path, name: str) -> list[str] | None:
     engine = sa.create_engine(sa.URL.create("sqlite", database=str(folder / name)))
     try:
         with engine.connect() as connection:
-            return list(_named(connection))
+            return list(_referenced_files(connection))
     finally:
         engine.dispose()
 
 
 def load(settings: Settings, copy: Path) -> None:
-    """Make a copy the database. SQLite's file goes to its place; pg_restore does all or nothing."""
+    """Make a copy the database, atomically."""
     if _sqlite(settings):
         with atomic.whole_file(_path(settings)) as temporary:
             shutil.copyfile(copy, temporary)  # the store may be on another disk
         return
-    target, secret = _address(settings)
-    how = ["--no-owner", "--no-privileges", "--exit-on-error", "--single-transaction"]
-    _run([_program("pg_restore"), *how, "--dbname", target, str(copy)], secret)
+    target, password = _address(settings)
+    options = ["--no-owner", "--no-privileges", "--exit-on-error", "--single-transaction"]
+    _run([_program("pg_restore"), *options, "--dbname", target, str(copy)], password)
 
 
 def _sqlite(settings: Settings) -> bool:
@@ -100,35 +100,35 @@ def _copy(settings: Settings, folder: Path) -> list[str]:
     if not source.exists():
         raise KaoError(f"There is no database at {source}.")
     with (
-        contextlib.closing(sqlite3.connect(source, timeout=60)) as here,
-        contextlib.closing(sqlite3.connect(target)) as there,
+        contextlib.closing(sqlite3.connect(source, timeout=60)) as original,
+        contextlib.closing(sqlite3.connect(target)) as copy,
     ):
-        here.backup(there)
-        # A copy without a log beside it.
-        there.execute("PRAGMA journal_mode=DELETE")
+        original.backup(copy)
+        # Without a write-ahead log beside it.
+        copy.execute("PRAGMA journal_mode=DELETE")
     return check(folder, SQLITE) or []
 
 
 def _pg_dump(settings: Settings, folder: Path) -> list[str]:
     program = _program("pg_dump")
-    source, secret = _address(settings)
+    source, password = _address(settings)
     engine = connect(settings).execution_options(isolation_level="REPEATABLE READ")
     try:
         with engine.begin() as db:
             if not sa.inspect(db).has_table(models.name):
-                raise KaoError("The database that DATABASE_URL names has no tables of Kao's.")
-            # So that pg_dump and the names below see the same moment.
-            moment = db.scalar(sa.text("SELECT pg_export_snapshot()"))
-            how = ["--format=custom", "--no-owner", "--no-privileges", f"--snapshot={moment}"]
-            to = [f"--file={folder / POSTGRESQL}", f"--dbname={source}"]
-            _run([program, *how, *to], secret)
-            return list(_named(db))
+                raise KaoError("The database that DATABASE_URL names has no tables of Kao.")
+            # So that pg_dump and the query below see the same data.
+            snapshot = db.scalar(sa.text("SELECT pg_export_snapshot()"))
+            options = ["--format=custom", "--no-owner", "--no-privileges"]
+            target = [f"--file={folder / POSTGRESQL}", f"--dbname={source}"]
+            _run([program, *options, f"--snapshot={snapshot}", *target], password)
+            return list(_referenced_files(db))
     finally:
         engine.dispose()
 
 
-def _named(db: sa.Connection) -> Iterator[str]:
-    """The files and folders of the store that a database names."""
+def _referenced_files(db: sa.Connection) -> Iterator[str]:
+    """Yield the files and folders of the store that a database refers to."""
     for version in db.scalars(select(models.c.version)):
         yield layout.bundle(version)
     for digest in db.scalars(select(datasets.c.digest).distinct()):
@@ -138,31 +138,31 @@ def _named(db: sa.Connection) -> Iterator[str]:
 
 
 def _program(name: str) -> str:
-    if found := shutil.which(name):
-        return found
+    if path := shutil.which(name):
+        return path
     raise KaoError(
-        f"{name} is not installed here, and a backup of PostgreSQL needs it: install PostgreSQL's "
-        "client programs, of the server's version or newer, or run this where they are."
+        f"{name} is not installed, and a backup of PostgreSQL needs it: install its client "
+        "programs, of the server's version or newer, or run this command where they are."
     )
 
 
 def _address(settings: Settings) -> tuple[str, dict[str, str]]:
-    """DATABASE_URL as libpq reads it, and its password, which a command line would show to all."""
+    """Return libpq's URL, and a variable with the password, which `ps` would show to all users."""
     url = url_of(settings)
-    secret = {"PGPASSWORD": str(url.password)} if url.password is not None else {}
-    named = url.set(drivername="postgresql", password=None)
-    return named.render_as_string(hide_password=False), secret
+    password = {"PGPASSWORD": str(url.password)} if url.password is not None else {}
+    public = url.set(drivername="postgresql", password=None)
+    return public.render_as_string(hide_password=False), password
 
 
-def _run(command: list[str], secret: dict[str, str]) -> None:
-    done = subprocess.run(
+def _run(command: list[str], variables: dict[str, str]) -> None:
+    process = subprocess.run(
         command,
-        env={**os.environ, **secret},
+        env={**os.environ, **variables},
         capture_output=True,
         text=True,
         errors="replace",
         check=False,
     )
-    if done.returncode:
-        told = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        raise KaoError(f"{Path(command[0]).name} failed: {' '.join(told)[:500]}")
+    if process.returncode:
+        lines = process.stderr.strip().splitlines() or [f"exit code {process.returncode}"]
+        raise KaoError(f"{Path(command[0]).name} failed: {' '.join(lines)[:500]}")

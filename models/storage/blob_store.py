@@ -1,9 +1,9 @@
-"""Blobs: files below one folder, which an S3-compatible bucket may stand behind.
+"""Blobs: files below one folder, optionally backed by an S3-compatible bucket.
 
-Everything is read and written as a file, with a bucket or without. With one, whatever is finished
-is copied up before the database names it (`put`), and what is missing here is copied down, whole
-or not at all (`fetch`). So every host can have each version, dataset and snapshot that the
-database knows, and its own folder is a cache that may be lost.
+All files are read and written locally. With a bucket, a finished file is uploaded before the
+database names it (`put`), and a missing one is downloaded atomically (`fetch`). Every host can
+therefore have each version, dataset and snapshot that the database names, and its own folder is a
+cache that may be lost.
 """
 
 import contextlib
@@ -22,11 +22,11 @@ from models.storage import atomic
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
-RETRY = datetime.timedelta(seconds=20)  # then the caller hears of it, and tries again or says so
+RETRY = datetime.timedelta(seconds=20)  # then StorageUnreachable is raised
 CONNECT = datetime.timedelta(seconds=3)
-SILENCE = datetime.timedelta(seconds=20)  # from a store that hangs; it includes sending a part
+READ = datetime.timedelta(seconds=20)  # without a byte; it includes sending a part
 TRANSFER = datetime.timedelta(minutes=30)  # a dataset of 2 GB at 10 Mbit/s
-PARTS = 3  # sent at once, of 5 MiB each: within SILENCE at 6 Mbit/s
+PARTS = 3  # sent concurrently, of 5 MiB each: within READ at 6 Mbit/s
 Check = Callable[[Path], None]
 
 
@@ -40,10 +40,10 @@ class Blob:
 
 
 class Blobs:
-    """`folder`, and the bucket at `url` (`s3://bucket/prefix`); without one every copy is a no-op.
+    """`folder`, and the bucket at `url` (`s3://bucket/prefix`). Without one, copying is a no-op.
 
-    Who we are to S3 is in AWS_ACCESS_KEY_ID and its kin, as everywhere. Methods block, and raise
-    StorageUnreachable where the bucket does not answer.
+    Credentials come from AWS_ACCESS_KEY_ID and the other standard variables. Methods block, and
+    raise StorageUnreachable when the bucket does not answer.
     """
 
     def __init__(self, folder: Path, url: str | None = None) -> None:
@@ -57,29 +57,29 @@ class Blobs:
             from obstore.store import from_url
         except ImportError:
             raise KaoError(
-                "STORAGE_URL names a bucket, but what speaks to one is not installed: "
+                "STORAGE_URL names a bucket, but the S3 client is not installed: "
                 "pip install 'kao[hosts]'."
             ) from None
         return from_url(
             self.url,
             client_options={
                 "connect_timeout": CONNECT,
-                "read_timeout": SILENCE,
+                "read_timeout": READ,
                 "timeout": TRANSFER,
-                # Plain HTTP is for stores within one network; the address says which it is.
+                # For stores within one network; the URL states the scheme.
                 "allow_http": True,
             },
             retry_config={"retry_timeout": RETRY},
         )
 
     def put(self, path: Path, name: str | None = None) -> None:
-        """Copy a file up, replacing what was there. `name`: where path is not below `folder`."""
+        """Upload a file, replacing an existing one. name: for a path that is not below `folder`."""
         self._put(path, name or self._name(path), "overwrite")
 
     def put_once(self, path: Path) -> None:
-        """Copy up a file, or a folder's files, named by their content: what is there stays.
+        """Upload a file, or a folder's files, named by their content. An existing one stays.
 
-        So a copy that was damaged here never replaces a good one.
+        A copy that was damaged on this host therefore never replaces a good one.
         """
         for file in sorted(path.iterdir()) if path.is_dir() else [path]:
             self._put(file, self._name(file), "create")
@@ -90,7 +90,7 @@ class Blobs:
         import obstore
         from obstore.exceptions import AlreadyExistsError
 
-        with _answering():
+        with _translated_errors():
             try:
                 obstore.put(self._bucket, name, path, mode=mode, max_concurrency=PARTS)
             except AlreadyExistsError:
@@ -98,26 +98,26 @@ class Blobs:
                     raise
 
     def fetch(self, path: Path, check: Check | None = None, name: str | None = None) -> Path:
-        """Copy a file down unless it is here; `path`.
+        """Download a file unless it is here; `path`.
 
-        `check` looks at what came before it counts, and raises what is wrong with it. A file that
-        is nowhere stays away: whoever opens it says what is missing.
+        check: raises an error for bytes that are wrong, before they are used. A file that is
+        nowhere stays missing: opening it raises FileNotFoundError.
         """
-        if self._bucket is None or self._used(path):
+        if self._bucket is None or self._touch(path):
             return path
         with atomic.scratch_folder(path.parent) as scratch:
-            came = scratch / path.name
-            if self._get(name or self._name(path), came):
+            download = scratch / path.name
+            if self._get(name or self._name(path), download):
                 if check is not None:
-                    check(came)
-                atomic.sync(came)
-                came.replace(path)
+                    check(download)
+                atomic.sync(download)
+                download.replace(path)
                 atomic.sync(path.parent)
         return path
 
     def fetch_folder(self, folder: Path, check: Check) -> Path:
-        """The same for a folder of files, which comes whole or not at all."""
-        if self._bucket is None or self._used(folder):
+        """Download a folder's files unless it is here, all of them or none; `folder`."""
+        if self._bucket is None or self._touch(folder):
             return folder
         names = self.names(self._name(folder))
         with atomic.scratch_folder(folder.parent) as scratch:
@@ -128,19 +128,19 @@ class Blobs:
                 atomic.settle(scratch, folder)
         return folder
 
-    def _used(self, path: Path) -> bool:
-        """Whether it is here; disk_cache.py evicts what was used least recently."""
+    def _touch(self, path: Path) -> bool:
+        """Whether it is here. Marks it as used: disk_cache.py evicts the least recently used."""
         with contextlib.suppress(FileNotFoundError, PermissionError):  # as another user
             os.utime(path)
         return path.exists()
 
     def _get(self, name: str, target: Path) -> bool:
-        """Whether there was one."""
+        """Download one file; whether it exists."""
         import obstore
         from obstore.exceptions import NotFoundError
 
         assert self._bucket is not None
-        with _answering():
+        with _translated_errors():
             try:
                 stream = obstore.get(self._bucket, name)
             except (FileNotFoundError, NotFoundError):
@@ -151,41 +151,41 @@ class Blobs:
         return True
 
     def names(self, prefix: str) -> list[str]:
-        """The files in the bucket right below a prefix, sorted; none without a bucket."""
+        """Return the names of the files right below a prefix, sorted; none without a bucket."""
         if self._bucket is None:
             return []
         import obstore
 
-        with _answering():
-            found = obstore.list_with_delimiter(self._bucket, prefix)["objects"]
-        return sorted(item["path"].rpartition("/")[2] for item in found)
+        with _translated_errors():
+            objects = obstore.list_with_delimiter(self._bucket, prefix)["objects"]
+        return sorted(item["path"].rpartition("/")[2] for item in objects)
 
     def list_blobs(self) -> Iterator[Blob]:
-        """All that is in the bucket below its prefix; nothing without a bucket."""
+        """Yield every file of the bucket below its prefix; nothing without a bucket."""
         if self._bucket is None:
             return
         import obstore
 
-        with _answering():
+        with _translated_errors():
             for chunk in obstore.list(self._bucket):
                 for item in chunk:
                     yield Blob(item["path"], item["size"], item["last_modified"])
 
     def remove_names(self, names: list[str]) -> None:
-        """Remove files from the bucket, and leave this folder alone."""
+        """Remove files from the bucket, not from the folder."""
         if self._bucket is not None:
             import obstore
 
-            with _answering():
+            with _translated_errors():
                 obstore.delete(self._bucket, names)
 
     def remove(self, path: Path) -> None:
-        """Remove a file here and in the bucket, if it is there."""
+        """Remove a file from the folder and the bucket, where it exists."""
         path.unlink(missing_ok=True)
         if self._bucket is not None:
             import obstore
 
-            with _answering():
+            with _translated_errors():
                 obstore.delete(self._bucket, self._name(path))
 
     def _name(self, path: Path) -> str:
@@ -193,11 +193,11 @@ class Blobs:
 
 
 @contextmanager
-def _answering() -> Iterator[None]:
+def _translated_errors() -> Iterator[None]:
     from obstore.exceptions import BaseError
 
     try:
         yield
     except BaseError as error:
-        told = str(error).splitlines()[0][:200]
-        raise StorageUnreachable(f"The storage did not do as asked: {told}") from error
+        reason = str(error).splitlines()[0][:200]
+        raise StorageUnreachable(f"The storage refused or did not answer: {reason}") from error

@@ -1,9 +1,9 @@
-"""What a host keeps of what it can get or make again: copies of the bucket's files, packed sets.
+"""Disk cache: evicts local copies that can be downloaded or rebuilt.
 
-Together they may take KAO_LOCAL_BYTES; beyond, the least recently used go. Without a bucket only
-packed sets are copies, and only they go. In use, and never among them: what an alias names, what a
-waiting or running run needs, a packed set that some process has open, and whatever the bucket does
-not have in the same size.
+Copies of the bucket's files and packed datasets may take KAO_LOCAL_BYTES together; beyond that the
+least recently used are removed. Without a bucket, only packed datasets are copies. Never removed
+are: what an alias names, what a queued or running run needs, a packed dataset that a process has
+open, and files that the bucket does not have in the same size.
 """
 
 import contextlib
@@ -27,70 +27,71 @@ from models.storage import layout
 
 log = structlog.get_logger()
 
-INTERVAL = 600.0  # s between looks
-FRESH = 3600.0  # s; what was used since may be in somebody's hands
-MANIFEST = "manifest.json"  # of a packed set; open and locked (shared) while the set is in use
-WAITING = ("queued", "running")
+INTERVAL = 600.0  # s between two evictions
+MINIMUM_AGE = 3600.0  # s since the last use; a process may still be using younger copies
+MANIFEST = "manifest.json"  # of a packed dataset; open and locked (shared) while it is in use
+ACTIVE = ("queued", "running")  # states of runs that need their files
 
 
 @dataclass(frozen=True)
 class Copy:
-    """A file, or a folder that goes as one. used: when it was last asked for."""
+    """A file or folder that is removed as a whole. last_use: seconds since the epoch."""
 
     path: Path
     bytes: int
-    used: float
+    last_use: float
 
 
 @contextlib.contextmanager
 def pruning(settings: Settings, engine: sa.Engine) -> Iterator[None]:
-    """Prune now and then, in a thread, as long as this lasts."""
-    stopped = threading.Event()
+    """Prune every INTERVAL in a thread, until the context ends."""
+    stop = threading.Event()
     threading.Thread(
-        target=_tend, args=(settings, engine, stopped), daemon=True, name="cache"
+        target=_prune_until, args=(settings, engine, stop), daemon=True, name="cache"
     ).start()
     try:
         yield
     finally:
-        stopped.set()
+        stop.set()
 
 
-def _tend(settings: Settings, engine: sa.Engine, stopped: threading.Event) -> None:
-    while not stopped.wait(INTERVAL):
+def _prune_until(settings: Settings, engine: sa.Engine, stop: threading.Event) -> None:
+    while not stop.wait(INTERVAL):
         try:
             prune(settings, engine)
         except (KaoError, OSError, sa.exc.SQLAlchemyError) as error:
             log.warning("cache.not_pruned", reason=type(error).__name__)
 
 
-def prune(settings: Settings, engine: sa.Engine, fresh: float = FRESH) -> list[Copy]:
-    """Remove copies until the rest fits KAO_LOCAL_BYTES, as far as that goes; what was removed."""
+def prune(settings: Settings, engine: sa.Engine, minimum_age: float = MINIMUM_AGE) -> list[Copy]:
+    """Remove unused copies until the others fit KAO_LOCAL_BYTES; what was removed."""
     copies = list(_copies(settings))
     excess = sum(copy.bytes for copy in copies) - settings.local_bytes
     if excess <= 0:
         return []
-    needed = _needed(settings, engine)
-    there = {blob.name: blob.bytes for blob in settings.blobs.list_blobs()}
-    removed = []
-    for copy in sorted(copies, key=lambda copy: copy.used):
-        if excess <= 0 or time.time() - copy.used < fresh:
+    paths_in_use = _paths_in_use(settings, engine)
+    bucket_sizes = {blob.name: blob.bytes for blob in settings.blobs.list_blobs()}
+    removals = []
+    for copy in sorted(copies, key=lambda copy: copy.last_use):
+        if excess <= 0 or time.time() - copy.last_use < minimum_age:
             break
-        if needed.isdisjoint({copy.path, copy.path.parent}) and _remove(settings, copy, there):
-            removed.append(copy)
+        is_unused = paths_in_use.isdisjoint({copy.path, copy.path.parent})
+        if is_unused and _remove(settings, copy, bucket_sizes):
+            removals.append(copy)
             excess -= copy.bytes
-    if removed:
-        log.info("cache.pruned", copies=len(removed), bytes=sum(copy.bytes for copy in removed))
-    return removed
+    if removals:
+        log.info("cache.pruned", copies=len(removals), bytes=sum(copy.bytes for copy in removals))
+    return removals
 
 
 def _copies(settings: Settings) -> Iterator[Copy]:
-    # Packed sets, and what was measured of them.
-    kinds = [(settings.cache, "*"), (settings.cache / layout.FEATURES, "*")]
+    # Packed datasets, and their measured features.
+    patterns = [(settings.cache, "*"), (settings.cache / layout.FEATURES, "*")]
     if settings.blobs.url is not None:
         store = settings.storage
-        kinds += [(store / layout.BUNDLES, "*"), (store / layout.DATASETS, "*")]
-        kinds += [(store / layout.SNAPSHOTS, f"*/*{layout.SNAPSHOT_SUFFIX}")]
-    for folder, pattern in kinds:
+        patterns += [(store / layout.BUNDLES, "*"), (store / layout.DATASETS, "*")]
+        patterns += [(store / layout.SNAPSHOTS, f"*/*{layout.SNAPSHOT_SUFFIX}")]
+    for folder, pattern in patterns:
         for path in folder.glob(pattern):
             if not layout.is_temporary(path.name) and path != settings.cache / layout.FEATURES:
                 with contextlib.suppress(FileNotFoundError):
@@ -99,32 +100,32 @@ def _copies(settings: Settings) -> Iterator[Copy]:
                     yield Copy(path, size, path.stat().st_mtime)
 
 
-def _needed(settings: Settings, engine: sa.Engine) -> set[Path]:
-    """What must stay, as paths of copies or of the folder that they are in."""
+def _paths_in_use(settings: Settings, engine: sa.Engine) -> set[Path]:
+    """Return what must stay, as paths of copies or of the folder that they are in."""
     store = settings.storage
     with reading(engine).begin() as db:
-        needed = {
+        paths = {
             store / layout.bundle(version) for version in db.scalars(select(aliases.c.version))
         }
         digests = {row.name: row.digest for row in db.execute(select(datasets))}
-        waiting = select(runs.c.id, runs.c.recipe).where(runs.c.state.in_(WAITING))
-        for row in db.execute(waiting):
-            needed.add(store / layout.snapshots(row.id))
+        active = select(runs.c.id, runs.c.recipe).where(runs.c.state.in_(ACTIVE))
+        for row in db.execute(active):
+            paths.add(store / layout.snapshots(row.id))
             if digest := digests.get(row.recipe.get("dataset")):
-                needed.add(store / layout.dataset(digest))
-    return needed
+                paths.add(store / layout.dataset(digest))
+    return paths
 
 
-def _remove(settings: Settings, copy: Copy, there: dict[str, int]) -> bool:
-    """Whether it could go."""
+def _remove(settings: Settings, copy: Copy, bucket_sizes: dict[str, int]) -> bool:
+    """Remove a copy unless it is locked or the bucket lacks it; whether it was removed."""
     if copy.path.is_relative_to(settings.cache):
         return _remove_unless_locked(copy.path)
     files = [copy.path] if copy.path.is_file() else sorted(copy.path.iterdir())
     for file in files:
-        # Somebody may have moved from a folder to a bucket and left this behind.
-        if there.get(file.relative_to(settings.storage).as_posix()) != file.stat().st_size:
+        # A home that once had no bucket may have files that were never uploaded.
+        if bucket_sizes.get(file.relative_to(settings.storage).as_posix()) != file.stat().st_size:
             return False
-    _take_away(copy.path)
+    _hide_and_delete(copy.path)
     return True
 
 
@@ -132,16 +133,16 @@ def _remove_unless_locked(folder: Path) -> bool:
     try:
         with (folder / MANIFEST).open() as manifest:
             fcntl.flock(manifest, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _take_away(folder)
+            _hide_and_delete(folder)
     except BlockingIOError:
         return False
-    except (FileNotFoundError, NotADirectoryError):  # what was measured of a set has no lock
-        _take_away(folder)
+    except (FileNotFoundError, NotADirectoryError):  # measured features have no lock
+        _hide_and_delete(folder)
     return True
 
 
-def _take_away(path: Path) -> None:
-    """Out of sight at once, so that nobody meets half of it."""
+def _hide_and_delete(path: Path) -> None:
+    """Rename first, so that no process finds an incomplete copy."""
     aside = path.with_name(f".{path.name}.pruned")
     path.rename(aside)
     if aside.is_dir():

@@ -31,6 +31,10 @@ from worker.publishing.bundle_writer import Moment, write
 
 KEY = "kao_a-key-for-the-tests"
 
+Start = Callable[..., Live]  # `start(port, **settings)`
+Served = tuple[str, psutil.Process]  # URL and process of `kao serve`
+Damage = Callable[[Registry], str]  # serve a damaged bundle; its version
+
 
 @pytest.fixture(scope="session")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
@@ -44,7 +48,7 @@ def _bundle(folder: Path, seed: int) -> Path:
         torch.manual_seed(seed)
         generator = build.generator(recipe)
         young = {name: value.clone() for name, value in generator.state_dict().items()}
-        torch.nn.init.normal_(generator.synthesis.paint.weight)
+        torch.nn.init.normal_(generator.get_parameter("synthesis.paint.weight"))
         generator(torch.randn(16, recipe.latent))
     packed = Packed(folder, "starter", "0" * 64, "CC0-1.0", "nobody", 64, recipe.resolution)
     training = bundle.Training(images=seed, seconds=1.0, device="CPU")
@@ -98,7 +102,7 @@ def key() -> dict[str, str]:
 
 
 @pytest.fixture
-def start(settings: Settings) -> Iterator[Callable[..., Live]]:
+def start(settings: Settings) -> Iterator[Start]:
     """Start the app in uvicorn, on a free port or the one that is given, settings changed."""
     with ExitStack() as stack:
 
@@ -109,9 +113,7 @@ def start(settings: Settings) -> Iterator[Callable[..., Live]]:
 
 
 @pytest.fixture
-def served(
-    settings: Settings, registry: Registry, tmp_path: Path
-) -> Iterator[tuple[str, psutil.Process]]:
+def served(settings: Settings, registry: Registry, tmp_path: Path) -> Iterator[Served]:
     """`kao serve` as a process of its own; (url, process)."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -147,7 +149,7 @@ def http() -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
-def damaged(bundles: list[Path], tmp_path: Path) -> Callable[[Registry], str]:
+def damaged(bundles: list[Path], tmp_path: Path) -> Damage:
     """Put `default` on a bundle whose files do not have their digest; its version."""
 
     def make(registry: Registry) -> str:

@@ -184,6 +184,10 @@ class Reporter:
         progress = event == "run.progress"
         runs.record(self.database, self.id, self.fence, event, data, progress)
 
+    def fail(self, error: str) -> None:
+        """End the run."""
+        runs.finish(self.database, self.id, self.fence, "fail", error=error)
+
     def progress(self, images: int, **data: Any) -> None:
         """Append a `run.progress` with plausible numbers; `data` replaces some of them."""
         numbers = {"images": images, "g_loss": 1 + 100 / images, "d_loss": 0.7}

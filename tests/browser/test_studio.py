@@ -128,7 +128,7 @@ def test_pictures_become_a_model_that_serves_by_clicks_alone(enter, up, pictures
     page.get_by_text("Sheets, measurements, publishing").click()
     page.get_by_label("sheet_images", exact=True).fill("80")
     expect(page.locator("#changes")).to_contain_text("dataset, ")
-    page.get_by_role("button", name="Start").click()
+    page.locator("#start-run").click()
 
     page.wait_for_url("**/studio/runs/*")
     expect(page.locator("#badge")).to_have_text("done", timeout=180_000)
@@ -139,8 +139,8 @@ def test_pictures_become_a_model_that_serves_by_clicks_alone(enter, up, pictures
     expect(scrub).to_have_attribute("max", "3")
     scrub.fill("0")
     _until(page, "document.getElementById('sheet').dataset.shown === '0000000080.png'")
-    expect(page.locator("#sheet-told")).to_contain_text("after 80 images")
-    _until(page, "document.querySelector('[data-curve=losses]').naturalWidth > 100")
+    expect(page.locator("#sheet-caption")).to_contain_text("after 80 images")
+    expect(page.locator("[data-curve=losses] polyline")).to_have_count(2)
 
     before = up.client.get("/avatar?seed=42")
     page.get_by_role("link", name="See the model").click()
@@ -155,7 +155,10 @@ def test_pictures_become_a_model_that_serves_by_clicks_alone(enter, up, pictures
     assert asked[0] == asked[1]
     assert told[0] != told[1]
     page.get_by_role("button", name="Promote").click()
-    expect(page.get_by_text("serves", exact=True)).to_be_visible(timeout=60_000)
+    confirm = page.get_by_role("dialog")
+    confirm.get_by_label("Promote it all the same").check()
+    confirm.get_by_role("button", name="Promote").click()
+    expect(page.get_by_text("Live", exact=True)).to_be_visible(timeout=60_000)
     after = up.client.get("/avatar?seed=42")
     assert page.url.endswith(after.headers["X-Avatar-Model"])
     assert after.content != before.content
@@ -179,7 +182,7 @@ def test_a_page_catches_up_when_its_server_was_killed(enter, up, dataset) -> Non
     expect(place).to_have_attribute("data-last", str(events[-1].number))
     expect(place).to_have_attribute("data-gaps", "0")
     told = [event for event in events if event.type == "run.started"]
-    assert page.locator("#log").get_by_text("A worker took it").count() == len(told)
+    assert page.locator("#log").get_by_text("A worker started it").count() == len(told)
     drawn = {event.data["sheet"] for event in events if event.type == "sheet.drawn"}
     expect(page.locator("#scrub")).to_have_attribute("max", str(len(drawn) - 1))
 
@@ -206,7 +209,7 @@ def test_runs_are_compared_side_by_side(enter, up, dataset, finished) -> None:
         "[...document.querySelectorAll('[data-sheets] .frame')]"
         ".filter(one => one.dataset.shown === '0000000160.png').length === 2",
     )
-    _until(page, "document.querySelector('[data-curve=losses]').naturalWidth > 100")
+    expect(page.locator("[data-curve=losses] polyline")).to_have_count(2)
     assert "beside=" in page.locator("[data-curve=losses]").get_attribute("src")
     page.get_by_label("Through the training").fill("0")
     _until(
@@ -271,7 +274,7 @@ def test_a_full_queue_is_told_and_starts_nothing(enter, up) -> None:
         page.get_by_role("radio", name=re.compile("smoke")).check()
         queue.config_set("maxmemory", "1")
         try:
-            page.get_by_role("button", name="Start").click()
+            page.locator("#start-run").click()
             expect(page.get_by_role("alert")).to_contain_text("queue", timeout=60_000)
         finally:
             queue.config_set("maxmemory", "0")
@@ -288,7 +291,7 @@ def test_a_recipe_that_cannot_be_says_which_field(enter) -> None:
     page.get_by_role("radio", name=re.compile("smoke")).check()
     page.get_by_text("Networks", exact=True).click()
     page.get_by_label("resolution", exact=True).fill("33")
-    page.get_by_role("button", name="Start").click()
+    page.locator("#start-run").click()
     expect(page.get_by_role("alert")).to_contain_text("nearest to 33: 32")
 
 

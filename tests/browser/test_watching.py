@@ -1,10 +1,11 @@
-"""The page of a run while it trains: the test reports what a worker would."""
+"""The pages of runs while they train: the test reports what a worker would."""
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Reporter
 
@@ -14,15 +15,170 @@ Visit = Callable[..., Page]
 StartRun = Callable[..., Reporter]
 
 
+def watch(visit: Visit, run: Reporter, **options: object) -> Page:
+    """Open a run's page and wait until its events have come."""
+    page = visit(f"/studio/runs/{run.id}", session=True, **options)
+    expect(page.locator("#run")).to_have_attribute("data-last", re.compile(r"\d"))
+    return page
+
+
+def plot(page: Page, curve: str = "losses") -> Locator:
+    return page.locator(f"[data-curve={curve}]")
+
+
 def test_curves_are_drawn_again_after_progress(visit: Visit, start_run: StartRun) -> None:
     run = start_run()
     run.progress(80)
     run.progress(160)
-    page = visit(f"/studio/runs/{run.id}", session=True)
-    curve = page.locator("[data-curve=losses]")
-    expect(curve).to_have_attribute("src", re.compile("^blob:"))
-    first = curve.get_attribute("src")
-    with page.expect_response(re.compile("curves.svg.*of=losses")) as drawing:
-        run.progress(240)
-    assert drawing.value.status == 200
-    expect(curve).not_to_have_attribute("src", str(first))
+    page = watch(visit, run)
+    expect(plot(page)).to_have_attribute("data-points", "2")
+    expect(plot(page, "speed")).to_have_attribute("data-points", "2")
+    expect(plot(page, "fd").locator(".none")).to_be_visible()
+    run.progress(240)
+    run.report("run.measured", images=240, fd=80.5, samples=1000)
+    expect(plot(page)).to_have_attribute("data-points", "3")
+    expect(plot(page, "fd").locator("circle")).to_be_visible()  # one point has no line
+
+
+def test_a_curve_is_read_by_pointer_and_by_keys(visit: Visit, start_run: StartRun) -> None:
+    run = start_run()
+    for images in (100, 200, 400):
+        run.progress(images, g_loss=images / 100, d_loss=0.5)
+    page = watch(visit, run)
+    chart = plot(page).locator("svg")
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] - 20, box["y"] + 40)
+    expect(plot(page).locator("output")).to_have_text(re.compile(r"400 .*loss 4 .*loss 0.5"))
+    chart.focus()
+    page.keyboard.press("Home")
+    expect(plot(page).locator("output")).to_have_text(re.compile("100 .*loss 1 "))
+    page.keyboard.press("ArrowRight")
+    expect(plot(page).locator("output")).to_have_text(re.compile("200 .*loss 2 "))
+    expect(chart).to_have_attribute("aria-label", re.compile("Latest: generator loss 4"))
+
+
+def test_smoothing_and_a_logarithmic_axis_change_the_lines(
+    visit: Visit, start_run: StartRun
+) -> None:
+    run = start_run()
+    for n in range(1, 30):
+        run.progress(80 * n, g_loss=10 if n % 2 else 1, d_loss=0.01)
+    page = watch(visit, run)
+    line = plot(page).locator("polyline").first
+    expect(line).to_be_visible()
+    plain = str(line.get_attribute("points"))
+    page.get_by_label("Smoothing").fill("0.9")
+    expect(line).not_to_have_attribute("points", plain)
+    smooth = str(line.get_attribute("points"))
+    page.get_by_label("Logarithmic axis").check()
+    expect(line).not_to_have_attribute("points", smooth)
+    page.reload()  # both are remembered
+    expect(page.get_by_label("Logarithmic axis")).to_be_checked()
+    expect(page.get_by_label("Smoothing")).to_have_value("0.9")
+
+
+def test_phases_time_left_and_the_title_follow_the_run(visit: Visit, start_run: StartRun) -> None:
+    run = start_run(preset="modern-64")
+    page = watch(visit, run)
+    current = page.locator("#phases [aria-current]")
+    expect(current).to_have_text("Preparing")
+    run.report("dataset.progress", done=100, total=400)
+    expect(page.locator("#phase")).to_contain_text("100 of 400 pictures")
+    run.report("dataset.ready", images=400, skipped=0, skipped_first=[])
+    expect(current).to_have_text("Training")
+    run.progress(4300, fraction=0.43, seconds_left=600)
+    expect(page).to_have_title("43 % · modern-64 · Kao")
+    expect(page.locator("#phase")).to_contain_text("about 10 min left")
+    run.progress(10_000, fraction=1.0, seconds_left=0)
+    expect(current).to_have_text("Measuring")
+    run.report("enlarger.started", pictures=400, scale=4, steps=100)
+    run.report("enlarger.progress", step=30, steps=100, loss=0.1, seconds_left=120)
+    expect(current).to_have_text("Enlarging")
+    expect(page).to_have_title("30 % · modern-64 · Kao")
+    run.report("enlarger.skipped", message="Resizing is as good.")
+    expect(current).to_have_text("Publishing")
+    run.fail("planted")
+    expect(page).to_have_title("failed · modern-64 · Kao")
+    expect(page.locator("#phases")).to_be_hidden()
+    expect(page.locator("#run")).to_have_attribute("data-gaps", "0")
+
+
+def test_a_notification_says_that_the_run_is_over(visit: Visit, start_run: StartRun) -> None:
+    run = start_run()
+    run.progress(80)
+    page = visit("about:blank", session=True, permissions=["notifications"])
+    page.add_init_script(
+        "window.shown = [];"
+        "window.Notification = class { static permission = 'granted';"
+        " constructor(text) { window.shown.push(text); } };"
+        "Object.defineProperty(document, 'hidden', {get: () => true});"
+    )
+    page.goto(f"/studio/runs/{run.id}")
+    expect(page.locator("#phases [aria-current]")).to_have_text("Training")
+    run.fail("planted")
+    expect(page.locator("#badge")).to_have_text("failed")
+    assert page.evaluate("window.shown") == ["smoke: failed"]
+
+
+def test_every_event_that_workers_report_is_known_to_the_page() -> None:
+    root = Path(__file__).parents[2]
+    script = (root / "app/studio/assets/studio-run.js").read_text()
+    known = set(re.findall(r'"([a-z]+\.[a-z_]+)"', script))
+    rooms = "run|dataset|sheet|snapshot|enlarger"
+    pattern = re.compile(rf'(?:event|record|_tell|_emit|_move)\w*\([^"\n]*"((?:{rooms})\.[a-z_]+)"')
+    files = [*(root / "worker").rglob("*.py"), root / "models/runs.py"]
+    reported = {name for path in files for name in pattern.findall(path.read_text())}
+    assert len(reported) > 8
+    assert reported <= known
+
+
+def test_compare_without_runs_and_with_different_recipes(visit: Visit, start_run: StartRun) -> None:
+    page = visit("/studio/compare", session=True)
+    expect(page.locator("main")).to_contain_text("Choose two to four runs")
+    expect(page.get_by_role("alert")).to_be_hidden()
+    one, other = start_run(images=800), start_run(images=1600)
+    for run in (one, other):
+        run.report("run.measured", images=80, fd=90.0, samples=100)
+    page.goto(f"/studio/compare?run={one.id}&run={other.id}")
+    rows = page.locator("#differences tbody tr")
+    expect(rows).to_have_count(1)
+    expect(rows).to_have_text(re.compile("images.*800.*1600", re.DOTALL))
+    expect(plot(page, "fd").locator("circle")).to_have_count(2)
+
+
+def test_a_run_starts_again_with_changes(visit: Visit, start_run: StartRun) -> None:
+    run = start_run(images=800, batch=4)
+    page = watch(visit, run)
+    page.get_by_role("link", name="Start again with changes").click()
+    expect(page.get_by_label("images", exact=True)).to_have_value("800")
+    expect(page.locator("[data-name=batch]")).to_have_value("4")
+    expect(page.locator("#start-run")).to_have_text("Start · smoke · 800 images · starter")
+    page.get_by_role("radio", name=re.compile("modern-64-flat")).check()
+    expect(page.get_by_label("images", exact=True)).to_have_value("800")
+
+
+def test_a_run_without_a_length_does_not_start(visit: Visit) -> None:
+    page = visit("/studio/new", session=True)
+    page.get_by_label("minutes", exact=True).fill("")
+    page.locator("#start-run").click()
+    message = "document.querySelector('[data-name=minutes]').validationMessage"
+    assert "Say how long" in page.evaluate(message)
+    assert page.url.endswith("/studio/new")
+
+
+def test_promoting_asks_and_names_the_traits_that_stop_working(visit: Visit, labelled: str) -> None:
+    page = visit(f"/studio/models/{labelled}", session=True)
+    page.get_by_role("button", name="Promote").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text(labelled[:12])
+    expect(dialog.locator("img")).to_have_count(2)
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(dialog).to_be_hidden()
+
+
+def test_the_first_run_is_one_click_away(visit: Visit) -> None:
+    page = visit("/studio/new?preset=smoke&dataset=starter", session=True)
+    expect(page.get_by_role("radio", name=re.compile("smoke"))).to_be_checked()
+    expect(page.locator("#start-run")).to_contain_text("Start · smoke")

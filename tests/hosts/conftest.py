@@ -1,19 +1,21 @@
 """PostgreSQL and S3 for the tests that need them."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.support.servers import KEYS, REGION, S3, Postgres
 
 
 @pytest.fixture(scope="session")
-def s3():
+def s3() -> Iterator[S3]:
     server = S3()
     yield server
     server.stop()
 
 
 @pytest.fixture
-def bucket(s3, monkeypatch: pytest.MonkeyPatch) -> str:
+def bucket(s3: S3, monkeypatch: pytest.MonkeyPatch) -> str:
     """An empty bucket's STORAGE_URL; the environment says how to reach it."""
     for name, value in {**KEYS, **REGION, "AWS_ENDPOINT_URL": s3.url}.items():
         monkeypatch.setenv(name, value)
@@ -21,7 +23,7 @@ def bucket(s3, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture(scope="session")
-def postgres():
+def postgres() -> Iterator[Postgres]:
     if Postgres.binaries() is None:
         pytest.skip("no PostgreSQL here: `apt-get install postgresql`")
     server = Postgres()

@@ -1,9 +1,10 @@
-"""Copies stay within KAO_LOCAL_BYTES; what is in use, or nowhere else, is never removed."""
+"""Local copies stay within KAO_LOCAL_BYTES; files in use, or without another copy, stay."""
 
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,18 +18,19 @@ from models.recipes.recipe import resolve
 from models.registry import Registry
 from models.settings import Settings
 from models.storage import disk_cache, layout
+from tests.support.fixtures import WriteBundle
 from worker.datasets.packing import pack
 
-OLD = time.time() - 2 * disk_cache.FRESH
+OLD = time.time() - 2 * disk_cache.MINIMUM_AGE
 
 
 @pytest.fixture
-def settings(bucket, tmp_path: Path):
+def settings(bucket: str, tmp_path: Path) -> Settings:
     return Settings(home=tmp_path / "home", storage_url=bucket, local_bytes=0)
 
 
 @pytest.fixture
-def engine(settings: Settings):
+def engine(settings: Settings) -> Iterator[sa.Engine]:
     engine = connect(settings)
     migrate(engine)
     yield engine
@@ -36,41 +38,43 @@ def engine(settings: Settings):
 
 
 @pytest.fixture
-def registry(settings: Settings, engine: sa.Engine):
+def registry(settings: Settings, engine: sa.Engine) -> Registry:
     return Registry(engine, settings.blobs)
 
 
-def aged(path, seconds=OLD):
+def make_old(path: Path, seconds: float = OLD) -> Path:
     os.utime(path, (seconds, seconds))
     return path
 
 
-def snapshot(settings, engine, state):
+def snapshot(settings: Settings, engine: sa.Engine, state: str) -> Path:
     """Of a run in that state, here and in the bucket."""
-    asked = {"preset": "smoke"}
-    run = runs.create(engine, resolve(asked), asked)[0]["id"]
+    request = {"preset": "smoke"}
+    run = runs.create(engine, resolve(request), request)[0]["id"]
     path = settings.storage / "snapshots" / run / "000000000001.pt"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"s" * 1000)
     settings.blobs.put(path)
-    _, fence = runs.claim(engine, run)
+    claim = runs.claim(engine, run)
+    assert claim is not None
+    fence = claim[1]
     runs.snapshot(engine, run, fence, path.name, {})
     if state == "failed":
         runs.finish(engine, run, fence, "fail", error="planted")
-    return aged(path)
+    return make_old(path)
 
 
 @pytest.fixture
-def versions(registry: Registry, write_bundle):
+def versions(registry: Registry, write_bundle: WriteBundle) -> list[str]:
     """Three: aliases name the first alone."""
-    found = [registry.import_folder(write_bundle(seed)) for seed in range(3)]
-    for version in found:
-        aged(registry.folder(version))
-    return found
+    versions = [registry.import_folder(write_bundle(seed)) for seed in range(3)]
+    for version in versions:
+        make_old(registry.folder(version))
+    return versions
 
 
 @pytest.fixture
-def pictures(tmp_path: Path):
+def pictures(tmp_path: Path) -> Path:
     folder = tmp_path / "pictures"
     folder.mkdir()
     for number in range(4):
@@ -80,19 +84,19 @@ def pictures(tmp_path: Path):
 
 
 def test_copies_go_and_come_back_when_asked_for(
-    settings: Settings, engine: sa.Engine, registry: Registry, versions
+    settings: Settings, engine: sa.Engine, registry: Registry, versions: list[str]
 ) -> None:
-    ended = snapshot(settings, engine, "failed")
-    removed = {copy.path for copy in disk_cache.prune(settings, engine)}
-    assert removed == {registry.folder(version) for version in versions[1:]} | {ended}
-    assert not any(path.exists() for path in removed)
+    snapshot_path = snapshot(settings, engine, "failed")
+    removed_paths = {copy.path for copy in disk_cache.prune(settings, engine)}
+    assert removed_paths == {registry.folder(version) for version in versions[1:]} | {snapshot_path}
+    assert not any(path.exists() for path in removed_paths)
     assert not list(settings.storage.rglob(".*"))
     registry.load(versions[1])
-    assert settings.blobs.fetch(ended).read_bytes() == b"s" * 1000
+    assert settings.blobs.fetch(snapshot_path).read_bytes() == b"s" * 1000
 
 
 def test_what_an_alias_names_or_a_run_needs_stays(
-    settings: Settings, engine: sa.Engine, registry: Registry, versions
+    settings: Settings, engine: sa.Engine, registry: Registry, versions: list[str]
 ) -> None:
     running = snapshot(settings, engine, "running")
     disk_cache.prune(settings, engine)
@@ -101,9 +105,9 @@ def test_what_an_alias_names_or_a_run_needs_stays(
 
 
 def test_the_least_recently_used_go_first_and_only_as_many_as_must(
-    settings: Settings, engine: sa.Engine, registry: Registry, versions
+    settings: Settings, engine: sa.Engine, registry: Registry, versions: list[str]
 ) -> None:
-    aged(registry.folder(versions[2]), OLD - 1)
+    make_old(registry.folder(versions[2]), OLD - 1)
     size = sum(file.stat().st_size for file in registry.folder(versions[0]).iterdir())
     roomy = settings.model_copy(update={"local_bytes": int(2.5 * size)})
     assert [copy.path for copy in disk_cache.prune(roomy, engine)] == [registry.folder(versions[2])]
@@ -111,7 +115,7 @@ def test_the_least_recently_used_go_first_and_only_as_many_as_must(
 
 
 def test_using_a_copy_keeps_it(
-    settings: Settings, engine: sa.Engine, registry: Registry, versions
+    settings: Settings, engine: sa.Engine, registry: Registry, versions: list[str]
 ) -> None:
     registry.load(versions[1])
     disk_cache.prune(settings, engine)
@@ -120,7 +124,7 @@ def test_using_a_copy_keeps_it(
 
 
 def test_what_the_bucket_lacks_stays(
-    settings: Settings, engine: sa.Engine, registry: Registry, versions
+    settings: Settings, engine: sa.Engine, registry: Registry, versions: list[str]
 ) -> None:
     names = [blob.name for blob in settings.blobs.list_blobs() if versions[1] in blob.name]
     settings.blobs.remove_names(names[:1])
@@ -129,17 +133,19 @@ def test_what_the_bucket_lacks_stays(
     assert not registry.folder(versions[2]).exists()
 
 
-def test_without_a_bucket_the_store_is_no_copy(tmp_path: Path, write_bundle, pictures) -> None:
+def test_without_a_bucket_the_store_is_no_copy(
+    tmp_path: Path, write_bundle: WriteBundle, pictures: Path
+) -> None:
     alone = Settings(home=tmp_path / "alone", local_bytes=0)
     engine = connect(alone)
     migrate(engine)
     registry = Registry(engine, alone.blobs)
-    found = [registry.import_folder(write_bundle(seed)) for seed in range(2)]
-    for version in found:
-        aged(registry.folder(version))
-    packed = aged(pack(pictures, 8, alone.cache).folder)
-    assert [copy.path for copy in disk_cache.prune(alone, engine)] == [packed]
-    assert all(registry.folder(version).exists() for version in found)
+    versions = [registry.import_folder(write_bundle(seed)) for seed in range(2)]
+    for version in versions:
+        make_old(registry.folder(version))
+    folder = make_old(pack(pictures, 8, alone.cache).folder)
+    assert [copy.path for copy in disk_cache.prune(alone, engine)] == [folder]
+    assert all(registry.folder(version).exists() for version in versions)
     engine.dispose()
 
 
@@ -155,22 +161,23 @@ print(int(packed.images().sum()), flush=True)
 
 
 def test_a_packed_set_stays_while_another_process_has_it_open(
-    settings: Settings, engine: sa.Engine, pictures
+    settings: Settings, engine: sa.Engine, pictures: Path
 ) -> None:
     folder = pack(pictures, 8, settings.cache).folder
-    measured = settings.cache / layout.FEATURES / "x-real"
-    measured.mkdir(parents=True)
-    (measured / "4.npy").write_bytes(b"x" * 100)
+    features = settings.cache / layout.FEATURES / "x-real"
+    features.mkdir(parents=True)
+    (features / "4.npy").write_bytes(b"x" * 100)
     command = [sys.executable, "-c", USE, str(pictures), str(settings.cache)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
+        assert process.stdout is not None
         assert process.stdout.readline() == "open\n"
-        for path in (folder, measured):
-            aged(path)
-        assert [copy.path for copy in disk_cache.prune(settings, engine)] == [measured]
-        told, _ = process.communicate("")
-    assert int(told) == 8 * 8 * 3 * 60 * (0 + 1 + 2 + 3)
+        for path in (folder, features):
+            make_old(path)
+        assert [copy.path for copy in disk_cache.prune(settings, engine)] == [features]
+        output, _ = process.communicate("")
+    assert int(output) == 8 * 8 * 3 * 60 * (0 + 1 + 2 + 3)
     assert [copy.path for copy in disk_cache.prune(settings, engine)] == [folder]
     assert pack(pictures, 8, settings.cache).count == 4, "it is made again"
 
@@ -178,7 +185,7 @@ def test_a_packed_set_stays_while_another_process_has_it_open(
 def test_a_running_process_prunes_by_itself(
     settings: Settings,
     engine: sa.Engine,
-    versions,
+    versions: list[str],
     registry: Registry,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

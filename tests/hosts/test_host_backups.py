@@ -2,9 +2,11 @@
 
 import shutil
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from models import bundle, runs
 from models.bundle import verify
@@ -15,14 +17,19 @@ from models.maintenance.backup import backup, restore
 from models.recipes.recipe import resolve
 from models.registry import Registry
 from models.settings import Settings
+from tests.support.fixtures import WriteBundle
+from tests.support.servers import S3, Postgres
 
 pytestmark = pytest.mark.skipif(
     not (shutil.which("pg_dump") and shutil.which("pg_restore")), reason="no pg_dump here"
 )
 
 
+Host = tuple[Settings, sa.Engine]
+
+
 @pytest.fixture
-def host(postgres, bucket, tmp_path: Path):
+def host(postgres: Postgres, bucket: str, tmp_path: Path) -> Iterator[Host]:
     """A host on PostgreSQL and a bucket, its tables made."""
     settings = Settings(
         home=tmp_path / "one",
@@ -36,27 +43,27 @@ def host(postgres, bucket, tmp_path: Path):
 
 
 @pytest.fixture
-def filled(host, write_bundle):
+def contents(host: Host, write_bundle: WriteBundle) -> tuple[str, str]:
     """(version, run): a model, and a run with a snapshot that lies in the bucket alone."""
     settings, engine = host
     version = Registry(engine, settings.blobs).import_folder(write_bundle(5))
-    asked = {"preset": "smoke"}
-    run = runs.create(engine, resolve(asked), asked)[0]["id"]
-    claimed = runs.claim(engine, run)
-    assert claimed is not None
+    request = {"preset": "smoke"}
+    run = runs.create(engine, resolve(request), request)[0]["id"]
+    claim = runs.claim(engine, run)
+    assert claim is not None
     snapshot = settings.storage / "snapshots" / run / "000000000007.pt"
     snapshot.parent.mkdir(parents=True)
     snapshot.write_bytes(b"s" * 1000)
     settings.blobs.put(snapshot)
-    runs.snapshot(engine, run, claimed[1], snapshot.name, {})
+    runs.snapshot(engine, run, claim[1], snapshot.name, {})
     shutil.rmtree(settings.storage)  # another host wrote all of it
     return version, run
 
 
 def test_all_comes_back_in_another_database_and_another_bucket(
-    host, filled, postgres, s3, tmp_path: Path
+    host: Host, contents: tuple[str, str], postgres: Postgres, s3: S3, tmp_path: Path
 ) -> None:
-    (settings, engine), (version, run) = host, filled
+    (settings, engine), (version, run) = host, contents
     archive = tmp_path / "kao.tar"
     manifest = backup(settings, archive)
     assert database_dump.POSTGRESQL in manifest.files
@@ -66,12 +73,12 @@ def test_all_comes_back_in_another_database_and_another_bucket(
         storage_url=f"s3://{s3.bucket()}/other",
     )
     restore(other, archive)
-    there = connect(other)
-    migrate(there)
-    assert runs.get(there, run) == runs.get(engine, run)
-    assert runs.events_after(there, run, 0) == runs.events_after(engine, run, 0)
+    restored = connect(other)
+    migrate(restored)
+    assert runs.get(restored, run) == runs.get(engine, run)
+    assert runs.events_after(restored, run, 0) == runs.events_after(engine, run, 0)
     shutil.rmtree(other.storage)  # the bucket alone has to be enough
-    registry = Registry(there, other.blobs)
+    registry = Registry(restored, other.blobs)
     assert registry.aliases() == Registry(engine, settings.blobs).aliases()
     verify.verify(registry.fetch(version), version)
     name = f"snapshots/{run}/000000000007.pt"
@@ -79,19 +86,19 @@ def test_all_comes_back_in_another_database_and_another_bucket(
     # The next row's number follows those that came: sequences are restored too.
     registry.promote(version)
     registry.publish(_copy(registry.folder(version), other.storage / "again"))
-    there.dispose()
+    restored.dispose()
     with pytest.raises(KaoError, match="has tables already"):
         restore(other, archive)
 
 
-def _copy(folder, target):
+def _copy(folder: Path, target: Path) -> Path:
     shutil.copytree(folder, target)
     (target / bundle.SAMPLES).write_bytes(b"other bytes, so another version")
     return target
 
 
 def test_a_damaged_archive_leaves_an_empty_database_empty(
-    host, filled, postgres, tmp_path: Path
+    host: Host, contents: tuple[str, str], postgres: Postgres, tmp_path: Path
 ) -> None:
     settings, _ = host
     archive = tmp_path / "kao.tar"
@@ -104,24 +111,24 @@ def test_a_damaged_archive_leaves_an_empty_database_empty(
     other = Settings(home=tmp_path / "two", database_url=postgres.database())
     with pytest.raises(KaoError, match="damaged"):
         restore(other, archive)
-    there = connect(other)
-    migrate(there)
-    assert runs.list_runs(there) == []
-    there.dispose()
+    restored = connect(other)
+    migrate(restored)
+    assert runs.list_runs(restored) == []
+    restored.dispose()
 
 
 def test_what_the_bucket_lacks_is_told(
-    host, filled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    host: Host, contents: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings, _ = host
     monkeypatch.setattr("models.maintenance.backup.TRIES", 2)
-    settings.blobs.remove(settings.storage / "snapshots" / filled[1] / "000000000007.pt")
+    settings.blobs.remove(settings.storage / "snapshots" / contents[1] / "000000000007.pt")
     with pytest.raises(KaoError, match="is missing"):
         backup(settings, tmp_path / "kao.tar")
     assert not (tmp_path / "kao.tar").exists()
 
 
-def test_a_database_that_is_not_kaos_is_told(postgres, tmp_path: Path) -> None:
-    elsewhere = Settings(home=tmp_path / "home", database_url=postgres.database())
-    with pytest.raises(KaoError, match="no tables of Kao's"):
-        backup(elsewhere, tmp_path / "kao.tar")
+def test_a_database_that_is_not_kaos_is_told(postgres: Postgres, tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home", database_url=postgres.database())
+    with pytest.raises(KaoError, match="no tables of Kao"):
+        backup(settings, tmp_path / "kao.tar")

@@ -1,4 +1,6 @@
-"""`kao keys` and `kao sign` as typed, and a server whose keys are all revoked."""
+"""`kao keys` and `kao sign` as typed."""
+
+from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
@@ -34,7 +36,7 @@ def test_a_name_that_looks_like_markup_is_text(kao: Kao, settings: Settings) -> 
     """Over HTTP anybody with the scope may name a key; the list must still show its id."""
     engine = connect(settings)
     assert kao("keys", "create", "[/x]", "--scope", "read").code == 0
-    (row,) = [key for key in keys.listed(engine) if key.name == "[/x]"]
+    (row,) = [key for key in keys.list_keys(engine) if key.name == "[/x]"]
     engine.dispose()
     code, table, _ = kao("keys", "list")
     assert code == 0
@@ -57,10 +59,21 @@ def test_an_address_signed_on_the_command_line_opens(
         assert client.get(path).status_code == 200
 
 
-def test_an_address_is_signed_by_active_keys_only(kao: Kao) -> None:
-    code, _, message = kao("sign", "https://faces.example/avatar?seed=42", "--key", "none")
+def test_only_the_key_itself_can_sign(kao: Kao, settings: Settings, tmp_path: Path) -> None:
+    """The database has public keys only, so its reader cannot sign."""
+    assert kao("models", "list").code == 0  # creates the tables
+    engine = connect(settings)
+    secret, key = keys.create(engine, "web", ["avatars"])
+    engine.dispose()
+    file = tmp_path / "web-key"
+    file.write_text(secret + "\n")
+    code, address, _ = kao("sign", "/avatar?seed=42", "--key-file", str(file))
+    assert code == 0
+    assert f"key={key.id}&" in address
+    file.write_text("kao_unknown-to-the-database")
+    code, _, message = kao("sign", "/avatar?seed=42", "--key-file", str(file))
     assert (code, "Traceback" in message) == (1, False)
-    assert "kao keys list" in message
+    assert "--key-file" in message
 
 
 def test_a_start_names_the_file_of_the_key_and_not_the_key(
@@ -72,16 +85,3 @@ def test_a_start_names_the_file_of_the_key_and_not_the_key(
     output = "".join(capsys.readouterr())
     assert str(file) in output
     assert file.read_text().strip() not in output
-
-
-def test_a_server_whose_keys_are_revoked_says_how_to_continue(kao: Kao, settings: Settings) -> None:
-    engine = connect(settings)
-    assert kao("models", "list").code == 0  # creates the tables
-    keys.ensure_first_key(engine, settings.model_copy(update={"api_key": None}))
-    for key in keys.listed(engine):
-        keys.revoke(engine, key.id)
-    engine.dispose()
-    code, _, message = kao("serve", "--host", "0.0.0.0")
-    assert code == 1
-    assert "Traceback" not in message
-    assert "kao keys create" in " ".join(message.split())

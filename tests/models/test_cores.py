@@ -25,7 +25,7 @@ def test_the_cpu_quota_of_a_container_limits_the_cores(
     if quota is not None:
         file.write_text(quota)
     monkeypatch.setattr(cores, "QUOTA", file)
-    monkeypatch.setattr(cores.os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
     assert cores.available() == expected
     assert Settings(home=tmp_path).parallel == expected
     assert Settings(home=tmp_path, threads=3).parallel == 3

@@ -1,4 +1,4 @@
-"""States move along the arrows; a stale fence changes nothing."""
+"""Runs change state as MOVES allows, and a stale fence changes nothing."""
 
 import threading
 
@@ -9,9 +9,17 @@ from models import runs
 from models.errors import ForbiddenMove, StaleFence, UnknownRun
 from models.recipes.recipe import resolve
 from models.runs import MOST_STALLS, MOVES, STATES, Fence
+from tests.support.fixtures import Begin
 
 
-def attempt(engine, run, fence, move):
+def claim(engine: sa.Engine, run: str | None = None) -> tuple[str, Fence]:
+    """Claim a run that waits; its id and fence."""
+    result = runs.claim(engine, run)
+    assert result is not None
+    return result[0]["id"], result[1]
+
+
+def attempt(engine: sa.Engine, run: str, fence: runs.Fence, move: str) -> bool:
     """Try a move from outside or as the owner; whether it was made."""
     try:
         match move:
@@ -27,7 +35,7 @@ def attempt(engine, run, fence, move):
             case "cancel":
                 runs.cancel(engine, run)
                 if runs.get(engine, run)["state"] == "running":
-                    # Cooperative: the owner, told by its heartbeat, hands the run back.
+                    # Cooperative: the heartbeat tells the owner, which requeues the run.
                     assert runs.beat(engine, run, fence)
                     runs.requeue(engine, run, fence, "stopped", stalled=False)
             case "resume":
@@ -39,38 +47,40 @@ def attempt(engine, run, fence, move):
 
 @pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize("move", MOVES)
-def test_a_run_moves_only_along_the_arrows(engine: sa.Engine, begin, state, move) -> None:
+def test_a_run_moves_only_along_the_arrows(
+    engine: sa.Engine, begin: Begin, state: str, move: str
+) -> None:
     run, fence = begin(state)
     sources, target = MOVES[move]
     assert attempt(engine, run, fence, move) == (state in sources)
     assert runs.get(engine, run)["state"] == (target if state in sources else state)
 
 
-def test_each_run_is_claimed_once(engine: sa.Engine, begin) -> None:
-    wanted = {begin()[0] for _ in range(20)}
-    claimed: list[str] = []
+def test_each_run_is_claimed_once(engine: sa.Engine, begin: Begin) -> None:
+    ids = {begin()[0] for _ in range(20)}
+    claims: list[str] = []
 
-    def claim() -> None:
-        while (found := runs.claim(engine)) is not None:
-            claimed.append(found[0]["id"])
+    def claim_all() -> None:
+        while (result := runs.claim(engine)) is not None:
+            claims.append(result[0]["id"])
 
-    threads = [threading.Thread(target=claim) for _ in range(6)]
+    threads = [threading.Thread(target=claim_all) for _ in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(claimed) == sorted(wanted)
+    assert sorted(claims) == sorted(ids)
 
 
-def test_the_oldest_run_goes_first(engine: sa.Engine, begin) -> None:
+def test_the_oldest_run_goes_first(engine: sa.Engine, begin: Begin) -> None:
     first, second = begin()[0], begin()[0]
-    assert [runs.claim(engine)[0]["id"] for _ in range(2)] == [first, second]
+    assert [claim(engine)[0] for _ in range(2)] == [first, second]
 
 
-def test_a_stale_fence_writes_nothing(engine: sa.Engine, begin) -> None:
+def test_a_stale_fence_writes_nothing(engine: sa.Engine, begin: Begin) -> None:
     run, old = begin("running")
     runs.requeue(engine, run, old, "lease lost")
-    _, new = runs.claim(engine, run)
+    _, new = claim(engine, run)
     assert new > old
     before = runs.events_after(engine, run, 0)
     for write in (
@@ -87,24 +97,24 @@ def test_a_stale_fence_writes_nothing(engine: sa.Engine, begin) -> None:
     assert runs.events_after(engine, run, 0) == before
 
 
-def test_three_attempts_without_a_snapshot_fail_the_run(engine: sa.Engine, begin) -> None:
+def test_three_attempts_without_a_snapshot_fail_the_run(engine: sa.Engine, begin: Begin) -> None:
     run, fence = begin("running")
     for _ in range(MOST_STALLS - 1):
         assert runs.requeue(engine, run, fence, "it died") == "queued"
-        _, fence = runs.claim(engine, run)
+        _, fence = claim(engine, run)
     assert runs.requeue(engine, run, fence, "it died") == "failed"
     assert "it died" in runs.get(engine, run)["error"]
 
 
-def test_a_snapshot_forgives_earlier_stalls(engine: sa.Engine, begin) -> None:
+def test_a_snapshot_forgives_earlier_stalls(engine: sa.Engine, begin: Begin) -> None:
     run, fence = begin("running")
     for number in range(3 * MOST_STALLS):
         runs.snapshot(engine, run, fence, f"{number:012d}.pt", {})
         assert runs.requeue(engine, run, fence, "it died") == "queued"
-        _, fence = runs.claim(engine, run)
+        _, fence = claim(engine, run)
 
 
-def test_events_are_numbered_without_gaps(engine: sa.Engine, begin) -> None:
+def test_events_are_numbered_without_gaps(engine: sa.Engine, begin: Begin) -> None:
     run, fence = begin("running")
     for images in range(5):
         runs.record(engine, run, fence, "run.progress", {"images": images}, progress=True)
@@ -130,13 +140,11 @@ def test_an_unknown_run_is_said_to_be_unknown(engine: sa.Engine) -> None:
         runs.beat(engine, "nope", Fence(1))
 
 
-def test_writing_the_last_snapshot_again_is_no_progress(engine: sa.Engine, begin) -> None:
+def test_writing_the_last_snapshot_again_is_no_progress(engine: sa.Engine, begin: Begin) -> None:
     run, fence = begin("running")
     runs.snapshot(engine, run, fence, "000000000080.pt", {})
     for state in ("queued", "queued", "failed"):
         assert runs.requeue(engine, run, fence, "killed while publishing") == state
         if state == "queued":
-            claimed = runs.claim(engine, run)
-            assert claimed is not None
-            fence = claimed[1]
+            _, fence = claim(engine, run)
             runs.snapshot(engine, run, fence, "000000000080.pt", {})

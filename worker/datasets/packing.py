@@ -124,7 +124,7 @@ def pack(
     opened = open_source(source, name, licence)
     contents = opened.contents(Part(limit, sample, least), size)
     if len(contents.names) < FEWEST:
-        raise DatasetError(_unusable(opened, contents, 0, []))
+        raise DatasetError(_unusable(opened, contents, len(contents.names), []))
     folder = cache / _digest(FORMAT, size, contents.key, opened.name, opened.licence)[:32]
     packed = _open(folder)
     if packed:
@@ -214,7 +214,7 @@ def _unusable(
 ) -> str:
     why = f"; {broken[0].name}: {broken[0].reason}" if broken else ""
     return (
-        f"{source.name!r} has {count or len(contents.names)} readable of {len(contents.names)} "
+        f"{source.name!r} has {count} readable of {len(contents.names)} "
         f"pictures and training needs at least {FEWEST}{why}. Bring whole pictures, best some "
         "thousands."
     )

@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from importlib.resources import files
 from itertools import repeat
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -430,19 +429,3 @@ def _style_digest() -> str:
     return hashlib.sha256(
         files("dicebear_styles").joinpath("lorelei.json").read_bytes()
     ).hexdigest()
-
-
-def render_set(
-    count: int,
-    size: int,
-    cache: Path,
-    *,
-    workers: int | None = None,
-    progress: Progress | None = None,
-) -> Path:
-    """Render images 0..count-1 at `size`, or find them in `cache`; give their packed folder."""
-    from worker.datasets import packing
-
-    return packing.pack(
-        "starter", size, cache, limit=count, workers=workers, progress=progress
-    ).folder

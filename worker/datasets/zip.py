@@ -11,7 +11,6 @@ from typing import Any
 from models.datasets import archive, labels
 from models.datasets.images import MIN_SIDE
 from models.datasets.labels import LabelTable
-from models.errors import DatasetError
 from worker.datasets.source import (
     PROBED,
     Contents,
@@ -45,8 +44,8 @@ class ZipSource:
         with self.path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         names = part.choose(self._listing.pictures)
-        if not names:
-            raise DatasetError(archive.NO_PICTURES)
+        if len(self._listing.pictures) < archive.FEWEST:
+            archive.check(self.path, look=True)  # raises the reason, or says that there are too few
         least = [part.least] if part.least != MIN_SIDE else []
         key = json.dumps([VERSION, digest, part.limit, part.sample, *least])
         left_out = [LeftOut(name, reason) for name, reason in self._listing.left_out]

@@ -90,6 +90,7 @@ def write(
         training=training,
         measures=measures or {},
         attributes=list(attributes),
+        truncation="attributes" if attributes else "average",
         moments=[*(moment.images for moment in moments), training.images] if moments else [],
         curve=list(curve),
         enlarger=enlarger.card if enlarger is not None else None,

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from models import bundle
+from models.faces import latents
 from models.networks import modern
 
 OPSET = 17
@@ -82,20 +83,33 @@ def _eighths(stacked: Tensor) -> tuple[Tensor, Tensor]:
 class _Truncated(nn.Module):
     """A generator that draws at a psi, as `bundle.Drawer.draw` does."""
 
+    probes: Tensor
+
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
+        mapping = network.mapping if isinstance(network, modern.Generator) else None
+        free = mapping.latent if mapping is not None else 0
+        self.register_buffer("probes", torch.from_numpy(latents.probes(free)), persistent=False)
 
     def forward(self, z: Tensor, psi: Tensor) -> Tensor:
         network = self.network
         if not isinstance(network, modern.Generator) or network.mapping is None:
             images: Tensor = network(z * psi)
             return images
-        w = network.mapping(z)
-        average = network.mapping.average
-        w = average + psi * (w - average)
+        w, centre = network.mapping(z), self._centre(network.mapping, z)
+        w = centre + psi * (w - centre)
         images = network.synthesis(w[:, None].expand(-1, network.synthesis.layers, -1))
         return images
+
+    def _centre(self, mapping: modern.Mapping, z: Tensor) -> Tensor:
+        """The average style, or that of faces with the attributes of z (1, latent)."""
+        if not mapping.chosen_by:
+            return mapping.average
+        attributes = z[:, mapping.latent :].expand(latents.PROBES, -1)
+        latents_of_centre = torch.cat([self.probes, attributes], dim=1)
+        centre: Tensor = mapping(latents_of_centre).mean(0, keepdim=True)
+        return centre
 
 
 class _Enlarged(nn.Module):

@@ -3,17 +3,11 @@
 import math
 from dataclasses import dataclass, field
 
+from worker.training.losses import LOSSES
 from worker.training.trainer import Losses
 
 MEMORY = 50  # steps over which quantities are averaged
 PATIENCE = 100  # steps before the first word: every run starts lopsided
-# A discriminator loss this far under 2 ln 2, its value at a draw, teaches the generator little;
-# the tutorial's ran at 0.01 to 0.1.
-WON = 0.15
-# The relativistic loss still teaches there: a healthy run on two cores stands at 0.04 to 0.15 and
-# a mean gap between real and drawn scores of 3 to 5 (docs/experiments.md). Its generator's loss
-# is that gap.
-WIDE = 10.0
 # No loss of a run that learns comes near: BCE's own bound is 100 (PyTorch clamps its logarithms).
 RUNAWAY = 1000.0
 # A generator whose samples differ this little, against how much real images differ.
@@ -66,7 +60,7 @@ class Watch:
     def _findings(self) -> list[tuple[bool, Alarm]]:
         d_loss, accuracy = self.averages["d_loss"], self.averages["d_accuracy"]
         diversity, g_loss = self.averages["diversity"], self.averages["g_loss"]
-        relativistic = self.loss == "relativistic"
+        is_won = LOSSES[self.loss].is_won(d_loss, g_loss)
         winning = (
             f"The discriminator is winning: its loss is {d_loss:.3f}, the generator's "
             f"{g_loss:.1f}. The generator learns little from now on. Raise "
@@ -83,10 +77,7 @@ class Watch:
         )
         return [
             (max(d_loss, g_loss) > RUNAWAY, Alarm("diverging", diverging)),
-            (
-                accuracy > 0.95 and (g_loss > WIDE if relativistic else d_loss < WON),
-                Alarm("discriminator_winning", winning),
-            ),
+            (accuracy > 0.95 and is_won, Alarm("discriminator_winning", winning)),
             (diversity < COLLAPSED * self.real_diversity, Alarm("collapse", collapsed)),
         ]
 

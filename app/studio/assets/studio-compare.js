@@ -1,29 +1,33 @@
-// Runs beside each other: one slider moves all of them through the images that they saw.
+// Runs beside each other: one slider shows the sheets of all after the same number of images.
 
 import { t } from "./chrome.js";
-import { at, problem } from "./studio.js";
+import { Charts } from "./chart.js";
+import { byId, showProblem } from "./studio.js";
 import { images, sheets, show } from "./studio-sheets.js";
 
 const whole = new Intl.NumberFormat(document.documentElement.lang);
 const figures = [...document.querySelectorAll("[data-sheets]")];
-const known = new Map();
-let most = 0;
+const names = new Map(); // of each figure's sheets
+let most = 0; // images that the longest run has seen
 
-function turn() {
-  const until = (at("scrub").value / 1000) * most;
-  for (const [figure, names] of known) {
-    const seen = names.filter((name) => images(name) <= until);
-    const name = seen.at(-1) ?? names[0];
+function showSheets() {
+  const until = (byId("scrub").value / 1000) * most;
+  for (const [figure, all] of names) {
+    const name = all.filter((one) => images(one) <= until).at(-1) ?? all[0];
     if (!name) continue;
-    figure.querySelector(".told").textContent = t("studio.run.sheet.at", { images: whole.format(images(name)) });
+    figure.querySelector(".caption").textContent = t("studio.run.sheet.at", { images: whole.format(images(name)) });
     show(figure.querySelector(".frame"), figure.dataset.sheets, name, t("studio.run.sheet.alt"));
   }
 }
 
 async function load() {
-  for (const figure of figures) known.set(figure, await sheets(figure.dataset.sheets));
-  most = Math.max(0, ...[...known.values()].flat().map(images));
-  turn();
+  for (const figure of figures) names.set(figure, await sheets(figure.dataset.sheets));
+  most = Math.max(0, ...[...names.values()].flat().map(images));
+  showSheets();
 }
-at("scrub")?.addEventListener("input", turn);
-load().catch((error) => problem(error.message));
+
+if (figures.length) {
+  byId("scrub").addEventListener("input", showSheets);
+  const runs = byId("compared").dataset.runs.split(",");
+  Promise.all([load(), new Charts().load(runs, runs.map((run) => run.slice(0, 6)))]).catch((error) => showProblem(error.message));
+}

@@ -2,29 +2,29 @@
 
 import { root, t } from "./chrome.js";
 import { downloadZip } from "./client-zip.js";
-import { at, call, does, problem, told } from "./studio.js";
+import { byId, call, onClick, showProblem, parseResponse } from "./studio.js";
 
 const PICTURE = /\.(png|jpe?g|jfif|webp|gif|bmp|avif)$/i;
 let chosen = null; // a File, or a list of {name, input}
 
 function choose(what, name, words) {
   chosen = what;
-  at("chosen").textContent = words;
+  byId("chosen").textContent = words;
   const plain = name.toLowerCase().replace(/\.zip$/, "").replace(/[^a-z0-9_-]+/g, "-").replace(/^[-_]+|-+$/g, "").slice(0, 63);
-  if (!at("name").value) at("name").value = plain;
+  if (!byId("name").value) byId("name").value = plain;
 }
 
 const zip = (file) => choose(file, file.name, t("studio.data.chosen", { name: file.name }));
 
 function folder(files, name) {
   const pictures = files.filter((file) => PICTURE.test(file.name));
-  if (!pictures.length) return problem(t("studio.data.empty"));
+  if (!pictures.length) return showProblem(t("studio.data.empty"));
   choose(pictures, name, t("studio.data.chosen.folder", { name, n: pictures.length }));
 }
 
-at("zip")?.addEventListener("change", () => at("zip").files[0] && zip(at("zip").files[0]));
-at("folder")?.addEventListener("change", () => {
-  const files = [...at("folder").files].map((file) => ({ name: file.webkitRelativePath, input: file }));
+byId("zip")?.addEventListener("change", () => byId("zip").files[0] && zip(byId("zip").files[0]));
+byId("folder")?.addEventListener("change", () => {
+  const files = [...byId("folder").files].map((file) => ({ name: file.webkitRelativePath, input: file }));
   if (files.length) folder(files, files[0].name.split("/")[0]);
 });
 
@@ -43,7 +43,7 @@ async function walk(entry) {
   }
 }
 
-const drop = at("drop");
+const drop = byId("drop");
 for (const type of ["dragenter", "dragover", "dragleave", "drop"]) {
   drop?.addEventListener(type, (event) => {
     event.preventDefault();
@@ -51,7 +51,7 @@ for (const type of ["dragenter", "dragover", "dragleave", "drop"]) {
   });
 }
 drop?.addEventListener("drop", async (event) => {
-  problem();
+  showProblem();
   const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
   if (!entries.length) return;
   const [only] = entries;
@@ -68,13 +68,13 @@ function send(address, body) {
     request.open("POST", root + address);
     request.upload.onprogress = (event) => {
       if (!event.lengthComputable) return;
-      at("sent").value = event.loaded / event.total;
+      byId("sent").value = event.loaded / event.total;
       const share = Math.round((100 * event.loaded) / event.total);
-      at("sending").textContent = event.loaded < event.total ? t("studio.data.sending", { share }) : t("studio.data.checking");
+      byId("sending").textContent = event.loaded < event.total ? t("studio.data.sending", { share }) : t("studio.data.checking");
     };
     request.onload = () => {
       try {
-        done(told(request.status, request.responseText));
+        done(parseResponse(request.status, request.responseText));
       } catch (error) {
         failed(error);
       }
@@ -84,25 +84,25 @@ function send(address, body) {
   });
 }
 
-at("upload")?.addEventListener("submit", (event) => event.preventDefault());
-does(at("send"), async () => {
-  if (!at("upload").reportValidity()) return;
+byId("upload")?.addEventListener("submit", (event) => event.preventDefault());
+onClick(byId("send"), async () => {
+  if (!byId("upload").reportValidity()) return;
   if (!chosen) throw new Error(t("studio.data.nothing"));
-  at("sent").hidden = false;
-  at("sending").textContent = "";
+  byId("sent").hidden = false;
+  byId("sending").textContent = "";
   try {
     const body = chosen instanceof File ? chosen : await downloadZip(chosen).blob();
-    const asked = new URLSearchParams({ name: at("name").value, licence: at("licence").value });
+    const asked = new URLSearchParams({ name: byId("name").value, licence: byId("licence").value });
     await send(`/datasets?${asked}`, body);
     location.reload();
   } finally {
-    at("sent").hidden = true;
-    at("sending").textContent = "";
+    byId("sent").hidden = true;
+    byId("sending").textContent = "";
   }
 });
 
 for (const button of document.querySelectorAll("[data-delete]")) {
-  does(button, async () => {
+  onClick(button, async () => {
     if (!confirm(t("studio.data.delete.sure", { name: button.dataset.delete }))) return;
     await call("DELETE", `/datasets/${button.dataset.delete}`);
     location.reload();

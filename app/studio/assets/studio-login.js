@@ -1,15 +1,15 @@
 // A key for a cookie.
 
-import { at, call, problem } from "./studio.js";
+import { byId, call, showProblem } from "./studio.js";
 
-at("login").addEventListener("submit", async (event) => {
+byId("login").addEventListener("submit", async (event) => {
   event.preventDefault();
-  problem();
+  showProblem();
   try {
-    await call("POST", "/session", { key: at("key").value });
+    await call("POST", "/session", { key: byId("key").value });
     location.reload();
   } catch (error) {
-    problem(error.message);
-    at("key").select();
+    showProblem(error.message);
+    byId("key").select();
   }
 });

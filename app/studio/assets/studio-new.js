@@ -1,19 +1,18 @@
-// A recipe: a preset's, and what was changed of it; only that is sent.
+// The form of a new run: a preset's recipe, and what was changed of it; only that is sent.
 
 import { root, t } from "./chrome.js";
-import { at, call, does, problem } from "./studio.js";
+import { byId, call, onClick, showProblem } from "./studio.js";
 
-const recipes = JSON.parse(at("recipes").textContent);
-const form = at("new");
+const recipes = JSON.parse(byId("recipes").textContent);
+const start = JSON.parse(byId("start").textContent); // of an earlier run, or a dataset's page
+const form = byId("new");
 const controls = [...form.querySelectorAll("[data-name]")];
 const LENGTHS = ["minutes", "images", "epochs"];
 
 const path = (control) => control.dataset.name.split(".");
 const preset = () => form.elements.preset.value;
-
-function given(control) {
-  return path(control).reduce((part, name) => part?.[name], recipes[preset()]) ?? null;
-}
+const valueIn = (recipe, control) => path(control).reduce((part, name) => part?.[name], recipe) ?? null;
+const presetValue = (control) => valueIn(recipes[preset()], control);
 
 function read(control) {
   const text = control.value.trim();
@@ -23,39 +22,60 @@ function read(control) {
   return ["number", "integer"].includes(control.dataset.kind) ? Number(text) : text;
 }
 
-const differs = (control) => JSON.stringify(read(control)) !== JSON.stringify(given(control));
+const isChanged = (control) => JSON.stringify(read(control)) !== JSON.stringify(presetValue(control));
 
-/** What another preset says, except where somebody chose otherwise. */
-function fill(all) {
-  for (const control of controls) {
-    if (!all && control.dataset.touched) continue;
-    const value = given(control);
-    control.value = Array.isArray(value) ? value.join(", ") : (value ?? "");
-  }
-  count();
+function write(control, value) {
+  control.value = Array.isArray(value) ? value.join(", ") : (value ?? "");
 }
 
-function changed() {
+/** Fill in the preset's values; `all`: also where a value was changed by hand. */
+function fill(all) {
+  for (const control of controls) {
+    if (all || !control.dataset.touched) write(control, presetValue(control));
+  }
+  showChanges();
+}
+
+/** Fill in what the address asks for: an earlier run's recipe, or a dataset. */
+function fillStart() {
+  const { recipe, dataset } = start;
+  for (const control of controls) {
+    const value = control.dataset.name === "dataset" && dataset ? dataset : valueIn(recipe, control);
+    const isKnown = dataset ? control.dataset.name === "dataset" : path(control)[0] in recipe;
+    if (!isKnown) continue;
+    write(control, value);
+    if (isChanged(control)) control.dataset.touched = "yes";
+  }
+  showChanges();
+}
+
+function changes() {
   const body = { preset: preset() };
-  for (const control of controls.filter(differs)) {
+  for (const control of controls.filter(isChanged)) {
     const names = path(control);
     const last = names.pop();
     const place = names.reduce((part, name) => (part[name] ??= {}), body);
     place[last] = read(control);
   }
-  // The server drops a preset's length where another is asked for; nulls beside it say nothing.
+  // The server drops a preset's length where another is given; nulls beside it say nothing.
   for (const name of LENGTHS) if (body[name] === null) delete body[name];
   return body;
 }
 
-function count() {
-  const many = controls.filter(differs);
-  at("changes").textContent = many.length ? t("studio.new.changed", { names: many.map((one) => one.dataset.name).join(", ") }) : "";
-  for (const control of controls) control.closest(".setting").classList.toggle("differs", differs(control));
+const control = (name) => controls.find((one) => one.dataset.name === name);
+const hasLength = () => LENGTHS.some((name) => control(name).value.trim());
+
+function showChanges() {
+  const changed = controls.filter(isChanged);
+  byId("changes").textContent = changed.length ? t("studio.new.changed", { names: changed.map((one) => one.dataset.name).join(", ") }) : "";
+  for (const one of controls) one.closest(".setting").classList.toggle("differs", isChanged(one));
   for (const group of form.querySelectorAll("details")) {
     const inside = group.querySelectorAll(".differs").length;
     group.querySelector(".changed").textContent = inside ? t("studio.new.inside", { n: inside }) : "";
   }
+  for (const name of LENGTHS) control(name).setCustomValidity(hasLength() ? "" : t("studio.new.no_length"));
+  const length = LENGTHS.filter((name) => control(name).value.trim()).map((name) => `${control(name).value} ${name}`);
+  byId("start-run").textContent = [t("studio.new.go"), preset(), ...length, control("dataset").value].join(" · ");
 }
 
 form.addEventListener("input", (event) => {
@@ -63,19 +83,42 @@ form.addEventListener("input", (event) => {
   event.target.dataset.touched = "yes";
   // One length at a time: asking for images ends a preset's minutes.
   if (LENGTHS.includes(event.target.dataset.name) && event.target.value) {
-    for (const other of controls) {
-      if (LENGTHS.includes(other.dataset.name) && other !== event.target) other.value = "";
-    }
+    for (const other of LENGTHS.map(control)) if (other !== event.target) other.value = "";
   }
-  count();
+  showFieldError(event.target, "");
+  showChanges();
 });
-// A field that is wrong may lie in a closed group.
+
+/** Show an error at its field, and move the focus there. */
+function showFieldError(field, text) {
+  const setting = field.closest(".setting");
+  setting?.querySelector(".field-error")?.remove();
+  field.toggleAttribute("aria-invalid", Boolean(text));
+  if (!text) return;
+  const place = document.createElement("p");
+  place.className = "error field-error";
+  place.lang = "en";
+  place.textContent = text;
+  setting.append(place);
+  field.closest("details")?.setAttribute("open", "");
+  field.focus();
+}
+
+// An invalid field may lie in a closed group.
 form.addEventListener("invalid", (event) => event.target.closest("details")?.setAttribute("open", ""), true);
 form.addEventListener("submit", (event) => event.preventDefault());
-does(form.querySelector("[type=submit]"), async () => {
+onClick(byId("start-run"), async () => {
   if (!form.reportValidity()) return;
-  const run = await call("POST", "/train", changed());
-  location.href = `${root}/studio/runs/${run.id}`;
+  try {
+    const run = await call("POST", "/train", changes());
+    location.href = `${root}/studio/runs/${run.id}`;
+  } catch (error) {
+    const fields = (error.problem?.problems ?? []).map(({ field }) => control(field.replace(/^body\./, ""))).filter(Boolean);
+    const named = fields[0] ?? controls.find((one) => error.message.includes(`\`${one.dataset.name}\``) || error.message.startsWith(one.dataset.name));
+    if (named) showFieldError(named, error.message);
+    throw error;
+  }
 });
-problem();
+showProblem();
 fill(true);
+fillStart();

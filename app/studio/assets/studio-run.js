@@ -1,190 +1,315 @@
-// One run, live. Every event has a number: whoever comes back asks for those above the last one,
-// so nothing is missed, and what comes twice is dropped.
+// The page of one run, live. Every event has a number: after a lost connection the page asks for
+// those above the last one, so nothing is missed, and what comes twice is dropped.
 
-import { root, t } from "./chrome.js";
-import { at, call, does, drawCurves } from "./studio.js";
+import { root, t, toast } from "./chrome.js";
+import { Charts } from "./chart.js";
+import { downloadZip } from "./client-zip.js";
+import { byId, call, onClick, showProblem } from "./studio.js";
 import { images, show } from "./studio-sheets.js";
 
-const place = at("run");
+const place = byId("run");
 const run = place.dataset.run;
-const MOVES = { "run.queued": "queued", "run.requeued": "queued", "run.started": "running", "run.succeeded": "succeeded", "run.failed": "failed", "run.cancelled": "cancelled" };
-const OVER = ["succeeded", "failed", "cancelled"];
-const QUIET = ["run.progress", "dataset.progress", "sheet.drawn", "snapshot.written", "run.measured", "enlarger.progress"];
-const TYPES = [...Object.keys(MOVES), ...QUIET, "dataset.ready", "run.resumed", "run.warning", "run.rolled_back", "run.cancelling", "model.published", "enlarger.started", "enlarger.measured", "enlarger.skipped"];
-const REDRAW = 5000; // ms between two drawings of the curves: each costs the server a tenth of a second
+const STATES = { "run.queued": "queued", "run.requeued": "queued", "run.started": "running", "run.succeeded": "succeeded", "run.failed": "failed", "run.cancelled": "cancelled" };
+const FINAL = ["succeeded", "failed", "cancelled"];
+const UNLOGGED = ["run.progress", "dataset.progress", "sheet.drawn", "snapshot.written", "run.measured", "enlarger.progress"];
+const TYPES = [...Object.keys(STATES), ...UNLOGGED, "dataset.ready", "run.resumed", "run.warning", "run.rolled_back", "run.cancelling", "model.published", "enlarger.started", "enlarger.skipped", "enlarger.measured"];
+const PHASES = ["waiting", "preparing", "training", "measuring", "enlarging", "publishing"];
+const REDRAW = 5000; // ms between two drawings of the curves
+const FRAME = 400; // ms of each sheet when the time-lapse plays
 
-const drawn = [];
-let last = 0;
+const first = JSON.parse(byId("first").textContent);
+const sheets = [];
+let last = 0; // the number of the newest event
 let state = place.dataset.state;
-let asked = 0;
-const first = JSON.parse(at("first").textContent);
-let fraction = first.progress?.fraction ?? 0; // of the training; the bar has its preparation's before
+let phase = "waiting";
+let fraction = first.progress?.fraction ?? 0; // of the training
+let started = first.started ? Date.parse(first.started) : null;
+let finished = first.finished ? Date.parse(first.finished) : null;
 
-const whole = new Intl.NumberFormat(document.documentElement.lang);
-const short = new Intl.NumberFormat(document.documentElement.lang, { maximumSignificantDigits: 3 });
+const language = document.documentElement.lang;
+const whole = new Intl.NumberFormat(language);
+const short = new Intl.NumberFormat(language, { maximumSignificantDigits: 3 });
 
-function lasting(seconds) {
+function duration(seconds) {
   if (seconds < 90) return t("studio.seconds", { n: Math.round(seconds) });
   if (seconds < 5400) return t("studio.minutes", { n: Math.round(seconds / 60) });
   return t("studio.hours", { n: short.format(seconds / 3600) });
 }
 
-const SHOWN = { images: (n) => whole.format(n), seconds_left: lasting };
-function number(name, value) {
+const FORMATS = { images: (n) => whole.format(n), seconds_left: duration };
+function showNumber(name, value) {
   const cell = document.querySelector(`[data-number=${name}]`);
-  if (cell && value !== undefined) cell.textContent = (SHOWN[name] ?? ((n) => short.format(n)))(value);
+  if (cell && value !== undefined) cell.textContent = (FORMATS[name] ?? ((n) => short.format(n)))(value);
 }
 
-function say(type, data) {
+function showElapsed() {
+  if (started) byId("elapsed").textContent = duration(((finished ?? Date.now()) - started) / 1000);
+}
+setInterval(showElapsed, 1000);
+
+// --- phases ---------------------------------------------------------------------------------
+
+/** Show which phase the run is in; `share` (0 to 1) of it is done, `left` in seconds remain. */
+function showPhase(name, share = null, left = null) {
+  phase = name;
+  const isLive = !FINAL.includes(state);
+  byId("phases").hidden = !isLive;
+  for (const item of byId("phases").children) {
+    const isCurrent = isLive && item.dataset.phase === name;
+    item.toggleAttribute("data-done", PHASES.indexOf(item.dataset.phase) < PHASES.indexOf(name));
+    if (isCurrent) item.setAttribute("aria-current", "step");
+    else item.removeAttribute("aria-current");
+  }
+  if (share === null) byId("bar").removeAttribute("value");
+  else byId("bar").value = share;
+  const words = [t(`studio.phase.${name}`)];
+  if (share !== null && isLive) words.push(`${Math.floor(100 * share)} %`);
+  if (left > 0) words.push(t("studio.phase.left", { time: duration(left) }));
+  byId("phase").textContent = words.join(" · ");
+  byId("phase").hidden = !isLive;
+  showTitle(share);
+}
+
+function showTitle(share) {
+  const name = place.dataset.name;
+  const word = FINAL.includes(state) || share === null ? t(`studio.state.${state}`) : `${Math.floor(100 * share)} %`;
+  document.title = `${word} · ${name} · Kao`;
+}
+
+let preparation = null; // {done, at} of the first progress of this preparation
+function showPreparation({ done, total, at }) {
+  if (!preparation || done < preparation.done) preparation = { done, at: Date.parse(at) };
+  const rate = (done - preparation.done) / (Date.parse(at) - preparation.at); // pictures per ms
+  showPhase(phase === "measuring" ? phase : "preparing", done / total, rate > 0 ? (total - done) / rate / 1000 : null);
+  byId("phase").textContent += ` · ${t("studio.run.preparing", { done: whole.format(done), total: whole.format(total) })}`;
+}
+
+const PHASE_OF = {
+  "run.queued": () => showPhase("waiting"),
+  "run.requeued": () => showPhase("waiting"),
+  "run.started": () => showPhase("preparing"),
+  "dataset.progress": showPreparation,
+  "dataset.ready": () => showPhase(phase === "measuring" ? "enlarging" : "training", phase === "measuring" ? null : fraction),
+  "run.progress": (data) => (data.fraction < 1 ? showPhase("training", data.fraction, data.seconds_left) : showPhase("measuring")),
+  "enlarger.started": () => showPhase("enlarging", 0),
+  "enlarger.progress": ({ step, steps, seconds_left }) => showPhase("enlarging", step / steps, seconds_left),
+  "enlarger.measured": () => showPhase("publishing"),
+  "enlarger.skipped": () => showPhase("publishing"),
+};
+
+// --- log and state --------------------------------------------------------------------------
+
+function log(type, data) {
   const item = document.createElement("li");
   const time = document.createElement("time");
   time.dateTime = data.at;
-  time.textContent = new Date(data.at).toLocaleTimeString(document.documentElement.lang, { hour12: false });
-  const own = data.message ?? data.error;
+  time.textContent = new Date(data.at).toLocaleTimeString(language, { hour12: false });
+  const message = data.message ?? data.error;
   const words = document.createElement("span");
-  words.textContent = own ?? t(`studio.event.${type}`, { ...data, images: whole.format(data.images ?? 0), version: data.version?.slice(0, 12) });
-  if (own) words.lang = "en";
-  if (own) item.className = "warns";
+  words.textContent = message ?? t(`studio.event.${type}`, { ...data, images: whole.format(data.images ?? 0), version: data.version?.slice(0, 12) });
+  if (message) words.lang = "en";
+  if (message) item.className = "warns";
+  if (data.skipped) words.textContent += ` ${skippedPictures(data)}`;
   item.append(time, words);
-  const log = at("log");
-  const atEnd = log.scrollTop + log.clientHeight > log.scrollHeight - 24;
-  log.append(item);
-  if (data.skipped) skipped(words, data);
-  if (atEnd) log.scrollTop = log.scrollHeight;
+  const list = byId("log");
+  const isAtEnd = list.scrollTop + list.clientHeight > list.scrollHeight - 24;
+  list.append(item);
+  if (isAtEnd) list.scrollTop = list.scrollHeight;
 }
 
-function skipped(words, data) {
-  const some = data.skipped_first.slice(0, 3).map((one) => `${one.name} (${one.reason})`).join(", ");
-  words.textContent += ` ${t("studio.event.skipped", { n: data.skipped, some })}`;
+function skippedPictures(data) {
+  const some = data.skipped_first.slice(0, 3).map((picture) => `${picture.name} (${picture.reason})`).join(", ");
+  return t("studio.event.skipped", { n: data.skipped, some });
 }
 
-function prepare({ done, total }) {
-  at("bar").value = done / total;
-  at("phase").hidden = false;
-  at("phase").textContent = t("studio.run.preparing", { done: whole.format(done), total: whole.format(total) });
-}
-
-function enlarge({ step, steps, seconds_left }) {
-  at("bar").value = step / steps;
-  at("phase").hidden = false;
-  at("phase").textContent = t("studio.run.enlarging", { step: whole.format(step), steps: whole.format(steps), left: lasting(seconds_left) });
-}
-
-function prepared() {
-  at("bar").value = fraction;
-  at("phase").hidden = true;
-}
-
-/** A run may end before what it was given: when it learns no more, or by somebody's word. */
-function over() {
-  document.querySelector("[data-number=seconds_left]").textContent = "–";
-  if (state === "succeeded") at("bar").value = fraction = 1;
-}
-
-function move(next, data) {
+function setState(next, data) {
+  const wasLive = !FINAL.includes(state);
   state = place.dataset.state = next;
-  if (OVER.includes(next)) over();
+  showBadge(next, t(`studio.state.${next}`));
+  byId("error").hidden = !data.error;
+  byId("error").textContent = data.error ?? "";
+  if (data.version) byId("model").href = `${root}/studio/models/${data.version}`;
+  byId("model").hidden = !data.version;
+  showButtons();
+  if (next === "running" && data.at) started ??= Date.parse(data.at);
+  finished = FINAL.includes(next) && data.at ? Date.parse(data.at) : null;
+  if (!FINAL.includes(next)) return;
+  document.querySelector("[data-number=seconds_left]").textContent = "–";
+  // A run may end before its length: when it learns no more, or when it is cancelled.
+  showPhase(phase, next === "succeeded" ? 1 : fraction);
+  showElapsed();
+  if (!sheets.length) byId("no-sheet")?.replaceChildren(t("studio.run.no_sheet.ever"));
+  if (wasLive && first.isLive) notify(next);
+}
+
+function showBadge(name, words) {
   const badge = document.createElement("span");
   badge.className = "badge";
-  badge.dataset.state = next;
-  badge.textContent = t(`studio.state.${next}`);
-  at("badge").replaceChildren(badge);
-  at("error").hidden = !data.error;
-  at("error").textContent = data.error ?? "";
-  if (data.version) at("model").href = `${root}/studio/models/${data.version}`;
-  at("model").hidden = !data.version;
-  buttons();
+  badge.dataset.state = name;
+  badge.textContent = words;
+  byId("badge").replaceChildren(badge);
 }
 
-function buttons() {
-  if (!at("cancel")) return;
-  at("cancel").hidden = OVER.includes(state);
-  at("resume").hidden = !["failed", "cancelled"].includes(state);
+function showButtons() {
+  byId("notify").hidden = FINAL.includes(state) || !("Notification" in window) || Notification.permission !== "default";
+  if (!byId("cancel")) return;
+  byId("cancel").hidden = FINAL.includes(state);
+  byId("resume").hidden = !["failed", "cancelled"].includes(state);
 }
 
-const scrub = at("scrub");
-function turn() {
-  const name = drawn[scrub.value];
+function notify(next) {
+  if (!("Notification" in window) || Notification.permission !== "granted" || !document.hidden) return;
+  new Notification(t("studio.run.over", { name: place.dataset.name, state: t(`studio.state.${next}`) }));
+}
+
+onClick(byId("notify"), async () => {
+  if ((await Notification.requestPermission()) === "granted") toast(t("studio.run.notify.on"));
+  showButtons();
+});
+
+// --- sheets ---------------------------------------------------------------------------------
+
+const scrub = byId("scrub");
+function showSheet() {
+  const name = sheets[scrub.value];
   if (!name) return;
   const words = t("studio.run.sheet.at", { images: whole.format(images(name)) });
-  at("sheet-told").textContent = words;
+  byId("sheet-caption").textContent = words;
   scrub.setAttribute("aria-valuetext", words);
-  show(at("sheet"), run, name, t("studio.run.sheet.alt"));
+  show(byId("sheet"), run, name, t("studio.run.sheet.alt"));
 }
-scrub.addEventListener("input", turn);
+scrub.addEventListener("input", () => {
+  stop();
+  showSheet();
+});
 
-function sheet(name) {
-  // A run that went back to a snapshot draws some again.
-  if (drawn.includes(name)) return;
-  const following = scrub.disabled || Number(scrub.value) === drawn.length - 1;
-  drawn.push(name);
-  drawn.sort();
-  scrub.max = drawn.length - 1;
-  scrub.disabled = drawn.length < 2;
-  if (following) scrub.value = drawn.length - 1;
-  clearTimeout(sheet.timer); // a whole past comes in one go
-  sheet.timer = setTimeout(turn, 50);
-}
-
-function curves() {
-  if (asked) return;
-  asked = setTimeout(() => {
-    asked = 0;
-    drawCurves();
-  }, OVER.includes(state) ? 100 : REDRAW);
+function addSheet(name) {
+  if (sheets.includes(name)) return; // a run that went back to a snapshot draws some again
+  const isFollowing = scrub.disabled || Number(scrub.value) === sheets.length - 1;
+  sheets.push(name);
+  sheets.sort();
+  scrub.max = sheets.length - 1;
+  scrub.disabled = sheets.length < 2;
+  byId("play").hidden = byId("time-lapse").hidden = sheets.length < 2;
+  if (isFollowing) scrub.value = sheets.length - 1;
+  clearTimeout(addSheet.timer); // the events of the past come all at once
+  addSheet.timer = setTimeout(showSheet, 50);
 }
 
-function hear(type, event) {
-  const id = Number(event.lastEventId);
-  if (id <= last) return;
-  place.dataset.gaps = Number(place.dataset.gaps ?? 0) + (id - last - 1);
-  place.dataset.last = last = id;
+let playing = null;
+function stop() {
+  clearInterval(playing);
+  playing = null;
+  byId("play").setAttribute("aria-pressed", "false");
+}
+
+byId("play").addEventListener("click", () => {
+  if (playing) return stop();
+  if (Number(scrub.value) === sheets.length - 1) scrub.value = 0;
+  byId("play").setAttribute("aria-pressed", "true");
+  playing = setInterval(() => {
+    scrub.value = Number(scrub.value) + 1;
+    showSheet();
+    if (Number(scrub.value) === sheets.length - 1) stop();
+  }, FRAME);
+});
+
+onClick(byId("time-lapse"), async () => {
+  const files = await Promise.all(
+    sheets.map(async (name) => ({ name, input: await fetch(`${root}/train/${run}/sheets/${name}`) })),
+  );
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await downloadZip(files).blob());
+  link.download = `${place.dataset.name}-${run.slice(0, 6)}-sheets.zip`;
+  link.click();
+  URL.revokeObjectURL(link.href);
+});
+
+// --- curves ---------------------------------------------------------------------------------
+
+const charts = new Charts();
+let redrawing = 0;
+let drawnBefore = false;
+function redrawCurves() {
+  if (redrawing) return;
+  redrawing = setTimeout(() => {
+    redrawing = 0;
+    drawnBefore = true;
+    charts.load([run]).catch(() => {}); // the server is away; the next event brings them
+  }, FINAL.includes(state) || !drawnBefore ? 100 : REDRAW);
+}
+
+// --- events ---------------------------------------------------------------------------------
+
+function receive(type, event) {
+  const number = Number(event.lastEventId);
+  if (number <= last) return;
+  place.dataset.gaps = Number(place.dataset.gaps ?? 0) + (number - last - 1);
+  place.dataset.last = last = number;
   const data = JSON.parse(event.data);
+  if (type in STATES) setState(STATES[type], data);
   if (type === "run.progress") {
     fraction = data.fraction;
-    for (const [name, value] of Object.entries(data)) number(name, value);
-    curves();
+    for (const [name, value] of Object.entries(data)) showNumber(name, value);
   }
-  if (type === "run.measured") number("fd", data.fd), curves();
-  if (type === "sheet.drawn") sheet(data.sheet);
-  if (type === "dataset.progress") prepare(data);
-  else if (type === "enlarger.progress") enlarge(data);
-  else if (type !== "run.queued") prepared();
-  if (!QUIET.includes(type)) say(type, data);
-  if (type in MOVES) move(MOVES[type], data), curves();
+  if (type === "run.measured") showNumber("fd", data.fd);
+  if (type === "run.cancelling") showBadge("running", t("studio.state.cancelling"));
+  if (type === "sheet.drawn") addSheet(data.sheet);
+  if (!FINAL.includes(state)) PHASE_OF[type]?.(data);
+  if (!UNLOGGED.includes(type)) log(type, data);
+  if (["run.progress", "run.measured"].includes(type) || type in STATES) redrawCurves();
 }
 
 let stream = null;
 function listen() {
   stream = new EventSource(`${root}/train/${run}/events?after=${last}`);
-  for (const type of TYPES) stream.addEventListener(type, (event) => hear(type, event));
-  stream.onopen = () => (at("lost").hidden = true);
+  for (const type of TYPES) stream.addEventListener(type, (event) => receive(type, event));
+  stream.onopen = () => {
+    byId("lost").hidden = true;
+    if (listen.wasLost) showProblem(); // it said that the server does not answer
+    listen.wasLost = false;
+  };
   stream.onerror = () => {
-    // A run that is over ends its stream; a 503 of a proxy or of a server that starts is final
-    // for an EventSource, so it is asked again from the last number.
+    // A finished run ends its stream. An EventSource does not try again after a 503 of a proxy or of
+    // a server that starts, so this page does.
     stream.close();
-    at("lost").hidden = OVER.includes(state);
-    if (!OVER.includes(state)) setTimeout(again, 1500);
+    listen.wasLost = !FINAL.includes(state);
+    byId("lost").hidden = !listen.wasLost;
+    if (listen.wasLost) setTimeout(reconnect, 1500);
   };
 }
 
-async function again() {
+async function reconnect() {
   try {
     await call("GET", `/train/${run}`);
     listen();
   } catch {
-    setTimeout(again, 1500);
+    setTimeout(reconnect, 1500);
   }
 }
 
-does(at("cancel"), () => call("POST", `/train/${run}/cancel`));
-does(at("resume"), async () => {
+onClick(byId("cancel"), async () => {
+  showBadge("running", t("studio.state.cancelling"));
+  try {
+    await call("POST", `/train/${run}/cancel`);
+  } catch (error) {
+    showBadge(state, t(`studio.state.${state}`));
+    throw error;
+  }
+});
+onClick(byId("resume"), async () => {
   await call("POST", `/train/${run}/resume`);
   stream.close();
-  move("queued", {});
+  setState("queued", {});
   listen();
 });
 
-for (const [name, value] of Object.entries(first.progress ?? {})) number(name, value);
-buttons();
+first.isLive = !FINAL.includes(state);
+for (const [name, value] of Object.entries(first.progress ?? {})) showNumber(name, value);
+showButtons();
+showElapsed();
+showPhase(state === "queued" ? "waiting" : "training", FINAL.includes(state) ? (state === "succeeded" ? 1 : fraction) : first.progress ? fraction : null);
+if (first.cancelling) showBadge("running", t("studio.state.cancelling"));
+if (!first.isLive) byId("no-sheet")?.replaceChildren(t("studio.run.no_sheet.ever"));
+redrawCurves();
 listen();

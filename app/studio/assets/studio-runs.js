@@ -1,13 +1,13 @@
 // The list of runs: two to four may be compared; what runs moves on.
 
-import { at, call } from "./studio.js";
+import { byId, call } from "./studio.js";
 
-const form = at("compare");
+const form = byId("compare");
 const boxes = [...document.querySelectorAll("[name=run]")];
 
 function count() {
   const picked = boxes.filter((box) => box.checked).length;
-  at("compare-go").disabled = picked < 2;
+  byId("compare-go").disabled = picked < 2;
   for (const box of boxes) box.disabled = picked >= 4 && !box.checked;
 }
 form?.addEventListener("change", count);

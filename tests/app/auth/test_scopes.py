@@ -1,56 +1,55 @@
-"""Who may do what: every route by its scope, walked from the OpenAPI document."""
+"""The scope of every route, walked from the OpenAPI document."""
 
+import httpx2 as httpx
 import pytest
+import sqlalchemy as sa
+import structlog
 from starlette.testclient import TestClient
 
 from app.main import create_app
 from models import keys
-from models.database.engine import connect
+from models.database import tables
 from models.settings import Settings
+from tests.app.auth.conftest import MakeKey
+from tests.support.app_client import app_of
 
 METHODS = ("get", "post", "put", "patch", "delete")
-# What changes nothing that lasts may be open: a batch of faces, the login of a browser, and a
-# signature, which is refused where pictures are open.
+Operation = tuple[str, str, str | None]  # method, path, scope; scope None: open to all
+# Open, because they change nothing that lasts: a batch of faces, a login, and a signature, which is
+# refused where pictures are public.
 OPEN = {("POST", "/avatars"), ("POST", "/sign"), ("POST", "/session"), ("DELETE", "/session")}
 
 
 @pytest.fixture
-def operations(client: TestClient):
-    """(method, path, scope) of each operation; scope None: open to all."""
-    found = []
-    for path, methods in client.app.openapi()["paths"].items():
+def operations(client: TestClient) -> list[Operation]:
+    """Every operation of the app."""
+    operations: list[Operation] = []
+    for path, methods in app_of(client).openapi()["paths"].items():
         for method in methods.keys() & set(METHODS):
             security = methods[method].get("security", [{}])
             scope = None if {} in security else security[0]["key"][0]
-            found.append((method.upper(), path, scope))
-    return found
+            operations.append((method.upper(), path, scope))
+    return operations
 
 
-@pytest.fixture
-def make_key(settings: Settings, client: TestClient):
-    """Headers with a new key of these scopes, and its id."""
-    engine = connect(settings)
-
-    def make(*scopes):
-        secret, key = keys.create(engine, "a test's", scopes)
-        return {"Authorization": f"Bearer {secret}"}, key.id
-
-    yield make
-    engine.dispose()
+def _bearer(secret: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {secret}"}
 
 
-def test_every_changing_route_needs_a_scope(operations) -> None:
-    unguarded = {row[:2] for row in operations if row[0] != "GET" and row[2] is None}
-    assert unguarded <= OPEN
+def test_every_changing_route_needs_a_scope(operations: list[Operation]) -> None:
+    open_operations = {row[:2] for row in operations if row[0] != "GET" and row[2] is None}
+    assert open_operations <= OPEN
     assert {row[2] for row in operations} >= set(keys.SCOPES) - {"avatars"}
 
 
-def test_every_route_of_training_datasets_and_keys_needs_a_scope(operations) -> None:
+def test_every_route_of_training_datasets_and_keys_needs_a_scope(
+    operations: list[Operation],
+) -> None:
     rooms = ("/train", "/datasets", "/keys")
     assert [row for row in operations if row[1].startswith(rooms) and row[2] is None] == []
 
 
-def _asked(client, method, path, headers):
+def _request(client: TestClient, method: str, path: str, headers: dict[str, str]) -> httpx.Response:
     name = path.replace("{", "").replace("}", "")
     return client.request(method, name, headers=headers)
 
@@ -66,61 +65,63 @@ def _asked(client, method, path, headers):
     ],
     ids=["none", "wrong", "empty", "basic", "bytes"],
 )
-def test_without_a_key_nothing_is_told_or_done(client: TestClient, operations, headers) -> None:
+def test_without_a_key_every_scoped_route_answers_401(
+    client: TestClient, operations: list[Operation], headers: dict[str, str]
+) -> None:
     for method, path, scope in operations:
         if scope is not None:
-            answer = _asked(client, method, path, headers)
+            answer = _request(client, method, path, headers)
             assert (path, answer.status_code) == (path, 401)
             assert answer.headers["www-authenticate"].startswith("Bearer")
             assert "api-key" in answer.json()["detail"]
 
 
-def test_every_other_scope_together_is_not_enough(client: TestClient, operations, make_key) -> None:
-    for needed in keys.SCOPES:
-        headers, _ = make_key(*(keys.SCOPES.keys() - {needed}))
+def test_every_other_scope_together_is_not_enough(
+    client: TestClient, operations: list[Operation], make_key: MakeKey
+) -> None:
+    for missing in keys.SCOPES:
+        secret, _ = make_key(*(keys.SCOPES.keys() - {missing}))
+        headers = _bearer(secret)
         for method, path, scope in operations:
-            if scope == needed:
-                answer = _asked(client, method, path, headers)
+            if scope == missing:
+                answer = _request(client, method, path, headers)
                 assert (path, answer.status_code) == (path, 403)
                 assert answer.json()["type"] == "urn:kao:problem:forbidden"
-                assert repr(needed) in answer.json()["detail"]
-                assert f'scope="{needed}"' in answer.headers["www-authenticate"]
+                assert repr(missing) in answer.json()["detail"]
+                assert f'scope="{missing}"' in answer.headers["www-authenticate"]
 
 
-def test_a_read_key_cannot_train_and_a_train_key_can(client: TestClient, make_key) -> None:
-    reader, _ = make_key("read")
-    trainer, _ = make_key("train")
+def test_a_read_key_cannot_train_and_a_train_key_can(client: TestClient, make_key: MakeKey) -> None:
+    reader, trainer = (_bearer(make_key(scope)[0]) for scope in ("read", "train"))
     assert client.get("/train", headers=reader).status_code == 200
     assert client.post("/train", json={"preset": "smoke"}, headers=reader).status_code == 403
     assert client.post("/train", json={"preset": "smoke"}, headers=trainer).status_code == 202
 
 
 def test_a_revoked_key_fails_at_once_on_every_replica(
-    client: TestClient, settings: Settings, make_key
+    client: TestClient, settings: Settings, database: sa.Engine, make_key: MakeKey
 ) -> None:
-    headers, id = make_key("read")
+    secret, row = make_key("read")
+    headers = _bearer(secret)
     with TestClient(create_app(settings)) as replica:
         assert client.get("/train", headers=headers).status_code == 200
         assert replica.get("/train", headers=headers).status_code == 200
-        engine = connect(settings)
-        keys.revoke(engine, id)
-        engine.dispose()
+        keys.revoke(database, row.id)
         assert client.get("/train", headers=headers).status_code == 401
         assert replica.get("/train", headers=headers).status_code == 401
 
 
-def test_a_server_without_an_active_key_starts_for_this_machine_alone(
-    settings: Settings, client: TestClient
+def test_a_server_without_an_active_key_serves_faces_and_refuses_changes(
+    settings: Settings, client: TestClient, database: sa.Engine
 ) -> None:
-    engine = connect(settings)
-    for key in keys.listed(engine):
-        keys.revoke(engine, key.id)
-    engine.dispose()
-    with TestClient(create_app(settings)):
-        pass
-    everybody = settings.model_copy(update={"host": "0.0.0.0"})
-    with pytest.raises(Exception, match="kao keys create"), TestClient(create_app(everybody)):
-        pass
+    with database.begin() as db:
+        db.execute(sa.update(tables.keys).values(revoked="2026-01-01"))
+    settings = settings.model_copy(update={"host": "0.0.0.0"})
+    with structlog.testing.capture_logs() as lines, TestClient(create_app(settings)) as server:
+        assert server.get("/avatar?seed=1").status_code == 200
+        assert server.post("/train", json={"preset": "smoke"}).status_code == 401
+    (line,) = (line for line in lines if line["event"] == "keys.none_active")
+    assert "kao keys create" in line["remedy"]
 
 
 @pytest.mark.parametrize(
@@ -136,21 +137,24 @@ def test_a_server_without_an_active_key_starts_for_this_machine_alone(
         pytest.param("POST", "/train", {}, '{{"preset": "smoke", "{}', id="broken-body"),
     ],
 )
-@pytest.mark.parametrize("right", [True, False], ids=["right", "wrong"])
+@pytest.mark.parametrize("is_valid", [True, False], ids=["right", "wrong"])
 def test_no_answer_and_no_log_repeats_a_key(
     client: TestClient,
     key: dict[str, str],
     capsys: pytest.CaptureFixture[str],
-    method,
-    url,
-    headers,
-    content,
-    right,
+    method: str,
+    url: str,
+    headers: dict[str, str],
+    content: str,
+    is_valid: bool,
 ) -> None:
-    secret = key["Authorization"].split()[1] if right else "kao_mistyped-by-a-person"
-    told = {name: value.format(secret) for name, value in headers.items()}
+    secret = key["Authorization"].split()[1] if is_valid else "kao_mistyped-by-a-person"
+    filled_headers = {name: value.format(secret) for name, value in headers.items()}
     answer = client.request(
-        method, url.format(secret), headers={**key, **told}, content=content.format(secret)
+        method,
+        url.format(secret),
+        headers={**key, **filled_headers},
+        content=content.format(secret),
     )
     assert answer.status_code < 500
     assert secret not in answer.text

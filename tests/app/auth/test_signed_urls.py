@@ -1,47 +1,36 @@
-"""Pictures that are not open to all: by a key, or by an address that a key signed."""
+"""Pictures that are not public: by a key, or by an address that a key signed."""
 
-import hashlib
 import hmac
 import json
 import re
 import time
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from app.auth import signed_urls
-from app.main import create_app
-from models import keys
-from models.database.engine import connect
-from models.registry import Registry
-from models.settings import Settings
+from models import keys, signatures
+from models.database import tables
+from tests.app.auth.conftest import MakeKey
+from tests.app.auth.forgery import signatures_from
 
-
-@pytest.fixture
-def private(settings: Settings, registry: Registry):
-    """An app whose pictures need a key."""
-    closed = settings.model_copy(update={"public_avatars": False})
-    with TestClient(create_app(closed), raise_server_exceptions=False) as client:
-        yield client
-
-
-@pytest.fixture
-def database(settings: Settings, private):
-    engine = connect(settings)
-    yield engine
-    engine.dispose()
-
-
+KEY = "kao_a-key-for-the-tests"
 PICTURES = ["/avatar?seed=1", "/avatar/1.png", "/avatar", "/avatar/random", f"/avatar/{'a' * 32}"]
 
 
 @pytest.mark.parametrize("url", [*PICTURES, "/sheet?count=4", "/models", "/models/default"])
 def test_a_picture_needs_a_key_and_no_shared_cache_keeps_it(
-    private, key: dict[str, str], url
+    private: TestClient, key: dict[str, str], url: str
 ) -> None:
-    refused = private.get(url, follow_redirects=False)
-    assert refused.status_code == 401
-    assert refused.headers["cache-control"] == "no-store"
+    refusal = private.get(url, follow_redirects=False)
+    assert refusal.status_code == 401
+    assert refusal.headers["cache-control"] == "no-store"
     for _ in range(2):  # the second from memory
         answer = private.get(url, headers=key, follow_redirects=False)
         assert answer.status_code in (200, 302)
@@ -51,31 +40,37 @@ def test_a_picture_needs_a_key_and_no_shared_cache_keeps_it(
 
 
 @pytest.mark.parametrize("url", PICTURES)
-def test_a_signed_address_opens_without_a_key(private, key: dict[str, str], url) -> None:
+def test_a_signed_address_opens_without_a_key(
+    private: TestClient, key: dict[str, str], url: str
+) -> None:
     answer = private.post("/sign", json={"url": url, "seconds": 60}, headers=key)
     assert answer.status_code == 200
     assert abs(answer.json()["expires"] - time.time() - 60) < 30
-    opened = private.get(answer.json()["url"], follow_redirects=False)
-    assert opened.status_code in (200, 302)
-    assert "signature" not in str(opened.headers)
+    picture = private.get(answer.json()["url"], follow_redirects=False)
+    assert picture.status_code in (200, 302)
+    assert "signature" not in str(picture.headers)
 
 
-def test_a_signed_address_gives_the_same_bytes_and_its_304(private, key: dict[str, str]) -> None:
+def test_a_signed_address_gives_the_same_bytes_and_its_304(
+    private: TestClient, key: dict[str, str]
+) -> None:
     url = private.post("/sign", json={"url": "/avatar?seed=é x"}, headers=key).json()["url"]
-    signed, asked = private.get(url), private.get("/avatar?seed=é x", headers=key)
-    assert signed.content == asked.content
-    assert signed.headers["etag"] == asked.headers["etag"]
-    again = private.get(url, headers={"If-None-Match": signed.headers["etag"]})
+    by_url, by_key = private.get(url), private.get("/avatar?seed=é x", headers=key)
+    assert by_url.content == by_key.content
+    assert by_url.headers["etag"] == by_key.headers["etag"]
+    again = private.get(url, headers={"If-None-Match": by_url.headers["etag"]})
     assert again.status_code == 304
     assert again.headers["cache-control"].startswith("private")
 
 
-def _first(database):
-    return keys.listed(database)[-1]
+def _sign(database: sa.Engine, url: str, seconds: int = 60) -> str:
+    """The address, signed with the first key."""
+    id = keys.list_keys(database)[-1].id
+    return signed_urls.sign(id, KEY, url, int(time.time()) + seconds)
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "reason"),
     [
         pytest.param(lambda url: url.replace("seed=1", "seed=2"), "signature", id="other-seed"),
         pytest.param(lambda url: url + "&size=16", "signature", id="more"),
@@ -84,28 +79,30 @@ def _first(database):
             lambda url: re.sub(r"expires=\d+", "expires=9999999999", url), "signature", id="longer"
         ),
         pytest.param(lambda url: url[:-1], "signature", id="cut"),
-        pytest.param(lambda url: url[:-64] + "%C3%A9" * 9, "signature", id="no-hex"),
+        pytest.param(lambda url: url[:-64] + "%C3%A9" * 9, "signature", id="no-base64"),
         pytest.param(
             lambda url: re.sub(r"expires=\d+", "expires=soon", url), "signature", id="no-number"
         ),
-        pytest.param(lambda url: re.sub("key=[0-9a-f]+", "key=0", url), "exist", id="other-key"),
+        pytest.param(lambda url: re.sub("key=[0-9a-f]+", "key=0", url), "unknown", id="other-key"),
     ],
 )
-def test_a_changed_address_does_not_open(private, database, change, told) -> None:
-    url = signed_urls.sign(_first(database), "/avatar?seed=1", int(time.time()) + 60)
+def test_a_changed_address_does_not_open(
+    private: TestClient, database: sa.Engine, change: Callable[[str], str], reason: str
+) -> None:
+    url = _sign(database, "/avatar?seed=1")
     assert private.get(url).status_code == 200
-    refused = private.get(change(url))
-    assert refused.status_code == 403
-    assert told in refused.json()["detail"]
+    refusal = private.get(change(url))
+    assert refusal.status_code == 403
+    assert reason in refusal.json()["detail"]
 
 
-def test_half_a_signature_is_none(private, database) -> None:
-    url = signed_urls.sign(_first(database), "/avatar?seed=1", int(time.time()) + 60)
+def test_half_a_signature_is_none(private: TestClient, database: sa.Engine) -> None:
+    url = _sign(database, "/avatar?seed=1")
     assert private.get(url.rpartition("&")[0]).status_code == 401
 
 
 @pytest.mark.parametrize(
-    ("signed", "asked"),
+    ("address", "spelling"),
     [
         ("/avatar?seed=a&size=64", "/avatar?size=64&seed=a"),
         ("/avatar?seed=a+b", "/avatar?seed=a%20b"),
@@ -113,48 +110,55 @@ def test_half_a_signature_is_none(private, database) -> None:
         ("https://kao.example/avatar?seed=a", "/avatar?seed=a"),
     ],
 )
-def test_spelling_and_order_do_not_matter(private, database, signed, asked) -> None:
-    url = signed_urls.sign(_first(database), signed, int(time.time()) + 60)
-    words = url.partition("expires=")[2]
-    joint = "&" if "?" in asked else "?"
-    assert private.get(f"{asked}{joint}expires={words}").status_code == 200
+def test_spelling_and_order_do_not_matter(
+    private: TestClient, database: sa.Engine, address: str, spelling: str
+) -> None:
+    url = _sign(database, address)
+    suffix = url.partition("expires=")[2]
+    joint = "&" if "?" in spelling else "?"
+    assert private.get(f"{spelling}{joint}expires={suffix}").status_code == 200
 
 
-def test_an_address_expires_and_ends_with_its_key(private, database) -> None:
-    _, key = keys.create(database, "web", ["avatars"])
-    late = private.get(signed_urls.sign(key, "/avatar?seed=1", int(time.time()) - 1))
+def test_an_address_expires_and_ends_with_its_key(
+    private: TestClient, database: sa.Engine, make_key: MakeKey
+) -> None:
+    secret, key = make_key("avatars")
+    late = private.get(signed_urls.sign(key.id, secret, "/avatar?seed=1", int(time.time()) - 1))
     assert late.status_code == 403
     assert "expired" in late.json()["detail"]
-    url = signed_urls.sign(key, "/avatar?seed=1", int(time.time()) + 60)
+    url = signed_urls.sign(key.id, secret, "/avatar?seed=1", int(time.time()) + 60)
     assert private.get(url).status_code == 200
     keys.revoke(database, key.id)
     assert private.get(url).status_code == 403
 
 
-def test_a_key_that_may_see_no_picture_signs_none(private, database) -> None:
-    _, key = keys.create(database, "ci", ["train"])
-    url = signed_urls.sign(key, "/avatar?seed=1", int(time.time()) + 60)
+def test_a_key_without_the_scope_of_pictures_signs_none(
+    private: TestClient, make_key: MakeKey
+) -> None:
+    secret, key = make_key("train")
+    url = signed_urls.sign(key.id, secret, "/avatar?seed=1", int(time.time()) + 60)
     assert private.get(url).status_code == 403
 
 
-def test_a_signature_opens_pictures_alone(private, database) -> None:
-    url = signed_urls.sign(_first(database), "/train", int(time.time()) + 60)
+def test_a_signature_opens_pictures_alone(private: TestClient, database: sa.Engine) -> None:
+    url = _sign(database, "/train")
     assert private.get(url).status_code in (401, 422)
 
 
-def test_whoever_has_a_key_can_sign_as_docs_say(private, database) -> None:
-    secret, key = keys.create(database, "web", ["avatars"])
+def test_the_holder_of_a_key_can_sign_as_the_docs_say(
+    private: TestClient, make_key: MakeKey
+) -> None:
+    secret, key = make_key("avatars")
     expires = int(time.time()) + 60
-    told = f"kao-address-1\n/avatar?seed=ada%40example.com&size=64\n{expires}"
-    hashed = hashlib.sha256(secret.encode()).digest()
-    signature = hmac.new(hashed, told.encode(), "sha256").hexdigest()
+    message = f"/avatar?seed=ada%40example.com&size=64\n{expires}"
+    seed = hmac.digest(secret.encode(), b"kao-address-2", "sha256")
+    raw = Ed25519PrivateKey.from_private_bytes(seed).sign(message.encode())
+    signature = urlsafe_b64encode(raw).decode().rstrip("=")
     url = f"/avatar?seed=ada@example.com&size=64&expires={expires}&key={key.id}"
     assert private.get(f"{url}&signature={signature}").status_code == 200
 
 
-def test_where_pictures_are_open_there_is_nothing_to_sign(
-    client: TestClient, key: dict[str, str]
-) -> None:
+def test_public_pictures_need_no_signature(client: TestClient, key: dict[str, str]) -> None:
     answer = client.post("/sign", json={"url": "/avatar?seed=1"}, headers=key)
     assert answer.status_code == 409
 
@@ -171,5 +175,52 @@ def test_where_pictures_are_open_there_is_nothing_to_sign(
     ],
     ids=["no-time", "for-ever", "twice", "long", "no-url", "surrogate"],
 )
-def test_what_cannot_be_signed_is_422(private, key: dict[str, str], body) -> None:
+def test_an_invalid_sign_request_is_422(
+    private: TestClient, key: dict[str, str], body: dict[str, Any]
+) -> None:
     assert private.post("/sign", content=json.dumps(body), headers=key).status_code == 422
+
+
+def test_nothing_that_the_server_stores_signs_an_address(
+    private: TestClient, database: sa.Engine
+) -> None:
+    with database.begin() as db:
+        (row,) = db.execute(select(tables.keys)).all()
+    expires = int(time.time()) + 3600
+    message = f"/avatar?seed=1\n{expires}"
+    for signature in signatures_from(tuple(row), [message]):
+        url = f"/avatar?seed=1&expires={expires}&key={row.id}&signature={signature}"
+        assert private.get(url).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "expires",
+    [
+        pytest.param("4102444800", id="the-year-2100"),
+        pytest.param("soon", id="letters"),
+        pytest.param("9" * 400, id="huge"),
+        pytest.param("-1", id="negative"),
+    ],
+)
+def test_no_address_is_valid_for_longer_than_allowed(
+    private: TestClient, database: sa.Engine, expires: str
+) -> None:
+    """Even one that the holder of the key signed."""
+    (key,) = keys.list_keys(database)
+    signature = signatures.sign(KEY, "address", f"/avatar?seed=1\n{expires}")
+    url = f"/avatar?seed=1&expires={expires}&key={key.id}&signature={signature}"
+    assert private.get(url).status_code == 403
+
+
+def test_a_session_cannot_sign(private: TestClient) -> None:
+    origin = {"Origin": "http://testserver"}
+    assert private.post("/session", json={"key": KEY}, headers=origin).status_code == 200
+    refusal = private.post("/sign", json={"url": "/avatar?seed=1"}, headers=origin)
+    assert refusal.status_code == 403
+    assert "Authorization: Bearer" in refusal.json()["detail"]
+
+
+def test_a_signature_opens_no_request_with_a_body(private: TestClient, database: sa.Engine) -> None:
+    """It covers the address, so any body would be signed with it."""
+    url = _sign(database, "/avatars")
+    assert private.post(url, json={"seeds": ["1"]}).status_code in (401, 422)

@@ -1,15 +1,18 @@
-"""A large zip streams to disk: the server's memory does not know its size."""
+"""A large zip streams to disk in constant memory."""
 
 import io
 import os
 import zipfile
+from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 from PIL import Image
 
 from models.settings import Settings
-from tests.app.datasets.test_hostile_uploads import peak
+from tests.app.conftest import Served
+from tests.app.datasets.test_hostile_uploads import peak_memory
 
 pytestmark = pytest.mark.slow
 
@@ -17,8 +20,8 @@ PICTURES, SIDE = 24, 3000  # 27 MB each as BMP, stored
 
 
 @pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory):
-    """An honest zip of 648 MB."""
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A valid zip of 648 MB."""
     path = tmp_path_factory.mktemp("large") / "faces.zip"
     with zipfile.ZipFile(path, "w") as archive:
         for number in range(PICTURES):
@@ -29,20 +32,22 @@ def large(tmp_path_factory: pytest.TempPathFactory):
     return path
 
 
-def _pieces(path):
+def _pieces(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         while piece := file.read(1 << 18):
             yield piece
 
 
-def test_a_large_zip_streams_to_disk_in_constant_memory(served, large, settings: Settings) -> None:
+def test_a_large_zip_streams_to_disk_in_constant_memory(
+    served: Served, large: Path, settings: Settings
+) -> None:
     url, process = served
-    before = peak(process.pid)
+    before = peak_memory(process.pid)
     key, size = (settings.home / "api-key").read_text().strip(), large.stat().st_size
-    told = {"Authorization": f"Bearer {key}", "Content-Length": str(size)}
-    with httpx.Client(trust_env=False, timeout=200, headers=told) as client:
+    headers = {"Authorization": f"Bearer {key}", "Content-Length": str(size)}
+    with httpx.Client(trust_env=False, timeout=200, headers=headers) as client:
         answer = client.post(f"{url}/datasets?name=large&licence=x", content=_pieces(large))
     assert answer.status_code == 201
     assert (answer.json()["images"], answer.json()["bytes"]) == (PICTURES, size)
-    # One picture at a time, twice while it is put together.
-    assert peak(process.pid) - before < 150 << 20
+    # One picture at a time, with two copies while it is assembled.
+    assert peak_memory(process.pid) - before < 150 << 20

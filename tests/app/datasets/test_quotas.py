@@ -1,6 +1,10 @@
-"""There is room for so much of one key, so much in all, and never for the last of the disk."""
+"""Quotas per key and in total, and a reserve on the disk."""
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -14,32 +18,31 @@ from models.settings import Settings
 from tests.support.hostile_zips import GOOD, picture, zipped
 
 
-def _where(name) -> str:
+def _where(name: str) -> str:
     return f"/datasets?name={name}&licence=none"
 
 
+StartApp = Callable[..., TestClient]
 A, B = zipped(GOOD), zipped(("other.png", picture(size=(32, 32))))
 
 
 @pytest.fixture
-def limited(settings: Settings, registry: Registry):
+def start_app(settings: Settings, registry: Registry) -> Iterator[StartApp]:
     """Start an app with these settings."""
-    clients = []
+    with ExitStack() as stack:
 
-    def make(**changed):
-        clients.append(TestClient(create_app(settings.model_copy(update=changed))))
-        return clients[-1].__enter__()
+        def start(**changes: Any) -> TestClient:
+            app = create_app(settings.model_copy(update=changes))
+            return stack.enter_context(TestClient(app))
 
-    yield make
-    for client in clients:
-        client.__exit__(None, None, None)
+        yield start
 
 
-def _uploads(settings):
+def _uploads(settings: Settings) -> list[Path]:
     return list((settings.storage / "uploads").glob("*"))
 
 
-@pytest.mark.parametrize("streamed", [False, True], ids=["length", "chunked"])
+@pytest.mark.parametrize("is_streamed", [False, True], ids=["length", "chunked"])
 @pytest.mark.parametrize(
     ("setting", "name"),
     [
@@ -49,14 +52,19 @@ def _uploads(settings):
     ],
 )
 def test_a_quota_is_kept_to_the_byte(
-    limited, settings: Settings, key: dict[str, str], setting, name, streamed
+    start_app: StartApp,
+    settings: Settings,
+    key: dict[str, str],
+    setting: str,
+    name: str,
+    is_streamed: bool,
 ) -> None:
-    def content():
-        return iter([A[:50], A[50:]]) if streamed else A
+    def content() -> bytes | Iterator[bytes]:
+        return iter([A[:50], A[50:]]) if is_streamed else A
 
-    client = limited(**{setting: len(A)})
+    client = start_app(**{setting: len(A)})
     assert client.post(_where("a"), content=content(), headers=key).status_code == 201
-    client = limited(**{setting: len(A) - 1})
+    client = start_app(**{setting: len(A) - 1})
     client.delete("/datasets/a", headers=key)
     answer = client.post(_where("a"), content=content(), headers=key)
     assert answer.status_code == 413
@@ -65,48 +73,50 @@ def test_a_quota_is_kept_to_the_byte(
     assert _uploads(settings) == []
 
 
-def test_one_key_does_not_pay_for_another_but_all_share_the_store(
-    limited, key: dict[str, str]
+def test_each_key_has_a_quota_and_all_share_the_store(
+    start_app: StartApp, key: dict[str, str]
 ) -> None:
-    client = limited(max_key_bytes=len(B), max_datasets_bytes=len(A) + len(B))
-    made = client.post("/keys", json={"name": "b", "scopes": ["datasets"]}, headers=key).json()
-    other = {"Authorization": f"Bearer {made['key']}"}
+    client = start_app(max_key_bytes=len(B), max_datasets_bytes=len(A) + len(B))
+    new_key = client.post("/keys", json={"name": "b", "scopes": ["datasets"]}, headers=key).json()
+    other = {"Authorization": f"Bearer {new_key['key']}"}
     assert client.post(_where("a"), content=A, headers=key).status_code == 201
-    refused = client.post(_where("b"), content=B, headers=key)
-    assert (refused.status_code, "KAO_MAX_KEY_BYTES" in refused.text) == (413, True)
+    refusal = client.post(_where("b"), content=B, headers=key)
+    assert (refusal.status_code, "KAO_MAX_KEY_BYTES" in refusal.text) == (413, True)
     assert client.post(_where("b"), content=B, headers=other).status_code == 201
-    refused = client.post(_where("c"), content=A, headers=other)
-    assert (refused.status_code, "KAO_MAX_DATASETS_BYTES" in refused.text) == (413, True)
+    refusal = client.post(_where("c"), content=A, headers=other)
+    assert (refusal.status_code, "KAO_MAX_DATASETS_BYTES" in refusal.text) == (413, True)
     assert client.delete("/datasets/a", headers=other).status_code == 204
     assert client.post(_where("a"), content=A, headers=key).status_code == 201
 
 
-def test_two_uploads_at_once_do_not_share_one_room(
+def test_two_concurrent_uploads_cannot_both_use_the_last_room(
     settings: Settings, registry: Registry, tmp_path: Path
 ) -> None:
-    """Both passed the first look; the second is refused when its row would be written."""
+    """Both passed the first check; the second is refused when its row would be written."""
     full = settings.model_copy(update={"max_datasets_bytes": len(A) + 10})
     engine = connect(full)
     for name, content in (("a", A), ("b", B)):
         path = tmp_path / f"{name}.zip"
         path.write_bytes(content)
-        named = {"name": name, "licence": "x", "report": archive.check(path)}
+        add = partial(
+            catalogue.add, engine, full, path, name=name, licence="x", report=archive.check(path)
+        )
         if name == "b":
             with pytest.raises(TooLarge):
-                catalogue.add(engine, full, path, **named)
+                add()
             assert path.exists()
         else:
-            catalogue.add(engine, full, path, **named)
+            add()
     assert [row["name"] for row in catalogue.list_datasets(engine)] == ["a"]
     engine.dispose()
 
 
-@pytest.mark.parametrize("streamed", [False, True], ids=["length", "chunked"])
-def test_the_last_of_the_disk_is_left_alone(
-    limited, settings: Settings, key: dict[str, str], streamed
+@pytest.mark.parametrize("is_streamed", [False, True], ids=["length", "chunked"])
+def test_the_reserve_of_the_disk_is_kept(
+    start_app: StartApp, settings: Settings, key: dict[str, str], is_streamed: bool
 ) -> None:
-    client = limited(min_free_bytes=1 << 60)
-    content = iter([A]) if streamed else A
+    client = start_app(min_free_bytes=1 << 60)
+    content = iter([A]) if is_streamed else A
     answer = client.post(_where("a"), content=content, headers=key)
     assert answer.status_code == 507
     assert answer.json()["type"] == "urn:kao:problem:disk-full"

@@ -1,32 +1,33 @@
-"""No route takes a body of any size, however it is sent and whatever the route does with it."""
+"""The size of a body is limited for every route, however it is sent."""
 
 import pytest
 from fastapi.testclient import TestClient
 
-from app.http.body_size import LARGEST
+from app.http.body_size import MAX_BYTES
+from tests.support.app_client import app_of
 
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
-@pytest.mark.parametrize("streamed", [False, True], ids=["length", "chunked"])
+@pytest.mark.parametrize("is_streamed", [False, True], ids=["length", "chunked"])
 def test_a_large_body_is_refused_by_every_route_that_reads_one(
-    client: TestClient, key: dict[str, str], streamed
+    client: TestClient, key: dict[str, str], is_streamed: bool
 ) -> None:
-    content = b'{"name": "' + b"x" * LARGEST + b'"}'
-    tried = 0
-    for path, methods in client.app.openapi()["paths"].items():
+    content = b'{"name": "' + b"x" * MAX_BYTES + b'"}'
+    count = 0
+    for path, methods in app_of(client).openapi()["paths"].items():
         for method in methods.keys() & set(METHODS):
             if "application/json" in methods[method].get("requestBody", {}).get("content", {}):
-                tried += 1
-                body = iter([content[:1000], content[1000:]]) if streamed else content
-                told = {**key, "Content-Type": "application/json"}
-                answer = client.request(method, path, content=body, headers=told)
+                count += 1
+                body = iter([content[:1000], content[1000:]]) if is_streamed else content
+                headers = {**key, "Content-Type": "application/json"}
+                answer = client.request(method, path, content=body, headers=headers)
                 # A batch has a limit of its own, and no `name`.
                 assert answer.status_code == (422 if path == "/avatars" else 413), path
                 if path != "/avatars":
                     assert answer.json()["type"] == "urn:kao:problem:too-large"
-                    assert f"{LARGEST:,}" in answer.json()["detail"]
-    assert tried > 3
+                    assert f"{MAX_BYTES:,}" in answer.json()["detail"]
+    assert count > 3
 
 
 @pytest.mark.parametrize(
@@ -43,11 +44,11 @@ def test_a_large_body_is_refused_by_every_route_that_reads_one(
     ],
 )
 @pytest.mark.parametrize("path", ["/train", "/keys", "/sign", "/avatars"])
-def test_json_that_nobody_means_is_refused_in_a_sentence(
-    client: TestClient, key: dict[str, str], path, content
+def test_malformed_json_is_refused_in_a_sentence(
+    client: TestClient, key: dict[str, str], path: str, content: bytes
 ) -> None:
-    told = {**key, "Content-Type": "application/json"}
-    answer = client.post(path, content=content, headers=told)
+    headers = {**key, "Content-Type": "application/json"}
+    answer = client.post(path, content=content, headers=headers)
     assert answer.status_code in (400, 422)
     assert answer.json()["detail"].endswith(".")
 
@@ -55,12 +56,12 @@ def test_json_that_nobody_means_is_refused_in_a_sentence(
 def test_a_route_that_reads_no_body_refuses_a_large_one_too(
     client: TestClient, key: dict[str, str]
 ) -> None:
-    content = b"x" * (LARGEST + 1)
+    content = b"x" * (MAX_BYTES + 1)
     for method, path in (("POST", "/models/rollback"), ("DELETE", "/keys/x"), ("POST", "/nowhere")):
         assert client.request(method, path, content=content, headers=key).status_code == 413
 
 
 def test_the_largest_body_is_read(client: TestClient, key: dict[str, str]) -> None:
-    content = b'{"name": "' + b"x" * (LARGEST - 12) + b'"}'
-    assert len(content) == LARGEST
+    content = b'{"name": "' + b"x" * (MAX_BYTES - 12) + b'"}'
+    assert len(content) == MAX_BYTES
     assert client.post("/keys", content=content, headers=key).status_code == 422

@@ -1,4 +1,4 @@
-"""A thousand clients that never finish a request: they are cut off, and nobody else notices."""
+"""A thousand clients that never finish a request are cut off, and other clients are served."""
 
 import asyncio
 import contextlib
@@ -10,13 +10,14 @@ import httpx
 import pytest
 
 from app.http import slow_clients
+from tests.app.conftest import Served
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 HALF_OPEN, CLIENTS = 1000, 8
 BODY = b"POST /avatars HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n"
 ANSWERED = b"GET /health/live HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n"
-# What each kind sends at once, and then every second.
+# What each kind of client sends at once, and then every second.
 KINDS = {
     "nothing": (b"", b""),
     "half a line": (b"GET /avatar?seed=1", b""),
@@ -28,64 +29,68 @@ KINDS = {
     "a body after the answer": (ANSWERED, b" " * 2000),
     "idle after an answer": (b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n", b""),
 }
-# The longest patience there is, and a loaded machine's.
+# The longest deadline, and time for a loaded machine.
 CUT = slow_clients.SILENCE + 30  # s
 
 
-async def _half_open(port, kind, cut) -> None:
+async def _half_open(port: int, kind: str, cut: Counter[str]) -> None:
     """Send and read until the server closes; count that."""
-    first, again = KINDS[kind]
+    first, piece = KINDS[kind]
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(first)
 
     async def drip() -> None:
-        while again:
+        while piece:
             await asyncio.sleep(1)
-            writer.write(again)
+            writer.write(piece)
 
-    dripping = asyncio.ensure_future(drip())
+    drip_task = asyncio.ensure_future(drip())
     with contextlib.suppress(ConnectionError):
         while await reader.read(4096):
             pass
     cut[kind] += 1
-    dripping.cancel()
+    drip_task.cancel()
     writer.transport.abort()
 
 
-async def _client(url, name, done, told) -> None:
-    """Ask for new faces, each over a connection of its own, until all is over."""
+async def _client(url: str, name: int, done: asyncio.Event, statuses: Counter[int]) -> None:
+    """Request new faces, each over a connection of its own, until `done`."""
     number = 0
     while not done.is_set():
         async with httpx.AsyncClient(timeout=30, trust_env=False) as client:
             answer = await client.get(f"{url}/avatar?seed={name}-{number}")
         assert answer.content.startswith(b"\x89PNG")
-        told[answer.status_code] += 1
+        statuses[answer.status_code] += 1
         number += 1
 
 
-async def _attacked(url):
+async def _attack(url: str) -> tuple[Counter[str], Counter[int], float]:
     """(half-open connections cut by kind, answers by status, seconds)."""
-    cut, told, done = Counter(), Counter(), asyncio.Event()
-    began, port = time.monotonic(), urlsplit(url).port
-    clients = [asyncio.ensure_future(_client(url, n, done, told)) for n in range(CLIENTS)]
+    cut: Counter[str] = Counter()
+    statuses: Counter[int] = Counter()
+    done, start, port = asyncio.Event(), time.monotonic(), urlsplit(url).port
+    assert port is not None
+    clients = [asyncio.ensure_future(_client(url, n, done, statuses)) for n in range(CLIENTS)]
     kinds = [list(KINDS)[n % len(KINDS)] for n in range(HALF_OPEN)]
     async with asyncio.timeout(CUT):
         await asyncio.gather(*(_half_open(port, kind, cut) for kind in kinds))
-    seconds = time.monotonic() - began
+    seconds = time.monotonic() - start
     done.set()
     await asyncio.gather(*clients)
-    return cut, told, seconds
+    return cut, statuses, seconds
 
 
-def test_a_thousand_half_open_connections_are_cut_and_every_client_is_served(served) -> None:
+def test_a_thousand_half_open_connections_are_cut_and_every_client_is_served(
+    served: Served,
+) -> None:
     url, process = served
-    cut, told, seconds = asyncio.run(_attacked(url))
+    cut, statuses, seconds = asyncio.run(_attack(url))
     assert cut.total() == HALF_OPEN
     assert set(cut) == set(KINDS)
-    assert set(told) == {200}
-    assert told[200] > CLIENTS * seconds / 10  # on a loaded machine too
-    ends = time.monotonic() + 20
-    while process.net_connections("tcp")[1:]:  # the first is the one that listens
-        assert time.monotonic() < ends
+    assert set(statuses) == {200}
+    assert statuses[200] > CLIENTS * seconds / 10  # on a loaded machine too
+    deadline = time.monotonic() + 20
+    while process.net_connections("tcp")[1:]:  # the first is the listening one
+        assert time.monotonic() < deadline
         time.sleep(0.2)
     assert process.num_fds() < 200

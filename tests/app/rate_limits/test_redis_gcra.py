@@ -1,36 +1,39 @@
 """Several servers count together in a real Valkey; without one, each alone and none fails."""
 
 import asyncio
+import signal
 import subprocess
 import time
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
 import redis
 
 from app.rate_limits.gcra import Policy
-from app.rate_limits.redis_gcra import Shared
+from app.rate_limits.redis_gcra import RedisBuckets
 from kao import embedded_valkey
 from models.settings import Settings
 
 POLICY = Policy("pictures", 100, 3600)
+Valkey = tuple[str, "subprocess.Popen[bytes]"]
 
 
 @pytest.fixture
-def valkey(settings: Settings):
+def valkey(settings: Settings) -> Iterator[Valkey]:
     """A Valkey of its own; (url, process)."""
     binary = embedded_valkey.find_server()
     assert binary is not None
     process = subprocess.Popen(embedded_valkey.command(settings, binary), stdout=subprocess.DEVNULL)
     url = f"unix://{settings.redis_socket}"
-    ends = time.monotonic() + 30
+    deadline = time.monotonic() + 30
     with redis.from_url(url) as client:
         while True:
             try:
                 client.ping()
                 break
             except redis.RedisError:
-                assert time.monotonic() < ends
+                assert time.monotonic() < deadline
                 time.sleep(0.05)
     yield url, process
     process.kill()
@@ -38,8 +41,8 @@ def valkey(settings: Settings):
 
 
 @asynccontextmanager
-async def _servers(url, count):
-    servers = [Shared(url) for _ in range(count)]
+async def _servers(url: str, count: int) -> AsyncIterator[list[RedisBuckets]]:
+    servers = [RedisBuckets(url) for _ in range(count)]
     try:
         yield servers
     finally:
@@ -47,33 +50,33 @@ async def _servers(url, count):
             await server.close()
 
 
-async def _taken(servers, most, who="a"):
-    """How many single units they give out in turns, before all refuse."""
-    given = 0
-    for _ in range(most):
-        verdicts = [await server.take(POLICY, who, 1) for server in servers]
-        given += sum(verdict.allowed for verdict in verdicts)
-        if not any(verdict.allowed for verdict in verdicts):
+async def _count_granted(servers: list[RedisBuckets], rounds: int, client: str = "a") -> int:
+    """The number of single units that the servers grant in turns before all refuse."""
+    count = 0
+    for _ in range(rounds):
+        verdicts = [await server.charge(POLICY, client, 1) for server in servers]
+        count += sum(verdict.is_allowed for verdict in verdicts)
+        if not any(verdict.is_allowed for verdict in verdicts):
             break
-    return given
+    return count
 
 
-def test_servers_share_one_quota(valkey) -> None:
+def test_servers_share_one_quota(valkey: Valkey) -> None:
     async def run() -> None:
         async with _servers(valkey[0], 3) as servers:
             # The quota, and what an hour's quota gives back in the seconds of this test.
-            assert 100 <= await _taken(servers, 200) <= 104
-            assert (await servers[0].take(POLICY, "b", 1)).allowed
+            assert 100 <= await _count_granted(servers, 200) <= 104
+            assert (await servers[0].charge(POLICY, "b", 1)).is_allowed
 
     asyncio.run(run())
 
 
-def test_redis_is_not_asked_for_each_unit(valkey) -> None:
+def test_most_units_need_no_round_trip_to_redis(valkey: Valkey) -> None:
     async def run() -> None:
         async with _servers(valkey[0], 1) as (server,):
             for _ in range(100):
-                verdict = await server.take(POLICY, "a", 1)
-                assert verdict.allowed
+                verdict = await server.charge(POLICY, "a", 1)
+                assert verdict.is_allowed
             assert verdict.remaining in (0, 1)
 
     with redis.from_url(valkey[0]) as client:
@@ -83,72 +86,70 @@ def test_redis_is_not_asked_for_each_unit(valkey) -> None:
         assert client.info("stats")["total_commands_processed"] - before < 150
 
 
-def _commands(url):
+def _count_commands(url: str) -> int:
     with redis.from_url(url) as client:
-        return client.info("stats")["total_commands_processed"]
+        return int(client.info("stats")["total_commands_processed"])
 
 
-def test_a_crowd_at_once_is_counted_as_if_one_came_after_another(valkey) -> None:
+def test_concurrent_charges_count_like_sequential_ones(valkey: Valkey) -> None:
     async def run() -> None:
         async with _servers(valkey[0], 2) as servers:
-            crowd = [servers[number % 2].take(POLICY, "a", 1) for number in range(300)]
+            crowd = [servers[number % 2].charge(POLICY, "a", 1) for number in range(300)]
             verdicts = await asyncio.gather(*crowd)
-            assert 100 <= sum(verdict.allowed for verdict in verdicts) <= 104
+            assert 100 <= sum(verdict.is_allowed for verdict in verdicts) <= 104
 
     asyncio.run(run())
 
 
-def test_who_is_refused_and_asks_on_does_not_keep_redis_busy(valkey) -> None:
+def test_repeated_refusals_need_no_round_trips_to_redis(valkey: Valkey) -> None:
     async def run() -> None:
         async with _servers(valkey[0], 1) as (server,):
-            assert (await server.take(POLICY, "a", 100)).allowed
-            before = _commands(valkey[0])
-            refused = [await server.take(POLICY, "a", 1) for _ in range(500)]
-            assert not any(verdict.allowed for verdict in refused)
-            assert _commands(valkey[0]) - before < 30
-            assert 3500 < refused[-1].busy <= 3600
+            assert (await server.charge(POLICY, "a", 100)).is_allowed
+            before = _count_commands(valkey[0])
+            refusals = [await server.charge(POLICY, "a", 1) for _ in range(500)]
+            assert not any(verdict.is_allowed for verdict in refusals)
+            assert _count_commands(valkey[0]) - before < 30
+            assert 3500 < refusals[-1].busy <= 3600
 
     asyncio.run(run())
 
 
-def test_who_was_refused_much_may_have_little(valkey) -> None:
+def test_a_smaller_cost_may_fit_after_a_larger_one_was_refused(valkey: Valkey) -> None:
     async def run() -> None:
         async with _servers(valkey[0], 1) as (server,):
-            assert (await server.take(POLICY, "a", 90)).allowed
-            assert not (await server.take(POLICY, "a", 50)).allowed
-            assert (await server.take(POLICY, "a", 5)).allowed
+            assert (await server.charge(POLICY, "a", 90)).is_allowed
+            assert not (await server.charge(POLICY, "a", 50)).is_allowed
+            assert (await server.charge(POLICY, "a", 5)).is_allowed
 
     asyncio.run(run())
 
 
 @pytest.mark.parametrize("cost", [1, 7, 100])
-def test_any_cost_fits_a_quota(valkey, cost) -> None:
+def test_any_cost_fits_a_quota(valkey: Valkey, cost: int) -> None:
     async def run() -> None:
         async with _servers(valkey[0], 1) as (server,):
-            allowed = 0
+            count = 0
             for _ in range(100 // cost):
-                allowed += (await server.take(POLICY, "a", cost)).allowed
-            assert allowed == 100 // cost
-            refused = await server.take(POLICY, "a", cost)
-            assert not refused.allowed
-            assert refused.remaining < cost
+                count += (await server.charge(POLICY, "a", cost)).is_allowed
+            assert count == 100 // cost
+            refusal = await server.charge(POLICY, "a", cost)
+            assert not refusal.is_allowed
+            assert refusal.remaining < cost
 
     asyncio.run(run())
 
 
 @pytest.mark.parametrize("fault", ["killed", "frozen"])
-def test_without_redis_each_server_counts_alone_and_at_once(valkey, fault) -> None:
-    import signal
-
+def test_without_redis_each_server_counts_alone_without_waiting(valkey: Valkey, fault: str) -> None:
     url, process = valkey
 
     async def run() -> None:
         async with _servers(url, 2) as servers:
-            assert (await servers[0].take(POLICY, "a", 1)).allowed
+            assert (await servers[0].charge(POLICY, "a", 1)).is_allowed
             process.send_signal(signal.SIGKILL if fault == "killed" else signal.SIGSTOP)
-            began = time.monotonic()
-            assert 200 <= await _taken(servers, 200, "b") <= 204
-            assert time.monotonic() - began < 4  # two waits of a quarter of a second, and noise
+            start = time.monotonic()
+            assert 200 <= await _count_granted(servers, 200, "b") <= 204
+            assert time.monotonic() - start < 4  # two waits of a quarter of a second, and noise
 
     try:
         asyncio.run(run())

@@ -14,7 +14,7 @@ from models import bundle
 from models.registry import Registry
 from worker.publishing import bundle_writer
 
-MEASURES = {
+MEASURES: dict[str, float | list[float]] = {
     "samples": 5000, "floor_samples": 5000, "fd": 71.5, "fd_interval": [70.0, 73.0],
     "fd_floor": 4.2, "fd_blur2": 113.0, "kid": 0.09, "kid_floor": 0.0, "precision": 0.4,
     "recall": 0.3, "density": 0.5, "coverage": 0.2, "coverage_interval": [0.19, 0.21],
@@ -24,66 +24,67 @@ TRAIT = {"name": "hair", "values": ["a", "b"], "judge": 0.99, "shown": 0.93, "ke
 
 
 @pytest.fixture
-def evaluated(registry: Registry, bundles: list[Path]):
-    """The first bundle again, as `kao evaluate --keep` leaves it, with a curve."""
+def evaluation(registry: Registry, bundles: list[Path]) -> str:
+    """The version of the first bundle with an evaluation, as of `kao evaluate --keep`."""
     source = registry.folder(bundle.digest(bundles[0]))
-    curved = shutil.copytree(source, source.parent / "curved")
-    card = bundle.Card.model_validate(bundle.read_card(curved))
-    bundle_writer.write_card(curved, card.model_copy(update={"curve": [(100, 300.0), (200, 71.5)]}))
-    version = registry.import_folder(curved)
-    shutil.rmtree(curved)
-    found = bundle.Evaluation(
+    copy = shutil.copytree(source, source.parent / "copy")
+    card = bundle.Card.model_validate(bundle.read_card(copy))
+    bundle_writer.write_card(copy, card.model_copy(update={"curve": [(100, 300.0), (200, 71.5)]}))
+    version = registry.import_folder(copy)
+    shutil.rmtree(copy)
+    result = bundle.Evaluation(
         dataset="starter", psi=1.0, measures=MEASURES, traits=[TRAIT], failures="3 of 100 <smeared>"
     )
-    return bundle_writer.with_evaluation(registry, version, found, np.zeros((32, 64, 3), np.uint8))
+    return bundle_writer.with_evaluation(registry, version, result, np.zeros((32, 64, 3), np.uint8))
 
 
 def test_an_evaluation_changes_the_card_and_no_face(
-    client: TestClient, evaluated, versions: list[str]
+    client: TestClient, evaluation: str, versions: list[str]
 ) -> None:
-    assert evaluated not in versions
+    assert evaluation not in versions
     faces = [
-        client.get(f"/avatar?seed=1&model={name}").content for name in (evaluated, versions[0])
+        client.get(f"/avatar?seed=1&model={name}").content for name in (evaluation, versions[0])
     ]
-    assert np.array_equal(*(np.asarray(Image.open(io.BytesIO(face))) for face in faces))
-    told = client.get(f"/models/{evaluated}").json()["card"]["evaluation"]
-    assert (told["measures"]["fd"], told["traits"][0]["shown"]) == (71.5, 0.93)
+    before, after = (np.asarray(Image.open(io.BytesIO(face))) for face in faces)
+    assert np.array_equal(before, after)
+    shown = client.get(f"/models/{evaluation}").json()["card"]["evaluation"]
+    assert (shown["measures"]["fd"], shown["traits"][0]["shown"]) == (71.5, 0.93)
 
 
-def test_the_page_shows_what_the_card_says(client: TestClient, evaluated) -> None:
-    answer = client.get(f"/models/{evaluated}/card")
+def test_the_page_shows_what_the_card_says(client: TestClient, evaluation: str) -> None:
+    answer = client.get(f"/models/{evaluation}/card")
     assert answer.status_code == 200
     assert "unsafe" not in answer.headers["content-security-policy"]
-    for said in (
+    for text in (
         "71.5",
         "113",
         "93.0 %",
         "0.4 %",
         "3 of 100 &lt;smeared&gt;",
         "CC0-1.0",
-        evaluated,
+        evaluation,
     ):
-        assert said in answer.text, said
+        assert text in answer.text, text
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_every_model_has_a_page(client: TestClient, versions: list[str], language) -> None:
+def test_every_model_has_a_page(client: TestClient, versions: list[str], language: str) -> None:
     answer = client.get(f"/models/{versions[1]}/card?lang={language}")
     assert answer.status_code == 200
     assert f'lang="{language}"' in answer.text
 
 
 @pytest.mark.parametrize("name", ["samples.png", "nearest.png", "curve.svg"])
-def test_its_pictures(client: TestClient, evaluated, name) -> None:
-    answer = client.get(f"/models/{evaluated}/{name}")
+def test_the_pictures_of_a_card_are_served(client: TestClient, evaluation: str, name: str) -> None:
+    answer = client.get(f"/models/{evaluation}/{name}")
     assert answer.status_code == 200
     kind = "svg+xml" if name.endswith("svg") else "png"
     assert answer.headers["content-type"] == f"image/{kind}"
 
 
 @pytest.mark.parametrize("name", ["nearest.png", "curve.svg"])
-def test_what_a_card_lacks_is_a_404_that_says_how_to_have_it(
-    client: TestClient, versions: list[str], name
+def test_a_picture_that_a_card_lacks_is_a_404_that_says_how_to_make_it(
+    client: TestClient, versions: list[str], name: str
 ) -> None:
     answer = client.get(f"/models/{versions[0]}/{name}")
     assert answer.status_code == 404
@@ -91,10 +92,10 @@ def test_what_a_card_lacks_is_a_404_that_says_how_to_have_it(
 
 
 @pytest.mark.parametrize("page", ["card", "samples.png", "curve.svg"])
-def test_no_such_model(client: TestClient, page) -> None:
+def test_the_pages_of_an_unknown_model_are_404(client: TestClient, page: str) -> None:
     assert client.get(f"/models/{'0' * 64}/{page}").status_code == 404
 
 
-def test_the_card_is_json_too(evaluated, registry: Registry) -> None:
-    path = registry.folder(evaluated) / bundle.CARD
+def test_the_card_is_json_too(evaluation: str, registry: Registry) -> None:
+    path = registry.folder(evaluation) / bundle.CARD
     assert json.loads(path.read_text())["evaluation"]["failures"] == "3 of 100 <smeared>"

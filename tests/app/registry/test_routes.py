@@ -6,26 +6,26 @@ from models.registry import Registry
 
 
 def test_models_are_listed_with_their_aliases(client: TestClient, versions: list[str]) -> None:
-    listed = client.get("/models").json()["models"]
-    assert {row["version"] for row in listed} == set(versions)
-    aliases = {row["version"]: row["aliases"] for row in listed}
+    rows = client.get("/models").json()["models"]
+    assert {row["version"] for row in rows} == set(versions)
+    aliases = {row["version"]: row["aliases"] for row in rows}
     assert aliases[versions[0]] == ["default", "latest"]
-    assert all(row["bytes"] > 1000 for row in listed)
+    assert all(row["bytes"] > 1000 for row in rows)
 
 
 def test_a_card_is_found_by_every_name(client: TestClient, versions: list[str]) -> None:
     for name in ("default", versions[0], versions[0][:12]):
-        told = client.get(f"/models/{name}").json()
-        assert told["version"] == versions[0]
-        assert told["card"]["recipe"]["preset"] == "smoke"
+        model = client.get(f"/models/{name}").json()
+        assert model["version"] == versions[0]
+        assert model["card"]["recipe"]["preset"] == "smoke"
 
 
 def test_promote_and_roll_back_and_the_old_bytes_stay(
     client: TestClient, versions: list[str], key: dict[str, str]
 ) -> None:
     old = client.get("/avatar?seed=42").content
-    promoted = client.post(f"/models/{versions[1]}/promote", headers=key)
-    assert promoted.json() == {"alias": "default", "version": versions[1]}
+    promotion = client.post(f"/models/{versions[1]}/promote", headers=key)
+    assert promotion.json() == {"alias": "default", "version": versions[1]}
     assert client.get("/avatar?seed=42").content != old
     assert client.get(f"/avatar?seed=42&model={versions[0]}").content == old
     back = client.post("/models/rollback", headers=key)

@@ -1,8 +1,8 @@
-"""What the studio asks for beside what was there: presets, previews, curves, and its pages."""
+"""The pages of the studio, and what they load: presets, previews, curves."""
 
 import io
 import zipfile
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from xml.etree import ElementTree
 
 import numpy as np
@@ -11,38 +11,45 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from app.datasets import contents
-from app.studio import forms, translations
+from app.studio import forms, translations, views
 from models import runs
 from models.recipes.recipe import PRESETS, Recipe, resolve
 from models.registry import Registry
 
-FOLDER = Path(translations.__file__).parent
+Begin = Callable[..., str]
+Upload = Callable[[str, dict[str, bytes]], None]
 
 
 @pytest.fixture
-def begin(registry: Registry):
-    """A run that reported: (images, losses) each; its id."""
+def begin(registry: Registry) -> Begin:
+    """Create a run that has reported (images, loss) and (images, FD) pairs; returns its id."""
 
-    def make(points=(), preset="smoke", measured=()):
+    def make(
+        points: Sequence[tuple[int, float]] = (),
+        preset: str = "smoke",
+        measured: Sequence[tuple[int, float]] = (),
+    ) -> str:
         row, _ = runs.create(registry.engine, resolve({"preset": preset}), {"preset": preset})
-        _, fence = runs.claim(registry.engine, row["id"])
+        claimed = runs.claim(registry.engine, row["id"])
+        assert claimed is not None
+        fence = claimed[1]
         for images, loss in points:
-            told = {"images": images, "g_loss": loss, "d_loss": 1.0, "images_per_second": 80.0}
-            runs.record(registry.engine, row["id"], fence, "run.progress", told, True)
+            data = {"images": images, "g_loss": loss, "d_loss": 1.0, "images_per_second": 80.0}
+            runs.record(registry.engine, row["id"], fence, "run.progress", data, True)
         for images, fd in measured:
             runs.record(
                 registry.engine, row["id"], fence, "run.measured", {"images": images, "fd": fd}
             )
-        return row["id"]
+        return str(row["id"])
 
     return make
 
 
 @pytest.fixture
-def upload(client: TestClient, key: dict[str, str]):
+def upload(client: TestClient, key: dict[str, str]) -> Upload:
     """Upload files by name as a dataset."""
 
-    def make(name, files) -> None:
+    def make(name: str, files: dict[str, bytes]) -> None:
         body = io.BytesIO()
         with zipfile.ZipFile(body, "w") as archive:
             for path, data in files.items():
@@ -53,25 +60,25 @@ def upload(client: TestClient, key: dict[str, str]):
     return make
 
 
-def _png(colour, size=(20, 30)):
+def _png(colour: str, size: tuple[int, int] = (20, 30)) -> bytes:
     file = io.BytesIO()
     Image.new("RGB", size, colour).save(file, "PNG")
     return file.getvalue()
 
 
 def test_a_presets_time_is_what_runs_here_measured_and_else_unknown(
-    client: TestClient, key: dict[str, str], begin
+    client: TestClient, key: dict[str, str], begin: Begin
 ) -> None:
-    told = {each["name"]: each for each in client.get("/presets", headers=key).json()["presets"]}
-    assert told.keys() == PRESETS.keys()
-    assert told["smoke"]["seconds"] is None
-    assert told["modern-64"]["seconds"] == 3600
-    assert told["modern-64"]["images"] is None
+    listed = {each["name"]: each for each in client.get("/presets", headers=key).json()["presets"]}
+    assert listed.keys() == PRESETS.keys()
+    assert listed["smoke"]["seconds"] is None
+    assert listed["modern-64"]["seconds"] == 3600
+    assert listed["modern-64"]["images"] is None
     run = begin([(80, 1.0)])
-    told = {each["name"]: each for each in client.get("/presets", headers=key).json()["presets"]}
-    assert told["smoke"]["seconds"] == 8.0  # 640 images at 80 a second
-    assert told["smoke"]["measured_by"] == [run]
-    assert told["modern-64"]["images"] is None
+    listed = {each["name"]: each for each in client.get("/presets", headers=key).json()["presets"]}
+    assert listed["smoke"]["seconds"] == 8.0  # 640 images at 80 a second
+    assert listed["smoke"]["measured_by"] == [run]
+    assert listed["modern-64"]["images"] is None
 
 
 def test_the_form_has_every_field_of_a_recipe_once() -> None:
@@ -89,7 +96,7 @@ def test_the_form_has_every_field_of_a_recipe_once() -> None:
 
 
 def test_curves_are_svg_with_a_line_for_each_loss(
-    client: TestClient, key: dict[str, str], begin
+    client: TestClient, key: dict[str, str], begin: Begin
 ) -> None:
     run, other = begin([(80, 1.0), (160, 0.5), (240, 0.7)]), begin([(80, 2.0), (160, 1.5)])
     answer = client.get(f"/train/{run}/curves.svg?theme=dark", headers=key)
@@ -102,12 +109,13 @@ def test_curves_are_svg_with_a_line_for_each_loss(
     assert [len(_lines(picture)) for picture in (alone, beside)] == [2, 4]
 
 
-def _lines(picture):
+def _lines(picture: ElementTree.Element) -> list[ElementTree.Element]:
+    """Return the curves of a chart."""
     return [one for one in picture.iter() if one.get("class") == "line reactive nofill"]
 
 
 def test_a_curve_of_nothing_is_empty_and_too_many_runs_are_refused(
-    client: TestClient, key: dict[str, str], begin
+    client: TestClient, key: dict[str, str], begin: Begin
 ) -> None:
     run = begin([(80, 1.0)])
     assert client.get(f"/train/{run}/curves.svg?of=fd", headers=key).status_code == 204
@@ -119,40 +127,92 @@ def test_a_curve_of_nothing_is_empty_and_too_many_runs_are_refused(
 
 
 def test_a_long_run_keeps_its_ends_in_few_points(
-    client: TestClient, key: dict[str, str], begin
+    client: TestClient, key: dict[str, str], begin: Begin
 ) -> None:
     run = begin([(80 * n, 1 / n) for n in range(1, 600)])
     picture = ElementTree.fromstring(client.get(f"/train/{run}/curves.svg", headers=key).text)
-    (path,) = [one.get("d") for one in _lines(picture)][:1]
+    path = _lines(picture)[0].get("d")
+    assert path is not None
     assert 180 <= len(path.split()) / 2 <= 242
 
 
-def test_duplicates_are_told_by_name(client: TestClient, key: dict[str, str], upload) -> None:
+def test_measurements_are_numbers_with_their_names(
+    client: TestClient, key: dict[str, str], begin: Begin
+) -> None:
+    run = begin([(80, 1.5), (160, 0.5)], measured=[(160, 90.0)])
+    answer = client.get(f"/train/{run}/curves", headers=key)
+    assert answer.headers["cache-control"] == "no-store"
+    curves = answer.json()["curves"]
+    assert curves["losses"] == {
+        "names": ["g_loss", "d_loss"],
+        "points": [[80, 1.5, 1.0], [160, 0.5, 1.0]],
+    }
+    assert curves["fd"] == {"names": ["fd"], "points": [[160, 90.0]]}
+    assert curves["speed"]["points"] == [[80, 80.0], [160, 80.0]]
+    assert client.get(f"/train/{run}/curves").status_code == 401
+    assert client.get("/train/none/curves", headers=key).status_code == 404
+
+
+def test_measurements_of_a_long_run_keep_both_ends(
+    client: TestClient, key: dict[str, str], begin: Begin
+) -> None:
+    run = begin([(80 * n, 1 / n) for n in range(1, 1001)])
+    points = client.get(f"/train/{run}/curves", headers=key).json()["curves"]["losses"]["points"]
+    assert len(points) <= 400
+    assert (points[0][0], points[-1][0]) == (80, 80_000)
+
+
+@pytest.mark.parametrize("language", translations.LANGUAGES)
+def test_every_preset_and_group_of_fields_has_words(language: str) -> None:
+    words = translations.words(language)
+    for name in PRESETS:
+        assert f"studio.preset.{name}" in words or name.endswith("-gpu"), name
+    assert {f"studio.group.{group}" for group in (*forms.GROUPS, "more")} <= words.keys()
+
+
+def test_a_preset_without_words_is_no_error(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PRESETS, "house-special", PRESETS["smoke"])
+    client.post("/session", json={"key": _KEY}, headers={"Origin": "http://testserver"})
+    page = client.get("/studio/new")
+    assert page.status_code == 200
+    assert "house-special" in page.text
+    assert translations.words("en")["studio.preset.other"] in page.text
+
+
+def test_recipes_differ_in_the_fields_that_are_not_all_the_same() -> None:
+    recipes = [{"a": 1, "b": 2}, {"a": 1, "b": 3, "c": 4}]
+    assert views.differences(recipes) == {"b": [2, 3], "c": [None, 4]}
+    assert views.differences(recipes[:1]) == {}
+
+
+def test_duplicates_are_named(client: TestClient, key: dict[str, str], upload: Upload) -> None:
     red, blue = _png("red"), _png("blue")
     upload("twice", {"b.png": red, "a/a.png": red, "c.png": blue, "d.png": _png("green")})
-    told = client.get("/datasets/twice/contents", headers=key).json()
+    report = client.get("/datasets/twice/contents", headers=key).json()
     sound = {"looked": 4, "broken": 0, "broken_first": []}
-    assert told == {"images": 4, "duplicates": 1, "groups": [["a/a.png", "b.png"]], **sound}
+    assert report == {"images": 4, "duplicates": 1, "groups": [["a/a.png", "b.png"]], **sound}
     assert client.get("/datasets/starter/contents", headers=key).status_code == 404
 
 
-def test_broken_pictures_are_told_by_name_and_reason(
-    client: TestClient, key: dict[str, str], upload, monkeypatch: pytest.MonkeyPatch
+def test_broken_pictures_are_named_with_their_reason(
+    client: TestClient, key: dict[str, str], upload: Upload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upload("some", {"a.png": _png("red"), "b.png": _png("blue")[:50], "c.png": _png("blue")})
-    told = client.get("/datasets/some/contents", headers=key).json()
-    assert (told["looked"], told["broken"]) == (3, 1)
-    (broken,) = told["broken_first"]
+    report = client.get("/datasets/some/contents", headers=key).json()
+    assert (report["looked"], report["broken"]) == (3, 1)
+    (broken,) = report["broken_first"]
     assert broken["name"] == "b.png"
     assert "cannot be decoded" in broken["reason"]
-    monkeypatch.setattr(contents, "LOOKING", -1)  # s: whoever looks for ever blocks a thread
+    monkeypatch.setattr(contents, "DECODE_SECONDS", -1)  # the time for looking is over at once
     upload("more", {"a.png": _png("green"), "b.png": _png("blue")})
-    told = client.get("/datasets/more/contents", headers=key).json()
-    assert (told["images"], told["looked"]) == (2, 1)
+    report = client.get("/datasets/more/contents", headers=key).json()
+    assert (report["images"], report["looked"]) == (2, 1)
 
 
 def test_a_preview_shows_the_first_by_name_and_crosses_out_what_is_broken(
-    client: TestClient, key: dict[str, str], upload
+    client: TestClient, key: dict[str, str], upload: Upload
 ) -> None:
     upload("some", {"a.png": _png("red"), "b.png": _png("blue")[:50], "c.png": _png("blue")})
     answer = client.get("/datasets/some/preview.webp?columns=2&size=32", headers=key)
@@ -166,7 +226,9 @@ def test_a_preview_shows_the_first_by_name_and_crosses_out_what_is_broken(
 
 
 @pytest.mark.parametrize("place", ["", "/new", "/datasets", "/models", "/compare", "/runs/none"])
-def test_no_page_tells_anything_without_a_session(client: TestClient, begin, place) -> None:
+def test_no_page_tells_anything_without_a_session(
+    client: TestClient, begin: Begin, place: str
+) -> None:
     run = begin([(80, 1.0)])
     page = client.get(f"/studio{place}")
     assert 'id="login"' in page.text

@@ -1,4 +1,4 @@
-"""What an older Kao wrote, this one opens: a bundle and a database of each format."""
+"""Bundles and databases of every earlier format stay readable."""
 
 import shutil
 from pathlib import Path
@@ -20,7 +20,7 @@ FORMATS = sorted((Path(__file__).parents[2] / "fixtures").glob("format-*"))
 
 @pytest.mark.parametrize("fixture", FORMATS, ids=lambda path: path.name)
 def test_an_old_database_migrates_and_its_model_draws_the_same_face(
-    fixture, settings: Settings
+    fixture: Path, settings: Settings
 ) -> None:
     settings.home.mkdir()
     shutil.copy(fixture / "kao.db", settings.home / "kao.db")
@@ -31,10 +31,10 @@ def test_an_old_database_migrates_and_its_model_draws_the_same_face(
     assert registry.import_zip(fixture / "bundle.zip") == version
 
     drawer = verify.verify(registry.folder(version), version)
-    drawn = drawer.draw(latents.derive("42", drawer.card.network.latent)[None], 1.0)[0]
-    kept = np.asarray(Image.open(fixture / "42.png")).astype(int)
+    pixels = drawer.draw(latents.derive("42", drawer.card.network.latent)[None], 1.0)[0]
+    expected_pixels = np.asarray(Image.open(fixture / "42.png")).astype(int)
     # Another machine's pixels may differ by 1 of 255 (docs/seeds.md).
-    assert np.abs(drawn - kept).max() <= 1
+    assert np.abs(pixels - expected_pixels).max() <= 1
 
     states = {run["state"] for run in runs.list_runs(engine)}
     assert states == {"succeeded", "cancelled"}

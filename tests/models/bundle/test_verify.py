@@ -2,7 +2,9 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,26 +16,26 @@ from models.faces import latents
 from tests.support.fixtures import AddCritic, WriteBundle
 
 
-def flip_a_bit(path) -> None:
+def flip_a_bit(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(bytes(data))
 
 
-def set_weights(folder, change) -> None:
+def set_weights(folder: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     from safetensors.numpy import load_file, save_file
 
     weights = load_file(folder / bundle.WEIGHTS)
     save_file(change(weights), folder / bundle.WEIGHTS)
 
 
-def lie(folder, **changes) -> None:
+def lie(folder: Path, **changes: object) -> None:
     card = json.loads((folder / bundle.CARD).read_text())
     card["network"].update(changes)
     (folder / bundle.CARD).write_text(json.dumps(card))
 
 
-DAMAGE = {
+DAMAGE: dict[str, tuple[Callable[[Path], object], bool]] = {
     "a bit flipped": (lambda f: flip_a_bit(f / bundle.WEIGHTS), False),
     "the card edited": (lambda f: lie(f, resolution=32), False),
     "truncated": (lambda f: (f / bundle.SYNTHESIS).write_bytes(b"\x08"), False),
@@ -53,7 +55,9 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize(("name", "digest_again"), [(k, v[1]) for k, v in DAMAGE.items()])
-def test_a_damaged_bundle_is_refused(write_bundle, tmp_path: Path, name, digest_again) -> None:
+def test_a_damaged_bundle_is_refused(
+    write_bundle: WriteBundle, tmp_path: Path, name: str, digest_again: bool
+) -> None:
     folder = tmp_path / "b"
     shutil.copytree(write_bundle(), folder)
     version = bundle.digest(folder)
@@ -64,7 +68,7 @@ def test_a_damaged_bundle_is_refused(write_bundle, tmp_path: Path, name, digest_
 
 
 @pytest.mark.parametrize("preset", ["smoke", "modern-64", "classic"])
-def test_pixels_do_not_depend_on_the_batch(write_bundle, preset) -> None:
+def test_pixels_do_not_depend_on_the_batch(write_bundle: WriteBundle, preset: str) -> None:
     folder = write_bundle(preset=preset)
     drawer = verify.verify(folder, bundle.digest(folder))
     length = drawer.card.network.latent
@@ -72,13 +76,15 @@ def test_pixels_do_not_depend_on_the_batch(write_bundle, preset) -> None:
     together = drawer.draw(z, 0.8)
     for size in (1, 2, 8):
         assert np.array_equal(drawer.draw(z[:size], 0.8), together[:size])
-        w = drawer.truncate(drawer.styles(z[:size]), 0.8)
-        assert np.array_equal(w, drawer.truncate(drawer.styles(z), 0.8)[:size])
+        w = drawer.truncate(drawer.styles(z[:size]), 0.8, z[:size])
+        assert np.array_equal(w, drawer.truncate(drawer.styles(z), 0.8, z)[:size])
         assert np.array_equal(drawer.synthesise(np.stack([w] * drawer.rows, 1)), together[:size])
 
 
 @pytest.mark.parametrize("preset", ["modern-64", "classic"])
-def test_the_way_between_two_styles_begins_and_ends_with_them(write_bundle, preset) -> None:
+def test_the_way_between_two_styles_begins_and_ends_with_them(
+    write_bundle: WriteBundle, preset: str
+) -> None:
     folder = write_bundle(preset=preset)
     drawer = verify.verify(folder, bundle.digest(folder))
     z = np.stack([latents.derive(seed, drawer.card.network.latent) for seed in "ab"])
@@ -92,7 +98,7 @@ def test_the_way_between_two_styles_begins_and_ends_with_them(write_bundle, pres
     assert np.allclose(middle, (a + b) / 2) == straight
 
 
-def test_a_model_without_a_critic_says_so(write_bundle) -> None:
+def test_a_model_without_a_critic_says_so(write_bundle: WriteBundle) -> None:
     folder = write_bundle()
     drawer = verify.verify(folder, bundle.digest(folder))
     with pytest.raises(NoCritic, match="critic"):
@@ -100,7 +106,9 @@ def test_a_model_without_a_critic_says_so(write_bundle) -> None:
 
 
 @pytest.mark.parametrize("node", ["Relu", "Log"], ids=["a number", "NaN"])
-def test_a_critic_scores_each_face_alone_or_is_refused(write_bundle, add_critic, node) -> None:
+def test_a_critic_scores_each_face_alone_or_is_refused(
+    write_bundle: WriteBundle, add_critic: AddCritic, node: str
+) -> None:
     folder = write_bundle()
     add_critic(folder, node)
     version = bundle.digest(folder)
@@ -118,15 +126,23 @@ def test_a_critic_scores_each_face_alone_or_is_refused(write_bundle, add_critic,
 
 @pytest.mark.parametrize("preset", ["modern-64", "classic"])
 @pytest.mark.parametrize("count", [1, 7, 8, 20])
-def test_a_gpus_one_shape_changes_no_pixel(write_bundle, preset, count) -> None:
+def test_a_gpus_one_shape_changes_no_pixel(
+    write_bundle: WriteBundle, monkeypatch: pytest.MonkeyPatch, preset: str, count: int
+) -> None:
     folder = write_bundle(preset=preset)
     drawer = verify.verify(folder, bundle.digest(folder))
     z = np.random.default_rng(0).standard_normal((count, drawer.card.network.latent), np.float32)
-    expected, shapes = drawer.draw(z, 0.8), set()
+    pixels = drawer.draw(z, 0.8)
+    shapes: set[int] = set()
     run = drawer._run
-    drawer._run = lambda graph, latent: (shapes.add(len(latent)), run(graph, latent))[1]
+
+    def record(session: Any, latent: generator.Floats) -> Any:
+        shapes.add(len(latent))
+        return run(session, latent)
+
+    monkeypatch.setattr(drawer, "_run", record)
     drawer._batch = generator.GPU_BATCH
-    assert np.array_equal(drawer.draw(z, 0.8), expected)
+    assert np.array_equal(drawer.draw(z, 0.8), pixels)
     assert shapes == {generator.GPU_BATCH}
 
 
@@ -135,21 +151,25 @@ def test_a_gpus_one_shape_changes_no_pixel(write_bundle, preset, count) -> None:
     [([generator.CPU], generator.CPU), ([generator.CUDA, generator.CPU], generator.CUDA)],
 )
 def test_cuda_is_taken_where_it_is_and_without_tf32(
-    monkeypatch: pytest.MonkeyPatch, available, first
+    monkeypatch: pytest.MonkeyPatch, available: list[str], first: str
 ) -> None:
-    monkeypatch.setattr(generator.onnxruntime, "get_available_providers", lambda: available)
-    chosen = generator._providers()
-    assert chosen[-1] == generator.CPU
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: available)
+    providers = generator._providers()
+    assert providers[-1] == generator.CPU
     if first == generator.CUDA:
-        name, options = chosen[0]
-        assert (name, options["use_tf32"]) == (generator.CUDA, "0")
+        assert providers[0][0] == generator.CUDA
+        options = providers[0][1]
+        assert isinstance(options, dict)
+        assert options["use_tf32"] == "0"
 
 
 @pytest.mark.parametrize(
     ("preset", "fields"),
     [("smoke", {}), ("smoke", {"flatten": 20.0}), ("modern-64", {}), ("classic", {})],
 )
-def test_onnx_draws_what_pytorch_draws(write_bundle, preset, fields) -> None:
+def test_onnx_draws_what_pytorch_draws(
+    write_bundle: WriteBundle, preset: str, fields: dict[str, Any]
+) -> None:
     import torch
     from safetensors.torch import load_file
 
@@ -159,9 +179,9 @@ def test_onnx_draws_what_pytorch_draws(write_bundle, preset, fields) -> None:
     folder = write_bundle(preset=preset, **fields)
     drawer = verify.verify(folder, bundle.digest(folder))
     network = build.generator(resolve({"preset": preset, **fields}))
-    missing, unexpected = network.load_state_dict(load_file(folder / bundle.WEIGHTS), strict=False)
-    assert not unexpected
-    assert all(name.endswith("num_batches_tracked") for name in missing)
+    keys = network.load_state_dict(load_file(folder / bundle.WEIGHTS), strict=False)
+    assert not keys.unexpected_keys
+    assert all(name.endswith("num_batches_tracked") for name in keys.missing_keys)
     z = np.stack([latents.derive(str(seed), drawer.card.network.latent) for seed in range(16)])
     with torch.no_grad():
         eager = network.eval()(torch.from_numpy(z)).clamp(-1, 1).add(1).mul(127.5).round()
@@ -171,13 +191,13 @@ def test_onnx_draws_what_pytorch_draws(write_bundle, preset, fields) -> None:
     assert (difference > 0).mean() <= 0.001
 
 
-def test_weights_are_stored_once(write_bundle) -> None:
+def test_weights_are_stored_once(write_bundle: WriteBundle) -> None:
     folder = write_bundle(preset="modern-64")
     graphs = sum((folder / name).stat().st_size for name in (bundle.SYNTHESIS, bundle.MAPPING))
     assert graphs < 0.05 * (folder / bundle.WEIGHTS).stat().st_size
 
 
-def test_psi_pulls_towards_the_average_face(write_bundle) -> None:
+def test_psi_pulls_towards_the_average_face(write_bundle: WriteBundle) -> None:
     folder = write_bundle(preset="modern-64")
     drawer = verify.verify(folder, bundle.digest(folder))
     z = np.stack([latents.derive(str(seed), 128) for seed in range(8)])

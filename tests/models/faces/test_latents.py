@@ -4,6 +4,7 @@ import itertools
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ VECTORS = json.loads((Path(__file__).parent / "seed_vectors.json").read_text())
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: repr(vector["seed"][:12]))
-def test_the_published_vectors_hold(vector) -> None:
+def test_the_published_vectors_hold(vector: dict[str, Any]) -> None:
     z = derive(vector["seed"], 128)
     assert z[:4].tolist() == [np.float32(value) for value in vector["first"]]
     assert float(z[127]) == np.float32(vector["last"])
@@ -48,7 +49,7 @@ def test_z_is_standard_normal() -> None:
 
 
 @given(st.text(max_size=200))
-def test_any_text_is_a_seed(seed) -> None:
+def test_any_text_is_a_seed(seed: str) -> None:
     z = derive(seed, 16)
     assert z.dtype == np.float32
     assert np.isfinite(z).all()
@@ -65,7 +66,7 @@ def test_any_text_is_a_seed(seed) -> None:
         pytest.param("\ud800", False, id="lone-surrogate"),
     ],
 )
-def test_seeds_have_at_most_4096_bytes_of_text(seed, valid) -> None:
+def test_seeds_have_at_most_4096_bytes_of_text(seed: str, valid: bool) -> None:
     if valid:
         derive(seed, 4)
     else:
@@ -102,5 +103,5 @@ ROW = np.array([3.0, 0.0], np.float32)
         pytest.param([0, 0], 0.5, [1.5, 0], id="zero"),
     ],
 )
-def test_slerp_follows_the_circle(b, t, expected) -> None:
+def test_slerp_follows_the_circle(b: list[float], t: float, expected: list[float]) -> None:
     assert np.allclose(slerp(ROW, np.array(b, np.float32), t), expected, atol=1e-6)

@@ -10,7 +10,7 @@ def test_every_byte_survives_the_way_there_and_back() -> None:
     images = to_network(pixels)
     assert images.shape == (1, 3, 16, 16)
     assert images.dtype == torch.float32
-    assert (images.min(), images.max()) == (-1, 1)
+    assert (images.min().item(), images.max().item()) == (-1, 1)
     assert torch.equal(to_pixels(images), pixels)
 
 

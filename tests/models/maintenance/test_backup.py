@@ -1,9 +1,10 @@
-"""A backup is one moment of a running house, and a restore is verified or refused."""
+"""A backup is consistent while processes write, and a restore is verified or refused."""
 
 import io
 import tarfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,13 @@ from models.maintenance import database_dump
 from models.maintenance.backup import MANIFEST, _unpack, _verify, backup, restore
 from models.registry import Registry
 from models.settings import Settings
+from tests.support.fixtures import Begin, WriteBundle
+
+Full = tuple[str, str, runs.Fence]
 
 
 @pytest.fixture
-def full(settings: Settings, engine: sa.Engine, begin, write_bundle):
+def full(settings: Settings, engine: sa.Engine, begin: Begin, write_bundle: WriteBundle) -> Full:
     """A home with a model and a run that has a snapshot."""
     registry = Registry(engine, settings.storage)
     version = registry.import_folder(write_bundle(3))
@@ -29,7 +33,7 @@ def full(settings: Settings, engine: sa.Engine, begin, write_bundle):
     return version, run, fence
 
 
-def save(settings, engine, run, fence, step) -> None:
+def save(settings: Settings, engine: sa.Engine, run: str, fence: runs.Fence, step: int) -> None:
     """Write a snapshot and forget the one before the last, as training does."""
     folder = settings.storage / "snapshots" / run
     folder.mkdir(parents=True, exist_ok=True)
@@ -41,12 +45,12 @@ def save(settings, engine, run, fence, step) -> None:
 
 
 @pytest.fixture
-def empty(tmp_path: Path):
+def empty(tmp_path: Path) -> Settings:
     return Settings(home=tmp_path / "other")
 
 
 def test_a_restored_home_has_every_row_and_every_blob(
-    settings: Settings, engine: sa.Engine, full, empty, tmp_path: Path
+    settings: Settings, engine: sa.Engine, full: Full, empty: Settings, tmp_path: Path
 ) -> None:
     version, run, _ = full
     (settings.home / "api-key").write_text("kao_secret")
@@ -54,21 +58,21 @@ def test_a_restored_home_has_every_row_and_every_blob(
     backup(settings, archive)
     assert archive.stat().st_mode & 0o077 == 0, "it has keys"
     restore(empty, archive)
-    there = connect(empty)
-    migrate(there)
-    registry = Registry(there, empty.storage)
+    restored = connect(empty)
+    migrate(restored)
+    registry = Registry(restored, empty.storage)
     assert registry.aliases() == Registry(engine, settings.storage).aliases()
     verify.verify(registry.folder(version), version)
-    row = runs.get(there, run)
+    row = runs.get(restored, run)
     assert row == runs.get(engine, run)
     assert (empty.storage / "snapshots" / run / row["snapshot"]).stat().st_size == 1000
     assert (empty.home / "api-key").read_text() == "kao_secret"
     assert (empty.home / "api-key").stat().st_mode & 0o077 == 0
-    there.dispose()
+    restored.dispose()
 
 
 def test_a_backup_is_consistent_while_a_run_writes(
-    settings: Settings, engine: sa.Engine, full, tmp_path: Path
+    settings: Settings, engine: sa.Engine, full: Full, tmp_path: Path
 ) -> None:
     _, run, fence = full
     stop = threading.Event()
@@ -94,55 +98,59 @@ def test_a_backup_is_consistent_while_a_run_writes(
 
 
 def test_a_home_with_a_database_is_not_overwritten(
-    settings: Settings, full, tmp_path: Path
+    settings: Settings, full: Full, tmp_path: Path
 ) -> None:
     backup(settings, tmp_path / "kao.tar")
     with pytest.raises(KaoError, match="has a database already"):
         restore(settings, tmp_path / "kao.tar")
 
 
-def flip(archive) -> None:
+def flip(archive: Path) -> None:
     data = bytearray(archive.read_bytes())
     with tarfile.open(archive) as tar:
-        place = next(one for one in tar if one.name.endswith(bundle.WEIGHTS)).offset_data
+        place = next(member for member in tar if member.name.endswith(bundle.WEIGHTS)).offset_data
     data[place + 500] ^= 1
     archive.write_bytes(data)
 
 
-def truncate(archive) -> None:
+def truncate(archive: Path) -> None:
     archive.write_bytes(archive.read_bytes()[: archive.stat().st_size // 2])
 
 
-def empty_out(archive) -> None:
+def empty_out(archive: Path) -> None:
     archive.write_bytes(b"")
 
 
-def climb(archive) -> None:
+def climb(archive: Path) -> None:
     """A file that would land outside."""
     with tarfile.open(archive, "a") as tar:
         tar.add(__file__, "../evil")
 
 
-def add(archive) -> None:
+def add(archive: Path) -> None:
     with tarfile.open(archive, "a") as tar:
         tar.add(__file__, "store/evil")
 
 
-def drop(archive) -> None:
+def drop(archive: Path) -> None:
     with tarfile.open(archive) as tar:
-        kept = [(one, tar.extractfile(one).read()) for one in tar if "bundles" not in one.name]
+        members = [
+            (member, file.read())
+            for member in tar
+            if (file := tar.extractfile(member)) and "bundles" not in member.name
+        ]
     with tarfile.open(archive, "w") as tar:
-        for one, data in kept:
-            tar.addfile(one, io.BytesIO(data))
+        for member, data in members:
+            tar.addfile(member, io.BytesIO(data))
 
 
-@pytest.mark.parametrize("harm", [flip, truncate, empty_out, climb, add, drop])
+@pytest.mark.parametrize("damage", [flip, truncate, empty_out, climb, add, drop])
 def test_a_damaged_archive_restores_nothing(
-    settings: Settings, full, empty, tmp_path: Path, harm
+    settings: Settings, full: Full, empty: Settings, tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
     archive = tmp_path / "kao.tar"
     assert MANIFEST not in backup(settings, archive).files
-    harm(archive)
+    damage(archive)
     with pytest.raises(KaoError):
         restore(empty, archive)
     assert not (empty.home / "kao.db").exists()
@@ -154,39 +162,39 @@ def test_without_postgresqls_programs_it_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    elsewhere = Settings(home=tmp_path, database_url="postgresql://h/d")
+    settings = Settings(home=tmp_path, database_url="postgresql://h/d")
     with pytest.raises(KaoError, match=r"pg_dump is not installed.*client programs"):
-        backup(elsewhere, tmp_path / "kao.tar")
+        backup(settings, tmp_path / "kao.tar")
     with pytest.raises(KaoError, match="pg_restore is not installed"):
-        restore(elsewhere, tmp_path / "kao.tar")
+        restore(settings, tmp_path / "kao.tar")
 
 
 def test_a_backup_of_sqlite_is_not_taken_for_one_of_postgresql(
-    settings: Settings, full, tmp_path: Path
+    settings: Settings, full: Full, tmp_path: Path
 ) -> None:
-    """The sentence comes before anything is moved, and needs no server."""
+    """It is refused before anything is moved, and without a server."""
     backup(settings, tmp_path / "kao.tar")
     with pytest.raises(KaoError, match="is of SQLite; unset DATABASE_URL"):
         _verify_as(tmp_path / "kao.tar", tmp_path / "stage", database_dump.POSTGRESQL)
 
 
-def _verify_as(archive, stage, database) -> None:
+def _verify_as(archive: Path, stage: Path, database: str) -> None:
     stage.mkdir()
     _verify(stage, _unpack(archive, stage), database)
 
 
 def test_the_commands_go_round(
-    settings: Settings, full, empty, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, full: Full, empty: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from typer.testing import CliRunner
 
     from kao.main import cli
 
-    def run(home, *words):
+    def run(home: Path, *words: str) -> str:
         monkeypatch.setenv("KAO_HOME", str(home))
-        done = CliRunner().invoke(cli, words)
-        assert done.exit_code == 0, done.output
-        return done.output
+        result = CliRunner().invoke(cli, words)
+        assert result.exit_code == 0, result.output
+        return result.output
 
     archive = str(tmp_path / "kao.tar")
     run(settings.home, "backup", archive)

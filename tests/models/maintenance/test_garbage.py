@@ -1,7 +1,8 @@
-"""Only what nothing needs is garbage."""
+"""Garbage collection removes files that no row names, and no others."""
 
 import os
 import time
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -11,29 +12,32 @@ from models.database.tables import datasets
 from models.maintenance import garbage
 from models.registry import Registry
 from models.settings import Settings
+from tests.support.fixtures import Begin, WriteBundle
 
 OLD = time.time() - 2 * garbage.MINIMUM_AGE
 
 
-def aged(path, seconds=OLD):
+def make_old(path: Path, seconds: float = OLD) -> Path:
     for file in (*(path.rglob("*") if path.is_dir() else ()), path):
         os.utime(file, (seconds, seconds))
     return path
 
 
-def file_at(path):
+def file_at(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"something")
     return path
 
 
 @pytest.fixture
-def store(settings: Settings):
+def store(settings: Settings) -> Path:
     return settings.storage
 
 
 @pytest.fixture
-def kept(settings: Settings, engine: sa.Engine, store, begin, write_bundle):
+def needed_files(
+    settings: Settings, engine: sa.Engine, store: Path, begin: Begin, write_bundle: WriteBundle
+) -> list[Path]:
     """What must stay: two versions, of which no alias names the first; snapshots; a dataset."""
     registry = Registry(engine, store)
     first, second = (registry.import_folder(write_bundle(seed)) for seed in (0, 1))
@@ -46,19 +50,20 @@ def kept(settings: Settings, engine: sa.Engine, store, begin, write_bundle):
     with engine.begin() as db:
         row = {"name": "faces", "digest": "d" * 64, "bytes": 9, "images": 2}
         db.execute(datasets.insert().values(**row, licence="mine", uploaded="now"))
-    zipped = file_at(store / "datasets" / f"{'d' * 64}.zip")
-    return [registry.folder(first), registry.folder(second), *sorted(folder.iterdir()), zipped]
+    dataset_zip = file_at(store / "datasets" / f"{'d' * 64}.zip")
+    return [registry.folder(first), registry.folder(second), *sorted(folder.iterdir()), dataset_zip]
 
 
 @pytest.fixture
-def orphans(settings: Settings, store, kept):
+def orphan_files(settings: Settings, store: Path, needed_files: list[Path]) -> list[Path]:
     """What must go, one of each kind."""
-    snapshots = kept[2].parent
+    snapshots = needed_files[2].parent
     return [
         file_at(store / "bundles" / ("e" * 64) / "card.json").parent,
         file_at(store / "bundles" / ".half.tmp" / "card.json").parent,
         file_at(store / "datasets" / f"{'f' * 64}.zip"),
         file_at(store / "uploads" / "half.zip"),
+        file_at(store / ".0123.tmp" / "store" / "x").parent.parent,  # a backup that was killed
         file_at(settings.cache / ".packing-x" / "images.npy").parent,
         file_at(store / "snapshots" / "norun" / "000000000001.pt").parent,
         file_at(snapshots / ".000000000030.pt.x.tmp"),
@@ -68,29 +73,29 @@ def orphans(settings: Settings, store, kept):
 
 
 def test_orphans_are_found_and_nothing_else(
-    settings: Settings, engine: sa.Engine, kept, orphans
+    settings: Settings, engine: sa.Engine, needed_files: list[Path], orphan_files: list[Path]
 ) -> None:
-    for path in (*kept, *orphans):
-        aged(path)
-    found = garbage.find(settings, engine)
-    assert {one.path for one in found} == set(orphans)
-    assert all(one.bytes >= 9 and one.reason for one in found)
-    assert all(path.exists() for path in orphans), "looking removes nothing"
+    for path in (*needed_files, *orphan_files):
+        make_old(path)
+    files = garbage.find(settings, engine)
+    assert {item.path for item in files} == set(orphan_files)
+    assert all(item.bytes >= 9 and item.reason for item in files)
+    assert all(path.exists() for path in orphan_files), "finding removes nothing"
 
 
 def test_collecting_removes_them_and_leaves_what_is_needed(
-    settings: Settings, engine: sa.Engine, kept, orphans
+    settings: Settings, engine: sa.Engine, needed_files: list[Path], orphan_files: list[Path]
 ) -> None:
-    for path in (*kept, *orphans):
-        aged(path)
-    assert len(garbage.collect(settings, engine)) == len(orphans)
-    assert not [path for path in orphans if path.exists()]
-    assert not [path for path in kept if not path.exists()]
+    for path in (*needed_files, *orphan_files):
+        make_old(path)
+    assert len(garbage.collect(settings, engine)) == len(orphan_files)
+    assert not [path for path in orphan_files if path.exists()]
+    assert not [path for path in needed_files if not path.exists()]
     assert garbage.find(settings, engine) == []
 
 
-def test_what_is_young_may_be_in_the_making(
-    settings: Settings, engine: sa.Engine, kept, orphans
+def test_a_young_file_may_be_in_use(
+    settings: Settings, engine: sa.Engine, needed_files: list[Path], orphan_files: list[Path]
 ) -> None:
     assert garbage.find(settings, engine) == []
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from worker.datasets import starter
+from worker.datasets import packing, starter
 
 SEEN = 400
 
@@ -182,9 +182,9 @@ def test_many_processes_draw_what_one_draws() -> None:
 
 def test_a_rendered_set_is_kept(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
-    folder = starter.render_set(
-        6, 8, tmp_path, workers=1, progress=lambda done, total: seen.append((done, total))
+    first = packing.pack(
+        "starter", 8, tmp_path, limit=6, workers=1, progress=lambda *done: seen.append(done)
     )
     assert seen == [(done, 6) for done in range(1, 7)]
-    assert np.load(folder / "images.npy").shape == (6, 8, 8, 3)
-    assert starter.render_set(6, 8, tmp_path) == folder
+    assert np.load(first.folder / "images.npy").shape == (6, 8, 8, 3)
+    assert packing.pack("starter", 8, tmp_path, limit=6).folder == first.folder

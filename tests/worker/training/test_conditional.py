@@ -9,12 +9,13 @@ import torch
 
 from models import bundle
 from models.bundle import verify
+from models.bundle.generator import Drawer
 from models.errors import DatasetError
 from models.faces import latents
 from models.faces.attributes import Attribute, from_labels
 from models.recipes.recipe import Recipe, resolve
 from worker.datasets.packing import Packed
-from worker.publishing.bundle_writer import write
+from worker.publishing.bundle_writer import Moment, write
 from worker.training import losses
 from worker.training.batches import Reals
 from worker.training.trainer import Trainer
@@ -160,3 +161,46 @@ def test_labels_are_never_named_on_recoloured_pictures() -> None:
     seen, _ = trainer._changed(plain, plain)
     inner = seen[:, :, 4:-4, 4:-4]
     assert torch.equal(inner, torch.ones_like(inner)), "moved by two pixels at most, nothing else"
+
+
+def published(tmp_path: Path, trainer: Trainer, recipe: Recipe) -> Drawer:
+    packed = Packed(tmp_path, "colours", "0" * 64, "CC0-1.0", "", 256, recipe.resolution)
+    training = bundle.Training(images=1, seconds=1, device="CPU")
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    attributes = trainer.reals.attributes
+    earlier = {name: value.clone() for name, value in trainer.average.state_dict().items()}
+    moments = [Moment(1, earlier)]
+    write(folder, trainer.average, recipe, packed, training, None, {}, attributes, moments=moments)
+    return verify.verify(folder, bundle.digest(folder))
+
+
+def test_truncation_keeps_the_colour_that_was_asked_for(tmp_path: Path) -> None:
+    """At psi 0 a face is the average one of its attributes, not of all."""
+    recipe = resolve({"preset": "smoke", "labels": ["colour"], "label_weight": 1.0})
+    trainer = Trainer(recipe, reals(recipe), CPU, bf16=False)
+    for _ in range(100):
+        trainer.advance()
+    drawer = published(tmp_path, trainer, recipe)
+    assert drawer.card.truncation == "attributes"
+    z = np.stack([latents.derive(str(seed), trainer.latent) for seed in range(4)])
+    for value, strong, weak in (("red", 0, 2), ("blue", 2, 0)):
+        z[:, -1] = trainer.reals.attributes[0].normal(value)
+        pixels = drawer.draw(z, 0.0).astype(int)
+        assert (pixels == pixels[:1]).all(), "one centre"
+        colour = pixels.mean((0, 1, 2))
+        assert colour[strong] - colour[weak] > 30, (value, colour)
+        aged = np.concatenate([drawer.grow(row[None], 0.3, 1.0) for row in z]).astype(int)
+        assert np.abs(aged - drawer.draw(z, 0.3).astype(int)).max() <= 1
+
+
+def test_a_card_without_the_field_truncates_to_the_average(tmp_path: Path) -> None:
+    recipe = resolve({"preset": "smoke", "labels": ["colour"]})
+    trainer = Trainer(recipe, reals(recipe), CPU, bf16=False)
+    trainer.advance()
+    drawer = published(tmp_path, trainer, recipe)
+    drawer.card = drawer.card.model_copy(update={"truncation": "average"})
+    z = np.stack([latents.derive(str(seed), trainer.latent) for seed in range(4)])
+    w, average = drawer.styles(z), trainer.average.state_dict()["mapping.average"].numpy()
+    expected = average + np.float32(0.5) * (w - average)
+    assert np.array_equal(drawer.truncate(w, 0.5, z), expected)

@@ -1,0 +1,65 @@
+"""Starts and resumes runs: validates the recipe, stores the run, and wakes a worker."""
+
+import hashlib
+from typing import Any
+
+from fastapi import BackgroundTasks
+
+from app.errors import InvalidParameter
+from app.state import AppState
+from app.training import queue
+from models import runs
+from models.datasets import catalogue
+from models.recipes import inheritance
+from models.runs import Row
+
+MAX_IDEMPOTENCY_KEY = 200  # characters
+
+
+def start(
+    state: AppState,
+    tasks: BackgroundTasks,
+    body: dict[str, Any],
+    owner: str,
+    idempotency_key: str | None,
+) -> tuple[Row, bool]:
+    """Store a queued run; its row, and whether it is new. owner: the id of the API key.
+
+    Raises InvalidRecipe, UnknownDataset, QueueRefuses, and ForbiddenMove for an idempotency key
+    that came with another body.
+    """
+    recipe = inheritance.resolve(state.database, state.registry, body)
+    catalogue.check_recipe(state.database, state.settings, recipe.dataset, recipe.labels)
+    queue.check(state.settings)
+    scoped_key = _scope(idempotency_key, owner)
+    row, is_new = runs.create(state.database, recipe, body, scoped_key)
+    # After the answer: a Redis that does not respond costs the client nothing.
+    tasks.add_task(queue.wake, state.settings)
+    return row, is_new
+
+
+def resume(
+    state: AppState, tasks: BackgroundTasks, run: str, changes: dict[str, Any] | None
+) -> Row:
+    """Queue a failed or cancelled run again, with changed recipe fields.
+
+    Raises UnknownRun, InvalidRecipe, ForbiddenMove, QueueRefuses.
+    """
+    old = runs.get(state.database, run)["recipe"]
+    recipe = inheritance.change(old, changes) if changes else None
+    queue.check(state.settings)
+    row = runs.resume(state.database, run, recipe)
+    tasks.add_task(queue.wake, state.settings)
+    return row
+
+
+def _scope(idempotency_key: str | None, owner: str) -> str | None:
+    """The stored form of an Idempotency-Key: two API keys may use the same text."""
+    if idempotency_key is None:
+        return None
+    if not 1 <= len(idempotency_key) <= MAX_IDEMPOTENCY_KEY:
+        raise InvalidParameter(
+            "Idempotency-Key", "has the wrong length", f"1 to {MAX_IDEMPOTENCY_KEY} characters"
+        )
+    text = f"{owner}\n{idempotency_key}"
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()

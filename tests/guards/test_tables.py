@@ -1,0 +1,63 @@
+"""Pairs of tables that must agree: losses, presets and their sentences, states, scripts."""
+
+import json
+import re
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from app.avatars.request.picture_types import PICTURE_TYPES
+from models import runs
+from models.recipes.recipe import PRESETS, Recipe
+from worker.training.losses import LOSSES
+
+ROOT = Path(__file__).parents[2]
+LOCALES = sorted((ROOT / "app" / "studio" / "locales").glob("studio.*.json"))
+SCRIPTS = sorted((ROOT / "app" / "studio" / "assets").glob("*.js"))
+LIST = re.compile(r"\[([^\[\]]*)\]")
+
+
+def test_every_loss_of_a_recipe_is_written_and_no_other() -> None:
+    assert set(get_args(Recipe.model_fields["loss"].annotation)) == set(LOSSES)
+
+
+@pytest.mark.parametrize("name", list(LOSSES))
+def test_a_loss_knows_when_its_discriminator_has_won(name: str) -> None:
+    loss = LOSSES[name]
+    assert not loss.is_won(1.4, 0.7), "at the start"
+    assert loss.is_won(0.001, 50.0), "when the generator gets no gradient"
+
+
+@pytest.mark.parametrize("file", LOCALES, ids=lambda file: file.stem)
+def test_every_preset_has_a_sentence_in_each_language(file: Path) -> None:
+    known = json.loads(file.read_text())
+    names = {"gpu" if name.endswith("-gpu") else name for name in PRESETS}
+    sentences = {key for key in known if key.startswith("studio.preset.")}
+    assert sentences == {f"studio.preset.{name}" for name in names}
+
+
+def test_states_and_moves_name_the_same() -> None:
+    named = {state for sources, target in runs.MOVES.values() for state in (*sources, target)}
+    assert named == set(runs.STATES)
+    assert set(runs.STATES) >= runs.FINAL
+
+
+def _lists(script: Path) -> list[set[str]]:
+    """The strings of each list literal in a script."""
+    return [set(re.findall(r'"([^"]*)"', body)) for body in LIST.findall(script.read_text())]
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+def test_a_script_repeats_no_list_of_the_apps(script: Path) -> None:
+    """Formats come with the page, in a JSON: a new one must not need a second list."""
+    formats = {name for kind in PICTURE_TYPES for name in kind.all_formats}
+    for strings in _lists(script):
+        assert len(strings & formats) < 2, strings
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+def test_a_script_knows_only_states_that_exist(script: Path) -> None:
+    for strings in _lists(script):
+        if strings & set(runs.STATES):
+            assert strings <= set(runs.STATES), strings

@@ -1,0 +1,101 @@
+"""`kao train` and `kao evaluate` as typed, with the smallest preset and a small set."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from models import bundle, runs
+from models.database.engine import connect
+from models.registry import Registry
+from models.settings import Settings
+from tests.kao.conftest import Kao
+from tests.support.waiting import wait
+
+SMALL = ("--preset", "smoke", "--limit", "64", "--set", "sliders=false")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_run_is_trained_promoted_and_drawn(kao: Kao, settings: Settings, tmp_path: Path) -> None:
+    code, output, message = kao("train", *SMALL, "--images", "160", "--promote")
+    assert code == 0, message
+    run, version = re.findall(r"Run (\w+) published (\w{64})", output)[0]
+    engine = connect(settings)
+    row = runs.get(engine, run)
+    assert (row["state"], row["version"]) == ("succeeded", version)
+    assert row["recipe"]["dataset_limit"] == 64
+    assert Registry(engine, settings.storage).aliases()["default"] == version
+    engine.dispose()
+    face = tmp_path / "face.png"
+    assert kao("sample", "--model", version[:12], "--seed", "42", "--out", str(face)).code == 0
+    assert face.read_bytes().startswith(b"\x89PNG")
+
+    code, _, message = kao("train", "--resume", run)
+    assert (code, "Traceback" in message) == (1, False)
+    assert "succeeded" in message
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_model_is_measured(kao: Kao, registry: Registry, bundles: list[Path]) -> None:
+    options = ("--dataset", "starter", "--samples", "40", "--limit", "64", "--size", "16")
+    code, output, message = kao("evaluate", bundle.digest(bundles[0])[:12], *options, "--json")
+    assert code == 0, message
+    report = json.loads(output)
+    assert report["version"] == bundle.digest(bundles[0])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_ctrl_c_publishes_what_is_trained(settings: Settings, kao: Kao) -> None:
+    assert kao("dataset", "list").code == 0  # creates the tables
+    engine = connect(settings)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kao", "train", *SMALL, "--images", "400000"],
+        env={**os.environ, **settings.environment(), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    wait(lambda: any(row["progress"] for row in runs.list_runs(engine)), 300, "it trains")
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    (row,) = runs.list_runs(engine)
+    assert row["state"] == "succeeded"
+    assert row["version"] in output
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        pytest.param(["--preset", "none"], "modern-64", id="preset"),
+        pytest.param(["--set", "wings=2"], "wings", id="unknown-field"),
+        pytest.param(["--set", "batch=0"], "batch", id="out-of-range"),
+        pytest.param(["--dataset", "nothing"], "nothing", id="dataset"),
+        pytest.param(["--resume", "nothing"], "nothing", id="resume"),
+        pytest.param(["--start-from", "nothing"], "nothing", id="parent"),
+    ],
+)
+def test_what_cannot_be_trained_is_a_sentence(quick: Kao, words: list[str], part: str) -> None:
+    code, output, message = quick("train", "--preset", "smoke", "--images", "16", *words)
+    assert (code, output) == (1, "")
+    assert part in message
+    assert "GET /" not in message, "a terminal speaks no HTTP"
+
+
+@pytest.mark.slow
+def test_a_set_that_is_none_is_a_sentence(kao: Kao, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    code, output, message = kao("train", *SMALL, "--dataset", str(tmp_path / "empty"))
+    assert (code, output) == (1, "")
+    assert "Traceback" not in message
+    assert "failed" in message
