@@ -145,7 +145,7 @@ async def _respond(
     picture = await service.resolve(state.engine, version, picture)
     render = partial(service.render, state.engine, version, picture)
     if not is_repeatable:
-        limits = await state.limiter.draw(request, picture.cost)
+        limits = await state.limiter.charge_pictures(request, picture.cost)
         headers = {**_picture_headers(version, picture, None), **limits}
         return Response(await render(), headers=headers, media_type=picture.media_type)
     etag = http_headers.make_etag(version, RENDERER, picture.canonical)
@@ -153,7 +153,7 @@ async def _respond(
     if http_headers.matches(request.headers.getlist("if-none-match"), etag):
         return Response(status_code=304, headers=headers)
     is_cached = state.pictures.get(etag) is not None
-    limits = {} if is_cached else await state.limiter.draw(request, picture.cost)
+    limits = {} if is_cached else await state.limiter.charge_pictures(request, picture.cost)
     body = await state.pictures.fetch(etag, render)
     response = Response(body, headers=headers, media_type=picture.media_type)
     state.responses.keep(request.scope, picture.model, version, etag, response.raw_headers)

@@ -53,7 +53,7 @@ async def respond(request: Request) -> Response:
     version = await state.engine.resolve(bulk.faces[0].model)
     drawer = await state.engine.drawer(version)
     bulk = replace(bulk, faces=[resolve_traits(face, drawer.card) for face in bulk.faces])
-    limits = await state.limiter.draw(request, sum(face.cost for face in bulk.faces))
+    limits = await state.limiter.charge_pictures(request, sum(face.cost for face in bulk.faces))
     is_ndjson = NDJSON in request.headers.get("accept", "")
     headers = {
         **limits,
