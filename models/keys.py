@@ -79,7 +79,7 @@ def ensure_first_key(engine: sa.Engine, settings: Settings) -> str | None:
 
 def warn_without_key(engine: sa.Engine) -> None:
     """Log where no active key manages keys: faces are served, and nothing can be changed."""
-    if not any(key.revoked is None and "keys" in key.scopes for key in listed(engine)):
+    if not any(key.revoked is None and "keys" in key.scopes for key in list_keys(engine)):
         log.warning("keys.none_active", remedy="kao keys create NAME")
 
 
@@ -129,7 +129,7 @@ def lookup(engine: sa.Engine, id: str) -> Key:
     return _key(row)
 
 
-def listed(engine: sa.Engine) -> list[Key]:
+def list_keys(engine: sa.Engine) -> list[Key]:
     """All keys, newest first, the revoked ones too."""
     with reading(engine).begin() as db:
         return [_key(row) for row in db.execute(select(keys).order_by(keys.c.created.desc()))]
@@ -180,8 +180,8 @@ def _register(db: sa.Connection, key: str, name: str) -> str | None:
 
 def _insert(db: sa.Connection, key: str, name: str, scopes: Collection[str]) -> None:
     fields = {"id": secrets.token_hex(6), "hash": hash_of(key), "name": name, "created": now()}
-    ordered = [scope for scope in SCOPES if scope in scopes]
-    db.execute(keys.insert().values(**fields, scopes=ordered))
+    scope_list = [scope for scope in SCOPES if scope in scopes]
+    db.execute(keys.insert().values(**fields, scopes=scope_list))
     _store_public_keys(db, key)
 
 

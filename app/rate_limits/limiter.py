@@ -20,6 +20,7 @@ class Limiter:
     def __init__(self, settings: Settings) -> None:
         self.pictures = Policy.parse("pictures", settings.limit_pictures)
         self.calls = Policy.parse("calls", settings.limit_calls)
+        self._trusts_proxies = bool(settings.trusted_proxies)
         self._buckets = Buckets()
         self._redis = RedisBuckets(settings.redis_url) if settings.redis_url else None
 
@@ -35,12 +36,10 @@ class Limiter:
         """Raise TooManyRequests where the client has used up its calls; charges nothing."""
         await self._charge(self.calls, request, 0)
 
-    draw, call = charge_pictures, charge_call  # the names that app/avatars still uses
-
     async def _charge(self, policy: Policy | None, request: Request, cost: int) -> dict[str, str]:
         if cost:
             request.state.is_charged = True
-        client = _client(request)
+        client = self.client(request)
         if policy is None or client is None:
             return {}
         # A request that costs more than the quota costs the whole quota, or it could never run.
@@ -53,26 +52,28 @@ class Limiter:
             raise TooManyRequests(_message(verdict, client), _refusal_headers(verdict, cost))
         return verdict.headers()
 
+    def client(self, request: Request) -> str | None:
+        """The key or the address that a request is charged to; None for this machine."""
+        # `app/auth/scopes.py` stores the key there.
+        key = getattr(request.state, "key", None)
+        return f"key {key.id}" if key else client_address(request, self._trusts_proxies)
+
     async def close(self) -> None:
         """Close the connections to Redis."""
         if self._redis is not None:
             await self._redis.close()
 
 
-def _client(request: Request) -> str | None:
-    # `app/auth/scopes.py` stores the key there.
-    key = getattr(request.state, "key", None)
-    return f"key {key.id}" if key else client_address(request)
-
-
-def client_address(request: Request) -> str | None:
+def client_address(request: Request, trusts_proxies: bool = False) -> str | None:
     """The address that a request without a key is charged to; None for this machine: uncharged.
 
-    For IPv6 its first 64 bits: a client with one such address has all of them (RFC 6177).
+    For IPv6 its first 64 bits: a client with one such address has all of them (RFC 6177). An
+    address of this machine that a proxy forwarded may be the client's invention, so it is charged.
     """
     host = request.client.host if request.client else ""
     if host.startswith("127.") or host in ("::1", ""):
-        return None
+        is_forwarded = trusts_proxies and "x-forwarded-for" in request.headers
+        return host if is_forwarded else None
     if ":" not in host:
         return host
     try:

@@ -28,11 +28,11 @@ _PARAMETERS = (
     "rating s seed seeds shape signature size start stops t to trait traits variant version w "
     "weights width z"
 )
-RESERVED = frozenset(_PARAMETERS.split())
+RESERVED_NAMES = frozenset(_PARAMETERS.split())
 
 
 def _refuse_reserved(name: str) -> str:
-    if name in RESERVED:
+    if name in RESERVED_NAMES:
         raise ValueError(f"{name!r} is a parameter of pictures; call the attribute something else")
     return name
 

@@ -12,10 +12,10 @@ import pytest
 from kao.main import main
 from models import bootstrap
 from models.settings import Settings
-from tests.app.avatars.conftest import choosy, labelled
+from tests.app.avatars.conftest import bundle_with_labels, choosy
 from tests.app.conftest import bundles, registry, settings
 
-__all__ = ["bundles", "choosy", "labelled", "registry", "settings"]
+__all__ = ["bundle_with_labels", "bundles", "choosy", "registry", "settings"]
 
 
 class Result(NamedTuple):

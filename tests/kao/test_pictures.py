@@ -8,8 +8,10 @@ import pytest
 from starlette.testclient import TestClient
 from typer.testing import CliRunner, Result
 
-from app.avatars.request.picture_types import AVATAR, PICTURE_TYPES, PictureType
+from app.avatars.request.picture_types import PICTURE_TYPES, PictureType
 from kao import pictures
+from kao.pictures import command_name
+from tests.support.app_client import state_of
 
 Run = Callable[..., Result]
 
@@ -17,9 +19,7 @@ Run = Callable[..., Result]
 @pytest.fixture(scope="module")
 def home(choosy: TestClient) -> Path:
     """The home of an app whose model has traits."""
-    state: object = choosy.app
-    home: Path = state.state.services.settings.home  # type: ignore[attr-defined]
-    return home
+    return state_of(choosy).settings.home
 
 
 @pytest.fixture
@@ -34,28 +34,24 @@ def run(home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     return invoke
 
 
-def _name(kind: PictureType) -> str:
-    return "sample" if kind is AVATAR else kind.path[1:]
-
-
 @pytest.mark.parametrize("extension", ["png", "webp"])
-@pytest.mark.parametrize("kind", PICTURE_TYPES, ids=_name)
+@pytest.mark.parametrize("picture_type", PICTURE_TYPES, ids=command_name)
 def test_a_command_writes_what_the_server_answers(
-    run: Run, choosy: TestClient, tmp_path: Path, kind: PictureType, extension: str
+    run: Run, choosy: TestClient, tmp_path: Path, picture_type: PictureType, extension: str
 ) -> None:
-    moves = kind.path in ("/morph", "/walk", "/grow")
-    format = "apng" if extension == "png" and moves else extension
-    parameters = dict(parse_qsl(kind.example.partition("?")[2]))
+    is_loop = picture_type.layout == "loop"
+    format = "apng" if extension == "png" and is_loop else extension
+    parameters = dict(parse_qsl(picture_type.example.partition("?")[2]))
     file = tmp_path / f"picture.{format}"
     options = [word for name, value in parameters.items() for word in (f"--{name}", value)]
-    result = run(_name(kind), *options, "--trait", "colour=red", "--out", str(file))
+    result = run(command_name(picture_type), *options, "--trait", "colour=red", "--out", str(file))
     assert result.exit_code == 0, result.output
     query = urlencode({**parameters, "colour": "red", "format": format})
-    assert file.read_bytes() == choosy.get(f"{kind.path}?{query}").content
+    assert file.read_bytes() == choosy.get(f"{picture_type.path}?{query}").content
     address = result.output.rpartition(": ")[2].strip()
     assert choosy.get(address).content == file.read_bytes()
     identity = run("identify", str(file)).output
-    assert f"picture: {kind.path}\n" in identity
+    assert f"picture: {picture_type.path}\n" in identity
     assert "colour: red\n" in identity
 
 

@@ -93,10 +93,10 @@ def test_a_revoked_key_is_not_found(database: Open) -> None:
     assert keys.find(other, secret) is None
     with pytest.raises(UnknownKey):
         keys.get(other, key.id)
-    (row,) = keys.listed(engine)
+    (row,) = keys.list_keys(engine)
     assert row.revoked is not None
     keys.revoke(engine, key.id)
-    assert keys.listed(engine) == [row]
+    assert keys.list_keys(engine) == [row]
 
 
 def test_an_unknown_key_cannot_be_revoked(database: Open) -> None:
@@ -119,7 +119,7 @@ def test_a_key_needs_a_name_and_known_scopes(database: Open, name: str, scopes: 
     engine, _ = database()
     with pytest.raises(InvalidKey):
         keys.create(engine, name, scopes)
-    assert keys.listed(engine) == []
+    assert keys.list_keys(engine) == []
 
 
 def test_every_scope_is_described() -> None:

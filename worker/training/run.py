@@ -192,10 +192,11 @@ class Attempt:
         stage = Stage(self.device, bf16, self.reporter.event)
         self.packing = True
         limit, resolution = self.recipe.dataset_limit, self.recipe.resolution
-        has_pairs = stage.prepare(self._pack_larger, resolution, plan, limit)
+        found = stage.find_pairs(self._pack_larger, resolution, limit)
         self.packing = False
-        if not has_pairs:
+        if found is None:
             return
+        stage.begin(found, plan)
         stage.restore(self.enlarger_state)
         self.enlarging = stage
         seconds = self.recipe.snapshot_seconds
@@ -203,7 +204,7 @@ class Attempt:
         self._save()
         if self.asked == signal.SIGTERM:
             raise HandedBack
-        self.enlarger = stage.result(self.packed.name)
+        self.enlarger = stage.result()
 
     def _pack_larger(self, side: int, most: int) -> Packed:
         report = self.reporter.preparing

@@ -21,7 +21,7 @@ from app.avatars.generate.engine import Engine
 from app.avatars.generate.faces import enlarge
 from app.avatars.request.picture_request import PictureRequest
 from app.avatars.traits import resolve_traits
-from app.state import Services
+from app.state import AppState, get_state
 from models.bundle.generator import Drawer
 from models.errors import Overloaded
 
@@ -46,14 +46,14 @@ OPENAPI: dict[str, Any] = {
 
 async def respond(request: Request) -> Response:
     """A ZIP, or lines of JSON where Accept says so. Raises the same errors as a single avatar."""
-    state: Services = request.app.state.services
+    state = get_state(request)
     bulk = parse_body(await read_body(request))
     if state.batches.locked():
         raise Overloaded("Too many batches are being drawn; try again in a second.")
     version = await state.engine.resolve(bulk.faces[0].model)
     drawer = await state.engine.drawer(version)
     bulk = replace(bulk, faces=[resolve_traits(face, drawer.card) for face in bulk.faces])
-    limits = await state.limiter.draw(request, sum(face.cost for face in bulk.faces))
+    limits = await state.limiter.charge_pictures(request, sum(face.cost for face in bulk.faces))
     is_ndjson = NDJSON in request.headers.get("accept", "")
     headers = {
         **limits,
@@ -73,7 +73,7 @@ async def respond(request: Request) -> Response:
     return StreamingResponse(stream, headers=headers, media_type=NDJSON if is_ndjson else ZIP)
 
 
-async def _render_faces(state: Services, version: str, drawer: Drawer, bulk: BulkRequest) -> Faces:
+async def _render_faces(state: AppState, version: str, drawer: Drawer, bulk: BulkRequest) -> Faces:
     team = Team(drawer)
     async with state.batches:
         for face in bulk.faces:

@@ -51,18 +51,18 @@ RIGHT = {"dark": (30, 30, 30), "grey": (130, 130, 130), "light": (230, 230, 230)
 
 
 @pytest.fixture(scope="session")
-def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bundle_with_labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle that learnt two labels: the colour of the left half, the light of the right one."""
-    return _trained(tmp_path_factory.mktemp("labelled"), labels=["colour", "light"])
+    return _train(tmp_path_factory.mktemp("labelled"), labels=["colour", "light"])
 
 
 @pytest.fixture(scope="session")
-def steered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bundle_with_sliders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One that was told nothing, and whose sliders were looked for."""
-    return _trained(tmp_path_factory.mktemp("steered"), sliders=True)
+    return _train(tmp_path_factory.mktemp("bundle_with_sliders"), sliders=True)
 
 
-def _trained(folder: Path, **fields: Any) -> Path:
+def _train(folder: Path, **fields: Any) -> Path:
     recipe = resolve({"preset": "smoke", "dataset_limit": None, **fields})
     trainer = Trainer(recipe, _halves(recipe), torch.device("cpu"), bf16=False)
     young = Moment(0, copy.deepcopy(trainer.average.state_dict()))
@@ -93,15 +93,15 @@ def _halves(recipe: Recipe) -> Reals:
 
 @pytest.fixture(scope="module")
 def choosy(
-    tmp_path_factory: pytest.TempPathFactory, labelled: Path, bundles: list[Path]
+    tmp_path_factory: pytest.TempPathFactory, bundle_with_labels: Path, bundles: list[Path]
 ) -> Iterator[TestClient]:
     """An app whose default model has traits, and that knows one without."""
-    yield from serving(tmp_path_factory.mktemp("choosy"), [labelled, bundles[0]])
+    yield from serving(tmp_path_factory.mktemp("choosy"), [bundle_with_labels, bundles[0]])
 
 
 @pytest.fixture(scope="module")
 def slid(
-    tmp_path_factory: pytest.TempPathFactory, steered: Path, bundles: list[Path]
+    tmp_path_factory: pytest.TempPathFactory, bundle_with_sliders: Path, bundles: list[Path]
 ) -> Iterator[TestClient]:
     """An app whose default model has sliders, and that knows one without."""
-    yield from serving(tmp_path_factory.mktemp("slid"), [steered, bundles[0]])
+    yield from serving(tmp_path_factory.mktemp("slid"), [bundle_with_sliders, bundles[0]])

@@ -4,23 +4,25 @@ import hashlib
 import io
 from urllib.parse import urlsplit
 
-import libravatar
+import libravatar  # type: ignore[import-untyped]
 import numpy as np
 import pytest
-from fastapi.testclient import TestClient
-from libgravatar import Gravatar
+from libgravatar import Gravatar  # type: ignore[import-untyped]
 from PIL import Image
+from starlette.testclient import TestClient
+
+from tests.support.pictures import decode, get_image
 
 MD5 = hashlib.md5(b"ada@example.com").hexdigest()
 SHA256 = hashlib.sha256(b"ada@example.com").hexdigest()
 
 
-def _image(answer):
-    assert answer.status_code == 200, answer.text
-    return Image.open(io.BytesIO(answer.content))
+def _size(body: bytes) -> tuple[int, int]:
+    with Image.open(io.BytesIO(body)) as image:
+        return image.size
 
 
-def _local(url) -> str:
+def _local(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.path}?{parts.query}"
 
@@ -30,7 +32,7 @@ def test_libgravatar_gets_the_face_of_its_hash(client: TestClient) -> None:
         size=200, default="identicon", rating="pg", filetype_extension=True
     )
     answer = client.get(_local(url))
-    assert _image(answer).size == (200, 200)
+    assert _size(answer.content) == (200, 200)
     assert answer.headers["x-avatar-seed"] == MD5
     assert answer.headers["content-type"] == "image/jpeg"
 
@@ -40,22 +42,22 @@ def test_libgravatar_gets_the_face_of_its_hash(client: TestClient) -> None:
 )
 @pytest.mark.parametrize("https", [True, False])
 def test_libravatar_gets_the_face_of_its_hash(
-    client: TestClient, monkeypatch: pytest.MonkeyPatch, https, who
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, https: bool, who: dict[str, str]
 ) -> None:
     # Libravatar finds a domain's server by DNS; this one's record names us.
     monkeypatch.setattr(libravatar, "lookup_avatar_server", lambda *_: "faces.example.com")
     url = libravatar.libravatar_url(https=https, size=64, default="mm", **who)
     assert urlsplit(url).netloc == "faces.example.com"
     answer = client.get(_local(url))
-    assert _image(answer).size == (64, 64)
+    assert _size(answer.content) == (64, 64)
     assert len(answer.headers["x-avatar-seed"]) == (32 if "email" in who else 64)
 
 
 @pytest.mark.parametrize("hash", [MD5, SHA256, MD5.upper()])
 @pytest.mark.parametrize("extension", ["", ".png", ".jpg", ".webp", ".GIF"])
-def test_a_hash_is_a_seed_in_small_letters(client: TestClient, hash, extension) -> None:
+def test_a_hash_is_a_seed_in_small_letters(client: TestClient, hash: str, extension: str) -> None:
     answer = client.get(f"/avatar/{hash}{extension}")
-    assert _image(answer).size == (80, 80)
+    assert _size(answer.content) == (80, 80)
     assert answer.headers["x-avatar-seed"] == hash.lower()
 
 
@@ -79,14 +81,16 @@ def test_a_hash_is_a_seed_in_small_letters(client: TestClient, hash, extension) 
         ("psi=9&unknown=1&r=x&%ff=%ff&s=32", 32),
     ],
 )
-def test_sizes_are_clamped_and_nothing_is_refused(client: TestClient, query, side) -> None:
-    assert _image(client.get(f"/avatar/{MD5}?{query}")).size == (side, side)
+def test_sizes_are_clamped_and_nothing_is_refused(
+    client: TestClient, query: str, side: int
+) -> None:
+    assert get_image(client, f"/avatar/{MD5}?{query}").size == (side, side)
 
 
 @pytest.mark.parametrize(
     "default", ["404", "mp", "blank", "identicon", "https://evil.example/a.png", "nonsense", ""]
 )
-def test_a_default_is_silent_unless_forced(client: TestClient, default) -> None:
+def test_a_default_is_silent_unless_forced(client: TestClient, default: str) -> None:
     plain = client.get(f"/avatar/{MD5}")
     assert client.get(f"/avatar/{MD5}", params={"d": default}).content == plain.content
 
@@ -94,19 +98,20 @@ def test_a_default_is_silent_unless_forced(client: TestClient, default) -> None:
 @pytest.mark.parametrize(
     "default", ["identicon", "monsterid", "wavatar", "retro", "robohash", "RETRO"]
 )
-def test_forced_defaults_that_are_drawn_are_the_face(client: TestClient, default) -> None:
+def test_forced_defaults_that_are_drawn_are_the_face(client: TestClient, default: str) -> None:
     forced = client.get(f"/avatar/{MD5}?f=y&d={default}")
     assert forced.content == client.get(f"/avatar/{MD5}").content
 
 
 @pytest.mark.parametrize("default", ["mp", "mm", "nonsense", "https://evil.example/a.png", None])
 def test_other_forced_defaults_are_the_average_face_and_never_a_redirect(
-    client: TestClient, default
+    client: TestClient, default: str | None
 ) -> None:
-    words = {"forcedefault": "y", **({} if default is None else {"default": default})}
-    answer = client.get(f"/avatar/{MD5}", params=words, follow_redirects=False)
+    query = {"forcedefault": "y", **({} if default is None else {"default": default})}
+    answer = client.get(f"/avatar/{MD5}", params=query, follow_redirects=False)
     average = client.get("/avatar?seed=x&psi=0&size=80")
-    assert np.array_equal(np.asarray(_image(answer)), np.asarray(_image(average)))
+    assert answer.status_code == 200
+    assert np.array_equal(decode(answer.content), decode(average.content))
 
 
 def test_a_forced_404_is_one(client: TestClient) -> None:
@@ -116,14 +121,14 @@ def test_a_forced_404_is_one(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize("extension", ["png", "webp", "avif", "gif", "apng"])
-def test_a_forced_blank_is_transparent(client: TestClient, extension) -> None:
-    image = _image(client.get(f"/avatar/{MD5}.{extension}?d=blank&f=y&s=20")).convert("RGBA")
+def test_a_forced_blank_is_transparent(client: TestClient, extension: str) -> None:
+    image = get_image(client, f"/avatar/{MD5}.{extension}?d=blank&f=y&s=20").convert("RGBA")
     assert image.size == (20, 20)
     assert image.getchannel("A").getextrema() == (0, 0)
 
 
 def test_a_forced_blank_without_transparency_is_white(client: TestClient) -> None:
-    assert _image(client.get(f"/avatar/{MD5}.jpg?d=blank&f=y")).getextrema() == ((255, 255),) * 3
+    assert get_image(client, f"/avatar/{MD5}.jpg?d=blank&f=y").getextrema() == ((255, 255),) * 3
     assert client.get(f"/avatar/{MD5}.svg?d=blank&f=y").headers["content-type"] == "image/svg+xml"
 
 
@@ -133,6 +138,6 @@ def test_a_model_may_be_pinned(client: TestClient, versions: list[str]) -> None:
 
 
 @pytest.mark.parametrize("name", [MD5[:-1], MD5 + "0", "g" * 32, SHA256 + ".tar.gz"])
-def test_what_is_no_hash_is_a_seed(client: TestClient, name) -> None:
+def test_what_is_no_hash_is_a_seed(client: TestClient, name: str) -> None:
     answer = client.get(f"/avatar/{name}?s=80")
     assert answer.status_code in (404, 422)

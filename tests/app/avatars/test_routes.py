@@ -1,4 +1,4 @@
-"""A seed means one face, and caches know for how long."""
+"""A seed gives one face, and its headers say how long caches may keep it."""
 
 import io
 from urllib.parse import unquote
@@ -15,11 +15,7 @@ from models.faces import latents
 from models.registry import Registry
 from models.settings import Settings
 from tests.support.app_client import state_of
-
-
-def _image(answer):
-    assert answer.status_code == 200, answer.text
-    return Image.open(io.BytesIO(answer.content))
+from tests.support.pictures import get_image
 
 
 def test_a_seed_is_the_same_bytes_again_and_after_a_restart(
@@ -35,17 +31,17 @@ def test_a_seed_is_the_same_bytes_again_and_after_a_restart(
 def test_the_pixels_are_the_models(
     client: TestClient, registry: Registry, versions: list[str]
 ) -> None:
-    drawn = np.asarray(_image(client.get("/avatar?seed=42&size=16")))
+    pixels = np.asarray(get_image(client, "/avatar?seed=42&size=16"))
     drawer = verify.verify(registry.folder(versions[0]), versions[0])
     z = latents.derive("42", drawer.card.network.latent)
-    assert np.array_equal(drawn, drawer.draw(z[None], 1.0)[0])
+    assert np.array_equal(pixels, drawer.draw(z[None], 1.0)[0])
 
 
 @pytest.mark.parametrize("size", [16, 100, 1024])
 @pytest.mark.parametrize("format", ["png", "webp", "jpeg", "avif", "gif"])
-def test_every_format_in_every_size(client: TestClient, size, format) -> None:
+def test_every_format_in_every_size(client: TestClient, size: int, format: str) -> None:
     answer = client.get(f"/avatar?seed=a&size={size}&format={format}")
-    image = _image(answer)
+    image = Image.open(io.BytesIO(answer.content))
     assert (image.size, image.format) == ((size, size), format.upper())
     assert answer.headers["content-type"] == f"image/{format}"
     assert answer.headers["x-content-type-options"] == "nosniff"
@@ -53,14 +49,14 @@ def test_every_format_in_every_size(client: TestClient, size, format) -> None:
 
 
 def test_the_default_is_a_png_of_128(client: TestClient) -> None:
-    image = _image(client.get("/avatar?seed=a"))
+    image = get_image(client, "/avatar?seed=a")
     assert (image.size, image.format) == ((128, 128), "PNG")
 
 
 def test_psi_changes_the_face_and_0_is_one_face_for_all(client: TestClient) -> None:
     bodies = {psi: client.get(f"/avatar?seed=a&psi={psi}").content for psi in ("0", "0.5", "1")}
     assert len(set(bodies.values())) == 3
-    other = np.asarray(_image(client.get("/avatar?seed=b&psi=0")))
+    other = np.asarray(get_image(client, "/avatar?seed=b&psi=0"))
     assert np.array_equal(other, np.asarray(Image.open(io.BytesIO(bodies["0"]))))
     assert client.get("/avatar?seed=a&psi=1.0").content == bodies["1"]
 
@@ -81,16 +77,18 @@ def test_psi_changes_the_face_and_0_is_one_face_for_all(client: TestClient) -> N
         ("/avatar/42.png?format=webp", "42", "PNG"),
     ],
 )
-def test_a_path_is_a_seed_and_an_extension(client: TestClient, path, seed, format) -> None:
+def test_a_path_is_a_seed_and_an_extension(
+    client: TestClient, path: str, seed: str, format: str
+) -> None:
     answer = client.get(path)
-    assert _image(answer).format == format
+    assert Image.open(io.BytesIO(answer.content)).format == format
     assert unquote(answer.headers["x-avatar-seed"]) == seed
-    same = client.get("/avatar", params={"seed": seed, "format": format.lower()})
-    assert answer.content == same.content
+    query_response = client.get("/avatar", params={"seed": seed, "format": format.lower()})
+    assert answer.content == query_response.content
 
 
 @pytest.mark.parametrize("path", ["/avatar/42.bmp", "/avatar/john.doe", "/avatar/42."])
-def test_an_unknown_extension_is_404(client: TestClient, path) -> None:
+def test_an_unknown_extension_is_404(client: TestClient, path: str) -> None:
     answer = client.get(path)
     assert answer.status_code == 404
     assert "png" in answer.json()["detail"]
@@ -105,11 +103,11 @@ def test_an_unknown_extension_is_404(client: TestClient, path) -> None:
         "/avatar/random?seed=2",
     ],
 )
-def test_a_path_is_read_as_strictly(client: TestClient, path) -> None:
+def test_a_path_is_parsed_as_strictly(client: TestClient, path: str) -> None:
     assert client.get(path).status_code == 422
 
 
-def test_no_seed_is_a_new_face_each_time_and_tells_its_seed(client: TestClient) -> None:
+def test_no_seed_is_a_new_face_each_time_and_names_its_seed(client: TestClient) -> None:
     first, second = client.get("/avatar"), client.get("/avatar")
     assert first.headers["x-avatar-seed"] != second.headers["x-avatar-seed"]
     for answer in (first, second):
@@ -133,7 +131,7 @@ def test_random_redirects_to_a_seed(client: TestClient) -> None:
     for answer in answers:
         assert answer.status_code == 302
         assert answer.headers["cache-control"] == "no-store"
-        assert _image(client.get(answer.headers["location"])).size == (32, 32)
+        assert get_image(client, answer.headers["location"]).size == (32, 32)
     assert answers[0].headers["location"] != answers[1].headers["location"]
 
 
@@ -158,8 +156,8 @@ def test_only_a_pinned_version_is_immutable(client: TestClient, versions: list[s
 @pytest.mark.parametrize(
     "shape", ["{tag}", "*", '"other", {tag}', "{strong}", 'W/"x",{tag} , "y"'], ids=repr
 )
-def test_a_known_etag_is_304_without_drawing(
-    client: TestClient, monkeypatch: pytest.MonkeyPatch, shape
+def test_a_matching_etag_is_304_without_drawing(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, shape: str
 ) -> None:
     tag = client.get("/avatar?seed=1").headers["etag"]
     assert tag.startswith('W/"')
@@ -175,15 +173,15 @@ def test_a_known_etag_is_304_without_drawing(
 @pytest.mark.parametrize(
     "other", ["seed=2", "seed=1&size=64", "seed=1&psi=0.5", "seed=1&format=webp"]
 )
-def test_other_parameters_have_another_etag(client: TestClient, other) -> None:
+def test_other_parameters_have_another_etag(client: TestClient, other: str) -> None:
     tag = client.get("/avatar?seed=1").headers["etag"]
     assert client.get(f"/avatar?{other}", headers={"If-None-Match": tag}).status_code == 200
 
 
-def test_accept_chooses_and_caches_are_told(client: TestClient) -> None:
-    chosen = client.get("/avatar?seed=1", headers={"Accept": "image/webp"})
-    assert chosen.headers["content-type"] == "image/webp"
-    assert chosen.headers["vary"] == "Accept"
-    named = client.get("/avatar?seed=1&format=png", headers={"Accept": "image/webp"})
-    assert named.headers["content-type"] == "image/png"
-    assert "vary" not in named.headers
+def test_accept_chooses_and_caches_vary_by_it(client: TestClient) -> None:
+    response = client.get("/avatar?seed=1", headers={"Accept": "image/webp"})
+    assert response.headers["content-type"] == "image/webp"
+    assert response.headers["vary"] == "Accept"
+    explicit = client.get("/avatar?seed=1&format=png", headers={"Accept": "image/webp"})
+    assert explicit.headers["content-type"] == "image/png"
+    assert "vary" not in explicit.headers

@@ -1,6 +1,8 @@
-"""A picture is made once, kept while there is room, and never kept when it failed."""
+"""A picture is rendered once, kept while there is room, and never kept when it failed."""
 
 import asyncio
+from collections.abc import Awaitable
+from typing import Any
 
 import pytest
 
@@ -8,101 +10,113 @@ from app.avatars.cache.picture_cache import PictureCache
 from models.errors import Overloaded
 
 
-class Maker:
-    """Makes pictures of so many bytes and counts; `gate` holds it back."""
+class Renderer:
+    """Renders pictures of `size` bytes and counts them; `gate` holds it back."""
 
     def __init__(self, size: int = 10, error: Exception | None = None) -> None:
-        self.size, self.error, self.made = size, error, 0
+        self.size, self.error, self.count = size, error, 0
         self.gate = asyncio.Event()
 
     async def __call__(self) -> bytes:
-        self.made += 1
+        self.count += 1
         await self.gate.wait()
         if self.error:
             raise self.error
         return bytes(self.size)
 
 
-def test_equal_requests_at_once_share_one_computation() -> None:
-    async def ask():
-        pictures, make = PictureCache(100), Maker()
-        asked = [asyncio.ensure_future(pictures.fetch("a", make)) for _ in range(50)]
+async def _settle() -> None:
+    """Let every task run that can."""
+    for _ in range(10):
         await asyncio.sleep(0)
-        make.gate.set()
-        assert {await one for one in asked} == {bytes(10)}
-        assert await pictures.fetch("a", make) == bytes(10)
-        return make.made
-
-    assert asyncio.run(ask()) == 1
 
 
-@pytest.mark.parametrize("leaving", [1, 3], ids=["the-first", "everyone"])
-def test_a_client_that_leaves_does_not_end_the_others_work(leaving) -> None:
-    async def ask():
-        pictures, make = PictureCache(100), Maker()
-        asked = [asyncio.ensure_future(pictures.fetch("a", make)) for _ in range(3)]
+def _start(fetch: Awaitable[bytes]) -> asyncio.Future[bytes]:
+    return asyncio.ensure_future(fetch)
+
+
+def test_equal_requests_at_once_share_one_render() -> None:
+    async def scenario() -> int:
+        pictures, render = PictureCache(100), Renderer()
+        requests = [_start(pictures.fetch("a", render)) for _ in range(50)]
         await asyncio.sleep(0)
-        for one in asked[:leaving]:
-            one.cancel()
+        render.gate.set()
+        assert {await request for request in requests} == {bytes(10)}
+        assert await pictures.fetch("a", render) == bytes(10)
+        return render.count
+
+    assert asyncio.run(scenario()) == 1
+
+
+@pytest.mark.parametrize("count", [1, 3], ids=["the-first", "all"])
+def test_a_client_that_disconnects_does_not_cancel_the_render(count: int) -> None:
+    async def scenario() -> tuple[bytes | None, int]:
+        pictures, render = PictureCache(100), Renderer()
+        requests = [_start(pictures.fetch("a", render)) for _ in range(3)]
         await asyncio.sleep(0)
-        make.gate.set()
-        assert [await one for one in asked[leaving:]] == [bytes(10)] * (3 - leaving)
-        await asyncio.sleep(0.01)
-        return pictures.get("a"), make.made
+        for request in requests[:count]:
+            request.cancel()
+        await asyncio.sleep(0)
+        render.gate.set()
+        assert [await request for request in requests[count:]] == [bytes(10)] * (3 - count)
+        await _settle()
+        return pictures.get("a"), render.count
 
-    assert asyncio.run(ask()) == (bytes(10), 1)
+    assert asyncio.run(scenario()) == (bytes(10), 1)
 
 
-def test_a_failure_is_told_to_all_who_wait_and_kept_for_nobody() -> None:
-    async def ask():
-        pictures, bad, good = PictureCache(100), Maker(error=Overloaded("full")), Maker()
-        bad.gate.set()
-        good.gate.set()
-        told = await asyncio.gather(
-            *(pictures.fetch("a", bad) for _ in range(3)), return_exceptions=True
+def test_a_failure_is_raised_to_all_who_wait_and_not_kept() -> None:
+    async def scenario() -> int:
+        pictures = PictureCache(100)
+        failing, working = Renderer(error=Overloaded("full")), Renderer()
+        failing.gate.set()
+        working.gate.set()
+        errors = await asyncio.gather(
+            *(pictures.fetch("a", failing) for _ in range(3)), return_exceptions=True
         )
-        assert [type(one) for one in told] == [Overloaded] * 3
+        assert [type(error) for error in errors] == [Overloaded] * 3
         assert pictures.get("a") is None
-        assert await pictures.fetch("a", good) == bytes(10)
-        return bad.made
+        assert await pictures.fetch("a", working) == bytes(10)
+        return failing.count
 
-    assert asyncio.run(ask()) == 1
+    assert asyncio.run(scenario()) == 1
 
 
-def test_a_failure_that_nobody_waits_for_is_no_unheard_error() -> None:
-    unheard = []
+def test_a_failure_without_waiting_clients_is_not_reported_by_asyncio() -> None:
+    reports: list[dict[str, Any]] = []
 
-    async def ask() -> None:
-        asyncio.get_running_loop().set_exception_handler(lambda _, told: unheard.append(told))
-        pictures, make = PictureCache(100), Maker(error=Overloaded("full"))
-        asked = asyncio.ensure_future(pictures.fetch("a", make))
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: reports.append(context))
+        pictures, render = PictureCache(100), Renderer(error=Overloaded("full"))
+        request = _start(pictures.fetch("a", render))
         await asyncio.sleep(0)
-        asked.cancel()
-        make.gate.set()
-        await asyncio.sleep(0.01)
-        assert make.made == 1
+        request.cancel()
+        render.gate.set()
+        await _settle()
+        assert render.count == 1
 
-    asyncio.run(ask())
-    assert unheard == []
+    asyncio.run(scenario())
+    assert reports == []
 
 
 @pytest.mark.parametrize(
-    ("most", "kept"),
+    ("capacity", "etags"),
     [
         pytest.param(0, "", id="no-room"),
-        pytest.param(9, "", id="too-large-for-it"),
+        pytest.param(9, "", id="larger-than-all-room"),
         pytest.param(25, "ca", id="two"),
         pytest.param(30, "bca", id="three"),
     ],
 )
-def test_the_least_recently_used_goes_first(most, kept) -> None:
-    async def ask():
-        pictures, make = PictureCache(most), Maker()
-        make.gate.set()
-        for tag in "abc":
-            await pictures.fetch(tag, make)
-            await pictures.fetch("a", make)
-        assert pictures.bytes == 10 * len(kept) <= most
+def test_the_least_recently_used_is_evicted_first(capacity: int, etags: str) -> None:
+    async def scenario() -> str:
+        pictures, render = PictureCache(capacity), Renderer()
+        render.gate.set()
+        for etag in "abc":
+            await pictures.fetch(etag, render)
+            await pictures.fetch("a", render)
+        assert pictures.bytes == 10 * len(etags) <= capacity
         return "".join(pictures.etags)
 
-    assert asyncio.run(ask()) == kept
+    assert asyncio.run(scenario()) == etags

@@ -8,9 +8,10 @@ import pytest
 from PIL import Image
 
 from app.avatars.encode import png
+from models.bundle.generator import Pixels
 
 
-def _noise(height, width):
+def _noise(height: int, width: int) -> Pixels:
     return np.random.default_rng(1).integers(0, 256, (height, width, 3), np.uint8)
 
 
@@ -24,7 +25,7 @@ def _noise(height, width):
         pytest.param(_noise(64, 64)[::2, ::2], id="strided"),
     ],
 )
-def test_a_reader_gets_the_very_pixels(pixels) -> None:
+def test_a_reader_gets_the_very_pixels(pixels: Pixels) -> None:
     image = Image.open(io.BytesIO(png.encode(pixels)))
     assert (image.format, image.mode) == ("PNG", "RGB")
     assert np.array_equal(np.asarray(image), pixels)

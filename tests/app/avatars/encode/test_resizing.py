@@ -23,5 +23,5 @@ def test_draw_at_gives_the_pixels_of_a_served_png(
     for seed, pixels in zip(seeds, drawer.draw_at(z, 1.0, size), strict=True):
         params: dict[str, str | int | float] = {"seed": seed, "size": size, "format": "png"}
         response = faces.get("/avatar", params={**params, "psi": 1})
-        with Image.open(io.BytesIO(response.content)) as served:
-            np.testing.assert_array_equal(np.asarray(served.convert("RGB")), pixels)
+        with Image.open(io.BytesIO(response.content)) as image:
+            np.testing.assert_array_equal(np.asarray(image.convert("RGB")), pixels)

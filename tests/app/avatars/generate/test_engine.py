@@ -1,31 +1,40 @@
-"""Aliases move, bundles break, queues fill: what is served stays true."""
+"""Aliases move, bundles are damaged and queues fill while faces are served."""
 
 import asyncio
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Never
 
 import httpx
 import pytest
-from fastapi.testclient import TestClient
+from starlette.testclient import TestClient
 
 from app.avatars.generate import engine as engines
 from app.avatars.generate.engine import Engine
+from models.bundle.generator import Drawer
 from models.errors import BadBundle, Overloaded
 from models.registry import Registry
+from models.settings import Settings
+from tests.support.app_client import state_of
+from tests.support.live_app import Live
 
 
-def _eventually(holds, seconds: float = 10) -> None:
+def _eventually(condition: Callable[[], bool], seconds: float = 10) -> None:
     end = time.monotonic() + seconds
-    while not holds():
+    while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)
 
 
 def test_ten_moves_under_load_mix_nothing(
-    start, http, registry: Registry, versions: list[str], key: dict[str, str]
+    start: Callable[..., Live],
+    http: httpx.Client,
+    registry: Registry,
+    versions: list[str],
+    key: dict[str, str],
 ) -> None:
     live = start()
     truth = {
@@ -34,22 +43,22 @@ def test_ten_moves_under_load_mix_nothing(
         for seed in range(4)
     }
     assert len(set(truth.values())) == len(truth)
-    stop, wrong, seen = threading.Event(), [], set()
+    stop, wrong, models = threading.Event(), [], set()
 
-    def ask(number: int) -> int:
+    def request_often(number: int) -> int:
         count = 0
         with httpx.Client(timeout=20, trust_env=False) as client:
             while not stop.is_set():
                 answer = client.get(f"{live.url}/avatar?seed={number % 4}")
                 model = answer.headers.get("x-avatar-model")
-                seen.add(model)
+                models.add(model)
                 if truth.get((model, number % 4)) != answer.content:
                     wrong.append((answer.status_code, model))
                 count += 1
         return count
 
     with ThreadPoolExecutor(6) as pool:
-        asking = [pool.submit(ask, number) for number in range(6)]
+        clients = [pool.submit(request_often, number) for number in range(6)]
         for move in range(10):
             version = versions[(move + 1) % 3]
             answer = http.post(f"{live.url}/models/{version}/promote", headers=key)
@@ -57,9 +66,9 @@ def test_ten_moves_under_load_mix_nothing(
             assert http.get(f"{live.url}/avatar?seed=1").headers["x-avatar-model"] == version
             time.sleep(0.1)
         stop.set()
-        assert sum(asked.result() for asked in asking) > 10
+        assert sum(client.result() for client in clients) > 10
     assert wrong == []
-    assert seen == set(versions)
+    assert models == set(versions)
 
 
 def test_an_alias_moved_elsewhere_is_followed_within_seconds(
@@ -71,60 +80,60 @@ def test_an_alias_moved_elsewhere_is_followed_within_seconds(
 
 
 def test_a_bad_bundle_is_refused_and_the_old_serves(
-    client: TestClient, registry: Registry, versions: list[str], damaged
+    client: TestClient, registry: Registry, versions: list[str], damaged: Callable[[Registry], str]
 ) -> None:
     before = client.get("/avatar?seed=1").content
     bad = damaged(registry)
-    held = client.app.state.kao.engine
-    _eventually(lambda: bad in held.refused)
+    engine = state_of(client).engine
+    _eventually(lambda: bad in engine.refused)
     answer = client.get("/avatar?seed=1")
     assert answer.content == before
     assert answer.headers["x-avatar-model"] == versions[0]
     assert "damaged" in client.get("/health/ready").json()["refused"][bad]
-    asked = client.get(f"/avatar?seed=1&model={bad}")
-    assert asked.status_code == 409
-    assert asked.json()["type"] == "urn:kao:problem:bad-bundle"
+    response = client.get(f"/avatar?seed=1&model={bad}")
+    assert response.status_code == 409
+    assert response.json()["type"] == "urn:kao:problem:bad-bundle"
 
 
 def test_a_database_that_fails_does_not_stop_faces(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held = client.app.state.kao
+    state = state_of(client)
     calls = []
 
     def fail() -> Never:
         calls.append(1)
         raise OSError("gone")
 
-    monkeypatch.setattr(held.registry, "aliases", fail)
+    monkeypatch.setattr(state.registry, "aliases", fail)
     _eventually(lambda: len(calls) >= 2)
     assert client.get("/avatar?seed=1").status_code == 200
 
 
-def test_a_model_is_loaded_once_however_many_ask(
+def test_a_model_is_loaded_once_for_any_number_of_requests(
     registry: Registry, versions: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = []
     load = registry.load
 
-    def counted(*arguments):
-        calls.append(arguments)
-        return load(*arguments)
+    def count(version: str, threads: int) -> Drawer:
+        calls.append(version)
+        return load(version, threads)
 
-    monkeypatch.setattr(registry, "load", counted)
+    monkeypatch.setattr(registry, "load", count)
 
-    async def many():
+    async def load_often() -> list[Drawer]:
         engine = Engine(registry, 1, 4, 2**30)
         drawers = await asyncio.gather(*(engine.drawer(versions[1]) for _ in range(20)))
         await engine.stop()
         return drawers
 
-    assert len(set(map(id, asyncio.run(many())))) == 1
+    assert len(set(map(id, asyncio.run(load_often())))) == 1
     assert len(calls) == 1
 
 
 @pytest.mark.parametrize(
-    ("budget", "kept"),
+    ("budget", "indices"),
     [
         pytest.param(0, {0, 3}, id="no-room-keeps-the-newest"),
         pytest.param(2.5, {0, 2, 3}, id="room-for-two"),
@@ -132,26 +141,29 @@ def test_a_model_is_loaded_once_however_many_ask(
     ],
 )
 def test_idle_models_stay_within_the_budget_and_served_ones_always(
-    registry: Registry, versions: list[str], write_bundle, budget, kept
+    registry: Registry,
+    versions: list[str],
+    write_bundle: Callable[..., Path],
+    budget: float,
+    indices: set[int],
 ) -> None:
     fourth = registry.import_folder(write_bundle(seed=3))
     all_four = [*versions, fourth]
     size = sum(path.stat().st_size for path in registry.folder(versions[2]).iterdir())
 
-    async def visit():
+    async def visit() -> set[str]:
         engine = Engine(registry, 1, 4, int(budget * size))
         await engine.refresh()
         for version in all_four[1:]:
             await engine.drawer(version)
-        held = set(engine.loaded_versions)
-        assert set(engine._sizes) == held
+        versions = set(engine.loaded_versions)
         await engine.stop()
-        return held
+        return versions
 
-    assert asyncio.run(visit()) == {all_four[number] for number in kept}
+    assert asyncio.run(visit()) == {all_four[number] for number in indices}
 
 
-def test_a_full_queue_refuses_and_a_left_client_keeps_its_place(registry: Registry) -> None:
+def test_a_full_queue_refuses_and_a_cancelled_request_keeps_its_place(registry: Registry) -> None:
     async def fill() -> None:
         engine = Engine(registry, 1, 2, 0)
         gate = threading.Event()
@@ -169,15 +181,20 @@ def test_a_full_queue_refuses_and_a_left_client_keeps_its_place(registry: Regist
     asyncio.run(fill())
 
 
-def test_overload_is_503_with_retry_after(
-    client: TestClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    held = client.app.state.kao.engine
-    monkeypatch.setattr(held._batcher, "capacity", 0)
-    answer = client.get("/avatar?seed=1")
-    assert answer.status_code == 503
-    assert answer.headers["retry-after"] == "1"
-    assert answer.headers["cache-control"] == "no-store"
+def test_overload_is_503_with_retry_after(client: TestClient, settings: Settings) -> None:
+    engine, gate, portal = state_of(client).engine, threading.Event(), client.portal
+    assert portal is not None
+    count = (settings.threads or 1) + settings.max_queue
+    blocked = [portal.start_task_soon(engine.run, gate.wait) for _ in range(count)]
+    try:
+        _eventually(lambda: engine.pending == count)
+        response = client.get("/avatar?seed=1")
+        assert response.status_code == 503
+        assert response.headers["retry-after"] == "1"
+        assert response.headers["cache-control"] == "no-store"
+    finally:
+        gate.set()
+    assert all(future.result() for future in blocked)
 
 
 def test_a_refused_bundle_is_read_again_after_a_while(

@@ -37,7 +37,7 @@ def test_a_shipped_version_draws_the_same_face(client: TestClient, path: Path) -
     params: dict[str, str | float] = {"seed": "42", "psi": 0.7, "model": version, "size": size}
     answer = client.get("/avatar", params={**params, "format": "png"})
     assert answer.status_code == 200, answer.text
-    with Image.open(io.BytesIO(answer.content)) as served, Image.open(path) as pinned:
-        difference = np.asarray(served).astype(int) - np.asarray(pinned)
+    with Image.open(io.BytesIO(answer.content)) as image, Image.open(path) as fixture:
+        difference = np.asarray(image).astype(int) - np.asarray(fixture)
     # Another machine's pixels may differ by 1 of 255 (docs/seeds.md).
     assert np.abs(difference).max() <= 1

@@ -1,0 +1,141 @@
+"""Many faces in one response, while others are served."""
+
+import asyncio
+import base64
+import io
+import json
+import time
+import zipfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+from starlette.testclient import TestClient
+
+from app.avatars import service
+from app.avatars.bulk import response as bulk
+from app.avatars.generate.engine import Engine
+from app.avatars.request.picture_request import PictureRequest
+from models.errors import Overloaded
+from models.registry import Registry
+from tests.support.app_client import state_of
+from tests.support.live_app import Live
+
+LINES = {"Accept": "application/x-ndjson"}
+
+
+def _post_lines(client: TestClient, body: dict[str, Any]) -> list[dict[str, Any]]:
+    response = client.post("/avatars", json=body, headers=LINES)
+    assert response.status_code == 200, response.text
+    return [json.loads(line) for line in response.text.splitlines()]
+
+
+def test_a_zip_has_each_face_as_get_draws_it(client: TestClient) -> None:
+    response = client.post(
+        "/avatars", json={"seeds": ["a", "顔", ""], "size": 32, "format": "webp"}
+    )
+    assert response.headers["content-type"] == "application/zip"
+    assert response.headers["cache-control"] == "no-store"
+    archive = zipfile.ZipFile(io.BytesIO(response.content))
+    assert archive.namelist() == ["0000.webp", "0001.webp", "0002.webp", "index.json"]
+    index = json.loads(archive.read("index.json"))
+    assert [row["seed"] for row in index.values()] == ["a", "顔", ""]
+    for name, row in index.items():
+        assert client.get(row["address"]).content == archive.read(name)
+
+
+def test_each_line_has_its_number(client: TestClient) -> None:
+    lines = _post_lines(client, {"seeds": ["a", "b"], "size": 16})
+    assert [(line["done"], line["of"], line["type"]) for line in lines] == [
+        (1, 2, "image/png"),
+        (2, 2, "image/png"),
+    ]
+    for line in lines:
+        assert client.get(line["address"]).content == base64.b64decode(line["content"])
+
+
+def test_equal_bodies_get_equal_bytes(client: TestClient) -> None:
+    body = {"seeds": [str(number) for number in range(8)], "distinct": True}
+    assert client.post("/avatars", json=body).content == client.post("/avatars", json=body).content
+
+
+def test_an_unknown_model_is_404_here_too(client: TestClient) -> None:
+    assert client.post("/avatars", json={"seeds": ["a"], "model": "0" * 64}).status_code == 404
+
+
+def test_a_full_queue_makes_a_batch_wait(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[str] = []
+    render = service.render
+
+    async def overload_twice(engine: Engine, version: str, face: PictureRequest) -> bytes:
+        tries.append(version)
+        if len(tries) < 3:
+            raise Overloaded("full")
+        return await render(engine, version, face)
+
+    monkeypatch.setattr(service, "render", overload_twice)
+    monkeypatch.setattr(bulk, "RETRY_INTERVAL", 0.001)
+    assert len(_post_lines(client, {"seeds": ["a"]})) == 1
+    assert len(tries) == 3
+
+
+def test_one_batch_too_many_is_503_with_retry_after(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = state_of(client)
+    full = replace(state, batches=asyncio.Semaphore(0))
+    monkeypatch.setattr(client.app.state, "kao", full)  # type: ignore[attr-defined]
+    response = client.post("/avatars", json={"seeds": ["a"]})
+    assert (response.status_code, response.headers["retry-after"]) == (503, "1")
+
+
+def test_single_faces_are_served_during_a_batch_of_1000(
+    start: Callable[..., Live], registry: Registry, http: httpx.Client
+) -> None:
+    url, seeds = start().url, [f"member {number}" for number in range(1000)]
+
+    def post_all() -> list[dict[str, Any]]:
+        body = {"seeds": seeds, "size": 64}
+        with http.stream(
+            "POST", f"{url}/avatars", json=body, headers=LINES, timeout=300
+        ) as response:
+            return [json.loads(line) for line in response.iter_lines()]
+
+    singles: list[int] = []
+    with ThreadPoolExecutor(1) as pool:
+        batch = pool.submit(post_all)
+        while not batch.done():
+            start_time = time.monotonic()
+            singles.append(http.get(f"{url}/avatar?seed=single {len(singles)}").status_code)
+            assert time.monotonic() - start_time < 10, "a single face waited for the batch"
+    assert set(singles) == {200}
+    assert len(singles) > 10
+    assert [line["seed"] for line in batch.result()] == seeds
+
+
+def test_a_disconnected_batch_makes_room(
+    start: Callable[..., Live], registry: Registry, http: httpx.Client
+) -> None:
+    live = start()
+    for _ in range(6):  # more than run at once
+        body = {"seeds": ["a"] * 1000, "size": 1024}
+        with http.stream("POST", f"{live.url}/avatars", json=body, timeout=60) as response:
+            assert response.status_code == 200
+            next(response.iter_raw())
+    status, deadline = 503, time.monotonic() + 60
+    while status == 503 and time.monotonic() < deadline:
+        status = http.post(f"{live.url}/avatars", json={"seeds": ["a"]}).status_code
+    assert status == 200
+
+
+def test_what_the_model_refuses_is_refused_before_the_response_starts(client: TestClient) -> None:
+    response = client.post("/avatars", json={"seeds": ["1", "2"], "best_of": 4})
+    assert response.status_code == 422
+    assert response.json()["type"] == "urn:kao:problem:no-critic"
+    # The refused batch made room for this one.
+    assert client.post("/avatars", json={"seeds": ["1"]}).status_code == 200
