@@ -20,12 +20,15 @@ from app.datasets import routes as datasets
 from app.http import metrics, opentelemetry
 from app.http.access_log import AccessLog
 from app.http.body_size import BodyLimit
+from app.http.private_cache import PrivateCache
+from app.http.relative_redirects import RelativeRedirects
 from app.rate_limits.charge_rest import ChargeRest
 from app.rate_limits.limiter import Limiter
 from app.registry import model_images
 from app.registry import routes as registry_routes
 from app.state import AppState
 from app.studio import model_card, pages, playground, views
+from app.studio.error_pages import ErrorPages
 from app.training import curves, events, measurements, presets, sheets
 from app.training import routes as training
 from models import bootstrap, keys
@@ -41,13 +44,58 @@ DESCRIPTION = """Every seed gives one manga face, drawn by a GAN that you can re
 Errors are problem documents (RFC 9457) whose `detail` says how to correct the request."""
 
 
+# In the order in which their routes are matched.
+ROOMS = (
+    avatars,
+    presets,  # before training: /train/presets is not a run
+    training,
+    events,
+    sheets,
+    curves,
+    measurements,
+    registry_routes,
+    model_images,
+    datasets,
+    contents,
+    auth,
+    health,
+    metrics,
+    views,
+    model_card,
+    playground,
+    pages,
+)
+
+
 def create_app(settings: Settings) -> FastAPI:
     """The app of these settings. It connects, migrates and loads models when it starts."""
+    state = _create_state(settings)
+    app = FastAPI(
+        title="Kao",
+        version="0.1.0",
+        description=DESCRIPTION,
+        lifespan=_lifespan,
+        docs_url=None,  # app/studio/pages.py serves it without a CDN
+        redoc_url=None,
+        responses=problems.RESPONSES,
+        telemetry=opentelemetry.config(settings),
+    )
+    app.state.kao = state
+    app.state.telemetry = metrics.build_registry(state)
+    _add_middleware(app, state)
+    problems.install(app)
+    for room in ROOMS:
+        app.include_router(room.router)
+    openapi.install(app)
+    return app
+
+
+def _create_state(settings: Settings) -> AppState:
     connections = database.connect(settings)
     registry = Registry(connections, settings.blobs)
     engine = Engine(registry, settings.threads, settings.max_queue, settings.model_bytes)
     pictures = PictureCache(settings.cache_bytes)
-    state = AppState(
+    return AppState(
         settings=settings,
         database=connections,
         registry=registry,
@@ -57,63 +105,34 @@ def create_app(settings: Settings) -> FastAPI:
         limiter=Limiter(settings),
     )
 
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await run_in_threadpool(_prepare, state)
-        await state.engine.start()
-        log.info("app.started", aliases=state.engine.served)
-        try:
-            yield
-        finally:
-            state.closing.set()
-            await state.engine.stop()
-            await state.limiter.close()
-            connections.dispose()
-            log.info("app.stopped")
 
-    app = FastAPI(
-        title="Kao",
-        version="0.1.0",
-        description=DESCRIPTION,
-        lifespan=lifespan,
-        docs_url=None,  # app/studio/pages.py serves it without a CDN
-        redoc_url=None,
-        responses=problems.RESPONSES,
-        telemetry=opentelemetry.config(settings),
-    )
-    app.state.kao = state
-    app.state.services = state  # the name that app/avatars and app/studio still use
-    app.state.telemetry = metrics.build_registry(state)
+def _add_middleware(app: FastAPI, state: AppState) -> None:
+    """Add the middleware, innermost first."""
     app.add_middleware(BodyLimit, exempt=("/avatars", "/datasets"))
-    if settings.public_avatars:  # the fast path checks no key
+    if state.settings.public_avatars:  # the fast path checks no key
         app.add_middleware(FastPath, responses=state.responses)
+    else:
+        app.add_middleware(PrivateCache)
+    app.add_middleware(RelativeRedirects)
     app.add_middleware(ChargeRest, limiter=state.limiter)
+    app.add_middleware(ErrorPages)
     app.add_middleware(AccessLog)
-    problems.install(app)
-    rooms = (
-        avatars,
-        presets,  # before training: /train/presets is not a run
-        training,
-        events,
-        sheets,
-        curves,
-        measurements,
-        registry_routes,
-        model_images,
-        datasets,
-        contents,
-        auth,
-        health,
-        metrics,
-        views,
-        model_card,
-        playground,
-        pages,
-    )
-    for room in rooms:
-        app.include_router(room.router)
-    openapi.install(app)
-    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    state: AppState = app.state.kao
+    await run_in_threadpool(_prepare, state)
+    await state.engine.start()
+    log.info("app.started", aliases=state.engine.served)
+    try:
+        yield
+    finally:
+        state.closing.set()
+        await state.engine.stop()
+        await state.limiter.close()
+        state.database.dispose()
+        log.info("app.stopped")
 
 
 def _prepare(state: AppState) -> None:

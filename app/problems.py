@@ -1,5 +1,6 @@
 """Status, problem document (RFC 9457) and headers of each error."""
 
+import errno
 import json
 from collections import Counter
 from collections.abc import Mapping
@@ -76,10 +77,11 @@ RETRY_AFTER: dict[type[Exception], int] = {
 }
 # Slugs before they were renamed, sent as `former_type` for one release.
 FORMER_SLUGS = {"no-critic": "unscored", "no-styles": "unmixable", "no-training-history": "ungrown"}
+DATABASE_RETRY = 5  # s
 # Attributes of an error that become members of its problem document.
 EXTRAS = ("parameter", "allowed", "problems")
 MEDIA_TYPE = "application/problem+json"
-SENT: Counter[str] = Counter()  # problem documents by slug; app/http/metrics.py exports them
+SENT_COUNTS: Counter[str] = Counter()  # problem documents by slug; app/http/metrics.py exports them
 
 CONTENT: dict[str, Any] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 # For OpenAPI: every route may answer with one.
@@ -135,7 +137,7 @@ def problem(
     **extra: Any,
 ) -> Response:
     """A problem document, never cached."""
-    SENT[slug] += 1
+    SENT_COUNTS[slug] += 1
     title = slug.replace("-", " ").capitalize()
     content = {"type": f"urn:kao:problem:{slug}", "title": title, "status": status}
     if slug in FORMER_SLUGS:
@@ -152,6 +154,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _answer_http_exception)
     app.add_exception_handler(ClientDisconnect, _answer_disconnect)
     app.add_exception_handler(sa.exc.DataError, _answer_data_error)
+    app.add_exception_handler(sa.exc.OperationalError, _answer_database_error)
+    app.add_exception_handler(OSError, _answer_os_error)
     app.add_exception_handler(Exception, _answer_defect)
 
 
@@ -165,9 +169,6 @@ async def answer(_: Request, error: Exception) -> Response:
         headers["Retry-After"] = str(_lookup(RETRY_AFTER, type(error)) or 1)
     extra = {name: getattr(error, name) for name in EXTRAS if hasattr(error, name)}
     return problem(status, slug, _sentence(error), headers, **extra)
-
-
-known = answer  # the name that app/avatars still uses
 
 
 def _sentence(error: Exception) -> str:
@@ -211,6 +212,27 @@ async def _answer_http_exception(_: Request, error: Exception) -> Response:
 async def _answer_data_error(_: Request, __: Exception) -> Response:
     # PostgreSQL refuses NUL in text; SQLite stores it.
     return problem(422, "invalid-request", "The request contains U+0000, which cannot be stored.")
+
+
+async def _answer_database_error(request: Request, error: Exception) -> Response:
+    """507 where the database has no disk space; 503 where it is locked or does not answer."""
+    reason = str(getattr(error, "orig", error))
+    log.warning("database.refused", path=request.url.path, reason=reason)
+    if "disk is full" in reason or "No space left" in reason:
+        status, slug = row(errors.DiskFull)
+        return problem(status, slug, "The disk of the database is full; nothing was changed.")
+    detail = "The database is locked or does not answer; nothing was changed. Try again."
+    headers = {"Retry-After": str(DATABASE_RETRY)}
+    return problem(503, "database-unavailable", detail, headers)
+
+
+async def _answer_os_error(request: Request, error: Exception) -> Response:
+    """507 where a disk or a quota is full; anything else is a defect, raised with its traceback."""
+    if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        raise error
+    log.warning("disk.full", path=request.url.path)
+    status, slug = row(errors.DiskFull)
+    return problem(status, slug, "The disk is full; nothing was changed.")
 
 
 async def _answer_disconnect(_: Request, __: Exception) -> Response:

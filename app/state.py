@@ -29,6 +29,8 @@ class AppState:
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     # Zips validated at once: each uses a core and up to a few hundred megabytes meanwhile.
     checks: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
+    # Datasets decoded at once for previews: one takes up to 15 s of a core and 200 MB.
+    decodes: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     # Batches at once; each has one face in the engine's queue at a time.
     batches: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
 
@@ -46,5 +48,3 @@ async def _inject(request: Request) -> AppState:
 
 # The parameter type of a route that needs the state.
 State = Annotated[AppState, Depends(_inject)]
-
-Services = AppState  # the name that app/avatars and app/studio still use

@@ -31,7 +31,7 @@ SECONDS = float(os.environ.get("SECONDS_EACH", "8"))
 
 def model() -> Path:
     """The bundle that is measured: the one BUNDLE names, else what a fresh Kao serves."""
-    return Path(os.environ["BUNDLE"]) if "BUNDLE" in os.environ else bootstrap.shipped()[0]
+    return Path(os.environ["BUNDLE"]) if "BUNDLE" in os.environ else bootstrap.shipped_bundles()[0]
 
 
 def drawer() -> Drawer:

@@ -37,7 +37,7 @@ def list_keys() -> None:
     from models import keys
 
     table = Table("id", "name", "scopes", "created", "revoked")
-    for key in keys.listed(_open_database()[0]):
+    for key in keys.list_keys(_open_database()[0]):
         dates = (key.created[:19], (key.revoked or "")[:19])
         table.add_row(key.id, key.name, ", ".join(key.scopes), *dates)
     out.print(table)

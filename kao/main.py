@@ -26,6 +26,10 @@ COMMANDS = {
         "evaluate": "Measure a model's faces against real ones: FD, KID, precision, recall, "
         "coverage, novelty.",
     },
+    "kao.enlarging": {
+        "enlarge": "Train an enlarger for a model and publish both: the same faces, crisp when "
+        "large.",
+    },
     "kao.keys": {
         "sign": "Sign a picture's address: it opens without a key for a while "
         "(KAO_PUBLIC_AVATARS=false).",

@@ -17,7 +17,7 @@ from app.avatars.traits import resolve_traits
 from app.errors import InvalidParameter
 from models import bootstrap
 from models.faces import latents
-from models.faces.attributes import RESERVED
+from models.faces.attributes import RESERVED_NAMES
 from models.registry import Registry
 from models.settings import Settings
 from models.storage import atomic
@@ -78,7 +78,7 @@ def _make_command(picture_type: PictureType) -> Callable[..., None]:
 
 def _parse_trait(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
-    if not equals or name in RESERVED:
+    if not equals or name in RESERVED_NAMES:
         raise InvalidParameter("trait", f"is {text[:40]!r}", "name=value, as hair_colour=pink")
     return name, value
 

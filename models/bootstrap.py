@@ -24,9 +24,9 @@ def prepare(settings: Settings) -> sa.Engine:
     """
     engine = open_database(settings)
     registry = Registry(engine, settings.blobs)
-    registered = {row["version"] for row in registry.list_models()}
-    for folder in shipped():
-        if folder.name not in registered or not _is_whole(registry.folder(folder.name), folder):
+    known_versions = {row["version"] for row in registry.list_models()}
+    for folder in shipped_bundles():
+        if folder.name not in known_versions or not _is_whole(registry.folder(folder.name), folder):
             registry.import_folder(folder)
     return engine
 
@@ -40,7 +40,7 @@ def open_database(settings: Settings) -> sa.Engine:
     atomic.private_folder(settings.storage)
     engine = connect(settings)
     wait_until_available(engine)
-    if not has_tables(engine) and (versions := _published(settings)):
+    if not has_tables(engine) and (versions := _published_versions(settings)):
         engine.dispose()
         raise LostDatabase(len(versions))
     migrate(engine)
@@ -57,31 +57,33 @@ def adopt(settings: Settings) -> list[str]:
     engine = connect(settings)
     migrate(engine)
     registry = Registry(engine, settings.blobs)
-    created: dict[str, str] = {}
-    for version in _published(settings):
+    creation_times: dict[str, str] = {}
+    for version in _published_versions(settings):
         try:
             registry.load(version)
         except BadBundle as error:
             log.warning("bundle.not_adopted", version=version[:12], reason=str(error))
             continue
-        created[version] = bundle.read_card(registry.folder(version))["created"]
-    newest_first = sorted(created, key=lambda version: created[version], reverse=True)
-    adopted = [version for version in newest_first if registry.adopt(version)]
+        creation_times[version] = bundle.read_card(registry.folder(version))["created"]
+    newest_first = sorted(creation_times, key=lambda version: creation_times[version], reverse=True)
+    new_versions = [version for version in newest_first if registry.adopt(version)]
     engine.dispose()
-    return adopted
+    return new_versions
 
 
-def _published(settings: Settings) -> list[str]:
+def _published_versions(settings: Settings) -> list[str]:
     """Return the versions in the store or bucket that did not come with Kao."""
     folder = settings.storage / layout.BUNDLES
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     units = (layout.unit(blob.name) for blob in settings.blobs.list_blobs())
     names |= {unit.owner for unit in units if unit is not None and unit.kind == layout.BUNDLES}
-    packaged = {path.name for path in shipped()}
-    return sorted(name for name in names if not layout.is_temporary(name) and name not in packaged)
+    shipped_versions = {path.name for path in shipped_bundles()}
+    return sorted(
+        name for name in names if not layout.is_temporary(name) and name not in shipped_versions
+    )
 
 
-def shipped() -> list[Path]:
+def shipped_bundles() -> list[Path]:
     """Return the folders of the bundles that come with Kao, the newest first."""
     folders = [path.parent for path in SHIPPED.glob("*/card.json")]
     return sorted(folders, key=lambda folder: bundle.read_card(folder)["created"], reverse=True)

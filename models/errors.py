@@ -12,8 +12,8 @@ class InvalidSeed(KaoError):
 class UnknownPreset(KaoError):
     """A preset that does not exist."""
 
-    def __init__(self, name: str, known: list[str]) -> None:
-        super().__init__(f"There is no preset {name!r}. Choose one of: {', '.join(known)}.")
+    def __init__(self, name: str, presets: list[str]) -> None:
+        super().__init__(f"There is no preset {name!r}. Choose one of: {', '.join(presets)}.")
 
 
 class InvalidRecipe(KaoError):
@@ -56,9 +56,9 @@ class BadBundle(KaoError):
 class LostTraits(KaoError):
     """A promotion that would break URLs which use a trait."""
 
-    def __init__(self, lost: list[str]) -> None:
+    def __init__(self, traits: list[str]) -> None:
         super().__init__(
-            f"This model lacks traits of the current default: {', '.join(lost)}. URLs that use "
+            f"This model lacks traits of the current default: {', '.join(traits)}. URLs that use "
             "them would return errors; force the promotion to accept that."
         )
 
@@ -143,7 +143,6 @@ class QueueRefuses(KaoError):
     """The queue refuses writes: its disk or memory is full, or it is a replica."""
 
     def __init__(self, reason: str) -> None:
-        self.headers = {"Retry-After": "30"}  # until app/problems.py has it
         super().__init__(
             f"The queue refuses writes: {reason}. Nothing was started. Free disk space or memory "
             "of the queue, or set REDIS_URL to the primary, then try again."

@@ -20,7 +20,7 @@ from sqlalchemy import select
 
 from models.database.engine import lock, now, reading
 from models.database.tables import keys
-from models.errors import InvalidKey, LastKey, UnknownKey
+from models.errors import InvalidKey, KaoError, LastKey, UnknownKey
 from models.settings import Settings
 from models.signatures import Purpose, public_key
 from models.storage import atomic, layout
@@ -28,6 +28,7 @@ from models.storage import atomic, layout
 log = structlog.get_logger()
 
 FILE = layout.API_KEY
+PLACEHOLDER = "CHANGE-ME"  # how keys in deploy/ begin
 MIN_LENGTH = 16
 MAX_NAME = 64  # characters, as the column has
 Scope = Literal["avatars", "read", "train", "datasets", "models", "keys"]
@@ -63,9 +64,11 @@ def ensure_first_key(engine: sa.Engine, settings: Settings) -> str | None:
     """Register the first key and return it; None where it is revoked or only others exist.
 
     It is the setting's, else the file's (also after the database was lost), else a new one.
+    Raises KaoError for the placeholder of an example.
     """
     with engine.begin() as db:
         if settings.api_key is not None:
+            _refuse_placeholder(settings.api_key)
             return _register(db, settings.api_key, "setting")
         file_key = _read(settings.home / FILE)
         if file_key is not None:
@@ -77,9 +80,17 @@ def ensure_first_key(engine: sa.Engine, settings: Settings) -> str | None:
         return _register(db, key, "first")
 
 
+def _refuse_placeholder(key: str) -> None:
+    if key.upper().startswith(PLACEHOLDER):
+        raise KaoError(
+            "KAO_API_KEY still has the placeholder of an example, which everybody knows. Set a "
+            "random one: python -c 'import secrets; print(secrets.token_urlsafe(32))'."
+        )
+
+
 def warn_without_key(engine: sa.Engine) -> None:
     """Log where no active key manages keys: faces are served, and nothing can be changed."""
-    if not any(key.revoked is None and "keys" in key.scopes for key in listed(engine)):
+    if not any(key.revoked is None and "keys" in key.scopes for key in list_keys(engine)):
         log.warning("keys.none_active", remedy="kao keys create NAME")
 
 
@@ -129,7 +140,7 @@ def lookup(engine: sa.Engine, id: str) -> Key:
     return _key(row)
 
 
-def listed(engine: sa.Engine) -> list[Key]:
+def list_keys(engine: sa.Engine) -> list[Key]:
     """All keys, newest first, the revoked ones too."""
     with reading(engine).begin() as db:
         return [_key(row) for row in db.execute(select(keys).order_by(keys.c.created.desc()))]
@@ -180,8 +191,8 @@ def _register(db: sa.Connection, key: str, name: str) -> str | None:
 
 def _insert(db: sa.Connection, key: str, name: str, scopes: Collection[str]) -> None:
     fields = {"id": secrets.token_hex(6), "hash": hash_of(key), "name": name, "created": now()}
-    ordered = [scope for scope in SCOPES if scope in scopes]
-    db.execute(keys.insert().values(**fields, scopes=ordered))
+    scope_list = [scope for scope in SCOPES if scope in scopes]
+    db.execute(keys.insert().values(**fields, scopes=scope_list))
     _store_public_keys(db, key)
 
 

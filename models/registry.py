@@ -129,27 +129,27 @@ class Registry:
 
     def _replace_damaged(self, version: str) -> bool:
         """Replace a damaged or missing copy from the package or the bucket; whether it could."""
-        folder, packaged = self.folder(version), SHIPPED / version
+        folder, package_copy = self.folder(version), SHIPPED / version
         if is_whole(folder, version):
             return False  # its files are those that were published: it is bad in another way
-        if not packaged.is_dir() and not self.blobs.names(layout.bundle(version)):
+        if not package_copy.is_dir() and not self.blobs.names(layout.bundle(version)):
             return False
         with atomic.scratch_folder(self.bundles) as scratch:
-            damaged = scratch / "damaged"
+            damaged_copy = scratch / "damaged"
             if folder.exists():
-                folder.rename(damaged)
+                folder.rename(damaged_copy)
             try:
-                if packaged.is_dir():
+                if package_copy.is_dir():
                     copy = shutil.copytree(
-                        packaged, scratch / "copy", copy_function=shutil.copyfile
+                        package_copy, scratch / "copy", copy_function=shutil.copyfile
                     )
                     bundle.check_digest(copy, version)
                     atomic.settle(copy, folder)
                 else:
                     self.fetch(version)
             except (KaoError, OSError):
-                if damaged.exists() and not folder.exists():
-                    damaged.rename(folder)
+                if damaged_copy.exists() and not folder.exists():
+                    damaged_copy.rename(folder)
                 raise
         log.warning("bundle.repaired", version=version[:12])
         return True
@@ -272,8 +272,8 @@ class Registry:
                 query = select(models.c.card).where(models.c.version == current)
                 before = Card.model_validate(db.execute(query).scalar_one())
                 offers = set(card.offers)
-                if lost := [trait for trait in before.offers if trait not in offers]:
-                    raise LostTraits(lost)
+                if lost_traits := [trait for trait in before.offers if trait not in offers]:
+                    raise LostTraits(lost_traits)
             if current != version:
                 self._move(db, DEFAULT, version)
         return version

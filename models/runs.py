@@ -234,8 +234,8 @@ def _one(db: sa.Connection, run: str, query: sa.Select[Any]) -> Row:
 
 
 def _write(db: sa.Connection, run: str, fence: Fence, values: Row) -> None:
-    owned = (runs.c.id == run, runs.c.fence == fence, runs.c.state == "running")
-    if not db.execute(update(runs).where(*owned).values(values)).rowcount:
+    is_owner = (runs.c.id == run, runs.c.fence == fence, runs.c.state == "running")
+    if not db.execute(update(runs).where(*is_owner).values(values)).rowcount:
         raise StaleFence(run)
 
 

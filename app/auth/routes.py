@@ -31,7 +31,7 @@ def create_key(
 def list_keys(state: State, response: Response) -> schemas.Keys:
     """Without the keys themselves, which cannot be read again."""
     response.headers["Cache-Control"] = "no-store"
-    return schemas.Keys(keys=[_public(key) for key in keys.listed(state.database)])
+    return schemas.Keys(keys=[_public(key) for key in keys.list_keys(state.database)])
 
 
 @router.delete("/keys/{id}", status_code=204, dependencies=[needs("keys")], summary="Revoke a key")

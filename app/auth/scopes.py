@@ -45,12 +45,12 @@ def identify(state: AppState, request: Request) -> Key | None:
 
     Raises Unauthorised for an invalid one. Reads the database, so call it in a thread.
     """
-    presented = presented_key(request)
-    if presented is None:
+    secret = presented_key(request)
+    if secret is None:
         session = sessions.read(state.database, request)
         request.state.session_expires = session.expires if session else None
         return session.key if session else None
-    key = keys.find(state.database, presented)
+    key = keys.find(state.database, secret)
     if key is None:
         raise Unauthorised(f"The API key is unknown or revoked. {HOW_TO_SEND_A_KEY}")
     return key
@@ -92,7 +92,8 @@ async def admit(request: Request) -> None:
     """
     state = get_state(request)
     signature, query = signed_urls.split(request.scope["query_string"])
-    if signature is None:
+    # A signature covers the address alone, so it opens nothing with a body.
+    if signature is None or request.method not in ("GET", "HEAD"):
         await _identify(state, request)
         require(request.state.key, "avatars")
         return

@@ -22,7 +22,7 @@ COOKIE = "kao_session"
 LIFETIME = 7 * 24 * 3600  # s
 CLOCK_SKEW = 300  # s between two servers
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
-ENDED = "Your session has ended; log in again at /studio."
+SESSION_ENDED = "Your session has ended; log in again at /studio."
 _TIME = re.compile(r"[0-9]{1,12}", re.ASCII)
 
 
@@ -95,19 +95,19 @@ def _host(origin: str) -> tuple[str, int] | None:
 
 
 def _verify(database: sa.Engine, cookie: str) -> OpenSession:
-    id, _, rest = cookie.partition(".")
-    expires, _, signature = rest.partition(".")
+    id, _, remainder = cookie.partition(".")
+    expires, _, signature = remainder.partition(".")
     try:
         key = keys.get(database, id)
     except UnknownKey:
-        raise Unauthorised(ENDED) from None
+        raise Unauthorised(SESSION_ENDED) from None
     if key.session_key is None or not _TIME.fullmatch(expires):
-        raise Unauthorised(ENDED)
+        raise Unauthorised(SESSION_ENDED)
     # Also capped, so that no cookie outlives what this server would have granted.
     if not time.time() <= int(expires) <= time.time() + LIFETIME + CLOCK_SKEW:
-        raise Unauthorised(ENDED)
+        raise Unauthorised(SESSION_ENDED)
     if not signatures.is_valid(key.session_key, signature, _message(id, expires)):
-        raise Unauthorised(ENDED)
+        raise Unauthorised(SESSION_ENDED)
     return OpenSession(key, int(expires))
 
 

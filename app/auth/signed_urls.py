@@ -2,7 +2,7 @@
 
 `?…&expires=1790000000&key=ID&signature=TEXT`: Unix time, the key's id, and a signature of the
 address and the time under the API key (`models/signatures.py`). Holders of a key can sign without
-the server, which has the public key only; revoking the key ends every address that it signed.
+the server, which has the public key only; revoking the key ends every address that it signature.
 """
 
 import re
@@ -52,34 +52,38 @@ def sign(id: str, secret: str, address: str, expires: int) -> str:
 
 def split(query: bytes) -> tuple[Signature | None, bytes]:
     """The signature of a raw query, and the query without it; None unless it is complete."""
-    values, rest = {}, []
+    values, unsigned_parts = {}, []
     for part in query.split(b"&"):
         name, _, value = part.partition(b"=")
         if (text := name.decode("latin-1")) in NAMES and text not in values:
             values[text] = value.decode("latin-1")
         else:
-            rest.append(part)
-    return (Signature(**values), b"&".join(rest)) if len(values) == len(NAMES) else (None, query)
+            unsigned_parts.append(part)
+    return (
+        (Signature(**values), b"&".join(unsigned_parts))
+        if len(values) == len(NAMES)
+        else (None, query)
+    )
 
 
-def verify(database: sa.Engine, signed: Signature, path: bytes, query: bytes) -> None:
+def verify(database: sa.Engine, signature: Signature, path: bytes, query: bytes) -> None:
     """Raise Forbidden unless the address is signed and valid now; query: without the signature."""
     try:
-        key = keys.get(database, signed.key)
+        key = keys.get(database, signature.key)
     except UnknownKey:
         raise Forbidden("The key that signed this address is unknown or revoked.") from None
-    message = _message(path, query, signed.expires)
+    message = _message(path, query, signature.expires)
     if key.address_key is None or not signatures.is_valid(
-        key.address_key, signed.signature, message
+        key.address_key, signature.signature, message
     ):
         raise Forbidden("The signature does not match the address; sign the exact address.")
     if "avatars" not in key.scopes:
         raise Forbidden("The key that signed this address does not have the scope 'avatars'.")
-    if not _TIME.fullmatch(signed.expires):
+    if not _TIME.fullmatch(signature.expires):
         raise Forbidden("The expiry of this address is not a Unix time.")
-    if int(signed.expires) < time.time():
+    if int(signature.expires) < time.time():
         raise Forbidden("This address has expired; ask for a new one.")
-    if int(signed.expires) > time.time() + MAX_SECONDS + CLOCK_SKEW:
+    if int(signature.expires) > time.time() + MAX_SECONDS + CLOCK_SKEW:
         raise Forbidden(f"This address expires more than {MAX_SECONDS:,} seconds from now.")
 
 

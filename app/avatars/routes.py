@@ -18,7 +18,7 @@ from app.avatars.request import picture_request
 from app.avatars.request.picture_request import PictureRequest
 from app.avatars.request.picture_types import AVATAR, PICTURE_TYPES, PictureType
 from app.avatars.request.value_types import percent_encode
-from app.state import AppState
+from app.state import get_state
 
 
 class PictureRoute(APIRoute):
@@ -28,7 +28,7 @@ class PictureRoute(APIRoute):
         """Call the function with the request and the path's parameters."""
 
         async def handle(request: Request) -> Response:
-            if request.app.state.kao.settings.public_avatars:
+            if get_state(request).settings.public_avatars:
                 return await self._call(request)
             await scopes.admit(request)
             response = await self._call(request)
@@ -113,7 +113,7 @@ def _picture_endpoint(
 
 async def get_random(request: Request) -> Response:
     """302 to `/avatar?seed=…` with the other parameters kept."""
-    engine = request.app.state.kao.engine
+    engine = get_state(request).engine
     picture, texts = picture_request.parse_random(request.scope["query_string"])
     await service.resolve(engine, await engine.resolve(picture.model), picture)
     query = urlencode(texts, quote_via=quote)
@@ -140,7 +140,7 @@ async def _respond(
     request: Request, picture: PictureRequest, is_repeatable: bool = True
 ) -> Response:
     """The picture, or 304 where the client has it; charges the rate limit for what is rendered."""
-    state: AppState = request.app.state.kao
+    state = get_state(request)
     version = await state.engine.resolve(picture.model)
     picture = await service.resolve(state.engine, version, picture)
     render = partial(service.render, state.engine, version, picture)

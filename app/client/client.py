@@ -1,13 +1,13 @@
-"""A typed client of Kao's HTTP interface, for programs that wait and for those that do not.
+"""A typed client of Kao's HTTP interface, synchronous and asynchronous.
 
     with Client("http://localhost:8000", key) as kao:
-        face = kao.send(faces.avatar("42", size=256))
-        run = kao.send(calls.train(preset="modern-64", minutes=30))
+        face = kao.send(pictures.avatar("42", size=256))
+        run = kao.send(requests.train(preset="modern-64", minutes=30))
         for event in kao.follow(run.id):
             print(event.type, event.data)
 
-`Client` and `AsyncClient` only differ in how they wait; what there is to send is in
-`app/client/requests.py` and `app/client/pictures.py`.
+`Client` and `AsyncClient` differ only in how they wait; the calls are in `app/client/requests.py`
+and `app/client/pictures.py`.
 """
 
 import asyncio
@@ -20,49 +20,48 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from app.client.requests import Call, part, refused
+from app.client.requests import Call, path_segment, refusal
 
 T = TypeVar("T")
 
-TIMEOUT = 60.0  # s; an upload or a cold model may take that long to answer
-# s of silence on a stream of events; the server says something every 15.
-SILENCE = 45.0
-PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)  # s between tries to reach the server again
+TIMEOUT = 60.0  # s; an upload or a cold model may take this long
+STREAM_TIMEOUT = 45.0  # s without data on a stream of events; the server sends some every 15 s
+BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0)  # s between attempts to reconnect
 CHUNK = 1 << 18
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened to a run, numbered within it."""
+    """An event of a run, numbered within it."""
 
     number: int
     type: str
     data: dict[str, Any]
 
 
-class _Following:
-    """Where a follower of events stands, and what each answer means for it."""
+class _EventReader:
+    """The position in a stream of events, and its state between reconnections."""
 
     def __init__(self, id: str, after: int, patience: float) -> None:
-        self.path, self.number, self.patience = f"/train/{part(id)}/events", after, patience
-        self.over = False
-        self._failures, self._lost = 0, 0.0
+        self.path, self.number, self.patience = f"/train/{path_segment(id)}/events", after, patience
+        self.is_over = False
+        self._failures, self._failing_since = 0, 0.0
         self._fields: dict[str, str] = {}
 
     def request(self) -> dict[str, Any]:
-        """Ask for what came after the last event that was seen."""
-        seen = {"Last-Event-ID": str(self.number)} if self.number else {}
-        return {"method": "GET", "url": self.path, "headers": seen, "timeout": SILENCE}
+        """The arguments of the request for the events after the last one."""
+        headers = {"Last-Event-ID": str(self.number)} if self.number else {}
+        return {"method": "GET", "url": self.path, "headers": headers, "timeout": STREAM_TIMEOUT}
 
-    def answered(self, answer: httpx.Response) -> None:
-        """204: the run is over. Raises Refused for anything that trying again cannot mend."""
-        self.over = answer.status_code == 204
+    def check(self, answer: httpx.Response) -> None:
+        """Note the end of the run (204). Raises RemoteProtocolError for a server error."""
+        self.is_over = answer.status_code == 204
         if answer.status_code >= 500:
             raise httpx.RemoteProtocolError(f"The server answered {answer.status_code}.")
         self._failures = 0
 
     def read(self, line: str) -> Event | None:
-        """One line of the stream (HTML §9.2.6, with our one line of data an event)."""
+        """Parse a line of the stream (HTML §9.2.6; our events have one line of data)."""
         if line:
             name, _, value = line.partition(":")
             self._fields[name] = value.removeprefix(" ")
@@ -74,49 +73,49 @@ class _Following:
         return Event(self.number, fields["event"], json.loads(fields["data"]))
 
     def pause(self, error: Exception | None) -> float:
-        """Seconds until the next try; raises the error when patience has ended."""
+        """Seconds until the next attempt; raises the error after `patience` seconds of errors."""
         now = time.monotonic()
         if self._failures == 0:
-            self._lost = now
-        if error is not None and now - self._lost > self.patience:
+            self._failing_since = now
+        if error is not None and now - self._failing_since > self.patience:
             raise error
-        self._fields = {}  # half an event comes again, whole
+        self._fields = {}  # a partial event is sent again
         self._failures += 1
-        return PAUSES[min(self._failures, len(PAUSES)) - 1]
+        return BACKOFF[min(self._failures, len(BACKOFF)) - 1]
 
 
 class Client:
-    """Sends calls and waits."""
+    """Sends calls, blocking."""
 
     def __init__(self, url: str, key: str | None = None, **options: Any) -> None:
-        """`options` go to httpx.Client."""
+        """options: of httpx.Client."""
         self._http = httpx.Client(**_options(url, key, options))
 
     def send(self, call: Call[T]) -> T:
-        """The call's answer. Raises Refused, and httpx.TransportError where nobody answers."""
+        """The call's result. Raises Refused, and httpx.TransportError without an answer."""
         content = _chunks(call.file) if call.file else None
         answer = self._http.request(**call.request(), content=content)
-        return call.answered(answer)
+        return call.result(answer)
 
     def follow(self, id: str, after: int = 0, patience: float = 60) -> Iterator[Event]:
-        """A run's events until it is over, each once, over lost connections and restarts.
+        """The events of a run until it ends, each once, across lost connections and restarts.
 
-        `patience`: seconds without a server before the error is raised.
+        patience: seconds without a server before the error is raised.
         """
-        at = _Following(id, after, patience)
-        while not at.over:
+        reader = _EventReader(id, after, patience)
+        while not reader.is_over:
             error: Exception | None = None
             try:
-                with self._http.stream(**at.request()) as answer:
+                with self._http.stream(**reader.request()) as answer:
                     if answer.is_client_error:
                         answer.read()
-                        raise refused(answer)
-                    at.answered(answer)
-                    yield from filter(None, map(at.read, answer.iter_lines()))
-            except httpx.TransportError as lost:
-                error = lost
-            if not at.over:
-                time.sleep(at.pause(error))
+                        raise refusal(answer)
+                    reader.check(answer)
+                    yield from filter(None, map(reader.read, answer.iter_lines()))
+            except httpx.TransportError as failure:
+                error = failure
+            if not reader.is_over:
+                time.sleep(reader.pause(error))
 
     def __enter__(self) -> Self:
         return self
@@ -125,41 +124,41 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """End its connections."""
+        """Close the connections."""
         self._http.close()
 
 
 class AsyncClient:
-    """Sends calls and lets others work meanwhile."""
+    """Sends calls, as coroutines."""
 
     def __init__(self, url: str, key: str | None = None, **options: Any) -> None:
-        """`options` go to httpx.AsyncClient."""
+        """options: of httpx.AsyncClient."""
         self._http = httpx.AsyncClient(**_options(url, key, options))
 
     async def send(self, call: Call[T]) -> T:
-        """The call's answer. Raises Refused, and httpx.TransportError where nobody answers."""
-        content = _chunks_meanwhile(call.file) if call.file else None
+        """The call's result. Raises Refused, and httpx.TransportError without an answer."""
+        content = _chunks_async(call.file) if call.file else None
         answer = await self._http.request(**call.request(), content=content)
-        return call.answered(answer)
+        return call.result(answer)
 
     async def follow(self, id: str, after: int = 0, patience: float = 60) -> AsyncIterator[Event]:
         """As `Client.follow`."""
-        at = _Following(id, after, patience)
-        while not at.over:
+        reader = _EventReader(id, after, patience)
+        while not reader.is_over:
             error: Exception | None = None
             try:
-                async with self._http.stream(**at.request()) as answer:
+                async with self._http.stream(**reader.request()) as answer:
                     if answer.is_client_error:
                         await answer.aread()
-                        raise refused(answer)
-                    at.answered(answer)
+                        raise refusal(answer)
+                    reader.check(answer)
                     async for line in answer.aiter_lines():
-                        if event := at.read(line):
+                        if event := reader.read(line):
                             yield event
-            except httpx.TransportError as lost:
-                error = lost
-            if not at.over:
-                await asyncio.sleep(at.pause(error))
+            except httpx.TransportError as failure:
+                error = failure
+            if not reader.is_over:
+                await asyncio.sleep(reader.pause(error))
 
     async def __aenter__(self) -> Self:
         return self
@@ -168,7 +167,7 @@ class AsyncClient:
         await self.close()
 
     async def close(self) -> None:
-        """End its connections."""
+        """Close the connections."""
         await self._http.aclose()
 
 
@@ -183,7 +182,7 @@ def _chunks(path: Path) -> Iterator[bytes]:
             yield chunk
 
 
-async def _chunks_meanwhile(path: Path) -> AsyncIterator[bytes]:
+async def _chunks_async(path: Path) -> AsyncIterator[bytes]:
     chunks = _chunks(path)
     while chunk := await asyncio.to_thread(next, chunks, b""):
         yield chunk

@@ -1,9 +1,9 @@
-"""The pictures that can be asked of Kao's HTTP interface: a call a kind, its options typed.
+"""The calls of Kao's HTTP interface that answer with pictures, with typed options.
 
-    kao.send(faces.avatar("ada", size=256, traits={"hair_colour": "pink"}))
-    kao.send(faces.morph("ada", "grace", frames=48, format="webp"))
+    kao.send(pictures.avatar("ada", size=256, traits={"hair_colour": "pink"}))
+    kao.send(pictures.morph("ada", "grace", frames=48, format="webp"))
 
-Options that are left out are the server's defaults; docs/api.md says what each may be.
+The server chooses the default of an option; docs/api.md has the allowed values.
 """
 
 import base64
@@ -22,7 +22,7 @@ Shape = Literal["square", "circle", "rounded"]
 
 
 class Common(TypedDict, total=False):
-    """Of every picture. `traits`: values by name, as `calls.model(…)` lists them."""
+    """Options of every picture. traits: values by name, as `requests.model(…)` lists them."""
 
     model: str
     psi: float
@@ -31,7 +31,7 @@ class Common(TypedDict, total=False):
 
 
 class Look(Common, total=False):
-    """Of all but the card for links. `size`: pixels; `backdrop`: hex digits or `transparent`."""
+    """Options of all but the link card. size: pixels; backdrop: hex digits or `transparent`."""
 
     size: int
     dpr: float
@@ -40,7 +40,7 @@ class Look(Common, total=False):
 
 
 class Face(Look, total=False):
-    """Of one seed's face."""
+    """Options of the face of one seed."""
 
     variant: int
     best_of: int
@@ -48,7 +48,7 @@ class Face(Look, total=False):
 
 
 class Loop(Look, total=False):
-    """Of motion. `fps`: frames a second."""
+    """Options of animations. fps: frames per second."""
 
     frames: int
     fps: float
@@ -56,14 +56,14 @@ class Loop(Look, total=False):
 
 
 class Rows(Look, total=False):
-    """Of faces in rows. `gap`: pixels."""
+    """Options of faces in rows. gap: pixels."""
 
     columns: int
     gap: int
 
 
 class Card(Common, total=False):
-    """Of the card for links."""
+    """Options of the link card."""
 
     shape: Shape
     variant: int
@@ -73,7 +73,7 @@ class Card(Common, total=False):
 
 @dataclass(frozen=True)
 class Picture:
-    """A file's bytes, and the version that drew it."""
+    """The bytes of a file, and the version of the model that drew it."""
 
     content: bytes
     media_type: str
@@ -82,26 +82,26 @@ class Picture:
 
 @dataclass(frozen=True)
 class Avatar(Picture):
-    """A seed's face."""
+    """The face of a seed."""
 
     seed: str
 
 
 @dataclass(frozen=True)
 class Member(Avatar):
-    """One of many. `address`: the URL, relative, that asks for this face alone."""
+    """A face of several. address: the relative URL of this face alone."""
 
     variant: int
     address: str
 
 
 def avatar(seed: str | None = None, **options: Unpack[Face]) -> Call[Avatar]:
-    """The face of a seed; without one, a face that nobody saw before."""
+    """The face of a seed; without one, of a random seed."""
     return Call("GET", "/avatar", _avatar, _query(options, seed=seed))
 
 
 def morph(start: str, end: str, t: float | None = None, **options: Unpack[Loop]) -> Call[Picture]:
-    """From one face to another: at `t`, or there and back as a loop."""
+    """Interpolate between two faces: at `t`, or back and forth as a loop."""
     return Call("GET", "/morph", _picture, _query(options, **{"from": start, "to": end, "t": t}))
 
 
@@ -111,19 +111,19 @@ def walk(seed: str, stops: int | None = None, **options: Unpack[Loop]) -> Call[P
 
 
 def grow(seed: str, **options: Unpack[Loop]) -> Call[Picture]:
-    """A loop of a face growing up, from its model's first moment to now and back."""
+    """A loop through the training of the model: one face at its checkpoints and back."""
     return Call("GET", "/grow", _picture, _query(options, seed=seed))
 
 
 def mix(coarse: str, fine: str, at: int | None = None, **options: Unpack[Look]) -> Call[Picture]:
-    """The shapes of one face, the details of another."""
+    """The coarse features of one face with the fine ones of another."""
     return Call("GET", "/mix", _picture, _query(options, coarse=coarse, fine=fine, at=at))
 
 
 def blend(weights: Mapping[str, float], **options: Unpack[Look]) -> Call[Picture]:
-    """The face of a team, each seed with its weight."""
-    team = WeightedSeeds(Seeds(weights), tuple(weights.values()))
-    return Call("GET", "/blend", _picture, _query(options, seeds=team))
+    """The weighted mean of several faces."""
+    seeds = WeightedSeeds(Seeds(weights), tuple(weights.values()))
+    return Call("GET", "/blend", _picture, _query(options, seeds=seeds))
 
 
 def family(
@@ -132,9 +132,9 @@ def family(
     child: int | None = None,
     **options: Unpack[Rows],
 ) -> Call[Picture]:
-    """The children of two faces on a sheet, or one of them alone."""
-    asked = _query(options, parents=Seeds(parents), children=children, child=child)
-    return Call("GET", "/family", _picture, asked)
+    """The children of two faces on a sheet, or one child alone."""
+    query = _query(options, parents=Seeds(parents), children=children, child=child)
+    return Call("GET", "/family", _picture, query)
 
 
 def sheet(
@@ -143,40 +143,40 @@ def sheet(
     start: int | None = None,
     **options: Unpack[Rows],
 ) -> Call[Picture]:
-    """Many faces in one picture: those of `seeds`, or of `count` numbers from `start`."""
-    listed = None if seeds is None else Seeds(seeds)
-    return Call("GET", "/sheet", _picture, _query(options, seeds=listed, count=count, start=start))
+    """Several faces in one picture: of `seeds`, or of `count` numbers from `start`."""
+    names = None if seeds is None else Seeds(seeds)
+    return Call("GET", "/sheet", _picture, _query(options, seeds=names, count=count, start=start))
 
 
 def og(seed: str, **options: Unpack[Card]) -> Call[Picture]:
-    """A card for links."""
+    """The link card of a seed (Open Graph)."""
     return Call("GET", "/og", _picture, _query(options, seed=seed))
 
 
 def avatars(
     seeds: Sequence[str], distinct: bool = False, **options: Unpack[Face]
 ) -> Call[list[Member]]:
-    """Many faces at once, in the order of their seeds; `distinct` keeps them apart."""
+    """Several faces in one answer, in the order of their seeds; distinct: no two look alike."""
     body = {"seeds": list(seeds), "distinct": distinct, **_query(options)}
-    lines = {"Accept": "application/x-ndjson"}
-    return Call("POST", "/avatars", _members, headers=lines, json=body)
+    headers = {"Accept": "application/x-ndjson"}
+    return Call("POST", "/avatars", _members, headers=headers, json=body)
 
 
-def _query(options: Mapping[str, Any], **asked: Any) -> dict[str, str]:
-    words = {**asked, **options, **options.get("traits", {})}
-    words.pop("traits", None)
-    return {name: format_value(value) for name, value in words.items() if value is not None}
+def _query(options: Mapping[str, Any], **parameters: Any) -> dict[str, str]:
+    values = {**parameters, **options, **options.get("traits", {})}
+    values.pop("traits", None)
+    return {name: format_value(value) for name, value in values.items() if value is not None}
 
 
 def _picture(answer: httpx.Response) -> Picture:
-    told = answer.headers
-    return Picture(answer.content, told["Content-Type"], told["X-Avatar-Model"])
+    headers = answer.headers
+    return Picture(answer.content, headers["Content-Type"], headers["X-Avatar-Model"])
 
 
 def _avatar(answer: httpx.Response) -> Avatar:
-    told = answer.headers
-    seed = unquote(told["X-Avatar-Seed"])
-    return Avatar(answer.content, told["Content-Type"], told["X-Avatar-Model"], seed)
+    headers = answer.headers
+    seed = unquote(headers["X-Avatar-Seed"])
+    return Avatar(answer.content, headers["Content-Type"], headers["X-Avatar-Model"], seed)
 
 
 def _members(answer: httpx.Response) -> list[Member]:
@@ -184,6 +184,8 @@ def _members(answer: httpx.Response) -> list[Member]:
     return [_member(json.loads(line), model) for line in answer.text.splitlines()]
 
 
-def _member(told: dict[str, Any], model: str) -> Member:
-    content = base64.b64decode(told["content"])
-    return Member(content, told["type"], model, told["seed"], told["variant"], told["address"])
+def _member(fields: dict[str, Any], model: str) -> Member:
+    content = base64.b64decode(fields["content"])
+    return Member(
+        content, fields["type"], model, fields["seed"], fields["variant"], fields["address"]
+    )

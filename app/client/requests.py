@@ -1,7 +1,7 @@
-"""What can be asked of Kao's HTTP interface: each call written once, whoever sends it.
+"""The calls of Kao's HTTP interface, independent of how they are sent.
 
-A call is what is sent and how its answer is read; `app/client/client.py` sends them.
-Those of pictures are in `app/client/pictures.py`.
+A call is a request and the function that reads its answer; `app/client/client.py` sends it. Calls
+of pictures are in `app/client/pictures.py`.
 """
 
 from collections.abc import Callable, Mapping
@@ -34,7 +34,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Call(Generic[T]):
-    """One request, and how to read its answer."""
+    """A request, and the function that reads its answer."""
 
     method: str
     path: str
@@ -45,107 +45,107 @@ class Call(Generic[T]):
     file: Path | None = None
 
     def request(self) -> dict[str, Any]:
-        """The arguments of httpx's `request`, the file aside."""
+        """The arguments of httpx's `request`, without the file."""
         query = {name: value for name, value in self.query.items() if value is not None}
         fields = {"method": self.method, "url": self.path, "params": query}
         return {**fields, "headers": dict(self.headers), "json": self.json}
 
-    def answered(self, answer: httpx.Response) -> T:
-        """What the answer says. Raises Refused."""
+    def result(self, answer: httpx.Response) -> T:
+        """The content of the answer. Raises Refused."""
         if answer.is_error:
-            raise refused(answer)
+            raise refusal(answer)
         return self.read(answer)
 
 
 def train(idempotency_key: str | None = None, **recipe: Any) -> Call[Run]:
-    """Ask for a run: `preset`, `dataset`, and whatever else of the recipe shall differ."""
+    """Start a run: `preset`, `dataset`, and other fields of the recipe."""
     headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
     return Call("POST", "/train", _as(Run), headers=headers, json=recipe)
 
 
 def run(id: str) -> Call[Run]:
-    """One run."""
-    return Call("GET", f"/train/{part(id)}", _as(Run))
+    """Read a run."""
+    return Call("GET", f"/train/{path_segment(id)}", _as(Run))
 
 
 def runs(state: str | None = None, limit: int | None = None) -> Call[Runs]:
-    """The runs, the newest first."""
+    """List the runs, newest first."""
     return Call("GET", "/train", _as(Runs), {"state": state, "limit": limit})
 
 
 def cancel(id: str) -> Call[Run]:
-    """End a run; its snapshot stays."""
-    return Call("POST", f"/train/{part(id)}/cancel", _as(Run))
+    """Cancel a run; its snapshot is kept."""
+    return Call("POST", f"/train/{path_segment(id)}/cancel", _as(Run))
 
 
 def resume(id: str, **changes: Any) -> Call[Run]:
-    """Go on with a run that failed or was cancelled."""
-    return Call("POST", f"/train/{part(id)}/resume", _as(Run), json=changes or None)
+    """Resume a failed or cancelled run."""
+    return Call("POST", f"/train/{path_segment(id)}/resume", _as(Run), json=changes or None)
 
 
 def models() -> Call[Models]:
-    """The published models and the aliases."""
+    """List the published models and the aliases."""
     return Call("GET", "/models", _as(Models))
 
 
 def model(name: str) -> Call[ModelDetails]:
-    """One model with its card."""
-    return Call("GET", f"/models/{part(name)}", _as(ModelDetails))
+    """Read a model with its card."""
+    return Call("GET", f"/models/{path_segment(name)}", _as(ModelDetails))
 
 
 def promote(version: str, force: bool = False) -> Call[Alias]:
-    """Serve a model by default; `force`: though it lacks traits of the one that serves."""
-    asked = {"force": "true"} if force else {}
-    return Call("POST", f"/models/{part(version)}/promote", _as(Alias), asked)
+    """Serve a model by default; force: although it lacks traits of the current one."""
+    query = {"force": "true"} if force else {}
+    return Call("POST", f"/models/{path_segment(version)}/promote", _as(Alias), query)
 
 
 def roll_back() -> Call[Alias]:
-    """Serve again what served before."""
+    """Serve the previous model again."""
     return Call("POST", "/models/rollback", _as(Alias))
 
 
 def datasets() -> Call[Datasets]:
-    """What can be trained on."""
+    """List the datasets."""
     return Call("GET", "/datasets", _as(Datasets))
 
 
 def upload(name: str, file: Path, licence: str = "unstated") -> Call[Dataset]:
-    """Add a zip of pictures."""
-    query, zipped = {"name": name, "licence": licence}, {"Content-Type": "application/zip"}
-    return Call("POST", "/datasets", _as(Dataset), query, zipped, file=file)
+    """Upload a zip of pictures."""
+    query, headers = {"name": name, "licence": licence}, {"Content-Type": "application/zip"}
+    return Call("POST", "/datasets", _as(Dataset), query, headers, file=file)
 
 
 def delete(name: str) -> Call[None]:
-    """Forget a dataset."""
-    return Call("DELETE", f"/datasets/{part(name)}", lambda _: None)
+    """Delete a dataset."""
+    return Call("DELETE", f"/datasets/{path_segment(name)}", lambda _: None)
 
 
 def keys() -> Call[Keys]:
-    """The API keys, the newest first, without the keys themselves."""
+    """List the API keys, newest first, without their secrets."""
     return Call("GET", "/keys", _as(Keys))
 
 
 def create_key(name: str, *scopes: Scope) -> Call[NewKey]:
-    """Make a key; its answer is the only one that has it."""
+    """Make a key; only this answer contains it."""
     return Call("POST", "/keys", _as(NewKey), json={"name": name, "scopes": scopes})
 
 
 def revoke_key(id: str) -> Call[None]:
-    """From now on it opens nothing."""
-    return Call("DELETE", f"/keys/{part(id)}", lambda _: None)
+    """Revoke a key."""
+    return Call("DELETE", f"/keys/{path_segment(id)}", lambda _: None)
 
 
 def sign(url: str, seconds: int | None = None) -> Call[SignedUrl]:
-    """A picture's address that opens without a key, where pictures are not open to all."""
-    asked = {"url": url} if seconds is None else {"url": url, "seconds": seconds}
-    return Call("POST", "/sign", _as(SignedUrl), json=asked)
+    """Sign the address of a picture, where pictures are not public."""
+    body = {"url": url} if seconds is None else {"url": url, "seconds": seconds}
+    return Call("POST", "/sign", _as(SignedUrl), json=body)
 
 
-def refused(answer: httpx.Response) -> Refused:
-    """The error that an answer of 400 or more is."""
+def refusal(answer: httpx.Response) -> Refused:
+    """The error of an answer with a status of 400 or more."""
     try:
         problem = answer.json()
-    except ValueError:  # a proxy's page
+    except ValueError:  # the page of a proxy
         problem = {}
     return Refused(answer.status_code, problem if isinstance(problem, dict) else {})
 
@@ -154,6 +154,6 @@ def _as(kind: type[M]) -> Callable[[httpx.Response], M]:
     return lambda answer: kind.model_validate_json(answer.content)
 
 
-def part(text: str) -> str:
-    """Fit for one part of a path."""
+def path_segment(text: str) -> str:
+    """Percent-encode a segment of a path."""
     return quote(text, safe="")

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import numpy as np
 from fastapi import APIRouter, Depends, Query, Response
+from fastapi.concurrency import run_in_threadpool
 from PIL import Image
 
 from app.auth.scopes import needs
@@ -29,10 +30,15 @@ DECODE_SECONDS = 3.0  # enough for some thousand small pictures, or a hundred la
 
 
 @router.get("/{name}/contents", dependencies=[Depends(Only())], summary="Check a dataset")
-def contents(state: State, name: str) -> Contents:
+async def contents(state: State, name: str) -> Contents:
     """Duplicates by the checksums in the zip, broken pictures by decoding. 404 for `starter`."""
-    path = _zip(state, name)
-    count, broken = _find_broken(path)
+    path = await run_in_threadpool(_zip, state, name)
+    async with state.decodes:
+        return await run_in_threadpool(_inspect, path)
+
+
+def _inspect(path: Path) -> Contents:
+    count, broken_images = _find_broken(path)
     names_by_content = defaultdict(list)
     with zipfile.ZipFile(path) as archive_file:
         pictures = [item for item in archive_file.infolist() if is_image_name(item.filename)]
@@ -44,24 +50,24 @@ def contents(state: State, name: str) -> Contents:
         duplicates=sum(len(group) - 1 for group in groups),
         groups=sorted(groups)[:MAX_LISTED],
         looked=count,
-        broken=len(broken),
-        broken_first=broken[:MAX_LISTED],
+        broken=len(broken_images),
+        broken_first=broken_images[:MAX_LISTED],
     )
 
 
 @lru_cache(256)  # the name of the file is the digest of its content
 def _find_broken(path: Path) -> tuple[int, list[schemas.BrokenImage]]:
     """Decode pictures for DECODE_SECONDS: how many, and those that cannot be decoded."""
-    deadline, count, broken = time.monotonic() + DECODE_SECONDS, 0, []
+    deadline, count, broken_images = time.monotonic() + DECODE_SECONDS, 0, []
     for name, data in archive.members(path):
         try:
             read_square(data, 16)
         except BrokenImage as error:
-            broken.append(schemas.BrokenImage(name=name, reason=error.reason))
+            broken_images.append(schemas.BrokenImage(name=name, reason=error.reason))
         count += 1
         if time.monotonic() > deadline:
             break
-    return count, broken
+    return count, broken_images
 
 
 @router.get(
@@ -71,7 +77,7 @@ def _find_broken(path: Path) -> tuple[int, list[schemas.BrokenImage]]:
     responses={200: {"content": {"image/webp": {}}}},
     summary="Preview a dataset",
 )
-def preview(
+async def preview(
     state: State,
     name: str,
     count: Annotated[int, Query(ge=1, le=96)] = 24,
@@ -79,11 +85,14 @@ def preview(
     size: Annotated[int, Query(ge=16, le=128, description="Side of a picture, pixels.")] = 64,
 ) -> Response:
     """Its first pictures by name, cropped as for training; a cross where one is broken."""
-    content = _preview(_zip(state, name), count, columns, size)
+    path = await run_in_threadpool(_zip, state, name)
+    async with state.decodes:
+        content = await run_in_threadpool(_preview, path, count, columns, size)
     headers = {"Cache-Control": "private, no-cache", **NO_SNIFF}
     return Response(content, headers=headers, media_type="image/webp")
 
 
+@lru_cache(64)  # 20 MB at most; the name of the file is the digest of its content
 def _preview(path: Path, count: int, columns: int, size: int) -> bytes:
     """A WebP of the first `count` pictures in rows, each `size` pixels square."""
     tiles = []

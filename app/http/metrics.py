@@ -100,7 +100,7 @@ class AppCollector(Collector):
         refusals = CounterMetricFamily(
             "kao_refusals", "Problem documents sent, by problem.", labels=["problem"]
         )
-        for slug, count in sorted(problems.SENT.items()):
+        for slug, count in sorted(problems.SENT_COUNTS.items()):
             refusals.add_metric([slug], count)
         yield refusals
 
@@ -163,12 +163,12 @@ def _progress(db: sa.Connection) -> Iterator[Metric]:
 
 
 def _storage(db: sa.Connection) -> Iterator[Metric]:
-    for table, what in ((models, "models"), (datasets, "datasets")):
+    for table, noun in ((models, "models"), (datasets, "datasets")):
         count, size = db.execute(
             select(func.count(), func.coalesce(func.sum(table.c.bytes), 0))
         ).one()
-        yield _gauge(f"kao_{what}", f"Published {what}." if table is models else "Uploads.", count)
-        yield _gauge(f"kao_{what}_bytes", "Total size of their files.", float(size))
+        yield _gauge(f"kao_{noun}", f"Published {noun}." if table is models else "Uploads.", count)
+        yield _gauge(f"kao_{noun}_bytes", "Total size of their files.", float(size))
 
 
 def _gauge(name: str, help_text: str, value: Any) -> Metric:

@@ -13,10 +13,10 @@ def config(settings: Settings) -> TelemetryConfig:
 
     Metrics stay with Prometheus. Raises KaoError when the extra `otel` is not installed.
     """
-    enabled = settings.otlp_endpoint is not None
-    if enabled and importlib.util.find_spec("opentelemetry.exporter") is None:
+    is_enabled = settings.otlp_endpoint is not None
+    if is_enabled and importlib.util.find_spec("opentelemetry.exporter") is None:
         raise KaoError(
             "OTEL_EXPORTER_OTLP_ENDPOINT is set, but the exporter is not installed: "
             "pip install 'kao[otel]', or unset the variable."
         )
-    return {"auto_configure": enabled, "tracing": enabled, "metrics": False, "logs": False}
+    return {"auto_configure": is_enabled, "tracing": is_enabled, "metrics": False, "logs": False}

@@ -27,11 +27,15 @@ MAX_HEADER_BYTES = 32 * 1024
 KEEP_ALIVE_GRACE = 0.1
 
 
+class HeadersTooLargeError(Exception):
+    """The headers of a request were refused."""
+
+
 class Connection(HttpToolsProtocol):
     """A client's connection; the server calls `enforce_deadlines` once a second."""
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
         self._last_data = self._request_start = self._body_deadline = self.loop.time()
         self._body_complete = True
         self._in_headers, self._header_bytes, self._has_data = True, 0, False
@@ -55,7 +59,11 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Start the deadline of a request's body."""
+        """Start the deadline of the body; refuse headers that are too large."""
+        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if size > MAX_HEADER_BYTES:
+            self._refuse(431, f"The headers have more than {MAX_HEADER_BYTES:,} bytes.")
+            raise HeadersTooLargeError  # stops the parser, so that no app sees the request
         self._in_headers = self._body_complete = False
         self._body_deadline = self._last_data + SILENCE
         super().on_headers_complete()
@@ -105,9 +113,9 @@ class Connection(HttpToolsProtocol):
     def _refuse(self, status: int, detail: str) -> None:
         if self.transport.is_closing():
             return
-        started = getattr(self.cycle, "response_started", False)
+        has_started = getattr(self.cycle, "response_started", False)
         # A client cannot read an answer inside a response, before its request, or twice.
-        if self._has_data and (not started or (self._is_answered() and self._body_complete)):
+        if self._has_data and (not has_started or (self._is_answered() and self._body_complete)):
             self.transport.write(_serialise(status, detail))
         self.transport.close()
 

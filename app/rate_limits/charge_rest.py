@@ -5,7 +5,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import problems
 from app.errors import TooManyRequests
-from app.rate_limits.limiter import Limiter, client_address
+from app.rate_limits.limiter import Limiter
 
 # Probes and scrapes must see the server also from an address that has used up its limits.
 EXEMPT = ("/health/live", "/health/ready", "/metrics")
@@ -28,7 +28,7 @@ class ChargeRest:
         if scope["type"] != "http" or scope["path"] in EXEMPT:
             return await self.app(scope, receive, send)
         request = Request(scope)
-        if client_address(request) is None:  # this machine is not charged
+        if self.limiter.client(request) is None:  # this machine is not charged
             return await self.app(scope, receive, send)
         if not any(name in CREDENTIALS for name, _ in scope["headers"]):
             try:
@@ -48,18 +48,10 @@ class _ChargedSend:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             try:
-                await self._charge(message["status"])
+                await self.limiter.charge_answer(self.request, message["status"])
             except TooManyRequests as error:
                 self.is_refused = True
                 response = await problems.answer(self.request, error)
                 return await response(self.request.scope, self.receive, self.send)
         if not self.is_refused:
             await self.send(message)
-
-    async def _charge(self, status: int) -> None:
-        if getattr(self.request.state, "is_charged", False):
-            return
-        if status < 400:
-            await self.limiter.charge_pictures(self.request, 1)
-        else:
-            await self.limiter.charge_call(self.request)

@@ -20,29 +20,34 @@ class Limiter:
     def __init__(self, settings: Settings) -> None:
         self.pictures = Policy.parse("pictures", settings.limit_pictures)
         self.calls = Policy.parse("calls", settings.limit_calls)
+        self._trusts_proxies = bool(settings.trusted_proxies)
         self._buckets = Buckets()
         self._redis = RedisBuckets(settings.redis_url) if settings.redis_url else None
 
     async def charge_pictures(self, request: Request, faces: int) -> dict[str, str]:
         """Charge faces before they are drawn; the headers to send. Raises TooManyRequests."""
-        return await self._charge(self.pictures, request, faces)
+        return _headers(await self._charge(self.pictures, request, faces))
 
     async def charge_call(self, request: Request) -> dict[str, str]:
         """Charge any other call; the headers to send. Raises TooManyRequests."""
-        return await self._charge(self.calls, request, 1)
+        return _headers(await self._charge(self.calls, request, 1))
+
+    async def charge_answer(self, request: Request, status: int) -> None:
+        """Charge an answer that no route charged: a face for a success, else a call."""
+        if not getattr(request.state, "is_charged", False):
+            policy = self.pictures if status < 400 else self.calls
+            await self._charge(policy, request, 1)
 
     async def require_calls(self, request: Request) -> None:
         """Raise TooManyRequests where the client has used up its calls; charges nothing."""
         await self._charge(self.calls, request, 0)
 
-    draw, call = charge_pictures, charge_call  # the names that app/avatars still uses
-
-    async def _charge(self, policy: Policy | None, request: Request, cost: int) -> dict[str, str]:
+    async def _charge(self, policy: Policy | None, request: Request, cost: int) -> Verdict | None:
         if cost:
             request.state.is_charged = True
-        client = _client(request)
+        client = self.client(request)
         if policy is None or client is None:
-            return {}
+            return None
         # A request that costs more than the quota costs the whole quota, or it could never run.
         cost = min(cost, policy.quota)
         if self._redis is None:
@@ -51,7 +56,13 @@ class Limiter:
             verdict = await self._redis.charge(policy, client, cost)
         if not verdict.is_allowed:
             raise TooManyRequests(_message(verdict, client), _refusal_headers(verdict, cost))
-        return verdict.headers()
+        return verdict
+
+    def client(self, request: Request) -> str | None:
+        """The key or the address that a request is charged to; None for this machine."""
+        # `app/auth/scopes.py` stores the key there.
+        key = getattr(request.state, "key", None)
+        return f"key {key.id}" if key else client_address(request, self._trusts_proxies)
 
     async def close(self) -> None:
         """Close the connections to Redis."""
@@ -59,20 +70,20 @@ class Limiter:
             await self._redis.close()
 
 
-def _client(request: Request) -> str | None:
-    # `app/auth/scopes.py` stores the key there.
-    key = getattr(request.state, "key", None)
-    return f"key {key.id}" if key else client_address(request)
+def _headers(verdict: Verdict | None) -> dict[str, str]:
+    return verdict.headers() if verdict is not None else {}
 
 
-def client_address(request: Request) -> str | None:
+def client_address(request: Request, trusts_proxies: bool = False) -> str | None:
     """The address that a request without a key is charged to; None for this machine: uncharged.
 
-    For IPv6 its first 64 bits: a client with one such address has all of them (RFC 6177).
+    For IPv6 its first 64 bits: a client with one such address has all of them (RFC 6177). An
+    address of this machine that a proxy forwarded may be the client's invention, so it is charged.
     """
     host = request.client.host if request.client else ""
     if host.startswith("127.") or host in ("::1", ""):
-        return None
+        is_forwarded = trusts_proxies and "x-forwarded-for" in request.headers
+        return host if is_forwarded else None
     if ":" not in host:
         return host
     try:

@@ -24,7 +24,7 @@ class Asset:
     """One file's bytes, plain and as gzip, and its media type."""
 
     plain: bytes
-    zipped: bytes
+    gzip_bytes: bytes
     media: str
 
 

@@ -25,6 +25,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "enlarger_steps",
         "enlarger_width",
         "enlarger_blocks",
+        "enlarger_fold",
         "on_divergence",
     ),
     "machine": ("seed", "precision", "threads"),
@@ -54,8 +55,8 @@ def groups(schema: Schema) -> dict[str, list[Control]]:
     by_group = {
         group: [name for name in names if name in controls] for group, names in GROUPS.items()
     }
-    ungrouped = controls.keys() - {name for names in by_group.values() for name in names}
-    by_group["more"] = [name for name in controls if name in ungrouped]
+    other_names = controls.keys() - {name for names in by_group.values() for name in names}
+    by_group["more"] = [name for name in controls if name in other_names]
     return {
         group: [control for name in names for control in controls[name]]
         for group, names in by_group.items()

@@ -8,7 +8,7 @@ from app.auth.scopes import needs
 from app.avatars import traits
 from app.avatars.request.parameters import Parameter
 from app.http.query_string import Only
-from app.state import Services
+from app.state import get_state
 from app.studio.pages import render
 from app.studio.playground import SEED
 from models.bundle.format import Card
@@ -33,11 +33,11 @@ ROWS = (
 @router.get("/{name}/card")
 def page(request: Request, name: str) -> Response:
     """Show the card to everybody who may see the model's faces."""
-    services: Services = request.app.state.services
-    row = services.registry.get(name)
+    state = get_state(request)
+    row = state.registry.get(name)
     card = Card.model_validate(row["card"])
     measures: dict[str, Any] = card.evaluation.measures if card.evaluation else {}
-    served: dict[str, Any] = card.evaluation.served if card.evaluation else {}
+    at_served_size: dict[str, Any] = card.evaluation.served if card.evaluation else {}
     return render(
         request,
         "card.html",
@@ -47,8 +47,9 @@ def page(request: Request, name: str) -> Response:
         measures=measures,
         tables=[
             (table.get("size", card.network.resolution), _rows(table))
-            for table in ([served] if served else []) + ([measures] if measures else [])
-            if table is served or served.get("size") != card.network.resolution
+            for table in ([at_served_size] if at_served_size else [])
+            + ([measures] if measures else [])
+            if table is at_served_size or at_served_size.get("size") != card.network.resolution
         ],
         traits=[(trait, _examples(trait)) for trait in traits.trait_parameters(card).values()],
         seed=SEED,

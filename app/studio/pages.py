@@ -63,7 +63,7 @@ def _response(name: str, compress: bool) -> Response:
     if not compress:
         return Response(content.plain, headers=headers, media_type=content.media)
     headers["Content-Encoding"] = "gzip"
-    return Response(content.zipped, headers=headers, media_type=content.media)
+    return Response(content.gzip_bytes, headers=headers, media_type=content.media)
 
 
 def render(

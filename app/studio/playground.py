@@ -13,7 +13,7 @@ from app.avatars.request import parameters
 from app.avatars.request.parameters import SHAPES
 from app.avatars.request.picture_types import LARGEST_LOOP
 from app.errors import InvalidParameter
-from app.state import Services
+from app.state import AppState, get_state
 from app.studio import translations
 from app.studio.pages import render
 from models.bundle.format import Card
@@ -62,25 +62,25 @@ class FirstFace:
 @router.head("/")
 def playground(request: Request) -> Response:
     """The page that everybody may see; where faces need a key it says so instead."""
-    services: Services = request.app.state.services
-    if not services.settings.public_avatars:
+    state = get_state(request)
+    if not state.settings.public_avatars:
         return render(request, "closed.html", "playground", status=403)
-    face = first_face(request.query_params, services)
+    face = first_face(request.query_params, state)
     return render(
         request,
         "playground.html",
         "playground",
         face=face,
         base=str(request.base_url),
-        settings=_settings(services, face),
+        settings=_settings(state, face),
         more_words=("trait",),
     )
 
 
-def first_face(address: Mapping[str, str], services: Services) -> FirstFace:
+def first_face(address: Mapping[str, str], state: AppState) -> FirstFace:
     """Read the page's address. What this server cannot draw is left out."""
-    rows = {row["version"]: row for row in services.registry.list_models()}
-    aliases = services.registry.aliases()
+    rows = {row["version"]: row for row in state.registry.list_models()}
+    aliases = state.registry.aliases()
     name = address.get("model", "")
     version = _version(name, rows, aliases)
     unknown = name if name and version is None else ""
@@ -103,8 +103,8 @@ def query(parameters: Mapping[str, str]) -> str:
 
 def _version(name: str, rows: Mapping[str, Any], aliases: Mapping[str, str]) -> str | None:
     """The version that a name means: an alias, a version, or the beginning of one."""
-    meant = aliases.get(name or DEFAULT, name)
-    return next((version for version in rows if meant and version.startswith(meant)), None)
+    target = aliases.get(name or DEFAULT, name)
+    return next((version for version in rows if target and version.startswith(target)), None)
 
 
 def _seed(text: str) -> str:
@@ -125,20 +125,20 @@ def _psi(text: str) -> dict[str, str]:
 
 def _traits(address: Mapping[str, str], card: Card) -> dict[str, str]:
     """The traits that this model knows, with values that it knows."""
-    known = traits.trait_parameters(card)
-    chosen: dict[str, str] = {}
+    trait_table = traits.trait_parameters(card)
+    selection: dict[str, str] = {}
     for key, text in address.items():
-        row = known.get(key.removeprefix(TRAIT)) if key.startswith(TRAIT) else None
+        row = trait_table.get(key.removeprefix(TRAIT)) if key.startswith(TRAIT) else None
         if row is not None:
             try:
                 row.value(text)
             except InvalidParameter:
                 continue
-            chosen[row.name] = text
-    return chosen
+            selection[row.name] = text
+    return selection
 
 
-def _settings(services: Services, face: FirstFace) -> dict[str, Any]:
+def _settings(state: AppState, face: FirstFace) -> dict[str, Any]:
     """What the scripts must know of this server, so that they repeat none of it."""
     rasters = [name for name in ("webp", *RASTER) if name in writable_formats()]
     sheet = list(dict.fromkeys(rasters))
@@ -157,8 +157,8 @@ def _settings(services: Services, face: FirstFace) -> dict[str, Any]:
             "sheet": sheet,
             "loop": [name for name in LOOP if name in writable_formats()],
         },
-        "models": [row["version"] for row in services.registry.list_models()],
-        "aliases": services.registry.aliases(),
+        "models": [row["version"] for row in state.registry.list_models()],
+        "aliases": state.registry.aliases(),
         "version": face.version,
         "unknownModel": face.unknown_model,
         "swatches": translations.swatches(),

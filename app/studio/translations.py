@@ -18,11 +18,11 @@ COOKIE = "kao_lang"
 @cache
 def words(language: str) -> dict[str, str]:
     """All words of one language by key, from every file of it."""
-    merged: dict[str, str] = {}
+    table: dict[str, str] = {}
     for path in sorted(FOLDER.glob(f"*{language}.json")):
         if path.stem == language or path.stem.endswith(f".{language}"):
-            merged |= json.loads(path.read_text(encoding="utf-8"))
-    return merged
+            table |= json.loads(path.read_text(encoding="utf-8"))
+    return table
 
 
 @cache
@@ -35,8 +35,8 @@ def swatches() -> dict[str, dict[str, str]]:
 def language_of(request: Request) -> str:
     """`?lang=`, else the cookie, else what the browser prefers, else English."""
     explicit = (request.query_params.get("lang"), request.cookies.get(COOKIE))
-    preferred = _preferred(request.headers.get("accept-language", ""))
-    for language in (*explicit, *preferred):
+    browser_languages = _browser_languages(request.headers.get("accept-language", ""))
+    for language in (*explicit, *browser_languages):
         if language in LANGUAGES:
             return language
     return next(iter(LANGUAGES))
@@ -48,7 +48,7 @@ def with_prefixes(language: str, prefixes: Iterable[str]) -> dict[str, str]:
     return {key: text for key, text in words(language).items() if key.startswith(starts)}
 
 
-def _preferred(header: str) -> list[str]:
+def _browser_languages(header: str) -> list[str]:
     """The languages of an Accept-Language, regions left out, the best first (RFC 9110 §12.5.4)."""
     ranges = sorted(parse_qualities(header), key=lambda pair: -pair[1])
     return [tag.partition("-")[0] for tag, quality in ranges if quality]

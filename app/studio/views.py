@@ -11,7 +11,7 @@ from app.avatars import traits
 from app.datasets import routes as dataset_routes
 from app.errors import Unauthorised
 from app.registry import routes as registry_routes
-from app.state import Services
+from app.state import get_state
 from app.studio.forms import groups
 from app.studio.pages import render
 from app.training import presets
@@ -34,9 +34,9 @@ def _requires_session(page: Page) -> Page:
     """Show the login without a session, and a refusal where its key lacks the scope `read`."""
 
     @wraps(page)
-    def guarded(request: Request, **path: Any) -> Response:
+    def with_session(request: Request, **path: Any) -> Response:
         try:
-            session = sessions.read(_services(request).database, request)
+            session = sessions.read(get_state(request).database, request)
             key = session.key if session else None
         except Unauthorised:
             key = None
@@ -50,12 +50,7 @@ def _requires_session(page: Page) -> Page:
         except (UnknownRun, UnknownModel) as error:
             return _render(request, "studio_gone.html", status=404, detail=str(error))
 
-    return guarded
-
-
-def _services(request: Request) -> Services:
-    services: Services = request.app.state.services
-    return services
+    return with_session
 
 
 @router.get("")
@@ -63,7 +58,7 @@ def _services(request: Request) -> Services:
 @_requires_session
 def home(request: Request) -> Response:
     """List the runs, newest first."""
-    rows = runs.list_runs(_services(request).database, LISTED_RUNS)
+    rows = runs.list_runs(get_state(request).database, LISTED_RUNS)
     return _render(
         request, "studio.html", tab="runs", runs=[public_fields(row).model_dump() for row in rows]
     )
@@ -73,21 +68,21 @@ def home(request: Request) -> Response:
 @_requires_session
 def new(request: Request) -> Response:
     """Show the form of a new run; `?from=` fills in a run's recipe, `?preset=`, `?dataset=`."""
-    services = _services(request)
-    listed = presets.list_presets(services)
-    names = [preset.name for preset in listed.presets]
+    state = get_state(request)
+    preset_list = presets.list_presets(state)
+    names = [row.name for row in preset_list.presets]
     base = request.query_params.get("from")
-    recipe = runs.get(services.database, base)["recipe"] if base else {}
-    wanted = str(recipe.get("preset") or request.query_params.get("preset"))
+    recipe = runs.get(state.database, base)["recipe"] if base else {}
+    preset = str(recipe.get("preset") or request.query_params.get("preset"))
     return _render(
         request,
         "studio_new.html",
         tab="runs",
-        presets=listed.presets,
-        groups=groups(listed.recipe_schema),
-        datasets=dataset_routes.list_datasets(services).datasets,
-        recipes={preset.name: preset.recipe for preset in listed.presets},
-        chosen=wanted if wanted in names else FIRST_PRESET,
+        presets=preset_list.presets,
+        groups=groups(preset_list.recipe_schema),
+        datasets=dataset_routes.list_datasets(state).datasets,
+        recipes={preset.name: preset.recipe for preset in preset_list.presets},
+        chosen=preset if preset in names else FIRST_PRESET,
         start={"recipe": recipe, "dataset": request.query_params.get("dataset")},
         base=base,
     )
@@ -97,7 +92,7 @@ def new(request: Request) -> Response:
 @_requires_session
 def watch(request: Request, run: str) -> Response:
     """Show one run, live."""
-    row = runs.get(_services(request).database, run)
+    row = runs.get(get_state(request).database, run)
     return _render(request, "studio_run.html", tab="runs", run=public_fields(row).model_dump())
 
 
@@ -105,18 +100,18 @@ def watch(request: Request, run: str) -> Response:
 @_requires_session
 def compare(request: Request) -> Response:
     """Show up to four runs beside each other: `?run=A&run=B`."""
-    database = _services(request).database
+    database = get_state(request).database
     names = list(dict.fromkeys(request.query_params.getlist("run")))[:MAX_RUNS]
-    compared = [public_fields(runs.get(database, name)).model_dump() for name in names]
-    for run in compared:
-        measured = runs.events_of_type(database, run["id"], "run.measured")
-        run["numbers"] = {**(measured[-1] if measured else {}), **(run["progress"] or {})}
+    selection = [public_fields(runs.get(database, name)).model_dump() for name in names]
+    for run in selection:
+        measurements = runs.events_of_type(database, run["id"], "run.measured")
+        run["numbers"] = {**(measurements[-1] if measurements else {}), **(run["progress"] or {})}
     return _render(
         request,
         "studio_compare.html",
         tab="runs",
-        runs=compared,
-        differences=differences([run["recipe"] for run in compared]),
+        runs=selection,
+        differences=differences([run["recipe"] for run in selection]),
     )
 
 
@@ -131,15 +126,15 @@ def differences(recipes: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
 @_requires_session
 def datasets(request: Request) -> Response:
     """List the datasets, and the form to upload one."""
-    listed = dataset_routes.list_datasets(_services(request)).datasets
-    return _render(request, "studio_datasets.html", tab="datasets", datasets=listed)
+    rows = dataset_routes.list_datasets(get_state(request)).datasets
+    return _render(request, "studio_datasets.html", tab="datasets", datasets=rows)
 
 
 @router.get("/models")
 @_requires_session
 def models(request: Request) -> Response:
     """List the published models: the live one, then the newest first."""
-    registry = _services(request).registry
+    registry = get_state(request).registry
     aliases = registry.aliases()
     live = aliases.get(DEFAULT)
     return _render(
@@ -157,7 +152,7 @@ def models(request: Request) -> Response:
 @_requires_session
 def model(request: Request, name: str) -> Response:
     """Show one model beside the live one, and what promoting it would change."""
-    registry = _services(request).registry
+    registry = get_state(request).registry
     row, aliases = registry.get(name), registry.aliases()
     card = Card.model_validate(row["card"])
     live = aliases.get(DEFAULT)

@@ -13,11 +13,11 @@ from models import runs
 router = APIRouter(prefix="/train", tags=["training"], dependencies=[needs("read")])
 
 MAX_POINTS = 400  # per line: more than a chart has pixels to show
-PROGRESS, MEASURED = "run.progress", "run.measured"
+PROGRESS, MEASUREMENT = "run.progress", "run.measured"
 # Of each curve: the events that carry it, and its fields of them.
 CURVES: dict[str, tuple[str, tuple[str, ...]]] = {
     "losses": (PROGRESS, ("g_loss", "d_loss")),
-    "fd": (MEASURED, ("fd",)),
+    "fd": (MEASUREMENT, ("fd",)),
     "speed": (PROGRESS, ("images_per_second",)),
 }
 
@@ -42,7 +42,7 @@ class Measurements(BaseModel):
 def measurements(state: State, run: str, response: Response) -> Measurements:
     """Losses, FD-Lite0 and images per second over the images seen, thinned to 400 points."""
     response.headers["Cache-Control"] = "no-store"
-    kinds = (PROGRESS, MEASURED)
+    kinds = (PROGRESS, MEASUREMENT)
     events = {kind: runs.events_of_type(state.database, run, kind) for kind in kinds}
     return Measurements(
         run=run,
@@ -57,5 +57,5 @@ def _points(events: list[dict[str, Any]], fields: tuple[str, ...]) -> list[list[
     """At most MAX_POINTS of the events, the last one always among them."""
     complete = [event for event in events if all(name in event for name in fields)]
     step = max(1, -(-len(complete) // (MAX_POINTS - 1)))
-    thinned = [*complete[:-1:step], *complete[-1:]]
-    return [[event["images"], *(event[name] for name in fields)] for event in thinned]
+    sample = [*complete[:-1:step], *complete[-1:]]
+    return [[event["images"], *(event[name] for name in fields)] for event in sample]

@@ -28,7 +28,7 @@ from models.bundle.format import (
     NEAREST as NEAREST,
 )
 from models.bundle.format import (
-    REQUIRED as REQUIRED,
+    REQUIRED_FILES as REQUIRED_FILES,
 )
 from models.bundle.format import (
     SAMPLES as SAMPLES,

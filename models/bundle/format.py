@@ -34,8 +34,8 @@ WEIGHTS, SYNTHESIS, MAPPING = "generator.safetensors", "synthesis.onnx", "mappin
 CARD, SAMPLES, CRITIC = "card.json", "samples.png", "critic.onnx"
 TRAITS, GROWTH, NEAREST = "traits.safetensors", "growth.onnx", "nearest.png"
 ENLARGER = "enlarger.onnx"
-REQUIRED = {WEIGHTS, SYNTHESIS, CARD, SAMPLES}
-FILES = REQUIRED | {MAPPING, CRITIC, TRAITS, GROWTH, NEAREST, ENLARGER}
+REQUIRED_FILES = {WEIGHTS, SYNTHESIS, CARD, SAMPLES}
+FILES = REQUIRED_FILES | {MAPPING, CRITIC, TRAITS, GROWTH, NEAREST, ENLARGER}
 GRAPH_SUFFIX, WEIGHTS_SUFFIX = ".onnx", ".safetensors"
 LARGEST_FILE = 2**30
 

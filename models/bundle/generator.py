@@ -101,7 +101,7 @@ class Drawer:
 
     def styles(self, z: Floats) -> Floats:
         """z (N, latent) → w (N, style); without a mapping z itself."""
-        return z if self._mapping is None else self._batched(self._mapping, z)
+        return z if self._mapping is None else self._run_in_batches(self._mapping, z)
 
     def truncate(self, w: Floats, psi: float, z: Floats) -> Floats:
         """Pull w (N, style), the styles of z (N, latent), towards their centre.
@@ -113,8 +113,8 @@ class Drawer:
         if psi == 1:
             return w
         centre = self._centre(z)
-        truncated: Floats = centre + np.float32(psi) * (w - centre)
-        return truncated
+        style: Floats = centre + np.float32(psi) * (w - centre)
+        return style
 
     def _centre(self, z: Floats) -> Floats:
         """The style that psi pulls towards: (style,) or (N, style)."""
@@ -166,7 +166,7 @@ class Drawer:
     def synthesise(self, w: Floats) -> Pixels:
         """w (N, rows, style) → (N, S, S, 3)."""
         latent = w[:, 0] if self._mapping is None else w
-        pixels: Pixels = self._batched(self._synthesis, latent)
+        pixels: Pixels = self._run_in_batches(self._synthesis, latent)
         return pixels
 
     def draw(self, z: Floats, psi: float) -> Pixels:
@@ -197,7 +197,7 @@ class Drawer:
         # One by one: a critic may compare the pictures of a batch with each other.
         return np.concatenate([self._run(self._critic, one[None]) for one in pixels])
 
-    def _batched(self, session: onnxruntime.InferenceSession, latent: Floats) -> Any:
+    def _run_in_batches(self, session: onnxruntime.InferenceSession, latent: Floats) -> Any:
         if self._batch is None:
             return self._run(session, latent)
         count, batch = len(latent), self._batch

@@ -33,7 +33,7 @@ _SCHEMA: dict[str, list[tuple[str, int, str]]] = {
 }
 
 # Deterministic operators whose work is bounded by the sizes of their inputs and outputs.
-ALLOWED = frozenset(
+ALLOWED_OPERATORS = frozenset(
     [
         "Abs",
         "Add",
@@ -150,7 +150,7 @@ def _check_graph(name: str, graph: Any) -> None:
     variable = {value.name[-1] for value in graph.input if value.name} - weights
     for node in graph.node:
         operator = _last(node.op_type)
-        if _last(node.domain) not in ("", "ai.onnx") or operator not in ALLOWED:
+        if _last(node.domain) not in ("", "ai.onnx") or operator not in ALLOWED_OPERATORS:
             raise BadBundle(f"{name} uses the operator {operator[:40]!r}, which is not allowed.")
         if any(attribute.g or attribute.graphs for attribute in node.attribute):
             raise BadBundle(f"{name} has a graph within {operator}.")
@@ -172,9 +172,9 @@ def _classes() -> dict[str, type[Any]]:
         name="kao/onnx.proto", package="kao.onnx", syntax="proto2"
     )
     for kind, fields in _SCHEMA.items():
-        declared = file.message_type.add(name=kind)
+        message_type = file.message_type.add(name=kind)
         for name, number, type_name in fields:
-            field = declared.field.add(name=name, number=number, label=_FIELD.LABEL_REPEATED)
+            field = message_type.field.add(name=name, number=number, label=_FIELD.LABEL_REPEATED)
             field.type = _FIELD.TYPE_BYTES if type_name == "bytes" else _FIELD.TYPE_MESSAGE
             if type_name != "bytes":
                 field.type_name = f".kao.onnx.{type_name}"

@@ -13,7 +13,7 @@ from models.bundle.format import (
     GRAPH_SUFFIX,
     GROWTH,
     MAPPING,
-    REQUIRED,
+    REQUIRED_FILES,
     TRAITS,
     WEIGHTS_SUFFIX,
     Card,
@@ -50,7 +50,7 @@ def check_files(folder: Path, version: str) -> tuple[dict[str, str], Card]:
     allowed operators, and the weights are finite. Raises BadBundle.
     """
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    if not names >= REQUIRED or not names <= FILES:
+    if not names >= REQUIRED_FILES or not names <= FILES:
         raise BadBundle(f"Bundle {version[:12]} lacks files, or has files of another kind.")
     try:
         digests = file_digests(folder)
@@ -61,8 +61,8 @@ def check_files(folder: Path, version: str) -> tuple[dict[str, str], Card]:
     card = Card.model_validate(read_card(folder))
     if card.network.layers and MAPPING not in names:
         raise BadBundle(f"Bundle {version[:12]} lacks its {MAPPING}.")
-    described = ((TRAITS, card.sliders), (GROWTH, card.moments), (ENLARGER, card.enlarger))
-    for name, is_described in described:
+    optional_files = ((TRAITS, card.sliders), (GROWTH, card.moments), (ENLARGER, card.enlarger))
+    for name, is_described in optional_files:
         if bool(is_described) != (name in names):
             raise BadBundle(f"Bundle {version[:12]} and its card differ about {name}.")
     for name in sorted(names):

@@ -28,11 +28,11 @@ _PARAMETERS = (
     "seeds shape signature size speed start stops t tint to trait traits variant version w weights "
     "width z zoom"
 )
-RESERVED = frozenset(_PARAMETERS.split())
+RESERVED_NAMES = frozenset(_PARAMETERS.split())
 
 
 def _refuse_reserved(name: str) -> str:
-    if name in RESERVED:
+    if name in RESERVED_NAMES:
         raise ValueError(f"{name!r} is a parameter of pictures; call the attribute something else")
     return name
 

@@ -90,16 +90,14 @@ def _blocks(seed: str, key: str) -> Iterator[bytes]:
 def seed_bytes(seed: str) -> bytes:
     """Encode the seed as UTF-8. Raises InvalidSeed when it is too long or not valid Unicode."""
     try:
-        encoded = seed.encode()
+        data = seed.encode()
     except UnicodeEncodeError:
+        raise InvalidSeed("The seed is not valid Unicode; send it as percent-data UTF-8.") from None
+    if len(data) > LONGEST:
         raise InvalidSeed(
-            "The seed is not valid Unicode; send it as percent-encoded UTF-8."
-        ) from None
-    if len(encoded) > LONGEST:
-        raise InvalidSeed(
-            f"The seed has {len(encoded)} bytes; at most {LONGEST} bytes of UTF-8 are allowed."
+            f"The seed has {len(data)} bytes; at most {LONGEST} bytes of UTF-8 are allowed."
         )
-    return encoded
+    return data
 
 
 def random_seed() -> str:

@@ -14,10 +14,10 @@ from models.database.engine import reading
 from models.maintenance.garbage import (
     MINIMUM_AGE,
     NO_DATASET,
+    NO_MODEL,
     NO_RUN,
     NO_RUN_SHEETS,
     OLD_SNAPSHOT,
-    UNPUBLISHED,
     References,
 )
 from models.settings import Settings
@@ -59,7 +59,7 @@ def collect(
     """
     units = _units(settings)
     references = _references(engine)
-    removed = []
+    removals = []
     for unit, blobs in units.items():
         if not list(_find(settings, references, unit, blobs, minimum_age)):
             continue
@@ -67,8 +67,8 @@ def collect(
             current = References.read(db)
         garbage = list(_find(settings, current, unit, blobs, minimum_age))
         settings.blobs.remove_names([name for item in garbage for name in item.names])
-        removed += garbage
-    return removed
+        removals += garbage
+    return removals
 
 
 def _units(settings: Settings) -> dict[str, list[Blob]]:
@@ -88,32 +88,34 @@ def _find(
     settings: Settings, references: References, unit: str, blobs: list[Blob], minimum_age: float
 ) -> Iterator[BucketGarbage]:
     latest = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=minimum_age)
-    for place, reason, files in _unreferenced(references, unit, blobs):
+    for place, reason, files in _find_unreferenced(references, unit, blobs):
         if max(blob.modified for blob in files) <= latest:
             size = sum(blob.bytes for blob in files)
             names = tuple(blob.name for blob in files)
             yield BucketGarbage(f"{settings.blobs.url}/{place}", reason, size, names)
 
 
-def _unreferenced(
+def _find_unreferenced(
     references: References, unit: str, blobs: list[Blob]
 ) -> Iterator[tuple[str, str, list[Blob]]]:
     """Yield (name, reason, files) of a unit's garbage; nothing for files that Kao never writes."""
-    parsed = layout.unit(unit)
-    if parsed is None:
+    parts = layout.unit(unit)
+    if parts is None:
         return
-    if parsed.kind == layout.BUNDLES:
-        if parsed.owner not in references.versions:
-            yield unit, UNPUBLISHED, blobs
-    elif parsed.kind == layout.DATASETS:
-        if parsed.owner not in references.digests:
+    if parts.kind == layout.BUNDLES:
+        if parts.owner not in references.versions:
+            yield unit, NO_MODEL, blobs
+    elif parts.kind == layout.DATASETS:
+        if parts.owner not in references.digests:
             yield unit, NO_DATASET, blobs
-    elif parsed.owner not in references.snapshots:
-        yield unit, NO_RUN if parsed.kind == layout.SNAPSHOTS else NO_RUN_SHEETS, blobs
-    elif parsed.kind == layout.SNAPSHOTS:
-        needed = references.needed_snapshots(parsed.owner, (_file_name(blob) for blob in blobs))
+    elif parts.owner not in references.snapshots:
+        yield unit, NO_RUN if parts.kind == layout.SNAPSHOTS else NO_RUN_SHEETS, blobs
+    elif parts.kind == layout.SNAPSHOTS:
+        needed_files = references.needed_snapshots(
+            parts.owner, (_file_name(blob) for blob in blobs)
+        )
         for blob in blobs:
-            if _file_name(blob) not in needed:
+            if _file_name(blob) not in needed_files:
                 yield blob.name, OLD_SNAPSHOT, [blob]
 
 

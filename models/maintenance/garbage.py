@@ -20,10 +20,10 @@ from models.storage import layout
 # s. Younger files may be in use: a bundle is moved into place before its row is written. A day is
 # long enough that a clock which jumps by an hour does not matter.
 MINIMUM_AGE = 24 * 3600.0
-UNPUBLISHED, NO_DATASET = "a bundle that was never published", "the zip of no dataset"
+NO_MODEL, NO_DATASET = "a bundle that was never published", "the zip of no dataset"
 NO_RUN, OLD_SNAPSHOT = "the snapshots of no run", "a snapshot that no run resumes from"
 NO_RUN_SHEETS = "the sheets of no run"
-UNFINISHED = "unfinished work of a process that was killed"
+INTERRUPTED_WORK = "unfinished work of a process that was killed"
 SNAPSHOTS_KEPT = 2  # the one that the run resumes from, and the one before it
 
 
@@ -98,7 +98,7 @@ def _hide(path: Path) -> Path:
 
 
 def _find(settings: Settings, db: sa.Connection, minimum_age: float) -> Iterator[Garbage]:
-    for path, reason in _unreferenced(settings, db):
+    for path, reason in _find_unreferenced(settings, db):
         try:
             files = [path] if path.is_file() else [path, *path.rglob("*")]
             stats = [file.stat() for file in files]
@@ -108,19 +108,19 @@ def _find(settings: Settings, db: sa.Connection, minimum_age: float) -> Iterator
             yield Garbage(path, reason, sum(stat.st_size for stat in stats))
 
 
-def _unreferenced(settings: Settings, db: sa.Connection) -> Iterator[tuple[Path, str]]:
+def _find_unreferenced(settings: Settings, db: sa.Connection) -> Iterator[tuple[Path, str]]:
     store, references = settings.storage, References.read(db)
     # backup.py and restore work in temporary folders of the store itself.
     for folder in (store, store / layout.BUNDLES, store / layout.DATASETS, settings.cache):
         for path in _entries(folder):
             if layout.is_temporary(path.name):
-                yield path, UNFINISHED
+                yield path, INTERRUPTED_WORK
     for path in _entries(store / layout.UPLOADS):
-        yield path, UNFINISHED
-    for path in _finished(store / layout.BUNDLES):
+        yield path, INTERRUPTED_WORK
+    for path in _finished_entries(store / layout.BUNDLES):
         if path.name not in references.versions:
-            yield path, UNPUBLISHED
-    for path in _finished(store / layout.DATASETS):
+            yield path, NO_MODEL
+    for path in _finished_entries(store / layout.DATASETS):
         if path.name.removesuffix(layout.DATASET_SUFFIX) not in references.digests:
             yield path, NO_DATASET
     for folder in _entries(store / layout.SNAPSHOTS):
@@ -132,11 +132,11 @@ def _unreferenced(settings: Settings, db: sa.Connection) -> Iterator[tuple[Path,
 
 def _unneeded_snapshots(folder: Path, references: References) -> Iterator[tuple[Path, str]]:
     files = (path.name for path in folder.glob(f"*{layout.SNAPSHOT_SUFFIX}"))
-    needed = references.needed_snapshots(folder.name, files)
+    needed_files = references.needed_snapshots(folder.name, files)
     for path in _entries(folder):
         if layout.is_temporary(path.name):
-            yield path, UNFINISHED
-        elif path.name not in needed:
+            yield path, INTERRUPTED_WORK
+        elif path.name not in needed_files:
             yield path, OLD_SNAPSHOT
 
 
@@ -144,5 +144,5 @@ def _entries(folder: Path) -> list[Path]:
     return sorted(folder.iterdir()) if folder.is_dir() else []
 
 
-def _finished(folder: Path) -> list[Path]:
+def _finished_entries(folder: Path) -> list[Path]:
     return [path for path in _entries(folder) if not layout.is_temporary(path.name)]

@@ -35,8 +35,8 @@ def scrub(settings: Settings, engine: sa.Engine, repair: bool = False) -> Iterat
     with reading(engine).begin() as db:
         versions = list(db.scalars(select(models.c.version)))
         digests = sorted(set(db.scalars(select(datasets.c.digest))))
-        pointed = select(runs.c.id, runs.c.snapshot).where(runs.c.snapshot.is_not(None))
-        snapshots = [(row.id, row.snapshot) for row in db.execute(pointed)]
+        pointers = select(runs.c.id, runs.c.snapshot).where(runs.c.snapshot.is_not(None))
+        snapshots = [(row.id, row.snapshot) for row in db.execute(pointers)]
     bundles = registry.Registry(engine, settings.blobs)
     for version in versions:
         yield from _check_bundle(bundles, version, repair)
@@ -89,16 +89,16 @@ def _check_dataset(settings: Settings, digest: str, repair: bool) -> Iterator[Da
         problem = "the zip is missing; upload the dataset again"
     is_repaired = False
     if repair and settings.blobs.url is not None:
-        damaged = path.rename(path.with_name(f".{path.name}.damaged"))
+        damaged_copy = path.rename(path.with_name(f".{path.name}.damaged"))
         try:
             catalogue.fetch(settings, digest)
             is_repaired = path.exists()
         except (DatasetError, StorageUnreachable):
             is_repaired = False
         if is_repaired:
-            damaged.unlink()
+            damaged_copy.unlink()
         else:
-            damaged.rename(path)
+            damaged_copy.rename(path)
     yield Damage(name, problem, is_repaired)
 
 

@@ -1,8 +1,4 @@
-"""The enlarger: a small network that draws a face larger than the generator's resolution.
-
-It computes on a grid of half the picture's side, where a convolution costs a quarter and sees
-twice as far; docs/experiments.md has what was measured against it.
-"""
+"""The enlarger: a small network that draws a face larger than the generator's resolution."""
 
 from typing import Any, Literal
 
@@ -11,24 +7,25 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 SCALES: tuple[Literal[4], Literal[2]] = (4, 2)  # the preferred one first
-FOLD = 2  # pixels along a side of one place of the grid
 SLOPE = 0.1
 
 
 class Enlarger(nn.Module):
-    """(N, 3, S, S) → (N, 3, scale·S, scale·S), both about [-1, 1]; S even.
+    """(N, 3, S, S) → (N, 3, scale·S, scale·S), both about [-1, 1]; S a multiple of `fold`.
 
+    fold: pixels along a side of one place of the grid on which it computes; on a grid of 2 a
+    convolution costs a quarter and sees twice as far (docs/experiments.md compares them).
     A correction is added to the bilinear enlargement. The body is residual blocks without
     normalisation (EDSR, arXiv:1707.02921); the head is a sub-pixel convolution
     (arXiv:1609.05158). A new network gives exactly the bilinear enlargement.
     """
 
-    def __init__(self, scale: int, width: int, blocks: int) -> None:
+    def __init__(self, scale: int, width: int, blocks: int, fold: int) -> None:
         super().__init__()
-        self.scale = scale
-        self.first = nn.Conv2d(3, width, 3 * FOLD, FOLD, FOLD)
+        self.scale, self.fold = scale, fold
+        self.first = nn.Conv2d(3, width, 3 * fold, fold, fold)
         self.body = nn.ModuleList(Block(width) for _ in range(blocks))
-        self.last = nn.Conv2d(width, 3 * (scale * FOLD) ** 2, 1)
+        self.last = _head(width, 3 * (scale * fold) ** 2, fold)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
 
@@ -36,9 +33,14 @@ class Enlarger(nn.Module):
         h = F.leaky_relu(self.first(x), SLOPE)
         for block in self.body:
             h = block(h)
-        correction = F.pixel_shuffle(self.last(F.leaky_relu(h, SLOPE)), self.scale * FOLD)
+        correction = F.pixel_shuffle(self.last(F.leaky_relu(h, SLOPE)), self.scale * self.fold)
         enlarged: Tensor = correction + F.interpolate(x, scale_factor=self.scale, mode="bilinear")
         return enlarged
+
+
+def _head(width: int, outputs: int, fold: int) -> nn.Conv2d:
+    """The last convolution; with a fold of 2 it would be the dearest, so it sees one place."""
+    return nn.Conv2d(width, outputs, 3, padding=1) if fold == 1 else nn.Conv2d(width, outputs, 1)
 
 
 class Block(nn.Module):

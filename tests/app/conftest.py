@@ -48,7 +48,7 @@ def _bundle(folder: Path, seed: int) -> Path:
         torch.manual_seed(seed)
         generator = build.generator(recipe)
         young = {name: value.clone() for name, value in generator.state_dict().items()}
-        torch.nn.init.normal_(generator.synthesis.paint.weight)
+        torch.nn.init.normal_(generator.get_parameter("synthesis.paint.weight"))
         generator(torch.randn(16, recipe.latent))
     packed = Packed(folder, "starter", "0" * 64, "CC0-1.0", "nobody", 64, recipe.resolution)
     training = bundle.Training(images=seed, seconds=1.0, device="CPU")

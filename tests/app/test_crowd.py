@@ -1,8 +1,9 @@
-"""Two thousand clients at once: some are told to come back, none is lost, nothing stays behind."""
+"""Two thousand concurrent clients: some get a 503, none is lost, no memory leaks."""
 
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Callable
 
 import httpx
 import pytest
@@ -12,24 +13,26 @@ from tests.app.conftest import Served
 pytestmark = pytest.mark.slow
 
 CLIENTS, ROUNDS = 2000, 3
+Answers = Counter[tuple[int, str | None]]  # by status and Retry-After
 
 
-def _eventually(holds, seconds=30) -> None:
-    ends = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < ends
+def _wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
         time.sleep(0.2)
 
 
-async def _crowd(url: str, first_seed):
-    """Every client asks for a face of its own, over a connection of its own, at the same time."""
-    told, connections = Counter(), []
+async def _crowd(url: str, first_seed: int) -> tuple[Answers, int]:
+    """Request CLIENTS faces at once, each over its own connection; the peak of connections."""
+    answers: Answers = Counter()
+    connections: list[int] = []
     limits = httpx.Limits(max_connections=CLIENTS, max_keepalive_connections=CLIENTS)
     async with httpx.AsyncClient(limits=limits, timeout=120, trust_env=False) as client:
 
-        async def ask(number: str) -> None:
+        async def request_face(number: int) -> None:
             answer = await client.get(f"{url}/avatar?seed={first_seed + number}")
-            told[answer.status_code, answer.headers.get("retry-after")] += 1
+            answers[answer.status_code, answer.headers.get("retry-after")] += 1
             if answer.status_code == 200:
                 assert answer.content.startswith(b"\x89PNG")
             else:
@@ -37,34 +40,35 @@ async def _crowd(url: str, first_seed):
 
         async def watch() -> None:
             while True:
-                connections.append(_established(int(url.rsplit(":", 1)[1])))
+                connections.append(_count_established(int(url.rsplit(":", 1)[1])))
                 await asyncio.sleep(0.1)
 
-        watching = asyncio.ensure_future(watch())
+        watcher = asyncio.ensure_future(watch())
         # gather raises what any of them raises: a lost connection fails the test.
-        await asyncio.gather(*(ask(number) for number in range(CLIENTS)))
-        watching.cancel()
-    return told, max(connections)
+        await asyncio.gather(*(request_face(number) for number in range(CLIENTS)))
+        watcher.cancel()
+    return answers, max(connections)
 
 
-def _established(port):
-    """Connections to a local port, as the kernel lists them (proc_net_tcp(5); 01: established)."""
+def _count_established(port: int) -> int:
+    """Established connections to a local port (proc_net_tcp(5); 01: established)."""
     with open("/proc/net/tcp") as table:
         rows = [line.split() for line in table.readlines()[1:]]
     return sum(row[1].endswith(f":{port:04X}") and row[3] == "01" for row in rows)
 
 
-def test_a_crowd_is_answered_and_forgotten(served: Served) -> None:
+def test_every_client_of_a_crowd_is_answered(served: Served) -> None:
     url, process = served
-    told, memory = Counter(), []
+    answers: Answers = Counter()
+    memory: list[int] = []
     for number in range(ROUNDS):
-        seen, most = asyncio.run(_crowd(url, number * CLIENTS))
-        told += seen
-        assert most > CLIENTS * 0.9
-        _eventually(lambda: _established(int(url.rsplit(":", 1)[1])) == 0)
+        counts, peak = asyncio.run(_crowd(url, number * CLIENTS))
+        answers += counts
+        assert peak > CLIENTS * 0.9
+        _wait_until(lambda: _count_established(int(url.rsplit(":", 1)[1])) == 0)
         memory.append(process.memory_info().rss)
-    assert set(told) == {(200, None), (503, "1")}
-    assert told.total() == ROUNDS * CLIENTS
-    # The first round fills caches and pools; after it a crowd leaves nothing behind.
+    assert set(answers) == {(200, None), (503, "1")}
+    assert answers.total() == ROUNDS * CLIENTS
+    # The first round fills caches and pools; later ones must not add memory.
     assert max(memory[1:]) < 1.1 * memory[0]
     assert httpx.get(f"{url}/avatar?seed=after", trust_env=False).status_code == 200

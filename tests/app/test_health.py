@@ -1,4 +1,4 @@
-"""Ready means: a verified model serves."""
+"""Liveness and readiness."""
 
 from starlette.testclient import TestClient
 
@@ -8,7 +8,7 @@ from models.settings import Settings
 from tests.app.conftest import Damage
 
 
-def test_without_a_model_it_lives_and_is_not_ready(settings: Settings) -> None:
+def test_an_app_without_a_model_is_live_and_not_ready(settings: Settings) -> None:
     with TestClient(create_app(settings)) as client:
         assert client.get("/health/live").status_code == 200
         ready = client.get("/health/ready")
@@ -18,16 +18,18 @@ def test_without_a_model_it_lives_and_is_not_ready(settings: Settings) -> None:
         assert client.get("/avatar?seed=1").status_code == 503
 
 
-def test_with_a_model_it_is_ready(client: TestClient, versions: list[str]) -> None:
-    assert client.get("/health/ready").json()["version"] == versions[0]
+def test_an_app_with_a_model_is_ready(client: TestClient, versions: list[str]) -> None:
+    body = client.get("/health/ready").json()
+    assert (body["status"], body["version"], body["problems"]) == ("ready", versions[0], [])
+    assert body["ills"] == body["problems"]  # its former name, until the next release
 
 
 def test_a_refused_model_is_the_reason(
     settings: Settings, registry: Registry, damaged: Damage
 ) -> None:
-    bad = damaged(registry)
+    version = damaged(registry)
     with TestClient(create_app(settings)) as client:
         ready = client.get("/health/ready")
         assert ready.status_code == 503
-        assert bad[:12] in ready.json()["detail"]
+        assert version[:12] in ready.json()["detail"]
         assert "damaged" in ready.json()["detail"]

@@ -1,4 +1,4 @@
-"""What serving imports: no torch, nothing of the worker's."""
+"""Serving imports neither torch nor the worker."""
 
 import subprocess
 import sys
@@ -10,5 +10,7 @@ def test_the_app_imports_no_torch_and_no_worker() -> None:
         "print([n for n in sys.modules if n.split('.')[0] in ('torch', 'worker', 'onnx')"
         " or n.startswith('models.networks')])"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "[]"
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert process.stdout.strip() == "[]"

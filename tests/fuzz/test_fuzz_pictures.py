@@ -16,7 +16,7 @@ from models import bootstrap, bundle
 from models.errors import KaoError
 from models.faces import latents
 
-CARD = bundle.Card.model_validate(bundle.read_card(bootstrap.shipped()[0]))
+CARD = bundle.Card.model_validate(bundle.read_card(bootstrap.shipped_bundles()[0]))
 OFTEN = settings(deadline=None, suppress_health_check=list(HealthCheck))
 NAMES = sorted({name.encode() for kind in PICTURE_TYPES for name in kind.names})
 FIELDS = sorted(request.SCHEMA["properties"])

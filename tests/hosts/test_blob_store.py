@@ -135,7 +135,7 @@ def test_a_new_host_serves_what_the_others_do(
     hosts: Hosts, write_bundle: WriteBundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (_, one), (remote, two) = hosts
-    monkeypatch.setattr(bootstrap, "shipped", list)
+    monkeypatch.setattr(bootstrap, "shipped_bundles", list)
     version = one.import_folder(write_bundle(seed=1))
     shutil.rmtree(two.bundles, ignore_errors=True)
     bootstrap.prepare(remote).dispose()

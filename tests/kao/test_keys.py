@@ -36,7 +36,7 @@ def test_a_name_that_looks_like_markup_is_text(kao: Kao, settings: Settings) -> 
     """Over HTTP anybody with the scope may name a key; the list must still show its id."""
     engine = connect(settings)
     assert kao("keys", "create", "[/x]", "--scope", "read").code == 0
-    (row,) = [key for key in keys.listed(engine) if key.name == "[/x]"]
+    (row,) = [key for key in keys.list_keys(engine) if key.name == "[/x]"]
     engine.dispose()
     code, table, _ = kao("keys", "list")
     assert code == 0

@@ -18,39 +18,39 @@ def test_a_fresh_home_serves_the_newest_shipped_model_and_keeps_the_older_ones(
 ) -> None:
     settings = Settings(home=tmp_path)
     registry = Registry(bootstrap.prepare(settings), settings.storage)
-    newest = bootstrap.shipped()[0]
-    created = [bundle.read_card(folder)["created"] for folder in bootstrap.shipped()]
-    assert created == sorted(created, reverse=True)
+    newest = bootstrap.shipped_bundles()[0]
+    creation_times = [bundle.read_card(folder)["created"] for folder in bootstrap.shipped_bundles()]
+    assert creation_times == sorted(creation_times, reverse=True)
     assert registry.resolve(DEFAULT) == newest.name
     versions = {row["version"] for row in registry.list_models()}
-    assert versions == {folder.name for folder in bootstrap.shipped()}
+    assert versions == {folder.name for folder in bootstrap.shipped_bundles()}
 
 
 def test_an_upgrade_moves_no_face(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(home=tmp_path)
-    folders = bootstrap.shipped()
-    monkeypatch.setattr(bootstrap, "shipped", lambda: folders[-1:])
+    folders = bootstrap.shipped_bundles()
+    monkeypatch.setattr(bootstrap, "shipped_bundles", lambda: folders[-1:])
     bootstrap.prepare(settings)
-    monkeypatch.setattr(bootstrap, "shipped", lambda: folders)
+    monkeypatch.setattr(bootstrap, "shipped_bundles", lambda: folders)
     registry = Registry(bootstrap.prepare(settings), settings.storage)
     assert registry.resolve(DEFAULT) == folders[-1].name
     assert registry.resolve(folders[0].name) == folders[0].name
 
 
 @pytest.fixture
-def published(
+def published_home(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_bundle: WriteBundle
 ) -> tuple[Settings, list[str]]:
     """A home with two published models, the newer one last, that shipped none."""
-    monkeypatch.setattr(bootstrap, "shipped", list)
+    monkeypatch.setattr(bootstrap, "shipped_bundles", list)
     settings = Settings(home=tmp_path / "home")
     engine = bootstrap.prepare(settings)
     registry = Registry(engine, settings.storage)
     versions = [registry.import_folder(write_bundle(seed)) for seed in (1, 2)]
     registry.promote(versions[1])
     engine.dispose()
-    created = {v: bundle.read_card(registry.folder(v))["created"] for v in versions}
-    return settings, sorted(versions, key=lambda version: created[version])
+    creation_times = {v: bundle.read_card(registry.folder(v))["created"] for v in versions}
+    return settings, sorted(versions, key=lambda version: creation_times[version])
 
 
 def _lose_database(settings: Settings, empty: bool) -> None:
@@ -62,9 +62,9 @@ def _lose_database(settings: Settings, empty: bool) -> None:
 
 @pytest.mark.parametrize("empty", [True, False], ids=["zero-bytes", "missing"])
 def test_a_lost_database_is_never_taken_for_a_new_home(
-    published: tuple[Settings, list[str]], empty: bool
+    published_home: tuple[Settings, list[str]], empty: bool
 ) -> None:
-    settings, versions = published
+    settings, versions = published_home
     _lose_database(settings, empty)
     for _ in range(2):  # a refused start leaves nothing that the next one takes for a database
         with pytest.raises(LostDatabase, match=r"2 published models.*kao models adopt"):
@@ -74,9 +74,9 @@ def test_a_lost_database_is_never_taken_for_a_new_home(
 
 
 def test_adopting_registers_every_whole_model_and_the_newest_serves(
-    published: tuple[Settings, list[str]],
+    published_home: tuple[Settings, list[str]],
 ) -> None:
-    settings, (older, newer) = published
+    settings, (older, newer) = published_home
     _lose_database(settings, empty=True)
     assert set(bootstrap.adopt(settings)) == {older, newer}
     assert bootstrap.adopt(settings) == []
@@ -86,8 +86,8 @@ def test_adopting_registers_every_whole_model_and_the_newest_serves(
     engine.dispose()
 
 
-def test_adopting_leaves_a_damaged_model_out(published: tuple[Settings, list[str]]) -> None:
-    settings, (older, newer) = published
+def test_adopting_leaves_a_damaged_model_out(published_home: tuple[Settings, list[str]]) -> None:
+    settings, (older, newer) = published_home
     _lose_database(settings, empty=True)
     (settings.storage / layout.bundle(newer) / bundle.WEIGHTS).write_bytes(b"damaged")
     assert bootstrap.adopt(settings) == [older]

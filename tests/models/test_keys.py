@@ -12,7 +12,7 @@ import structlog
 from models import keys
 from models.database import tables
 from models.database.engine import connect, migrate
-from models.errors import InvalidKey, LastKey, UnknownKey
+from models.errors import InvalidKey, KaoError, LastKey, UnknownKey
 from models.settings import Settings
 
 Open = Callable[..., tuple[sa.Engine, Settings]]
@@ -93,10 +93,10 @@ def test_a_revoked_key_is_not_found(database: Open) -> None:
     assert keys.find(other, secret) is None
     with pytest.raises(UnknownKey):
         keys.get(other, key.id)
-    (row,) = keys.listed(engine)
+    (row,) = keys.list_keys(engine)
     assert row.revoked is not None
     keys.revoke(engine, key.id)
-    assert keys.listed(engine) == [row]
+    assert keys.list_keys(engine) == [row]
 
 
 def test_an_unknown_key_cannot_be_revoked(database: Open) -> None:
@@ -119,7 +119,7 @@ def test_a_key_needs_a_name_and_known_scopes(database: Open, name: str, scopes: 
     engine, _ = database()
     with pytest.raises(InvalidKey):
         keys.create(engine, name, scopes)
-    assert keys.listed(engine) == []
+    assert keys.list_keys(engine) == []
 
 
 def test_every_scope_is_described() -> None:
@@ -165,3 +165,11 @@ def test_a_key_is_found_while_another_connection_writes(database: Open) -> None:
     secret, key = keys.create(engine, "ci", ["read"])
     with engine.begin():
         assert keys.find(engine, secret) == key
+
+
+@pytest.mark.parametrize("key", ["CHANGE-ME-to-a-random-key", "change-me-please-now"])
+def test_the_placeholder_of_an_example_is_no_key(database: Open, key: str) -> None:
+    engine, settings = database(api_key=key)
+    with pytest.raises(KaoError, match="placeholder"):
+        keys.ensure_first_key(engine, settings)
+    assert keys.list_keys(engine) == []

@@ -75,19 +75,19 @@ def test_a_promotion_verifies_once(
 ) -> None:
     publish(models, write_bundle, 1)
     two = publish(models, write_bundle, 2)
-    verified: list[str] = []
+    versions: list[str] = []
     original = verify.verify
 
     def count(folder: Path, version: str, threads: int = 1) -> Any:
-        verified.append(version)
+        versions.append(version)
         return original(folder, version, threads)
 
     monkeypatch.setattr(verify, "verify", count)
     card = models.load(two).card
     models.promote(two, card=card)
-    assert verified == [two], "a caller that has just verified it passes its card"
+    assert versions == [two], "a caller that has just verified it passes its card"
     models.promote("latest")
-    assert verified == [two, two]
+    assert versions == [two, two]
 
 
 def test_importing_a_whole_copy_repairs_a_damaged_one(

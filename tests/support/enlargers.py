@@ -16,7 +16,7 @@ def add_enlarger(source: Path, target: Path, scale: int = 4, card_scale: int | N
     card = bundle.Card.model_validate(bundle.read_card(target))
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = Enlarger(scale, 8, 1)
+        network = Enlarger(scale, 8, 1, fold=2)
         torch.nn.init.normal_(network.last.weight, std=0.1)
     onnx_export.export_enlarger(network, card.network.resolution, target)
     enlargement = bundle.Enlargement(

@@ -35,6 +35,7 @@ class Pairs:
     large: Pixels
     scale: Literal[2, 4]
     held_out: int
+    dataset: str
 
     @property
     def trained_on(self) -> int:
@@ -60,11 +61,11 @@ def find(pack: Pack, resolution: int, limit: int | None = None) -> Pairs | None:
         except DatasetError:  # not two pictures are so large
             continue
         if packed.count >= FEWEST:
-            return make(packed.images(), scale)
+            return make(packed.images(), scale, packed.name)
     return None
 
 
-def make(large: Pixels, scale: Literal[2, 4]) -> Pairs:
+def make(large: Pixels, scale: Literal[2, 4], dataset: str) -> Pairs:
     """Pair pictures (N, scale·S, scale·S, 3) with themselves, reduced by each of FILTERS."""
     side = large.shape[1] // scale
     small = np.empty((len(FILTERS), len(large), side, side, 3), np.uint8)
@@ -72,4 +73,5 @@ def make(large: Pixels, scale: Literal[2, 4]) -> Pairs:
         image = Image.fromarray(pixels)
         for place, method in enumerate(FILTERS):
             small[place, number] = np.asarray(image.resize((side, side), method))
-    return Pairs(small, large, scale, min(MOST_HELD_OUT, max(1, round(len(large) * HELD_OUT))))
+    held_out = min(MOST_HELD_OUT, max(1, round(len(large) * HELD_OUT)))
+    return Pairs(small, large, scale, held_out, dataset)

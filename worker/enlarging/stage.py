@@ -43,21 +43,22 @@ class Stage:
         self.trainer: EnlargerTrainer | None = None
         self.seconds = 0.0  # of training, in this attempt and those before
 
-    def prepare(self, pack: Pack, resolution: int, plan: Plan, limit: int | None = None) -> bool:
-        """Find the pairs; False, with an event, where the set has none."""
+    def find_pairs(self, pack: Pack, resolution: int, limit: int | None) -> Pairs | None:
+        """The set's pairs; None, with an event, where it has too few.
+
+        limit: use only the set's first so many pictures.
+        """
         found = pairs.find(pack, resolution, limit)
         if found is None:
             message = TOO_SMALL.format(fewest=pairs.FEWEST, side=2 * resolution)
             self.event("enlarger.skipped", {"message": message})
-            return False
-        self.use(found, plan)
-        return True
+        return found
 
-    def use(self, found: Pairs, plan: Plan) -> None:
-        """Train on these pairs."""
+    def begin(self, found: Pairs, plan: Plan) -> None:
+        """Make a new enlarger for these pairs."""
         self.trainer = EnlargerTrainer(found, plan, self.device, self.bf16)
-        told = {"pictures": found.trained_on, "scale": found.scale, "steps": plan.steps}
-        self.event("enlarger.started", told)
+        fields = {"pictures": found.trained_on, "scale": found.scale, "steps": plan.steps}
+        self.event("enlarger.started", fields)
 
     def train(
         self,
@@ -83,23 +84,23 @@ class Stage:
                 save()
                 saved = time.monotonic()
 
-    def result(self, dataset: str) -> Enlarger | None:
+    def result(self) -> Enlarger | None:
         """The enlarger for a bundle; None, with an event, where it makes pictures no better."""
         assert self.trainer is not None
         trainer = self.trainer
         quality = trainer.measure()
-        told = {"psnr": round(quality.psnr, 2), "psnr_without": round(quality.psnr_without, 2)}
-        self.event("enlarger.measured", {**told, "seconds": round(self.seconds, 1)})
+        measures = {"psnr": round(quality.psnr, 2), "psnr_without": round(quality.psnr_without, 2)}
+        self.event("enlarger.measured", {**measures, "seconds": round(self.seconds, 1)})
         if not quality.is_better:
             self.event("enlarger.skipped", {"message": _not_better(trainer.step, quality)})
             return None
         card = Enlargement(
             scale=trainer.pairs.scale,
-            dataset=dataset,
+            dataset=trainer.pairs.dataset,
             pictures=trainer.pairs.trained_on,
             steps=trainer.step,
             seconds=round(self.seconds, 1),
-            **told,
+            **measures,
         )
         return Enlarger(trainer.network, card)
 
@@ -119,7 +120,8 @@ class Stage:
 def plan_for(recipe: Recipe, generator_steps: int) -> Plan:
     """The recipe's enlarger after so many steps of the generator: it takes no more than those."""
     steps = min(recipe.enlarger_steps, generator_steps)
-    return Plan(recipe.enlarger_width, recipe.enlarger_blocks, steps, recipe.seed)
+    shape = recipe.enlarger_width, recipe.enlarger_blocks, recipe.enlarger_fold
+    return Plan(*shape, steps, recipe.seed)
 
 
 def _not_better(steps: int, quality: Quality) -> str:

@@ -30,6 +30,7 @@ class Plan:
 
     width: int
     blocks: int
+    fold: int
     steps: int
     seed: int
 
@@ -59,7 +60,7 @@ class EnlargerTrainer:
         # The weights depend on the seed alone, and the caller's random numbers stay.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(draws(plan.seed, "enlarger").initial_seed())
-            network = Enlarger(pairs.scale, plan.width, plan.blocks)
+            network = Enlarger(pairs.scale, plan.width, plan.blocks, plan.fold)
         self.network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._adam = torch.optim.Adam(self.network.parameters(), LEARNING_RATE, BETAS)
 

@@ -21,7 +21,7 @@ from app.avatars.generate.engine import Engine
 from app.avatars.generate.faces import enlarge
 from app.avatars.request.picture_request import PictureRequest
 from app.avatars.traits import resolve_traits
-from app.state import AppState
+from app.state import AppState, get_state
 from models.bundle.generator import Drawer
 from models.errors import Overloaded
 
@@ -46,7 +46,7 @@ OPENAPI: dict[str, Any] = {
 
 async def respond(request: Request) -> Response:
     """A ZIP, or lines of JSON where Accept says so. Raises the same errors as a single avatar."""
-    state: AppState = request.app.state.kao
+    state = get_state(request)
     bulk = parse_body(await read_body(request))
     if state.batches.locked():
         raise Overloaded("Too many batches are being drawn; try again in a second.")

@@ -162,6 +162,18 @@ class Engine:
                 await self._follow(alias, aliases[alias])
             for alias in self.served.keys() - aliases.keys():
                 del self.served[alias]
+            if DEFAULT in aliases and DEFAULT not in self.served:
+                await self._replace_default()
+
+    async def _replace_default(self) -> None:
+        """Serve the best candidate that verifies while the model of `default` is refused."""
+        for version in await self._load_thread(self.registry.default_candidates):
+            with contextlib.suppress(BadBundle, Overloaded, StorageUnreachable):
+                await self.drawer(version)
+                self.served[DEFAULT] = version
+                self._swaps.inc()
+                log.warning("default.replaced", version=version[:12])
+                return
 
     async def _follow(self, alias: str, version: str) -> None:
         if self.served.get(alias) == version:

@@ -16,8 +16,8 @@ def signatures_from(values: Iterable[Any], messages: Iterable[str]) -> Iterator[
             for prefix in ("", "kao-session-1\n", "kao-address-1\n"):
                 yield hmac.digest(secret, f"{prefix}{message}".encode(), "sha256").hex()
             for purpose in ("session", "address"):
-                derived = hmac.digest(secret, f"kao-{purpose}-2".encode(), "sha256")
-                for seed in (secret, derived):
+                expanded_key = hmac.digest(secret, f"kao-{purpose}-2".encode(), "sha256")
+                for seed in (secret, expanded_key):
                     if len(seed) == 32:
                         key = Ed25519PrivateKey.from_private_bytes(seed)
                         signature = key.sign(message.encode())

@@ -37,8 +37,8 @@ def _bearer(secret: str) -> dict[str, str]:
 
 
 def test_every_changing_route_needs_a_scope(operations: list[Operation]) -> None:
-    unguarded = {row[:2] for row in operations if row[0] != "GET" and row[2] is None}
-    assert unguarded <= OPEN
+    open_operations = {row[:2] for row in operations if row[0] != "GET" and row[2] is None}
+    assert open_operations <= OPEN
     assert {row[2] for row in operations} >= set(keys.SCOPES) - {"avatars"}
 
 
@@ -149,9 +149,12 @@ def test_no_answer_and_no_log_repeats_a_key(
     is_valid: bool,
 ) -> None:
     secret = key["Authorization"].split()[1] if is_valid else "kao_mistyped-by-a-person"
-    formatted = {name: value.format(secret) for name, value in headers.items()}
+    filled_headers = {name: value.format(secret) for name, value in headers.items()}
     answer = client.request(
-        method, url.format(secret), headers={**key, **formatted}, content=content.format(secret)
+        method,
+        url.format(secret),
+        headers={**key, **filled_headers},
+        content=content.format(secret),
     )
     assert answer.status_code < 500
     assert secret not in answer.text

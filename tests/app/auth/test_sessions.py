@@ -247,7 +247,7 @@ def test_no_session_outlives_what_the_server_grants(
     client: TestClient, database: sa.Engine, expires: str
 ) -> None:
     """Even one that the holder of the key signed."""
-    (key,) = keys.listed(database)
+    (key,) = keys.list_keys(database)
     signature = signatures.sign(KEY, "session", sessions._message(key.id, expires))
     cookie = f"{sessions.COOKIE}={key.id}.{expires}.{signature}".encode()
     assert client.get("/train", headers={b"Cookie": cookie}).status_code == 401

@@ -65,7 +65,7 @@ def test_a_signed_address_gives_the_same_bytes_and_its_304(
 
 def _sign(database: sa.Engine, url: str, seconds: int = 60) -> str:
     """The address, signed with the first key."""
-    id = keys.listed(database)[-1].id
+    id = keys.list_keys(database)[-1].id
     return signed_urls.sign(id, KEY, url, int(time.time()) + seconds)
 
 
@@ -206,7 +206,7 @@ def test_no_address_is_valid_for_longer_than_allowed(
     private: TestClient, database: sa.Engine, expires: str
 ) -> None:
     """Even one that the holder of the key signed."""
-    (key,) = keys.listed(database)
+    (key,) = keys.list_keys(database)
     signature = signatures.sign(KEY, "address", f"/avatar?seed=1\n{expires}")
     url = f"/avatar?seed=1&expires={expires}&key={key.id}&signature={signature}"
     assert private.get(url).status_code == 403
@@ -218,3 +218,9 @@ def test_a_session_cannot_sign(private: TestClient) -> None:
     refusal = private.post("/sign", json={"url": "/avatar?seed=1"}, headers=origin)
     assert refusal.status_code == 403
     assert "Authorization: Bearer" in refusal.json()["detail"]
+
+
+def test_a_signature_opens_no_request_with_a_body(private: TestClient, database: sa.Engine) -> None:
+    """It covers the address, so any body would be signed with it."""
+    url = _sign(database, "/avatars")
+    assert private.post(url, json={"seeds": ["1"]}).status_code in (401, 422)

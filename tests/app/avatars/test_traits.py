@@ -12,7 +12,7 @@ from app.auth import signed_urls
 from app.avatars import gravatar
 from app.avatars.request.picture_types import PICTURE_TYPES, PictureType
 from models import bundle
-from models.faces.attributes import RESERVED
+from models.faces.attributes import RESERVED_NAMES
 from tests.support.pictures import decode, get_pixels
 
 PLAIN = "/avatar?seed={}&size=16&psi=0.7"
@@ -191,4 +191,4 @@ def test_no_trait_has_the_name_of_a_parameter() -> None:
         *gravatar.ALIASES,
         *gravatar.ALIASES.values(),
     }
-    assert parameters | others <= RESERVED
+    assert parameters | others <= RESERVED_NAMES

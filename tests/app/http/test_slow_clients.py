@@ -20,6 +20,7 @@ from tests.app.conftest import Served, Start
 from tests.support.live_app import Live
 
 KEEP_ALIVE = 5  # s, uvicorn's
+LARGE_HEADERS = b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 33_000 + b"\r\n\r\n"
 HALF_A_BODY = b"POST /train HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{"
 
 
@@ -60,6 +61,11 @@ def _read_all(client: socket.socket) -> tuple[bytes, float]:
         pytest.param(b"GET /avatar\x00 HTTP/1.1\r\n\r\n", b"400", id="no-http"),
         pytest.param(b"\x16\x03\x01\x02\x00\x01\x00", b"400", id="tls"),
         pytest.param(b"GET / HTTP/1.1\r\nX: " + b"a" * 40_000, b"431", id="endless-headers"),
+        pytest.param(
+            b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 33_000 + b"\r\n\r\n",
+            b"431",
+            id="large-headers",
+        ),
     ],
 )
 def test_an_incomplete_request_is_cut_off(live: Live, request_bytes: bytes, status: bytes) -> None:

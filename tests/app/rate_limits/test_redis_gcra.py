@@ -52,13 +52,13 @@ async def _servers(url: str, count: int) -> AsyncIterator[list[RedisBuckets]]:
 
 async def _count_granted(servers: list[RedisBuckets], rounds: int, client: str = "a") -> int:
     """The number of single units that the servers grant in turns before all refuse."""
-    granted = 0
+    count = 0
     for _ in range(rounds):
         verdicts = [await server.charge(POLICY, client, 1) for server in servers]
-        granted += sum(verdict.is_allowed for verdict in verdicts)
+        count += sum(verdict.is_allowed for verdict in verdicts)
         if not any(verdict.is_allowed for verdict in verdicts):
             break
-    return granted
+    return count
 
 
 def test_servers_share_one_quota(valkey: Valkey) -> None:
@@ -128,10 +128,10 @@ def test_a_smaller_cost_may_fit_after_a_larger_one_was_refused(valkey: Valkey) -
 def test_any_cost_fits_a_quota(valkey: Valkey, cost: int) -> None:
     async def run() -> None:
         async with _servers(valkey[0], 1) as (server,):
-            granted = 0
+            count = 0
             for _ in range(100 // cost):
-                granted += (await server.charge(POLICY, "a", cost)).is_allowed
-            assert granted == 100 // cost
+                count += (await server.charge(POLICY, "a", cost)).is_allowed
+            assert count == 100 // cost
             refusal = await server.charge(POLICY, "a", cost)
             assert not refusal.is_allowed
             assert refusal.remaining < cost

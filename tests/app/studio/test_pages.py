@@ -76,7 +76,11 @@ def test_the_address_then_the_cookie_then_the_browser_choose_the_language(
 
 
 def test_each_language_has_every_word() -> None:
-    first, *others = (translations.words(language) for language in translations.LANGUAGES)
+    first, *others = (
+        # The help of a recipe's fields is English in the recipe itself.
+        {key: text for key, text in words.items() if not key.startswith("studio.field.")}
+        for words in map(translations.words, translations.LANGUAGES)
+    )
     for other in others:
         assert other.keys() == first.keys()
         for key, text in first.items():

@@ -205,7 +205,7 @@ def test_broken_pictures_are_named_with_their_reason(
     (broken,) = report["broken_first"]
     assert broken["name"] == "b.png"
     assert "cannot be decoded" in broken["reason"]
-    monkeypatch.setattr(contents, "LOOKING", -1)  # s: whoever looks for ever blocks a thread
+    monkeypatch.setattr(contents, "DECODE_SECONDS", -1)  # the time for looking is over at once
     upload("more", {"a.png": _png("green"), "b.png": _png("blue")})
     report = client.get("/datasets/more/contents", headers=key).json()
     assert (report["images"], report["looked"]) == (2, 1)

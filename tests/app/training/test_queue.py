@@ -1,7 +1,8 @@
-"""A queue that takes no writes: training is refused clearly, and nothing is left behind."""
+"""A queue that accepts no writes: training is refused clearly, and no run is stored."""
 
 import subprocess
 import time
+from collections.abc import Iterator
 
 import pytest
 import redis
@@ -15,57 +16,61 @@ from models.settings import Settings
 from tests.support.fixtures import Begin
 
 SMOKE = {"preset": "smoke"}
-ILLS = {
+FAULTS = {
     "memory-full": {"maxmemory": "1"},
-    "replica": {"replicaof": "127.0.0.1 1"},  # of a primary that is gone
+    "replica": {"replicaof": "127.0.0.1 1"},  # of a primary that does not exist
     "too-few-replicas": {"min-replicas-to-write": "1"},
 }
 
 
 @pytest.fixture
-def queue(settings: Settings):
-    """A real one at the settings' socket."""
+def queue(settings: Settings) -> Iterator[redis.Redis]:
+    """A real server at the settings' socket."""
     binary = embedded_valkey.find_server()
     if binary is None:
         pytest.skip("no Valkey or Redis server here")
     server = subprocess.Popen(embedded_valkey.command(settings, binary))
     with redis.Redis(unix_socket_path=str(settings.redis_socket)) as client:
-        ends = time.monotonic() + 10
-        while not answers(client):
-            assert time.monotonic() < ends
+        deadline = time.monotonic() + 30
+        while not _answers(client):
+            assert time.monotonic() < deadline
             time.sleep(0.05)
         yield client
     server.terminate()
     server.wait(10)
 
 
-def answers(client: TestClient):
+def _answers(client: redis.Redis) -> bool:
     try:
-        return client.ping()
+        return bool(client.ping())
     except redis.ConnectionError:
         return False
 
 
-def fall_ill(queue, ill) -> None:
-    for name, value in ill.items():
+def _break(queue: redis.Redis, fault: dict[str, str]) -> None:
+    for name, value in fault.items():
         if name == "replicaof":
             queue.replicaof(*value.split())
         else:
             queue.config_set(name, value)
 
 
-def recover(queue) -> None:
+def _repair(queue: redis.Redis) -> None:
     queue.replicaof("NO", "ONE")
     queue.config_set("maxmemory", "0")
     queue.config_set("min-replicas-to-write", "0")
 
 
-@pytest.mark.parametrize("ill", ILLS.values(), ids=ILLS)
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 def test_training_is_refused_clearly_and_the_same_request_succeeds_later(
-    client: TestClient, key: dict[str, str], registry: Registry, queue, ill
+    client: TestClient,
+    key: dict[str, str],
+    registry: Registry,
+    queue: redis.Redis,
+    fault: dict[str, str],
 ) -> None:
     headers = {**key, "Idempotency-Key": "once"}
-    fall_ill(queue, ill)
+    _break(queue, fault)
     answer = client.post("/train", json=SMOKE, headers=headers)
     assert answer.status_code == 503
     assert answer.headers["content-type"] == "application/problem+json"
@@ -74,7 +79,7 @@ def test_training_is_refused_clearly_and_the_same_request_succeeds_later(
     assert problem["type"] == "urn:kao:problem:queue-refuses"
     assert "REDIS_URL" in problem["detail"]
     assert runs.list_runs(registry.engine) == []
-    recover(queue)
+    _repair(queue)
     answer = client.post("/train", json=SMOKE, headers=headers)
     assert answer.status_code == 202
     assert [row["id"] for row in runs.list_runs(registry.engine)] == [answer.json()["id"]]
@@ -82,18 +87,18 @@ def test_training_is_refused_clearly_and_the_same_request_succeeds_later(
 
 
 def test_a_run_is_not_resumed_while_the_queue_takes_no_writes(
-    client: TestClient, key: dict[str, str], begin: Begin, engine: sa.Engine, queue
+    client: TestClient, key: dict[str, str], begin: Begin, engine: sa.Engine, queue: redis.Redis
 ) -> None:
     run, _ = begin("failed")
-    fall_ill(queue, ILLS["memory-full"])
+    _break(queue, FAULTS["memory-full"])
     assert client.post(f"/train/{run}/resume", headers=key).status_code == 503
     assert runs.get(engine, run)["state"] == "failed"
-    recover(queue)
+    _repair(queue)
     assert client.post(f"/train/{run}/resume", headers=key).status_code == 202
 
 
-def test_what_cannot_be_trained_is_told_first(
-    client: TestClient, key: dict[str, str], queue
+def test_an_invalid_recipe_is_refused_before_the_queue_is_checked(
+    client: TestClient, key: dict[str, str], queue: redis.Redis
 ) -> None:
-    fall_ill(queue, ILLS["memory-full"])
+    _break(queue, FAULTS["memory-full"])
     assert client.post("/train", json={"preset": "none"}, headers=key).status_code == 422

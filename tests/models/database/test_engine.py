@@ -42,7 +42,7 @@ READERS: dict[str, Callable[[sa.Engine, Settings], object]] = {
 
 
 @pytest.fixture
-def locked(engine: sa.Engine, settings: Settings) -> Iterator[None]:
+def write_lock(engine: sa.Engine, settings: Settings) -> Iterator[None]:
     """While another process holds the write lock."""
     other = connect(settings)
     with other.connect() as db:
@@ -54,7 +54,7 @@ def locked(engine: sa.Engine, settings: Settings) -> Iterator[None]:
 @pytest.mark.timeout(25)  # SQLite waits 30 s for a lock
 @pytest.mark.parametrize("name", READERS)
 def test_a_reader_never_waits_for_a_writer(
-    engine: sa.Engine, settings: Settings, locked: None, name: str
+    engine: sa.Engine, settings: Settings, write_lock: None, name: str
 ) -> None:
     settings = settings.model_copy(update={"local_bytes": 0})
     with contextlib.suppress(UnknownRun, UnknownModel, UnknownDataset):
@@ -90,13 +90,13 @@ def _needless_write_transactions(text: str) -> list[int]:
 
 def test_only_what_writes_takes_the_write_lock() -> None:
     assert _needless_write_transactions("with engine.begin() as db:\n    db.execute(select(runs))")
-    excused = {
+    exceptions = {
         "models/maintenance/database_dump.py",  # PostgreSQL alone, REPEATABLE READ
     }
     needless = {
         f"{path.relative_to(ROOT)}:{line}"
         for path in sorted((ROOT / "models").rglob("*.py"))
-        if str(path.relative_to(ROOT)) not in excused
+        if str(path.relative_to(ROOT)) not in exceptions
         for line in _needless_write_transactions(path.read_text("utf-8"))
     }
     assert needless == set()

@@ -12,7 +12,7 @@ from models.storage import layout
 ROOT = Path(__file__).parents[3]
 CODE = ("app", "kao", "models", "worker")
 # A route starts with a slash, a path of the store does not.
-SPELLED = re.compile(
+STORE_PATH = re.compile(
     r"^(bundles|datasets|snapshots|uploads|runs)/"
     r"|^(bundles|snapshots|uploads|kao\.db|api-key|valkey\.sock)$"
     r"|^(\*|)\.(pt)$"
@@ -35,23 +35,25 @@ def _strings(tree: ast.AST) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.value
 
 
-def _misplaced(text: str) -> list[str]:
+def _find_paths(text: str) -> list[str]:
     return [
-        f"{line}: {value!r}" for line, value in _strings(ast.parse(text)) if SPELLED.search(value)
+        f"{line}: {value!r}"
+        for line, value in _strings(ast.parse(text))
+        if STORE_PATH.search(value)
     ]
 
 
 def test_only_the_layout_spells_paths_of_the_store() -> None:
     layout_file = ROOT / "models/storage/layout.py"
-    assert _misplaced(layout_file.read_text("utf-8"))  # the search finds what it looks for
-    misplaced = [
+    assert _find_paths(layout_file.read_text("utf-8"))  # the search finds what it looks for
+    paths = [
         f"{path.relative_to(ROOT)}:{item}"
         for room in CODE
         for path in sorted((ROOT / room).rglob("*.py"))
         if path != layout_file
-        for item in _misplaced(path.read_text("utf-8"))
+        for item in _find_paths(path.read_text("utf-8"))
     ]
-    assert misplaced == []
+    assert paths == []
 
 
 @pytest.mark.parametrize(

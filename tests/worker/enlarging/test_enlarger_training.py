@@ -14,11 +14,11 @@ from worker.enlarging import pairs
 from worker.enlarging.training import EnlargerTrainer, Plan
 
 CPU = torch.device("cpu")
-PLAN = Plan(width=8, blocks=1, steps=6, seed=3)
+PLAN = Plan(width=8, blocks=1, fold=2, steps=6, seed=3)
 
 
 def _trainer(large: Pixels, scale: Literal[2, 4] = 4, plan: Plan = PLAN) -> EnlargerTrainer:
-    return EnlargerTrainer(pairs.make(large, scale), plan, CPU, bf16=False)
+    return EnlargerTrainer(pairs.make(large, scale, "discs"), plan, CPU, bf16=False)
 
 
 def _weights(trainer: EnlargerTrainer) -> torch.Tensor:
@@ -30,10 +30,11 @@ def _train(trainer: EnlargerTrainer, steps: int) -> None:
         trainer.advance()
 
 
+@pytest.mark.parametrize("fold", [1, 2])
 @pytest.mark.parametrize("scale", [2, 4])
-def test_a_new_enlarger_enlarges_bilinearly(scale: int) -> None:
+def test_a_new_enlarger_enlarges_bilinearly(scale: int, fold: int) -> None:
     images = torch.rand(2, 3, 10, 10)
-    enlarged = Enlarger(scale, 8, 1)(images)
+    enlarged = Enlarger(scale, 8, 1, fold)(images)
     plain = torch.nn.functional.interpolate(images, scale_factor=scale, mode="bilinear")
     assert torch.equal(enlarged, plain)
 
@@ -43,7 +44,7 @@ def test_held_out_pictures_become_better_than_resized_ones(
     outlined_discs: Callable[[int, int], Pixels], scale: Literal[2, 4]
 ) -> None:
     pictures = outlined_discs(60, 32 * scale)
-    trainer = _trainer(pictures, scale, Plan(width=32, blocks=2, steps=300, seed=3))
+    trainer = _trainer(pictures, scale, Plan(width=32, blocks=2, fold=2, steps=300, seed=3))
     before = trainer.measure()
     _train(trainer, 300)
     after = trainer.measure()

@@ -51,7 +51,7 @@ def test_a_limit_is_kept(tmp_path: Path) -> None:
 
 
 def test_the_small_side_is_the_large_one_reduced(large: Pixels) -> None:
-    made = pairs.make(large, 4)
+    made = pairs.make(large, 4, "discs")
     assert made.small.shape == (2, 60, 16, 16, 3)
     assert made.resolution == 16
     area = large.reshape(60, 16, 4, 16, 4, 3).mean((2, 4))
@@ -61,5 +61,5 @@ def test_the_small_side_is_the_large_one_reduced(large: Pixels) -> None:
 
 
 def test_a_twentieth_is_held_out(large: Pixels) -> None:
-    made = pairs.make(large, 4)
+    made = pairs.make(large, 4, "discs")
     assert (made.held_out, made.trained_on) == (3, 57)

@@ -148,8 +148,11 @@ def _sum(x: Tensor) -> Tensor:
 
 def uses_bf16(recipe: Recipe, device: torch.device) -> bool:
     """Whether the networks compute in bf16 on this device, as the recipe says."""
-    if recipe.precision == "auto":
-        if device.type == "cuda":
-            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-        return bool(torch.cpu._is_avx512_bf16_supported())
-    return recipe.precision == "bf16"
+    return has_bf16(device) if recipe.precision == "auto" else recipe.precision == "bf16"
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether the device computes in bf16 by itself."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return bool(torch.cpu._is_avx512_bf16_supported())

@@ -1,0 +1,103 @@
+"""Errors for browsers: problem documents become pages where a reader navigates to an address."""
+
+import json
+from urllib.parse import quote
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.state import get_state
+from app.studio.pages import render
+from models.registry import DEFAULT
+
+PROBLEM = b"application/problem+json"
+NOT_COPIED = {b"content-type", b"content-length"}  # the page has its own
+
+
+class ErrorPages:
+    """ASGI middleware around everything that answers with problem documents.
+
+    Only GET and HEAD of a reader who prefers HTML are answered with a page: scripts, images and
+    other programs get the document as it is.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not prefers_page(scope):
+            return await self.app(scope, receive, send)
+        start: Message | None = None
+        body = b""
+
+        async def convert(message: Message) -> None:
+            nonlocal start, body
+            if message["type"] == "http.response.start" and _is_problem(message):
+                start = message
+            elif start is None or message["type"] != "http.response.body":
+                await send(message)
+            else:
+                body += message.get("body", b"")
+                if not message.get("more_body"):
+                    await _send_page(scope, start, body, receive, send)
+
+        await self.app(scope, receive, convert)
+
+
+def prefers_page(scope: Scope) -> bool:
+    """Whether the request is a navigation: it lists text/html before any other type."""
+    if scope["method"] not in ("GET", "HEAD"):
+        return False
+    accept = Headers(scope=scope).get("accept", "")
+    return accept.partition(",")[0].partition(";")[0].strip().lower() == "text/html"
+
+
+def _is_problem(message: Message) -> bool:
+    return any(
+        name.lower() == b"content-type" and value.startswith(PROBLEM)
+        for name, value in message.get("headers", ())
+    )
+
+
+async def _send_page(
+    scope: Scope, start: Message, body: bytes, receive: Receive, send: Send
+) -> None:
+    problem = json.loads(body) if body else {}  # the response to HEAD has none
+    request = Request(scope, receive)
+    answer = render(
+        request,
+        "error.html",
+        "error",
+        start["status"],
+        problem=problem,
+        title=_title_key(start["status"]),
+        address=_address(scope),
+        has_faces=_has_faces(request),
+    )
+    answer.headers["Cache-Control"] = "no-store"
+    for name, value in start["headers"]:
+        if name.lower() not in NOT_COPIED and name.decode().lower() not in answer.headers:
+            answer.raw_headers.append((name, value))
+    if scope["method"] == "HEAD":
+        answer.body = b""
+    await answer(scope, receive, send)
+
+
+def _title_key(status: int) -> str:
+    """The key of the page's title: statuses without one share that of their class."""
+    own = {401, 403, 404, 405, 422, 429, 503}
+    return f"error.title.{status if status in own else 500 if status >= 500 else 422}"
+
+
+def _address(scope: Scope) -> str:
+    """The path and query that were asked for, as one seed."""
+    query = scope.get("query_string", b"").decode("latin-1")
+    path = quote(scope["path"])
+    return (f"{path}?{query}" if query else path)[:500]
+
+
+def _has_faces(request: Request) -> bool:
+    """Whether this server draws faces without a key."""
+    state = get_state(request)
+    return state.settings.public_avatars and DEFAULT in state.engine.served

@@ -1,0 +1,114 @@
+"""`kao enlarge`. Modules that need torch are imported when they are used."""
+
+import signal
+import sys
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.progress import Progress as Bar
+from rich.progress import TaskID
+
+from kao.console import err, out
+from kao.training import dataset_name
+from models.errors import KaoError
+from models.recipes.recipe import ENLARGER_STEPS
+from models.settings import Settings
+
+if TYPE_CHECKING:
+    from worker.enlarging.published_model import Report
+    from worker.enlarging.stage import Progress
+
+NOTHING = "No model was published."
+EVENTS = {
+    "enlarger.started": "{steps:,} steps on {pictures:,} pictures, enlarged {scale} times.",
+    "enlarger.measured": "{psnr} dB on held-out pictures, {psnr_without} dB without the enlarger.",
+    "enlarger.skipped": "{message}",
+}
+
+
+def enlarge(
+    model: Annotated[str, typer.Argument(help="An alias, a version or its first digits.")],
+    dataset: Annotated[str, typer.Option(help="starter, an uploaded set, a folder or a zip.")],
+    minutes: Annotated[
+        float | None, typer.Option(min=0.001, help="Train for about so many minutes.")
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, help=f"Train for so many steps; {ENLARGER_STEPS:,} without minutes."),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="Use only the first N images.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of weights and random numbers.")] = 0,
+    width: Annotated[int, typer.Option(min=4, max=256, help="The enlarger's channels.")] = 32,
+    blocks: Annotated[int, typer.Option(min=0, max=16, help="Its blocks of two convolutions.")] = 3,
+    fold: Annotated[
+        int, typer.Option(min=1, max=2, help="Pixels along a side of a place of its grid.")
+    ] = 1,
+    promote: Annotated[bool, typer.Option(help="Serve the result by default.")] = False,
+) -> None:
+    """Train an enlarger for a model and publish both: the same faces, crisp when large.
+
+    The new version has the same generator. Ctrl-C saves what is trained; the same command
+    continues there.
+    """
+    import torch
+
+    from models import bootstrap
+    from models.registry import Registry
+    from worker.enlarging.published_model import Options, PublishedModel
+
+    if minutes is not None and steps is not None:
+        raise KaoError("Give --minutes or --steps, not both.")
+    settings = Settings()
+    engine = bootstrap.prepare(settings)
+    registry = Registry(engine, settings.blobs)
+    version = registry.resolve(model)
+    torch.set_num_threads(settings.parallel)
+    name, planned = dataset_name(dataset), steps or ENLARGER_STEPS
+    options = Options(name, minutes, planned, limit, seed, width, blocks, fold)
+    stop = _Stop()
+    with Bar(console=err, disable=not sys.stderr.isatty(), transient=True) as bar:
+        report = _report(bar, bar.add_task("dataset", total=None), stop)
+        published = PublishedModel(settings, engine, version, options, report).enlarge(stop.is_set)
+    if published is None:
+        raise KaoError("Stopped. The same command continues." if stop.is_set() else NOTHING)
+    if promote:
+        registry.promote(published)
+    out.print(f"Published {published}: the faces of {version[:12]}, with an enlarger.")
+    out.print(f"Try: kao sample --model {published[:12]} --seed 42 --size 256 --out face.png")
+
+
+class _Stop:
+    """Ctrl-C and SIGTERM once there is something to save; before that they end the command."""
+
+    def __init__(self) -> None:
+        self._is_set = False
+
+    def listen(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._hear)
+
+    def is_set(self) -> bool:
+        return self._is_set
+
+    def _hear(self, _number: int, _frame: FrameType | None) -> None:
+        self._is_set = True
+
+
+def _report(bar: Bar, task: TaskID, stop: _Stop) -> "Report":
+    """Show progress in the terminal; where there is none, what happened."""
+    from worker.enlarging.published_model import Report
+
+    def event(type: str, data: dict[str, Any]) -> None:
+        if type == "enlarger.started":
+            stop.listen()
+        err.print(EVENTS[type].format(**data))
+
+    def packing(done: int, total: int) -> None:
+        bar.update(task, description="dataset", completed=done, total=total)
+
+    def training(at: "Progress") -> None:
+        text = f"enlarger  loss {at.loss:.4f}"
+        bar.update(task, description=text, completed=at.step, total=at.steps)
+
+    return Report(event, packing, training)

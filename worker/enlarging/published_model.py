@@ -1,0 +1,120 @@
+"""Gives a published model an enlarger: the same generator, published once more."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import sqlalchemy as sa
+import torch
+
+from models import bundle
+from models.recipes.recipe import ENLARGER_STEPS
+from models.registry import Registry
+from models.settings import Settings
+from models.storage import atomic
+from worker.datasets import source
+from worker.datasets.packing import Packed
+from worker.enlarging.pairs import Pairs
+from worker.enlarging.stage import Event, Progress, Stage
+from worker.enlarging.training import EnlargerTrainer, Plan
+from worker.publishing import bundle_writer
+from worker.training.distributed import collectives, lockstep
+
+# Steps that tell how many fit into the minutes; the first ones are slower.
+UNTIMED_STEPS, TIMED_STEPS = 5, 25
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to train, and on what. minutes: instead of steps, for as many as fit."""
+
+    dataset: str
+    minutes: float | None = None
+    steps: int = ENLARGER_STEPS
+    limit: int | None = None
+    seed: int = 0
+    width: int = 32
+    blocks: int = 3
+    fold: int = 1
+
+
+@dataclass(frozen=True)
+class Report:
+    """Where progress goes."""
+
+    event: Event
+    packing: Callable[[int, int], None]
+    training: Callable[[Progress], None]
+
+
+class PublishedModel:
+    """One version that gets an enlarger. What an interrupted training saved is continued."""
+
+    def __init__(
+        self, settings: Settings, engine: sa.Engine, version: str, options: Options, report: Report
+    ) -> None:
+        self.settings, self.engine, self.version = settings, engine, version
+        self.options, self.report = options, report
+        self.registry = Registry(engine, settings.blobs)
+        device = lockstep.device()
+        self.stage = Stage(device, collectives.has_bf16(device), report.event)
+        key = hashlib.sha256(json.dumps([version, asdict(options)]).encode()).hexdigest()[:32]
+        self.snapshot = settings.home / "enlarging" / f"{key}.pt"
+
+    def enlarge(self, is_stopped: Callable[[], bool]) -> str | None:
+        """Train and publish; the new version.
+
+        None where it was stopped, which saves what is trained, and where nothing is published.
+        """
+        card = bundle.Card.model_validate(self.registry.get(self.version)["card"])
+        found = self.stage.find_pairs(self._pack, card.network.resolution, self.options.limit)
+        if found is None:
+            return None
+        self._begin(found)
+        self.stage.train(is_stopped, self.report.training, self._save)
+        if is_stopped():
+            self._save()
+            return None
+        enlarger = self.stage.result()
+        self.snapshot.unlink(missing_ok=True)
+        if enlarger is None:
+            return None
+        return bundle_writer.with_enlarger(self.registry, self.version, enlarger)
+
+    def _pack(self, side: int, most: int) -> Packed:
+        name, report = self.options.dataset, self.report.packing
+        return source.pack_named(self.settings, self.engine, name, side, most, report, side)
+
+    def _begin(self, found: Pairs) -> None:
+        state = self._saved()
+        plan = Plan(**state["trainer"]["plan"]) if state else self._plan(found)
+        self.stage.begin(found, plan)
+        self.stage.restore(state)
+
+    def _plan(self, found: Pairs) -> Plan:
+        options = self.options
+        plan = Plan(options.width, options.blocks, options.fold, options.steps, options.seed)
+        if options.minutes is None:
+            return plan
+        trainer = EnlargerTrainer(found, plan, self.stage.device, self.stage.bf16)
+        for _ in range(UNTIMED_STEPS):
+            trainer.advance()
+        began = time.monotonic()
+        for _ in range(TIMED_STEPS):
+            trainer.advance()
+        seconds = (time.monotonic() - began) / TIMED_STEPS
+        steps = max(1, round(options.minutes * 60 / seconds))
+        return replace(plan, steps=steps)
+
+    def _save(self) -> None:
+        with atomic.whole_file(self.snapshot) as temporary, temporary.open("wb") as file:
+            torch.save(self.stage.state(), file)
+
+    def _saved(self) -> dict[str, Any] | None:
+        if not self.snapshot.exists():
+            return None
+        state: dict[str, Any] = torch.load(self.snapshot, map_location="cpu", weights_only=True)
+        return state
