@@ -21,6 +21,7 @@ from app.http import metrics, opentelemetry
 from app.http.access_log import AccessLog
 from app.http.body_size import BodyLimit
 from app.http.private_cache import PrivateCache
+from app.http.relative_redirects import RelativeRedirects
 from app.rate_limits.charge_rest import ChargeRest
 from app.rate_limits.limiter import Limiter
 from app.registry import model_images
@@ -112,6 +113,7 @@ def _add_middleware(app: FastAPI, state: AppState) -> None:
         app.add_middleware(FastPath, responses=state.responses)
     else:
         app.add_middleware(PrivateCache)
+    app.add_middleware(RelativeRedirects)
     app.add_middleware(ChargeRest, limiter=state.limiter)
     app.add_middleware(ErrorPages)
     app.add_middleware(AccessLog)

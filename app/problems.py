@@ -1,5 +1,6 @@
 """Status, problem document (RFC 9457) and headers of each error."""
 
+import errno
 import json
 from collections import Counter
 from collections.abc import Mapping
@@ -154,6 +155,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ClientDisconnect, _answer_disconnect)
     app.add_exception_handler(sa.exc.DataError, _answer_data_error)
     app.add_exception_handler(sa.exc.OperationalError, _answer_database_error)
+    app.add_exception_handler(OSError, _answer_os_error)
     app.add_exception_handler(Exception, _answer_defect)
 
 
@@ -222,6 +224,15 @@ async def _answer_database_error(request: Request, error: Exception) -> Response
     detail = "The database is locked or does not answer; nothing was changed. Try again."
     headers = {"Retry-After": str(DATABASE_RETRY)}
     return problem(503, "database-unavailable", detail, headers)
+
+
+async def _answer_os_error(request: Request, error: Exception) -> Response:
+    """507 where a disk or a quota is full; anything else is a defect, raised with its traceback."""
+    if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        raise error
+    log.warning("disk.full", path=request.url.path)
+    status, slug = row(errors.DiskFull)
+    return problem(status, slug, "The disk is full; nothing was changed.")
 
 
 async def _answer_disconnect(_: Request, __: Exception) -> Response:

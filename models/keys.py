@@ -20,7 +20,7 @@ from sqlalchemy import select
 
 from models.database.engine import lock, now, reading
 from models.database.tables import keys
-from models.errors import InvalidKey, LastKey, UnknownKey
+from models.errors import InvalidKey, KaoError, LastKey, UnknownKey
 from models.settings import Settings
 from models.signatures import Purpose, public_key
 from models.storage import atomic, layout
@@ -28,6 +28,7 @@ from models.storage import atomic, layout
 log = structlog.get_logger()
 
 FILE = layout.API_KEY
+PLACEHOLDER = "CHANGE-ME"  # how keys in deploy/ begin
 MIN_LENGTH = 16
 MAX_NAME = 64  # characters, as the column has
 Scope = Literal["avatars", "read", "train", "datasets", "models", "keys"]
@@ -63,9 +64,11 @@ def ensure_first_key(engine: sa.Engine, settings: Settings) -> str | None:
     """Register the first key and return it; None where it is revoked or only others exist.
 
     It is the setting's, else the file's (also after the database was lost), else a new one.
+    Raises KaoError for the placeholder of an example.
     """
     with engine.begin() as db:
         if settings.api_key is not None:
+            _refuse_placeholder(settings.api_key)
             return _register(db, settings.api_key, "setting")
         file_key = _read(settings.home / FILE)
         if file_key is not None:
@@ -75,6 +78,14 @@ def ensure_first_key(engine: sa.Engine, settings: Settings) -> str | None:
         key = _generate()
         _write(settings.home / FILE, key)
         return _register(db, key, "first")
+
+
+def _refuse_placeholder(key: str) -> None:
+    if key.upper().startswith(PLACEHOLDER):
+        raise KaoError(
+            "KAO_API_KEY still has the placeholder of an example, which everybody knows. Set a "
+            "random one: python -c 'import secrets; print(secrets.token_urlsafe(32))'."
+        )
 
 
 def warn_without_key(engine: sa.Engine) -> None:

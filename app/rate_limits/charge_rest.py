@@ -48,18 +48,10 @@ class _ChargedSend:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             try:
-                await self._charge(message["status"])
+                await self.limiter.charge_answer(self.request, message["status"])
             except TooManyRequests as error:
                 self.is_refused = True
                 response = await problems.answer(self.request, error)
                 return await response(self.request.scope, self.receive, self.send)
         if not self.is_refused:
             await self.send(message)
-
-    async def _charge(self, status: int) -> None:
-        if getattr(self.request.state, "is_charged", False):
-            return
-        if status < 400:
-            await self.limiter.charge_pictures(self.request, 1)
-        else:
-            await self.limiter.charge_call(self.request)

@@ -26,22 +26,28 @@ class Limiter:
 
     async def charge_pictures(self, request: Request, faces: int) -> dict[str, str]:
         """Charge faces before they are drawn; the headers to send. Raises TooManyRequests."""
-        return await self._charge(self.pictures, request, faces)
+        return _headers(await self._charge(self.pictures, request, faces))
 
     async def charge_call(self, request: Request) -> dict[str, str]:
         """Charge any other call; the headers to send. Raises TooManyRequests."""
-        return await self._charge(self.calls, request, 1)
+        return _headers(await self._charge(self.calls, request, 1))
+
+    async def charge_answer(self, request: Request, status: int) -> None:
+        """Charge an answer that no route charged: a face for a success, else a call."""
+        if not getattr(request.state, "is_charged", False):
+            policy = self.pictures if status < 400 else self.calls
+            await self._charge(policy, request, 1)
 
     async def require_calls(self, request: Request) -> None:
         """Raise TooManyRequests where the client has used up its calls; charges nothing."""
         await self._charge(self.calls, request, 0)
 
-    async def _charge(self, policy: Policy | None, request: Request, cost: int) -> dict[str, str]:
+    async def _charge(self, policy: Policy | None, request: Request, cost: int) -> Verdict | None:
         if cost:
             request.state.is_charged = True
         client = self.client(request)
         if policy is None or client is None:
-            return {}
+            return None
         # A request that costs more than the quota costs the whole quota, or it could never run.
         cost = min(cost, policy.quota)
         if self._redis is None:
@@ -50,7 +56,7 @@ class Limiter:
             verdict = await self._redis.charge(policy, client, cost)
         if not verdict.is_allowed:
             raise TooManyRequests(_message(verdict, client), _refusal_headers(verdict, cost))
-        return verdict.headers()
+        return verdict
 
     def client(self, request: Request) -> str | None:
         """The key or the address that a request is charged to; None for this machine."""
@@ -62,6 +68,10 @@ class Limiter:
         """Close the connections to Redis."""
         if self._redis is not None:
             await self._redis.close()
+
+
+def _headers(verdict: Verdict | None) -> dict[str, str]:
+    return verdict.headers() if verdict is not None else {}
 
 
 def client_address(request: Request, trusts_proxies: bool = False) -> str | None:

@@ -323,12 +323,18 @@ PRESETS: dict[str, dict[str, Any]] = {
         "on_divergence": "continue",
     },
     "modern-64": _TWO_CORES,
-    # For drawn art: without the grain there is more that a discriminator can teach.
+    # For drawn art: frozen features judge the lines, and noise hides the grain, which would else be
+    # all that the trained discriminator looks at.
     "modern-64-flat": {
         **_TWO_CORES,
-        "flatten": 25,
+        "residuals": 2,
         "label_weight": 2.0,
         "discriminator_width": 24,
+        "feature_weight": 0.5,
+        "noise": 8.0,
+        "gamma_end": 0.2,
+        "penalty_every": 16,
+        "mixing": 0.5,
         "learning_rate_end": 0.05,
         "ema_images": 20_000,
     },

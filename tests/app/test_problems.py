@@ -1,6 +1,7 @@
 """Every error has an HTTP answer, in one shape."""
 
 import asyncio
+import errno
 import json
 import re
 from pathlib import Path
@@ -162,3 +163,16 @@ def test_a_full_disk_under_the_database_is_507(
     monkeypatch.setattr(state_of(client).registry, "list_models", fail)
     answer = client.get("/models")
     assert (answer.status_code, answer.json()["type"]) == (507, "urn:kao:problem:disk-full")
+
+
+def test_a_full_disk_is_507_and_another_failure_of_the_system_is_500(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, status in ((errno.ENOSPC, 507), (errno.EDQUOT, 507), (errno.EACCES, 500)):
+        failure = OSError(number, "planted")
+
+        def fail(*_: Any, failure: OSError = failure) -> Never:
+            raise failure
+
+        monkeypatch.setattr(state_of(client).registry, "list_models", fail)
+        assert client.get("/models").status_code == status

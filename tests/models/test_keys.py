@@ -12,7 +12,7 @@ import structlog
 from models import keys
 from models.database import tables
 from models.database.engine import connect, migrate
-from models.errors import InvalidKey, LastKey, UnknownKey
+from models.errors import InvalidKey, KaoError, LastKey, UnknownKey
 from models.settings import Settings
 
 Open = Callable[..., tuple[sa.Engine, Settings]]
@@ -165,3 +165,11 @@ def test_a_key_is_found_while_another_connection_writes(database: Open) -> None:
     secret, key = keys.create(engine, "ci", ["read"])
     with engine.begin():
         assert keys.find(engine, secret) == key
+
+
+@pytest.mark.parametrize("key", ["CHANGE-ME-to-a-random-key", "change-me-please-now"])
+def test_the_placeholder_of_an_example_is_no_key(database: Open, key: str) -> None:
+    engine, settings = database(api_key=key)
+    with pytest.raises(KaoError, match="placeholder"):
+        keys.ensure_first_key(engine, settings)
+    assert keys.list_keys(engine) == []
