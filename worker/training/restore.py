@@ -1,5 +1,6 @@
 """Where a run's training state comes from: nothing, its own snapshot, another run, or a model."""
 
+import contextlib
 from typing import Any
 
 import sqlalchemy as sa
@@ -37,7 +38,8 @@ def restore(
     try:
         parent = runs.get(engine, source)
     except UnknownRun:
-        _fine_tune(trainer, Registry(engine, settings.blobs), source)
+        card = _fine_tune(trainer, Registry(engine, settings.blobs), source)
+        _take_discriminator(trainer, settings, engine, card["parent_run"])
         return None
     if parent["snapshot"] is None:
         raise KaoError(f"Run {source} has no snapshot to start from.")
@@ -60,8 +62,26 @@ def _snapshot(settings: Settings, row: runs.Row) -> State:
     raise KaoError(f"No snapshot of run {row['id']} is there and whole; start a new run.")
 
 
-def _fine_tune(trainer: Trainer, registry: Registry, name: str) -> None:
-    """A published generator, beside a new discriminator."""
+def _take_discriminator(
+    trainer: Trainer, settings: Settings, engine: sa.Engine, run: str | None
+) -> None:
+    """Start from the discriminator that a published generator was trained beside, where it is here.
+
+    A random one at the full rate would make a finished generator forget before it learns
+    (arXiv:2002.10964). Bundles have none, so it comes from the last snapshot of the model's run.
+    """
+    state: State = {}
+    if run is not None:
+        with contextlib.suppress(KaoError):
+            row = runs.get(engine, run)
+            if row["snapshot"] is not None:
+                state = _snapshot(settings, row)["trainer"]
+    count = trainer.take_discriminator(state.get("discriminator") or {}, state.get("heads") or {})
+    log.info("discriminator.inherited", run=run, tensors=count)
+
+
+def _fine_tune(trainer: Trainer, registry: Registry, name: str) -> dict[str, Any]:
+    """Load a published generator; its card."""
     version = registry.resolve(name)
     weights = load_file(registry.fetch(version) / bundle.WEIGHTS)
     for network in (trainer.generator, trainer.average):
@@ -73,5 +93,6 @@ def _fine_tune(trainer: Trainer, registry: Registry, name: str) -> None:
                 f"Model {version[:12]} does not fit: the new set's labels have other values."
             ) from error
     card = bundle.read_card(registry.folder(version))
-    # Its discriminator is new and has seen no image of this set, whatever the generator has.
+    # No image of this set has been seen, whatever the generator was trained on.
     trainer.begin(card["training"]["images"], parent=version)
+    return card

@@ -1,5 +1,6 @@
 """The state of a run in memory: what is trained, how far it is, and how to go on from there."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ from worker.training.step import Judged, Penalty, Step
 
 FEATURE_CHANGES = 0.5  # the probability that an image is changed before the features see it
 Losses = dict[str, float]
+Weights = Mapping[str, Tensor]
 
 
 class Trainer:
@@ -271,6 +273,22 @@ class Trainer:
         self.before_of_set = state.get("before_of_set", self.before)
         self._inherit(tuple(state.get("lineage", [])))
 
+    def take_discriminator(self, weights: Weights, heads: Weights) -> int:
+        """Load a trained discriminator's tensors; how many fit.
+
+        None are taken unless its convolutions fit, but other labels may leave out the layers that
+        read and name them.
+        """
+        own = self.discriminator.state_dict()
+        fitting = _fitting(weights, own)
+        missing = [name for name in own if name not in fitting]
+        if not fitting or any(name.split(".")[0] not in ("expected", "named") for name in missing):
+            return 0
+        self.discriminator.load_state_dict(fitting, strict=False)
+        if self.features is not None:
+            self.heads.load_state_dict(_fitting(heads, self.heads.state_dict()), strict=False)
+        return len(fitting)
+
     def begin(self, before: int, before_of_set: int = 0, parent: str | None = None) -> None:
         """Count steps from here.
 
@@ -283,6 +301,15 @@ class Trainer:
 
     def _inherit(self, lineage: tuple[str, ...]) -> None:
         self.lineage = self.reals.lineage = lineage
+
+
+def _fitting(weights: Weights, own: Weights) -> dict[str, Tensor]:
+    """Those of the weights whose name and shape the network has."""
+    return {
+        name: value
+        for name, value in weights.items()
+        if name in own and own[name].shape == value.shape
+    }
 
 
 def _placed(network: nn.Module, device: torch.device) -> nn.Module:

@@ -66,6 +66,19 @@ def test_a_published_model_is_fine_tuned_on_other_pictures(
     assert made["training"]["images"] == 160 + 80
 
 
+def test_fine_tuning_begins_beside_the_discriminator_that_the_model_was_trained_with(
+    attempt, pictures
+) -> None:
+    parent = attempt(pictures)
+    version = parent.go()
+    child = attempt(pictures, start_from=version, images=80, seed=7)
+    child._prepare()
+    theirs = parent.trainer.discriminator.state_dict()
+    for name, value in child.trainer.discriminator.state_dict().items():
+        assert torch.equal(value, theirs[name]), name
+    child.reporter.close()
+
+
 def test_a_source_that_is_gone_is_told(attempt, pictures) -> None:
     child = attempt(pictures, start_from="0123456789abcdef")
     with pytest.raises(Exception, match="There is no model '0123456789abcdef'"):

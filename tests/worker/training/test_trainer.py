@@ -198,3 +198,19 @@ def test_real_and_drawn_images_are_seen_through_noise_of_the_same_strength() -> 
     for seen in (real, fake):
         assert seen.std().item() * 127.5 == pytest.approx(10, rel=0.05)
     assert not torch.equal(real, fake)
+
+
+def test_a_trained_discriminator_is_taken_over() -> None:
+    parent, child = trainer(seed=1), trainer()
+    run(parent, 3)
+    assert child.take_discriminator(parent.discriminator.state_dict(), {}) > 0
+    mine, theirs = child.discriminator.state_dict(), parent.discriminator.state_dict()
+    assert all(torch.equal(mine[name], theirs[name]) for name in theirs)
+
+
+def test_a_discriminator_of_another_width_is_not_taken_in_part() -> None:
+    parent, child = trainer(discriminator_width=4), trainer()
+    before = {name: value.clone() for name, value in child.discriminator.state_dict().items()}
+    assert child.take_discriminator(parent.discriminator.state_dict(), {}) == 0
+    after = child.discriminator.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
