@@ -31,7 +31,7 @@ from models.networks import build
 from models.recipes.recipe import Recipe, resolve
 from models.registry import Registry
 from models.settings import Settings
-from tests.browser.types import Shown, Visit, attribute_of
+from tests.browser.types import PictureOf, Visit, attribute_of
 from tests.support.live_app import running
 from worker.datasets.packing import Packed
 from worker.publishing.bundle_writer import write
@@ -226,7 +226,7 @@ def start_run(site: str, site_settings: Settings) -> Iterator[Callable[..., Repo
 
 
 @pytest.fixture
-def shown() -> Shown:
+def picture_of() -> PictureOf:
     """Wait until a frame shows a picture whose address has this; its path and parameters."""
 
     def picture(page: Page, frame: str, part: str = "") -> dict[str, str]:

@@ -6,30 +6,32 @@ import httpx
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.types import Shown, Visit, attribute_of, text_of
+from tests.browser.types import PictureOf, Visit, attribute_of, text_of
 
 pytestmark = pytest.mark.slow  # a second each, and some tens of them
 
 WALL = "#wall a"
 
 
-def test_typing_changes_the_face_and_the_address(visit: Visit, shown: Shown) -> None:
+def test_typing_changes_the_face_and_the_address(visit: Visit, picture_of: PictureOf) -> None:
     page = visit("/")
-    assert shown(page, "#face")["seed"] == "Kai"
+    assert picture_of(page, "#face")["seed"] == "Kai"
     page.get_by_label("Text whose face is shown").fill("ada & co?")
     expect(page).to_have_url(re.compile(r"/\?seed=ada%20%26%20co%3F$|seed=ada%20%26%20co%3F$"))
-    assert shown(page, "#face", "co%3F")["seed"] == "ada & co?"
+    assert picture_of(page, "#face", "co%3F")["seed"] == "ada & co?"
 
 
-def test_an_empty_text_is_a_text_too(visit: Visit, shown: Shown) -> None:
+def test_an_empty_text_is_a_text_too(visit: Visit, picture_of: PictureOf) -> None:
     page = visit("/?seed=")
-    assert shown(page, "#face")["seed"] == ""
+    assert picture_of(page, "#face")["seed"] == ""
     expect(page.locator("#seed")).to_have_value("")
 
 
-def test_whoever_types_faster_than_faces_come_gets_the_last_one(visit: Visit, shown: Shown) -> None:
+def test_whoever_types_faster_than_faces_come_gets_the_last_one(
+    visit: Visit, picture_of: PictureOf
+) -> None:
     page = visit("/")
-    shown(page, "#face")
+    picture_of(page, "#face")
     addresses: list[str] = []
     delayed: list[Route] = []
 
@@ -46,27 +48,27 @@ def test_whoever_types_faster_than_faces_come_gets_the_last_one(visit: Visit, sh
     page.locator("#seed").press_sequentially("somebody")
     expect(page.locator("#seed")).to_have_value("somebody")
     delayed[0].continue_()  # the first face comes when all is typed
-    shown(page, "#face", "somebody&")
+    picture_of(page, "#face", "somebody&")
     assert len(addresses) == 2, "faces between were requested"
 
 
-def test_the_dice_show_somebody_else(visit: Visit, shown: Shown) -> None:
+def test_the_dice_show_somebody_else(visit: Visit, picture_of: PictureOf) -> None:
     page = visit("/")
-    shown(page, "#face")
+    picture_of(page, "#face")
     page.get_by_role("button", name="A random face").click()
     expect(page.locator("#seed")).not_to_have_value("Kai")
-    shown(page, "#face", f"seed={page.locator('#seed').input_value()}&")
+    picture_of(page, "#face", f"seed={page.locator('#seed').input_value()}&")
 
 
-def test_the_slider_makes_all_faces_stranger(visit: Visit, shown: Shown) -> None:
+def test_the_slider_makes_all_faces_stranger(visit: Visit, picture_of: PictureOf) -> None:
     page = visit("/")
     page.locator("#psi").fill("1.2")
-    shown(page, "#face", "psi=1.2")
+    picture_of(page, "#face", "psi=1.2")
     expect(page.locator("#wall img").first).to_have_attribute("src", re.compile("psi=1.2"))
     expect(page).to_have_url(re.compile("psi=1.2"))
 
 
-def test_the_back_button_closes_a_face(visit: Visit, shown: Shown) -> None:
+def test_the_back_button_closes_a_face(visit: Visit, picture_of: PictureOf) -> None:
     page = visit("/")
     page.locator(WALL).nth(2).click()
     expect(page.locator("#detail-title")).to_have_text("2")
@@ -75,58 +77,58 @@ def test_the_back_button_closes_a_face(visit: Visit, shown: Shown) -> None:
     expect(page.locator("#detail")).not_to_be_visible()
 
 
-def test_an_address_restores_what_was_shared(visit: Visit, shown: Shown) -> None:
+def test_an_address_restores_what_was_shared(visit: Visit, picture_of: PictureOf) -> None:
     first = visit("/?seed=ada&psi=0.5&open=1&view=mix&with=grace&at=1&size=128&format=png")
-    picture = shown(first, "#picture")
+    picture = picture_of(first, "#picture")
     assert picture | {"path": "/mix", "coarse": "ada", "fine": "grace", "at": "1"} == picture
     assert picture["psi"] == "0.5"
     first.locator("#shape").select_option("circle")
     expect(first).to_have_url(re.compile("shape=circle"))
     second = visit(first.url.removeprefix(first.evaluate("location.origin")))
-    assert shown(second, "#picture")["shape"] == "circle"
+    assert picture_of(second, "#picture")["shape"] == "circle"
     for name, value in {"#with": "grace", "#size": "128", "#format": "png", "#at": "1"}.items():
         expect(second.locator(name)).to_have_value(value)
     expect(second.locator("#snippet")).to_have_text(text_of(first.locator("#snippet")))
 
 
-def test_a_morph_follows_its_slider(visit: Visit, shown: Shown) -> None:
+def test_a_morph_follows_its_slider(visit: Visit, picture_of: PictureOf) -> None:
     page = visit("/?seed=ada&open=1")
     page.get_by_label("Morph", exact=True).check()
-    shown(page, "#picture", "t=0.5")
+    picture_of(page, "#picture", "t=0.5")
     page.get_by_label("With whom").fill("grace")
     page.locator("#t").fill("0.8")
-    shown(page, "#picture", "t=0.8")
-    picture = shown(page, "#picture")
+    picture_of(page, "#picture", "t=0.8")
+    picture = picture_of(page, "#picture")
     assert (picture["from"], picture["to"]) == ("ada", "grace")
     page.get_by_role("button", name="Swap the two").click()
-    shown(page, "#picture", "t=0.2")
-    assert shown(page, "#picture")["from"] == "grace"
+    picture_of(page, "#picture", "t=0.2")
+    assert picture_of(page, "#picture")["from"] == "grace"
 
 
-def test_a_loop_moves_and_stops(visit: Visit, shown: Shown, http: httpx.Client) -> None:
+def test_a_loop_moves_and_stops(visit: Visit, picture_of: PictureOf, http: httpx.Client) -> None:
     page = visit("/?seed=ada&open=1&view=morph&with=grace")
     loop = page.get_by_role("button", name="Play as a loop")
     loop.click()
-    shown(page, "#picture", "to=grace&size")
+    picture_of(page, "#picture", "to=grace&size")
     body = http.get(page.locator("#picture img").last.evaluate("image => image.src")).content
     assert b"ANIM" in body  # WebP's chunk of an animation
     expect(page.locator("#format option")).to_have_text(["WEBP", "APNG", "GIF"])
     expect(loop).to_have_attribute("aria-pressed", "true")
     loop.click()
-    shown(page, "#picture", "t=0.5")
+    picture_of(page, "#picture", "t=0.5")
 
 
-def test_a_family_shows_all_children_or_one(visit: Visit, shown: Shown) -> None:
+def test_a_family_shows_all_children_or_one(visit: Visit, picture_of: PictureOf) -> None:
     page = visit("/?seed=ada&open=1&view=family&with=grace")
-    picture = shown(page, "#picture")
+    picture = picture_of(page, "#picture")
     assert (picture["path"], picture["children"]) == ("/family", "6")
     page.get_by_role("button", name="Child 3").click()
-    shown(page, "#picture", "child=2")
+    picture_of(page, "#picture", "child=2")
     expect(page.locator("#snippet")).to_contain_text("child=2")
 
 
 def test_another_model_draws_with_its_traits(
-    visit: Visit, shown: Shown, http: httpx.Client
+    visit: Visit, picture_of: PictureOf, http: httpx.Client
 ) -> None:
     page = visit("/")
     page.locator("#models-open").click()
@@ -136,18 +138,18 @@ def test_another_model_draws_with_its_traits(
     assert http.get(page_of_it.evaluate("link => link.href")).status_code == 200
     card.click()
     version = attribute_of(card, "data-version")
-    shown(page, "#face", version)
+    picture_of(page, "#face", version)
     page.locator("#open").click()
     page.get_by_role("radio", name="Pink").check()
-    shown(page, "#picture", "hair=pink")
+    picture_of(page, "#picture", "hair=pink")
     expect(page).to_have_url(re.compile(f"model={version}.*trait.hair=pink"))
     page.locator("#detail-close").click()
     expect(page.locator("#wall img").first).to_have_attribute("src", re.compile("hair=pink"))
 
 
-def test_traits_of_another_model_are_dropped(visit: Visit, shown: Shown) -> None:
+def test_traits_of_another_model_are_dropped(visit: Visit, picture_of: PictureOf) -> None:
     page = visit("/?trait.tail=long")
-    shown(page, "#face")
+    picture_of(page, "#face")
     expect(page).not_to_have_url(re.compile("tail"))
 
 
@@ -159,14 +161,16 @@ def test_what_is_copied_is_told_in_the_dialog_too(visit: Visit) -> None:
     expect(page.locator("#toast")).to_be_visible()
 
 
-def test_a_failure_is_told_until_something_else_is_asked(visit: Visit, shown: Shown) -> None:
+def test_a_failure_is_told_until_something_else_is_asked(
+    visit: Visit, picture_of: PictureOf
+) -> None:
     page = visit("/")
-    shown(page, "#face")
+    picture_of(page, "#face")
     page.route("**/avatar?seed=busy&*", lambda route: route.fulfill(body="no picture"))
     page.locator("#seed").fill("busy")
     expect(page.get_by_role("alert")).to_be_visible()
     page.locator("#seed").fill("calm")
-    shown(page, "#face", "seed=calm&")
+    picture_of(page, "#face", "seed=calm&")
     expect(page.get_by_role("alert")).to_be_hidden()
 
 
@@ -200,10 +204,10 @@ def test_nothing_is_wider_than_the_screen(visit: Visit, width: int, path: str) -
     assert wide == []
 
 
-def test_the_keyboard_is_enough(visit: Visit, shown: Shown) -> None:
+def test_the_keyboard_is_enough(visit: Visit, picture_of: PictureOf) -> None:
     page = visit("/")
     expect(page.locator(WALL).first).to_be_visible()
-    shown(page, "#face")
+    picture_of(page, "#face")
     page.locator("#shuffle").focus()
     page.keyboard.press("Tab")
     assert _focus(page) == "0"
@@ -267,9 +271,9 @@ def test_the_switch_of_colours_is_remembered(visit: Visit) -> None:
     assert page.evaluate(colour) == dark
 
 
-def test_who_wants_no_motion_gets_none(visit: Visit, shown: Shown) -> None:
+def test_who_wants_no_motion_gets_none(visit: Visit, picture_of: PictureOf) -> None:
     page = visit("/", reduced_motion="reduce")
-    shown(page, "#face")
+    picture_of(page, "#face")
     page.locator("#dice").click()
     assert (
         page.evaluate(
@@ -319,9 +323,11 @@ def test_the_code_follows_what_is_typed_and_is_copied(visit: Visit, site: str) -
     expect(page).to_have_title("ada lovelace · Kao")
 
 
-def test_the_space_bar_rolls_and_back_shows_the_face_before(visit: Visit, shown: Shown) -> None:
+def test_the_space_bar_rolls_and_back_shows_the_face_before(
+    visit: Visit, picture_of: PictureOf
+) -> None:
     page = visit("/")
-    shown(page, "#face")
+    picture_of(page, "#face")
     page.locator("h1").click()
     page.keyboard.press("Space")
     expect(page.locator("#seed")).not_to_have_value("Kai")
@@ -335,7 +341,7 @@ def test_the_space_bar_rolls_and_back_shows_the_face_before(visit: Visit, shown:
     expect(page.locator("#seed")).to_have_value("a ")
 
 
-def test_the_last_ten_faces_stay_in_a_strip(visit: Visit, shown: Shown) -> None:
+def test_the_last_ten_faces_stay_in_a_strip(visit: Visit, picture_of: PictureOf) -> None:
     page = visit("/")
     faces = page.locator("#recent button")
     expect(faces.first).to_have_attribute("data-seed", "Kai")
@@ -349,19 +355,21 @@ def test_the_last_ten_faces_stay_in_a_strip(visit: Visit, shown: Shown) -> None:
     expect(faces.first).to_have_attribute("data-seed", "grace")
 
 
-def test_an_unknown_model_is_replaced_by_the_live_one_and_named(visit: Visit, shown: Shown) -> None:
+def test_an_unknown_model_is_replaced_by_the_live_one_and_named(
+    visit: Visit, picture_of: PictureOf
+) -> None:
     page = visit("/?model=deadbeef&seed=ada")
     expect(page.get_by_role("alert")).to_contain_text("deadbeef")
-    assert shown(page, "#face")["seed"] == "ada"
+    assert picture_of(page, "#face")["seed"] == "ada"
     expect(page.locator("#wall img.here").first).to_be_attached()
 
 
 def test_an_unknown_value_of_a_trait_is_dropped_and_named(
-    visit: Visit, shown: Shown, labelled: str
+    visit: Visit, picture_of: PictureOf, labelled: str
 ) -> None:
     page = visit(f"/?model={labelled}&trait.hair=chartreuse&trait.smile=yes")
     expect(page.locator("#toast")).to_contain_text("hair=chartreuse")
-    shown(page, "#face", "smile=yes")
+    picture_of(page, "#face", "smile=yes")
     expect(page).not_to_have_url(re.compile("chartreuse"))
 
 
@@ -376,20 +384,22 @@ def test_when_the_large_face_fails_no_wall_is_asked_for(visit: Visit) -> None:
 
 
 def test_surprise_chooses_traits_and_reset_takes_them_back(
-    visit: Visit, shown: Shown, labelled: str
+    visit: Visit, picture_of: PictureOf, labelled: str
 ) -> None:
     page = visit(f"/?model={labelled}&open=1")
     page.get_by_role("button", name="Surprise me").click()
     expect(page).to_have_url(re.compile("trait.hair=.*trait.smile="))
-    shown(page, "#picture", "hair=")
+    picture_of(page, "#picture", "hair=")
     page.get_by_role("button", name="Reset").click()
     expect(page).not_to_have_url(re.compile("trait"))
     expect(page.get_by_role("button", name="Reset")).to_be_disabled()
 
 
-def test_back_after_close_does_not_open_the_dialog_again(visit: Visit, shown: Shown) -> None:
+def test_back_after_close_does_not_open_the_dialog_again(
+    visit: Visit, picture_of: PictureOf
+) -> None:
     page = visit("/?seed=ada")
-    shown(page, "#face")
+    picture_of(page, "#face")
     page.locator("#open").click()
     page.get_by_label("Morph", exact=True).check()
     page.locator("#detail-close").click()
@@ -399,7 +409,7 @@ def test_back_after_close_does_not_open_the_dialog_again(visit: Visit, shown: Sh
     expect(page).to_have_url("about:blank")
 
 
-def test_a_click_into_the_field_selects_its_text(visit: Visit, shown: Shown) -> None:
+def test_a_click_into_the_field_selects_its_text(visit: Visit, picture_of: PictureOf) -> None:
     page = visit("/")
     page.locator("#seed").click()
     page.keyboard.type("ada")
@@ -418,6 +428,6 @@ def test_a_reload_keeps_the_place_on_the_wall(visit: Visit) -> None:
     assert abs(page.evaluate("scrollY") - place) < 20
 
 
-def test_the_preview_of_an_svg_is_the_svg(visit: Visit, shown: Shown) -> None:
+def test_the_preview_of_an_svg_is_the_svg(visit: Visit, picture_of: PictureOf) -> None:
     page = visit("/?open=1&format=svg")
-    assert shown(page, "#picture")["format"] == "svg"
+    assert picture_of(page, "#picture")["format"] == "svg"

@@ -115,7 +115,7 @@ def dataset(up: Up, pictures: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def finished(up: Up, dataset: str) -> dict[str, Any]:
+def finished_run(up: Up, dataset: str) -> dict[str, Any]:
     """A run that is over."""
     return up.finished(up.train(preset="smoke", dataset=dataset, images=160, sheet_images=80), 600)
 
@@ -215,11 +215,11 @@ def test_a_run_is_cancelled_and_resumed_by_clicks(enter: Enter, up: Up, dataset:
 
 
 def test_runs_are_compared_side_by_side(
-    enter: Enter, up: Up, dataset: str, finished: dict[str, Any]
+    enter: Enter, up: Up, dataset: str, finished_run: dict[str, Any]
 ) -> None:
     other = up.finished(up.train(preset="smoke", dataset=dataset, images=160, sheet_images=80), 600)
     page = enter()
-    for run in (finished, other):
+    for run in (finished_run, other):
         page.locator(f"input[value='{run['id']}']").check()
     page.get_by_role("button", name="Compare").click()
     _until(
@@ -322,11 +322,11 @@ def test_logging_out_closes_the_studio(enter: Enter) -> None:
     expect(page.get_by_label("API key")).to_be_visible()
 
 
-def test_it_speaks_english_and_chinese(enter: Enter, finished: dict[str, Any]) -> None:
+def test_it_speaks_english_and_chinese(enter: Enter, finished_run: dict[str, Any]) -> None:
     for path in (
         *PLACES,
-        f"/studio/runs/{finished['id']}",
-        f"/studio/models/{finished['version']}",
+        f"/studio/runs/{finished_run['id']}",
+        f"/studio/models/{finished_run['version']}",
     ):
         page = enter(path, locale="zh-CN")
         expect(page.locator("html")).to_have_attribute("lang", "zh")
@@ -339,13 +339,13 @@ def test_it_speaks_english_and_chinese(enter: Enter, finished: dict[str, Any]) -
 
 @pytest.mark.parametrize("width", [360, 1600])
 def test_nothing_jumps_and_nothing_comes_from_elsewhere(
-    enter: Enter, up: Up, finished: dict[str, Any], width: int
+    enter: Enter, up: Up, finished_run: dict[str, Any], width: int
 ) -> None:
     for path in (
         *PLACES,
-        f"/studio/runs/{finished['id']}",
-        f"/studio/models/{finished['version']}",
-        f"/models/{finished['version']}/card",
+        f"/studio/runs/{finished_run['id']}",
+        f"/studio/models/{finished_run['version']}",
+        f"/models/{finished_run['version']}/card",
     ):
         page = enter("/studio", width=width)
         page.add_init_script(SHIFTS)
@@ -363,12 +363,12 @@ def test_all_pages_together_fit_the_budget() -> None:
 
 
 @pytest.mark.parametrize("width", [360, 1600])
-def test_nothing_sticks_out(enter: Enter, finished: dict[str, Any], width: int) -> None:
+def test_nothing_sticks_out(enter: Enter, finished_run: dict[str, Any], width: int) -> None:
     for path in (
         *PLACES,
-        f"/studio/runs/{finished['id']}",
-        f"/studio/models/{finished['version']}",
-        f"/models/{finished['version']}/card",
+        f"/studio/runs/{finished_run['id']}",
+        f"/studio/models/{finished_run['version']}",
+        f"/models/{finished_run['version']}/card",
     ):
         page = enter(path, width=width)
         page.wait_for_load_state("networkidle") if "/runs/" not in path else None
@@ -408,10 +408,14 @@ def _tab_to(page: Page, wanted: str) -> None:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_no_serious_violation_of_accessibility(
-    enter: Enter, finished: dict[str, Any], theme: str
+    enter: Enter, finished_run: dict[str, Any], theme: str
 ) -> None:
-    places = [*PLACES, f"/studio/runs/{finished['id']}", f"/studio/models/{finished['version']}"]
-    places.append(f"/models/{finished['version']}/card")
+    places = [
+        *PLACES,
+        f"/studio/runs/{finished_run['id']}",
+        f"/studio/models/{finished_run['version']}",
+    ]
+    places.append(f"/models/{finished_run['version']}/card")
     pages = [enter(path, color_scheme=theme) for path in places]
     pages.append(enter(session=False, color_scheme=theme))
     wrong = []

@@ -7,7 +7,7 @@ from playwright.sync_api import Locator, Page
 # Open an address in a profile of its own; options of the browser's context as keywords.
 Visit = Callable[..., Page]
 # Wait until a frame shows a picture whose address has a part; its path and parameters.
-Shown = Callable[..., dict[str, str]]
+PictureOf = Callable[..., dict[str, str]]
 
 
 def text_of(locator: Locator) -> str:
