@@ -60,6 +60,7 @@ class Attempt:
         self.rate = 0.0
         self.warnings: list[str] = []
         self.rollbacks = 0
+        self.sheet_at = 0  # images that had been seen at the newest sheet
         self.measures: Measures = {}  # of what would be published: the best, or the last
         self.lowest: Measures = {}  # those with the lowest FD so far
         self.measured_at = -1  # images
@@ -146,6 +147,7 @@ class Attempt:
             self.curve = [(images, fd) for images, fd in state.get("curve", [])]
             self.moments = [Moment(*kept) for kept in state.get("moments", [])]
             self.enlarger_state = state.get("enlarger")
+            self.sheet_at = self.trainer.images
         if state is not None or self.recipe.start_from is not None:
             self.reporter.event("run.resumed", {"images": self.trainer.images})
         self.together.broadcast_state()
@@ -166,7 +168,7 @@ class Attempt:
                 self.rate = (trainer.images - images_before) / max(clock - start, 1e-6)
                 self._report(losses)
                 last_report = clock
-            if self._passed(recipe.sheet_images):
+            if self._needs_sheet():
                 self._draw_sheet()
             if recipe.measure_every is not None and self._passed(recipe.measure_every):
                 self._measure()
@@ -338,7 +340,15 @@ class Attempt:
                 self.lowest = measures
         self.reporter.measured({name: round(value, 5) for name, value in measures.items()})
 
+    def _needs_sheet(self) -> bool:
+        """Whether the last step is a moment to look at: by the schedule, and at the end."""
+        images, recipe = self.trainer.images, self.recipe
+        return self._ended() or schedules.sheet_is_due(
+            images, images - recipe.batch, recipe.sheet_images, self.sheet_at, self.seconds
+        )
+
     def _draw_sheet(self) -> None:
+        self.sheet_at = self.trainer.images
         pixels = draw(self.trainer.average, self.trainer.latent, bundle_writer.SHEET**2)
         path = self.reporter.sheet(bundle_writer.sheet(pixels), self.trainer.images)
         self.blobs.put(path, f"{layout.sheets(self.run)}/{path.name}")

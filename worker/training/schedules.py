@@ -46,3 +46,21 @@ def moments(count: int) -> list[float]:
     The last is a sixteenth: a face is there early, and what comes later is detail.
     """
     return [4.0 ** (place - count - 1) for place in range(count)]
+
+
+FIRST_SHEET = 5.0  # s of training; blots, but proof that something happens
+
+
+def sheet_is_due(images: int, before: int, every: int, last: int, seconds: float) -> bool:
+    """Whether a sheet of samples is due after a step.
+
+    images, before: seen after and before the step; every: the recipe's interval in images; last:
+    images seen at the newest sheet, 0 before there is one; seconds: of training so far.
+
+    Sheets come at multiples of `every`. Before the first of them the first sheet comes after
+    FIRST_SHEET seconds, and others whenever the images seen have doubled: the beginning is what
+    people watch.
+    """
+    if images // every > before // every:
+        return True
+    return images < every and seconds >= FIRST_SHEET and images >= 2 * last

@@ -43,7 +43,7 @@ def test_an_unknown_preset_is_told_the_known() -> None:
         pytest.param({"batch": 1}, "batch", "2 to 4096", id="batch-too-small"),
         pytest.param({"batch": "many"}, "batch", "2 to 4096", id="batch-no-number"),
         pytest.param({"minutes": 0}, "minutes", "above 0 to 100000", id="no-time"),
-        pytest.param({"colour": 1}, "colour", "no field of a recipe", id="unknown-field"),
+        pytest.param({"colour": 1}, "colour", "not a field of a recipe", id="unknown-field"),
         pytest.param({"resolution": 65}, "recipe", "nearest to 65: 64", id="size-off-the-grid"),
         pytest.param({"resolution": 512}, "resolution", "16 to 256", id="too-big"),
         pytest.param(
