@@ -3,7 +3,9 @@
 SQLite in WAL mode by default (never on NFS), or PostgreSQL by DATABASE_URL.
 """
 
+import contextlib
 import datetime
+import os
 import time
 import zlib
 from pathlib import Path
@@ -49,6 +51,8 @@ def connect(settings: Settings) -> sa.Engine:
         # Before SQLAlchemy's own first queries, which fail on the answers of SQL_ASCII.
         event.listen(engine, "connect", _refuse_other_encodings, insert=True)
         return engine
+    if url.database and url.database != ":memory:":
+        _create_private(Path(url.database))
     engine = sa.create_engine(url, connect_args={"timeout": 30})
 
     @event.listens_for(engine, "connect")
@@ -65,6 +69,21 @@ def connect(settings: Settings) -> sa.Engine:
         connection.exec_driver_sql("BEGIN" if is_reading else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def _create_private(path: Path) -> None:
+    """Create SQLite's file as accessible as its folder; SQLite itself would follow the umask.
+
+    The files of the write-ahead log inherit its mode.
+    """
+    if not path.parent.is_dir():
+        return  # SQLite says what is missing
+    mode = path.parent.stat().st_mode & 0o660
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
+    if path.stat().st_mode & 0o777 != mode:
+        with contextlib.suppress(PermissionError):  # of another user
+            path.chmod(mode)
 
 
 def _refuse_other_encodings(connection, _record) -> None:  # type: ignore[no-untyped-def]

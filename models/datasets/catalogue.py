@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import select
 
-from models.database.engine import now, reading
+from models.database.engine import lock, now, reading
 from models.database.tables import datasets, runs
 from models.datasets import quotas
 from models.datasets.archive import ArchiveReport
@@ -64,8 +64,11 @@ def add(
     check_name(name)
     digest, size = atomic.sha256(uploaded), uploaded.stat().st_size
     atomic.sync(uploaded)
-    target = path(settings, digest)
+    target, blob = path(settings, digest), layout.dataset(digest)
+    # Before the transaction: sending gigabytes must not keep other writers waiting.
+    settings.blobs.put_once(uploaded, blob)
     with engine.begin() as db:
+        lock(db, "datasets")
         old = db.execute(select(datasets).where(datasets.c.name == name)).first()
         if old is not None and old.digest != digest:
             raise DatasetExists(
@@ -91,7 +94,8 @@ def add(
             target.parent.mkdir(parents=True, exist_ok=True)
             uploaded.rename(target)
             atomic.sync(target.parent)
-        settings.blobs.put_once(target)
+        if not settings.blobs.exists(blob):  # deleted under another name since it was sent
+            settings.blobs.put_once(target)
         return _get(db, name), old is None
 
 
@@ -110,6 +114,7 @@ def list_datasets(engine: sa.Engine) -> list[Row]:
 def delete(engine: sa.Engine, settings: Settings, name: str) -> None:
     """Forget a set, and its zip where no other name has it. Raises UnknownDataset, DatasetInUse."""
     with engine.begin() as db:
+        lock(db, "datasets")
         digest = _get(db, name)["digest"]
         waiting = select(runs.c.id, runs.c.recipe).where(runs.c.state.in_(["queued", "running"]))
         users = [row.id for row in db.execute(waiting) if row.recipe.get("dataset") == name]

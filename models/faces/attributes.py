@@ -22,11 +22,11 @@ SMALLEST = 1e-15  # of a probability: its normal is finite
 RAREST = 1e-9  # a smaller share is a rounding error: no image has the value
 # Query parameters of pictures, present and reserved: no attribute or slider may have such a name.
 _PARAMETERS = (
-    "age at backdrop best_of child children coarse columns count d default distinct dpr ease "
-    "expires f fine forcedefault format fps frames from gap height key loop model parents psi "
-    "quality r "
-    "rating s seed seeds shape signature size start stops t to trait traits variant version w "
-    "weights width z"
+    "age angle at backdrop best_of blur border child children coarse columns count crop d default "
+    "distinct dpr ease expires f fine flip forcedefault format fps frames from gap height key loop "
+    "margin mirror model opacity padding parents psi quality r radius rating rotate s scale seed "
+    "seeds shape signature size speed start stops t tint to trait traits variant version w weights "
+    "width z zoom"
 )
 RESERVED_NAMES = frozenset(_PARAMETERS.split())
 

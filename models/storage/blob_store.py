@@ -76,13 +76,28 @@ class Blobs:
         """Upload a file, replacing an existing one. name: for a path that is not below `folder`."""
         self._put(path, name or self._name(path), "overwrite")
 
-    def put_once(self, path: Path) -> None:
+    def put_once(self, path: Path, name: str | None = None) -> None:
         """Upload a file, or a folder's files, named by their content. An existing one stays.
 
-        A copy that was damaged on this host therefore never replaces a good one.
+        A copy that was damaged on this host therefore never replaces a good one. name: of a file
+        that is not below `folder`.
         """
         for file in sorted(path.iterdir()) if path.is_dir() else [path]:
-            self._put(file, self._name(file), "create")
+            self._put(file, name or self._name(file), "create")
+
+    def exists(self, name: str) -> bool:
+        """Whether the bucket has a file; without a bucket, true."""
+        if self._bucket is None:
+            return True
+        import obstore
+        from obstore.exceptions import NotFoundError
+
+        with _translated_errors():
+            try:
+                obstore.head(self._bucket, name)
+            except (FileNotFoundError, NotFoundError):
+                return False
+        return True
 
     def _put(self, path: Path, name: str, mode: Literal["create", "overwrite"]) -> None:
         if self._bucket is None:

@@ -167,3 +167,24 @@ def test_a_bucket_that_does_not_answer_is_told_and_what_is_here_serves(
     two.blobs = Blobs(two.blobs.folder, two.blobs.url)
     if fault == "frozen":
         two.load(version)
+
+
+def test_a_slow_upload_to_the_bucket_keeps_no_writer_waiting(
+    hosts: Hosts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (local, one), (_, two) = hosts
+    upload = tmp_path / "upload.tmp"
+    upload.write_bytes(b"a zip that was checked")
+    writes: list[str] = []
+    put_once = Blobs.put_once
+
+    def write_meanwhile(self: Blobs, path: Path, name: str | None = None) -> None:
+        with two.engine.begin() as db:  # waits for the lock, and fails after 30 s
+            writes.append(db.dialect.name)
+        put_once(self, path, name)
+
+    monkeypatch.setattr(Blobs, "put_once", write_meanwhile)
+    report = ArchiveReport(3, 0, 0)
+    catalogue.add(one.engine, local, upload, name="a", licence="CC0-1.0", report=report)
+    assert writes == ["sqlite"]
+    assert one.blobs.names("datasets")

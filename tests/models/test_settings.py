@@ -104,3 +104,17 @@ def test_a_home_is_private(tmp_path: Path, before: int | None, after: int) -> No
         home.chmod(before)
     connect(Settings(home=home)).dispose()
     assert home.stat().st_mode & 0o7777 == after
+    assert (home / "kao.db").stat().st_mode & 0o777 == after & 0o660
+
+
+def test_a_database_that_others_could_read_becomes_private(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home")
+    engine = connect(settings)
+    migrate(engine)
+    engine.dispose()
+    (settings.home / "kao.db").chmod(0o644)
+    engine = connect(settings)
+    with engine.begin():
+        modes = {path.stat().st_mode & 0o777 for path in settings.home.glob("kao.db*")}
+    engine.dispose()
+    assert modes == {0o600}

@@ -29,7 +29,7 @@ def sheet(pixels: Pixels, size: int, columns: int, gap: int, look: Look) -> Imag
     return sheet
 
 
-def card(face: Pixels, size: int, shape: str) -> Image.Image:
+def card(face: Pixels, size: int, look: Look) -> Image.Image:
     """(S, S, 3), resized to `size`, on a soft background of its own colours."""
     image = Image.fromarray(face)
     # Nearly every face has background in its upper corners, hair and neck in the lower ones.
@@ -40,7 +40,7 @@ def card(face: Pixels, size: int, shape: str) -> Image.Image:
         colours.paste(image.resize((1, 1), Image.Resampling.BOX, end), (place, 0))
     soft = colours.resize(CARD, Image.Resampling.BICUBIC)
     background = Image.blend(soft, Image.new("RGB", CARD, "white"), 0.4)
-    portrait = cut(resize(face, size), Look(shape), has_alpha=True)
+    portrait = cut(resize(face, size), look, has_alpha=True)
     corner = (CARD[0] - size) // 2, (CARD[1] - size) // 2
     background.paste(portrait, corner, portrait if portrait.mode == "RGBA" else None)
     return background

@@ -1,10 +1,11 @@
 """Encodes the faces of a request as one file: a still, a loop, a sheet or a card."""
 
+from dataclasses import replace
+
 from app.avatars.encode import animation, layout, still
 from app.avatars.encode.provenance import Stamp
 from app.avatars.encode.still import WHITE, Look
 from app.avatars.formats import FORMATS
-from app.avatars.request import value_types
 from app.avatars.request.picture_request import PictureRequest
 from app.avatars.request.picture_types import count_columns
 from models.bundle.generator import Pixels
@@ -17,33 +18,27 @@ def encode(pixels: Pixels, request: PictureRequest, stamp: Stamp) -> bytes:
 
 
 def _encode_face(pixels: Pixels, request: PictureRequest, stamp: Stamp) -> bytes:
-    look = _parse_look(request)
+    look = Look.parse(request.values)
     return still.encode(pixels[0], request.face_size, request.format, look, stamp)
 
 
 def _encode_loop(pixels: Pixels, request: PictureRequest, stamp: Stamp) -> bytes:
-    look, fps = _parse_look(request), request.values["fps"]
+    look, fps = Look.parse(request.values), request.values["fps"]
     return animation.encode(pixels, request.face_size, request.format, fps, look, stamp)
 
 
 def _encode_sheet(pixels: Pixels, request: PictureRequest, stamp: Stamp) -> bytes:
-    look = _parse_look(request)
+    look = Look.parse(request.values)
     if look.backdrop is None and not FORMATS[request.format].has_alpha:
-        look = Look(look.shape, WHITE)
+        look = replace(look, backdrop=WHITE)
     columns, gap = count_columns(request.values, len(pixels)), request.values["gap"]
     image = layout.sheet(pixels, request.face_size, columns, gap, look)
     return still.write(image, request.format, stamp)
 
 
 def _encode_card(pixels: Pixels, request: PictureRequest, stamp: Stamp) -> bytes:
-    image = layout.card(pixels[0], request.face_size, request.values["shape"])
+    image = layout.card(pixels[0], request.face_size, Look.parse(request.values))
     return still.write(image, request.format, stamp)
-
-
-def _parse_look(request: PictureRequest) -> Look:
-    backdrop = request.values["backdrop"]
-    is_transparent = backdrop == value_types.TRANSPARENT
-    return Look(request.values["shape"], None if is_transparent else backdrop)
 
 
 ENCODERS = {

@@ -20,6 +20,7 @@ CAPTION = "Made by a generative model (Kao)"
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 XMP_KEYWORD = "XML:com.adobe.xmp"  # the iTXt keyword of XMP in PNG (XMP specification, part 3)
 _FIELD = re.compile(r'kao:(model|address)="([^"]*)"')
+_XMP_PACKET = re.compile(rb"<x:xmpmeta.*?</x:xmpmeta>", re.DOTALL)
 _COMMENT = re.compile(r"(model|address): (\S+)")
 
 
@@ -84,9 +85,11 @@ def parse_address(stamp: Stamp) -> tuple[str, dict[str, str]]:
 
 
 def _read_metadata(path: Path) -> str:
+    """The metadata that Pillow reads, and an XMP packet that it does not know in this format."""
     try:
         with Image.open(path) as image:
             fields = [image.info.get(name, b"") for name in (XMP_KEYWORD, "xmp", "comment")]
+        fields += _XMP_PACKET.findall(path.read_bytes())
     except (OSError, ValueError, struct.error, Image.DecompressionBombError):
         raise Unidentified(f"{path} is not a picture that can be read.") from None
     return "\n".join(

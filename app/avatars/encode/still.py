@@ -11,6 +11,8 @@ from PIL import Image, ImageChops
 from app.avatars.encode import png, svg
 from app.avatars.encode.provenance import Stamp
 from app.avatars.formats import FORMATS
+from app.avatars.request.parameters import Values
+from app.avatars.request.value_types import TRANSPARENT
 from models.bundle.generator import Pixels
 from models.faces.resizing import resize
 
@@ -26,6 +28,12 @@ class Look:
 
     shape: str = "square"
     backdrop: str | None = None
+
+    @classmethod
+    def parse(cls, values: Values) -> "Look":
+        """The look of a request; a card has no backdrop."""
+        backdrop = values.get("backdrop", TRANSPARENT)
+        return cls(values["shape"], None if backdrop == TRANSPARENT else backdrop)
 
 
 SQUARE = Look()

@@ -71,7 +71,8 @@ def _writes(body: ast.With) -> bool:
         for node in ast.walk(body)
         if isinstance(node, ast.Attribute | ast.Name)
     }
-    private = {"_write", "_move", "_insert", "_register", "_registered", "_hide", "_append_event"}
+    private = {"_write", "_move", "_insert", "_register", "_hide", "_append_event"}
+    private |= {"_store_public_keys"}
     return bool(names & (WRITES | private))
 
 
