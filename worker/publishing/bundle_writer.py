@@ -5,7 +5,7 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from PIL import Image
 from safetensors.numpy import save_file as save_numpy
@@ -102,7 +102,7 @@ def write(
     found = (
         slider_search.find(network, drawer, taken)
         if recipe.sliders
-        else slider_search.Found([], {})
+        else slider_search.SearchResult([], {})
     )
     if found.sliders:
         save_numpy(found.vectors, folder / bundle.TRAITS)
@@ -135,6 +135,7 @@ def with_evaluation(
 def with_enlarger(registry: Registry, version: str, enlarger: Enlarger) -> str:
     """Publish the same generator once more, with this enlarger; the new version.
 
+    Its card keeps what was measured at the network's resolution, where the faces are the same.
     Raises BadBundle where the enlarger does not draw these faces.
     """
     with atomic.scratch_folder(registry.bundles) as folder:
@@ -143,8 +144,20 @@ def with_enlarger(registry: Registry, version: str, enlarger: Enlarger) -> str:
         )
         card = bundle.Card.model_validate(bundle.read_card(folder))
         onnx_export.export_enlarger(enlarger.network, card.network.resolution, folder)
-        write_card(folder, card.model_copy(update={"enlarger": enlarger.card, "created": now()}))
+        changes = {"enlarger": enlarger.card, "created": now(), **_without_served_size(card)}
+        write_card(folder, card.model_copy(update=changes))
         return registry.add(folder)
+
+
+def _without_served_size(card: bundle.Card) -> dict[str, Any]:
+    """The card's measures without those at the served size, where its faces look different now."""
+    measures = {
+        name: value for name, value in card.measures.items() if not name.startswith("served_")
+    }
+    if card.evaluation is None:
+        return {"measures": measures}
+    evaluation = card.evaluation.model_copy(update={"served": {}, "held_out": {}})
+    return {"measures": measures, "evaluation": evaluation}
 
 
 def write_card(folder: Path, card: bundle.Card) -> None:
