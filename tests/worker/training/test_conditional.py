@@ -204,3 +204,23 @@ def test_a_card_without_the_field_truncates_to_the_average(tmp_path: Path) -> No
     w, average = drawer.styles(z), trainer.average.state_dict()["mapping.average"].numpy()
     expected = average + np.float32(0.5) * (w - average)
     assert np.array_equal(drawer.truncate(w, 0.5, z), expected)
+
+
+def test_labels_are_sampled_from_training_images_alone() -> None:
+    """A value that only held-out pictures have is never asked for."""
+    recipe = resolve({"preset": "smoke", "labels": ["colour"], "batch": 64})
+    labels = {"colour": {"values": ["red", "blue"], "codes": [1] * 32 + [0] * 32}}
+    images = np.zeros((64, recipe.resolution, recipe.resolution, 3), np.uint8)
+    places = np.arange(32, 64)
+    batches = Reals(images, recipe, CPU, labels=labels, places=places)
+    trainer = Trainer(recipe, batches, CPU, bf16=False)
+    chosen = trainer._chosen(trainer._latents()[0])
+    assert chosen is not None
+    assert chosen[:, 0].all()
+
+
+def test_an_epoch_s_order_is_kept_for_its_steps() -> None:
+    recipe = resolve({"preset": "smoke", "labels": ["colour"]})
+    batches = reals(recipe)
+    assert batches._order(0) is batches._order(0)
+    assert not torch.equal(batches._order(0), batches._order(1))
