@@ -32,11 +32,13 @@ def test_a_gpu_out_of_memory_fails_the_run_and_not_the_worker(house: House) -> N
 def test_pytorchs_own_message_about_memory_is_recognised() -> None:
     with pytest.raises(RuntimeError) as failure:
         torch.empty(2**55)
-    message = resource_errors.told(failure.value)
+    message = resource_errors.explain(failure.value)
     assert message is not None
     assert "`batch`" in message
 
 
 def test_any_other_error_is_not_explained_away() -> None:
-    assert resource_errors.told(RuntimeError("mat1 and mat2 shapes cannot be multiplied")) is None
-    assert resource_errors.told(FileNotFoundError(2, "No such file")) is None
+    assert (
+        resource_errors.explain(RuntimeError("mat1 and mat2 shapes cannot be multiplied")) is None
+    )
+    assert resource_errors.explain(FileNotFoundError(2, "No such file")) is None

@@ -103,7 +103,7 @@ def write(
     found = (
         slider_search.find(network, drawer, taken)
         if recipe.sliders
-        else slider_search.Found([], {})
+        else slider_search.SearchResult([], {})
     )
     if found.sliders:
         save_numpy(found.vectors, folder / bundle.TRAITS)

@@ -26,7 +26,7 @@ ORPHANED = 76
 
 
 def main(run: str, number: str) -> None:
-    """Train; how it ended is in the database, or told by the exit code of a crash."""
+    """Train a run. Its end is recorded in the database; a crash only shows in the exit code."""
     settings = Settings()
     count = settings.processes or max(1, torch.cuda.device_count())
     if count > 1 and "RANK" not in os.environ:
@@ -59,10 +59,10 @@ def _lead(settings: Settings, run: str, fence: runs.Fence) -> None:
     except (KaoError, Diverged) as error:
         runs.finish(engine, run, fence, "fail", error=str(error))
     except (torch.OutOfMemoryError, MemoryError, OSError, RuntimeError, SafetensorError) as error:
-        told = resource_errors.told(error)
-        if told is None:
+        explanation = resource_errors.explain(error)
+        if explanation is None:
             raise
-        runs.finish(engine, run, fence, "fail", error=told)
+        runs.finish(engine, run, fence, "fail", error=explanation)
 
 
 def _become_torchrun(count: int) -> None:

@@ -21,7 +21,7 @@ SHARE_OF_DEVICE = 0.25  # of the free memory that a dataset may take
 
 
 class Reals:
-    """A packed set, on the GPU where it fits, else mapped from disk."""
+    """The real images of a run: on the GPU where they fit, else mapped from disk."""
 
     def __init__(
         self,
@@ -34,8 +34,7 @@ class Reals:
     ) -> None:
         """images: (N, S, S, 3) uint8, usually a memory map; labels: as the packed set has them.
 
-        places: of the images to train on; None: all.
-
+        places: indices of the images to train on; None: all.
         Raises DatasetError where the set lacks labels that the recipe wants.
         """
         self.recipe, self.device, self.share = recipe, device, share or Share()
@@ -46,6 +45,7 @@ class Reals:
         codes = [(labels or {})[attribute.name]["codes"] for attribute in self.attributes]
         self._codes = torch.tensor(codes, dtype=torch.long)
         self._images = images
+        self._last_order: tuple[tuple[int, tuple[str, ...]], Tensor] | None = None
         self._resident: Tensor | None = None
         self._loader: ThreadPoolExecutor | None = None
         self._ahead: tuple[int, Future[Tensor]] | None = None
@@ -57,7 +57,7 @@ class Reals:
 
     @property
     def steps_per_epoch(self) -> int:
-        """The last, partial batch of a pass is left out, as the tutorial did."""
+        """Whole batches in a pass over the set; the partial one at its end is dropped."""
         return max(1, self.count // self.recipe.batch)
 
     def batch(self, step: int) -> Tensor:
@@ -70,30 +70,33 @@ class Reals:
         return images.contiguous(memory_format=torch.channels_last)
 
     def labels(self, step: int) -> Tensor | None:
-        """What is true of the batch: (B, values of all attributes) float32; None unlabelled."""
+        """The one-hot labels of the step's batch: (B, values of all attributes), or None."""
         if not self.attributes:
             return None
-        codes = self._codes[:, self._chosen(step)]
+        codes = self._codes[:, self._indices(step)]
         hot = [
             one_hot(column, len(attribute.values))
             for column, attribute in zip(codes, self.attributes, strict=True)
         ]
         return torch.cat(hot, dim=1).float().to(self.device)
 
-    def asked(self, step: int) -> Tensor:
-        """Latents that ask for labels as the set has them together: (batch, attributes) float32.
+    def sample_attributes(self, step: int) -> Tensor:
+        """Latents that select the labels of random images: (batch, attributes) float32.
 
-        Of rows of the set, drawn with replacement: attributes chosen one by one would ask for
-        combinations that no real image has, which a discriminator refuses whatever the face.
-        For the global batch.
+        Whole rows of labels, with replacement, for the global batch. Attributes sampled one by one
+        would combine values that no real image combines; a discriminator rejects those whatever
+        the face looks like, and the generator answers by painting both.
         """
         random = self._random("labels", step)
         rows = torch.randint(0, self.count, (self.recipe.batch,), generator=random)
+        rows = rows if self._places is None else self._places[rows]
         shape = len(self.attributes), self.recipe.batch
-        places = torch.rand(shape, dtype=torch.float64, generator=random).numpy()
+        uniform = torch.rand(shape, dtype=torch.float64, generator=random).numpy()
         columns = [
-            torch.from_numpy(attribute.sample(codes[rows].numpy(), place))
-            for attribute, codes, place in zip(self.attributes, self._codes, places, strict=True)
+            torch.from_numpy(attribute.sample(codes[rows].numpy(), quantiles))
+            for attribute, codes, quantiles in zip(
+                self.attributes, self._codes, uniform, strict=True
+            )
         ]
         return torch.stack(columns, dim=1)
 
@@ -102,7 +105,7 @@ class Reals:
 
     def _pixels(self, step: int) -> Tensor:
         if self._resident is not None:
-            return self._resident[self._chosen(step).to(self.device)]
+            return self._resident[self._indices(step).to(self.device)]
         if self._loader is None:
             return self._read(step)
         if self._ahead is not None and self._ahead[0] == step:
@@ -114,16 +117,24 @@ class Reals:
         return pinned.to(self.device, non_blocking=True)
 
     def _read(self, step: int) -> Tensor:
-        return torch.from_numpy(self._images[self._chosen(step).numpy()])
+        return torch.from_numpy(self._images[self._indices(step).numpy()])
 
-    def _chosen(self, step: int) -> Tensor:
+    def _indices(self, step: int) -> Tensor:
         epoch, position = divmod(step, self.steps_per_epoch)
         batch = self.recipe.batch
-        order = torch.randperm(self.count, generator=self._random("order", epoch))
-        # A set smaller than a batch is repeated within it.
+        order = self._order(epoch)
+        # A set smaller than a batch repeats within it.
         places = torch.arange(position * batch, (position + 1) * batch) % self.count
-        chosen = order[places[self.share.rows]]
-        return chosen if self._places is None else self._places[chosen]
+        rows = order[places[self.share.rows]]
+        return rows if self._places is None else self._places[rows]
+
+    def _order(self, epoch: int) -> Tensor:
+        """A permutation of the images, the same for every step of a pass."""
+        key = epoch, self.lineage
+        if self._last_order is None or self._last_order[0] != key:
+            order = torch.randperm(self.count, generator=self._random("order", epoch))
+            self._last_order = key, order
+        return self._last_order[1]
 
 
 def _at(

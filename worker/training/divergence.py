@@ -1,4 +1,4 @@
-"""Says in plain words when a run is failing the way GANs fail."""
+"""Detects divergence: the ways in which GAN training fails, from the losses of each step."""
 
 import math
 from dataclasses import dataclass, field
@@ -7,20 +7,20 @@ from worker.training.losses import LOSSES
 from worker.training.trainer import Losses
 
 MEMORY = 50  # steps over which quantities are averaged
-PATIENCE = 100  # steps before the first word: every run starts lopsided
-# No loss of a run that learns comes near: BCE's own bound is 100 (PyTorch clamps its logarithms).
+PATIENCE = 100  # steps before the first alarm: every run starts unbalanced
+# Losses of healthy runs stay far below: BCE's own bound is 100 (PyTorch clamps its logarithms).
 RUNAWAY = 1000.0
-# A generator whose samples differ this little, against how much real images differ.
+# Samples have collapsed when they differ by less than this share of what real images differ by.
 COLLAPSED = 0.15
 
 
 class Diverged(Exception):
-    """A loss that is no number; nothing later can mend it."""
+    """A loss is not finite, or the recipe ends the run at an alarm."""
 
 
 @dataclass(frozen=True)
 class Alarm:
-    """One illness, told once until it has passed."""
+    """One kind of divergence; raised once until it has passed."""
 
     name: str
     message: str
@@ -28,16 +28,19 @@ class Alarm:
 
 @dataclass
 class Watch:
-    """Averages what each step measured. real_diversity: mean deviation of pixels in real data."""
+    """Running averages of the losses.
+
+    real_diversity: the mean standard deviation of a pixel over real images, in units of [-1, 1].
+    """
 
     loss: str
     real_diversity: float
     averages: dict[str, float] = field(default_factory=dict)
     steps: int = 0
-    told: set[str] = field(default_factory=set)
+    active: set[str] = field(default_factory=set)
 
-    def see(self, losses: Losses) -> list[Alarm]:
-        """What is newly wrong. Raises Diverged, naming the loss that is no number."""
+    def update(self, losses: Losses) -> list[Alarm]:
+        """Add a step's losses; the new alarms. Raises Diverged for a loss that is not finite."""
         for name, value in losses.items():
             if not math.isfinite(value):
                 raise Diverged(
@@ -49,15 +52,15 @@ class Watch:
         self.steps += 1
         if self.steps < PATIENCE:
             return []
-        return [warning for wrong, warning in self._findings() if self._is_news(wrong, warning)]
+        return [alarm for is_active, alarm in self._alarms() if self._is_new(is_active, alarm)]
 
-    def forget(self) -> None:
-        """Begin anew, as after a rollback."""
+    def reset(self) -> None:
+        """Start over, as after a rollback."""
         self.averages.clear()
-        self.told.clear()
+        self.active.clear()
         self.steps = 0
 
-    def _findings(self) -> list[tuple[bool, Alarm]]:
+    def _alarms(self) -> list[tuple[bool, Alarm]]:
         d_loss, accuracy = self.averages["d_loss"], self.averages["d_accuracy"]
         diversity, g_loss = self.averages["diversity"], self.averages["g_loss"]
         is_won = LOSSES[self.loss].is_won(d_loss, g_loss)
@@ -81,10 +84,10 @@ class Watch:
             (diversity < COLLAPSED * self.real_diversity, Alarm("collapse", collapsed)),
         ]
 
-    def _is_news(self, wrong: bool, warning: Alarm) -> bool:
-        if not wrong:
-            self.told.discard(warning.name)
+    def _is_new(self, is_active: bool, alarm: Alarm) -> bool:
+        if not is_active:
+            self.active.discard(alarm.name)
             return False
-        news = warning.name not in self.told
-        self.told.add(warning.name)
-        return news
+        is_new = alarm.name not in self.active
+        self.active.add(alarm.name)
+        return is_new

@@ -20,7 +20,7 @@ from worker.enlarging.stage import Progress as EnlargerProgress
 
 
 class Reporter:
-    """One attempt's voice. folder: the run's, `$KAO_HOME/runs/<id>`."""
+    """Publishes the progress of one attempt. folder: the run's, `$KAO_HOME/runs/<id>`."""
 
     def __init__(self, engine: sa.Engine, run: str, fence: Fence, folder: Path) -> None:
         self.engine, self.run, self.fence, self.folder = engine, run, fence, folder
@@ -31,17 +31,17 @@ class Reporter:
         self._bar = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(),
-            TextColumn("{task.fields[told]}"),
+            TextColumn("{task.fields[summary]}"),
             TimeRemainingColumn(),
             console=self._console,
             disable=not sys.stderr.isatty(),
         )
-        self._task = self._bar.add_task("training", total=1.0, told="")
+        self._task = self._bar.add_task("training", total=1.0, summary="")
         self._next_event = 0.0
         self._bar.start()
 
     def preparing(self, done: int, total: int) -> None:
-        """The dataset is being packed."""
+        """Report how many images of the dataset are packed."""
         self._bar.update(self._task, description="dataset", completed=done / max(total, 1))
         if self._due(2.0) and done < total:
             runs.record(
@@ -53,13 +53,13 @@ class Reporter:
             )
 
     def progress(self, data: dict[str, Any], step: int, fraction: float) -> None:
-        """Where the run is; events grow rarer as it grows older."""
-        told = (
+        """Report a step's losses; events become rarer as the run goes on."""
+        summary = (
             f"epoch {data['epoch']}  {data['images']:,} images  {data['images_per_second']:.0f}/s  "
             f"D {data['d_loss']:.3f} (real {data['d_real']:.2f}, fake {data['d_fake']:.2f})  "
             f"G {data['g_loss']:.3f}"
         )
-        self._bar.update(self._task, description="training", completed=fraction, told=told)
+        self._bar.update(self._task, description="training", completed=fraction, summary=summary)
         self._metrics.write(json.dumps(data) + "\n")
         for name, value in data.items():
             if isinstance(value, float):
@@ -67,13 +67,13 @@ class Reporter:
         if fraction >= 1 or self._due(min(60.0, max(1.0, data["seconds"] / 200))):
             runs.record(self.engine, self.run, self.fence, "run.progress", data, progress=True)
             if self._bar.disable:
-                self._console.log(f"step {step}  {told}", highlight=False)
+                self._console.log(f"step {step}  {summary}", highlight=False)
 
     def enlarging(self, at: EnlargerProgress) -> None:
-        """Where the enlarger's training is."""
-        told = f"step {at.step:,} of {at.steps:,}  loss {at.loss:.4f}"
+        """Report the progress of the enlarger's training."""
+        summary = f"step {at.step:,} of {at.steps:,}  loss {at.loss:.4f}"
         self._bar.update(
-            self._task, description="enlarger", completed=at.step / at.steps, told=told
+            self._task, description="enlarger", completed=at.step / at.steps, summary=summary
         )
         self._metrics.write(json.dumps({"enlarger": asdict(at)}) + "\n")
         self._board.add_scalar("enlarger/loss", at.loss, at.step)
@@ -81,13 +81,13 @@ class Reporter:
             self.event("enlarger.progress", asdict(at))
 
     def event(self, type: str, data: dict[str, Any]) -> None:
-        """Something that happened once."""
+        """Record an event, and print its message."""
         runs.record(self.engine, self.run, self.fence, type, data)
         if text := data.get("message"):
             self._console.print(f"[yellow]{text}")
 
     def measured(self, data: dict[str, Any]) -> None:
-        """The run judged its own faces."""
+        """Report a measurement of the averaged generator."""
         self._metrics.write(json.dumps({"measured": data}) + "\n")
         for name, value in data.items():
             self._board.add_scalar(f"measured/{name}", value, data["images"])
@@ -97,7 +97,7 @@ class Reporter:
         )
 
     def sheet(self, pixels: Pixels, images: int) -> Path:
-        """The faces of the fixed latents; their file."""
+        """Save a sheet of the fixed latents' faces; its file."""
         name = f"{images:010d}.png"
         path = self.folder / "sheets" / name
         Image.fromarray(pixels).save(path)
@@ -106,7 +106,7 @@ class Reporter:
         return path
 
     def close(self) -> None:
-        """Give the terminal back."""
+        """Close the files and restore the terminal."""
         self._bar.stop()
         self._board.close()
         self._metrics.close()

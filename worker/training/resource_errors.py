@@ -1,17 +1,17 @@
-"""What ran out: errors that a person can mend by asking for less, or by making room."""
+"""Explains errors of exhausted memory or disk space, which a user can correct."""
 
 import errno
 
 import torch
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
-# What torch, safetensors and protobuf say where they lose the error's number.
+# The messages of torch, safetensors and protobuf, which drop the error's number.
 FULL = ("no space left on device", "os error 28", "disk quota exceeded", "os error 122")
 # PyTorch's allocator of host memory raises a plain RuntimeError (c10/core/CPUAllocator.cpp).
 HOST_MEMORY = ("defaultcpuallocator", "not enough memory", "can't allocate memory")
 
 
-def told(error: BaseException) -> str | None:
+def explain(error: BaseException) -> str | None:
     """What to do about an error that means "no more room"; None for any other."""
     text = str(error).lower()
     number = error.errno if isinstance(error, OSError) else None

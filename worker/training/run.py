@@ -20,8 +20,9 @@ from models.registry import Registry
 from models.runs import Fence
 from models.settings import Settings
 from models.storage import atomic, layout
-from worker.datasets import held_out, source
-from worker.datasets.packing import Images, Packed
+from worker.datasets import held_out, lookup
+from worker.datasets.packing import Packed
+from worker.datasets.source import Images
 from worker.enlarging.stage import Stage, plan_for
 from worker.evaluation.in_training import Measuring, draw
 from worker.evaluation.served_size import Measures, ServedSize, is_lower
@@ -40,11 +41,11 @@ SLOWER = 0.5  # share of the learning rates that a rollback leaves
 
 
 class HandedBack(Exception):
-    """Told to stop (SIGTERM): what is there is saved, another attempt goes on from it."""
+    """SIGTERM ended this attempt; its snapshot is saved and another attempt resumes from it."""
 
 
 class Attempt:
-    """Owns a claimed run until it is published, handed back, or fails."""
+    """One claimed run, from the dataset to the published bundle."""
 
     def __init__(self, settings: Settings, engine: sa.Engine, row: runs.Row, fence: Fence) -> None:
         self.settings, self.engine, self.run, self.fence = settings, engine, row["id"], fence
@@ -55,7 +56,7 @@ class Attempt:
         self.registry = Registry(engine, self.blobs)
         self.reporter = Reporter(engine, self.run, fence, settings.home / layout.run(self.run))
         self.seconds = 0.0  # of training, in this attempt and those before
-        self.asked: int | None = None  # the last signal
+        self.signal: int | None = None  # the last one received
         self.packing = False
         self.rate = 0.0
         self.warnings: list[str] = []
@@ -72,14 +73,14 @@ class Attempt:
         self.enlarger_state: dict[str, Any] | None = None  # of an attempt before
 
     def listen(self) -> None:
-        """SIGTERM: snapshot and leave. SIGINT: this is enough, publish what is there."""
+        """Handle SIGTERM (save a snapshot and leave) and SIGINT (end the run and publish)."""
         for name in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(name, self._hear)
+            signal.signal(name, self._on_signal)
 
-    def _hear(self, number: int, _frame: FrameType | None) -> None:
-        self.asked = number
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        self.signal = number
         if number == signal.SIGTERM and self.packing:
-            # It may take an hour, and there is nothing to save: wherever it is, it ends here.
+            # Packing may take an hour and leaves nothing to save, so it is interrupted.
             self.packing = False
             raise HandedBack
 
@@ -100,7 +101,7 @@ class Attempt:
         self.device = lockstep.device()
         self.packed = self._pack()
         images, share = self.packed.images(), collectives.join(self.device)
-        lockstep.give_recipe(self.recipe, share)
+        lockstep.broadcast_recipe(self.recipe, share)
         places = held_out.training_places(self.packed.names(), self.recipe.held_out)
         reals = Reals(images, self.recipe, self.device, share, self.packed.labels(), places)
         bf16 = collectives.uses_bf16(self.recipe, self.device)
@@ -121,15 +122,15 @@ class Attempt:
 
     def _pack(self) -> Packed:
         self.packing = True
-        if self.asked == signal.SIGTERM:
+        if self.signal == signal.SIGTERM:
             raise HandedBack
-        packed = source.pack_for(self.settings, self.engine, self.recipe, self.reporter.preparing)
+        packed = lookup.pack_for(self.settings, self.engine, self.recipe, self.reporter.preparing)
         self.packing = False
-        told = {"images": packed.count, "fingerprint": packed.fingerprint}
+        summary = {"images": packed.count, "fingerprint": packed.fingerprint}
         skipped = [{"name": item.name, "reason": item.reason} for item in packed.skipped]
-        # A set with thousands of broken files must not make one event of megabytes.
-        told |= {"skipped": len(skipped), "skipped_first": skipped[:50]}
-        self.reporter.event("dataset.ready", told)
+        # The names of thousands of broken files would make one event of megabytes.
+        summary |= {"skipped": len(skipped), "skipped_first": skipped[:50]}
+        self.reporter.event("dataset.ready", summary)
         return packed
 
     def _restore(self) -> None:
@@ -150,35 +151,35 @@ class Attempt:
             self.sheet_at = self.trainer.images
         if state is not None or self.recipe.start_from is not None:
             self.reporter.event("run.resumed", {"images": self.trainer.images})
-        self.together.give_state()
+        self.together.broadcast_state()
 
     def _train(self) -> None:
         recipe, trainer = self.recipe, self.trainer
-        began = here = time.monotonic()
-        before, first = self.seconds, trainer.images
-        saved = told = published = began
+        start = clock = time.monotonic()
+        seconds_before, images_before = self.seconds, trainer.images
+        last_save = last_report = last_publish = start
         while not self._ended():
             losses = self.together.advance(self._fraction())
-            here = time.monotonic()
-            self.seconds = before + here - began
+            clock = time.monotonic()
+            self.seconds = seconds_before + clock - start
             if not self._healthy(losses):
                 continue
             self._keep_moment()
-            if here - told >= 1 or self._ended():
-                self.rate = (trainer.images - first) / max(here - began, 1e-6)
+            if clock - last_report >= 1 or self._ended():
+                self.rate = (trainer.images - images_before) / max(clock - start, 1e-6)
                 self._report(losses)
-                told = here
+                last_report = clock
             if self._needs_sheet():
                 self._draw_sheet()
             if recipe.measure_every is not None and self._passed(recipe.measure_every):
                 self._measure()
-            if here - saved >= recipe.snapshot_seconds:
+            if clock - last_save >= recipe.snapshot_seconds:
                 self._save()
-                saved = time.monotonic()
-            if recipe.publish_minutes and here - published >= recipe.publish_minutes * 60:
+                last_save = time.monotonic()
+            if recipe.publish_minutes and clock - last_publish >= recipe.publish_minutes * 60:
                 self._publish(final=False)
-                published = here
-            if self.asked == signal.SIGTERM:
+                last_publish = clock
+            if self.signal == signal.SIGTERM:
                 self._save()
                 raise HandedBack
         if self.measuring is not None and self.measured_at != trainer.images:
@@ -186,9 +187,9 @@ class Attempt:
         self._save()
 
     def _enlarge(self) -> None:
-        """Train the enlarger where the recipe wants one; who wants the run to end gets none."""
+        """Train the enlarger where the recipe wants one, unless SIGINT ended the run."""
         plan = plan_for(self.recipe, self.trainer.step)
-        if not plan.steps or self.asked == signal.SIGINT:
+        if not plan.steps or self.signal == signal.SIGINT:
             return
         bf16 = collectives.uses_bf16(self.recipe, self.device)
         stage = Stage(self.device, bf16, self.reporter.event)
@@ -204,27 +205,27 @@ class Attempt:
         seconds = self.recipe.snapshot_seconds
         stage.train(self._is_stopped, self.reporter.enlarging, self._save, seconds)
         self._save()
-        if self.asked == signal.SIGTERM:
+        if self.signal == signal.SIGTERM:
             raise HandedBack
         self.enlarger = stage.result()
 
     def _pack_larger(self, side: int, most: int) -> Packed:
         report = self.reporter.preparing
-        return source.pack_named(
+        return lookup.pack_named(
             self.settings, self.engine, self.recipe.dataset, side, most, report, least=side
         )
 
     def _is_stopped(self) -> bool:
-        return self.asked is not None
+        return self.signal is not None
 
     def _keep_moment(self) -> None:
-        """Remember the generator as it is, where the recipe's growth wants this moment."""
+        """Keep a copy of the averaged weights at each checkpoint age of the recipe's `growth`."""
         fractions = schedules.moments(self.recipe.growth)
         if len(self.moments) < sum(fraction <= self._fraction() for fraction in fractions):
             self.moments.append(Moment(self.trainer.images, self._average()))
 
     def _average(self) -> dict[str, Tensor]:
-        """A copy of the averaged weights: the average goes on."""
+        """A copy of the averaged weights on the CPU."""
         weights = self.trainer.average.state_dict()
         return {name: value.detach().cpu().clone() for name, value in weights.items()}
 
@@ -234,42 +235,42 @@ class Attempt:
         return images // every > (images - self.recipe.batch) // every
 
     def _fraction(self) -> float:
-        """How much of the run is done, by whichever end is nearest."""
-        recipe, own = self.recipe, self.trainer.step * self.recipe.batch
-        parts = [0.0]
+        """The share of the run that is done, by the nearest of its ends."""
+        recipe, images = self.recipe, self.trainer.step * self.recipe.batch
+        fractions = [0.0]
         if recipe.minutes is not None:
-            parts.append(self.seconds / (recipe.minutes * 60))
+            fractions.append(self.seconds / (recipe.minutes * 60))
         if recipe.images is not None:
-            parts.append(own / recipe.images)
+            fractions.append(images / recipe.images)
         if recipe.epochs is not None:
             steps = recipe.epochs * self.trainer.reals.steps_per_epoch
-            parts.append(self.trainer.step / steps)
-        return max(parts)
+            fractions.append(self.trainer.step / steps)
+        return max(fractions)
 
     def _ended(self) -> bool:
-        return self.asked == signal.SIGINT or self._fraction() >= 1
+        return self.signal == signal.SIGINT or self._fraction() >= 1
 
     def _healthy(self, losses: Losses) -> bool:
-        """Tell what is wrong and act as the recipe says; False after a rollback."""
+        """Report divergence and act as the recipe says; False after a rollback."""
         try:
-            found = self.watch.see(losses)
+            alarms = self.watch.update(losses)
         except Diverged as error:
             return self._act(Alarm("diverged", str(error)), error)
-        for warning in found:
-            self.warnings.append(warning.message)
-            told = {"warning": warning.name, "message": warning.message}
-            self.reporter.event("run.warning", told)
+        for alarm in alarms:
+            self.warnings.append(alarm.message)
+            event = {"warning": alarm.name, "message": alarm.message}
+            self.reporter.event("run.warning", event)
             if self.recipe.on_divergence != "continue":
-                return self._act(warning, Diverged(warning.message))
+                return self._act(alarm, Diverged(alarm.message))
         return True
 
     def _warn(self, name: str, message: str) -> None:
-        """Keep a warning for the card, once, and tell it."""
+        """Record a warning as an event, and once for the card."""
         if message not in self.warnings:
             self.warnings.append(message)
         self.reporter.event("run.warning", {"warning": name, "message": message})
 
-    def _act(self, warning: Alarm, error: Diverged) -> bool:
+    def _act(self, alarm: Alarm, error: Diverged) -> bool:
         """Roll back where the recipe allows it; else raises Diverged."""
         name = self._rollback_target()
         if (
@@ -279,30 +280,30 @@ class Attempt:
         ):
             raise error
         self.trainer.restore(snapshots.read(self.snapshots, name)["trainer"])
-        self._forget_newer(name)
+        self._drop_newer(name)
         self.rollbacks += 1
-        # The same draws would lead to the same place at the same speed.
+        # The same random draws at the same learning rates would diverge again.
         self.trainer.slowed = SLOWER**self.rollbacks
-        self.together.give_state()
-        self.watch.forget()
+        self.together.broadcast_state()
+        self.watch.reset()
         message = (
             f"Rolled back to {self.trainer.images:,} images with learning rates at "
-            f"{self.trainer.slowed:.3g} of the recipe's, because: {warning.message}"
+            f"{self.trainer.slowed:.3g} of the recipe's, because: {alarm.message}"
         )
         self.warnings.append(message)
-        self.reporter.event("run.rolled_back", {"warning": warning.name, "message": message})
+        self.reporter.event("run.rolled_back", {"warning": alarm.name, "message": message})
         return False
 
-    def _forget_newer(self, name: str) -> None:
-        """Leave the timeline that the rollback gave up."""
+    def _drop_newer(self, name: str) -> None:
+        """Remove the snapshots that a rollback abandons."""
         progress = {"images": self.trainer.images, "iteration": self.trainer.step}
         runs.snapshot(self.engine, self.run, self.fence, name, progress)
         snapshots.drop_newer(self.blobs, self.snapshots, name)
 
     def _rollback_target(self) -> str | None:
-        """The older of the kept snapshots: the newer may be ill already."""
-        kept = sorted(path.name for path in self.snapshots.glob(f"*{layout.SNAPSHOT_SUFFIX}"))
-        return kept[0] if kept else None
+        """The older of the kept snapshots: the newer one may have diverged already."""
+        names = sorted(path.name for path in self.snapshots.glob(f"*{layout.SNAPSHOT_SUFFIX}"))
+        return names[0] if names else None
 
     def _report(self, losses: Losses) -> None:
         fraction = self._fraction()
@@ -320,23 +321,25 @@ class Attempt:
         self.reporter.progress(data, self.trainer.step, min(fraction, 1.0))
 
     def _measure(self) -> None:
-        """FD and its kin of the averaged generator; the best one's weights are kept."""
+        """Measure the averaged generator, and keep its weights if they are the best so far."""
         assert self.measuring is not None
-        found = self.measuring.measure(self.trainer.average, self.trainer.latent)
+        measures = self.measuring.measure(self.trainer.average, self.trainer.latent)
         self.measured_at = self.trainer.images
-        found |= {"images": self.measured_at, "samples": self.measuring.samples}
-        # A diverged generator draws no finite image, so its FD is no number either.
-        if math.isfinite(found["fd"]):
-            self.curve.append((self.measured_at, round(found["fd"], 2)))
+        measures |= {"images": self.measured_at, "samples": self.measuring.samples}
+        # A diverged generator draws images that are not finite, and its FD is not finite either.
+        if math.isfinite(measures["fd"]):
+            self.curve.append((self.measured_at, round(measures["fd"], 2)))
         if self.recipe.publish != "best":
             # Where the last snapshot is published, its own measures are the model's.
-            self.measures = found
-        elif math.isfinite(found["fd"]) and not (self.lowest and is_lower(self.lowest, found)):
+            self.measures = measures
+        elif math.isfinite(measures["fd"]) and not (
+            self.lowest and is_lower(self.lowest, measures)
+        ):
             # Within noise of the lowest FD the one that has seen more images is published.
-            self.measures, self.best = found, self._average()
-            if found["fd"] < self.lowest.get("fd", math.inf):
-                self.lowest = found
-        self.reporter.measured({name: round(value, 5) for name, value in found.items()})
+            self.measures, self.best = measures, self._average()
+            if measures["fd"] < self.lowest.get("fd", math.inf):
+                self.lowest = measures
+        self.reporter.measured({name: round(value, 5) for name, value in measures.items()})
 
     def _needs_sheet(self) -> bool:
         """Whether the last step is a moment to look at: by the schedule, and at the end."""
@@ -365,19 +368,19 @@ class Attempt:
             "moments": [tuple(moment) for moment in self.moments],
             "enlarger": self.enlarging.state() if self.enlarging else self.enlarger_state,
         }
-        # The enlarger's steps count too, so that what it learnt is a new snapshot.
-        trained = self.enlarging.trainer if self.enlarging else None
-        step = self.trainer.step + (trained.step if trained else 0)
+        # The enlarger's steps count too, so that its progress makes a new snapshot.
+        enlarger = self.enlarging.trainer if self.enlarging else None
+        step = self.trainer.step + (enlarger.step if enlarger else 0)
         name = snapshots.write(self.snapshots, step, state)
         self.blobs.put(self.snapshots / name)
-        told = {"images": self.trainer.images, "iteration": self.trainer.step}
-        runs.snapshot(self.engine, self.run, self.fence, name, told)
+        progress = {"images": self.trainer.images, "iteration": self.trainer.step}
+        runs.snapshot(self.engine, self.run, self.fence, name, progress)
         snapshots.prune(self.blobs, self.snapshots, name)
 
     def _publish(self, final: bool) -> str:
         generator = self.trainer.average
         if self.best is not None:
-            # A copy: before the end, the average goes on.
+            # A copy, since before the run's end the average goes on.
             generator = copy.deepcopy(generator)
             generator.load_state_dict(self.best)
         training = bundle.Training(
@@ -418,7 +421,7 @@ class Attempt:
         """Measure the written model at the served size; whether to serve it by default."""
         recipe, threads = self.recipe, torch.get_num_threads()
         if self.measuring is not None or recipe.promote == "if_better":
-            packed = source.pack_served(self.settings, self.engine, recipe)
+            packed = lookup.pack_served(self.settings, self.engine, recipe)
             real = ServedSize(packed, recipe.measure_samples, self.settings.cache, threads)
             measures = promotion.add_measures(folder, real, threads)
             if recipe.promote == "if_better":
@@ -429,9 +432,9 @@ class Attempt:
 
 
 def _diversity(images: Images) -> float:
-    """How much real images differ: the mean deviation of a pixel in [-1, 1] units."""
-    some = images[:512].astype(np.float32) / 127.5
-    return float(some.std(0).mean())
+    """The mean standard deviation of a pixel over real images, in units of [-1, 1]."""
+    sample = images[:512].astype(np.float32) / 127.5
+    return float(sample.std(0).mean())
 
 
 def _name(device: torch.device) -> str:

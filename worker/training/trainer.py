@@ -44,8 +44,8 @@ class Trainer:
             g = build.generator(recipe, reals.attributes)
             d = build.discriminator(recipe, reals.attributes)
         self.average = ema.averaged(_placed(g, device))
-        self.generator = collectives.normalise_together(_placed(g, device), self.share)
-        self.discriminator = collectives.normalise_together(_placed(d, device), self.share)
+        self.generator = collectives.use_global_batch_norm(_placed(g, device), self.share)
+        self.discriminator = collectives.use_global_batch_norm(_placed(d, device), self.share)
         self.optimizers = {
             "generator": _adam(self.generator, recipe, "generator"),
             "discriminator": _adam(self.discriminator, recipe, "discriminator"),
@@ -146,7 +146,7 @@ class Trainer:
         random = self._random("latents")
         z = torch.randn(recipe.batch, self.latent, generator=random)
         if self.reals.attributes:
-            z[:, recipe.latent :] = self.reals.asked(self.step)
+            z[:, recipe.latent :] = self.reals.sample_attributes(self.step)
         if not recipe.mixing or not isinstance(self.generator, modern.Generator):
             return (self._mine(z),)
         random = self._random("mixing")

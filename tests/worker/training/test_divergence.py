@@ -9,7 +9,7 @@ HEALTHY = {"d_loss": 0.5, "d_accuracy": 0.8, "g_loss": 1.0, "diversity": 0.3}
 
 def seen(losses, loss="relativistic", steps=400):
     watch = Watch(loss, real_diversity=0.4)
-    return [alarm.name for _ in range(steps) for alarm in watch.see(losses)]
+    return [alarm.name for _ in range(steps) for alarm in watch.update(losses)]
 
 
 def test_a_healthy_run_raises_no_alarm() -> None:
@@ -30,11 +30,11 @@ def test_a_passed_illness_may_be_named_again() -> None:
     told = []
     for phase in (0.01, 0.4, 0.01):
         for _ in range(600):
-            told += [alarm.name for alarm in watch.see({**HEALTHY, "diversity": phase})]
+            told += [alarm.name for alarm in watch.update({**HEALTHY, "diversity": phase})]
     assert told == ["collapse", "collapse"]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_loss_that_is_no_number_ends_the_run(value) -> None:
     with pytest.raises(Diverged, match="g_loss"):
-        Watch("bce", 0.4).see({**HEALTHY, "g_loss": value})
+        Watch("bce", 0.4).update({**HEALTHY, "g_loss": value})

@@ -106,7 +106,7 @@ def _signalled(
 
     def advance_and_signal(self: EnlargerTrainer) -> float:
         if self.step == at:
-            run._hear(number, None)
+            run._on_signal(number, None)
         return advance(self)
 
     monkeypatch.setattr(EnlargerTrainer, "advance", advance_and_signal)
@@ -158,7 +158,7 @@ def test_ctrl_c_before_the_stage_publishes_without(
     attempt: Attempts, large: Path, told: Told
 ) -> None:
     run = attempt(large, **WANTED)
-    run._hear(signal.SIGINT, None)
+    run._on_signal(signal.SIGINT, None)
     assert _card(run, run.go())["enlarger"] is None
     assert not told(run, "enlarger.started")
 

@@ -147,7 +147,7 @@ def stopped_at(monkeypatch: pytest.MonkeyPatch, run, step) -> None:
 
     def stopped(self, fraction=0.0):
         if self.step == step:
-            run.asked = signal.SIGTERM
+            run.signal = signal.SIGTERM
         return advance(self, fraction)
 
     monkeypatch.setattr(Trainer, "advance", stopped)

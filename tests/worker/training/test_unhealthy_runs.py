@@ -35,7 +35,7 @@ def started(count=512, **fields):
 
 
 def alarms(trainer, watch, steps):
-    return [alarm.name for _ in range(steps) for alarm in watch.see(trainer.advance())]
+    return [alarm.name for _ in range(steps) for alarm in watch.update(trainer.advance())]
 
 
 def test_a_collapse_is_named() -> None:

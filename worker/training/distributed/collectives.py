@@ -42,7 +42,7 @@ class Share:
 
 
 def join(device: torch.device) -> Share:
-    """Meet the other processes that torchrun started (RANK, WORLD_SIZE, MASTER_ADDR)."""
+    """Join the process group that torchrun started (RANK, WORLD_SIZE, MASTER_ADDR)."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return Share()
     # Its functions' defaults are the group of the moment: imported later, as optimizers do, it
@@ -56,7 +56,7 @@ def join(device: torch.device) -> Share:
 
 
 def check(batch: int, share: Share) -> None:
-    """Raises KaoError unless a batch can be shared out evenly."""
+    """Check that a batch divides evenly among the processes. Raises KaoError."""
     if batch % share.world:
         raise KaoError(
             f"A batch of {batch} cannot be shared by {share.world} processes; "
@@ -86,16 +86,16 @@ def average_buffer(buffer: Tensor, share: Share) -> None:
 
 
 def agree(values: list[float], share: Share, device: torch.device) -> list[float]:
-    """Rank 0's values in every process: clocks and signals differ from one to the next."""
+    """Return rank 0's values in every process: clocks and signals differ between processes."""
     if share.world == 1:
         return values
-    told = torch.tensor(values, dtype=torch.float64, device=device)
-    dist.broadcast(told, src=0)
-    return [float(value) for value in told.tolist()]
+    shared = torch.tensor(values, dtype=torch.float64, device=device)
+    dist.broadcast(shared, src=0)
+    return [float(value) for value in shared.tolist()]
 
 
-def normalise_together(network: nn.Module, share: Share) -> nn.Module:
-    """Let BatchNorm see the global batch. (SyncBatchNorm refuses CPUs.)"""
+def use_global_batch_norm(network: nn.Module, share: Share) -> nn.Module:
+    """Make BatchNorm use the global batch. (SyncBatchNorm does not support CPUs.)"""
     if share.world > 1:
         for module in network.modules():
             if type(module) is nn.BatchNorm2d:

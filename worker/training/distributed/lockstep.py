@@ -1,4 +1,4 @@
-"""Several processes in step: rank 0 decides, the others do the same until it says stop."""
+"""Several processes in lockstep: rank 0 decides, and the others follow until it stops."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ import torch.distributed as dist
 from models.database.engine import connect
 from models.recipes.recipe import Recipe
 from models.settings import Settings
-from worker.datasets import held_out, source
+from worker.datasets import held_out, lookup
 from worker.training.batches import Reals
 from worker.training.distributed import collectives
 from worker.training.distributed.collectives import Share
@@ -20,69 +20,69 @@ STEP, RESTORE, STOP = 0.0, 1.0, 2.0
 
 
 class Together:
-    """A trainer whose every step, restored state and end all processes share."""
+    """A trainer that all processes step, restore and stop together."""
 
     def __init__(self, trainer: Trainer) -> None:
         self.trainer, self.share = trainer, trainer.share
 
     def advance(self, fraction: float) -> Losses:
-        """One step everywhere; what this process measured of its rows."""
-        self._say(STEP, fraction)
+        """Run one step in every process; the losses of this process's rows."""
+        self._send(STEP, fraction)
         return self.trainer.advance(fraction)
 
-    def give_state(self) -> None:
-        """Let the others go on from where this process is."""
-        self._say(RESTORE)
+    def broadcast_state(self) -> None:
+        """Send this process's training state to the others."""
+        self._send(RESTORE)
         if self.share.world > 1:
             dist.broadcast_object_list([self.trainer.state()], src=0)
 
     def stop(self) -> None:
-        """The others end."""
-        self._say(STOP)
+        """End the other processes."""
+        self._send(STOP)
 
     def follow(self) -> None:
-        """Do as rank 0 says, until it says stop."""
+        """Follow the orders of rank 0 until it stops."""
         while True:
             order, fraction = collectives.agree([STOP, 0.0], self.share, self.trainer.device)
             if order == STOP:
                 return
             if order == RESTORE:
-                told: list[Any] = [None]
-                dist.broadcast_object_list(told, src=0)
-                self.trainer.restore(told[0])
+                received: list[Any] = [None]
+                dist.broadcast_object_list(received, src=0)
+                self.trainer.restore(received[0])
             else:
                 self.trainer.advance(fraction)
 
-    def _say(self, order: float, fraction: float = 0.0) -> None:
+    def _send(self, order: float, fraction: float = 0.0) -> None:
         collectives.agree([order, fraction], self.share, self.trainer.device)
 
 
 def device() -> torch.device:
-    """This process's: on a host with several GPUs each has its own."""
+    """The device of this process: on a host with several GPUs each process has its own."""
     if not torch.cuda.is_available():
         return torch.device("cpu")
-    here = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-    torch.cuda.set_device(here)
-    return here
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    torch.cuda.set_device(device)
+    return device
 
 
-def give_recipe(recipe: Recipe, share: Share) -> None:
-    """Tell the others what to train."""
+def broadcast_recipe(recipe: Recipe, share: Share) -> None:
+    """Send the recipe to the other processes."""
     if share.world > 1:
         dist.broadcast_object_list([recipe.model_dump(mode="json")], src=0)
 
 
 def follow(settings: Settings) -> None:
-    """A process of rank 1 or above, from joining to the end."""
-    # torchrun passes signals on to every process; rank 0 hears them for all.
+    """Run a process of rank 1 or above, from joining to the end."""
+    # torchrun passes signals on to every process; rank 0 handles them for all.
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, signal.SIG_IGN)
     here = device()
     share = collectives.join(here)
-    told: list[Any] = [None]
-    dist.broadcast_object_list(told, src=0)
-    recipe = Recipe.model_validate(told[0])
-    packed = source.pack_for(settings, connect(settings), recipe, lambda done, total: None)
+    received: list[Any] = [None]
+    dist.broadcast_object_list(received, src=0)
+    recipe = Recipe.model_validate(received[0])
+    packed = lookup.pack_for(settings, connect(settings), recipe, lambda done, total: None)
     places = held_out.training_places(packed.names(), recipe.held_out)
     reals = Reals(packed.images(), recipe, here, share, packed.labels(), places)
     Together(Trainer(recipe, reals, here, collectives.uses_bf16(recipe, here), share)).follow()
