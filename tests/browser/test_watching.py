@@ -8,10 +8,10 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Reporter
+from tests.browser.types import Visit
 
 pytestmark = pytest.mark.slow  # a second each, and some tens of them
 
-Visit = Callable[..., Page]
 StartRun = Callable[..., Reporter]
 
 

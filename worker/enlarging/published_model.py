@@ -15,7 +15,7 @@ from models.recipes.recipe import ENLARGER_STEPS
 from models.registry import Registry
 from models.settings import Settings
 from models.storage import atomic
-from worker.datasets import source
+from worker.datasets import lookup
 from worker.datasets.packing import Packed
 from worker.enlarging.pairs import Pairs
 from worker.enlarging.stage import Event, Progress, Stage
@@ -86,7 +86,7 @@ class PublishedModel:
 
     def _pack(self, side: int, most: int) -> Packed:
         name, report = self.options.dataset, self.report.packing
-        return source.pack_named(self.settings, self.engine, name, side, most, report, side)
+        return lookup.pack_named(self.settings, self.engine, name, side, most, report, side)
 
     def _begin(self, found: Pairs) -> None:
         state = self._saved()
