@@ -16,7 +16,18 @@ PARTS = {"": "serving", "hosts": "many hosts", "otel": "traces", "worker": "trai
 # MPL-2.0 holds file by file (certifi, unchanged), and LGPL-3.0 wants its packages to be replaceable
 # (psycopg and pygal, ordinary ones).
 COMPATIBLE = {
-    *("0BSD", "BSD-2-Clause", "BSD-3-Clause", "MIT", "MIT-CMU", "ISC", "HPND", "Zlib", "CC0-1.0"),
+    *(
+        "0BSD",
+        "BSD-2-Clause",
+        "BSD-3-Clause",
+        "MIT",
+        "MIT-0",
+        "MIT-CMU",
+        "ISC",
+        "HPND",
+        "Zlib",
+        "CC0-1.0",
+    ),
     *("Apache-2.0", "BSL-1.0", "PSF-2.0", "Python-2.0", "MPL-2.0"),
     *("LGPL-3.0-only", "LGPL-3.0-or-later"),
 }

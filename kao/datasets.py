@@ -48,5 +48,28 @@ def pack_dataset(
         )
     for item in dataset.skipped:
         err.print(f"skipped {item.name}: {item.reason}")
+    for reason in dataset.left_out:
+        examples = ", ".join(reason.examples)
+        err.print(f"left out {reason.count:,} files, {reason.reason}: {examples}")
     images = f"{dataset.count:,} images of {dataset.size}×{dataset.size}"
     out.print(f"{images}, {dataset.fingerprint[:16]}")
+
+
+@cli.command("labels")
+def show_labels(
+    dataset: Annotated[str, typer.Argument(help="starter, an uploaded set, a folder or a zip.")],
+) -> None:
+    """Show the labels that `--set labels=…` may name, and the columns that are left out."""
+    from kao.training import dataset_name
+    from models import bootstrap
+    from worker.datasets import lookup
+
+    settings = Settings()
+    engine = bootstrap.prepare(settings)
+    found = lookup.find_source(settings, engine, dataset_name(dataset)).label_table()
+    table = Table("label", "values")
+    for name, counts in found.counts().items():
+        table.add_row(name, ", ".join(f"{value} {count:,}" for value, count in counts.items()))
+    out.print(table)
+    for column in found.left_out:
+        err.print(f"left out {column.name}: {column.reason}")

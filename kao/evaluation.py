@@ -62,7 +62,7 @@ def evaluate(
 
     from models import bootstrap
     from models.registry import Registry
-    from worker.datasets import source
+    from worker.datasets import lookup
     from worker.evaluation import trait_accuracy
     from worker.evaluation.evaluate import evaluate as measure
     from worker.publishing import bundle_writer
@@ -75,7 +75,7 @@ def evaluate(
     drawer = registry.load(version, threads)
     name, resolution = dataset_name(dataset), drawer.card.network.resolution
     if size is None:
-        size = source.served_size(settings, engine, name, resolution)
+        size = lookup.served_size(settings, engine, name, resolution)
     with Progress(console=err, disable=not sys.stderr.isatty(), transient=True) as bar:
         task = bar.add_task("dataset", total=None)
 
@@ -83,7 +83,7 @@ def evaluate(
             bar.update(task, description=stage, completed=done, total=total)
 
         def pack(side: int, sample: int | None = None) -> "Packed":
-            return source.pack_named(
+            return lookup.pack_named(
                 settings,
                 engine,
                 name,
@@ -96,7 +96,7 @@ def evaluate(
         native = pack(resolution)
         served = None
         if size != resolution:
-            served = pack(size, source.sample_for(samples, native.count))
+            served = pack(size, lookup.sample_for(samples, native.count))
         found, pairs = measure(
             drawer, native, samples, settings.cache, threads, psi, report, served
         )

@@ -16,6 +16,8 @@ from models.settings import Settings
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
+    from models.recipes.recipe import Recipe
+
 Row = dict[str, Any]
 
 
@@ -87,16 +89,26 @@ def train(
 def _create(settings: Settings, engine: "sa.Engine", fields: Row) -> str:
     """Create a run with these recipe fields. Returns its id. Raises KaoError."""
     from models import runs
-    from models.datasets import catalogue
     from models.recipes import inheritance
     from models.registry import Registry
-    from worker.datasets.source import LOCAL
 
     recipe = inheritance.resolve(engine, Registry(engine, settings.blobs), fields)
-    if recipe.dataset not in catalogue.BUILT_IN and not recipe.dataset.startswith(LOCAL):
-        catalogue.get(engine, recipe.dataset)  # before a run exists
+    _check_labels(settings, engine, recipe)
     row, _ = runs.create(engine, recipe, fields)
     return str(row["id"])
+
+
+def _check_labels(settings: Settings, engine: "sa.Engine", recipe: "Recipe") -> None:
+    """Raises InvalidRecipe for labels that the dataset does not have, before anything trains."""
+    from models.datasets import catalogue, labels
+    from worker.datasets import lookup
+
+    if recipe.dataset.startswith(lookup.LOCAL):
+        source = lookup.find_source(settings, engine, recipe.dataset)
+        if recipe.labels:
+            labels.check_requested(recipe.labels, source.label_table(), source.name)
+    else:
+        catalogue.check_recipe(engine, settings, recipe.dataset, recipe.labels)
 
 
 def _resume(settings: Settings, engine: "sa.Engine", run: str, fields: Row) -> str:
@@ -162,7 +174,7 @@ def dataset_name(name: str) -> str:
 
     if name in catalogue.BUILT_IN or not Path(name).exists():
         return name
-    from worker.datasets.source import LOCAL
+    from worker.datasets.lookup import LOCAL
 
     return f"{LOCAL}{Path(name).absolute()}"
 

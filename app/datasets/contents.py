@@ -21,7 +21,7 @@ from app.http.headers import NO_SNIFF
 from app.http.query_string import Only
 from app.state import AppState, State
 from models.datasets import archive, catalogue
-from models.datasets.images import BrokenImage, is_image_name, read_square
+from models.datasets.images import BrokenImage, read_square
 from models.errors import UnknownDataset
 
 router = APIRouter(prefix="/datasets", tags=["datasets"], dependencies=[needs("read")])
@@ -40,8 +40,9 @@ async def contents(state: State, name: str) -> Contents:
 def _inspect(path: Path) -> Contents:
     count, broken_images = _find_broken(path)
     names_by_content = defaultdict(list)
+    names = frozenset(archive.listing(path).pictures)
     with zipfile.ZipFile(path) as archive_file:
-        pictures = [item for item in archive_file.infolist() if is_image_name(item.filename)]
+        pictures = [item for item in archive_file.infolist() if archive.slashed(item) in names]
     for item in pictures:
         names_by_content[item.CRC, item.file_size].append(item.filename)
     groups = [sorted(names) for names in names_by_content.values() if len(names) > 1]

@@ -6,7 +6,16 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from app.auth.scopes import needs
-from app.datasets.schemas import STARTER, Dataset, Datasets
+from app.datasets.schemas import (
+    STARTER,
+    Column,
+    Dataset,
+    Datasets,
+    Details,
+    Label,
+    Uploaded,
+    left_out,
+)
 from app.datasets.uploads import receive
 from app.http.query_string import Only
 from app.state import State
@@ -33,9 +42,9 @@ def list_datasets(state: State) -> Datasets:
 @router.post(
     "",
     status_code=201,
-    dependencies=[needs("datasets"), Depends(Only("name", "licence"))],
+    dependencies=[needs("datasets"), Depends(Only("name", "licence", "strict"))],
     openapi_extra=_BODY,
-    responses={200: {"model": Dataset, "description": "The same set exists already."}},
+    responses={200: {"model": Uploaded, "description": "The same set exists already."}},
     summary="Upload a zip of pictures",
 )
 async def upload(
@@ -47,14 +56,20 @@ async def upload(
         str,
         Query(min_length=1, max_length=catalogue.LONGEST_LICENCE, examples=["CC0-1.0"]),
     ] = "unstated",
-) -> Dataset:
-    """The body is the zip itself: `curl --data-binary @faces.zip …`, streamed to disk."""
+    strict: Annotated[
+        bool, Query(description="Refuse the zip for one picture that cannot be read.")
+    ] = False,
+) -> Uploaded:
+    """The body is the zip itself: `curl --data-binary @faces.zip …`, streamed to disk.
+
+    What cannot be used is left out, counted by reason and named in the answer.
+    """
     catalogue.check_name(name)
     key = request.state.key.id
     room = await run_in_threadpool(quotas.room, state.database, state.settings, key)
     async with receive(request, state.settings, room) as path:
         async with state.checks:
-            report = await run_in_threadpool(archive.check, path, look=True)
+            report = await run_in_threadpool(archive.check, path, look=True, strict=strict)
         row, is_new = await run_in_threadpool(
             lambda: catalogue.add(
                 state.database,
@@ -67,8 +82,33 @@ async def upload(
             )
         )
     response.status_code = 201 if is_new else 200
-    response.headers["Location"] = "/datasets"
-    return Dataset(**row)
+    response.headers["Location"] = f"/datasets/{name}"
+    return Uploaded(**row, left_out=left_out(report.left_out))
+
+
+@router.get(
+    "/{name}",
+    dependencies=[needs("read"), Depends(Only())],
+    summary="One dataset, its labels, and what is left out of it",
+)
+def show(state: State, name: str) -> Details:
+    """Labels with the number of pictures of each value; `/contents` has the broken pictures.
+
+    For `starter`, whose pictures are drawn, the labels' names alone.
+    """
+    if name in catalogue.BUILT_IN:
+        drawn = STARTER.model_copy(update={"name": name}).model_dump()
+        labels = [Label(name=each, values={}) for each in catalogue.STARTER_ATTRIBUTES]
+        return Details(**drawn, left_out=[], labels=labels, labels_left_out=[])
+    row = catalogue.get(state.database, name)
+    table = catalogue.label_table(state.settings, row)
+    listing = archive.listing(catalogue.fetch(state.settings, row["digest"]))
+    return Details(
+        **row,
+        left_out=left_out(listing.left_out),
+        labels=[Label(name=label, values=values) for label, values in table.counts().items()],
+        labels_left_out=[Column(name=each.name, reason=each.reason) for each in table.left_out],
+    )
 
 
 @router.delete(

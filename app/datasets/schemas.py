@@ -1,8 +1,11 @@
 """Datasets as clients see them."""
 
+from dataclasses import asdict
+
 from pydantic import BaseModel, Field
 
 from models.datasets import catalogue
+from models.datasets.listing import summarise
 
 
 class Dataset(BaseModel):
@@ -14,6 +17,41 @@ class Dataset(BaseModel):
     bytes: int | None
     digest: str | None
     uploaded: str | None
+
+
+class LeftOut(BaseModel):
+    """Files of the zip that training does not use."""
+
+    reason: str = Field(examples=["HEIC is not read"])
+    count: int
+    examples: list[str] = Field(description="The first of them by name.")
+
+
+class Label(BaseModel):
+    """What a recipe's `labels` may name, and how many pictures have each value."""
+
+    name: str = Field(examples=["hair_colour"])
+    values: dict[str, int]
+
+
+class Column(BaseModel):
+    """A column of the set's labels that cannot be trained on, and why."""
+
+    name: str
+    reason: str = Field(examples=["numbers"])
+
+
+class Uploaded(Dataset):
+    """An uploaded set, and what is left out of it."""
+
+    left_out: list[LeftOut]
+
+
+class Details(Uploaded):
+    """A set with its labels."""
+
+    labels: list[Label]
+    labels_left_out: list[Column]
 
 
 class Datasets(BaseModel):
@@ -48,3 +86,8 @@ STARTER = Dataset(
     digest=None,
     uploaded=None,
 )
+
+
+def left_out(files: list[tuple[str, str]]) -> list[LeftOut]:
+    """(name, reason) of each file, by reason."""
+    return [LeftOut(**asdict(reason)) for reason in summarise(files)]

@@ -33,7 +33,7 @@ def list_models(state: State) -> Models:
 async def roll_back(state: State) -> Alias:
     """`default` names its previous version again; repeating this goes back further."""
     version = await run_in_threadpool(state.registry.roll_back)
-    await state.engine.refresh()
+    await state.engine.follow_verified(version)
     return Alias(alias=DEFAULT, version=version)
 
 
@@ -58,8 +58,10 @@ async def promote(state: State, version: str, force: bool = False) -> Alias:
 
     409 for a model without the traits of the current one, unless `force` is true.
     """
-    new_version = await run_in_threadpool(state.registry.promote, version, force)
-    await state.engine.refresh()
+    new_version = await run_in_threadpool(state.registry.resolve, version)
+    card = await state.engine.verify_by_loading(new_version)
+    await run_in_threadpool(state.registry.promote, new_version, force, card)
+    await state.engine.follow_verified(new_version)
     return Alias(alias=DEFAULT, version=new_version)
 
 

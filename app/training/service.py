@@ -29,8 +29,7 @@ def start(
     that came with another body.
     """
     recipe = inheritance.resolve(state.database, state.registry, body)
-    if recipe.dataset not in catalogue.BUILT_IN:
-        catalogue.get(state.database, recipe.dataset)
+    catalogue.check_recipe(state.database, state.settings, recipe.dataset, recipe.labels)
     queue.check(state.settings)
     scoped_key = _scope(idempotency_key, owner)
     row, is_new = runs.create(state.database, recipe, body, scoped_key)

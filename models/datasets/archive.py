@@ -5,15 +5,18 @@ What a header promises is never believed: sizes and ratios are those of the byte
 
 import io
 import os
+import re
 import stat
 import unicodedata
 import zipfile
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.datasets.images import BrokenImage, is_image_name, peek
+from models.datasets import labels
+from models.datasets.images import FORMAT_NAMES, BrokenImage, is_image_name, peek
+from models.datasets.listing import reason_to_leave_out
 from models.errors import DatasetError
 from models.storage.atomic import BROKEN_ZIP, UNREADABLE_ZIP
 
@@ -28,7 +31,10 @@ LONGEST_NAME = 1000  # characters
 # in one go, whatever its length, and keeps ten times as much memory.
 LISTED = 128
 LOCAL_HEADER = 30  # bytes at least before an entry's data
+_SEPARATOR = re.compile(r"\\(?!\.)")
 MOST_TOLD = 5  # of the files that are wrong
+FEWEST = 2  # pictures; a discriminator has nothing to compare below
+NO_PICTURES = f"The archive has no pictures; put {FORMAT_NAMES} files in it."
 
 
 class ArchiveError(DatasetError):
@@ -46,20 +52,31 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Listing:
+    """An archive's files by name: its pictures sorted, the others with the reason to leave out."""
+
+    pictures: list[str]
+    left_out: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
 class ArchiveReport:
-    """What a checked archive holds: pictures by name, other files, the pictures' bytes."""
+    """What a checked archive holds: usable pictures, the files left out, the pictures' bytes."""
 
     images: int
-    ignored: int
+    left_out: list[tuple[str, str]]
     total_bytes: int
 
 
-def check(path: Path, limits: Limits = Limits(), *, look: bool = False) -> ArchiveReport:
+def check(
+    path: Path, limits: Limits = Limits(), *, look: bool = False, strict: bool = False
+) -> ArchiveReport:
     """Read the whole archive once and say what it holds.
 
-    Only pictures are ever decompressed; other files are counted and ignored. Raises ArchiveError
-    for anything that an honest zip of pictures does not have, and FileNotFoundError for no file.
-    `look`: also for files that are named like a picture and are none, or a too large one.
+    Only pictures are ever decompressed. Raises ArchiveError for anything that an honest zip of
+    pictures does not have, and FileNotFoundError for no file.
+    look: read each picture's header too, leave out what is none, and refuse fewer than FEWEST.
+    strict: refuse the archive for such a picture instead.
     """
     with _opened(path, limits) as archive:
         entries = archive.infolist()
@@ -69,15 +86,72 @@ def check(path: Path, limits: Limits = Limits(), *, look: bool = False) -> Archi
                 "read; split it into several datasets."
             )
         _check_names(entries)
+        listed = _listing(archive)
         images = _images(archive)
         if not images:
-            raise ArchiveError(
-                "The archive has no pictures; put PNG, JPEG, WebP, GIF, BMP or AVIF files in it."
-            )
+            raise ArchiveError(NO_PICTURES)
         _check_places(images)
-        total = _measured(archive, images, limits, path.stat().st_size, look)
-    files = sum(not entry.is_dir() for entry in entries)
-    return ArchiveReport(images=len(images), ignored=files - len(images), total_bytes=total)
+        total, broken = _measured(archive, images, limits, path.stat().st_size, look)
+    if broken and strict:
+        raise ArchiveError(_strict_message(broken))
+    usable = len(images) - len(broken)
+    if look and usable < FEWEST:
+        why = f" ({broken[0][0][:120]!r}: {broken[0][1]})" if broken else ""
+        raise ArchiveError(
+            f"The archive has {usable} usable of {len(images)} pictures{why} and training needs at "
+            f"least {FEWEST}, best some thousands."
+        )
+    return ArchiveReport(usable, [*listed.left_out, *broken], total)
+
+
+def listing(path: Path) -> Listing:
+    """Sort the archive's files by their names alone. Raises ArchiveError."""
+    with _opened(path, Limits()) as archive:
+        return _listing(archive)
+
+
+def metadata(path: Path) -> dict[str, Callable[[], bytes]]:
+    """The archive's files with labels, each with its reader, which raises ArchiveError."""
+
+    def reader(name: str) -> Callable[[], bytes]:
+        def read() -> bytes:
+            limits = Limits(file_bytes=labels.LARGEST_FILE)
+            with _opened(path, limits) as archive:
+                entry = next(each for each in archive.infolist() if slashed(each) == name)
+                return b"".join(_chunks(archive, entry, limits))
+
+        return read
+
+    with _opened(path, Limits()) as archive:
+        names = [slashed(entry) for entry in archive.infolist() if not entry.is_dir()]
+    return {name: reader(name) for name in names if reason_to_leave_out(name) == "labels"}
+
+
+def _listing(archive: zipfile.ZipFile) -> Listing:
+    pictures, left_out = [], []
+    for entry in archive.infolist():
+        if entry.is_dir():
+            continue
+        reason = reason_to_leave_out(slashed(entry))
+        if reason is None:
+            pictures.append(slashed(entry))
+        elif reason != "labels":
+            left_out.append((slashed(entry), reason))
+    return Listing(sorted(pictures), sorted(left_out))
+
+
+def slashed(entry: zipfile.ZipInfo) -> str:
+    """An entry's name with slashes: Windows' own Compress-Archive writes backslashes.
+
+    Not one before a dot: it is the second byte of a Japanese or Chinese character there.
+    """
+    return _SEPARATOR.sub("/", entry.filename)
+
+
+def _strict_message(broken: list[tuple[str, str]]) -> str:
+    first = ", ".join(f"{name[:120]!r} ({reason})" for name, reason in broken[:MOST_TOLD])
+    more = f" and {len(broken) - MOST_TOLD:,} more" if len(broken) > MOST_TOLD else ""
+    return f"Not every picture can be read: {first}{more}; leave them out."
 
 
 def members(
@@ -91,16 +165,10 @@ def members(
     """
     with _opened(path, limits) as archive:
         for entry in _images(archive):
-            if only is not None and entry.filename not in only:
+            if only is not None and slashed(entry) not in only:
                 continue
             chunks = list(_chunks(archive, entry, limits))
-            yield entry.filename, b"".join(chunks)
-
-
-def names(path: Path) -> list[str]:
-    """List the pictures' names in the order in which `members` gives them."""
-    with _opened(path, Limits()) as archive:
-        return [entry.filename for entry in _images(archive)]
+            yield slashed(entry), b"".join(chunks)
 
 
 class _Bounded(io.BufferedReader):
@@ -140,8 +208,8 @@ def _opened(path: Path, limits: Limits) -> Iterator[zipfile.ZipFile]:
 def _images(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     files = (entry for entry in archive.infolist() if not entry.is_dir())
     return sorted(
-        (entry for entry in files if is_image_name(entry.filename)),
-        key=lambda entry: entry.filename,
+        (entry for entry in files if reason_to_leave_out(slashed(entry)) is None),
+        key=slashed,
     )
 
 
@@ -152,7 +220,7 @@ def _check_names(entries: list[zipfile.ZipInfo]) -> None:
         if reason:
             raise ArchiveError(f"The entry {entry.orig_filename[:120]!r} {reason}")
         # One name on a case-insensitive or normalising disk is one file.
-        folded = unicodedata.normalize("NFC", entry.filename).casefold().rstrip("/")
+        folded = unicodedata.normalize("NFC", slashed(entry)).casefold().rstrip("/")
         if folded in seen:
             raise ArchiveError(
                 f"The name {entry.filename[:120]!r} is in the archive twice (capitals aside); "
@@ -163,12 +231,11 @@ def _check_names(entries: list[zipfile.ZipInfo]) -> None:
 
 def _refusal(entry: zipfile.ZipInfo) -> str | None:
     """Say what is wrong with an entry's header, or None."""
-    name, kind = entry.orig_filename, stat.S_IFMT(entry.external_attr >> 16)
+    name, kind = entry.orig_filename.replace("\\", "/"), stat.S_IFMT(entry.external_attr >> 16)
     if len(name) > LONGEST_NAME:
         return "has too long a name; shorten it."
-    if "\\" in name or "\0" in name:
-        return "has a backslash or a null in its name; zip with forward slashes."
-    if not name.isprintable():
+    # Of category Cc alone: people's names hold narrow spaces, joiners and marks of direction.
+    if any(unicodedata.category(character) == "Cc" for character in name):
         return "has a control character in its name; rename it."
     if name.startswith("/") or name[1:2] == ":":
         return "is an absolute path; zip a folder by its relative name."
@@ -203,9 +270,12 @@ def _measured(
     limits: Limits,
     size: int,
     look: bool,
-) -> int:
-    """Decompress to nowhere and give the pictures' bytes; `size`: the archive's own."""
-    total, wrong = 0, []
+) -> tuple[int, list[tuple[str, str]]]:
+    """Decompress to nowhere: the pictures' bytes, and the broken ones (name, reason).
+
+    size: the archive's own bytes.
+    """
+    total, broken = 0, []
     for entry in images:
         data = b"".join(_chunks(archive, entry, limits))
         total += len(data)
@@ -222,14 +292,9 @@ def _measured(
         try:
             if look:
                 peek(data)
-        except BrokenImage as broken:
-            wrong.append(f"{entry.filename[:120]!r} ({broken.reason})")
-    if wrong:
-        more = f" and {len(wrong) - MOST_TOLD:,} more" if len(wrong) > MOST_TOLD else ""
-        raise ArchiveError(
-            f"Not every picture can be read: {', '.join(wrong[:MOST_TOLD])}{more}; leave them out."
-        )
-    return total
+        except BrokenImage as error:
+            broken.append((slashed(entry), error.reason))
+    return total, broken
 
 
 def _chunks(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limits: Limits) -> Iterator[bytes]:

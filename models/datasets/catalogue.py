@@ -1,6 +1,7 @@
 """The uploaded datasets: a row each, and their zips by content under `<store>/datasets/`."""
 
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,21 @@ from sqlalchemy import select
 
 from models.database.engine import lock, now, reading
 from models.database.tables import datasets, runs
-from models.datasets import quotas
+from models.datasets import archive, labels, quotas
 from models.datasets.archive import ArchiveReport
+from models.datasets.labels import LabelTable
 from models.errors import DatasetError, DatasetExists, DatasetInUse, UnknownDataset
 from models.settings import Settings
 from models.storage import atomic, layout
 
 STARTER = "starter"
 BUILT_IN = frozenset({STARTER, "starter-1"})  # drawn by us; no upload may be called so
+# What the starter's pictures are labelled with, in every edition.
+STARTER_ATTRIBUTES = (
+    "hair", "hair_length", "hair_colour", "skin", "head", "eyes", "eyes_state", "eye_colour",
+    "eyebrows", "nose", "mouth", "mood", "glasses", "beard", "freckles", "earrings", "flowers",
+    "background",
+)  # fmt: skip
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 LONGEST_LICENCE = 200  # characters, as the column has
 Row = dict[str, Any]
@@ -134,3 +142,26 @@ def _get(db: sa.Connection, name: str) -> Row:
     if row is None:
         raise UnknownDataset(name[:80])
     return row._asdict()
+
+
+def label_table(settings: Settings, row: Row) -> LabelTable:
+    """The labels of an uploaded set. Raises DatasetError for a metadata file that is spoilt."""
+    return _label_table(fetch(settings, row["digest"]))
+
+
+@lru_cache(64)  # the file is named by its content
+def _label_table(zip_path: Path) -> LabelTable:
+    return labels.read(archive.listing(zip_path).pictures, archive.metadata(zip_path))
+
+
+def check_recipe(engine: sa.Engine, settings: Settings, dataset: str, requested: list[str]) -> None:
+    """Check that a set exists and has the labels that a recipe names.
+
+    Raises UnknownDataset, InvalidRecipe, and DatasetError for labels that cannot be read.
+    """
+    if dataset in BUILT_IN:
+        table = LabelTable({name: [] for name in STARTER_ATTRIBUTES})
+    else:
+        row = get(engine, dataset)
+        table = label_table(settings, row) if requested else LabelTable()
+    labels.check_requested(requested, table, dataset)

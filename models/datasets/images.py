@@ -11,15 +11,30 @@ from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
 
 from models.errors import DatasetError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "AVIF")
-EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp", ".gif", ".bmp", ".avif"})
-MAX_PIXELS = 16_000_000
+FORMAT_NAMES = "PNG, JPEG, WebP, GIF, BMP or AVIF"
+EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".avif"})
+MAX_PIXELS = 16_000_000  # decoded
+# A JPEG decodes at a half, quarter or eighth of its size, so a phone's 50 megapixels are read.
+MAX_JPEG_PIXELS = 64_000_000
 MIN_SIDE = 8  # pixels; below it there is no face to learn
-JUNK = frozenset({"__macosx", ".ds_store", "thumbs.db", "desktop.ini"})
+# What systems and programs put beside pictures: litter, thumbnails, deleted pictures.
+HIDDEN = frozenset(
+    {
+        "__macosx", "thumbs.db", "desktop.ini", "@eadir", "#recycle", "$recycle.bin",
+        "lost+found", "system volume information",
+    }
+)  # fmt: skip
+END_OF_JPEG, SCAN_OF_JPEG = b"\xff\xd9", b"\xff\xda"
+SRGB = ImageCms.createProfile("sRGB")
+# Illustrators' programs write megabytes of history into a PNG; Pillow's limit is 1 MiB.
+PngImagePlugin.MAX_TEXT_CHUNK = 16 << 20
+PngImagePlugin.MAX_TEXT_MEMORY = 64 << 20
 
 
 class BrokenImage(DatasetError):
@@ -31,22 +46,23 @@ class BrokenImage(DatasetError):
 
 
 def is_image_name(name: str) -> bool:
-    """Say whether a slash-separated name ends like a picture and is no system's litter."""
-    parts = name.lower().split("/")
-    if any(part in JUNK or part.startswith("._") for part in parts):
-        return False
-    return any(parts[-1].endswith(extension) for extension in EXTENSIONS)
+    """Whether a slash-separated name ends like a picture's and is not hidden."""
+    return not is_hidden(name) and any(name.lower().endswith(each) for each in EXTENSIONS)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a slash-separated name is below a hidden, thumbnail or trash folder, or is one."""
+    return any(part in HIDDEN or part.startswith(".") for part in name.lower().split("/"))
 
 
 def peek(data: bytes) -> None:
-    """Raises BrokenImage for what is no picture in one of FORMATS, or a too large one.
+    """Raises BrokenImage for what training would leave out, as far as that costs no decoding.
 
-    Reads its header alone: a picture that breaks off later is found when it is decoded.
+    A format that is not read, too many pixels or too few, a JPEG that breaks off.
     """
     with _opened(data) as opened:
-        width, height = opened.size
-        if width * height > MAX_PIXELS:
-            raise BrokenImage(f"{width}×{height} is more than {MAX_PIXELS:,} pixels")
+        _check_size(opened, MIN_SIDE)
+        _check_end(opened)
 
 
 def size_of(source: bytes | BinaryIO | Path) -> tuple[int, int]:
@@ -61,13 +77,17 @@ def read_square(
     """Read one picture as (size, size, 3) uint8: upright, centre-cropped, over white.
 
     An animation gives its first frame. Raises BrokenImage for anything else than a whole picture
-    in one of FORMATS with sides of `least` and up and at most MAX_PIXELS.
+    in one of FORMATS with sides of `least` and up and at most MAX_PIXELS, or MAX_JPEG_PIXELS.
     """
     with _opened(source) as opened:
         _check_size(opened, least)
+        _check_end(opened)
         # JPEG decodes at a half, quarter or eighth for free; 2x leaves the filter its work.
         opened.draft("RGB", (2 * size, 2 * size))
-        return _square(_flat(ImageOps.exif_transpose(opened)), size)
+        if opened.width * opened.height > MAX_PIXELS:
+            raise BrokenImage(f"more than {MAX_PIXELS:,} pixels at {size} px")
+        profile = opened.info.get("icc_profile")
+        return _square(_flat(ImageOps.exif_transpose(opened), profile), size)
 
 
 @contextmanager
@@ -94,22 +114,62 @@ def _file(source: bytes | BinaryIO | Path) -> BinaryIO | Path:
 
 def _check_size(image: Image.Image, least: int) -> None:
     width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise BrokenImage(f"{width}×{height} is more than {MAX_PIXELS:,} pixels")
+    most = MAX_JPEG_PIXELS if isinstance(image, JpegImageFile) else MAX_PIXELS
+    if width * height > most:
+        raise BrokenImage(f"{width}×{height} is more than {most:,} pixels")
     if min(width, height) < least:
         raise BrokenImage(f"{width}×{height} is smaller than {least} pixels")
 
 
-def _flat(image: Image.Image) -> Image.Image:
-    """Bring any mode to RGB, transparency over white and 16 bits to 8."""
+def _check_end(image: Image.Image) -> None:
+    """Raises BrokenImage for a JPEG without an end after its last scan: it was cut short."""
+    if not isinstance(image, JpegImageFile) or image.fp is None:
+        return
+    place = image.fp.tell()
+    image.fp.seek(0)
+    data = image.fp.read()
+    image.fp.seek(place)
+    if data.rfind(END_OF_JPEG) < data.rfind(SCAN_OF_JPEG):
+        raise BrokenImage("cannot be decoded: the JPEG breaks off")
+
+
+def _flat(image: Image.Image, profile: bytes | None = None) -> Image.Image:
+    """Bring any mode to sRGB, transparency over white and 16 bits to 8."""
     if image.mode.startswith("I;16") or image.mode == "I":
-        # convert() would clip these to 255 and leave a white square.
-        deep = np.asarray(image).astype(np.float32) / 257
-        return Image.fromarray(deep.round().clip(0, 255).astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        clear = image.convert("RGBA")
-        white = Image.new("RGBA", clear.size, "white")
-        return Image.alpha_composite(white, clear).convert("RGB")
+        image = _eight_bits(image)
+    if not image.has_transparency_data:
+        return _to_srgb(image, profile)
+    clear = image.convert("RGBA")
+    colours = _to_srgb(clear.convert("RGB"), profile)
+    colours.putalpha(clear.getchannel("A"))
+    white = Image.new("RGBA", clear.size, "white")
+    return Image.alpha_composite(white, colours).convert("RGB")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """16-bit grey as LA: convert() would clip it to 255 and lose which value is transparent."""
+    deep = np.asarray(image)
+    grey = (deep.astype(np.float32) / 257).round().clip(0, 255).astype(np.uint8)
+    clear = image.info.get("transparency")
+    alpha = np.full(grey.shape, 255, np.uint8) if clear is None else (deep != clear) * np.uint8(255)
+    return Image.merge("LA", (Image.fromarray(grey), Image.fromarray(alpha)))
+
+
+def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """RGB in sRGB, as browsers show a picture with an embedded colour profile.
+
+    A profile that LittleCMS cannot read, or that is not for this kind of picture, is ignored.
+    """
+    if profile and image.mode in ("RGB", "L", "CMYK"):
+        try:
+            embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            if "sRGB" not in ImageCms.getProfileDescription(embedded):
+                converted = ImageCms.profileToProfile(
+                    image, embedded, SRGB, ImageCms.Intent.RELATIVE_COLORIMETRIC, outputMode="RGB"
+                )
+                return converted if converted is not None else image.convert("RGB")
+        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+            pass
     return image.convert("RGB")
 
 

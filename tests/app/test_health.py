@@ -3,6 +3,7 @@
 from starlette.testclient import TestClient
 
 from app.main import create_app
+from models import bundle
 from models.registry import Registry
 from models.settings import Settings
 from tests.app.conftest import Damage
@@ -24,12 +25,25 @@ def test_an_app_with_a_model_is_ready(client: TestClient, versions: list[str]) -
     assert body["ills"] == body["problems"]  # its former name, until the next release
 
 
-def test_a_refused_model_is_the_reason(
+def test_an_app_whose_models_are_all_refused_says_why(
     settings: Settings, registry: Registry, damaged: Damage
 ) -> None:
     version = damaged(registry)
+    for row in registry.list_models():
+        (registry.folder(row["version"]) / bundle.WEIGHTS).write_bytes(b"damaged too")
     with TestClient(create_app(settings)) as client:
         ready = client.get("/health/ready")
         assert ready.status_code == 503
         assert version[:12] in ready.json()["detail"]
         assert "damaged" in ready.json()["detail"]
+
+
+def test_a_refused_default_is_a_problem_while_another_model_serves(
+    settings: Settings, registry: Registry, damaged: Damage
+) -> None:
+    version = damaged(registry)
+    with TestClient(create_app(settings)) as client:
+        ready = client.get("/health/ready")
+        assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
+        assert version in ready.json()["refused"]
+        assert ready.json()["problems"]

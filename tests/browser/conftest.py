@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +14,24 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 import torch
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
 
 from models import bootstrap, bundle, runs
 from models.database.engine import connect, migrate
+from models.faces.attributes import Attribute
 from models.networks import build
 from models.recipes.recipe import Recipe, resolve
 from models.registry import Registry
 from models.settings import Settings
+from tests.browser.types import PictureOf, Visit, attribute_of
 from tests.support.live_app import running
 from worker.datasets.packing import Packed
 from worker.publishing.bundle_writer import write
@@ -82,7 +92,7 @@ def _plain(folder: Path) -> Path:
 def _labelled(folder: Path) -> Path:
     recipe = resolve({"preset": "smoke", "labels": ["hair", "smile"], "dataset_limit": None})
     codes = np.arange(60) % 3
-    labels = {
+    labels: dict[str, dict[str, list[Any]]] = {
         "hair": {"values": ["black", "pink", "green"], "codes": codes.tolist()},
         "smile": {"values": ["no", "yes"], "codes": (codes % 2).tolist()},
     }
@@ -93,7 +103,13 @@ def _labelled(folder: Path) -> Path:
     return _written(folder, recipe, trainer.average, "labelled", reals.attributes)
 
 
-def _written(folder: Path, recipe: Recipe, generator, name: str, attributes=()) -> Path:
+def _written(
+    folder: Path,
+    recipe: Recipe,
+    generator: torch.nn.Module,
+    name: str,
+    attributes: Sequence[Attribute] = (),
+) -> Path:
     folder.mkdir()
     packed = Packed(folder, name, "0" * 64, "CC0-1.0", "nobody", 64, recipe.resolution)
     training = bundle.Training(images=1, seconds=60, device="CPU")
@@ -122,7 +138,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def visit(browser: Browser, site: str) -> Iterator[Callable[..., Page]]:
+def visit(browser: Browser, site: str) -> Iterator[Visit]:
     """Open an address in a profile of its own; options of the browser's context as keywords.
 
     `session` logs in to the studio.
@@ -131,6 +147,14 @@ def visit(browser: Browser, site: str) -> Iterator[Callable[..., Page]]:
     """
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
+
+    def log_error(line: ConsoleMessage) -> None:
+        if line.type == "error":
+            complaints.append(line.text)
+
+    def check_host(request: Request) -> None:
+        if not request.url.startswith((f"{site}/", "data:", "blob:")):
+            complaints.append(request.url)
 
     def visiting(
         path: str = "/",
@@ -149,14 +173,8 @@ def visit(browser: Browser, site: str) -> Iterator[Callable[..., Page]]:
             assert context.request.post("/session", data={"key": KEY}, headers=headers).ok
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(f"script: {error}"))
-        page.on(
-            "console",
-            lambda line: complaints.append(line.text) if line.type == "error" else None,
-        )
-        page.on(
-            "request",
-            lambda request: _ours(request.url, site) or complaints.append(request.url),
-        )
+        page.on("console", log_error)
+        page.on("request", check_host)
         # Not the load event: it waits for a hundred faces.
         page.goto(path, wait_until="domcontentloaded")
         return page
@@ -165,10 +183,6 @@ def visit(browser: Browser, site: str) -> Iterator[Callable[..., Page]]:
     for context in contexts:
         context.close()
     assert not complaints
-
-
-def _ours(url: str, site: str) -> bool:
-    return url.startswith((f"{site}/", "data:", "blob:"))
 
 
 @dataclass
@@ -211,11 +225,8 @@ def start_run(site: str, site_settings: Settings) -> Iterator[Callable[..., Repo
     engine.dispose()
 
 
-Shown = Callable[..., dict[str, str]]
-
-
 @pytest.fixture
-def shown() -> Shown:
+def picture_of() -> PictureOf:
     """Wait until a frame shows a picture whose address has this; its path and parameters."""
 
     def picture(page: Page, frame: str, part: str = "") -> dict[str, str]:
@@ -223,7 +234,7 @@ def shown() -> Shown:
         expect(page.locator(frame)).to_have_attribute(
             "data-shown", re.compile(re.escape(part) or ".")
         )
-        url = urlsplit(page.locator(frame).get_attribute("data-shown"))
+        url = urlsplit(attribute_of(page.locator(frame), "data-shown"))
         return {"path": url.path, **dict(parse_qsl(url.query, keep_blank_values=True))}
 
     return picture

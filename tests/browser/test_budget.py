@@ -1,8 +1,11 @@
 """What the playground may cost, and what it may not do."""
 
+import httpx
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import expect
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.types import Visit
 
 pytestmark = pytest.mark.slow  # a second each, and some tens of them
 
@@ -16,7 +19,9 @@ new PerformanceObserver(list => {
 """
 
 
-def test_scripts_and_styles_fit_the_budget_and_come_from_here(visit, site, http) -> None:
+def test_scripts_and_styles_fit_the_budget_and_come_from_here(
+    visit: Visit, site: str, http: httpx.Client
+) -> None:
     page = visit("/")
     expect(page.locator("#wall img.here").first).to_be_attached()
     entries = page.evaluate(
@@ -30,7 +35,7 @@ def test_scripts_and_styles_fit_the_budget_and_come_from_here(visit, site, http)
 
 
 @pytest.mark.parametrize("width", [360, 1600])
-def test_nothing_jumps(browser, site, width) -> None:
+def test_nothing_jumps(browser: Browser, site: str, width: int) -> None:
     page = browser.new_page(viewport={"width": width, "height": 900})
     page.add_init_script(SHIFTS)
     page.goto(site, wait_until="domcontentloaded")
@@ -47,21 +52,21 @@ def test_nothing_jumps(browser, site, width) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("path", ["/", "/?open=1&view=morph", "/?open=1&view=family", "/?lang=zh"])
-def test_nobody_is_shut_out(visit, path, scheme) -> None:
+def test_nobody_is_shut_out(visit: Visit, path: str, scheme: str) -> None:
     page = visit(path, color_scheme=scheme, reduced_motion="reduce")
     expect(page.locator("#wall img.here").first).to_be_attached()
     _sound(page)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nobody_is_shut_out_of_the_models(visit, scheme) -> None:
+def test_nobody_is_shut_out_of_the_models(visit: Visit, scheme: str) -> None:
     page = visit("/", color_scheme=scheme, reduced_motion="reduce")
     page.locator("#models-open").click()
     expect(page.locator(".facts dd").first).to_be_attached()
     _sound(page)
 
 
-def _sound(page) -> None:
+def _sound(page: Page) -> None:
     found = Axe().run(page).response["violations"]
     grave = [
         (row["id"], [node["html"][:120] for node in row["nodes"]][:3])
@@ -71,12 +76,12 @@ def _sound(page) -> None:
     assert grave == []
 
 
-def test_the_description_of_the_api_is_served_from_here(visit) -> None:
+def test_the_description_of_the_api_is_served_from_here(visit: Visit) -> None:
     page = visit("/docs")
     expect(page.locator(".opblock").first).to_be_visible()
 
 
-def test_the_description_has_the_colours_of_the_page(visit) -> None:
+def test_the_description_has_the_colours_of_the_page(visit: Visit) -> None:
     page = visit("/docs", color_scheme="light")
     title = page.locator(".swagger-ui .info .title")
     expect(title).to_be_visible()

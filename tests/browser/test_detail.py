@@ -1,13 +1,12 @@
 """The dialog of one face: what is typed never breaks it, and the keyboard reaches all of it."""
 
-from collections.abc import Callable
-
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
+
+from tests.browser.types import Visit
 
 pytestmark = pytest.mark.slow  # a second each, and some tens of them
 
-Visit = Callable[..., Page]
 CONTROLS = ".detail button, .detail input, .detail select, .detail a"
 OUTSIDE = f"""[...document.querySelectorAll('{CONTROLS}')]
     .filter(one => one.offsetWidth && !one.closest('.segments'))

@@ -1,73 +1,74 @@
 """The playground as somebody uses it."""
 
 import re
-from collections.abc import Callable
 
 import httpx
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.conftest import Shown
+from tests.browser.types import PictureOf, Visit, attribute_of, text_of
 
 pytestmark = pytest.mark.slow  # a second each, and some tens of them
 
 WALL = "#wall a"
-Visit = Callable[..., Page]
 
 
-def test_typing_changes_the_face_and_the_address(visit, shown) -> None:
+def test_typing_changes_the_face_and_the_address(visit: Visit, picture_of: PictureOf) -> None:
     page = visit("/")
-    assert shown(page, "#face")["seed"] == "Kai"
+    assert picture_of(page, "#face")["seed"] == "Kai"
     page.get_by_label("Text whose face is shown").fill("ada & co?")
     expect(page).to_have_url(re.compile(r"/\?seed=ada%20%26%20co%3F$|seed=ada%20%26%20co%3F$"))
-    assert shown(page, "#face", "co%3F")["seed"] == "ada & co?"
+    assert picture_of(page, "#face", "co%3F")["seed"] == "ada & co?"
 
 
-def test_an_empty_text_is_a_text_too(visit, shown) -> None:
+def test_an_empty_text_is_a_text_too(visit: Visit, picture_of: PictureOf) -> None:
     page = visit("/?seed=")
-    assert shown(page, "#face")["seed"] == ""
+    assert picture_of(page, "#face")["seed"] == ""
     expect(page.locator("#seed")).to_have_value("")
 
 
-def test_whoever_types_faster_than_faces_come_gets_the_last_one(visit, shown) -> None:
+def test_whoever_types_faster_than_faces_come_gets_the_last_one(
+    visit: Visit, picture_of: PictureOf
+) -> None:
     page = visit("/")
-    shown(page, "#face")
-    asked, held = [], []
+    picture_of(page, "#face")
+    addresses: list[str] = []
+    delayed: list[Route] = []
 
-    def answered(route) -> None:
-        asked.append(route.request.url)
-        if held:
+    def delay_the_first(route: Route) -> None:
+        addresses.append(route.request.url)
+        if delayed:
             route.continue_()
         else:
-            held.append(route)
+            delayed.append(route)
 
-    page.route(re.compile("size=512"), answered)
+    page.route(re.compile("size=512"), delay_the_first)
     with page.expect_request(re.compile("size=512")):
         page.locator("#seed").fill("")
     page.locator("#seed").press_sequentially("somebody")
     expect(page.locator("#seed")).to_have_value("somebody")
-    held[0].continue_()  # the first face comes when all is typed
-    shown(page, "#face", "somebody&")
-    assert len(asked) == 2, "those between were asked for"
+    delayed[0].continue_()  # the first face comes when all is typed
+    picture_of(page, "#face", "somebody&")
+    assert len(addresses) == 2, "faces between were requested"
 
 
-def test_the_dice_show_somebody_else(visit, shown) -> None:
+def test_the_dice_show_somebody_else(visit: Visit, picture_of: PictureOf) -> None:
     page = visit("/")
-    shown(page, "#face")
+    picture_of(page, "#face")
     page.get_by_role("button", name="A random face").click()
     expect(page.locator("#seed")).not_to_have_value("Kai")
-    shown(page, "#face", f"seed={page.locator('#seed').input_value()}&")
+    picture_of(page, "#face", f"seed={page.locator('#seed').input_value()}&")
 
 
-def test_the_slider_makes_all_faces_stranger(visit, shown) -> None:
+def test_the_slider_makes_all_faces_stranger(visit: Visit, picture_of: PictureOf) -> None:
     page = visit("/")
     page.locator("#psi").fill("1.2")
-    shown(page, "#face", "psi=1.2")
+    picture_of(page, "#face", "psi=1.2")
     expect(page.locator("#wall img").first).to_have_attribute("src", re.compile("psi=1.2"))
     expect(page).to_have_url(re.compile("psi=1.2"))
 
 
-def test_the_back_button_closes_a_face(visit, shown) -> None:
+def test_the_back_button_closes_a_face(visit: Visit, picture_of: PictureOf) -> None:
     page = visit("/")
     page.locator(WALL).nth(2).click()
     expect(page.locator("#detail-title")).to_have_text("2")
@@ -76,81 +77,83 @@ def test_the_back_button_closes_a_face(visit, shown) -> None:
     expect(page.locator("#detail")).not_to_be_visible()
 
 
-def test_an_address_restores_what_was_shared(visit, shown) -> None:
+def test_an_address_restores_what_was_shared(visit: Visit, picture_of: PictureOf) -> None:
     first = visit("/?seed=ada&psi=0.5&open=1&view=mix&with=grace&at=1&size=128&format=png")
-    picture = shown(first, "#picture")
+    picture = picture_of(first, "#picture")
     assert picture | {"path": "/mix", "coarse": "ada", "fine": "grace", "at": "1"} == picture
     assert picture["psi"] == "0.5"
     first.locator("#shape").select_option("circle")
     expect(first).to_have_url(re.compile("shape=circle"))
     second = visit(first.url.removeprefix(first.evaluate("location.origin")))
-    assert shown(second, "#picture")["shape"] == "circle"
+    assert picture_of(second, "#picture")["shape"] == "circle"
     for name, value in {"#with": "grace", "#size": "128", "#format": "png", "#at": "1"}.items():
         expect(second.locator(name)).to_have_value(value)
-    expect(second.locator("#snippet")).to_have_text(first.locator("#snippet").text_content())
+    expect(second.locator("#snippet")).to_have_text(text_of(first.locator("#snippet")))
 
 
-def test_a_morph_follows_its_slider(visit, shown) -> None:
+def test_a_morph_follows_its_slider(visit: Visit, picture_of: PictureOf) -> None:
     page = visit("/?seed=ada&open=1")
     page.get_by_label("Morph", exact=True).check()
-    shown(page, "#picture", "t=0.5")
+    picture_of(page, "#picture", "t=0.5")
     page.get_by_label("With whom").fill("grace")
     page.locator("#t").fill("0.8")
-    shown(page, "#picture", "t=0.8")
-    picture = shown(page, "#picture")
+    picture_of(page, "#picture", "t=0.8")
+    picture = picture_of(page, "#picture")
     assert (picture["from"], picture["to"]) == ("ada", "grace")
     page.get_by_role("button", name="Swap the two").click()
-    shown(page, "#picture", "t=0.2")
-    assert shown(page, "#picture")["from"] == "grace"
+    picture_of(page, "#picture", "t=0.2")
+    assert picture_of(page, "#picture")["from"] == "grace"
 
 
-def test_a_loop_moves_and_stops(visit, shown, http) -> None:
+def test_a_loop_moves_and_stops(visit: Visit, picture_of: PictureOf, http: httpx.Client) -> None:
     page = visit("/?seed=ada&open=1&view=morph&with=grace")
     loop = page.get_by_role("button", name="Play as a loop")
     loop.click()
-    shown(page, "#picture", "to=grace&size")
+    picture_of(page, "#picture", "to=grace&size")
     body = http.get(page.locator("#picture img").last.evaluate("image => image.src")).content
     assert b"ANIM" in body  # WebP's chunk of an animation
     expect(page.locator("#format option")).to_have_text(["WEBP", "APNG", "GIF"])
     expect(loop).to_have_attribute("aria-pressed", "true")
     loop.click()
-    shown(page, "#picture", "t=0.5")
+    picture_of(page, "#picture", "t=0.5")
 
 
-def test_a_family_shows_all_children_or_one(visit, shown) -> None:
+def test_a_family_shows_all_children_or_one(visit: Visit, picture_of: PictureOf) -> None:
     page = visit("/?seed=ada&open=1&view=family&with=grace")
-    picture = shown(page, "#picture")
+    picture = picture_of(page, "#picture")
     assert (picture["path"], picture["children"]) == ("/family", "6")
     page.get_by_role("button", name="Child 3").click()
-    shown(page, "#picture", "child=2")
+    picture_of(page, "#picture", "child=2")
     expect(page.locator("#snippet")).to_contain_text("child=2")
 
 
-def test_another_model_draws_with_its_traits(visit, shown, http) -> None:
+def test_another_model_draws_with_its_traits(
+    visit: Visit, picture_of: PictureOf, http: httpx.Client
+) -> None:
     page = visit("/")
     page.locator("#models-open").click()
     card = page.locator(".model-card", has_text="labelled")
     expect(card).to_contain_text("CC0-1.0")
-    page_of_it = page.get_by_role("link", name=card.get_attribute("data-version")[:12])
+    page_of_it = page.get_by_role("link", name=attribute_of(card, "data-version")[:12])
     assert http.get(page_of_it.evaluate("link => link.href")).status_code == 200
     card.click()
-    version = card.get_attribute("data-version")
-    shown(page, "#face", version)
+    version = attribute_of(card, "data-version")
+    picture_of(page, "#face", version)
     page.locator("#open").click()
     page.get_by_role("radio", name="Pink").check()
-    shown(page, "#picture", "hair=pink")
+    picture_of(page, "#picture", "hair=pink")
     expect(page).to_have_url(re.compile(f"model={version}.*trait.hair=pink"))
     page.locator("#detail-close").click()
     expect(page.locator("#wall img").first).to_have_attribute("src", re.compile("hair=pink"))
 
 
-def test_traits_of_another_model_are_dropped(visit, shown) -> None:
+def test_traits_of_another_model_are_dropped(visit: Visit, picture_of: PictureOf) -> None:
     page = visit("/?trait.tail=long")
-    shown(page, "#face")
+    picture_of(page, "#face")
     expect(page).not_to_have_url(re.compile("tail"))
 
 
-def test_what_is_copied_is_told_in_the_dialog_too(visit) -> None:
+def test_what_is_copied_is_told_in_the_dialog_too(visit: Visit) -> None:
     page = visit("/?open=1", width=360, permissions=["clipboard-write"])
     page.locator("#copy").click()
     # What is not in an open dialog lies beneath it.
@@ -158,14 +161,16 @@ def test_what_is_copied_is_told_in_the_dialog_too(visit) -> None:
     expect(page.locator("#toast")).to_be_visible()
 
 
-def test_a_failure_is_told_until_something_else_is_asked(visit, shown) -> None:
+def test_a_failure_is_told_until_something_else_is_asked(
+    visit: Visit, picture_of: PictureOf
+) -> None:
     page = visit("/")
-    shown(page, "#face")
+    picture_of(page, "#face")
     page.route("**/avatar?seed=busy&*", lambda route: route.fulfill(body="no picture"))
     page.locator("#seed").fill("busy")
     expect(page.get_by_role("alert")).to_be_visible()
     page.locator("#seed").fill("calm")
-    shown(page, "#face", "seed=calm&")
+    picture_of(page, "#face", "seed=calm&")
     expect(page.get_by_role("alert")).to_be_hidden()
 
 
@@ -176,7 +181,7 @@ def _without_models(route: Route) -> None:
     route.fulfill(response=response, body=empty)
 
 
-def test_a_server_without_a_model_says_so(visit) -> None:
+def test_a_server_without_a_model_says_so(visit: Visit) -> None:
     page = visit("about:blank")
     page.route("**/", _without_models)
     page.goto("/")
@@ -185,7 +190,7 @@ def test_a_server_without_a_model_says_so(visit) -> None:
 
 @pytest.mark.parametrize("width", [320, 360, 1600, 2560])
 @pytest.mark.parametrize("path", ["/", "/?open=1", "/?open=1&view=morph", "/?open=1&view=family"])
-def test_nothing_is_wider_than_the_screen(visit, width, path) -> None:
+def test_nothing_is_wider_than_the_screen(visit: Visit, width: int, path: str) -> None:
     page = visit(path, width=width)
     expect(page.locator(WALL).first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -199,20 +204,20 @@ def test_nothing_is_wider_than_the_screen(visit, width, path) -> None:
     assert wide == []
 
 
-def test_the_keyboard_is_enough(visit, shown) -> None:
+def test_the_keyboard_is_enough(visit: Visit, picture_of: PictureOf) -> None:
     page = visit("/")
     expect(page.locator(WALL).first).to_be_visible()
-    shown(page, "#face")
+    picture_of(page, "#face")
     page.locator("#shuffle").focus()
     page.keyboard.press("Tab")
-    assert _focused(page) == "0"
+    assert _focus(page) == "0"
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowDown")
-    columns = int(page.locator("#wall").get_attribute("aria-colcount"))
-    assert _focused(page) == str(columns + 1)
+    columns = int(attribute_of(page.locator("#wall"), "aria-colcount"))
+    assert _focus(page) == str(columns + 1)
     for _ in range(12):
         page.keyboard.press("PageDown")
-    far = int(_focused(page))
+    far = int(_focus(page))
     assert far > 100
     assert page.evaluate(
         "(({top, bottom}) => top >= 0 && bottom <= innerHeight)"
@@ -228,14 +233,15 @@ def test_the_keyboard_is_enough(visit, shown) -> None:
     expect(page.locator("#views input:checked")).to_have_value("morph")
     page.keyboard.press("Escape")
     expect(page.locator("#detail")).not_to_be_visible()
-    assert _focused(page) == str(far)
+    assert _focus(page) == str(far)
 
 
-def _focused(page):
-    return page.evaluate("document.activeElement.dataset.number")
+def _focus(page: Page) -> str:
+    """The number of the face that has the focus."""
+    return str(page.evaluate("document.activeElement.dataset.number"))
 
 
-def test_two_languages_have_all_words(visit) -> None:
+def test_two_languages_have_all_words(visit: Visit) -> None:
     page = visit("/", locale="zh-CN")
     expect(page.locator("html")).to_have_attribute("lang", "zh")
     expect(page.locator("#open")).to_have_text("自定义")
@@ -245,7 +251,7 @@ def test_two_languages_have_all_words(visit) -> None:
     expect(page.locator("#open")).to_have_text("Customise")
 
 
-def test_the_other_language_keeps_the_state(visit) -> None:
+def test_the_other_language_keeps_the_state(visit: Visit) -> None:
     page = visit("/?seed=ada&open=1&view=mix")
     # An open face covers the link for a mouse, but not for a screen reader.
     page.locator("#language").evaluate("link => link.click()")
@@ -254,7 +260,7 @@ def test_the_other_language_keeps_the_state(visit) -> None:
     expect(page.locator("#views input:checked")).to_have_value("mix")
 
 
-def test_the_switch_of_colours_is_remembered(visit) -> None:
+def test_the_switch_of_colours_is_remembered(visit: Visit) -> None:
     page = visit("/", color_scheme="light")
     colour = "getComputedStyle(document.documentElement).backgroundColor"
     light = page.evaluate(colour)
@@ -265,9 +271,9 @@ def test_the_switch_of_colours_is_remembered(visit) -> None:
     assert page.evaluate(colour) == dark
 
 
-def test_who_wants_no_motion_gets_none(visit, shown) -> None:
+def test_who_wants_no_motion_gets_none(visit: Visit, picture_of: PictureOf) -> None:
     page = visit("/", reduced_motion="reduce")
-    shown(page, "#face")
+    picture_of(page, "#face")
     page.locator("#dice").click()
     assert (
         page.evaluate(
@@ -277,9 +283,9 @@ def test_who_wants_no_motion_gets_none(visit, shown) -> None:
     )
 
 
-def test_a_shared_link_shows_its_face(visit, http) -> None:
+def test_a_shared_link_shows_its_face(visit: Visit, http: httpx.Client) -> None:
     page = visit("/?seed=ada%20b")
-    address = page.locator("meta[property='og:image']").get_attribute("content")
+    address = attribute_of(page.locator("meta[property='og:image']"), "content")
     answer = http.get(address)
     assert "seed=ada%20b" in address
     assert answer.headers["content-type"].startswith("image/")
@@ -317,9 +323,11 @@ def test_the_code_follows_what_is_typed_and_is_copied(visit: Visit, site: str) -
     expect(page).to_have_title("ada lovelace · Kao")
 
 
-def test_the_space_bar_rolls_and_back_shows_the_face_before(visit: Visit, shown: Shown) -> None:
+def test_the_space_bar_rolls_and_back_shows_the_face_before(
+    visit: Visit, picture_of: PictureOf
+) -> None:
     page = visit("/")
-    shown(page, "#face")
+    picture_of(page, "#face")
     page.locator("h1").click()
     page.keyboard.press("Space")
     expect(page.locator("#seed")).not_to_have_value("Kai")
@@ -333,7 +341,7 @@ def test_the_space_bar_rolls_and_back_shows_the_face_before(visit: Visit, shown:
     expect(page.locator("#seed")).to_have_value("a ")
 
 
-def test_the_last_ten_faces_stay_in_a_strip(visit: Visit, shown: Shown) -> None:
+def test_the_last_ten_faces_stay_in_a_strip(visit: Visit, picture_of: PictureOf) -> None:
     page = visit("/")
     faces = page.locator("#recent button")
     expect(faces.first).to_have_attribute("data-seed", "Kai")
@@ -347,19 +355,21 @@ def test_the_last_ten_faces_stay_in_a_strip(visit: Visit, shown: Shown) -> None:
     expect(faces.first).to_have_attribute("data-seed", "grace")
 
 
-def test_an_unknown_model_is_replaced_by_the_live_one_and_named(visit: Visit, shown: Shown) -> None:
+def test_an_unknown_model_is_replaced_by_the_live_one_and_named(
+    visit: Visit, picture_of: PictureOf
+) -> None:
     page = visit("/?model=deadbeef&seed=ada")
     expect(page.get_by_role("alert")).to_contain_text("deadbeef")
-    assert shown(page, "#face")["seed"] == "ada"
+    assert picture_of(page, "#face")["seed"] == "ada"
     expect(page.locator("#wall img.here").first).to_be_attached()
 
 
 def test_an_unknown_value_of_a_trait_is_dropped_and_named(
-    visit: Visit, shown: Shown, labelled: str
+    visit: Visit, picture_of: PictureOf, labelled: str
 ) -> None:
     page = visit(f"/?model={labelled}&trait.hair=chartreuse&trait.smile=yes")
     expect(page.locator("#toast")).to_contain_text("hair=chartreuse")
-    shown(page, "#face", "smile=yes")
+    picture_of(page, "#face", "smile=yes")
     expect(page).not_to_have_url(re.compile("chartreuse"))
 
 
@@ -374,20 +384,22 @@ def test_when_the_large_face_fails_no_wall_is_asked_for(visit: Visit) -> None:
 
 
 def test_surprise_chooses_traits_and_reset_takes_them_back(
-    visit: Visit, shown: Shown, labelled: str
+    visit: Visit, picture_of: PictureOf, labelled: str
 ) -> None:
     page = visit(f"/?model={labelled}&open=1")
     page.get_by_role("button", name="Surprise me").click()
     expect(page).to_have_url(re.compile("trait.hair=.*trait.smile="))
-    shown(page, "#picture", "hair=")
+    picture_of(page, "#picture", "hair=")
     page.get_by_role("button", name="Reset").click()
     expect(page).not_to_have_url(re.compile("trait"))
     expect(page.get_by_role("button", name="Reset")).to_be_disabled()
 
 
-def test_back_after_close_does_not_open_the_dialog_again(visit: Visit, shown: Shown) -> None:
+def test_back_after_close_does_not_open_the_dialog_again(
+    visit: Visit, picture_of: PictureOf
+) -> None:
     page = visit("/?seed=ada")
-    shown(page, "#face")
+    picture_of(page, "#face")
     page.locator("#open").click()
     page.get_by_label("Morph", exact=True).check()
     page.locator("#detail-close").click()
@@ -397,7 +409,7 @@ def test_back_after_close_does_not_open_the_dialog_again(visit: Visit, shown: Sh
     expect(page).to_have_url("about:blank")
 
 
-def test_a_click_into_the_field_selects_its_text(visit: Visit, shown: Shown) -> None:
+def test_a_click_into_the_field_selects_its_text(visit: Visit, picture_of: PictureOf) -> None:
     page = visit("/")
     page.locator("#seed").click()
     page.keyboard.type("ada")
@@ -416,6 +428,6 @@ def test_a_reload_keeps_the_place_on_the_wall(visit: Visit) -> None:
     assert abs(page.evaluate("scrollY") - place) < 20
 
 
-def test_the_preview_of_an_svg_is_the_svg(visit: Visit, shown: Shown) -> None:
+def test_the_preview_of_an_svg_is_the_svg(visit: Visit, picture_of: PictureOf) -> None:
     page = visit("/?open=1&format=svg")
-    assert shown(page, "#picture")["format"] == "svg"
+    assert picture_of(page, "#picture")["format"] == "svg"

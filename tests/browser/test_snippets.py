@@ -3,7 +3,10 @@
 import html.parser
 import re
 
+import httpx
 import pytest
+
+from tests.browser.types import Visit, text_of
 
 pytestmark = pytest.mark.slow  # a second each, and some tens of them
 
@@ -24,29 +27,29 @@ EXACT = {
 
 
 @pytest.mark.parametrize("kind", EXACT)
-def test_a_snippet_is_exact(visit, site, kind) -> None:
+def test_a_snippet_is_exact(visit: Visit, site: str, kind: str) -> None:
     page = visit(PATH)
     page.locator(f"#kinds [value={kind}]").check()
     wanted = EXACT[kind].format(site=site, query=QUERY, amp=QUERY.replace("&", "&amp;"))
-    assert page.locator("#snippet").text_content() == wanted
+    assert text_of(page.locator("#snippet")) == wanted
 
 
-def test_the_html_gives_the_picture_that_it_says(visit, http) -> None:
+def test_the_html_gives_the_picture_that_it_says(visit: Visit, http: httpx.Client) -> None:
     page = visit(PATH)
     page.locator("#kinds [value=html]").check()
     reader = _Image()
-    reader.feed(page.locator("#snippet").text_content())
-    assert reader.found["alt"] == SEED
-    for address in (reader.found["src"], reader.found["srcset"].removesuffix(" 2x")):
+    reader.feed(text_of(page.locator("#snippet")))
+    assert reader.attributes["alt"] == SEED
+    for address in (reader.attributes["src"], reader.attributes["srcset"].removesuffix(" 2x")):
         answer = http.get(address)
         assert answer.headers["content-type"] == "image/webp"
         assert answer.headers["x-avatar-seed"] == "%22ada%22%20%5B%3C%26%5D%20%281%29"
 
 
 class _Image(html.parser.HTMLParser):
-    def handle_starttag(self, tag, attributes) -> None:
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         assert tag == "img"
-        self.found = dict(attributes)
+        self.attributes = {name: value or "" for name, value in attrs}
 
 
 @pytest.mark.parametrize(
@@ -61,24 +64,26 @@ class _Image(html.parser.HTMLParser):
     ],
 )
 @pytest.mark.parametrize("kind", ["url", "html"])
-def test_every_state_has_an_address_that_the_server_draws(visit, http, path, kind) -> None:
+def test_every_state_has_an_address_that_the_server_draws(
+    visit: Visit, http: httpx.Client, path: str, kind: str
+) -> None:
     page = visit(path)
     page.locator(f"#kinds [value={kind}]").check()
-    text = page.locator("#snippet").text_content().replace("&amp;", "&")
+    text = text_of(page.locator("#snippet")).replace("&amp;", "&")
     for address in re.findall(r"http[^\s\"]+", text):
         answer = http.get(address)
         assert answer.status_code == 200, answer.text
 
 
-def test_a_pinned_address_names_the_version(visit, http, site) -> None:
+def test_a_pinned_address_names_the_version(visit: Visit, http: httpx.Client, site: str) -> None:
     page = visit("/?open=1")
-    assert "model=" not in page.locator("#snippet").text_content()
+    assert "model=" not in text_of(page.locator("#snippet"))
     page.locator("#pin").check()
     version = http.get(f"{site}/models").json()["aliases"]["default"]
-    assert f"&model={version}" in page.locator("#snippet").text_content()
+    assert f"&model={version}" in text_of(page.locator("#snippet"))
 
 
-def test_copying_and_downloading(visit) -> None:
+def test_copying_and_downloading(visit: Visit) -> None:
     page = visit("/?open=1&seed=ada", permissions=["clipboard-read", "clipboard-write"])
     page.locator("#copy").click()
     assert page.evaluate("navigator.clipboard.readText()").endswith(

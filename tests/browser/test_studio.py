@@ -5,27 +5,31 @@ import re
 import tempfile
 import time
 import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from PIL import Image
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from app.client import requests
 from app.studio import assets
 from models.settings import Settings
 from tests.browser.test_budget import MOST_BYTES, MOST_SHIFT, SHIFTS
+from tests.browser.types import attribute_of
 from tests.support.kao_up import Up
 
+Enter = Callable[..., Page]
 PLACES = ("/studio", "/studio/new", "/studio/datasets", "/studio/models")
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def up():
+def up() -> Iterator[Up]:
     """One `kao up` for all of these tests."""
     with tempfile.TemporaryDirectory(prefix="kao-", ignore_cleanup_errors=True) as folder:
         running = Up(Path(folder) / "home")
@@ -33,7 +37,7 @@ def up():
         running.stop()
 
 
-def _until(page, true) -> None:
+def _until(page: Page, true: str) -> None:
     """Wait for an expression; Playwright's own wait evaluates in the page, which CSP forbids."""
     ends = time.monotonic() + 120
     while not page.evaluate(true):
@@ -41,21 +45,29 @@ def _until(page, true) -> None:
         time.sleep(0.2)
 
 
-def _secret(up):
-    return up.key["Authorization"].split()[1]
+def _secret(up: Up) -> str:
+    return str(up.key["Authorization"]).split()[1]
 
 
 @pytest.fixture
-def enter(browser, up):
+def enter(browser: Browser, up: Up) -> Iterator[Enter]:
     """Open a page in a profile of its own, logged in unless told otherwise.
 
     A script that fails or breaks the page's policy fails the test.
     """
-    contexts, told = [], []
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
 
-    def entering(path="/studio", *, session=True, width=1280, height=800, **wishes):
+    def entering(
+        path: str = "/studio",
+        *,
+        session: bool = True,
+        width: int = 1280,
+        height: int = 800,
+        **options: Any,
+    ) -> Page:
         context = browser.new_context(
-            base_url=up.url, viewport={"width": width, "height": height}, **wishes
+            base_url=up.url, viewport={"width": width, "height": height}, **options
         )
         context.set_default_timeout(60_000)
         contexts.append(context)
@@ -63,10 +75,12 @@ def enter(browser, up):
             headers = {"Origin": up.url}
             assert context.request.post("/session", data={"key": _secret(up)}, headers=headers).ok
         page = context.new_page()
-        page.on("pageerror", lambda error: told.append(str(error)))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on(
             "console",
-            lambda line: told.append(line.text) if "Content Security Policy" in line.text else None,
+            lambda line: (
+                complaints.append(line.text) if "Content Security Policy" in line.text else None
+            ),
         )
         page.goto(path)
         return page
@@ -74,11 +88,11 @@ def enter(browser, up):
     yield entering
     for context in contexts:
         context.close()
-    assert told == []
+    assert complaints == []
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory):
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of twelve pictures, two of them the same."""
     folder = tmp_path_factory.mktemp("pictures") / "Some Faces"
     folder.mkdir()
@@ -88,25 +102,27 @@ def pictures(tmp_path_factory: pytest.TempPathFactory):
 
 
 @pytest.fixture(scope="module")
-def dataset(up, pictures) -> str:
+def dataset(up: Up, pictures: Path) -> str:
     """Its name on the server."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         for path in sorted(pictures.iterdir()):
             archive.write(path, path.name)
-    archive = pictures.parent / "mine.zip"
-    archive.write_bytes(file.getvalue())
-    up.kao.send(requests.upload("mine", archive))
+    path_of_zip = pictures.parent / "mine.zip"
+    path_of_zip.write_bytes(file.getvalue())
+    up.kao.send(requests.upload("mine", path_of_zip))
     return "mine"
 
 
 @pytest.fixture(scope="module")
-def finished(up, dataset):
+def finished_run(up: Up, dataset: str) -> dict[str, Any]:
     """A run that is over."""
     return up.finished(up.train(preset="smoke", dataset=dataset, images=160, sheet_images=80), 600)
 
 
-def test_pictures_become_a_model_that_serves_by_clicks_alone(enter, up, pictures) -> None:
+def test_pictures_become_a_model_that_serves_by_clicks_alone(
+    enter: Enter, up: Up, pictures: Path
+) -> None:
     page = enter(session=False)
     page.get_by_label("API key").fill(_secret(up))
     page.get_by_role("button", name="Log in").click()
@@ -150,10 +166,10 @@ def test_pictures_become_a_model_that_serves_by_clicks_alone(enter, up, pictures
         page,
         "[...document.querySelectorAll('img.wide-sheet')].every(one => one.naturalWidth === 512)",
     )
-    told = [sheets.nth(place).get_attribute("src") for place in range(2)]
-    asked = [re.sub("&model=.*", "", address) for address in told]
-    assert asked[0] == asked[1]
-    assert told[0] != told[1]
+    addresses = [attribute_of(sheets.nth(place), "src") for place in range(2)]
+    without_models = [re.sub("&model=.*", "", address) for address in addresses]
+    assert without_models[0] == without_models[1]
+    assert addresses[0] != addresses[1]
     page.get_by_role("button", name="Promote").click()
     confirm = page.get_by_role("dialog")
     confirm.get_by_label("Promote it all the same").check()
@@ -169,7 +185,7 @@ def test_pictures_become_a_model_that_serves_by_clicks_alone(enter, up, pictures
     assert up.client.get("/avatar?seed=42").content == before.content
 
 
-def test_a_page_catches_up_when_its_server_was_killed(enter, up, dataset) -> None:
+def test_a_page_catches_up_when_its_server_was_killed(enter: Enter, up: Up, dataset: str) -> None:
     location = up.train(preset="smoke", dataset=dataset, images=8_000, sheet_images=1_000)
     page = enter(f"/studio{location.replace('train', 'runs')}")
     _until(page, "Number(document.getElementById('run').dataset.last) > 3")
@@ -181,13 +197,13 @@ def test_a_page_catches_up_when_its_server_was_killed(enter, up, dataset) -> Non
     place = page.locator("#run")
     expect(place).to_have_attribute("data-last", str(events[-1].number))
     expect(place).to_have_attribute("data-gaps", "0")
-    told = [event for event in events if event.type == "run.started"]
-    assert page.locator("#log").get_by_text("A worker started it").count() == len(told)
-    drawn = {event.data["sheet"] for event in events if event.type == "sheet.drawn"}
-    expect(page.locator("#scrub")).to_have_attribute("max", str(len(drawn) - 1))
+    starts = [event for event in events if event.type == "run.started"]
+    assert page.locator("#log").get_by_text("A worker started it").count() == len(starts)
+    sheets = {event.data["sheet"] for event in events if event.type == "sheet.drawn"}
+    expect(page.locator("#scrub")).to_have_attribute("max", str(len(sheets) - 1))
 
 
-def test_a_run_is_cancelled_and_resumed_by_clicks(enter, up, dataset) -> None:
+def test_a_run_is_cancelled_and_resumed_by_clicks(enter: Enter, up: Up, dataset: str) -> None:
     location = up.train(preset="smoke", dataset=dataset, images=16_000)
     page = enter(f"/studio{location.replace('train', 'runs')}")
     expect(page.locator("[data-number=images]")).not_to_have_text("–", timeout=120_000)
@@ -198,10 +214,12 @@ def test_a_run_is_cancelled_and_resumed_by_clicks(enter, up, dataset) -> None:
     assert up.run(location)["state"] == "succeeded"
 
 
-def test_runs_are_compared_side_by_side(enter, up, dataset, finished) -> None:
+def test_runs_are_compared_side_by_side(
+    enter: Enter, up: Up, dataset: str, finished_run: dict[str, Any]
+) -> None:
     other = up.finished(up.train(preset="smoke", dataset=dataset, images=160, sheet_images=80), 600)
     page = enter()
-    for run in (finished, other):
+    for run in (finished_run, other):
         page.locator(f"input[value='{run['id']}']").check()
     page.get_by_role("button", name="Compare").click()
     _until(
@@ -210,7 +228,7 @@ def test_runs_are_compared_side_by_side(enter, up, dataset, finished) -> None:
         ".filter(one => one.dataset.shown === '0000000160.png').length === 2",
     )
     expect(page.locator("[data-curve=losses] polyline")).to_have_count(2)
-    assert "beside=" in page.locator("[data-curve=losses]").get_attribute("src")
+    assert "beside=" in attribute_of(page.locator("[data-curve=losses]"), "src")
     page.get_by_label("Through the training").fill("0")
     _until(
         page,
@@ -219,7 +237,7 @@ def test_runs_are_compared_side_by_side(enter, up, dataset, finished) -> None:
     )
 
 
-def test_a_wrong_key_is_told_where_the_right_one_is(enter) -> None:
+def test_a_wrong_key_is_told_where_the_right_one_is(enter: Enter) -> None:
     page = enter(session=False)
     page.get_by_label("API key").fill("kao_wrong")
     page.get_by_role("button", name="Log in").click()
@@ -227,7 +245,7 @@ def test_a_wrong_key_is_told_where_the_right_one_is(enter) -> None:
     expect(page.get_by_label("API key")).to_be_focused()
 
 
-def test_an_evil_zip_is_refused_with_its_reason(enter, tmp_path: Path) -> None:
+def test_an_evil_zip_is_refused_with_its_reason(enter: Enter, tmp_path: Path) -> None:
     evil = tmp_path / "evil.zip"
     with zipfile.ZipFile(evil, "w") as archive:
         archive.writestr("../../outside.png", b"x")
@@ -238,7 +256,7 @@ def test_an_evil_zip_is_refused_with_its_reason(enter, tmp_path: Path) -> None:
     expect(page.locator("[data-set=evil]")).to_have_count(0)
 
 
-def test_what_is_dropped_is_taken(enter, pictures, tmp_path: Path) -> None:
+def test_what_is_dropped_is_taken(enter: Enter, pictures: Path, tmp_path: Path) -> None:
     archive = tmp_path / "Mine too.zip"
     with zipfile.ZipFile(archive, "w") as written:
         written.write(pictures / "00.png", "00.png")
@@ -255,9 +273,10 @@ def test_what_is_dropped_is_taken(enter, pictures, tmp_path: Path) -> None:
         expect(page.locator("#drop")).not_to_have_class(re.compile("over"))
 
 
-def _drop(page, place, file) -> None:
+def _drop(page: Page, place: str, file: Path) -> None:
     """As from the desktop: a script may not make up the entries of a folder."""
     box = page.locator(place).bounding_box()
+    assert box is not None
     data = {"items": [], "files": [str(file)], "dragOperationsMask": 1}
     where = {"x": box["x"] + 40, "y": box["y"] + 40, "data": data}
     browser = page.context.new_cdp_session(page)
@@ -266,7 +285,7 @@ def _drop(page, place, file) -> None:
     browser.detach()
 
 
-def test_a_full_queue_is_told_and_starts_nothing(enter, up) -> None:
+def test_a_full_queue_is_told_and_starts_nothing(enter: Enter, up: Up) -> None:
     before = _runs(up)
     socket = Settings(home=up.home).redis_socket
     with redis.Redis(unix_socket_path=str(socket)) as queue:
@@ -282,11 +301,11 @@ def test_a_full_queue_is_told_and_starts_nothing(enter, up) -> None:
     assert _runs(up) == before
 
 
-def _runs(up):
-    return [run["id"] for run in up.client.get("/train", headers=up.key).json()["runs"]]
+def _runs(up: Up) -> list[str]:
+    return [str(run["id"]) for run in up.client.get("/train", headers=up.key).json()["runs"]]
 
 
-def test_a_recipe_that_cannot_be_says_which_field(enter) -> None:
+def test_a_recipe_that_cannot_be_says_which_field(enter: Enter) -> None:
     page = enter("/studio/new")
     page.get_by_role("radio", name=re.compile("smoke")).check()
     page.get_by_text("Networks", exact=True).click()
@@ -295,7 +314,7 @@ def test_a_recipe_that_cannot_be_says_which_field(enter) -> None:
     expect(page.get_by_role("alert")).to_contain_text("nearest to 33: 32")
 
 
-def test_logging_out_closes_the_studio(enter) -> None:
+def test_logging_out_closes_the_studio(enter: Enter) -> None:
     page = enter()
     page.get_by_role("button", name="Log out").click()
     expect(page.get_by_label("API key")).to_be_visible()
@@ -303,28 +322,30 @@ def test_logging_out_closes_the_studio(enter) -> None:
     expect(page.get_by_label("API key")).to_be_visible()
 
 
-def test_it_speaks_english_and_chinese(enter, finished) -> None:
+def test_it_speaks_english_and_chinese(enter: Enter, finished_run: dict[str, Any]) -> None:
     for path in (
         *PLACES,
-        f"/studio/runs/{finished['id']}",
-        f"/studio/models/{finished['version']}",
+        f"/studio/runs/{finished_run['id']}",
+        f"/studio/models/{finished_run['version']}",
     ):
         page = enter(path, locale="zh-CN")
         expect(page.locator("html")).to_have_attribute("lang", "zh")
-        told = page.locator("main").inner_text()
-        assert re.search("[\u4e00-\u9fff]", told)
-        assert "studio." not in told
+        text = page.locator("main").inner_text()
+        assert re.search("[\u4e00-\u9fff]", text)
+        assert "studio." not in text
     page = enter("/studio", locale="en-GB")
     expect(page.get_by_role("heading", level=1)).to_have_text("Runs")
 
 
 @pytest.mark.parametrize("width", [360, 1600])
-def test_nothing_jumps_and_nothing_comes_from_elsewhere(enter, up, finished, width) -> None:
+def test_nothing_jumps_and_nothing_comes_from_elsewhere(
+    enter: Enter, up: Up, finished_run: dict[str, Any], width: int
+) -> None:
     for path in (
         *PLACES,
-        f"/studio/runs/{finished['id']}",
-        f"/studio/models/{finished['version']}",
-        f"/models/{finished['version']}/card",
+        f"/studio/runs/{finished_run['id']}",
+        f"/studio/models/{finished_run['version']}",
+        f"/models/{finished_run['version']}/card",
     ):
         page = enter("/studio", width=width)
         page.add_init_script(SHIFTS)
@@ -342,12 +363,12 @@ def test_all_pages_together_fit_the_budget() -> None:
 
 
 @pytest.mark.parametrize("width", [360, 1600])
-def test_nothing_sticks_out(enter, finished, width) -> None:
+def test_nothing_sticks_out(enter: Enter, finished_run: dict[str, Any], width: int) -> None:
     for path in (
         *PLACES,
-        f"/studio/runs/{finished['id']}",
-        f"/studio/models/{finished['version']}",
-        f"/models/{finished['version']}/card",
+        f"/studio/runs/{finished_run['id']}",
+        f"/studio/models/{finished_run['version']}",
+        f"/models/{finished_run['version']}/card",
     ):
         page = enter(path, width=width)
         page.wait_for_load_state("networkidle") if "/runs/" not in path else None
@@ -355,7 +376,7 @@ def test_nothing_sticks_out(enter, finished, width) -> None:
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
 
 
-def test_a_keyboard_is_enough(enter, up, dataset) -> None:
+def test_a_keyboard_is_enough(enter: Enter, up: Up, dataset: str) -> None:
     page = enter(session=False)
     _tab_to(page, "#key")
     page.keyboard.type(_secret(up))
@@ -377,7 +398,7 @@ def test_a_keyboard_is_enough(enter, up, dataset) -> None:
     expect(page.locator("#badge")).to_have_text("cancelled", timeout=120_000)
 
 
-def _tab_to(page, wanted) -> None:
+def _tab_to(page: Page, wanted: str) -> None:
     for _ in range(80):
         page.keyboard.press("Tab")
         if page.evaluate("wanted => document.activeElement.matches(wanted)", wanted):
@@ -386,9 +407,15 @@ def _tab_to(page, wanted) -> None:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_no_serious_violation_of_accessibility(enter, finished, theme) -> None:
-    places = [*PLACES, f"/studio/runs/{finished['id']}", f"/studio/models/{finished['version']}"]
-    places.append(f"/models/{finished['version']}/card")
+def test_no_serious_violation_of_accessibility(
+    enter: Enter, finished_run: dict[str, Any], theme: str
+) -> None:
+    places = [
+        *PLACES,
+        f"/studio/runs/{finished_run['id']}",
+        f"/studio/models/{finished_run['version']}",
+    ]
+    places.append(f"/models/{finished_run['version']}/card")
     pages = [enter(path, color_scheme=theme) for path in places]
     pages.append(enter(session=False, color_scheme=theme))
     wrong = []

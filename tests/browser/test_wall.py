@@ -2,9 +2,13 @@
 
 import re
 import time
+from collections.abc import Callable
 
+import httpx
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, Route, expect
+
+from tests.browser.types import Visit, attribute_of
 
 pytestmark = pytest.mark.slow  # a second each, and some tens of them
 
@@ -13,7 +17,9 @@ MOST = 150
 
 
 @pytest.mark.parametrize(("width", "height"), [(360, 760), (1600, 900), (2560, 1440)])
-def test_five_thousand_faces_are_at_most_150_elements(visit, width, height) -> None:
+def test_five_thousand_faces_are_at_most_150_elements(
+    visit: Visit, width: int, height: int
+) -> None:
     page = visit("/", width=width, height=height)
     expect(page.locator(WALL).first).to_be_attached()
     counts, last = [], 0
@@ -21,14 +27,14 @@ def test_five_thousand_faces_are_at_most_150_elements(visit, width, height) -> N
         page.evaluate("scrollBy({top: 6000, behavior: 'instant'})")
         page.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
         counts.append(page.locator(WALL).count())
-        last = int(page.locator(WALL).last.get_attribute("data-number"))
+        last = int(attribute_of(page.locator(WALL).last, "data-number"))
         assert len(counts) < 800
     assert max(counts) <= MOST
     numbers = page.evaluate("[...document.querySelectorAll('#wall a')].map(a => +a.dataset.number)")
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
-def test_the_faces_on_the_screen_are_the_seeds_of_their_places(visit) -> None:
+def test_the_faces_on_the_screen_are_the_seeds_of_their_places(visit: Visit) -> None:
     page = visit("/?wall=700")
     page.mouse.wheel(0, 2500)
     face = page.locator("#wall img.here").nth(30)
@@ -37,31 +43,32 @@ def test_the_faces_on_the_screen_are_the_seeds_of_their_places(visit) -> None:
     assert f"seed={700 + int(number)}&" in address
 
 
-def test_faces_on_the_screen_come_first(visit) -> None:
+def test_faces_on_the_screen_come_first(visit: Visit) -> None:
     page = visit("about:blank")
-    asked = []
-    page.on("request", lambda request: asked.append(request.url))
+    addresses: list[str] = []
+    page.on("request", lambda request: addresses.append(request.url))
     page.goto("/")
     expect(page.locator("#wall img.here").first).to_be_attached()
-    first = next(url for url in asked if re.search(r"/avatar\?seed=\d", url))
+    first = next(url for url in addresses if re.search(r"/avatar\?seed=\d", url))
     assert "seed=0&" in first
 
 
-def test_pictures_that_scroll_away_are_cancelled(visit) -> None:
+def test_pictures_that_scroll_away_are_cancelled(visit: Visit) -> None:
     page = visit("/")
     expect(page.locator("#wall img.here").first).to_be_attached()
-    waiting, ended = [], []
+    waiting: list[Route] = []
+    failures: list[str | None] = []
     page.route("**/avatar?*", lambda route: waiting.append(route))  # the server never answers
-    page.on("requestfailed", lambda request: ended.append(request.failure))
+    page.on("requestfailed", lambda request: failures.append(request.failure))
     page.evaluate("scrollTo({top: 9000, behavior: 'instant'})")
     _until(page, lambda: len(waiting) > 5)
     page.evaluate("scrollTo({top: 90000, behavior: 'instant'})")
-    _until(page, lambda: len(ended) > 5)
-    assert set(ended) == {"net::ERR_ABORTED"}
+    _until(page, lambda: len(failures) > 5)
+    assert set(failures) == {"net::ERR_ABORTED"}
     page.unroute_all(behavior="ignoreErrors")
 
 
-def test_faces_may_be_cached_for_ever(visit, http) -> None:
+def test_faces_may_be_cached_for_ever(visit: Visit, http: httpx.Client) -> None:
     page = visit("/")
     expect(page.locator("#wall img.here").first).to_be_attached()
     address = page.locator("#wall img.here").first.evaluate("image => image.src")
@@ -71,7 +78,7 @@ def test_faces_may_be_cached_for_ever(visit, http) -> None:
     assert again.status_code == 304
 
 
-def test_other_faces_keep_the_place(visit) -> None:
+def test_other_faces_keep_the_place(visit: Visit) -> None:
     page = visit("/")
     expect(page.locator(WALL).first).to_be_attached()
     page.locator("#shuffle").click()
@@ -79,7 +86,7 @@ def test_other_faces_keep_the_place(visit) -> None:
     assert page.evaluate("scrollY") < 800
 
 
-def _until(page, condition) -> None:
+def _until(page: Page, condition: Callable[[], bool]) -> None:
     ends = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < ends

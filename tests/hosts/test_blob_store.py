@@ -109,7 +109,7 @@ def test_a_dataset_uploaded_here_is_trained_on_there(hosts: Hosts, tmp_path: Pat
     (local, one), (remote, two) = hosts
     upload = tmp_path / "upload.tmp"
     upload.write_bytes(b"a zip that was checked")
-    report = ArchiveReport(3, 0, 0)
+    report = ArchiveReport(3, [], 0)
     row, _ = catalogue.add(
         one.engine, local, upload, name="faces", licence="CC0-1.0", report=report
     )

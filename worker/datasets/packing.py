@@ -12,43 +12,31 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.lib import format as npy
-from numpy.typing import NDArray
 
-from models import cores
-from models.datasets import archive
-from models.datasets.images import MIN_SIDE, BrokenImage, is_image_name, read_square, size_of
+from models.datasets.images import MIN_SIDE, BrokenImage
+from models.datasets.listing import Reason, summarise
 from models.errors import DatasetError
 from models.storage.disk_cache import MANIFEST
-from worker.datasets import held_out, starter
+from worker.datasets import starter
+from worker.datasets.folder import FolderSource
+from worker.datasets.source import Contents, DatasetSource, Decoding, Images, LeftOut, Part
+from worker.datasets.starter_source import StarterSource
+from worker.datasets.zip import ZipSource
 
 FORMAT = 1
 SIZES = range(8, 1025)
 FEWEST = 2  # pictures; a discriminator has nothing to compare below
-PROBED = 50  # pictures whose size is read to know the set's
-BATCH = 64  # pictures decoded ahead of the writer: bounds the memory, feeds every core
 TEMPORARY = ".packing-"
 STALE = 24 * 3600  # s; no packing lasts a day, so an older temporary folder lost its process
 
 Progress = Callable[[int, int], None]
-Images = NDArray[np.uint8]
-Named = tuple[str, bytes | Path]
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A picture that was left out, and why."""
-
-    name: str
-    reason: str
 
 
 class Held:
@@ -67,7 +55,11 @@ class Held:
 
 @dataclass(frozen=True)
 class Packed:
-    """A packed dataset on disk. fingerprint: SHA-256 hex of its pixels."""
+    """A packed dataset on disk.
+
+    fingerprint: SHA-256 hex of its pixels. skipped: pictures that could not be read. left_out:
+    files that are no pictures, by reason.
+    """
 
     folder: Path
     name: str
@@ -76,7 +68,8 @@ class Packed:
     credit: str
     count: int
     size: int
-    skipped: list[Skipped] = field(default_factory=list)
+    skipped: list[LeftOut] = field(default_factory=list)
+    left_out: list[Reason] = field(default_factory=list)
     duplicates: int = 0
     held: Held | None = field(default=None, compare=False, repr=False)
 
@@ -100,35 +93,6 @@ class Packed:
             return {}
         attributes: dict[str, dict[str, list[Any]]] = json.loads(path.read_text())["attributes"]
         return attributes
-
-
-@dataclass(frozen=True)
-class Part:
-    """Which of a source's pictures are packed; the fields are `pack`'s."""
-
-    limit: int | None = None
-    sample: int | None = None
-    least: int = MIN_SIDE
-
-    def choose(self, names: Iterable[str]) -> list[str]:
-        """The names of the pictures, sorted."""
-        first = sorted(names)[: self.limit]
-        if self.sample is None or self.sample >= len(first):
-            return first
-        return sorted(sorted(first, key=held_out.position)[: self.sample])
-
-
-@dataclass(frozen=True)
-class _Source:
-    """What there is to pack: a key for the cache, the pictures' number, and the way to them."""
-
-    key: str
-    name: str
-    licence: str
-    credit: str
-    count: int
-    pictures: Callable[[], Iterator[tuple[str, Images | BrokenImage]]]
-    labels: Callable[[], dict[str, Any]] | None = None
 
 
 def pack(
@@ -157,193 +121,102 @@ def pack(
         raise DatasetError(f"Pictures are packed at 8 to 1024 pixels, not {size}.")
     if limit is not None and limit < FEWEST:
         raise DatasetError(f"A dataset needs at least {FEWEST} pictures, so limit={limit} is low.")
-    found = _source(source, size, Part(limit, sample, least), name, licence, workers)
-    folder = cache / _digest(FORMAT, size, found.key, found.name, found.licence)[:32]
+    opened = open_source(source, name, licence)
+    contents = opened.contents(Part(limit, sample, least), size)
+    if len(contents.names) < FEWEST:
+        raise DatasetError(_unusable(opened, contents, len(contents.names), []))
+    folder = cache / _digest(FORMAT, size, contents.key, opened.name, opened.licence)[:32]
     packed = _open(folder)
     if packed:
         if progress:
-            progress(found.count, found.count)
+            progress(len(contents.names), len(contents.names))
         return packed
     cache.mkdir(parents=True, exist_ok=True)
     _sweep(cache)
     temporary = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=cache))
     try:
-        _write(temporary, found, size, progress)
+        _write(temporary, opened, contents, Decoding(size, least, workers), progress)
         return _settle(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _source(
-    source: str | Path,
-    size: int,
-    part: Part,
-    name: str | None,
-    licence: str,
-    workers: int | None,
-) -> _Source:
+def open_source(
+    source: str | Path, name: str | None = None, licence: str = "unknown"
+) -> DatasetSource:
+    """The source that a name or a path means. Raises DatasetError."""
     if isinstance(source, str) and source in starter.EDITIONS:
-        return _starter(source, part, size, workers)
+        return StarterSource(source)
     path = Path(source)
     if path.is_dir():
-        return _folder(path, size, part, name or path.resolve().name, licence, workers)
+        return FolderSource(path, name or path.resolve().name, licence)
     if path.is_file():
-        return _zip(path, size, part, name or path.stem, licence, workers)
+        return ZipSource(path, name or path.stem, licence)
     raise DatasetError(
         f"There is no folder or zip at {str(source)!r}; give one of those, or 'starter'."
     )
 
 
-def _starter(name: str, part: Part, size: int, workers: int | None) -> _Source:
-    edition = starter.EDITIONS[name]
-    count = part.limit or edition.pictures
-    count = min(count, part.sample or count)
-
-    def pictures() -> Iterator[tuple[str, Images | BrokenImage]]:
-        for index, image in enumerate(starter.render_all(count, size, workers, edition)):
-            yield f"{index:06}", image
-
-    return _Source(
-        key=starter.fingerprint(count, size, edition),
-        name=name,
-        licence=starter.LICENCE,
-        credit=starter.CREDIT,
-        count=count,
-        pictures=pictures,
-        labels=lambda: starter.labels(count, edition),
-    )
-
-
-def median_side(source: Path) -> int:
-    """The median of the shorter sides of up to PROBED readable pictures; 0 without any."""
-    part = Part(sample=PROBED)
-    if source.is_dir():
-        files = {path.relative_to(source).as_posix(): path for path in source.rglob("*")}
-        chosen = part.choose(filter(is_image_name, files))
-        pictures: Iterable[Named] = ((name, files[name]) for name in chosen)
-    else:
-        pictures = archive.members(source, only=frozenset(part.choose(archive.names(source))))
-    sides = []
-    for _, picture in pictures:
-        with contextlib.suppress(BrokenImage):
-            sides.append(min(size_of(picture)))
-    return int(np.median(sides)) if sides else 0
-
-
-def _folder(
-    path: Path, size: int, part: Part, name: str, licence: str, workers: int | None
-) -> _Source:
-    found = {file.relative_to(path).as_posix(): file for file in path.rglob("*") if file.is_file()}
-    names = part.choose(name for name in found if is_image_name(name))
-    if not names:
-        raise DatasetError(
-            f"The folder {path.name!r} has no pictures; put PNG, JPEG, WebP, GIF, BMP or AVIF "
-            "files in it."
-        )
-    stats = [(name, found[name].stat()) for name in names]
-    listing = [(name, status.st_size, status.st_mtime_ns) for name, status in stats]
-    files = [(name, found[name]) for name in names]
-    return _Source(
-        key=_digest("folder-2", str(path.resolve()), listing, *_key_of(part.least)),
-        name=name,
-        licence=licence,
-        credit="",
-        count=len(names),
-        pictures=lambda: _decoded(files, size, workers, part.least),
-    )
-
-
-def _zip(
-    path: Path, size: int, part: Part, name: str, licence: str, workers: int | None
-) -> _Source:
-    with path.open("rb") as file:
-        content = hashlib.file_digest(file, "sha256").hexdigest()
-    names = part.choose(archive.names(path))
-
-    def pictures() -> Iterator[tuple[str, Images | BrokenImage]]:
-        archive.check(path)
-        members = archive.members(path, only=frozenset(names))
-        yield from _decoded(members, size, workers, part.least)
-
-    return _Source(
-        key=_digest("zip-2", content, part.limit, part.sample, *_key_of(part.least)),
-        name=name,
-        licence=licence,
-        credit="",
-        count=len(names),
-        pictures=pictures,
-    )
-
-
-def _key_of(least: int) -> list[int]:
-    """Nothing for the default, so that sets packed by an older Kao are found."""
-    return [least] if least != MIN_SIDE else []
-
-
-def _decoded(
-    files: Iterable[Named], size: int, workers: int | None, least: int
-) -> Iterator[tuple[str, Images | BrokenImage]]:
-    """Decode pictures in order on threads: Pillow lets go of the interpreter while it works."""
-
-    def decode(named: Named) -> tuple[str, Images | BrokenImage]:
-        try:
-            return named[0], read_square(named[1], size, least)
-        except BrokenImage as broken:
-            return named[0], broken
-
-    remaining = iter(files)
-    with ThreadPoolExecutor(workers or cores.available()) as pool:
-        while batch := list(islice(remaining, BATCH)):
-            yield from pool.map(decode, batch)
-
-
-def _write(folder: Path, found: _Source, size: int, progress: Progress | None) -> None:
+def _write(
+    folder: Path,
+    source: DatasetSource,
+    contents: Contents,
+    decoding: Decoding,
+    progress: Progress | None,
+) -> None:
     """Write the whole dataset into `folder` and see it on the disk."""
-    content, distinct, skipped = hashlib.sha256(), set[bytes](), []
+    content, distinct, broken = hashlib.sha256(), set[bytes](), []
     names: list[str] = []
-    count = 0
+    total, size = len(contents.names), decoding.size
     with (folder / "images.npy").open("wb") as file:
-        _header(file, found.count, size)
-        for done, (name, image) in enumerate(found.pictures(), start=1):
+        _header(file, total, size)
+        for done, (name, image) in enumerate(source.pictures(contents, decoding), start=1):
             if isinstance(image, BrokenImage):
-                skipped.append(Skipped(name, image.reason))
+                broken.append(LeftOut(name, image.reason))
             else:
                 pixels = image.tobytes()
                 file.write(pixels)
                 content.update(pixels)
                 distinct.add(hashlib.sha256(pixels).digest())
                 names.append(name)
-                count += 1
             if progress:
-                progress(done, found.count)
+                progress(done, total)
         file.seek(0)
-        _header(file, count, size)
+        _header(file, len(names), size)
         _flush(file)
-    if count < FEWEST:
-        raise DatasetError(_unusable(found, count, skipped))
+    if len(names) < FEWEST:
+        raise DatasetError(_unusable(source, contents, len(names), broken))
     manifest = {
         "format": FORMAT,
-        "name": found.name,
-        "licence": found.licence,
-        "credit": found.credit,
-        "count": count,
+        "name": source.name,
+        "licence": source.licence,
+        "credit": source.credit,
+        "count": len(names),
         "size": size,
         "fingerprint": content.hexdigest(),
-        "skipped": [asdict(one) for one in skipped],
-        "duplicates": count - len(distinct),
+        "skipped": [asdict(one) for one in broken],
+        "left_out": [asdict(one) for one in _summary(contents)],
+        "duplicates": len(names) - len(distinct),
     }
     _write_json(folder / "names.json", names)
-    if found.labels:
-        _write_json(folder / "labels.json", found.labels())
+    if labels := source.labels(contents, names):
+        _write_json(folder / "labels.json", labels)
     _write_json(folder / MANIFEST, manifest)
     _sync_folder(folder)
 
 
-def _unusable(found: _Source, count: int, skipped: list[Skipped]) -> str:
-    why = f"; {skipped[0].name}: {skipped[0].reason}" if skipped else ""
+def _summary(contents: Contents) -> list[Reason]:
+    return summarise((each.name, each.reason) for each in contents.left_out)
+
+
+def _unusable(
+    source: DatasetSource, contents: Contents, count: int, broken: Sequence[LeftOut]
+) -> str:
+    why = f"; {broken[0].name}: {broken[0].reason}" if broken else ""
     return (
-        f"{found.name!r} has {count} readable of {found.count} pictures and training needs at "
-        f"least {FEWEST}{why}. Bring whole pictures, best some thousands."
+        f"{source.name!r} has {count} readable of {len(contents.names)} "
+        f"pictures and training needs at least {FEWEST}{why}. Bring whole pictures, best some "
+        "thousands."
     )
 
 
@@ -355,7 +228,8 @@ def _header(file: BinaryIO, count: int, size: int) -> None:
 
 def _write_json(path: Path, value: Any) -> None:
     with path.open("wb") as file:
-        file.write(json.dumps(value, ensure_ascii=False).encode())
+        # Escaped: a file's name that is not UTF-8 has surrogates, which cannot be encoded.
+        file.write(json.dumps(value).encode())
         _flush(file)
 
 
@@ -392,7 +266,8 @@ def _open(folder: Path) -> Packed | None:
         packed = Packed(
             folder=folder,
             held=held,
-            skipped=[Skipped(**one) for one in manifest["skipped"]],
+            skipped=[LeftOut(**one) for one in manifest["skipped"]],
+            left_out=[Reason(**one) for one in manifest.get("left_out", [])],
             **{
                 key: manifest[key]
                 for key in (

@@ -1,95 +1,123 @@
-"""From a recipe's dataset name to packed pictures."""
+"""What a dataset is to packing: pictures by name, and labels where it has them."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-import sqlalchemy as sa
+import numpy as np
+from numpy.typing import NDArray
 
-from models.datasets import catalogue
-from models.datasets.images import MIN_SIDE
-from models.recipes.recipe import HELD_OUT, Recipe
-from models.settings import Settings
-from worker.datasets import starter
-from worker.datasets.held_out import FEWEST
-from worker.datasets.packing import Packed, median_side, pack
+from models import cores
+from models.datasets.images import MIN_SIDE, BrokenImage, read_square, size_of
+from models.datasets.labels import LabelTable
+from worker.datasets import held_out
 
-# `kao train --dataset FOLDER` names a folder of this machine; over HTTP no such name is accepted.
-LOCAL = "path:"
-SERVED = 256  # pixels that most people see: a profile page, the playground, a retina screen
+PROBED = 50  # pictures whose size is read to know the set's
+BATCH = 64  # pictures decoded ahead of the writer: bounds the memory, feeds every core
 
-
-def pack_for(
-    settings: Settings, engine: sa.Engine, recipe: Recipe, progress: Callable[[int, int], None]
-) -> Packed:
-    """The recipe's dataset at its resolution. Raises DatasetError or UnknownDataset."""
-    return pack_named(
-        settings, engine, recipe.dataset, recipe.resolution, recipe.dataset_limit, progress
-    )
+Images = NDArray[np.uint8]
+Picture = tuple[str, Images | BrokenImage]
+Named = tuple[str, bytes | Path]
 
 
-def pack_served(settings: Settings, engine: sa.Engine, recipe: Recipe) -> Packed:
-    """A fair part of the recipe's dataset at the size that most people see.
+@dataclass(frozen=True)
+class LeftOut:
+    """A file that is not trained on, and why."""
 
-    It has as many pictures as a measurement has faces. Raises as `pack_for`.
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How pictures are read: their side in pixels, the shorter side below which they are left
+    out, and the number of threads or processes (None: every core).
     """
-    size = served_size(settings, engine, recipe.dataset, recipe.resolution)
-    return pack_named(
-        settings,
-        engine,
-        recipe.dataset,
-        size,
-        recipe.dataset_limit,
-        lambda done, total: None,
-        sample=recipe.measure_samples,
-    )
+
+    size: int
+    least: int = MIN_SIDE
+    workers: int | None = None
 
 
-def served_size(settings: Settings, engine: sa.Engine, name: str, resolution: int) -> int:
-    """SERVED where at least half of the set's pictures are as large, else the resolution.
+@dataclass(frozen=True)
+class Part:
+    """Which of a source's pictures are packed; the fields are `pack`'s."""
 
-    Raises DatasetError or UnknownDataset.
-    """
-    if name in starter.EDITIONS:
-        return max(SERVED, resolution)
-    source, _ = _located(settings, engine, name)
-    return max(SERVED, resolution) if median_side(source) >= SERVED else resolution
+    limit: int | None = None
+    sample: int | None = None
+    least: int = MIN_SIDE
 
-
-def sample_for(samples: int, count: int) -> int:
-    """How many of `count` pictures to pack for `samples` faces, the floor and what is held out."""
-    held_out = round(count * HELD_OUT) if count >= FEWEST else 0
-    return min(count, 2 * samples + held_out)
-
-
-def pack_named(
-    settings: Settings,
-    engine: sa.Engine,
-    name: str,
-    size: int,
-    limit: int | None,
-    progress: Callable[[int, int], None],
-    least: int = MIN_SIDE,
-    sample: int | None = None,
-) -> Packed:
-    """A dataset by its name, at `size` pixels.
-
-    least: leave out pictures whose shorter side has fewer pixels. sample: at most so many
-    pictures, fairly chosen. Raises DatasetError or UnknownDataset.
-    """
-    options: dict[str, Any] = {
-        "limit": limit, "sample": sample, "progress": progress, "least": least
-    }  # fmt: skip
-    if name in starter.EDITIONS:
-        return pack(name, size, settings.cache, **options)
-    path, licence = _located(settings, engine, name)
-    title = path.stem if name.startswith(LOCAL) else name
-    return pack(path, size, settings.cache, name=title, licence=licence, **options)
+    def choose(self, names: Iterable[str]) -> list[str]:
+        """The names of the pictures, sorted."""
+        first = sorted(names)[: self.limit]
+        if self.sample is None or self.sample >= len(first):
+            return first
+        return sorted(sorted(first, key=held_out.position)[: self.sample])
 
 
-def _located(settings: Settings, engine: sa.Engine, name: str) -> tuple[Path, str]:
-    """The file or folder of a dataset other than the starter, and its licence."""
-    if name.startswith(LOCAL):
-        return Path(name.removeprefix(LOCAL)), "unknown"
-    row = catalogue.get(engine, name)
-    return catalogue.fetch(settings, row["digest"]), row["licence"]
+@dataclass(frozen=True)
+class Contents:
+    """The pictures of a part of a source. key: differs whenever their pixels may differ."""
+
+    key: str
+    names: list[str]
+    left_out: list[LeftOut] = field(default_factory=list)
+
+
+class DatasetSource(Protocol):
+    """A folder, a zip, the starter; a new kind of source is one module with these."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def licence(self) -> str: ...
+    @property
+    def credit(self) -> str: ...
+
+    def contents(self, part: Part, size: int) -> Contents:
+        """List the pictures without decoding any. Raises DatasetError for none."""
+        ...
+
+    def pictures(self, contents: Contents, decoding: Decoding) -> Iterator[Picture]:
+        """Decode the listed pictures in order; a broken one in the place of its pixels."""
+        ...
+
+    def labels(self, contents: Contents, kept: Sequence[str]) -> dict[str, Any]:
+        """`labels.json` for the pictures that were kept; empty without labels."""
+        ...
+
+    def label_table(self) -> LabelTable:
+        """The labels of all its pictures."""
+        ...
+
+    def side(self) -> int:
+        """The median of the shorter sides of some of its pictures, in pixels."""
+        ...
+
+
+def decode(files: Iterable[Named], decoding: Decoding) -> Iterator[Picture]:
+    """Decode files in order on threads: Pillow releases the interpreter's lock as it decodes."""
+
+    def read(file: Named) -> Picture:
+        try:
+            return file[0], read_square(file[1], decoding.size, decoding.least)
+        except BrokenImage as broken:
+            return file[0], broken
+
+    remaining = iter(files)
+    with ThreadPoolExecutor(decoding.workers or cores.available()) as pool:
+        while batch := list(islice(remaining, BATCH)):
+            yield from pool.map(read, batch)
+
+
+def median_side(files: Iterable[Named]) -> int:
+    """The median of the shorter sides of the readable pictures, in pixels; 0 without any."""
+    sides = []
+    for _, file in files:
+        with contextlib.suppress(BrokenImage):
+            sides.append(min(size_of(file)))
+    return int(np.median(sides)) if sides else 0

@@ -2,7 +2,7 @@
 
 What can be measured in pixels gets a direction by regression (arXiv:1907.10786 finds its normals
 so from scores); beyond that the directions that move the styles most (SeFa, arXiv:2007.06600).
-Each is tried on fresh faces, and kept where nearly all of them obey.
+Each is tried on fresh faces, and kept where nearly all of them follow it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,9 +19,9 @@ from models.faces.sliders import HIGH, LOW, Slider
 from models.networks import modern
 
 SAMPLES = 384  # faces that a direction is read from; drawing them takes a core a second
-TRIED = 24  # fresh faces that it is tried on
+TRIALS = 24  # fresh faces that it is tried on
 REACH = 2.0  # standard deviations of w along a direction, from the middle to an end
-LEAST_EFFECT = 0.7  # standard deviations from end to end; less is hardly seen
+LEAST_EFFECT = 0.7  # standard deviations from end to end; less is hardly visible
 LEAST_OBEYED = 0.85
 SHAPES = ("shape_1", "shape_2", "shape_3", "shape_4")
 TRIES = 8  # of the strongest directions; weaker ones hardly move a face
@@ -34,8 +34,8 @@ THIRDS = ("at the top", "in the middle", "at the bottom")
 
 
 def _luma(x: Doubles) -> Doubles:
-    weighed: Doubles = x @ np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
-    return weighed
+    luma: Doubles = x @ np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
+    return luma
 
 
 # Of (N, S, S, 3) in [0, 1]: one number a face, and what more of it means.
@@ -52,46 +52,48 @@ PROPERTIES: dict[str, tuple[str, Callable[[Doubles], Doubles]]] = {
 
 
 @dataclass(frozen=True)
-class Found:
-    """The sliders, and the vector (style,) of each by its name."""
+class SearchResult:
+    """Sliders, and the vector (style,) of each by its name."""
 
     sliders: list[Slider]
     vectors: dict[str, Floats]
 
 
-def find(network: torch.nn.Module, drawer: Drawer, taken: Sequence[str] = ()) -> Found:
-    """network: the generator that the drawer draws with. taken: names that attributes have.
+def find(network: torch.nn.Module, drawer: Drawer, reserved: Sequence[str] = ()) -> SearchResult:
+    """Find sliders that faces follow.
 
-    Nothing where the network has no styles, or no direction is obeyed.
+    network: the generator that the drawer draws with. reserved: names that attributes have.
+
+    The result is empty where the network has no styles, or no direction works.
     """
     if not isinstance(network, modern.Generator) or network.mapping is None:
-        return Found([], {})
+        return SearchResult([], {})
     w = _styles(drawer, "slider", SAMPLES)
-    fresh = _styles(drawer, "slider try", TRIED)
-    values = _measured(drawer, w)
-    found = Found([], {})
+    fresh = _styles(drawer, "slider try", TRIALS)
+    values = _measure(drawer, w)
+    result = SearchResult([], {})
     for name, direction in _by_regression(w, values):
-        if name not in taken:
-            _try(found, drawer, fresh, name, _reaching(direction, w), values[name])
-    names = [name for name in SHAPES if name not in taken]
+        if name not in reserved:
+            _try(result, drawer, fresh, name, _reaching(direction, w), values[name])
+    names = [name for name in SHAPES if name not in reserved]
     for direction in islice(_by_weights(network), TRIES):
         vector = _reaching(direction, w)
-        new = all(abs(_cosine(vector, other)) < ALIKE for other in found.vectors.values())
-        if names and new and _try_shape(found, drawer, fresh, vector, names[0]):
+        new = all(abs(_cosine(vector, other)) < ALIKE for other in result.vectors.values())
+        if names and new and _try_shape(result, drawer, fresh, vector, names[0]):
             names.pop(0)
-    return found
+    return result
 
 
 def _by_regression(w: Floats, values: Values) -> Iterator[tuple[str, Doubles]]:
     """The normal of each property that differs between faces: ridge regression on w."""
-    centred = (w - w.mean(0)).astype(np.float64)
-    covariance = centred.T @ centred / len(w)
+    deviations = (w - w.mean(0)).astype(np.float64)
+    covariance = deviations.T @ deviations / len(w)
     # As strong as the mean variance: what w hardly varies in must not decide a direction.
     ridge = np.eye(len(covariance)) * max(np.trace(covariance) / len(covariance), 1e-12)
     for name, value in values.items():
         if value.std() > 1e-4:
             target = (value - value.mean()) / value.std()
-            yield name, np.linalg.solve(covariance + ridge, centred.T @ target / len(w))
+            yield name, np.linalg.solve(covariance + ridge, deviations.T @ target / len(w))
 
 
 def _by_weights(network: modern.Generator) -> Iterator[Doubles]:
@@ -105,44 +107,46 @@ def _by_weights(network: modern.Generator) -> Iterator[Doubles]:
 
 
 def _reaching(direction: Doubles, w: Floats) -> Floats:
-    """As long as REACH standard deviations of w along it."""
+    """Scale a direction to REACH standard deviations of w along it."""
     unit = direction / max(float(np.linalg.norm(direction)), 1e-12)
     length = REACH * float((w @ unit).std())
     return (unit * length).astype(np.float32)
 
 
 def _try(
-    found: Found, drawer: Drawer, fresh: Floats, name: str, vector: Floats, usual: Doubles
+    result: SearchResult, drawer: Drawer, fresh: Floats, name: str, vector: Floats, usual: Doubles
 ) -> None:
-    """Kept where more of it is more of the property, face by face."""
-    low, middle, high = (_measured(drawer, fresh + end * vector)[name] for end in (LOW, 0, HIGH))
+    """Keep a direction where more of it gives more of its property, face by face."""
+    low, middle, high = (_measure(drawer, fresh + end * vector)[name] for end in (LOW, 0, HIGH))
     effect = float((high - low).mean() / usual.std())
     obeyed = float(((low <= middle) & (middle <= high)).mean())
     if effect >= LEAST_EFFECT and obeyed >= LEAST_OBEYED:
         changes, _ = PROPERTIES[name]
-        _keep(found, Slider(name=name, changes=changes, effect=effect, obeyed=obeyed), vector)
+        _keep(result, Slider(name=name, changes=changes, effect=effect, obeyed=obeyed), vector)
 
 
-def _try_shape(found: Found, drawer: Drawer, fresh: Floats, vector: Floats, name: str) -> bool:
-    """Kept where the ends differ more from each other than from the face itself.
+def _try_shape(
+    result: SearchResult, drawer: Drawer, fresh: Floats, vector: Floats, name: str
+) -> bool:
+    """Keep a direction where its ends differ more from each other than from the face itself.
 
-    Nobody told this direction a meaning; it is described by its place and what else it does.
+    It has no known meaning, and is described by where it changes a face and what else it does.
     """
     low, middle, high = (_draw(drawer, fresh + end * vector) / 255 for end in (LOW, 0, HIGH))
-    changed = np.square(high - low).mean(3)
+    differences = np.square(high - low).mean(3)
     halves = [np.square(end - middle).mean((1, 2, 3)) for end in (low, high)]
-    effect = float(np.sqrt(changed).mean() / max(middle.std(0).mean(), 1e-12))
-    obeyed = float((changed.mean((1, 2)) > np.maximum(*halves)).mean())
+    effect = float(np.sqrt(differences).mean() / max(middle.std(0).mean(), 1e-12))
+    obeyed = float((differences.mean((1, 2)) > np.maximum(*halves)).mean())
     if effect < LEAST_EFFECT or obeyed < LEAST_OBEYED:
         return False
-    place = THIRDS[int(np.argmax([part.mean() for part in np.array_split(changed, 3, axis=1)]))]
+    place = THIRDS[int(np.argmax([part.mean() for part in np.array_split(differences, 3, axis=1)]))]
     changes = "; ".join([f"another shape, mostly {place}", *_also(_values(low), _values(high))])
-    _keep(found, Slider(name=name, changes=changes, effect=effect, obeyed=obeyed), vector)
+    _keep(result, Slider(name=name, changes=changes, effect=effect, obeyed=obeyed), vector)
     return True
 
 
 def _also(low: Values, high: Values) -> Iterator[str]:
-    """What changes besides, in words."""
+    """Describe which properties change as well."""
     for name, (words, _) in PROPERTIES.items():
         change = (high[name] - low[name]).mean() / max(low[name].std(), 1e-6)
         if abs(change) >= 1:
@@ -150,9 +154,9 @@ def _also(low: Values, high: Values) -> Iterator[str]:
             yield "from " + " to ".join(ends if change > 0 else ends[::-1])
 
 
-def _keep(found: Found, slider: Slider, vector: Floats) -> None:
-    found.sliders.append(slider)
-    found.vectors[slider.name] = vector
+def _keep(result: SearchResult, slider: Slider, vector: Floats) -> None:
+    result.sliders.append(slider)
+    result.vectors[slider.name] = vector
 
 
 def _styles(drawer: Drawer, seed: str, count: int) -> Floats:
@@ -164,7 +168,7 @@ def _draw(drawer: Drawer, w: Floats) -> Pixels:
     return drawer.synthesise(np.repeat(w[:, None], drawer.rows, axis=1))
 
 
-def _measured(drawer: Drawer, w: Floats) -> Values:
+def _measure(drawer: Drawer, w: Floats) -> Values:
     starts = range(0, len(w), BATCH)
     parts = [_values(_draw(drawer, w[start : start + BATCH]) / 255) for start in starts]
     return {name: np.concatenate([part[name] for part in parts]) for name in PROPERTIES}

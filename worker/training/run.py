@@ -20,8 +20,9 @@ from models.registry import Registry
 from models.runs import Fence
 from models.settings import Settings
 from models.storage import atomic, layout
-from worker.datasets import held_out, source
-from worker.datasets.packing import Images, Packed
+from worker.datasets import held_out, lookup
+from worker.datasets.packing import Packed
+from worker.datasets.source import Images
 from worker.enlarging.stage import Stage, plan_for
 from worker.evaluation.in_training import Measuring, draw
 from worker.evaluation.served_size import Measures, ServedSize, is_lower
@@ -123,7 +124,7 @@ class Attempt:
         self.packing = True
         if self.signal == signal.SIGTERM:
             raise HandedBack
-        packed = source.pack_for(self.settings, self.engine, self.recipe, self.reporter.preparing)
+        packed = lookup.pack_for(self.settings, self.engine, self.recipe, self.reporter.preparing)
         self.packing = False
         summary = {"images": packed.count, "fingerprint": packed.fingerprint}
         skipped = [{"name": item.name, "reason": item.reason} for item in packed.skipped]
@@ -210,7 +211,7 @@ class Attempt:
 
     def _pack_larger(self, side: int, most: int) -> Packed:
         report = self.reporter.preparing
-        return source.pack_named(
+        return lookup.pack_named(
             self.settings, self.engine, self.recipe.dataset, side, most, report, least=side
         )
 
@@ -420,7 +421,7 @@ class Attempt:
         """Measure the written model at the served size; whether to serve it by default."""
         recipe, threads = self.recipe, torch.get_num_threads()
         if self.measuring is not None or recipe.promote == "if_better":
-            packed = source.pack_served(self.settings, self.engine, recipe)
+            packed = lookup.pack_served(self.settings, self.engine, recipe)
             real = ServedSize(packed, recipe.measure_samples, self.settings.cache, threads)
             measures = promotion.add_measures(folder, real, threads)
             if recipe.promote == "if_better":

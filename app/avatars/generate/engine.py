@@ -21,6 +21,7 @@ from app.avatars.generate import faces
 from app.avatars.generate.batching import Batcher, Outcome
 from app.avatars.request.picture_request import PictureRequest
 from models import cores
+from models.bundle import Card
 from models.bundle.generator import Drawer, Pixels
 from models.errors import BadBundle, NotReady, Overloaded, StorageUnreachable
 from models.registry import DEFAULT, Registry
@@ -164,6 +165,21 @@ class Engine:
                 del self.served[alias]
             if DEFAULT in aliases and DEFAULT not in self.served:
                 await self._replace_default()
+
+    async def verify_by_loading(self, version: str) -> Card | None:
+        """Load a version that is about to be promoted, so that it is verified once; its card.
+
+        None when this would verify nothing: the model was loaded or refused earlier. Raises
+        BadBundle, Overloaded.
+        """
+        if version in self._drawers or version in self.refused:
+            return None
+        return (await self.drawer(version)).card
+
+    async def follow_verified(self, version: str) -> None:
+        """Follow the aliases after `version` was verified; an earlier refusal no longer counts."""
+        self.refused.pop(version, None)
+        await self.refresh()
 
     async def _replace_default(self) -> None:
         """Serve the best candidate that verifies while the model of `default` is refused."""

@@ -17,6 +17,7 @@ from models.registry import Registry
 from models.settings import Settings
 from models.storage import atomic
 from tests.app.conftest import Start
+from worker.datasets import starter
 
 ADDRESS = "/datasets?name=faces&licence=CC0-1.0"
 Upload = Callable[..., Response]
@@ -64,6 +65,78 @@ def test_an_upload_is_kept_and_can_be_trained_on(
     assert names == ["starter", "faces"]
     run = client.post("/train", json={"preset": "smoke", "dataset": "faces"}, headers=key)
     assert run.status_code == 202
+
+
+def _labelled(**files: bytes) -> bytes:
+    """Sixteen pictures with labels, and other files by name."""
+    target = io.BytesIO(_zip(16, "faces/{}.png"))
+    rows = ["file_name,Hair Colour,height,smiling"]
+    rows += [f"{n}.png,{('red', 'blue')[n % 2]},{n * 1.5},{n < 4}" for n in range(16)]
+    with zipfile.ZipFile(target, "a") as archive:
+        archive.writestr("faces/metadata.csv", "\n".join(rows))
+        for name, content in files.items():
+            archive.writestr(name.replace("_", "."), content)
+    return target.getvalue()
+
+
+def test_labels_of_an_upload_are_shown_and_can_be_trained_on(
+    client: TestClient, key: dict[str, str], upload: Upload
+) -> None:
+    assert upload(_labelled()).status_code == 201
+    details = client.get("/datasets/faces", headers=key).json()
+    assert details["labels"] == [
+        {"name": "hair_colour", "values": {"red": 8, "blue": 8}},
+        {"name": "smiling", "values": {"no": 12, "yes": 4}},
+    ]
+    assert details["labels_left_out"] == [{"name": "height", "reason": "numbers"}]
+    body = {"preset": "smoke", "dataset": "faces", "labels": ["hair_colour", "smiling"]}
+    assert client.post("/train", json=body, headers=key).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("dataset", "label", "reason"),
+    [
+        pytest.param("faces", "age_group", "it has hair_colour, smiling", id="unknown"),
+        pytest.param("faces", "height_", "it has hair_colour, smiling", id="nearly a column"),
+        pytest.param("starter", "colour", "hair_colour", id="unknown to the starter"),
+    ],
+)
+def test_unknown_labels_are_refused_before_a_run_exists(
+    client: TestClient, key: dict[str, str], upload: Upload, dataset: str, label: str, reason: str
+) -> None:
+    upload(_labelled())
+    body = {"preset": "smoke", "dataset": dataset, "labels": [label]}
+    answer = client.post("/train", json=body, headers=key)
+    assert answer.status_code == 422
+    assert label in answer.text
+    assert reason in answer.text
+    assert client.get("/train", headers=key).json()["runs"] == []
+
+
+def test_what_is_left_out_is_counted_by_reason_and_named(
+    client: TestClient, key: dict[str, str], upload: Upload
+) -> None:
+    files = {"a_heic": b"x", "b_heic": b"x", "notes_txt": b"x", "page_jpg": b"<html>"}
+    answer = upload(_labelled(**files))
+    assert answer.status_code == 201
+    assert answer.json()["images"] == 16
+    left_out = {each["reason"]: each for each in answer.json()["left_out"]}
+    assert left_out["HEIC is not read"]["count"] == 2
+    assert left_out["HEIC is not read"]["examples"] == ["a.heic", "b.heic"]
+    assert left_out["no picture by its name"]["examples"] == ["notes.txt"]
+    (broken,) = [each for each in left_out.values() if each["examples"] == ["page.jpg"]]
+    assert "not a picture" in broken["reason"]
+    shown = client.get(answer.headers["location"], headers=key).json()["left_out"]
+    assert {each["reason"] for each in shown} == {"HEIC is not read", "no picture by its name"}
+    client.delete("/datasets/faces", headers=key)
+    refused = upload(_labelled(**files), f"{ADDRESS}&strict=true")
+    assert refused.status_code == 422
+    assert "page.jpg" in refused.json()["detail"]
+
+
+def test_the_starters_labels_are_named(client: TestClient, key: dict[str, str]) -> None:
+    names = [each["name"] for each in client.get("/datasets/starter", headers=key).json()["labels"]]
+    assert sorted(names) == sorted(starter.attributes(0))
 
 
 def test_the_same_upload_again_is_200_and_another_one_is_409(

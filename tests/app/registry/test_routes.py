@@ -1,7 +1,12 @@
 """Models over HTTP: listed, promoted, rolled back."""
 
+from pathlib import Path
+
+import pytest
 from fastapi.testclient import TestClient
 
+from models.bundle import verify
+from models.bundle.generator import Drawer
 from models.registry import Registry
 
 
@@ -42,3 +47,32 @@ def test_a_damaged_model_is_not_promoted(
     assert answer.status_code == 409
     assert "damaged" in answer.json()["detail"]
     assert client.get("/avatar?seed=1").headers["x-avatar-model"] == versions[0]
+
+
+def test_a_promotion_verifies_the_model_once(
+    client: TestClient, versions: list[str], key: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verifications: list[str] = []
+    original = verify.verify
+
+    def count(folder: Path, version: str, threads: int = 1) -> Drawer:
+        verifications.append(version)
+        return original(folder, version, threads)
+
+    monkeypatch.setattr(verify, "verify", count)
+    for promoted in (versions[1], versions[1]):
+        verifications.clear()
+        assert client.post(f"/models/{promoted}/promote", headers=key).status_code == 200
+        assert verifications == [promoted], "a loaded model's files are verified again"
+
+
+def test_a_repaired_model_is_promoted_and_serves_at_once(
+    client: TestClient, registry: Registry, versions: list[str], key: dict[str, str]
+) -> None:
+    weights = registry.folder(versions[1]) / "generator.safetensors"
+    data = weights.read_bytes()
+    weights.write_bytes(b"rubbish")
+    assert client.post(f"/models/{versions[1]}/promote", headers=key).status_code == 409
+    weights.write_bytes(data)
+    assert client.post(f"/models/{versions[1]}/promote", headers=key).status_code == 200
+    assert client.get("/avatar?seed=1").headers["x-avatar-model"] == versions[1]

@@ -62,14 +62,22 @@ def test_an_honest_zip_is_counted(tmp_path: Path) -> None:
         ],
     )
     size = len(picture("blue")) + len(picture(format="JPEG"))
-    assert check(path) == ArchiveReport(images=2, ignored=4, total_bytes=size)
+    hidden = "hidden, thumbnail or trash"
+    left_out = [
+        (".DS_Store", hidden),
+        ("Thumbs.db", hidden),
+        ("__MACOSX/faces/._a.jpg", hidden),
+        ("readme.txt", "no picture by its name"),
+    ]
+    assert check(path) == ArchiveReport(2, left_out, size)
 
 
 def test_members_come_in_order_of_their_names(tmp_path: Path) -> None:
     entries: Entries = [(f"{name}.png", picture(name)) for name in ("red", "blue", "green")]
     path = zipped(tmp_path / "a.zip", entries)
     assert list(members(path)) == sorted(entries)
-    assert [name for name, _ in members(path, count=2)] == ["blue.png", "green.png"]
+    only = {"blue.png", "red.png"}
+    assert [name for name, _ in members(path, only=only)] == ["blue.png", "red.png"]
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
@@ -89,8 +97,9 @@ REFUSED: list[Any] = [
     pytest.param([("../a.png", b"x")], "outside", id="parent"),
     pytest.param([("a/../../b.png", b"x")], "outside", id="parent-inside"),
     pytest.param([("..", b"x")], "outside", id="only-parent"),
-    pytest.param([(exact("a\\b.png"), b"x")], "backslash", id="backslash"),
-    pytest.param([(exact("..\\b.png"), b"x")], "backslash", id="backslash-parent"),
+    pytest.param([(exact("..\\b.png"), b"x")], "outside", id="backslash-parent"),
+    pytest.param([("a/b.png", b"x"), (exact("a\\b.png"), b"y")], "twice", id="backslash-twice"),
+    pytest.param([("a\x07.png", b"x")], "control character", id="bell"),
     pytest.param([(special("a.png", stat.S_IFLNK), b"/etc/passwd")], "link", id="symlink"),
     pytest.param([(special("a.png", stat.S_IFIFO), b"")], "device", id="pipe"),
     pytest.param([(special("a.png", stat.S_IFCHR), b"")], "device", id="device"),
@@ -210,3 +219,37 @@ def test_a_spoilt_file_is_refused(
 def test_a_zip_without_pictures_says_what_to_do(tmp_path: Path, entries: Entries) -> None:
     with pytest.raises(ArchiveError, match=r"no pictures; put PNG, JPEG"):
         check(zipped(tmp_path / "a.zip", entries))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("Screenshot 2026-11-26 at 9.41.00\u202fAM.png", id="macOS, supabase#26022"),
+        pytest.param("全角\u3000空白.png", id="full-width space"),
+        pytest.param("👩\u200d🎨.png", id="emoji with a joiner, eight04/image-picka#175"),
+        pytest.param("\u200fעברית.png", id="mark of direction"),
+        pytest.param(exact("faces\\a.png"), id="Compress-Archive, PowerShell#2140"),
+        pytest.param(exact("\u00f2\\.png"), id="cp932 read as cp437, rubyzip#308"),
+    ],
+)
+def test_everyday_names_are_read(tmp_path: Path, name: Any) -> None:
+    path = zipped(tmp_path / "a.zip", [GOOD, (name, picture("blue"))])
+    assert check(path, look=True).images == 2
+    assert len(list(members(path))) == 2
+
+
+def test_one_broken_picture_refuses_no_other_unless_asked(tmp_path: Path) -> None:
+    entries: Entries = [GOOD, ("b.png", picture()), ("page.jpg", b"<html>"), ("phone.heic", b"x")]
+    path = zipped(tmp_path / "a.zip", entries)
+    report = check(path, look=True)
+    assert report.images == 2
+    assert [name for name, _ in report.left_out] == ["phone.heic", "page.jpg"]
+    assert report.left_out[0][1] == "HEIC is not read"
+    with pytest.raises(ArchiveError, match=r"page\.jpg"):
+        check(path, look=True, strict=True)
+
+
+def test_one_usable_picture_is_too_few_and_says_why(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "a.zip", [GOOD, ("page.jpg", b"<html>")])
+    with pytest.raises(ArchiveError, match=r"1 usable of 2 pictures \('page.jpg': not a picture"):
+        check(path, look=True)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from models.datasets.archive import ArchiveError
 from models.errors import DatasetError
-from worker.datasets import packing
+from worker.datasets import packing, source
 from worker.datasets.packing import Packed, pack
 
 
@@ -87,6 +87,9 @@ def test_the_manifest_says_it_all(faces: Path, cache: Path) -> None:
         "size": 16,
         "fingerprint": hashlib.sha256(pixels).hexdigest(),
         "skipped": [{"name": one.name, "reason": one.reason} for one in packed.skipped],
+        "left_out": [
+            {"reason": "no picture by its name", "count": 1, "examples": ["notes.txt"]},
+        ],
         "duplicates": 1,
     }
     files = sorted(path.name for path in packed.folder.iterdir())
@@ -115,11 +118,11 @@ def test_a_limit_takes_the_first_names(faces: Path, cache: Path, tmp_path: Path)
 def test_more_than_a_batch_stays_in_order(tmp_path: Path, cache: Path) -> None:
     folder = tmp_path / "many"
     folder.mkdir()
-    for number in range(packing.BATCH + 20):
+    for number in range(source.BATCH + 20):
         (folder / f"{number:03}.png").write_bytes(picture(number))
     seen: list[tuple[int, int]] = []
     packed = pack(folder, 8, cache, progress=lambda done, total: seen.append((done, total)))
-    assert shades(packed) == list(range(packing.BATCH + 20))
+    assert shades(packed) == list(range(source.BATCH + 20))
     assert seen == [(n, packed.count) for n in range(1, packed.count + 1)]
 
 
@@ -256,3 +259,77 @@ def test_numbers_out_of_range_are_refused(
 ) -> None:
     with pytest.raises(DatasetError):
         pack(faces, size, cache, limit=limit)
+
+
+def labelled(folder: Path) -> Path:
+    """Add twelve pictures in two classes, with a column beside, to a folder."""
+    rows = ["file_name,mood,number"]
+    for number in range(12):
+        name = f"{('cat', 'dog')[number % 2]}/{number:02}.png"
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(picture(10 * number))
+        rows.append(f"{name},{('happy', 'sad', 'calm')[number % 3]},{number / 7}")
+    (folder / "metadata.csv").write_text("\n".join(rows))
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+def test_labels_are_packed_beside_the_pictures_that_were_read(
+    kind: str, cache: Path, tmp_path: Path
+) -> None:
+    folder = labelled(tmp_path / "set")
+    (folder / "cat" / "00.png").write_bytes(b"no picture")
+    source = folder if kind == "folder" else zipped(folder, tmp_path / "set.zip")
+    packed = pack(source, 8, cache)
+    label = packed.labels()["mood"]
+    assert list(packed.labels()) == ["mood"]
+    assert packed.names()[0] == "cat/02.png"
+    moods = [label["values"][code] for code in label["codes"]]
+    numbers = [int(Path(name).stem) for name in packed.names()]
+    assert moods == [("happy", "sad", "calm")[number % 3] for number in numbers]
+    assert shades(packed) == [10 * number for number in numbers]
+    part = pack(source, 8, cache, sample=6)
+    assert part.count == len(part.labels()["mood"]["codes"]) >= 5
+    assert set(part.names()) <= {*packed.names(), "cat/00.png"}
+
+
+def test_changed_labels_pack_a_folder_again(cache: Path, tmp_path: Path) -> None:
+    folder = labelled(tmp_path / "set")
+    before = pack(folder, 8, cache)
+    (folder / "metadata.csv").unlink()
+    after = pack(folder, 8, cache)
+    assert after.fingerprint == before.fingerprint
+    assert list(after.labels()) == ["class"]
+
+
+def test_linked_folders_are_followed_and_loops_end(cache: Path, tmp_path: Path) -> None:
+    """pytorch-image-models#334: most of a set may lie behind links."""
+    real = labelled(tmp_path / "elsewhere")
+    folder = tmp_path / "set"
+    folder.mkdir()
+    (folder / "linked").symlink_to(real, target_is_directory=True)
+    (real / "loop").symlink_to(folder, target_is_directory=True)
+    (folder / "gone.png").symlink_to(tmp_path / "nothing.png")
+    packed = pack(folder, 8, cache)
+    assert packed.count == 12
+    assert packed.names()[0] == "linked/cat/00.png"
+
+
+def test_names_that_are_not_utf_8_are_packed_and_reported(cache: Path, tmp_path: Path) -> None:
+    """internetarchive#284: one unreadable picture with such a name ended the packing."""
+    folder = tmp_path / "set"
+    folder.mkdir()
+    for name, content in ((b"\xe9.png", picture(1)), (b"b.png", picture(2)), (b"\xff.png", b"x")):
+        Path(os.fsdecode(os.fsencode(folder) + b"/" + name)).write_bytes(content)
+    packed = pack(folder, 8, cache)
+    assert packed.names() == ["b.png", "\udce9.png"]
+    assert [each.name for each in packed.skipped] == ["\udcff.png"]
+    assert pack(folder, 8, cache) == packed
+
+
+def test_one_picture_is_too_few_and_says_so_at_once(cache: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    folder.mkdir()
+    (folder / "a.png").write_bytes(picture(1))
+    with pytest.raises(DatasetError, match="1 readable of 1 pictures and training needs at least"):
+        pack(folder, 8, cache)

@@ -12,7 +12,7 @@ from models.bundle import verify
 from models.bundle.generator import Drawer
 from models.errors import DatasetError
 from models.faces import latents
-from models.faces.attributes import Attribute, from_labels
+from models.faces.attributes import Attribute
 from models.recipes.recipe import Recipe, resolve
 from worker.datasets.packing import Packed
 from worker.publishing.bundle_writer import Moment, write
@@ -107,14 +107,17 @@ def test_labels_that_a_set_lacks_are_named(labels, told) -> None:
         Reals(np.zeros((4, 16, 16, 3), np.uint8), recipe, CPU, labels=labels)
 
 
-def test_frequencies_are_the_sets(tmp_path: Path) -> None:
-    recipe = resolve({"preset": "smoke", "labels": ["colour"]})
-    found = reals(recipe)
-    (attribute,) = from_labels(
-        {"colour": {"values": ["red", "blue"], "codes": [0, 0, 1]}}, ["colour"]
-    )
-    assert found.attributes[0].values == attribute.values
-    assert sum(found.attributes[0].shares) == pytest.approx(1)
+def test_frequencies_are_the_sets() -> None:
+    recipe = resolve({"preset": "smoke", "labels": ["colour"], "batch": 256})
+    source = reals(recipe, 1_000)
+    blue = (np.random.default_rng(0).random(1_000) < 0.3).mean()
+    (attribute,) = source.attributes
+    assert attribute.values == ["red", "blue"]
+    assert attribute.shares == pytest.approx([1 - blue, blue])
+    edge = attribute.intervals()[1][0]
+    normals = torch.cat([source.sample_attributes(step)[:, 0] for step in range(40)])
+    # 10,240 samples: the standard deviation of the share is 0.005.
+    assert (normals > edge).double().mean().item() == pytest.approx(blue, abs=0.025)
 
 
 def dependent(recipe: Recipe, count: int = 256) -> Reals:

@@ -10,7 +10,7 @@ import torch.distributed as dist
 from models.database.engine import connect
 from models.recipes.recipe import Recipe
 from models.settings import Settings
-from worker.datasets import held_out, source
+from worker.datasets import held_out, lookup
 from worker.training.batches import Reals
 from worker.training.distributed import collectives
 from worker.training.distributed.collectives import Share
@@ -82,7 +82,7 @@ def follow(settings: Settings) -> None:
     received: list[Any] = [None]
     dist.broadcast_object_list(received, src=0)
     recipe = Recipe.model_validate(received[0])
-    packed = source.pack_for(settings, connect(settings), recipe, lambda done, total: None)
+    packed = lookup.pack_for(settings, connect(settings), recipe, lambda done, total: None)
     places = held_out.training_places(packed.names(), recipe.held_out)
     reals = Reals(packed.images(), recipe, here, share, packed.labels(), places)
     Together(Trainer(recipe, reals, here, collectives.uses_bf16(recipe, here), share)).follow()

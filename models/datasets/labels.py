@@ -1,0 +1,246 @@
+"""Labels that come with people's own pictures, as attributes.
+
+Read from, in this order: `metadata.csv` or `metadata.jsonl` (Hugging Face ImageFolder: `file_name`,
+relative to the metadata file's folder, and further columns), `dataset.json` (StyleGAN), and else
+from a folder for each class. Text columns with few values and booleans become attributes; the
+others are left out, each with a reason.
+"""
+
+import csv
+import io
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from models.errors import DatasetError, InvalidRecipe
+from models.faces.attributes import RESERVED_NAMES
+
+METADATA = ("metadata.csv", "metadata.jsonl", "dataset.json")
+FILE_COLUMNS = ("file_name", "filename", "image")  # the first is Hugging Face's
+MOST_ATTRIBUTES = 64
+MOST_VALUES = 64
+FEWEST_OF_EACH = 4  # pictures for each value on average; with fewer, nothing can be learnt
+LONGEST_VALUE = 64  # characters
+MOST_MISSING = 0.1  # share of pictures without a value
+UNLABELLED = "unlabelled"  # the value of a picture without one
+LARGEST_FILE = 64 << 20  # bytes of a metadata file
+SPLITS = frozenset({"train", "test", "val", "valid", "validation"})  # Hugging Face's, no classes
+BOOLEANS = {
+    **dict.fromkeys(("true", "yes", "y", "1"), "yes"),
+    **dict.fromkeys(("false", "no", "n", "0", "-1"), "no"),
+}
+_SHARD = re.compile(r"\d{5}")  # StyleGAN's folders of a thousand pictures, no classes
+
+Rows = dict[str, dict[str, Any]]  # picture name → column → value
+
+
+@dataclass(frozen=True)
+class LeftOutColumn:
+    """A column that does not become an attribute, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """attributes: name → a value for each picture, in the order of the pictures' names."""
+
+    attributes: dict[str, list[str]] = field(default_factory=dict)
+    left_out: list[LeftOutColumn] = field(default_factory=list)
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Attribute → value → number of pictures, the most frequent value first."""
+        return {name: dict(Counter(row).most_common()) for name, row in self.attributes.items()}
+
+    def packed(self, names: Sequence[str], kept: Sequence[str]) -> dict[str, Any]:
+        """The `labels.json` of a packed set: the values, and a code for each of `kept`.
+
+        names: the pictures that the table is about; kept: those that were packed.
+        """
+        place = {name: number for number, name in enumerate(names)}
+        attributes = {}
+        for name, row in self.attributes.items():
+            values = sorted(set(row))
+            code = {value: number for number, value in enumerate(values)}
+            codes = [code[row[place[picture]]] for picture in kept]
+            attributes[name] = {"values": values, "codes": codes}
+        return {"attributes": attributes}
+
+
+def check_requested(requested: Sequence[str], table: LabelTable, dataset: str) -> None:
+    """Raises InvalidRecipe, naming what there is, for `labels` that a dataset does not have."""
+    unknown = [name for name in requested if name not in table.attributes]
+    if not unknown:
+        return
+    reasons = {_name(each.name, {}): each.reason for each in table.left_out}
+    why = [f"{name} ({reasons[name]})" if name in reasons else name for name in unknown]
+    known = f"has {', '.join(sorted(table.attributes))}" if table.attributes else "has no labels"
+    problem = f"{dataset!r} cannot be trained with {', '.join(why)}; it {known}"
+    raise InvalidRecipe([{"field": "labels", "problem": problem}])
+
+
+def is_metadata(name: str) -> bool:
+    """Whether a slash-separated name is that of a file with labels."""
+    return name.lower().rpartition("/")[2] in METADATA
+
+
+def read(names: Sequence[str], files: Mapping[str, Callable[[], bytes]]) -> LabelTable:
+    """The labels of the pictures `names`. files: metadata files by name, each with its reader.
+
+    Raises DatasetError for a metadata file that cannot be read.
+    """
+    rows: Rows = {}
+    for name in sorted(files):
+        rows = _merged(rows, _rows(name, files[name]))
+    known = set(names)
+    rows = {picture: row for picture, row in rows.items() if picture in known}
+    if not rows and not any(name.lower().endswith("dataset.json") for name in files):
+        rows = _classes(names)
+    return _table(names, rows)
+
+
+def _merged(rows: Rows, more: Rows) -> Rows:
+    return {**rows, **{name: {**rows.get(name, {}), **row} for name, row in more.items()}}
+
+
+def _rows(name: str, read_bytes: Callable[[], bytes]) -> Rows:
+    folder, _, file = name.rpartition("/")
+    prefix = f"{folder}/" if folder else ""
+    try:
+        text = read_bytes().decode("utf-8-sig")
+        rows = _READERS[file.lower()](text)
+    except (csv.Error, ValueError, AttributeError, TypeError, RecursionError) as error:
+        raise DatasetError(
+            f"The labels in {name!r} cannot be read ({str(error)[:120]}); mend the file or take it "
+            "away."
+        ) from None
+    return {f"{prefix}{picture}": row for picture, row in rows.items()}
+
+
+def _csv(text: str) -> Rows:
+    reader = csv.DictReader(io.StringIO(text))
+    return _by_file(dict(row) for row in reader)
+
+
+def _jsonl(text: str) -> Rows:
+    return _by_file(json.loads(line) for line in text.splitlines() if line.strip())
+
+
+def _by_file(rows: Any) -> Rows:
+    found: Rows = {}
+    for row in rows:
+        column = next((name for name in FILE_COLUMNS if name in row), None)
+        if column is None:
+            raise ValueError(f"it has no column {FILE_COLUMNS[0]!r}")
+        picture = str(row[column]).replace("\\", "/").removeprefix("./")
+        found[picture] = {
+            str(name): value for name, value in row.items() if name not in (column, None)
+        }
+    return found
+
+
+def _stylegan(text: str) -> Rows:
+    """{"labels": [["00000/img00000000.png", 6], …]}; a label may be a one-hot list, or null."""
+    labels = json.loads(text).get("labels") or []
+    return {
+        str(picture).replace("\\", "/"): {"label": _class_of(label)} for picture, label in labels
+    }
+
+
+def _class_of(label: Any) -> Any:
+    if isinstance(label, list) and sorted(label) == [0] * (len(label) - 1) + [1]:
+        return f"class {label.index(1)}"
+    return f"class {label}" if isinstance(label, int) else label
+
+
+_READERS: dict[str, Callable[[str], Rows]] = dict(
+    zip(METADATA, (_csv, _jsonl, _stylegan), strict=True)
+)
+
+
+def _classes(names: Sequence[str]) -> Rows:
+    """The class of each picture by the first folder in which the names differ."""
+    folders = {name: name.split("/")[:-1] for name in names}
+    paths = list(folders.values())
+    depth = 0
+    while paths and all(len(path) > depth for path in paths):
+        parts = {path[depth] for path in paths}
+        if len(parts) > 1 and not {part.lower() for part in parts} <= SPLITS:
+            break
+        depth += 1
+    classes = {name: path[depth] for name, path in folders.items() if len(path) > depth}
+    values = set(classes.values())
+    if len(values) < 2 or all(_SHARD.fullmatch(value) for value in values):
+        return {}
+    return {name: {"class": value} for name, value in classes.items()}
+
+
+def _table(names: Sequence[str], rows: Rows) -> LabelTable:
+    columns = list(dict.fromkeys(column for row in rows.values() for column in row))
+    attributes: dict[str, list[str]] = {}
+    left_out = []
+    for column in columns:
+        values = [_text(rows.get(name, {}).get(column)) for name in names]
+        translated = _attribute(values)
+        if isinstance(translated, str):
+            left_out.append(LeftOutColumn(column, translated))
+        elif len(attributes) == MOST_ATTRIBUTES:
+            left_out.append(LeftOutColumn(column, f"more than {MOST_ATTRIBUTES} attributes"))
+        else:
+            attributes[_name(column, attributes)] = translated
+    return LabelTable(attributes, left_out)
+
+
+def _text(value: Any) -> str | None:
+    """A value as text; None where there is none. A nested value becomes its JSON."""
+    if value is None:
+        return None
+    if isinstance(value, (dict, list)):
+        return json.dumps(value)
+    text = str(value).strip()
+    return text or None
+
+
+def _attribute(values: Sequence[str | None]) -> list[str] | str:
+    """The values of an attribute, or the reason why the column is none."""
+    present = [value for value in values if value is not None]
+    distinct = set(present)
+    missing = 1 - len(present) / max(1, len(values))
+    if missing > MOST_MISSING:
+        return f"{100 * missing:.0f} % of the pictures have no value"
+    if len(distinct) < 2:
+        return "one value only"
+    if {value.lower() for value in distinct} <= BOOLEANS.keys():
+        return [BOOLEANS[value.lower()] if value else UNLABELLED for value in values]
+    if any(value[0] in "[{" for value in distinct):
+        return "nested values"
+    if all(_is_number(value) for value in distinct):
+        return "numbers"
+    if len(distinct) > MOST_VALUES or len(present) < FEWEST_OF_EACH * len(distinct):
+        return f"{len(distinct):,} different texts for {len(present):,} pictures"
+    if any(len(value) > LONGEST_VALUE for value in distinct):
+        return f"texts of more than {LONGEST_VALUE} characters"
+    return [value or UNLABELLED for value in values]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _name(column: str, taken: Mapping[str, Any]) -> str:
+    """A column's name as a parameter of an address: a-z, 0-9 and _, none that has a meaning."""
+    name = re.sub(r"[^a-z0-9]+", "_", column.lower()).strip("_")[:48]
+    if not name or not name[0].isalpha() or name in RESERVED_NAMES:
+        name = f"label_{name}".rstrip("_")
+    unique, number = name, 2
+    while unique in taken:
+        unique, number = f"{name}_{number}", number + 1
+    return unique

@@ -1,0 +1,232 @@
+"""Pictures as cameras, phones and programs write them: each looks like its plain sRGB twin.
+
+The files are made here, each row after a public report of a program that got it wrong.
+"""
+
+import io
+import struct
+import zlib
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, PngImagePlugin
+
+from models.datasets import images
+from models.datasets.images import BrokenImage, is_image_name, peek, read_square
+
+NEAR = 8  # of 255: what a profile's or a codec's rounding may differ
+SIDE = 32
+Pixels = NDArray[np.uint8]
+COLOURS = [(200, 60, 60), (60, 180, 80), (70, 90, 200), (240, 220, 200)]
+
+
+def twin() -> Image.Image:
+    """Four quarters of one colour each, in sRGB."""
+    image = Image.new("RGB", (SIDE, SIDE))
+    half = SIDE // 2
+    for place, colour in enumerate(COLOURS):
+        left, top = place % 2 * half, place // 2 * half
+        image.paste(colour, (left, top, left + half, top + half))
+    return image
+
+
+EXACT: dict[str, dict[str, object]] = {
+    "PNG": {},
+    "JPEG": {"quality": 95, "subsampling": 0},
+    "WEBP": {"lossless": True},
+    "AVIF": {"quality": 95},
+}
+
+
+def saved(image: Image.Image, format: str, **options: object) -> bytes:
+    file = io.BytesIO()
+    image.save(file, format, **options)  # type: ignore[arg-type]
+    return file.getvalue()
+
+
+def matrix_profile(primaries: list[tuple[float, float]], gamma: float) -> bytes:
+    """An ICC v2 RGB profile of these xy primaries and gamma, white D50 as ICC wants it."""
+    xyz = np.array([[x / y, 1, (1 - x - y) / y] for x, y in primaries]).T
+    white = np.array([0.9642, 1.0, 0.8249])
+    columns = (xyz * np.linalg.solve(xyz, white)).T
+
+    def tag(kind: bytes, body: bytes) -> bytes:
+        data = kind + bytes(4) + body
+        return data + bytes(-len(data) % 4)
+
+    def fixed(values: NDArray[np.float64]) -> bytes:
+        return b"".join(struct.pack(">i", round(value * 65536)) for value in values)
+
+    text = b"another space\0"
+    description = tag(b"desc", struct.pack(">I", len(text)) + text + bytes(78))
+    curve = tag(b"curv", struct.pack(">IH", 1, round(gamma * 256)))
+    tags = {b"desc": description, b"wtpt": tag(b"XYZ ", fixed(white)), b"cprt": tag(b"text", text)}
+    tags |= {
+        name: tag(b"XYZ ", fixed(column))
+        for name, column in zip((b"rXYZ", b"gXYZ", b"bXYZ"), columns, strict=True)
+    }
+    tags |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve)
+    table, body = b"", b""
+    start = 128 + 4 + 12 * len(tags)
+    for name, data in tags.items():
+        table += name + struct.pack(">II", start + len(body), len(data))
+        body += data
+    header = struct.pack(
+        ">I4sI4s4s4s", start + len(body), bytes(4), 0x02400000, b"mntr", b"RGB ", b"XYZ "
+    )
+    header += bytes(12) + b"acsp" + bytes(28) + fixed(white)
+    return header + bytes(128 - len(header)) + struct.pack(">I", len(tags)) + table + body
+
+
+# Adapted to D50: Display P3 (every iPhone), Adobe RGB (cameras), ProPhoto (raw developers).
+PROFILES = {
+    "Display P3": matrix_profile([(0.6947, 0.3053), (0.2918, 0.6682), (0.1572, 0.0660)], 2.2),
+    "Adobe RGB": matrix_profile([(0.6484, 0.3309), (0.2302, 0.7016), (0.1559, 0.0660)], 2.2),
+    "ProPhoto": matrix_profile([(0.7347, 0.2653), (0.1596, 0.8404), (0.0366, 0.0001)], 1.8),
+}
+
+
+def in_profile(image: Image.Image, profile: bytes) -> Image.Image:
+    """The same colours as this sRGB picture, with the numbers of another colour space."""
+    target = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
+    source = ImageCms.createProfile("sRGB")
+    converted = ImageCms.profileToProfile(image, source, target, intent)
+    assert converted is not None
+    del converted.info["icc_profile"]  # save() would write it without being told
+    return converted
+
+
+def worst(data: bytes, expected: Image.Image | None = None) -> int:
+    """The largest difference at the middle of the four quarters."""
+    found = read_square(data, SIDE).astype(int)
+    wanted = np.asarray(expected or twin()).astype(int)
+    middles = (slice(SIDE // 4, None, SIDE // 2), slice(SIDE // 4, None, SIDE // 2))
+    return int(np.abs(found[middles] - wanted[middles]).max())
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "AVIF"])
+@pytest.mark.parametrize("name", PROFILES)
+def test_a_colour_profile_is_converted(name: str, format: str) -> None:
+    """photoprism#1798, immich#3658, geeqie#885."""
+    profile = PROFILES[name]
+    options = EXACT[format]
+    data = saved(in_profile(twin(), profile), format, icc_profile=profile, **options)
+    assert worst(data) <= NEAR
+    ignored = saved(in_profile(twin(), profile), format, **options)
+    assert worst(ignored) > 2 * NEAR, "without the profile the colours are wrong: the row tests it"
+
+
+def test_a_profile_counts_beneath_transparency_too() -> None:
+    profile = PROFILES["Display P3"]
+    image = in_profile(twin(), profile)
+    image.putalpha(Image.new("L", image.size, 255))
+    assert worst(saved(image, "PNG", icc_profile=profile)) <= NEAR
+
+
+@pytest.mark.parametrize("profile", [b"spoilt", PROFILES["Display P3"][:200]])
+def test_a_spoilt_profile_is_ignored(profile: bytes) -> None:
+    assert worst(saved(twin(), "PNG", icc_profile=profile)) == 0
+
+
+def test_an_srgb_profile_moves_no_pixel() -> None:
+    """Sets whose pictures carry one keep their fingerprints."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    data = saved(twin(), "PNG", icc_profile=profile)
+    assert (read_square(data, SIDE) == read_square(saved(twin(), "PNG"), SIDE)).all()
+
+
+def grey_16_with_transparency() -> bytes:
+    """The left half grey, the right half the transparent value; Pillow cannot write it."""
+    rows = np.full((SIDE, SIDE), 30_000, ">u2")
+    rows[:, SIDE // 2 :] = 1_000
+    lines = b"".join(b"\0" + row.tobytes() for row in rows)
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    header = struct.pack(">IIBBBBB", SIDE, SIDE, 16, 0, 0, 0, 0)
+    chunks = [
+        (b"IHDR", header),
+        (b"tRNS", struct.pack(">H", 1_000)),
+        (b"IDAT", zlib.compress(lines)),
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*each) for each in [*chunks, (b"IEND", b"")])
+
+
+def test_sixteen_bit_grey_is_white_where_it_is_transparent() -> None:
+    """Pillow#3744, #3379."""
+    found = read_square(grey_16_with_transparency(), SIDE)
+    assert (found[:, -4:] == 255).all()
+    assert (found[:, :4] == round(30_000 / 257)).all()
+
+
+@pytest.mark.parametrize("kind", ["text", "profile"])
+def test_two_megabytes_of_metadata_are_read_past(kind: str) -> None:
+    """Pillow#8363, PixivUtil2#269: illustrators' programs write their history into the file."""
+    options: dict[str, object] = {"icc_profile": bytes(2 << 20)}
+    if kind == "text":
+        info = PngImagePlugin.PngInfo()
+        info.add_text("history", "x" * (2 << 20), zip=True)
+        options = {"pnginfo": info}
+    data = saved(twin(), "PNG", **options)
+    peek(data)
+    assert worst(data) == 0
+
+
+def test_a_photograph_of_48_megapixels_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """mattermost#2365: phones take 24 to 50 megapixels. Read reduced, so never all in memory."""
+    data = saved(twin().resize((6_000, 8_000)), "JPEG", quality=60)
+    peek(data)
+    assert worst(data) <= NEAR
+    monkeypatch.setattr(images, "MAX_JPEG_PIXELS", 40_000_000)
+    with pytest.raises(BrokenImage, match="more than 40,000,000 pixels"):
+        read_square(data, SIDE)
+
+
+def cut(data: bytes) -> bytes:
+    return data[: len(data) * 2 // 3]
+
+
+@pytest.mark.parametrize("read", [peek, lambda data: read_square(data, SIDE)])
+def test_a_jpeg_cut_short_is_broken_for_upload_and_training_alike(
+    read: Callable[[bytes], object],
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
+    with pytest.raises(BrokenImage, match="breaks off"):
+        read(cut(saved(Image.fromarray(noise), "JPEG")))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+def test_a_rotated_photograph_stands_upright(format: str, orientation: int) -> None:
+    turns = {2: [0], 3: [3], 4: [1], 5: [5], 6: [2], 7: [6], 8: [4]}
+    image = twin()
+    for method in turns.get(orientation, []):
+        image = image.transpose(Image.Transpose(method))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = EXACT[format]
+    assert worst(saved(image, format, exif=exif, **options)) <= 2 * NEAR
+
+
+@pytest.mark.parametrize(
+    ("name", "is_picture"),
+    [
+        pytest.param("a/b.JPE", True, id="an old extension"),
+        pytest.param(".hidden/a.png", False, id="hidden folder"),
+        pytest.param("a/.ipynb_checkpoints/b.png", False, id="pytorch/vision#2831"),
+        pytest.param("@eaDir/a.png", False, id="Synology's thumbnails, SimpleTuner#94"),
+        pytest.param("#recycle/a.png", False, id="Synology's trash"),
+        pytest.param(".Trash-1000/files/a.png", False, id="Linux's trash"),
+        pytest.param("$RECYCLE.BIN/a.png", False, id="Windows' trash"),
+        pytest.param("a.heic", False, id="a phone's format"),
+        pytest.param("my.photos/a.png", True, id="a dot within"),
+    ],
+)
+def test_what_systems_leave_beside_pictures_is_none(name: str, is_picture: bool) -> None:
+    assert is_image_name(name) is is_picture

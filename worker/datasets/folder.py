@@ -1,0 +1,105 @@
+"""A folder of pictures on this machine, subfolders and links to folders included."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from models.datasets import labels
+from models.datasets.images import FORMAT_NAMES, MIN_SIDE
+from models.datasets.labels import LabelTable
+from models.datasets.listing import reason_to_leave_out
+from models.errors import DatasetError
+from worker.datasets.source import (
+    PROBED,
+    Contents,
+    Decoding,
+    LeftOut,
+    Named,
+    Part,
+    Picture,
+    decode,
+    median_side,
+)
+
+VERSION = "folder-3"  # raise it whenever the same files give other pixels or labels
+
+
+@dataclass(frozen=True)
+class FolderSource:
+    """Every picture below `path`, by its slash-separated name relative to it."""
+
+    path: Path
+    name: str
+    licence: str = "unknown"
+    credit: str = ""
+
+    @cached_property
+    def _files(self) -> dict[str, Path]:
+        return dict(_walk(self.path))
+
+    def contents(self, part: Part, size: int) -> Contents:
+        """The pictures, and every other file with the reason why it is left out."""
+        reasons = {name: reason_to_leave_out(name) for name in sorted(self._files)}
+        names = part.choose(name for name, reason in reasons.items() if reason is None)
+        left_out = [
+            LeftOut(name, reason)
+            for name, reason in reasons.items()
+            if reason is not None and reason != "labels"
+        ]
+        if not names:
+            raise DatasetError(
+                f"The folder {self.name!r} has no pictures; put {FORMAT_NAMES} files in it."
+            )
+        stats = [(name, self._files[name].stat()) for name in [*names, *self._metadata()]]
+        listing = [(name, status.st_size, status.st_mtime_ns) for name, status in stats]
+        least = [part.least] if part.least != MIN_SIDE else []
+        key = json.dumps([VERSION, str(self.path.resolve()), listing, *least])
+        return Contents(hashlib.sha256(key.encode()).hexdigest(), names, left_out)
+
+    def pictures(self, contents: Contents, decoding: Decoding) -> Iterator[Picture]:
+        """Decode the listed pictures in order."""
+        return decode(self._named(contents.names), decoding)
+
+    def labels(self, contents: Contents, kept: Sequence[str]) -> dict[str, Any]:
+        """`labels.json` for the pictures that were kept."""
+        table = self.label_table()
+        return table.packed(self._pictures(), kept) if table.attributes else {}
+
+    def side(self) -> int:
+        """The median of the shorter sides of up to PROBED readable pictures, in pixels."""
+        return median_side(self._named(Part(sample=PROBED).choose(self._pictures())))
+
+    def label_table(self) -> LabelTable:
+        """The labels of every picture of the folder, whatever part of it is packed."""
+        readers = {name: self._files[name].read_bytes for name in self._metadata()}
+        return labels.read(self._pictures(), readers)
+
+    def _named(self, names: Sequence[str]) -> Iterator[Named]:
+        return ((name, self._files[name]) for name in names)
+
+    def _pictures(self) -> list[str]:
+        return sorted(name for name in self._files if reason_to_leave_out(name) is None)
+
+    def _metadata(self) -> list[str]:
+        return sorted(name for name in self._files if reason_to_leave_out(name) == "labels")
+
+
+def _walk(root: Path) -> Iterator[tuple[str, Path]]:
+    """(relative name, path) of every file; a folder that a link leads back to is read once."""
+    visited: set[tuple[int, int]] = set()
+    for folder, folders, files in os.walk(root, followlinks=True):
+        status = os.stat(folder)
+        if (status.st_dev, status.st_ino) in visited:
+            folders.clear()
+            continue
+        visited.add((status.st_dev, status.st_ino))
+        folders.sort()
+        for file in files:
+            path = Path(folder, file)
+            if path.is_file():
+                yield path.relative_to(root).as_posix(), path

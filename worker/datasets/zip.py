@@ -1,0 +1,76 @@
+"""A zip of pictures, read in place."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from models.datasets import archive, labels
+from models.datasets.images import MIN_SIDE
+from models.datasets.labels import LabelTable
+from worker.datasets.source import (
+    PROBED,
+    Contents,
+    Decoding,
+    LeftOut,
+    Named,
+    Part,
+    Picture,
+    decode,
+    median_side,
+)
+
+VERSION = "zip-3"  # raise it whenever the same bytes give other pixels or labels
+
+
+@dataclass(frozen=True)
+class ZipSource:
+    """Every picture in the archive at `path`."""
+
+    path: Path
+    name: str
+    licence: str = "unknown"
+    credit: str = ""
+
+    @cached_property
+    def _listing(self) -> archive.Listing:
+        return archive.listing(self.path)
+
+    def contents(self, part: Part, size: int) -> Contents:
+        """The pictures, and every other file with the reason why it is left out."""
+        with self.path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        names = part.choose(self._listing.pictures)
+        if len(self._listing.pictures) < archive.FEWEST:
+            archive.check(self.path, look=True)  # raises the reason, or says that there are too few
+        least = [part.least] if part.least != MIN_SIDE else []
+        key = json.dumps([VERSION, digest, part.limit, part.sample, *least])
+        left_out = [LeftOut(name, reason) for name, reason in self._listing.left_out]
+        return Contents(hashlib.sha256(key.encode()).hexdigest(), names, left_out)
+
+    def pictures(self, contents: Contents, decoding: Decoding) -> Iterator[Picture]:
+        """Check the archive, then decode the listed pictures in order."""
+        archive.check(self.path)
+        return decode(self._named(contents.names), decoding)
+
+    def labels(self, contents: Contents, kept: Sequence[str]) -> dict[str, Any]:
+        """`labels.json` for the pictures that were kept."""
+        table = self.label_table()
+        return table.packed(self._listing.pictures, kept) if table.attributes else {}
+
+    def side(self) -> int:
+        """The median of the shorter sides of up to PROBED readable pictures, in pixels."""
+        return median_side(self._named(Part(sample=PROBED).choose(self._pictures())))
+
+    def label_table(self) -> LabelTable:
+        """The labels of every picture of the archive, whatever part of it is packed."""
+        return labels.read(self._listing.pictures, archive.metadata(self.path))
+
+    def _named(self, names: Sequence[str]) -> Iterator[Named]:
+        return archive.members(self.path, only=frozenset(names))
+
+    def _pictures(self) -> list[str]:
+        return self._listing.pictures
