@@ -31,6 +31,7 @@ EXTRA_STATUSES: dict[tuple[str, str], tuple[int, ...]] = {
     ("post", "/datasets"): (409, 415, 507),
     ("delete", "/datasets/{name}"): (409,),
     ("post", "/sign"): (409,),
+    ("delete", "/keys/{id}"): (409,),
     ("post", "/session"): (401, 403, 429),
     ("delete", "/session"): (403, 429),
     ("get", "/health/ready"): (503,),

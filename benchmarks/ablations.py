@@ -63,16 +63,18 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=64)
     parser.add_argument("--images", type=int, required=True)
     parser.add_argument("--arm", action="append", choices=[*ARMS, "none"])
-    asked = parser.parse_args()
+    options = parser.parse_args()
     torch.set_num_threads(Settings().parallel)
-    name = f"ablations-{Path(asked.dataset).stem}-{asked.side}-{asked.images}"
-    kept = Path(platformdirs.user_cache_dir("kao-benchmarks")) / name
-    kept.mkdir(parents=True, exist_ok=True)
-    for arm in asked.arm or ARMS:
+    name = f"ablations-{Path(options.dataset).stem}-{options.side}-{options.images}"
+    cache_folder = Path(platformdirs.user_cache_dir("kao-benchmarks")) / name
+    cache_folder.mkdir(parents=True, exist_ok=True)
+    for arm in options.arm or ARMS:
         if arm != "none":
-            result = measure(arm, asked.dataset, asked.side, asked.images)
-            (kept / f"{list(ARMS).index(arm):02}.json").write_text(json.dumps(result, indent=1))
-    table(kept)
+            result = measure(arm, options.dataset, options.side, options.images)
+            (cache_folder / f"{list(ARMS).index(arm):02}.json").write_text(
+                json.dumps(result, indent=1)
+            )
+    table(cache_folder)
 
 
 def measure(arm: str, dataset: str, side: int, images: int) -> dict[str, Any]:
@@ -81,26 +83,24 @@ def measure(arm: str, dataset: str, side: int, images: int) -> dict[str, Any]:
     cpu, threads, cache = torch.device("cpu"), torch.get_num_threads(), Settings().cache
     packed = pack(dataset, side, cache)
     few = slice(recipe.dataset_limit)
-    labels = {
-        label: {**found, "codes": found["codes"][few]} for label, found in packed.labels().items()
-    }
+    labels = {label: {**row, "codes": row["codes"][few]} for label, row in packed.labels().items()}
     reals = Reals(packed.images()[few], recipe, cpu, labels=labels)
     trainer = Trainer(recipe, reals, cpu, collectives.uses_bf16(recipe, cpu))
     began = time.process_time()
     while trainer.images < images:
         trainer.advance(trainer.images / images)
-    spent = time.process_time() - began
+    seconds = time.process_time() - began
     features = Features(threads)
     theirs = reference.real(packed, SAMPLES, features, cache)
     ours = features.extract(draw(trainer.average, trainer.latent, SAMPLES))
-    found = metrics.manifolds(theirs, ours)
+    row = metrics.manifolds(theirs, ours)
     return {
         "arm": arm,
         "gmac": _gmac(trainer),
-        "images_per_core_second": images / spent,
+        "images_per_core_second": images / seconds,
         "fd": metrics.frechet(Moments.of(theirs), ours).distance,
-        "precision": float(np.mean(found.precision)),
-        "coverage": float(np.mean(found.coverage)),
+        "precision": float(np.mean(row.precision)),
+        "coverage": float(np.mean(row.coverage)),
     }
 
 
@@ -111,15 +111,15 @@ def _gmac(trainer: Trainer) -> float:
     return counter.get_total_flops() / 2e9
 
 
-def table(kept: Path) -> None:
+def table(cache_folder: Path) -> None:
     """What was measured so far, in Markdown."""
     print("| arm | generator, GMAC | images/s a core | FD | precision | coverage |")
     print("|-|-|-|-|-|-|")
-    for path in sorted(kept.glob("*.json")):
-        found = json.loads(path.read_text())
-        numbers = f"{found['gmac']:.3f} | {found['images_per_core_second']:.0f}"
-        measured = f"{found['fd']:.0f} | {found['precision']:.3f} | {found['coverage']:.3f}"
-        print(f"| {found['arm']} | {numbers} | {measured} |")
+    for path in sorted(cache_folder.glob("*.json")):
+        row = json.loads(path.read_text())
+        numbers = f"{row['gmac']:.3f} | {row['images_per_core_second']:.0f}"
+        measures = f"{row['fd']:.0f} | {row['precision']:.3f} | {row['coverage']:.3f}"
+        print(f"| {row['arm']} | {numbers} | {measures} |")
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ def encoders() -> dict[str, Encoder]:
     }
 
 
-def measured(encode: Encoder, faces: list[np.ndarray]) -> tuple[float, float]:
+def measure(encode: Encoder, faces: list[np.ndarray]) -> tuple[float, float]:
     """(milliseconds, bytes) a face, the best round; refuses an encoder that loses a pixel."""
     encoded = [encode(face) for face in faces]
     for face, data in zip(faces, encoded, strict=True):
@@ -113,7 +113,7 @@ def main() -> None:
     candidates = encoders()
     for size in (256, 128):
         faces = [np.ascontiguousarray(still.resize(face, size)) for face in drawn]
-        rows = {name: measured(encode, faces) for name, encode in candidates.items()}
+        rows = {name: measure(encode, faces) for name, encode in candidates.items()}
         print(f"\n{size} px{'':24} ms a face    bytes")
         for name, (milliseconds, size_) in sorted(rows.items(), key=lambda row: row[1]):
             print(f"{name:30} {milliseconds:8.2f} {size_:8.0f}")

@@ -33,11 +33,11 @@ def first_picture(home: str) -> tuple[float, float]:
 def imports() -> list[tuple[str, float]]:
     """The packages that take longest to import, themselves without what they import, in ms."""
     code = "import kao.main; from app.server import serve"
-    told = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-X", "importtime", "-c", code], capture_output=True, text=True, check=True
     ).stderr
     spent: Counter[str] = Counter()
-    for line in told.splitlines()[1:]:
+    for line in output.splitlines()[1:]:
         own, _, name = line.removeprefix("import time:").split("|")
         spent[name.strip().split(".")[0]] += int(own)
     return [(name, own / 1e3) for name, own in spent.most_common(8)]
@@ -51,8 +51,8 @@ def main() -> None:
             print(f"first picture {label}: {seconds:.2f} s, {megabytes:.0f} MB resident")
     with harness.kao() as server:
         for label in ("new faces", "more of them", "and more"):
-            seen = load(server, "/avatar?seed=SEED")
-            print(f"{label}: {resident(server):.0f} MB   {seen}")
+            load_report = load(server, "/avatar?seed=SEED")
+            print(f"{label}: {resident(server):.0f} MB   {load_report}")
         full = resident(server)
     print("imports:", ", ".join(f"{name} {spent:.0f} ms" for name, spent in imports()))
     print(

@@ -184,12 +184,12 @@ def load(
             text=True,
             check=True,
         )
-        seen: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-        return seen
+        report: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+        return report
 
     ask(2)
     before = server.cpu()
-    seen = ask(SECONDS)
-    spent = (server.cpu() - before) / max(1, seen["requests"])
-    wrong = int(seen["wrong"])
-    return Load(seen["rate"], seen["p50"], seen["p95"], seen["p99"], wrong, spent)
+    report = ask(SECONDS)
+    spent = (server.cpu() - before) / max(1, report["requests"])
+    wrong = int(report["wrong"])
+    return Load(report["rate"], report["p50"], report["p95"], report["p99"], wrong, spent)

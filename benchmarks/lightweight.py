@@ -44,12 +44,12 @@ class OnCpu(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def main(packed: str, minutes: str, count: str, out: str) -> None:
+def main(dataset: str, minutes: str, count: str, out: str) -> None:
     """Train, draw, save."""
     with tempfile.TemporaryDirectory() as folder, nullcontext() if CUDA else OnCpu():
         pictures = Path(folder) / "pictures"
         pictures.mkdir()
-        for number, face in enumerate(np.load(Path(packed) / "images.npy", mmap_mode="r")):
+        for number, face in enumerate(np.load(Path(dataset) / "images.npy", mmap_mode="r")):
             Image.fromarray(face).save(pictures / f"{number:06}.png")
         trainer = Trainer(
             base_dir=folder,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import platformdirs
 
-HERE = Path(__file__).parent
+FOLDER = Path(__file__).parent
 CACHE = platformdirs.user_cache_path("kao-benchmarks")
 # DiceBear 10 wants Node 22 or newer, which Debian has not: npm's `node` brings the program.
 PACKAGES = [
@@ -37,16 +37,16 @@ def trainer() -> Path:
 
 def _environment(name: str, *, ours: bool) -> Path:
     folder, listed = CACHE / name, f"{name}.txt"
-    wanted, made = (HERE / listed).read_text(), folder / listed
-    if not made.exists() or made.read_text() != wanted:
+    pins, marker = (FOLDER / listed).read_text(), folder / listed
+    if not marker.exists() or marker.read_text() != pins:
         print("installing the peers (a few minutes, once)", file=sys.stderr)
         venv.create(folder, clear=True, with_pip=True)
         if ours:  # after theirs: torch, numpy and ONNX Runtime need not be installed twice
-            found = next(folder.glob("lib/python*/site-packages"))
-            (found / "ours.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+            site_packages = next(folder.glob("lib/python*/site-packages"))
+            (site_packages / "ours.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
         pip = [folder / "bin/python", "-m", "pip", "install", "--quiet"]
-        subprocess.run([*pip, "-r", HERE / listed], check=True)
-        made.write_text(wanted)
+        subprocess.run([*pip, "-r", FOLDER / listed], check=True)
+        marker.write_text(pins)
     return folder / "bin/python"
 
 
@@ -56,13 +56,13 @@ def node() -> tuple[Path, Path] | None:
         print("DiceBear is left out: npm is not installed.")
         return None
     folder = CACHE / "node"
-    made = folder / "packages.txt"
-    if not made.exists() or made.read_text() != "\n".join(PACKAGES):
+    marker = folder / "packages.txt"
+    if not marker.exists() or marker.read_text() != "\n".join(PACKAGES):
         print("installing DiceBear", file=sys.stderr)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         # --force: npm compares DiceBear's engines with the Node that runs npm, not with ours.
         options = ["--prefix", folder, "--silent", "--no-audit", "--no-fund", "--force"]
         subprocess.run(["npm", "install", *options, *PACKAGES], check=True)
-        made.write_text("\n".join(PACKAGES))
+        marker.write_text("\n".join(PACKAGES))
     return folder / "node_modules/.bin/node", folder

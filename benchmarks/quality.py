@@ -45,34 +45,36 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, required=True)
     parser.add_argument("--arm", choices=[*ARMS, "none"], help="only this one; none: the table")
     parser.add_argument("--samples", type=int, default=5_000)
-    asked = parser.parse_args()
-    name = Path(asked.dataset).stem
-    kept = Path(platformdirs.user_cache_dir("kao-benchmarks")) / f"{name}-{asked.minutes:g}"
-    kept.mkdir(parents=True, exist_ok=True)
-    for arm in ARMS if asked.arm is None else [asked.arm]:
+    options = parser.parse_args()
+    name = Path(options.dataset).stem
+    cache_folder = (
+        Path(platformdirs.user_cache_dir("kao-benchmarks")) / f"{name}-{options.minutes:g}"
+    )
+    cache_folder.mkdir(parents=True, exist_ok=True)
+    for arm in ARMS if options.arm is None else [options.arm]:
         if arm != "none":
-            measure(arm, asked.dataset, asked.minutes, asked.samples, kept)
-    table(kept)
+            measure(arm, options.dataset, options.minutes, options.samples, cache_folder)
+    table(cache_folder)
 
 
-def measure(arm: str, dataset: str, minutes: float, samples: int, kept: Path) -> None:
+def measure(arm: str, dataset: str, minutes: float, samples: int, cache_folder: Path) -> None:
     """Train one arm and keep its numbers and a sheet; a peer that cannot run here says so."""
-    settings = Settings(home=kept / arm)
-    real = pack(dataset, SIDE, kept / "cache")
+    settings = Settings(home=cache_folder / arm)
+    real = pack(dataset, SIDE, cache_folder / "cache")
     samples = min(samples, real.count)
     before = _cpu_seconds()
-    found = (
-        _lightweight(real.folder, minutes, samples, kept)
+    outcome = (
+        _lightweight(real.folder, minutes, samples, cache_folder)
         if arm == PEER
         else _own(arm, settings, dataset, minutes, samples)
     )
-    if found is None:
+    if outcome is None:
         return
-    drawn, result = found
+    faces, result = outcome
     result["cpu_seconds"] = _cpu_seconds() - before
     features = Features(settings.parallel)
-    theirs = reference.real(real, len(drawn), features, kept / "cache")
-    ours = features.extract(drawn)
+    theirs = reference.real(real, len(faces), features, cache_folder / "cache")
+    ours = features.extract(faces)
     marks = metrics.manifolds(theirs, ours)
     result |= {
         "fd": metrics.frechet(Moments.of(theirs), ours).distance,
@@ -80,8 +82,10 @@ def measure(arm: str, dataset: str, minutes: float, samples: int, kept: Path) ->
         "precision": float(marks.precision.mean()),
         "coverage": float(marks.coverage.mean()),
     }
-    (kept / f"{arm}.json").write_text(json.dumps(result, indent=1))
-    Image.fromarray(bundle_writer.sheet(drawn[: bundle_writer.SHEET**2])).save(kept / f"{arm}.png")
+    (cache_folder / f"{arm}.json").write_text(json.dumps(result, indent=1))
+    Image.fromarray(bundle_writer.sheet(faces[: bundle_writer.SHEET**2])).save(
+        cache_folder / f"{arm}.png"
+    )
 
 
 def _own(
@@ -99,19 +103,19 @@ def _own(
     folder = Registry(engine, settings.storage).folder(version)
     drawer = verify.verify(folder, version, settings.parallel)
     training = drawer.card.training
-    drawn = np.stack([by_area(face) for face in draw(drawer, samples)])
-    return drawn, {"images": training.images, "warnings": training.warnings}
+    faces = np.stack([by_area(face) for face in draw(drawer, samples)])
+    return faces, {"images": training.images, "warnings": training.warnings}
 
 
 def _lightweight(
-    packed: Path, minutes: float, samples: int, kept: Path
+    packed: Path, minutes: float, samples: int, cache_folder: Path
 ) -> tuple[Pixels, dict[str, Any]] | None:
     command = [peers.trainer(), str(Path(__file__).with_name("lightweight.py"))]
-    path = kept / f"{PEER}.npz"
+    path = cache_folder / f"{PEER}.npz"
     arguments = [str(packed), str(minutes), str(samples), str(path)]
-    done = subprocess.run([*command, *arguments], stderr=subprocess.PIPE, text=True)
-    if done.returncode:
-        reason = done.stderr.strip().splitlines()[-1]
+    process = subprocess.run([*command, *arguments], stderr=subprocess.PIPE, text=True)
+    if process.returncode:
+        reason = process.stderr.strip().splitlines()[-1]
         print(f"{PEER} cannot run here ({reason}).")
         return None
     saved = np.load(path)
@@ -131,15 +135,17 @@ def by_area(face: Pixels) -> Pixels:
     return np.asarray(Image.fromarray(face).resize((SIDE, SIDE), Image.Resampling.BOX))
 
 
-def table(kept: Path) -> None:
+def table(cache_folder: Path) -> None:
     """What was measured so far."""
-    results = {path.stem: json.loads(path.read_text()) for path in sorted(kept.glob("*.json"))}
+    results = {
+        path.stem: json.loads(path.read_text()) for path in sorted(cache_folder.glob("*.json"))
+    }
     print(f"{'arm':15} {'images':>9} {'CPU s':>7}", end=" ")
     print(f"{'FD':>7} {'KID':>7} {'precision':>9} {'coverage':>9}")
-    for arm, found in results.items():
-        print(f"{arm:15} {found['images']:9,} {found['cpu_seconds']:7,.0f}", end=" ")
-        print(f"{found['fd']:7.1f} {found['kid']:7.4f}", end=" ")
-        print(f"{found['precision']:9.3f} {found['coverage']:9.3f}")
+    for arm, outcome in results.items():
+        print(f"{arm:15} {outcome['images']:9,} {outcome['cpu_seconds']:7,.0f}", end=" ")
+        print(f"{outcome['fd']:7.1f} {outcome['kid']:7.4f}", end=" ")
+        print(f"{outcome['precision']:9.3f} {outcome['coverage']:9.3f}")
     if PEER in results and "modern" in results:
         ratio = results[PEER]["fd"] / results["modern"]["fd"]
         print(f"FD of {PEER} over FD of modern: {ratio:.2f}")

@@ -23,7 +23,7 @@ from PIL import Image
 from app.avatars.encode.still import encode
 from models.faces import latents
 
-HERE = Path(__file__).parent
+FOLDER = Path(__file__).parent
 BATCHES = {"torch": ("1", "8", "16"), "graph": ("1", "4", "8")}
 WORDS = {"torch": "PyTorch, Pillow", "graph": "our graph and encoder"}
 SEED = {"seed": "42"}
@@ -52,13 +52,13 @@ def fetched(server: Server, path: str, body: dict[str, str] | None = None) -> np
 def litserve(painter: str, batch: str) -> AbstractContextManager[Server]:
     """LitServe with a painter and a largest batch."""
     environment = {"PEER_PAINTER": painter, "PEER_BATCH": batch}
-    return serving([peers.python(), HERE / "litserve_app.py"], "/health", environment)
+    return serving([peers.python(), FOLDER / "litserve_app.py"], "/health", environment)
 
 
 def bentoml(painter: str, batch: str) -> AbstractContextManager[Server]:
     """BentoML with a painter and a largest batch."""
     service = "bentoml_app:Single" if batch == "1" else "bentoml_app:Front"
-    command = [peers.python(), "-m", "bentoml", "serve", service, "--working-dir", HERE]
+    command = [peers.python(), "-m", "bentoml", "serve", service, "--working-dir", FOLDER]
     command += ["--host", "127.0.0.1", "--port", "{port}"]
     return serving(command, "/readyz", {"PEER_PAINTER": painter, "PEER_BATCH": batch})
 
@@ -66,10 +66,10 @@ def bentoml(painter: str, batch: str) -> AbstractContextManager[Server]:
 PEERS = {"LitServe": (litserve, "/predict"), "BentoML": (bentoml, "/avatar")}
 
 
-def told(label: str, seen: Load) -> float:
+def told(label: str, pixels_seen: Load) -> float:
     """Print a row; its rate, or nothing where answers were lost."""
-    print(f"{label:46} {seen}", flush=True)
-    return seen.rate
+    print(f"{label:46} {pixels_seen}", flush=True)
+    return pixels_seen.rate
 
 
 def best(name: str, painter: str, ours: np.ndarray) -> float:
@@ -92,7 +92,7 @@ def dicebear() -> None:
     node = peers.node()
     if node is not None:
         program, folder = node
-        script = shutil.copy(HERE / "dicebear.mjs", folder)
+        script = shutil.copy(FOLDER / "dicebear.mjs", folder)
         with serving([program, script], "/png?seed=1") as server:
             told("DiceBear, PNG", load(server, "/png?seed=SEED"))
 

@@ -33,7 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=20, help="of each arm in each round")
     parser.add_argument("--rounds", type=int, default=3)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     torch.set_num_threads(Settings().parallel)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     random = np.random.default_rng(0)
@@ -46,9 +46,9 @@ def main() -> None:
         "modern-64": ours(resolve({"preset": "modern-64"}), images[64], device),
     }
     rates: dict[str, list[float]] = {name: [] for name in arms}
-    for _ in range(asked.rounds):
+    for _ in range(options.rounds):
         for name, (step, batch) in arms.items():
-            rates[name].append(timed(step, batch, asked.seconds, device))
+            rates[name].append(timed(step, batch, options.seconds, device))
     middle = {name: statistics.median(found) for name, found in rates.items()}
     for name, rate in middle.items():
         told = ", ".join(f"{each:.1f}" for each in rates[name])

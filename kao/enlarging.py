@@ -16,7 +16,9 @@ from models.recipes.recipe import ENLARGER_STEPS
 from models.settings import Settings
 
 if TYPE_CHECKING:
-    from worker.enlarging.published_model import Report
+    import sqlalchemy as sa
+
+    from worker.enlarging.published_model import Options, Report
     from worker.enlarging.stage import Progress
 
 NOTHING = "No model was published."
@@ -29,7 +31,13 @@ EVENTS = {
 
 def enlarge(
     model: Annotated[str, typer.Argument(help="An alias, a version or its first digits.")],
-    dataset: Annotated[str, typer.Option(help="starter, an uploaded set, a folder or a zip.")],
+    dataset: Annotated[
+        str | None, typer.Option(help="starter, an uploaded set, a folder or a zip.")
+    ] = None,
+    from_: Annotated[
+        str | None,
+        typer.Option("--from", help="Copy the enlarger of this model instead of training one."),
+    ] = None,
     minutes: Annotated[
         float | None, typer.Option(min=0.001, help="Train for about so many minutes.")
     ] = None,
@@ -51,11 +59,10 @@ def enlarge(
     The new version has the same generator. Ctrl-C saves what is trained; the same command
     continues there.
     """
-    import torch
-
     from models import bootstrap
     from models.registry import Registry
-    from worker.enlarging.published_model import Options, PublishedModel
+    from worker.enlarging.published_model import Options
+    from worker.publishing import bundle_writer
 
     if minutes is not None and steps is not None:
         raise KaoError("Give --minutes or --steps, not both.")
@@ -63,19 +70,34 @@ def enlarge(
     engine = bootstrap.prepare(settings)
     registry = Registry(engine, settings.blobs)
     version = registry.resolve(model)
+    if from_ is not None:
+        published = bundle_writer.with_enlarger_of(registry, version, registry.resolve(from_))
+    elif dataset is not None:
+        name, planned = dataset_name(dataset), steps or ENLARGER_STEPS
+        options = Options(name, minutes, planned, limit, seed, width, blocks, fold)
+        published = _train(settings, engine, version, options)
+    else:
+        raise KaoError("Give --dataset to train an enlarger, or --from to copy one.")
+    if promote:
+        registry.promote(published)
+    out.print(f"Published {published}: the faces of {version[:12]}, with an enlarger.")
+    out.print(f"Try: kao sample --model {published[:12]} --seed 42 --size 256 --out face.png")
+
+
+def _train(settings: Settings, engine: "sa.Engine", version: str, options: "Options") -> str:
+    """Train an enlarger with progress in the terminal; the published version."""
+    import torch
+
+    from worker.enlarging.published_model import PublishedModel
+
     torch.set_num_threads(settings.parallel)
-    name, planned = dataset_name(dataset), steps or ENLARGER_STEPS
-    options = Options(name, minutes, planned, limit, seed, width, blocks, fold)
     stop = _Stop()
     with Bar(console=err, disable=not sys.stderr.isatty(), transient=True) as bar:
         report = _report(bar, bar.add_task("dataset", total=None), stop)
         published = PublishedModel(settings, engine, version, options, report).enlarge(stop.is_set)
     if published is None:
         raise KaoError("Stopped. The same command continues." if stop.is_set() else NOTHING)
-    if promote:
-        registry.promote(published)
-    out.print(f"Published {published}: the faces of {version[:12]}, with an enlarger.")
-    out.print(f"Try: kao sample --model {published[:12]} --seed 42 --size 256 --out face.png")
+    return published
 
 
 class _Stop:

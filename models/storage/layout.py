@@ -10,7 +10,7 @@ from typing import NamedTuple
 # Below the store.
 BUNDLES, DATASETS, SNAPSHOTS, UPLOADS = "bundles", "datasets", "snapshots", "uploads"
 # Below the home. In the bucket, the sheets of runs lie below RUNS as well.
-RUNS, STORE, CACHE = "runs", "store", "cache"
+RUNS, STORE, CACHE, ENLARGING = "runs", "store", "cache", "enlarging"
 DATABASE, API_KEY, QUEUE_SOCKET = "kao.db", "api-key", "run/valkey.sock"
 # Below the cache: measured features of packed sets. Everything else there is a packed set.
 FEATURES = "features"
@@ -60,6 +60,11 @@ def run(run: str) -> str:
 def sheets(run: str) -> str:
     """The folder of a run's sample sheets, below the home and in the bucket."""
     return f"{RUNS}/{run}/sheets"
+
+
+def enlarging(key: str) -> str:
+    """The state of a training of a published model's enlarger, below the home."""
+    return f"{ENLARGING}/{key}{SNAPSHOT_SUFFIX}"
 
 
 def unit(name: str) -> Unit | None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Reporter
@@ -182,3 +183,18 @@ def test_the_first_run_is_one_click_away(visit: Visit) -> None:
     page = visit("/studio/new?preset=smoke&dataset=starter", session=True)
     expect(page.get_by_role("radio", name=re.compile("smoke"))).to_be_checked()
     expect(page.locator("#start-run")).to_contain_text("Start · smoke")
+
+
+def test_pages_of_runs_are_accessible_and_reflow_at_320_pixels(
+    visit: Visit, start_run: StartRun
+) -> None:
+    one, other = start_run(images=800), start_run(images=1600)
+    one.progress(80)
+    page = visit("/studio/new", session=True, width=320, height=700)
+    for path in (f"/runs/{one.id}", f"/compare?run={one.id}&run={other.id}", "/new", "/models"):
+        page.goto(f"/studio{path}", wait_until="domcontentloaded")
+        expect(page.locator("h1")).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320, path
+        violations = Axe().run(page).response["violations"]
+        serious = [row["id"] for row in violations if row["impact"] in ("serious", "critical")]
+        assert serious == [], path

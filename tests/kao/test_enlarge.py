@@ -75,6 +75,13 @@ def test_small_pictures_publish_nothing(kao: Kao, registry: Registry, tmp_path: 
     assert "No model was published." in result.err
 
 
+def test_it_trains_or_copies(kao: Kao, registry: Registry) -> None:
+    assert "--dataset to train" in kao("enlarge", "default").err
+    copied = kao("enlarge", "default", "--from", "default")
+    assert copied.code == 1
+    assert "has no enlarger" in copied.err
+
+
 def test_minutes_and_steps_exclude_each_other(kao: Kao, registry: Registry) -> None:
     words = ("enlarge", "default", "--dataset", "starter", "--minutes", "1", "--steps", "1")
     assert "not both" in kao(*words).err

@@ -14,7 +14,7 @@ from models import bundle
 from models.recipes.recipe import ENLARGER_STEPS
 from models.registry import Registry
 from models.settings import Settings
-from models.storage import atomic
+from models.storage import atomic, layout
 from worker.datasets import lookup
 from worker.datasets.packing import Packed
 from worker.enlarging.pairs import Pairs
@@ -62,7 +62,7 @@ class PublishedModel:
         device = lockstep.device()
         self.stage = Stage(device, collectives.has_bf16(device), report.event)
         key = hashlib.sha256(json.dumps([version, asdict(options)]).encode()).hexdigest()[:32]
-        self.snapshot = settings.home / "enlarging" / f"{key}.pt"
+        self.snapshot = settings.home / layout.enlarging(key)
 
     def enlarge(self, is_stopped: Callable[[], bool]) -> str | None:
         """Train and publish; the new version.

@@ -3,7 +3,7 @@
 import copy
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from models import bundle
 from models.bundle import generator as bundle_generator
 from models.database.engine import now
+from models.errors import KaoError
 from models.faces import latents
 from models.faces.attributes import Attribute
 from models.recipes.recipe import Recipe
@@ -138,13 +139,39 @@ def with_enlarger(registry: Registry, version: str, enlarger: Enlarger) -> str:
     Its card keeps what was measured at the network's resolution, where the faces are the same.
     Raises BadBundle where the enlarger does not draw these faces.
     """
+
+    def write_graph(folder: Path, resolution: int) -> None:
+        onnx_export.export_enlarger(enlarger.network, resolution, folder)
+
+    return _enlarged(registry, version, enlarger.card, write_graph)
+
+
+def with_enlarger_of(registry: Registry, version: str, donor: str) -> str:
+    """The same with the enlarger of another version. Raises KaoError, BadBundle."""
+    source = registry.fetch(donor)
+    enlargement = bundle.Card.model_validate(bundle.read_card(source)).enlarger
+    if enlargement is None:
+        raise KaoError(f"Model {donor[:12]} has no enlarger.")
+
+    def write_graph(folder: Path, _: int) -> None:
+        shutil.copyfile(source / bundle.ENLARGER, folder / bundle.ENLARGER)
+
+    return _enlarged(registry, version, enlargement, write_graph)
+
+
+def _enlarged(
+    registry: Registry,
+    version: str,
+    enlargement: bundle.Enlargement,
+    write_graph: Callable[[Path, int], None],
+) -> str:
     with atomic.scratch_folder(registry.bundles) as folder:
         shutil.copytree(
             registry.fetch(version), folder, dirs_exist_ok=True, copy_function=shutil.copyfile
         )
         card = bundle.Card.model_validate(bundle.read_card(folder))
-        onnx_export.export_enlarger(enlarger.network, card.network.resolution, folder)
-        changes = {"enlarger": enlarger.card, "created": now(), **_without_served_size(card)}
+        write_graph(folder, card.network.resolution)
+        changes = {"enlarger": enlargement, "created": now(), **_without_served_size(card)}
         write_card(folder, card.model_copy(update=changes))
         return registry.add(folder)
 

@@ -9,9 +9,11 @@ import torch
 
 from models import bundle
 from models.bundle.format import Enlargement, Evaluation
+from models.errors import BadBundle, KaoError
 from models.networks.enlarger import Enlarger
 from models.registry import Registry
 from models.settings import Settings
+from tests.support.enlargers import add_enlarger
 from worker.publishing import bundle_writer
 
 CARD = Enlargement(
@@ -62,3 +64,28 @@ def test_measures_of_the_served_size_are_dropped(
     for name in {path.name for path in registry.folder(old).iterdir()} - {bundle.CARD}:
         one, other = registry.folder(old) / name, registry.folder(new) / name
         assert one.read_bytes() == other.read_bytes()
+
+
+def test_another_versions_enlarger_is_copied(
+    registry: Registry, write_bundle: Callable[..., Path]
+) -> None:
+    registry.import_folder(write_bundle())
+    old = _publish(registry, write_bundle(seed=1))
+    donor = registry.add(add_enlarger(write_bundle(seed=2), registry.bundles / "donor"))
+    new = bundle_writer.with_enlarger_of(registry, old, donor)
+    graphs = [(registry.folder(each) / bundle.ENLARGER).read_bytes() for each in (donor, new)]
+    assert graphs[0] == graphs[1]
+    weights = [(registry.folder(each) / bundle.WEIGHTS).read_bytes() for each in (old, new)]
+    assert weights[0] == weights[1]
+    with pytest.raises(KaoError, match="has no enlarger"):
+        bundle_writer.with_enlarger_of(registry, donor, old)
+
+
+def test_an_enlarger_for_another_resolution_is_refused(
+    registry: Registry, write_bundle: Callable[..., Path]
+) -> None:
+    old = registry.import_folder(write_bundle())
+    other = write_bundle(resolution=32)
+    donor = registry.add(add_enlarger(other, registry.bundles / "donor"))
+    with pytest.raises(BadBundle):
+        bundle_writer.with_enlarger_of(registry, old, donor)

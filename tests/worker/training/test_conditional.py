@@ -12,7 +12,7 @@ from models.bundle import verify
 from models.bundle.generator import Drawer
 from models.errors import DatasetError
 from models.faces import latents
-from models.faces.attributes import Attribute, from_labels
+from models.faces.attributes import Attribute
 from models.recipes.recipe import Recipe, resolve
 from worker.datasets.packing import Packed
 from worker.publishing.bundle_writer import Moment, write
@@ -70,7 +70,7 @@ def test_labels_missed_is_the_mean_of_each_attributes_cross_entropy() -> None:
     labels = torch.tensor([[1.0, 0.0, 0.0, 0.0, 1.0], [0.0, 1.0, 1.0, 0.0, 0.0]])
     first = (math.log(1 + math.exp(-2)) + math.log(2)) / 2
     second = (math.log(3) + math.log(2 + math.exp(3))) / 2
-    found = losses.labels_missed(logits, labels, [2, 3])
+    found = losses.label_loss(logits, labels, [2, 3])
     assert float(found) == pytest.approx((first + second) / 2)
 
 
@@ -107,14 +107,17 @@ def test_labels_that_a_set_lacks_are_named(labels, told) -> None:
         Reals(np.zeros((4, 16, 16, 3), np.uint8), recipe, CPU, labels=labels)
 
 
-def test_frequencies_are_the_sets(tmp_path: Path) -> None:
-    recipe = resolve({"preset": "smoke", "labels": ["colour"]})
-    found = reals(recipe)
-    (attribute,) = from_labels(
-        {"colour": {"values": ["red", "blue"], "codes": [0, 0, 1]}}, ["colour"]
-    )
-    assert found.attributes[0].values == attribute.values
-    assert sum(found.attributes[0].shares) == pytest.approx(1)
+def test_frequencies_are_the_sets() -> None:
+    recipe = resolve({"preset": "smoke", "labels": ["colour"], "batch": 256})
+    source = reals(recipe, 1_000)
+    blue = (np.random.default_rng(0).random(1_000) < 0.3).mean()
+    (attribute,) = source.attributes
+    assert attribute.values == ["red", "blue"]
+    assert attribute.shares == pytest.approx([1 - blue, blue])
+    edge = attribute.intervals()[1][0]
+    normals = torch.cat([source.sample_attributes(step)[:, 0] for step in range(40)])
+    # 10,240 samples: the standard deviation of the share is 0.005.
+    assert (normals > edge).double().mean().item() == pytest.approx(blue, abs=0.025)
 
 
 def dependent(recipe: Recipe, count: int = 256) -> Reals:
@@ -133,7 +136,7 @@ def test_no_combination_is_drawn_that_no_picture_has() -> None:
     trainer = Trainer(recipe, dependent(recipe), CPU, bf16=False)
     for step in range(4):
         trainer.step = step
-        labels = trainer._chosen(trainer._latents()[0])
+        labels = trainer._labels_of(trainer._latents()[0])
         assert labels is not None
         colour, bulk = labels.split(3, 1)
         assert torch.equal(colour, bulk)
@@ -158,7 +161,7 @@ def test_labels_are_never_named_on_recoloured_pictures() -> None:
     trainer = Trainer(recipe, reals(recipe), CPU, bf16=False)
     trainer.begin(10**6, 10**6)
     plain = torch.ones(recipe.batch, 3, recipe.resolution, recipe.resolution)
-    seen, _ = trainer._changed(plain, plain)
+    seen, _ = trainer._augment(plain, plain)
     inner = seen[:, :, 4:-4, 4:-4]
     assert torch.equal(inner, torch.ones_like(inner)), "moved by two pixels at most, nothing else"
 
@@ -214,7 +217,7 @@ def test_labels_are_sampled_from_training_images_alone() -> None:
     places = np.arange(32, 64)
     batches = Reals(images, recipe, CPU, labels=labels, places=places)
     trainer = Trainer(recipe, batches, CPU, bf16=False)
-    chosen = trainer._chosen(trainer._latents()[0])
+    chosen = trainer._labels_of(trainer._latents()[0])
     assert chosen is not None
     assert chosen[:, 0].all()
 
