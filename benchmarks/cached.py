@@ -26,7 +26,7 @@ def dicebear() -> float | None:
     if node is None:
         return None
     program, folder = node
-    script = shutil.copy(peers.HERE / "dicebear.mjs", folder)
+    script = shutil.copy(peers.FOLDER / "dicebear.mjs", folder)
     with serving([program, script], "/svg?seed=1") as server:
         return told("DiceBear, SVG of one seed", server, "/svg?seed=42")
 

@@ -31,8 +31,7 @@ COMMANDS = {
         "large.",
     },
     "kao.keys": {
-        "sign": "Sign a picture's address: it opens without a key for a while "
-        "(KAO_PUBLIC_AVATARS=false).",
+        "sign": "Sign the address of a picture that is not public (KAO_PUBLIC_AVATARS=false).",
     },
     "kao.maintenance": {
         "verify": "Read every stored file that the database names, and list the damage.",

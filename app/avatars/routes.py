@@ -58,6 +58,7 @@ _TRAITS = {
     "style": "form",
     "explode": True,
     "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+    "example": {},  # without it Swagger UI invents traits, and its first request is a 422
 }
 
 

@@ -184,7 +184,7 @@ def test_a_slow_upload_to_the_bucket_keeps_no_writer_waiting(
         put_once(self, path, name)
 
     monkeypatch.setattr(Blobs, "put_once", write_meanwhile)
-    report = ArchiveReport(3, 0, 0)
+    report = ArchiveReport(3, [], 0)
     catalogue.add(one.engine, local, upload, name="a", licence="CC0-1.0", report=report)
     assert writes == ["sqlite"]
     assert one.blobs.names("datasets")

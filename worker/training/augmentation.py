@@ -1,4 +1,4 @@
-"""Differentiable changes to what the discriminator sees, real and drawn alike.
+"""Differentiable augmentation of the discriminator's input, real and fake images alike.
 
 Colour, translation and cutout (DiffAugment, arXiv:2006.10738 §3.1), each image with
 probability p; no quarter turns, since a face is upright.
@@ -15,7 +15,7 @@ HOLE = 1 / 2  # of the side
 
 @dataclass(frozen=True)
 class Changes:
-    """What happens to each image of a batch; drawn once, so that a step can be repeated.
+    """The changes of each image of a batch; sampled once, so that a step can be repeated.
 
     Each is (N,) float32: brightness, saturation and contrast around 1 (brightness: 0), shifts in
     pixels, the hole's centre in pixels; `applied` (N, 3) bool: colour, translation, cutout.
@@ -29,17 +29,17 @@ class Changes:
     applied: Tensor
 
     def rows(self, rows: slice, device: torch.device) -> "Changes":
-        """Some images' changes, on a device."""
+        """The changes of some images, on a device."""
         return Changes(*(getattr(self, name)[rows].to(device) for name in self.__annotations__))
 
-    def only_translated(self) -> "Changes":
-        """The same without what recolours or cuts out: labels stay true."""
+    def without_colour_and_cutout(self) -> "Changes":
+        """These changes without colour and cutout, so that labels stay true."""
         keep = torch.tensor([False, True, False])
         return replace(self, applied=self.applied & keep)
 
 
-def draw(count: int, side: int, probability: float, random: torch.Generator) -> Changes:
-    """Changes for `count` images of `side` pixels."""
+def sample(count: int, side: int, probability: float, random: torch.Generator) -> Changes:
+    """Sample the changes of `count` images of `side` pixels."""
     reach = round(side * SHIFT)
     return Changes(
         brightness=torch.rand(count, generator=random) - 0.5,
@@ -53,14 +53,14 @@ def draw(count: int, side: int, probability: float, random: torch.Generator) -> 
 
 def apply(images: Tensor, changes: Changes) -> Tensor:
     """images: (N, 3, S, S) float32. Returns the same shape; gradients pass through."""
-    colour, moved, cut = changes.applied.unbind(1)
-    images = torch.where(_wide(colour), _coloured(images, changes), images)
-    shift = torch.where(moved[:, None], changes.shift, 0)
-    images = _translated(images, shift)
-    return images * torch.where(_wide(cut), _mask(images, changes.hole), 1.0)
+    has_colour, has_shift, has_hole = changes.applied.unbind(1)
+    images = torch.where(_wide(has_colour), _adjust_colours(images, changes), images)
+    shift = torch.where(has_shift[:, None], changes.shift, 0)
+    images = _translate(images, shift)
+    return images * torch.where(_wide(has_hole), _mask(images, changes.hole), 1.0)
 
 
-def _coloured(x: Tensor, changes: Changes) -> Tensor:
+def _adjust_colours(x: Tensor, changes: Changes) -> Tensor:
     x = x + _wide(changes.brightness)
     grey = x.mean(1, keepdim=True)
     x = (x - grey) * _wide(changes.saturation) + grey
@@ -68,8 +68,8 @@ def _coloured(x: Tensor, changes: Changes) -> Tensor:
     return (x - middle) * _wide(changes.contrast) + middle
 
 
-def _translated(x: Tensor, shift: Tensor) -> Tensor:
-    """Move each image by its (rows, columns); what comes in is 0, the middle grey."""
+def _translate(x: Tensor, shift: Tensor) -> Tensor:
+    """Shift each image by its (rows, columns); what enters is 0, middle grey."""
     count, _, side, _ = x.shape
     place = torch.arange(side, device=x.device)
     rows, columns = (place[None] - shift[:, axis, None] for axis in (0, 1))
@@ -77,8 +77,8 @@ def _translated(x: Tensor, shift: Tensor) -> Tensor:
     batch = torch.arange(count, device=x.device)[:, None, None]
     rows, columns = rows.clamp(0, side - 1)[:, :, None], columns.clamp(0, side - 1)[:, None, :]
     # Advanced indexing puts the channels last.
-    moved = x.permute(0, 2, 3, 1)[batch, rows, columns].permute(0, 3, 1, 2)
-    return moved * inside
+    shifted = x.permute(0, 2, 3, 1)[batch, rows, columns].permute(0, 3, 1, 2)
+    return shifted * inside
 
 
 def _mask(x: Tensor, centre: Tensor) -> Tensor:

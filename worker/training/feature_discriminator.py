@@ -16,7 +16,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from models.networks.modern import SLOPE, spread
 from worker.training.frozen_features import TAPS, Trunk
-from worker.training.step import Judged
+from worker.training.step import LabelledImages
 
 CHANNELS = 64  # of the fixed random projection and of the heads
 RAMP = 10_000  # images until the heads count fully: at first they know nothing
@@ -84,7 +84,9 @@ class FeatureDiscriminator:
     descend: Callable[[str, Tensor], None]
     bf16: bool
 
-    def train(self, real: Judged, fake: Judged) -> tuple[dict[str, Tensor], Features]:
+    def train(
+        self, real: LabelledImages, fake: LabelledImages
+    ) -> tuple[dict[str, Tensor], Features]:
         """One step of the heads; what was measured, and the fake images' features.
 
         The features keep their graph to the generator, which spares its turn a pass of the trunk.

@@ -33,7 +33,7 @@ def logistic_generator(real: Tensor, fake: Tensor) -> Tensor:
     return softplus(-fake).mean()
 
 
-def labels_missed(logits: Tensor, labels: Tensor, sizes: Sequence[int]) -> Tensor:
+def label_loss(logits: Tensor, labels: Tensor, sizes: Sequence[int]) -> Tensor:
     """Cross-entropy of what the discriminator sees (AC-GAN, arXiv:1610.09585 §3).
 
     logits, labels: (N, values of all attributes) float32, the labels with one 1 an attribute;

@@ -1,4 +1,4 @@
-"""The state of a run in memory: what is trained, how far it is, and how to go on from there."""
+"""The training state of a run, and the training step."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,11 +14,11 @@ from worker.training.batches import Reals
 from worker.training.distributed import collectives
 from worker.training.distributed.collectives import Share
 from worker.training.feature_discriminator import FeatureDiscriminator, Heads
-from worker.training.losses import LOSSES, labels_missed
+from worker.training.losses import LOSSES, label_loss
 from worker.training.rng import draws
 from worker.training.schedules import augmentation as augmentation_strength
 from worker.training.schedules import cosine, ema_decay
-from worker.training.step import Judged, Penalty, Step
+from worker.training.step import LabelledImages, Penalty, Step
 
 FEATURE_CHANGES = 0.5  # the probability that an image is changed before the features see it
 Losses = dict[str, float]
@@ -26,7 +26,7 @@ Weights = Mapping[str, Tensor]
 
 
 class Trainer:
-    """The two networks, their optimisers, the averaged generator, and how far they are."""
+    """The networks, their optimisers, the averaged generator, and the number of steps."""
 
     def __init__(
         self,
@@ -43,9 +43,9 @@ class Trainer:
             torch.manual_seed(draws(recipe.seed, "weights").initial_seed())
             g = build.generator(recipe, reals.attributes)
             d = build.discriminator(recipe, reals.attributes)
-        self.average = ema.averaged(_placed(g, device))
-        self.generator = collectives.use_global_batch_norm(_placed(g, device), self.share)
-        self.discriminator = collectives.use_global_batch_norm(_placed(d, device), self.share)
+        self.average = ema.averaged(_move(g, device))
+        self.generator = collectives.use_global_batch_norm(_move(g, device), self.share)
+        self.discriminator = collectives.use_global_batch_norm(_move(d, device), self.share)
         self.optimizers = {
             "generator": _adam(self.generator, recipe, "generator"),
             "discriminator": _adam(self.discriminator, recipe, "discriminator"),
@@ -59,13 +59,13 @@ class Trainer:
             loss.generator,
             self._descend,
             bf16,
-            self._missed if reals.attributes and recipe.label_weight else None,
+            self._label_loss if reals.attributes and recipe.label_weight else None,
         )
         self.step = 0
-        # Images that the parent saw, and those of them that were of this set; and the share that
-        # rollbacks left of the learning rates.
+        # Images that the parent saw; those of them that belong to this set; and the factor by
+        # which rollbacks reduced the learning rates.
         self.before, self.before_of_set, self.slowed = 0, 0, 1.0
-        # What all random draws are keyed by beside the seed: a child must not repeat its parent's.
+        # Keys of every random draw beside the seed, so that a child does not repeat its parent's.
         self.lineage: tuple[str, ...] = ()
 
     def _feature_discriminator(self, bf16: bool) -> FeatureDiscriminator | None:
@@ -91,17 +91,17 @@ class Trainer:
 
     @property
     def lacks_features(self) -> bool:
-        """Whether the recipe wants frozen features whose weights are not there."""
+        """Whether the recipe wants frozen features purpose weights are not there."""
         return self.recipe.feature_weight > 0 and self.features is None
 
     @property
     def images(self) -> int:
-        """Real images seen, by a parent run too."""
+        """Real images seen in training, including a parent's."""
         return self.before + self.step * self.recipe.batch
 
     @property
     def latent(self) -> int:
-        """How many numbers a latent has: the recipe's, and one for each attribute."""
+        """The length of a latent: the recipe's, and one element for each attribute."""
         return self.recipe.latent + len(self.reals.attributes)
 
     @property
@@ -110,110 +110,113 @@ class Trainer:
         return self.step // self.reals.steps_per_epoch
 
     def advance(self, fraction: float = 0.0) -> Losses:
-        """Train the discriminator on one batch, then the generator; returns what was measured.
+        """Train the discriminator on one batch, then the generator; returns the losses.
 
-        fraction: how much of the run is done, for what is scheduled over the whole of it.
+        fraction: the share of the run that is done, for the schedules.
         """
         self._set_learning_rates(fraction)
         latents = self._latents()
         images = self._step.draw(*latents)
         batch = self.reals.batch(self.step)
-        labels = self.reals.labels(self.step), self._chosen(latents[0])
-        real, fake = map(Judged, self._changed(batch, images), labels)
-        measured, real_score = self._step.train_discriminator(real, fake, self._penalty(fraction))
-        # Varied latents that give one image are a collapse, whatever the losses say; of images as
-        # they are drawn, since augmentation makes even one image differ.
-        measured["diversity"] = images.detach().std(0).mean()
+        labels = self.reals.labels(self.step), self._labels_of(latents[0])
+        real, fake = map(LabelledImages, self._augment(batch, images), labels)
+        losses, real_score = self._step.train_discriminator(real, fake, self._penalty(fraction))
+        # Different latents that give one image are a collapse, whatever the losses are. Measured
+        # before augmentation, which makes even equal images differ.
+        losses["diversity"] = images.detach().std(0).mean()
         feature_loss = None
         if self.features is not None:
-            seen = map(Judged, self._changed_for_features(batch, images), labels)
-            losses, features = self.features.train(*seen)
-            measured |= losses
+            seen = map(LabelledImages, self._augment_for_features(batch, images), labels)
+            feature_losses, features = self.features.train(*seen)
+            losses |= feature_losses
             weight = self.recipe.feature_weight * feature_discriminator.ramp(self.images)
             feature_loss = weight * self.features.generator_loss(features, labels[1])
-        measured |= self._step.train_generator(real_score, fake, feature_loss)
+        losses |= self._step.train_generator(real_score, fake, feature_loss)
         if isinstance(self.generator, modern.Generator) and self.generator.mapping is not None:
             collectives.average_buffer(self.generator.mapping.average, self.share)
         self.step += 1
         half_life = self.recipe.ema_images
         decay = ema_decay(self.recipe.batch, self.images, half_life)
         ema.update(self.average, self.generator, decay)
-        return {name: value.item() for name, value in measured.items()}
+        return {name: value.item() for name, value in losses.items()}
 
     def _latents(self) -> tuple[Tensor, ...]:
-        """The step's z (B, latent); with mixing also a second z and where it takes over."""
+        """The step's z (B, latent); with mixing also a second z and the layer where it starts."""
         recipe = self.recipe
         random = self._random("latents")
         z = torch.randn(recipe.batch, self.latent, generator=random)
         if self.reals.attributes:
             z[:, recipe.latent :] = self.reals.sample_attributes(self.step)
         if not recipe.mixing or not isinstance(self.generator, modern.Generator):
-            return (self._mine(z),)
+            return (self._local_rows(z),)
         random = self._random("mixing")
         other = torch.randn(recipe.batch, self.latent, generator=random)
-        # Both styles agree in the attributes that the discriminator is told of.
+        # Both styles have the attributes that the discriminator gets as labels.
         other[:, recipe.latent :] = z[:, recipe.latent :]
         layers = self.generator.synthesis.layers
         cut = torch.randint(1, layers, (recipe.batch,), generator=random)
         alone = torch.rand(recipe.batch, generator=random) >= recipe.mixing
         cut = torch.where(alone, layers, cut)
-        return self._mine(z), self._mine(other), self._mine(cut)
+        return self._local_rows(z), self._local_rows(other), self._local_rows(cut)
 
     def _random(self, *keys: object) -> torch.Generator:
         return draws(self.recipe.seed, *self.lineage, *keys, self.step)
 
-    def _mine(self, rows: Tensor) -> Tensor:
+    def _local_rows(self, rows: Tensor) -> Tensor:
         """This process's rows of a global batch, on its device."""
         return rows[self.share.rows].to(self.device)
 
-    def _chosen(self, z: Tensor) -> Tensor | None:
-        """The labels that a latent asks for."""
+    def _labels_of(self, z: Tensor) -> Tensor | None:
+        """The one-hot labels that latents select."""
         if not isinstance(self.generator, modern.Generator) or not self.reals.attributes:
             return None
         assert self.generator.mapping is not None
         return self.generator.mapping.labels(z)
 
-    def _missed(self, logits: Tensor, labels: Tensor) -> Tensor:
+    def _label_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         sizes = [len(attribute.values) for attribute in self.reals.attributes]
-        return self.recipe.label_weight * labels_missed(logits, labels, sizes)
+        return self.recipe.label_weight * label_loss(logits, labels, sizes)
 
-    def _changed(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        """What the discriminator sees of both: augmented, and through the same noise."""
+    def _augment(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """The discriminator's input: augmented images, with noise of the same strength."""
         seen = self.before_of_set + self.step * self.recipe.batch
         probability = augmentation_strength(self.reals.count, seen, self.recipe.augment)
-        # What it learns to name must still be there: neither recoloured nor cut out.
-        keeps_labels = bool(self.reals.attributes and self.recipe.label_weight)
+        # A classified attribute must stay visible: neither recoloured nor cut out.
+        keep_labels = bool(self.reals.attributes and self.recipe.label_weight)
         if probability > 0:
-            real = augmentation.apply(real, self._changes("real", probability, keeps_labels))
-            fake = augmentation.apply(fake, self._changes("fake", probability, keeps_labels))
+            real = augmentation.apply(real, self._sample_changes("real", probability, keep_labels))
+            fake = augmentation.apply(fake, self._sample_changes("fake", probability, keep_labels))
         if self.recipe.noise > 0:
             real, fake = real + self._noise("real", real), fake + self._noise("fake", fake)
         return real, fake
 
-    def _noise(self, whose: str, images: Tensor) -> Tensor:
-        """Hides the grain of a level or two that a discriminator would else learn nothing but.
+    def _noise(self, purpose: str, images: Tensor) -> Tensor:
+        """Noise for images (N, 3, S, S) that hides grain of a level or two.
 
-        On real and drawn images alike, so that no difference between the two distributions is
-        hidden for good (arXiv:1610.04490 §2).
+        A discriminator that sees such grain learns little else. Real and fake images get noise of
+        the same distribution, so that it removes no difference between the two for good
+        (arXiv:1610.04490 §2).
         """
         _, *shape = images.shape
-        random = self._random("noise", whose)
+        random = self._random("noise", purpose)
         noise = torch.randn(self.recipe.batch, *shape, generator=random)
-        return self._mine(noise) * (self.recipe.noise / 127.5)
+        return self._local_rows(noise) * (self.recipe.noise / 127.5)
 
-    def _changed_for_features(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        """What the frozen features see of both: the heads know no picture by heart then."""
-        keeps_labels = bool(self.reals.attributes)
+    def _augment_for_features(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """The input of the frozen features: augmented, so that heads memorise no image."""
+        keep_labels = bool(self.reals.attributes)
         return augmentation.apply(
-            real, self._changes("real features", FEATURE_CHANGES, keeps_labels)
-        ), augmentation.apply(fake, self._changes("fake features", FEATURE_CHANGES, keeps_labels))
+            real, self._sample_changes("real features", FEATURE_CHANGES, keep_labels)
+        ), augmentation.apply(
+            fake, self._sample_changes("fake features", FEATURE_CHANGES, keep_labels)
+        )
 
-    def _changes(self, whose: str, probability: float, keeps_labels: bool) -> Changes:
+    def _sample_changes(self, purpose: str, probability: float, keep_labels: bool) -> Changes:
         recipe = self.recipe
-        random = self._random("augmentation", whose)
-        changes = augmentation.draw(recipe.batch, recipe.resolution, probability, random)
-        if keeps_labels:
-            changes = changes.only_translated()
+        random = self._random("augmentation", purpose)
+        changes = augmentation.sample(recipe.batch, recipe.resolution, probability, random)
+        if keep_labels:
+            changes = changes.without_colour_and_cutout()
         return changes.rows(self.share.rows, self.device)
 
     def _penalty(self, fraction: float) -> Penalty | None:
@@ -222,7 +225,7 @@ class Trainer:
         gamma = cosine(recipe.gamma, end, fraction)
         if not gamma or self.step % recipe.penalty_every:
             return None
-        return Penalty(gamma, recipe.penalty_every, drawn=recipe.penalty == "r1+r2")
+        return Penalty(gamma, recipe.penalty_every, for_fakes=recipe.penalty == "r1+r2")
 
     def _set_learning_rates(self, fraction: float) -> None:
         share = self.slowed * cosine(1.0, self.recipe.learning_rate_end, fraction)
@@ -241,7 +244,7 @@ class Trainer:
         optimizer.step()
 
     def state(self) -> dict[str, Any]:
-        """All that a resume needs; plain tensors and numbers."""
+        """Everything that a resumed run needs, as plain tensors and numbers."""
         return {
             "generator": self.generator.state_dict(),
             "discriminator": self.discriminator.state_dict(),
@@ -256,7 +259,7 @@ class Trainer:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from `state()`."""
+        """Load what `state()` returned."""
         self.generator.load_state_dict(state["generator"])
         self.discriminator.load_state_dict(state["discriminator"])
         self.average.load_state_dict(state["average"])
@@ -304,7 +307,7 @@ class Trainer:
 
 
 def _fitting(weights: Weights, own: Weights) -> dict[str, Tensor]:
-    """Those of the weights whose name and shape the network has."""
+    """Those of the weights purpose name and shape the network has."""
     return {
         name: value
         for name, value in weights.items()
@@ -312,7 +315,7 @@ def _fitting(weights: Weights, own: Weights) -> dict[str, Tensor]:
     }
 
 
-def _placed(network: nn.Module, device: torch.device) -> nn.Module:
+def _move(network: nn.Module, device: torch.device) -> nn.Module:
     network = network.to(device)
     for parameter in network.parameters():
         if parameter.dim() == 4:

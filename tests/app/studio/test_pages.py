@@ -241,3 +241,15 @@ def test_colours_of_the_dark_theme_are_the_same_by_choice_and_by_system() -> Non
         for theme in ("dark", "auto")
     )
     assert dark[0].split() == automatic[0].split()
+
+
+def test_the_docs_fill_in_no_trait_that_no_model_has(client: TestClient) -> None:
+    document = client.get("/openapi.json").json()
+    rows = [
+        row
+        for operations in document["paths"].values()
+        for row in operations.get("get", {}).get("parameters", [])
+        if row["name"] == "traits"
+    ]
+    assert len(rows) > 5
+    assert all(row["example"] == {} for row in rows)

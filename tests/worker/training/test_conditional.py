@@ -70,7 +70,7 @@ def test_labels_missed_is_the_mean_of_each_attributes_cross_entropy() -> None:
     labels = torch.tensor([[1.0, 0.0, 0.0, 0.0, 1.0], [0.0, 1.0, 1.0, 0.0, 0.0]])
     first = (math.log(1 + math.exp(-2)) + math.log(2)) / 2
     second = (math.log(3) + math.log(2 + math.exp(3))) / 2
-    found = losses.labels_missed(logits, labels, [2, 3])
+    found = losses.label_loss(logits, labels, [2, 3])
     assert float(found) == pytest.approx((first + second) / 2)
 
 
@@ -136,7 +136,7 @@ def test_no_combination_is_drawn_that_no_picture_has() -> None:
     trainer = Trainer(recipe, dependent(recipe), CPU, bf16=False)
     for step in range(4):
         trainer.step = step
-        labels = trainer._chosen(trainer._latents()[0])
+        labels = trainer._labels_of(trainer._latents()[0])
         assert labels is not None
         colour, bulk = labels.split(3, 1)
         assert torch.equal(colour, bulk)
@@ -161,7 +161,7 @@ def test_labels_are_never_named_on_recoloured_pictures() -> None:
     trainer = Trainer(recipe, reals(recipe), CPU, bf16=False)
     trainer.begin(10**6, 10**6)
     plain = torch.ones(recipe.batch, 3, recipe.resolution, recipe.resolution)
-    seen, _ = trainer._changed(plain, plain)
+    seen, _ = trainer._augment(plain, plain)
     inner = seen[:, :, 4:-4, 4:-4]
     assert torch.equal(inner, torch.ones_like(inner)), "moved by two pixels at most, nothing else"
 
@@ -217,7 +217,7 @@ def test_labels_are_sampled_from_training_images_alone() -> None:
     places = np.arange(32, 64)
     batches = Reals(images, recipe, CPU, labels=labels, places=places)
     trainer = Trainer(recipe, batches, CPU, bf16=False)
-    chosen = trainer._chosen(trainer._latents()[0])
+    chosen = trainer._labels_of(trainer._latents()[0])
     assert chosen is not None
     assert chosen[:, 0].all()
 

@@ -170,9 +170,9 @@ def test_a_finetuned_run_has_not_seen_its_set_yet() -> None:
     one = trainer(augment=1.0)
     real, fake = torch.zeros(8, 3, 16, 16), torch.zeros(8, 3, 16, 16)
     one.begin(624_416, parent="some model")
-    assert one._changed(real, fake) == (real, fake), "no augmentation yet"
+    assert one._augment(real, fake) == (real, fake), "no augmentation yet"
     one.begin(624_416, before_of_set=624_416)
-    assert one._changed(real, fake)[0] is not real
+    assert one._augment(real, fake)[0] is not real
 
 
 def test_a_child_repeats_neither_the_latents_nor_the_order_of_its_parent() -> None:
@@ -194,7 +194,7 @@ def test_a_resumed_child_goes_on_with_its_own_draws(tmp_path: Path) -> None:
 def test_real_and_drawn_images_are_seen_through_noise_of_the_same_strength() -> None:
     one = trainer(noise=10.0)
     images = torch.zeros(8, 3, 16, 16)
-    real, fake = one._changed(images, images)
+    real, fake = one._augment(images, images)
     for seen in (real, fake):
         assert seen.std().item() * 127.5 == pytest.approx(10, rel=0.05)
     assert not torch.equal(real, fake)
