@@ -169,14 +169,30 @@ def _report(row: Row) -> None:
 
 
 def dataset_name(name: str) -> str:
-    """A recipe's name for a dataset: `path:` and the path for a folder or zip of this machine."""
+    """A recipe's name for a dataset: `path:` and the path for a folder or zip of this machine.
+
+    Raises KaoError where a folder here and an uploaded dataset have the same name.
+    """
     from models.datasets import catalogue
 
     if name in catalogue.BUILT_IN or not Path(name).exists():
         return name
+    if catalogue.NAME.fullmatch(name) and _is_uploaded(name):
+        raise KaoError(
+            f"{name!r} is both an uploaded dataset and {Path(name).absolute()}; write './{name}' "
+            "for the latter, or rename one of the two."
+        )
     from worker.datasets.lookup import LOCAL
 
     return f"{LOCAL}{Path(name).absolute()}"
+
+
+def _is_uploaded(name: str) -> bool:
+    from models import bootstrap
+    from models.datasets import catalogue
+
+    rows = catalogue.list_datasets(bootstrap.prepare(Settings()))
+    return any(row["name"] == name for row in rows)
 
 
 def _field(text: str) -> tuple[str, Any]:

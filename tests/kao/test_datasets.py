@@ -5,6 +5,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from models import bootstrap, runs
+from models.database.engine import connect
+from models.datasets import catalogue
+from models.datasets.archive import ArchiveReport
 from models.settings import Settings
 from tests.kao.conftest import Kao
 
@@ -48,3 +52,40 @@ def test_a_folder_without_pictures_is_a_sentence(quick: Kao, tmp_path: Path) -> 
     code, output, message = quick("dataset", "pack", str(tmp_path / "empty"))
     assert (code, output) == (1, "")
     assert "picture" in message or "image" in message
+
+
+def test_labels_are_listed_with_their_counts(quick: Kao, pictures: Path) -> None:
+    rows = [f"{number}.png,{('red', 'blue')[number % 2]},{number / 7}" for number in range(12)]
+    (pictures / "metadata.csv").write_text("\n".join(["file_name,colour,weight", *rows]))
+    (pictures / "broken.png").unlink()
+    code, table, message = quick("dataset", "labels", str(pictures))
+    assert code == 0
+    assert "red 6, blue 6" in table
+    assert "left out weight: numbers" in message
+
+
+def test_labels_that_a_folder_lacks_are_refused_before_a_run_exists(
+    quick: Kao, pictures: Path, settings: Settings
+) -> None:
+    options = ("--preset", "smoke", "--dataset", str(pictures), "--set", 'labels=["mood"]')
+    code, _, message = quick("train", *options)
+    assert code == 1
+    assert "cannot be trained with mood; it has no labels" in " ".join(message.split())
+    engine = connect(settings)
+    assert runs.list_runs(engine) == []
+    engine.dispose()
+
+
+def test_a_folder_that_shadows_an_upload_is_an_error_that_names_both(
+    quick: Kao, pictures: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    engine = bootstrap.prepare(settings)
+    upload = tmp_path / "upload.zip"
+    upload.write_bytes(b"a zip that was checked")
+    report = ArchiveReport(3, [], 0)
+    catalogue.add(engine, settings, upload, name="pictures", licence="CC0-1.0", report=report)
+    engine.dispose()
+    monkeypatch.chdir(pictures.parent)
+    code, _, message = quick("train", "--preset", "smoke", "--dataset", "pictures")
+    assert code == 1
+    assert "both an uploaded dataset and" in " ".join(message.split())
