@@ -285,6 +285,7 @@ _TWO_CORES: dict[str, Any] = {
     "style": 128,
     "width": 24,
     "discriminator_width": 16,
+    "feature_weight": 0.5,
     "loss": "relativistic",
     "gamma": 1.0,
     "penalty_every": 8,
