@@ -27,6 +27,12 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(str(field.validation_alias or f"KAO_{name.upper()}"), raising=False)
 
 
+@pytest.fixture(autouse=True)
+def _same_random_numbers_in_every_run() -> None:
+    """Seed torch's global generator, so that no test depends on chance or on the order of tests."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """A fresh home."""
