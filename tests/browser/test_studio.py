@@ -156,7 +156,7 @@ def test_pictures_become_a_model_that_serves_by_clicks_alone(
     scrub.fill("0")
     _until(page, "document.getElementById('sheet').dataset.shown === '0000000080.png'")
     expect(page.locator("#sheet-caption")).to_contain_text("after 80 images")
-    expect(page.locator("[data-curve=losses] polyline")).to_have_count(2)
+    expect(page.locator("[data-curve=losses] :is(polyline, circle)")).to_have_count(2)
 
     before = up.client.get("/avatar?seed=42")
     page.get_by_role("link", name="See the model").click()
@@ -227,7 +227,7 @@ def test_runs_are_compared_side_by_side(
         "[...document.querySelectorAll('[data-sheets] .frame')]"
         ".filter(one => one.dataset.shown === '0000000160.png').length === 2",
     )
-    expect(page.locator("[data-curve=losses] polyline")).to_have_count(2)
+    expect(page.locator("[data-curve=losses] :is(polyline, circle)")).to_have_count(4)  # two runs, two losses each
     assert "beside=" in attribute_of(page.locator("[data-curve=losses]"), "src")
     page.get_by_label("Through the training").fill("0")
     _until(

@@ -244,3 +244,10 @@ def test_a_page_that_is_not_there_says_so(client: TestClient) -> None:
 
 
 _KEY = "kao_a-key-for-the-tests"
+
+
+def test_a_choice_of_numbers_is_sent_as_a_number(client: TestClient) -> None:
+    client.post("/session", json={"key": _KEY}, headers={"Origin": "http://testserver"})
+    page = client.get("/studio/new").text
+    assert 'data-name="enlarger_fold" data-kind="integer"' in page
+    assert 'data-name="loss" data-kind="choice"' in page
