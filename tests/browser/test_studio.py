@@ -227,8 +227,8 @@ def test_runs_are_compared_side_by_side(
         "[...document.querySelectorAll('[data-sheets] .frame')]"
         ".filter(one => one.dataset.shown === '0000000160.png').length === 2",
     )
-    expect(page.locator("[data-curve=losses] :is(polyline, circle)")).to_have_count(4)  # two runs, two losses each
-    assert "beside=" in attribute_of(page.locator("[data-curve=losses]"), "src")
+    # Two runs with two losses each; a run that took under a second has points, not lines.
+    expect(page.locator("[data-curve=losses] :is(polyline, circle)")).to_have_count(4)
     page.get_by_label("Through the training").fill("0")
     _until(
         page,
