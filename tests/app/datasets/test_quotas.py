@@ -23,7 +23,8 @@ def _where(name: str) -> str:
 
 
 StartApp = Callable[..., TestClient]
-A, B = zipped(GOOD), zipped(("other.png", picture(size=(32, 32))))
+A = zipped(GOOD, ("second.png", picture(size=(17, 17))))
+B = zipped(("other.png", picture(size=(32, 32))), ("fourth.png", picture(size=(33, 33))))
 
 
 @pytest.fixture
