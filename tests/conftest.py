@@ -1,11 +1,13 @@
 """Fixtures of every test: settings in a folder of its own, and a small real bundle."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+import structlog
 import torch
 from hypothesis import settings as hypothesis_settings
 
@@ -31,6 +33,17 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 def _same_random_numbers_in_every_run() -> None:
     """Seed torch's global generator, so that no test depends on chance or on the order of tests."""
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _logging_of_one_test_ends_with_it() -> Iterator[None]:
+    """Undo `logs.configure()`: commands call it while a test captures stderr, which then closes."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers[:] = [handler for handler in root.handlers if handler in handlers]
+    root.setLevel(level)
 
 
 @pytest.fixture
