@@ -224,13 +224,13 @@ def test_faces_are_served_while_the_database_restarts_and_no_run_is_lost(
     health = hosts.http.get(f"{hosts.urls[0]}/health/ready").json()
     assert health["status"] == "degraded"
     postgres.start()
-    assert hosts.wait_for_end(run).state == "succeeded"
-    for url in hosts.urls:
+    for url in hosts.urls:  # until then its answers are 503
         hosts.wait(
             partial(_is_ready, hosts, url),
             30,
             "all is well again",
         )
+    assert hosts.wait_for_end(run).state == "succeeded"
 
 
 def test_a_revoked_key_opens_nothing_at_any_host(hosts: Hosts) -> None:
