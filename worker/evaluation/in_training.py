@@ -32,15 +32,7 @@ class Measuring:
         With few samples an FD is too high; compare it within one run only.
         """
         drawn = self._features.extract(draw(generator, latent, self.samples))
-        distance = metrics.frechet(self._moments, drawn)
-        faces = metrics.manifolds(self._real, drawn)
-        return {
-            "fd": distance.distance,
-            "fd_error": distance.error,
-            "kid": metrics.kernel(self._real, drawn),
-            "precision": float(faces.precision.mean()),
-            "coverage": float(faces.coverage.mean()),
-        }
+        return metrics.summarise(self._real, self._moments, drawn)
 
 
 @torch.no_grad()

@@ -102,6 +102,22 @@ def manifolds(real: Floats, drawn: Floats, k: int = NEIGHBOURS) -> Manifolds:
     return Manifolds((inside > 0).astype(float), recall, inside / k, coverage)
 
 
+def summarise(real: Floats, moments: Moments, drawn: Floats) -> dict[str, float]:
+    """FD-Lite0 (`fd`, `fd_error`), KID-Lite0 (`kid`), precision and coverage of drawn faces.
+
+    real, drawn: features (N, D); moments: those of `real`, fitted once.
+    """
+    distance = frechet(moments, drawn)
+    faces = manifolds(real, drawn)
+    return {
+        "fd": distance.distance,
+        "fd_error": distance.error,
+        "kid": kernel(real, drawn),
+        "precision": float(faces.precision.mean()),
+        "coverage": float(faces.coverage.mean()),
+    }
+
+
 def radii(features: Floats, among: Floats, k: int) -> Doubles:
     """Squared distance of each row to its k-th neighbour in `among`, which holds the row too."""
     found = np.empty(len(features))

@@ -31,14 +31,8 @@ class ServedSize:
     def measure(self, drawer: Drawer, psi: float = 1.0) -> Measures:
         """FD-Lite0 with its standard error, KID, precision and coverage of the served faces."""
         drawn = self._features.extract(draw(drawer, self.samples, psi, self.size, SEED))
-        distance = metrics.frechet(self._moments, drawn)
-        faces = metrics.manifolds(self._real, drawn)
         return {
-            "fd": distance.distance,
-            "fd_error": distance.error,
-            "kid": metrics.kernel(self._real, drawn),
-            "precision": float(faces.precision.mean()),
-            "coverage": float(faces.coverage.mean()),
+            **metrics.summarise(self._real, self._moments, drawn),
             "size": self.size,
             "samples": self.samples,
         }
