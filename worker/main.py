@@ -11,8 +11,8 @@ from models import bootstrap, logs
 from models.database.engine import connect
 from models.settings import Settings
 from models.storage import disk_cache
+from worker import leases
 from worker.celery_app import celery_app
-from worker.leases import INTERVAL
 from worker.reconciler import Reconciler
 from worker.tasks import register
 
@@ -51,7 +51,7 @@ def _start_reconciler(settings: Settings, app: Celery) -> Any:
                 reconciler.reconcile()
                 # Not time.sleep: it is an absolute deadline, and fails where the clock jumps
                 # (tests/faults/test_clocks.py).
-                never.wait(INTERVAL)
+                never.wait(leases.INTERVAL)
 
         never = threading.Event()
         threading.Thread(target=look, daemon=True, name="reconciler").start()
