@@ -327,7 +327,7 @@ class Registry:
         return history[1]
 
     def _was_promoted(self, db: sa.Connection) -> bool:
-        """Whether `default` ever moved after its first version, which nobody chose."""
+        """Whether `default` ever moved after its first version, which no promotion chose."""
         query = select(sa.func.count()).where(moves.c.alias == DEFAULT)
         return int(db.execute(query).scalar_one()) > 1
 

@@ -72,7 +72,7 @@ class LabelTable:
 
 
 def check_names(names: Sequence[str], table: LabelTable, dataset: str) -> None:
-    """Raise InvalidRecipe for `names` of labels that a dataset does not have; it lists those it has."""
+    """Raises InvalidRecipe, listing what there is, for labels that a dataset does not have."""
     unknown = [name for name in names if name not in table.attributes]
     if not unknown:
         return
