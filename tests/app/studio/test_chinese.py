@@ -14,7 +14,8 @@ from app.studio import forms, translations
 from app.studio.playground import SEED
 from app.studio.views import SEEDS
 from models import runs
-from models.recipes.recipe import PRESETS, Recipe, resolve
+from models.recipes.presets import PRESETS
+from models.recipes.recipe import Recipe, resolve
 from models.registry import Registry
 
 KEY = "kao_a-key-for-the-tests"
