@@ -93,7 +93,13 @@ def create_app(settings: Settings) -> FastAPI:
 def _create_state(settings: Settings) -> AppState:
     connections = database.connect(settings)
     registry = Registry(connections, settings.blobs)
-    engine = Engine(registry, settings.threads, settings.max_queue, settings.model_bytes)
+    engine = Engine(
+        registry,
+        settings.threads,
+        settings.max_queue,
+        settings.model_bytes,
+        settings.cache_bytes,
+    )
     pictures = PictureCache(settings.cache_bytes)
     return AppState(
         settings=settings,
