@@ -22,9 +22,10 @@ from app.http.access_log import AccessLog
 from app.http.body_size import BodyLimit
 from app.http.private_cache import PrivateCache
 from app.http.relative_redirects import RelativeRedirects
+from app.local import routes as local
 from app.rate_limits.charge_rest import ChargeRest
 from app.rate_limits.limiter import Limiter
-from app.registry import model_images
+from app.registry import browser, model_images
 from app.registry import routes as registry_routes
 from app.state import AppState
 from app.studio import model_card, pages, playground, views
@@ -55,6 +56,8 @@ ROOMS = (
     measurements,
     registry_routes,
     model_images,
+    browser,
+    local,
     datasets,
     contents,
     auth,
