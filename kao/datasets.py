@@ -47,7 +47,7 @@ def pack_dataset(
             size,
             settings.cache,
             limit=limit,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
+            progress=lambda count, total: bar.update(task, completed=count, total=total),
         )
     for item in dataset.skipped:
         err.print(f"skipped {item.name}: {item.reason}")
@@ -73,10 +73,10 @@ def show_labels(
 
     settings = Settings()
     engine = bootstrap.prepare(settings)
-    found = lookup.find_source(settings, engine, dataset_name(dataset)).label_table()
+    label_table = lookup.find_source(settings, engine, dataset_name(dataset)).label_table()
     table = Table("label", "values")
-    for name, counts in found.counts().items():
+    for name, counts in label_table.counts().items():
         table.add_row(name, ", ".join(f"{value} {count:,}" for value, count in counts.items()))
     out.print(table)
-    for column in found.left_out:
+    for column in label_table.left_out:
         err.print(f"left out {column.name}: {column.reason}")

@@ -44,7 +44,7 @@ def _inspect(path: Path) -> Contents:
     names_by_content = defaultdict(list)
     names = frozenset(archive.listing(path).pictures)
     with zipfile.ZipFile(path) as archive_file:
-        pictures = [item for item in archive_file.infolist() if archive.slashed(item) in names]
+        pictures = [item for item in archive_file.infolist() if archive.entry_name(item) in names]
     for item in pictures:
         names_by_content[item.CRC, item.file_size].append(item.filename)
     groups = [sorted(names) for names in names_by_content.values() if len(names) > 1]

@@ -61,7 +61,7 @@ def check_name(name: str) -> None:
 def add(
     engine: sa.Engine,
     settings: Settings,
-    uploaded: Path,
+    upload: Path,
     *,
     name: str,
     licence: str,
@@ -70,15 +70,15 @@ def add(
 ) -> tuple[Row, bool]:
     """Keep a checked zip under a name; its row, and whether that is new.
 
-    The file is moved away from `uploaded` only on success. `key`: whose quota it counts for.
+    The file is moved away from `upload` only on success. `key`: whose quota it counts for.
     Raises DatasetExists, TooLarge.
     """
     check_name(name)
-    digest, size = atomic.sha256(uploaded), uploaded.stat().st_size
-    atomic.sync(uploaded)
+    digest, size = atomic.sha256(upload), upload.stat().st_size
+    atomic.sync(upload)
     target, blob = path(settings, digest), layout.dataset(digest)
     # Before the transaction: sending gigabytes must not keep other writers waiting.
-    settings.blobs.put_once(uploaded, blob)
+    settings.blobs.put_once(upload, blob)
     with engine.begin() as db:
         lock(db, "datasets")
         old = db.execute(select(datasets).where(datasets.c.name == name)).first()
@@ -105,7 +105,7 @@ def add(
         # Within the transaction: a row is never there without its file.
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
-            uploaded.rename(target)
+            upload.rename(target)
             atomic.sync(target.parent)
         if not settings.blobs.exists(blob):  # deleted under another name since it was sent
             settings.blobs.put_once(target)
@@ -194,7 +194,7 @@ def _pictures(zip_path: Path) -> list[str]:
     return archive.listing(zip_path).pictures
 
 
-def check_recipe(engine: sa.Engine, settings: Settings, dataset: str, requested: list[str]) -> None:
+def check_recipe(engine: sa.Engine, settings: Settings, dataset: str, names: list[str]) -> None:
     """Check that a set exists and has the labels that a recipe names.
 
     Raises UnknownDataset, InvalidRecipe, and DatasetError for labels that cannot be read.
@@ -203,5 +203,5 @@ def check_recipe(engine: sa.Engine, settings: Settings, dataset: str, requested:
         table = LabelTable({name: [] for name in STARTER_ATTRIBUTES})
     else:
         row = get(engine, dataset)
-        table = label_table(settings, row) if requested else LabelTable()
-    labels.check_requested(requested, table, dataset)
+        table = label_table(settings, row) if names else LabelTable()
+    labels.check_names(names, table, dataset)

@@ -42,7 +42,7 @@ def summarise(files: Iterable[tuple[str, str]]) -> list[Reason]:
     names = defaultdict(list)
     for name, reason in files:
         names[reason].append(name)
-    counts = Counter({reason: len(found) for reason, found in names.items()})
+    counts = Counter({reason: len(paths) for reason, paths in names.items()})
     return [
         Reason(reason, count, sorted(names[reason])[:EXAMPLES])
         for reason, count in counts.most_common()

@@ -13,10 +13,10 @@ SIDE = 16  # pixels; a JPEG decodes at an eighth of its size then
 
 @dataclass
 class Survey:
-    """What was seen so far. broken: (name, reason) of the pictures that training leaves out."""
+    """What was seen so far. unreadable: (name, reason) of the pictures that training leaves out."""
 
     seconds: float = SECONDS
-    broken: list[tuple[str, str]] = field(default_factory=list)
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
     _names: list[str] = field(default_factory=list)
     _thumbnails: list[Pixels] = field(default_factory=list)
     _used: float = 0.0
@@ -31,7 +31,7 @@ class Survey:
                 self._names.append(name)
                 self._thumbnails.append(near_duplicates.thumbnail(pixels))
         except BrokenImage as error:
-            self.broken.append((name, error.reason))
+            self.unreadable.append((name, error.reason))
         self._used += time.monotonic() - start
 
     def near_duplicates(self) -> NearDuplicates:
