@@ -36,7 +36,8 @@ def test_a_csv_file_becomes_faces_a_zip_and_a_sheet(visit: Visit, tmp_path: Path
     assert answer.body() == contents[0]
     with page.expect_download() as download:
         page.get_by_role("button", name="Download sheet").click()
-    assert Image.open(download.value.path()).size == (2 * 256, 2 * (256 + 40))
+    with Image.open(download.value.path()) as sheet:
+        assert sheet.size == (2 * 256, 2 * (256 + 40))
 
 
 def test_names_that_are_pasted_stay_in_the_address(visit: Visit) -> None:
