@@ -171,7 +171,7 @@ def datasets(request: Request) -> Response:
     )
 
 
-@router.get("/datasets/{name}")
+@router.api_route("/datasets/{name}", methods=READ)
 @_requires_session
 def dataset(request: Request, name: str) -> Response:
     """Show one dataset: its labels, to train on by ticking, and what is left out of it."""
