@@ -2,20 +2,21 @@
 
 from functools import partial
 
+from app.avatars import traits
 from app.avatars.encode import picture
 from app.avatars.encode.provenance import Stamp
 from app.avatars.generate import faces
 from app.avatars.generate.engine import Engine
 from app.avatars.request.picture_request import PictureRequest
-from app.avatars.traits import resolve_traits
 from models.bundle.generator import Drawer, Pixels
 
 
 async def resolve(engine: Engine, version: str, request: PictureRequest) -> PictureRequest:
-    """The request with its traits parsed. Raises InvalidParameter, BadBundle, Overloaded."""
-    if not request.trait_texts:  # so that a picture in the cache does not wait for its model
-        return request
-    return resolve_traits(request, (await engine.drawer(version)).card)
+    """The request with its traits parsed and its psi filled in.
+
+    Raises InvalidParameter, BadBundle, Overloaded.
+    """
+    return traits.resolve(request, await engine.card(version))
 
 
 async def render(engine: Engine, version: str, request: PictureRequest) -> bytes:

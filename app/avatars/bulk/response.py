@@ -13,14 +13,13 @@ from typing import Any, TypeVar
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from app.avatars import service
+from app.avatars import service, traits
 from app.avatars.bulk.distinct import Team
 from app.avatars.bulk.request import SCHEMA, BulkRequest, parse_body, read_body
 from app.avatars.cache import http_headers
 from app.avatars.generate.engine import Engine
 from app.avatars.generate.faces import enlarge
 from app.avatars.request.picture_request import PictureRequest
-from app.avatars.traits import resolve_traits
 from app.state import AppState, get_state
 from models.bundle.generator import Drawer
 from models.errors import Overloaded
@@ -52,7 +51,7 @@ async def respond(request: Request) -> Response:
         raise Overloaded("Too many batches are being drawn; try again in a second.")
     version = await state.engine.resolve(bulk.faces[0].model)
     drawer = await state.engine.drawer(version)
-    bulk = replace(bulk, faces=[resolve_traits(face, drawer.card) for face in bulk.faces])
+    bulk = replace(bulk, faces=[traits.resolve(face, drawer.card) for face in bulk.faces])
     limits = await state.limiter.charge_pictures(request, sum(face.cost for face in bulk.faces))
     is_ndjson = NDJSON in request.headers.get("accept", "")
     headers = {

@@ -49,6 +49,7 @@ class Engine:
         self._batcher = Batcher(threads or cores.available(), max_queue)
         self._loader = ThreadPoolExecutor(1, "load")
         self._drawers: OrderedDict[str, Drawer] = OrderedDict()
+        self._cards: dict[str, Card] = {}  # small, so they stay when their model is evicted
         self._sizes: dict[str, int] = {}
         self._loads: dict[str, asyncio.Task[Drawer]] = {}
         self._refreshing = asyncio.Lock()
@@ -134,6 +135,13 @@ class Engine:
             self._loads[version] = asyncio.create_task(self._load(version))
         # Shielded: a client that disconnects must not cancel what other clients wait for.
         return await asyncio.shield(self._loads[version])
+
+    async def card(self, version: str) -> Card:
+        """A verified model's card. Raises BadBundle, Overloaded.
+
+        A picture in the cache needs it, and does not wait for a model that was evicted.
+        """
+        return self._cards.get(version) or (await self.drawer(version)).card
 
     async def run(self, work: Callable[[], T]) -> T:
         """Call `work` in a drawing thread. Raises Overloaded when the queue is full."""
@@ -227,6 +235,7 @@ class Engine:
             del self._loads[version]
         self.refused.pop(version, None)
         self._drawers[version] = drawer
+        self._cards[version] = drawer.card
         self._sizes[version] = sum(path.stat().st_size for path in folder.iterdir())
         self._evict()
         return drawer
