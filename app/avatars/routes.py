@@ -12,12 +12,13 @@ from app.auth import scopes
 from app.avatars import gravatar, service
 from app.avatars.bulk import response as bulk
 from app.avatars.cache import http_headers
-from app.avatars.encode.still import RENDERER
+from app.avatars.encode.picture import renderer
 from app.avatars.formats import FORMATS
 from app.avatars.request import picture_request
 from app.avatars.request.picture_request import PictureRequest
 from app.avatars.request.picture_types import AVATAR, PICTURE_TYPES, PictureType
 from app.avatars.request.value_types import percent_encode
+from app.http.disconnects import cancel_on_disconnect
 from app.state import get_state
 
 
@@ -144,22 +145,33 @@ async def _respond(
     state = get_state(request)
     version = await state.engine.resolve(picture.model)
     picture = await service.resolve(state.engine, version, picture)
-    render = partial(service.render, state.engine, version, picture)
+    client = state.limiter.client(request)
+    render = partial(service.render, state.engine, version, picture, client)
     if not is_repeatable:
-        limits = await state.limiter.charge_pictures(request, picture.cost)
+        limits = await _charge(request, version, picture)
         headers = {**_picture_headers(version, picture, None), **limits}
-        return Response(await render(), headers=headers, media_type=picture.media_type)
-    etag = http_headers.make_etag(version, RENDERER, picture.canonical)
+        body = await cancel_on_disconnect(request, render())
+        return Response(body, headers=headers, media_type=picture.media_type)
+    etag = http_headers.make_etag(version, renderer(picture), picture.canonical)
     headers = _picture_headers(version, picture, etag)
     if http_headers.matches(request.headers.getlist("if-none-match"), etag):
         return Response(status_code=304, headers=headers)
-    is_cached = state.pictures.get(etag) is not None
-    limits = {} if is_cached else await state.limiter.charge_pictures(request, picture.cost)
-    body = await state.pictures.fetch(etag, render)
+    request.state.is_from_memory = state.pictures.get(etag) is not None
+    limits = {}
+    if not request.state.is_from_memory:
+        limits = await _charge(request, version, picture)
+    body = await cancel_on_disconnect(request, state.pictures.fetch(etag, render))
     response = Response(body, headers=headers, media_type=picture.media_type)
     state.responses.keep(request.scope, picture.model, version, etag, response.raw_headers)
     response.headers.update(limits)
     return response
+
+
+async def _charge(request: Request, version: str, picture: PictureRequest) -> dict[str, str]:
+    """Charge the estimated cost of a picture; the headers to send. Raises TooManyRequests."""
+    state = get_state(request)
+    units = state.engine.estimate(version, picture).units
+    return await state.limiter.charge_pictures(request, units)
 
 
 def _picture_headers(version: str, picture: PictureRequest, etag: str | None) -> dict[str, str]:

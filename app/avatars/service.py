@@ -1,5 +1,6 @@
 """Renders a picture request: traits, pixels, bytes."""
 
+from collections.abc import Hashable
 from functools import partial
 
 from app.avatars import traits
@@ -19,10 +20,16 @@ async def resolve(engine: Engine, version: str, request: PictureRequest) -> Pict
     return traits.resolve(request, await engine.card(version))
 
 
-async def render(engine: Engine, version: str, request: PictureRequest) -> bytes:
-    """The picture's bytes. Raises Overloaded, BadBundle, and what the picture type refuses."""
+async def render(
+    engine: Engine, version: str, request: PictureRequest, client: Hashable = None
+) -> bytes:
+    """The picture's bytes. client: whose turn at the drawing threads it takes.
+
+    Raises Overloaded, TooLargeToDraw, BadBundle, and what the picture type refuses.
+    """
     drawer = await engine.drawer(version)
-    return await engine.draw(drawer, request, partial(encode, request=request, version=version))
+    encode_request = partial(encode, request=request, version=version)
+    return await engine.draw(drawer, request, encode_request, client)
 
 
 def render_alone(drawer: Drawer, version: str, request: PictureRequest) -> bytes:

@@ -385,14 +385,14 @@ def resolve(overrides: dict[str, Any], base: dict[str, Any] | None = None) -> Re
         if not isinstance(name, str) or name not in PRESETS:
             raise UnknownPreset(str(name)[:80], sorted(PRESETS))
         base = {**PRESETS[name], "preset": name}
-    chosen = dict(base)
+    fields = dict(base)
     if any(overrides.get(length) is not None for length in _LENGTHS):
-        chosen = {key: value for key, value in chosen.items() if key not in _LENGTHS}
+        fields = {key: value for key, value in fields.items() if key not in _LENGTHS}
     for key, value in overrides.items():
-        nested = isinstance(value, dict) and isinstance(chosen.get(key), dict)
-        chosen[key] = {**chosen[key], **value} if nested else value
+        is_nested = isinstance(value, dict) and isinstance(fields.get(key), dict)
+        fields[key] = {**fields[key], **value} if is_nested else value
     try:
-        return Recipe.model_validate(chosen)
+        return Recipe.model_validate(fields)
     except ValidationError as error:
         raise InvalidRecipe(
             [_problem(item["loc"], item["msg"], item["type"]) for item in error.errors()]
@@ -404,12 +404,12 @@ def _problem(place: tuple[int | str, ...], message: str, kind: str) -> dict[str,
     problem = message.removeprefix("Value error, ")
     if kind == "extra_forbidden":
         problem = "is not a field of a recipe; docs/training.md lists them"
-    if allowed := _allowed(place):
-        problem += f" (allowed: {allowed})"
+    if limits := _range_of(place):
+        problem += f" (allowed: {limits})"
     return {"field": ".".join(str(part) for part in place) or "recipe", "problem": problem}
 
 
-def _allowed(place: tuple[int | str, ...]) -> str:
+def _range_of(place: tuple[int | str, ...]) -> str:
     """A number's range, as the schema has it; nothing for other fields."""
     whole = Recipe.model_json_schema()
     schema: dict[str, Any] = whole

@@ -102,6 +102,7 @@ class FastPath:
         if response is None:
             return await self.app(scope, receive, send)
         status, headers, body = response
+        scope.setdefault("state", {})["is_from_memory"] = True  # for the rate limit
         await send({"type": "http.response.start", "status": status, "headers": headers})
         # The server drops the body of a response to HEAD.
         await send({"type": "http.response.body", "body": body})

@@ -4,11 +4,20 @@ from dataclasses import replace
 
 from app.avatars.encode import animation, layout, still
 from app.avatars.encode.provenance import Stamp
-from app.avatars.encode.still import WHITE, Look
+from app.avatars.encode.still import RENDERER, WHITE, Look
 from app.avatars.formats import FORMATS
 from app.avatars.request.picture_request import PictureRequest
 from app.avatars.request.picture_types import count_columns
 from models.bundle.generator import Pixels
+
+# Increment it whenever equal models and parameters give other bytes in a loop of GIF.
+GIF_LOOP_RENDERER = 5
+
+
+def renderer(request: PictureRequest) -> int:
+    """The number of the encoding in a request's ETag."""
+    is_loop = request.picture_type.layout == "loop" and not request.is_single
+    return GIF_LOOP_RENDERER if is_loop and request.format == "gif" else RENDERER
 
 
 def encode(pixels: Pixels, request: PictureRequest, stamp: Stamp) -> bytes:

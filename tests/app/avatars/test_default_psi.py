@@ -44,9 +44,7 @@ def old(bundles: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def client(
-    calm: Path, old: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[TestClient]:
+def client(calm: Path, old: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     """An app that serves `calm` by default, and knows `old`."""
     yield from serving(tmp_path_factory.mktemp("app"), [calm, old])
 
