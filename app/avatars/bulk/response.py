@@ -55,14 +55,9 @@ async def respond(request: Request) -> Response:
     state.batches.check(client)
     version = await state.engine.resolve(bulk.faces[0].model)
     drawer = await state.engine.drawer(version)
-<<<<<<< HEAD
     bulk = replace(bulk, faces=[traits.resolve(face, drawer.card) for face in bulk.faces])
-    limits = await state.limiter.charge_pictures(request, sum(face.cost for face in bulk.faces))
-=======
-    bulk = replace(bulk, faces=[resolve_traits(face, drawer.card) for face in bulk.faces])
     units = sum(state.engine.estimate(version, face).units for face in bulk.faces)
     limits = await state.limiter.charge_pictures(request, units)
->>>>>>> main
     is_ndjson = NDJSON in request.headers.get("accept", "")
     headers = {
         **limits,

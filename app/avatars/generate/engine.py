@@ -152,7 +152,6 @@ class Engine:
         # Shielded: a client that disconnects must not cancel what other clients wait for.
         return await asyncio.shield(self._loads[version])
 
-<<<<<<< HEAD
     async def card(self, version: str) -> Card:
         """A verified model's card. Raises BadBundle, Overloaded.
 
@@ -160,12 +159,9 @@ class Engine:
         """
         return self._cards.get(version) or (await self.drawer(version)).card
 
-    async def run(self, work: Callable[[], T]) -> T:
-=======
     async def run(
         self, work: Callable[[], T], client: Hashable = None, estimate: Estimate = PLAIN
     ) -> T:
->>>>>>> main
         """Call `work` in a drawing thread. Raises Overloaded when the queue is full."""
         # A unique key, so that it is in no batch with others.
         result: T = await self._batcher.submit(
@@ -277,13 +273,9 @@ class Engine:
             del self._loads[version]
         self.refused.pop(version, None)
         self._drawers[version] = drawer
-<<<<<<< HEAD
         self._cards[version] = drawer.card
-        self._sizes[version] = sum(path.stat().st_size for path in folder.iterdir())
-=======
         files = sum(path.stat().st_size for path in folder.iterdir())
         self._sizes[version] = int(files * LOADED_SIZE)
->>>>>>> main
         self._evict()
         return drawer
 
