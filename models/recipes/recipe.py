@@ -57,7 +57,10 @@ class Recipe(_Strict):
 
     labels: Annotated[
         list[TraitName],
-        Field(max_length=32, description="Attributes of the set that the generator is told."),
+        Field(
+            max_length=32,
+            description="Labels of the set to learn: attributes to select, numbers as sliders.",
+        ),
     ] = []
 
     network: Annotated[
