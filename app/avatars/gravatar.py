@@ -58,7 +58,8 @@ def parse_gravatar(name: str, query: bytes, accept: str | None) -> PictureReques
         texts["model"] = parameters["model"]
     default = parameters.get("d", "").lower()
     is_forced = parameters.get("f", "").lower() in ("y", "yes")
-    if not is_forced or default in GENERATED_DEFAULTS:
+    is_description = texts.get("format") == formats.JSON
+    if not is_forced or is_description or default in GENERATED_DEFAULTS:
         return PictureRequest.parse(AVATAR, texts, accept)
     if default == "404":
         raise NoAvatar("The default was forced, and it is d=404.")

@@ -12,7 +12,7 @@ from app.auth import scopes
 from app.avatars import gravatar, service
 from app.avatars.bulk import response as bulk
 from app.avatars.cache import http_headers
-from app.avatars.encode.still import RENDERER
+from app.avatars.encode.still import RENDERER, UNPINNED_RENDERER
 from app.avatars.formats import FORMATS
 from app.avatars.request import picture_request
 from app.avatars.request.picture_request import PictureRequest
@@ -149,7 +149,9 @@ async def _respond(
         limits = await state.limiter.charge_pictures(request, picture.cost)
         headers = {**_picture_headers(version, picture, None), **limits}
         return Response(await render(), headers=headers, media_type=picture.media_type)
-    etag = http_headers.make_etag(version, RENDERER, picture.canonical)
+    # Of older models, pinned pictures have fewer words in their files (service.encode).
+    renderer = RENDERER if picture.model == version else UNPINNED_RENDERER
+    etag = http_headers.make_etag(version, renderer, picture.canonical)
     headers = _picture_headers(version, picture, etag)
     if http_headers.matches(request.headers.getlist("if-none-match"), etag):
         return Response(status_code=304, headers=headers)

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from app.avatars.encode import animation, layout, still
+from app.avatars.encode import animation, description, layout, still
 from app.avatars.encode.provenance import Stamp
 from app.avatars.encode.still import WHITE, Look
-from app.avatars.formats import FORMATS
+from app.avatars.formats import FORMATS, JSON
 from app.avatars.request.picture_request import PictureRequest
 from app.avatars.request.picture_types import count_columns
 from models.bundle.generator import Pixels
@@ -18,6 +18,8 @@ def encode(pixels: Pixels, request: PictureRequest, stamp: Stamp) -> bytes:
 
 
 def _encode_face(pixels: Pixels, request: PictureRequest, stamp: Stamp) -> bytes:
+    if request.format == JSON:
+        return description.encode(pixels[0], request.seed, stamp)
     look = Look.parse(request.values)
     return still.encode(pixels[0], request.face_size, request.format, look, stamp)
 

@@ -18,6 +18,7 @@ from models.faces.resizing import resize
 
 # Part of every ETag: increment it whenever equal models and parameters give other bytes.
 RENDERER = 4
+UNPINNED_RENDERER = 5  # where an alias names the model
 CORNER = 1 / 6  # radius of rounded corners, as a share of the side
 WHITE = "ffffff"  # the backdrop where a format has no transparency
 

@@ -145,7 +145,7 @@ def parse_path(name: bytes, query: bytes, accept: str | None) -> PictureRequest:
     if not dot:
         return PictureRequest.parse(AVATAR, {**texts, "seed": extension}, accept)
     if "format" in texts:  # the extension wins, but an invalid format is refused all the same
-        formats.parse_format(texts["format"], formats.STILL)
+        formats.parse_format(texts["format"], formats.FACE)
     format = formats.parse_extension(extension)
     return PictureRequest.parse(AVATAR, {**texts, "seed": seed, "format": format}, accept)
 
