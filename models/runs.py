@@ -6,6 +6,7 @@ nothing.
 """
 
 import secrets
+from collections.abc import Sequence
 from typing import Any, NewType
 
 import sqlalchemy as sa
@@ -202,6 +203,27 @@ def events_after(engine: sa.Engine, run: str, number: int, limit: int = 500) -> 
     )
     with reading(engine).begin() as db:
         return [row._asdict() for row in db.execute(query)]
+
+
+def last_event(engine: sa.Engine, run: str) -> int:
+    """Return the number of the run's newest event; 0: it has none."""
+    query = select(sa.func.coalesce(sa.func.max(events.c.number), 0)).where(events.c.run == run)
+    with reading(engine).begin() as db:
+        return int(db.execute(query).scalar_one())
+
+
+def newest_events(engine: sa.Engine, ids: Sequence[str], type: str) -> dict[str, Row]:
+    """Return the data of the newest event of one type, by run; runs without one are left out."""
+    newest = (
+        select(events.c.run, sa.func.max(events.c.number).label("number"))
+        .where(events.c.run.in_(ids), events.c.type == type)
+        .group_by(events.c.run)
+        .subquery()
+    )
+    is_newest = (events.c.run == newest.c.run) & (events.c.number == newest.c.number)
+    with reading(engine).begin() as db:
+        rows = db.execute(select(events.c.run, events.c.data).join(newest, is_newest))
+        return {run: dict(data) for run, data in rows}
 
 
 def events_of_type(engine: sa.Engine, run: str, type: str) -> list[Row]:

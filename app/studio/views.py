@@ -92,8 +92,19 @@ def new(request: Request) -> Response:
 @_requires_session
 def watch(request: Request, run: str) -> Response:
     """Show one run, live."""
-    row = runs.get(get_state(request).database, run)
-    return _render(request, "studio_run.html", tab="runs", run=public_fields(row).model_dump())
+    database = get_state(request).database
+    # Before the row: of the events above this number, some may be in the row already, none is lost.
+    last_event = runs.last_event(database, run)
+    row = public_fields(runs.get(database, run)).model_dump()
+    return _render(
+        request,
+        "studio_run.html",
+        tab="runs",
+        run=row,
+        is_live=row["state"] not in runs.FINAL,
+        last_event=last_event,
+        sheet=runs.newest_events(database, [run], "sheet.drawn").get(run, {}).get("sheet"),
+    )
 
 
 @router.get("/compare")

@@ -15,6 +15,22 @@ pytestmark = pytest.mark.slow  # a second each, and some tens of them
 
 StartRun = Callable[..., Reporter]
 
+# Every mutation is one callback or more; states that follow each other at once are one of them,
+# so each setting of the attribute is counted by its old value too.
+RECORD_STATES = """
+window.states = [];
+window.phasesShown = false;
+new MutationObserver((records) => {
+  const run = document.getElementById("run");
+  const past = records.filter((one) => one.attributeName === "data-state" && one.target === run);
+  for (const state of [...past.map((one) => one.oldValue), run?.dataset.state]) {
+    if (state && state !== window.states.at(-1)) window.states.push(state);
+  }
+  const phases = document.getElementById("phases");
+  window.phasesShown ||= Boolean(phases && !phases.hidden);
+}).observe(document, {subtree: true, childList: true, attributes: true, attributeOldValue: true});
+"""
+
 
 def watch(visit: Visit, run: Reporter, **options: object) -> Page:
     """Open a run's page and wait until its events have come."""
@@ -198,3 +214,16 @@ def test_pages_of_runs_are_accessible_and_reflow_at_320_pixels(
         violations = Axe().run(page).response["violations"]
         serious = [row["id"] for row in violations if row["impact"] in ("serious", "critical")]
         assert serious == [], path
+
+
+def test_a_page_shows_no_state_of_the_past(visit: Visit, start_run: StartRun) -> None:
+    """The states that a run had come again as events: shown, they moved the whole page."""
+    run = start_run()
+    run.progress(80)
+    run.fail("planted")
+    page = visit("about:blank", session=True)
+    page.add_init_script(RECORD_STATES)
+    page.goto(f"/studio/runs/{run.id}")
+    expect(page.locator("#run")).to_have_attribute("data-last", re.compile(r"\d"))
+    expect(page.locator("#log")).to_contain_text("planted")
+    assert page.evaluate("[window.states, window.phasesShown]") == [["failed"], False]

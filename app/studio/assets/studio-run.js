@@ -139,7 +139,7 @@ function setState(next, data) {
   showPhase(phase, next === "succeeded" ? 1 : fraction);
   showElapsed();
   if (!sheets.length) byId("no-sheet")?.replaceChildren(t("studio.run.no_sheet.ever"));
-  if (wasLive && first.isLive) notify(next);
+  if (wasLive) notify(next);
 }
 
 function showBadge(name, words) {
@@ -247,7 +247,8 @@ function receive(type, event) {
   place.dataset.gaps = Number(place.dataset.gaps ?? 0) + (number - last - 1);
   place.dataset.last = last = number;
   const data = JSON.parse(event.data);
-  if (type in STATES) setState(STATES[type], data);
+  // The page has the state of its first moment; those before it would only make it jump.
+  if (type in STATES && number > first.last) setState(STATES[type], data);
   if (type === "run.progress") {
     fraction = data.fraction;
     for (const [name, value] of Object.entries(data)) showNumber(name, value);
@@ -304,12 +305,10 @@ onClick(byId("resume"), async () => {
   listen();
 });
 
-first.isLive = !FINAL.includes(state);
 for (const [name, value] of Object.entries(first.progress ?? {})) showNumber(name, value);
 showButtons();
 showElapsed();
 showPhase(state === "queued" ? "waiting" : "training", FINAL.includes(state) ? (state === "succeeded" ? 1 : fraction) : first.progress ? fraction : null);
 if (first.cancelling) showBadge("running", t("studio.state.cancelling"));
-if (!first.isLive) byId("no-sheet")?.replaceChildren(t("studio.run.no_sheet.ever"));
 redrawCurves();
 listen();
