@@ -109,8 +109,8 @@ class Stamp:
         """As a line of ASCII, for GIF."""
         text = f"{CAPTION}. model: {self.model} address: {self.address}"
         if self.words is not None:  # before the fields, so that it cannot replace them
-            words = f"{self.words.alt['en']}. {self.words.rights}."
-            text = f"{words.replace('"', "'")} {text}"
+            words = f"{self.words.alt['en']}. {self.words.rights}. ".replace('"', "'")
+            text = words + text
         return text.encode("ascii", "backslashreplace")
 
     def chunk(self) -> tuple[bytes, bytes]:
