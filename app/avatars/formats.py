@@ -125,14 +125,18 @@ def parse_extension(extension: str, choices: Sequence[str] = FACE) -> str:
 
 
 def negotiate(accept: str | None, choices: Sequence[str]) -> str:
-    """The format that an Accept header prefers (RFC 9110 §12.5.1), else the first of `choices`."""
+    """The format that an Accept header prefers (RFC 9110 §12.5.1), else the first of `choices`.
+
+    Of formats that it names and likes equally, WebP: Firefox and Safari name PNG as well.
+    """
     ranges = dict(parse_qualities(accept or ""))
 
-    def preference(name: str) -> tuple[float, bool]:
+    def preference(name: str) -> tuple[float, bool, bool]:
         for pattern in (FORMATS[name].media_type, "image/*", "*/*"):
             if pattern in ranges:
-                return ranges[pattern], "*" not in pattern
-        return 0.0, False
+                is_named = "*" not in pattern
+                return ranges[pattern], is_named, is_named and name == "webp"
+        return 0.0, False, False
 
     # max() returns the first of equals, so the order of `choices` breaks ties.
     pictures = (name for name in choices if name in writable_formats() and name != JSON)

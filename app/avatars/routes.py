@@ -14,10 +14,12 @@ from app.avatars.bulk import response as bulk
 from app.avatars.cache import http_headers
 from app.avatars.encode.still import RENDERER, UNPINNED_RENDERER
 from app.avatars.formats import FORMATS
+from app.avatars.generate.engine import Engine
 from app.avatars.request import picture_request
 from app.avatars.request.picture_request import PictureRequest
 from app.avatars.request.picture_types import AVATAR, PICTURE_TYPES, PictureType
 from app.avatars.request.value_types import percent_encode
+from app.http.query_string import parse
 from app.state import get_state
 
 
@@ -127,8 +129,14 @@ async def get_random(request: Request) -> Response:
 
 
 async def get_by_path(request: Request, name: str) -> Response:
-    """`name` is a Gravatar hash, a seed and an extension after its last dot, or only a seed."""
+    """`name` is a Gravatar hash, a seed and an extension after its last dot, or only a seed.
+
+    Without a name it is Gravatar's address of a person without an e-mail address.
+    """
     query, accept = request.scope["query_string"], request.headers.get("accept")
+    if not name.strip("/") and "seed" in parse(query, known=AVATAR.names):  # /avatar/?seed=ada
+        picture, is_repeatable = picture_request.parse_query(AVATAR, query, accept)
+        return await _respond(request, picture, is_repeatable)
     if gravatar.is_hash(name):
         picture = gravatar.parse_gravatar(name, query, accept)
         return picture if isinstance(picture, Response) else await _respond(request, picture)
@@ -153,15 +161,23 @@ async def _respond(
     renderer = RENDERER if picture.model == version else UNPINNED_RENDERER
     etag = http_headers.make_etag(version, renderer, picture.canonical)
     headers = _picture_headers(version, picture, etag)
-    if http_headers.matches(request.headers.getlist("if-none-match"), etag):
+    headers |= _last_modified(state.engine, version)
+    if http_headers.is_unchanged(request.headers, headers):
         return Response(status_code=304, headers=headers)
     is_cached = state.pictures.get(etag) is not None
     limits = {} if is_cached else await state.limiter.charge_pictures(request, picture.cost)
     body = await state.pictures.fetch(etag, render)
+    headers |= _last_modified(state.engine, version)  # its model is loaded now
     response = Response(body, headers=headers, media_type=picture.media_type)
     state.responses.keep(request.scope, picture.model, version, etag, response.raw_headers)
     response.headers.update(limits)
     return response
+
+
+def _last_modified(engine: Engine, version: str) -> dict[str, str]:
+    """The model's own date: no picture of a version changes. Empty until the model is loaded."""
+    created = engine.created(version)
+    return {} if created is None else {"Last-Modified": http_headers.format_time(created)}
 
 
 def _picture_headers(version: str, picture: PictureRequest, etag: str | None) -> dict[str, str]:
@@ -171,6 +187,7 @@ def _picture_headers(version: str, picture: PictureRequest, etag: str | None) ->
         "Access-Control-Allow-Origin": "*",
         "Access-Control-Expose-Headers": "X-Avatar-Model, X-Avatar-Seed, Content-Location",
         "X-Content-Type-Options": "nosniff",
+        "Cross-Origin-Resource-Policy": "cross-origin",  # pages with COEP embed it too
         "Accept-Ranges": "none",
         **http_headers.cache_headers(
             etag, is_pinned=picture.model == version, is_negotiated=picture.is_negotiated

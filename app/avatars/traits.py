@@ -10,6 +10,7 @@ from typing import Any
 from app.avatars.request.parameters import Parameter, choice, number
 from app.avatars.request.picture_request import PictureRequest
 from app.errors import InvalidParameter
+from app.http.query_string import is_tracking
 from models.bundle.format import Card
 from models.faces.sliders import HIGH, LOW
 
@@ -43,6 +44,9 @@ def _parse_traits(
 ) -> dict[str, Any]:
     """Values by name, sorted, so that equal requests get equal addresses."""
     parameters = trait_parameters(card)
+    texts = {
+        name: text for name, text in texts.items() if name in parameters or not is_tracking(name)
+    }
     for name in texts:
         if name not in parameters:
             reason = "not a trait of this model" if parameters else "this model has no traits"

@@ -89,9 +89,9 @@ class Attribute(BaseModel):
 
     def value_of(self, element: float) -> str:
         """The value that a latent element selects, compared in float32 as the network does."""
-        element = np.float32(element)
+        number = np.float32(element)
         for value, (lower, upper) in zip(self.values, self.intervals(), strict=True):
-            if np.float32(lower) < element <= np.float32(upper):
+            if np.float32(lower) < number <= np.float32(upper):
                 return value
         raise ValueError(f"{element} lies in no interval")  # not finite, or beyond FAR
 
