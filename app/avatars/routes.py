@@ -135,8 +135,7 @@ async def get_by_path(request: Request, name: str) -> Response:
     """
     query, accept = request.scope["query_string"], request.headers.get("accept")
     if not name.strip("/") and "seed" in parse(query, known=AVATAR.names):  # /avatar/?seed=ada
-        picture, is_repeatable = picture_request.parse_query(AVATAR, query, accept)
-        return await _respond(request, picture, is_repeatable)
+        return await _respond(request, *picture_request.parse_query(AVATAR, query, accept))
     if gravatar.is_hash(name):
         picture = gravatar.parse_gravatar(name, query, accept)
         return picture if isinstance(picture, Response) else await _respond(request, picture)
