@@ -14,7 +14,7 @@ from kao.training import dataset_name
 from models.settings import Settings
 
 if TYPE_CHECKING:
-    from worker.datasets.packing import Packed
+    from worker.datasets.packing import PackedDataset
     from worker.evaluation.comparison import Comparison, HeldOut
     from worker.evaluation.evaluate import Evaluation
     from worker.evaluation.trait_accuracy import Trait
@@ -82,7 +82,7 @@ def evaluate(
         def report(stage: str, done: int, total: int) -> None:
             bar.update(task, description=stage, completed=done, total=total)
 
-        def pack(side: int, sample: int | None = None) -> "Packed":
+        def pack(side: int, sample: int | None = None) -> "PackedDataset":
             return lookup.pack_named(
                 settings,
                 engine,

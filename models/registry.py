@@ -15,8 +15,10 @@ from sqlalchemy import select
 
 from models import bundle, runs
 from models.bundle import Card
+from models.database import tables
 from models.database.engine import lock, now, reading
 from models.database.tables import aliases, models, moves
+from models.description import Description
 from models.errors import BadBundle, KaoError, LostTraits, UnknownModel
 from models.failpoints import fail_point
 from models.storage import atomic, layout
@@ -87,6 +89,22 @@ class Registry:
         with reading(self.engine).begin() as db:
             query = select(models).where(models.c.version == version)
             return db.execute(query).one()._asdict()
+
+    def previous_default(self) -> str | None:
+        """Return the version to which `roll_back` would go; None: there is none."""
+        with reading(self.engine).begin() as db:
+            try:
+                return str(self._previous_default(db).version)
+            except UnknownModel:
+                return None
+
+    def describe(self, name: str, description: Description) -> dict[str, Any]:
+        """Change a version's name or note; its row. Raises UnknownModel."""
+        version = self.resolve(name)
+        if values := description.values():
+            with self.engine.begin() as db:
+                db.execute(sa.update(models).where(models.c.version == version).values(values))
+        return self.get(version)
 
     def default_candidates(self) -> list[str]:
         """Return every version in the order in which they may stand in for `default`.
@@ -326,9 +344,9 @@ class Registry:
         if db.execute(select(models.c.version).where(models.c.version == version)).first():
             return False
         size = sum(path.stat().st_size for path in self.folder(version).iterdir())
-        db.execute(
-            models.insert().values(version=version, run=run, published=now(), card=card, bytes=size)
-        )
+        name = db.execute(select(tables.runs.c.name).where(tables.runs.c.id == run)).scalar()
+        values = {"version": version, "run": run, "published": now(), "card": card, "bytes": size}
+        db.execute(models.insert().values(**values, name=name))
         return True
 
     def _alias(self, db: sa.Connection, name: str) -> str | None:

@@ -64,7 +64,7 @@ def engine(settings: Settings) -> Iterator[sa.Engine]:
 @pytest.fixture
 def write_bundle(tmp_path_factory: pytest.TempPathFactory) -> WriteBundle:
     """Write a bundle of random weights; every call another one. Returns its folder."""
-    from worker.datasets.packing import Packed
+    from worker.datasets.packing import PackedDataset
     from worker.publishing.bundle_writer import write
 
     def make(seed: int = 0, preset: str = "smoke", **fields: Any) -> Path:
@@ -75,7 +75,9 @@ def write_bundle(tmp_path_factory: pytest.TempPathFactory) -> WriteBundle:
             generator = build.generator(recipe)
             generator(torch.randn(16, recipe.latent))
         folder = tmp_path_factory.mktemp("bundle")
-        packed = Packed(folder, "starter", "0" * 64, "CC0-1.0", "nobody", 64, recipe.resolution)
+        packed = PackedDataset(
+            folder, "starter", "0" * 64, "CC0-1.0", "nobody", 64, recipe.resolution
+        )
         training = bundle.Training(images=seed, seconds=1.0, device="CPU")
         write(folder, generator.eval(), recipe, packed, training, None)
         return folder

@@ -22,8 +22,6 @@ def celery_app(settings: Settings) -> Celery:
         worker_prefetch_multiplier=1,
         # Without this, one long run reserves the messages behind it.
         worker_disable_prefetch=True,
-        # A new process for each run: nothing leaks from one into the next.
-        worker_max_tasks_per_child=1,
         # models/logs.py configures logging.
         worker_hijack_root_logger=False,
         # Hosts boot in any order, and a queue may be down for hours.

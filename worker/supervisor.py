@@ -55,14 +55,14 @@ class Supervisor:
                 process_group=0,
             )
             log.info("training.started", run=self.run, pid=process.pid)
-            done = threading.Event()
+            process_end = threading.Event()
             # A thread, so that a slow database cannot delay noticing the process's end.
-            heart = threading.Thread(target=self._beat, args=(done,), daemon=True)
+            heart = threading.Thread(target=self._beat, args=(process_end,), daemon=True)
             heart.start()
             code = process.wait()
             assert process.stdin is not None
             process.stdin.close()
-            done.set()
+            process_end.set()
             heart.join()
         return self._settle(code, output)
 
@@ -84,9 +84,9 @@ class Supervisor:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
 
-    def _beat(self, done: threading.Event) -> None:
+    def _beat(self, process_end: threading.Event) -> None:
         # Several beats fit into a lease, so that one slow write does not lose it.
-        while not done.wait(min(1.0, self.settings.lease_seconds / 5)):
+        while not process_end.wait(min(1.0, self.settings.lease_seconds / 5)):
             if self.stopping:
                 self._signal(signal.SIGTERM)
             try:
@@ -94,7 +94,7 @@ class Supervisor:
                     self._signal(signal.SIGTERM)
             except StaleFence:
                 # Another worker trains this run now, or it has just ended.
-                if not done.wait(5):
+                if not process_end.wait(5):
                     self.kill()
                 return
             except sa.exc.SQLAlchemyError as error:
@@ -120,8 +120,8 @@ class Supervisor:
             if row["fence"] == self.fence and state == "running":
                 reason = f"the training process ended with {_how(code)}{self._last_line(output)}"
                 # A stop signal before the process could handle it: no fault of the run.
-                stalled = not self.stopping
-                state = runs.requeue(self.engine, self.run, self.fence, reason, stalled)
+                is_stalled = not self.stopping
+                state = runs.requeue(self.engine, self.run, self.fence, reason, is_stalled)
         except StaleFence:
             state = "stale"
         log.info("training.ended", run=self.run, code=code, state=state)

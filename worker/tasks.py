@@ -1,7 +1,6 @@
 """The one Celery task: claim waiting runs and train them, until none waits."""
 
-import signal
-from types import FrameType
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 import structlog
@@ -16,34 +15,45 @@ from worker.supervisor import Supervisor
 log = structlog.get_logger()
 
 
-def register(app: Celery, settings: Settings) -> None:
-    """Add the task `kao.train` to a Celery application."""
+def register(app: Celery, settings: Settings) -> "RunQueue":
+    """Add the task `kao.train` to a Celery application. Returns what the task trains from."""
+    queue = RunQueue(settings)
 
     @app.task(name=TASK)
     def train() -> None:
         engine = connect(settings)
         try:
-            train_waiting(settings, engine)
+            queue.train_waiting(engine)
         finally:
             engine.dispose()
 
+    return queue
 
-def train_waiting(settings: Settings, engine: sa.Engine) -> None:
-    """Train queued runs, the oldest first. SIGUSR1 hands the current one back and stops."""
-    current: Supervisor | None = None
-    stopping = False
 
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        nonlocal stopping
-        stopping = True
-        if current is not None:
-            current.hand_back()
+@dataclass
+class RunQueue:
+    """The queued runs of the database, trained one at a time by this process.
 
-    signal.signal(signal.SIGUSR1, stop)
-    while not stopping and (claim := runs.claim(engine)) is not None:
-        row, fence = claim
-        log.info("run.claimed", run=row["id"], attempt=row["attempt"])
-        current = Supervisor(settings, engine, row["id"], fence)
-        current.stopping = stopping  # the signal may have come while it claimed
-        state = current.watch()
-        log.info("run.ended", run=row["id"], state=state)
+    `hand_back` may be called from another thread or from a signal handler.
+    """
+
+    settings: Settings
+    stopping: bool = False
+    current: Supervisor | None = field(default=None, init=False)
+
+    def train_waiting(self, engine: sa.Engine) -> None:
+        """Train queued runs, the oldest first, until none waits or this process stops."""
+        while not self.stopping and (claim := runs.claim(engine)) is not None:
+            row, fence = claim
+            log.info("run.claimed", run=row["id"], attempt=row["attempt"])
+            self.current = Supervisor(self.settings, engine, row["id"], fence)
+            # The signal may have come during the claim; the supervisor's next heartbeat obeys.
+            self.current.stopping = self.stopping
+            state = self.current.watch()
+            log.info("run.ended", run=row["id"], state=state)
+
+    def hand_back(self) -> None:
+        """Stop: the current run writes a snapshot and is queued again."""
+        self.stopping = True
+        if self.current is not None:
+            self.current.hand_back()

@@ -19,6 +19,7 @@ from app.training.curves import MAX_RUNS
 from app.training.schemas import run as public_fields
 from models import runs
 from models.bundle.format import Card
+from models.description import LONGEST_NAME
 from models.errors import UnknownModel, UnknownRun
 from models.keys import Key
 from models.registry import DEFAULT
@@ -26,7 +27,7 @@ from models.registry import DEFAULT
 router = APIRouter(prefix="/studio", include_in_schema=False)
 Page = Callable[..., Response]
 SEEDS = ("ada", "grace", "alan", "edsger", "barbara", "donald", "margaret", "tim")
-LISTED_RUNS = 60
+LISTED_RUNS, MOST_RUNS = 60, 600  # at first, and at most
 FIRST_PRESET = "modern-64"  # selected where the address names none
 
 
@@ -57,11 +58,28 @@ def _requires_session(page: Page) -> Page:
 @router.head("")
 @_requires_session
 def home(request: Request) -> Response:
-    """List the runs, newest first."""
-    rows = runs.list_runs(get_state(request).database, LISTED_RUNS)
+    """List the runs, newest first; `?q=` a text, `?state=`, `?limit=`."""
+    database, query = get_state(request).database, request.query_params
+    state = query.get("state") if query.get("state") in runs.STATES else None
+    text, limit = query.get("q", "").strip()[:LONGEST_NAME], _limit(query.get("limit", ""))
+    rows = runs.list_runs(database, limit, state, text)
+    ids = [row["id"] for row in rows]
     return _render(
-        request, "studio.html", tab="runs", runs=[public_fields(row).model_dump() for row in rows]
+        request,
+        "studio.html",
+        tab="runs",
+        runs=[public_fields(row).model_dump() for row in rows],
+        sheets=runs.newest_events(database, ids, "sheet.drawn"),
+        measures=runs.newest_events(database, ids, "run.measured"),
+        states=runs.STATES,
+        filter={"q": text, "state": state},
+        more=limit + LISTED_RUNS if len(rows) == limit < MOST_RUNS else None,
     )
+
+
+def _limit(text: str) -> int:
+    """The number of runs that an address asks for, within what one page can show."""
+    return min(MOST_RUNS, max(1, int(text))) if text.isdecimal() else LISTED_RUNS
 
 
 @router.get("/new")
@@ -155,6 +173,7 @@ def models(request: Request) -> Response:
         models=sorted(registry.list_models(), key=lambda row: row["version"] != live),
         aliases=aliases,
         default=live,
+        previous=registry.previous_default(),
         seeds=SEEDS,
     )
 
@@ -176,6 +195,7 @@ def model(request: Request, name: str) -> Response:
         measures=card.evaluation.measures if card.evaluation else {},
         aliases=registry_routes.aliases_of(row["version"], aliases),
         default=live,
+        previous=registry.previous_default(),
         lost=_lost_traits(Card.model_validate(registry.get(live)["card"]), card) if live else [],
         traits=sorted(traits.trait_parameters(card)),
         seeds=SEEDS,

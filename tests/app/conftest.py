@@ -26,7 +26,7 @@ from models.recipes.recipe import resolve
 from models.registry import Registry
 from models.settings import Settings
 from tests.support.live_app import Live, running
-from worker.datasets.packing import Packed
+from worker.datasets.packing import PackedDataset
 from worker.publishing.bundle_writer import Moment, write
 
 KEY = "kao_a-key-for-the-tests"
@@ -50,7 +50,7 @@ def _bundle(folder: Path, seed: int) -> Path:
         young = {name: value.clone() for name, value in generator.state_dict().items()}
         torch.nn.init.normal_(generator.get_parameter("synthesis.paint.weight"))
         generator(torch.randn(16, recipe.latent))
-    packed = Packed(folder, "starter", "0" * 64, "CC0-1.0", "nobody", 64, recipe.resolution)
+    packed = PackedDataset(folder, "starter", "0" * 64, "CC0-1.0", "nobody", 64, recipe.resolution)
     training = bundle.Training(images=seed, seconds=1.0, device="CPU")
     write(folder, generator.eval(), recipe, packed, training, None, moments=[Moment(0, young)])
     return folder

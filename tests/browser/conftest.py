@@ -33,7 +33,7 @@ from models.registry import Registry
 from models.settings import Settings
 from tests.browser.types import PictureOf, Visit, attribute_of
 from tests.support.live_app import running
-from worker.datasets.packing import Packed
+from worker.datasets.packing import PackedDataset
 from worker.publishing.bundle_writer import write
 from worker.training.batches import Reals
 from worker.training.trainer import Trainer
@@ -111,7 +111,7 @@ def _written(
     attributes: Sequence[Attribute] = (),
 ) -> Path:
     folder.mkdir()
-    packed = Packed(folder, name, "0" * 64, "CC0-1.0", "nobody", 64, recipe.resolution)
+    packed = PackedDataset(folder, name, "0" * 64, "CC0-1.0", "nobody", 64, recipe.resolution)
     training = bundle.Training(images=1, seconds=60, device="CPU")
     write(folder, generator, recipe, packed, training, None, {}, list(attributes))
     return folder

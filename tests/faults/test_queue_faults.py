@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+import sys
 import threading
 import time
 from typing import Any
@@ -148,3 +149,16 @@ def refuses(client: redis.Redis) -> bool:
     except redis.RedisError as error:
         return "MISCONF" in str(error) or "AOF" in str(error)
     return False
+
+
+def test_a_busy_reconciler_never_blocks_the_task_pool(house: House) -> None:
+    """A pool that forks hangs here at about the third message: the child inherits a held lock."""
+    house.queue()
+    house.start("worker", [sys.executable, "-m", "tests.faults.injected.busy_reconciler"])
+    app = celery_app(house.settings)
+    with house.redis() as queue:
+        for number in range(30):
+            app.send_task(TASK, queue=QUEUE)
+            house.wait(lambda: queue.llen(QUEUE) == 0, f"message {number} is taken", 120)
+        run = house.submit(160)
+        house.wait(lambda: house.run(run)["state"] == "succeeded", "a run is trained after them")

@@ -15,11 +15,11 @@ from models.datasets.labels import LabelTable
 from models.datasets.listing import reason_to_leave_out
 from models.errors import DatasetError
 from worker.datasets.source import (
-    PROBED,
+    PROBE_SAMPLE,
     Contents,
     Decoding,
     LeftOut,
-    Named,
+    NamedFile,
     Part,
     Picture,
     decode,
@@ -63,23 +63,23 @@ class FolderSource:
 
     def pictures(self, contents: Contents, decoding: Decoding) -> Iterator[Picture]:
         """Decode the listed pictures in order."""
-        return decode(self._named(contents.names), decoding)
+        return decode(self._paths(contents.names), decoding)
 
-    def labels(self, contents: Contents, kept: Sequence[str]) -> dict[str, Any]:
-        """`labels.json` for the pictures that were kept."""
+    def labels(self, contents: Contents, names: Sequence[str]) -> dict[str, Any]:
+        """`labels.json` of the pictures `names`, those that were packed."""
         table = self.label_table()
-        return table.packed(self._pictures(), kept) if table.attributes else {}
+        return table.packed(self._pictures(), names) if table.attributes else {}
 
     def side(self) -> int:
         """The median of the shorter sides of up to PROBED readable pictures, in pixels."""
-        return median_side(self._named(Part(sample=PROBED).choose(self._pictures())))
+        return median_side(self._paths(Part(sample=PROBE_SAMPLE).choose(self._pictures())))
 
     def label_table(self) -> LabelTable:
         """The labels of every picture of the folder, whatever part of it is packed."""
         readers = {name: self._files[name].read_bytes for name in self._metadata()}
         return labels.read(self._pictures(), readers)
 
-    def _named(self, names: Sequence[str]) -> Iterator[Named]:
+    def _paths(self, names: Sequence[str]) -> Iterator[NamedFile]:
         return ((name, self._files[name]) for name in names)
 
     def _pictures(self) -> list[str]:
@@ -91,13 +91,13 @@ class FolderSource:
 
 def _walk(root: Path) -> Iterator[tuple[str, Path]]:
     """(relative name, path) of every file; a folder that a link leads back to is read once."""
-    visited: set[tuple[int, int]] = set()
+    folder_ids: set[tuple[int, int]] = set()
     for folder, folders, files in os.walk(root, followlinks=True):
         status = os.stat(folder)
-        if (status.st_dev, status.st_ino) in visited:
+        if (status.st_dev, status.st_ino) in folder_ids:
             folders.clear()
             continue
-        visited.add((status.st_dev, status.st_ino))
+        folder_ids.add((status.st_dev, status.st_ino))
         folders.sort()
         for file in files:
             path = Path(folder, file)

@@ -12,24 +12,24 @@ from models.recipes.recipe import HELD_OUT, Recipe
 from models.settings import Settings
 from worker.datasets import starter
 from worker.datasets.held_out import FEWEST
-from worker.datasets.packing import Packed, open_source, pack
+from worker.datasets.packing import PackedDataset, open_source, pack
 from worker.datasets.source import DatasetSource
 
 # `kao train --dataset FOLDER` names a folder of this machine; over HTTP no such name is accepted.
 LOCAL = "path:"
-SERVED = 256  # pixels that most people see: a profile page, the playground, a retina screen
+SERVED_SIDE = 256  # pixels that most people see: a profile page, the playground, a retina screen
 
 
 def pack_for(
     settings: Settings, engine: sa.Engine, recipe: Recipe, progress: Callable[[int, int], None]
-) -> Packed:
+) -> PackedDataset:
     """The recipe's dataset at its resolution. Raises DatasetError or UnknownDataset."""
     return pack_named(
         settings, engine, recipe.dataset, recipe.resolution, recipe.dataset_limit, progress
     )
 
 
-def pack_served(settings: Settings, engine: sa.Engine, recipe: Recipe) -> Packed:
+def pack_served(settings: Settings, engine: sa.Engine, recipe: Recipe) -> PackedDataset:
     """A fair part of the recipe's dataset at the size that most people see.
 
     It has as many pictures as a measurement has faces. Raises as `pack_for`.
@@ -41,7 +41,7 @@ def pack_served(settings: Settings, engine: sa.Engine, recipe: Recipe) -> Packed
         recipe.dataset,
         size,
         recipe.dataset_limit,
-        lambda done, total: None,
+        lambda count, total: None,
         sample=recipe.measure_samples,
     )
 
@@ -52,14 +52,14 @@ def served_size(settings: Settings, engine: sa.Engine, name: str, resolution: in
     Raises DatasetError or UnknownDataset.
     """
     side = find_source(settings, engine, name).side()
-    return max(SERVED, resolution) if side >= SERVED else resolution
+    return max(SERVED_SIDE, resolution) if side >= SERVED_SIDE else resolution
 
 
 def find_source(settings: Settings, engine: sa.Engine, name: str) -> DatasetSource:
     """The source of a dataset by its name. Raises DatasetError or UnknownDataset."""
     if name in starter.EDITIONS:
         return open_source(name)
-    path, title, licence = _located(settings, engine, name)
+    path, title, licence = _locate(settings, engine, name)
     return open_source(path, title, licence)
 
 
@@ -78,7 +78,7 @@ def pack_named(
     progress: Callable[[int, int], None],
     least: int = MIN_SIDE,
     sample: int | None = None,
-) -> Packed:
+) -> PackedDataset:
     """A dataset by its name, at `size` pixels.
 
     least: leave out pictures whose shorter side has fewer pixels. sample: at most so many
@@ -89,11 +89,11 @@ def pack_named(
     }  # fmt: skip
     if name in starter.EDITIONS:
         return pack(name, size, settings.cache, **options)
-    path, title, licence = _located(settings, engine, name)
+    path, title, licence = _locate(settings, engine, name)
     return pack(path, size, settings.cache, name=title, licence=licence, **options)
 
 
-def _located(settings: Settings, engine: sa.Engine, name: str) -> tuple[Path, str, str]:
+def _locate(settings: Settings, engine: sa.Engine, name: str) -> tuple[Path, str, str]:
     """The file or folder of a dataset other than the starter, its title and its licence."""
     if name.startswith(LOCAL):
         path = Path(name.removeprefix(LOCAL))

@@ -39,8 +39,8 @@ STALE = 24 * 3600  # s; no packing lasts a day, so an older temporary folder los
 Progress = Callable[[int, int], None]
 
 
-class Held:
-    """A packed set in use: as long as this is there, whoever prunes the cache leaves it alone."""
+class CacheLock:
+    """A shared lock on a packed set, so that the disk cache does not evict it."""
 
     def __init__(self, folder: Path) -> None:
         self._file = os.open(folder / MANIFEST, os.O_RDONLY)
@@ -54,7 +54,7 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Packed:
+class PackedDataset:
     """A packed dataset on disk.
 
     fingerprint: SHA-256 hex of its pixels. skipped: pictures that could not be read. left_out:
@@ -71,12 +71,12 @@ class Packed:
     skipped: list[LeftOut] = field(default_factory=list)
     left_out: list[Reason] = field(default_factory=list)
     duplicates: int = 0
-    held: Held | None = field(default=None, compare=False, repr=False)
+    lock: CacheLock | None = field(default=None, compare=False, repr=False)
 
     def images(self) -> Images:
         """Map the pictures into memory, read-only: (count, size, size, 3) uint8."""
-        mapped: Images = np.load(self.folder / "images.npy", mmap_mode="r", allow_pickle=False)
-        return mapped
+        images: Images = np.load(self.folder / "images.npy", mmap_mode="r", allow_pickle=False)
+        return images
 
     def names(self) -> list[str]:
         """Read the pictures' names in the source, in the order of `images`."""
@@ -107,35 +107,36 @@ def pack(
     progress: Progress | None = None,
     workers: int | None = None,
     least: int = MIN_SIDE,
-) -> Packed:
+) -> PackedDataset:
     """Pack `source` at `size` (8..1024), or find it in `cache`.
 
     source: 'starter', 'starter-1', a folder or a .zip. limit: the first so many pictures in order
     of their names (starter: how many, default the edition's). sample: of those at most so many, a
     fair choice by their names' digests with the held-out pictures first (starter: its first, which
     are as fair). least: leave out pictures whose shorter side has fewer pixels.
-    progress(done, total) is called in this thread. workers: default every core.
+    progress(count, total) is called in this thread. workers: default every core.
     Raises DatasetError, with what to do, for a source without two usable pictures.
     """
     if size not in SIZES:
         raise DatasetError(f"Pictures are packed at 8 to 1024 pixels, not {size}.")
     if limit is not None and limit < FEWEST:
         raise DatasetError(f"A dataset needs at least {FEWEST} pictures, so limit={limit} is low.")
-    opened = open_source(source, name, licence)
-    contents = opened.contents(Part(limit, sample, least), size)
+    dataset_source = open_source(source, name, licence)
+    contents = dataset_source.contents(Part(limit, sample, least), size)
     if len(contents.names) < FEWEST:
-        raise DatasetError(_unusable(opened, contents, len(contents.names), []))
-    folder = cache / _digest(FORMAT, size, contents.key, opened.name, opened.licence)[:32]
-    packed = _open(folder)
-    if packed:
+        raise DatasetError(_unusable(dataset_source, contents, len(contents.names), []))
+    key = _digest(FORMAT, size, contents.key, dataset_source.name, dataset_source.licence)
+    folder = cache / key[:32]
+    dataset = _open(folder)
+    if dataset:
         if progress:
             progress(len(contents.names), len(contents.names))
-        return packed
+        return dataset
     cache.mkdir(parents=True, exist_ok=True)
     _sweep(cache)
     temporary = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=cache))
     try:
-        _write(temporary, opened, contents, Decoding(size, least, workers), progress)
+        _write(temporary, dataset_source, contents, Decoding(size, least, workers), progress)
         return _settle(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -164,15 +165,15 @@ def _write(
     decoding: Decoding,
     progress: Progress | None,
 ) -> None:
-    """Write the whole dataset into `folder` and see it on the disk."""
-    content, distinct, broken = hashlib.sha256(), set[bytes](), []
+    """Write the whole dataset into `folder` and flush it to the disk."""
+    content, distinct, unreadable = hashlib.sha256(), set[bytes](), []
     names: list[str] = []
     total, size = len(contents.names), decoding.size
     with (folder / "images.npy").open("wb") as file:
         _header(file, total, size)
-        for done, (name, image) in enumerate(source.pictures(contents, decoding), start=1):
+        for count, (name, image) in enumerate(source.pictures(contents, decoding), start=1):
             if isinstance(image, BrokenImage):
-                broken.append(LeftOut(name, image.reason))
+                unreadable.append(LeftOut(name, image.reason))
             else:
                 pixels = image.tobytes()
                 file.write(pixels)
@@ -180,12 +181,12 @@ def _write(
                 distinct.add(hashlib.sha256(pixels).digest())
                 names.append(name)
             if progress:
-                progress(done, total)
+                progress(count, total)
         file.seek(0)
         _header(file, len(names), size)
         _flush(file)
     if len(names) < FEWEST:
-        raise DatasetError(_unusable(source, contents, len(names), broken))
+        raise DatasetError(_unusable(source, contents, len(names), unreadable))
     manifest = {
         "format": FORMAT,
         "name": source.name,
@@ -194,7 +195,7 @@ def _write(
         "count": len(names),
         "size": size,
         "fingerprint": content.hexdigest(),
-        "skipped": [asdict(one) for one in broken],
+        "skipped": [asdict(one) for one in unreadable],
         "left_out": [asdict(one) for one in _summary(contents)],
         "duplicates": len(names) - len(distinct),
     }
@@ -210,9 +211,9 @@ def _summary(contents: Contents) -> list[Reason]:
 
 
 def _unusable(
-    source: DatasetSource, contents: Contents, count: int, broken: Sequence[LeftOut]
+    source: DatasetSource, contents: Contents, count: int, unreadable: Sequence[LeftOut]
 ) -> str:
-    why = f"; {broken[0].name}: {broken[0].reason}" if broken else ""
+    why = f"; {unreadable[0].name}: {unreadable[0].reason}" if unreadable else ""
     return (
         f"{source.name!r} has {count} readable of {len(contents.names)} "
         f"pictures and training needs at least {FEWEST}{why}. Bring whole pictures, best some "
@@ -246,26 +247,26 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _settle(temporary: Path, folder: Path) -> Packed:
-    """Give the written folder its name; another process's equal one, there first, is as good."""
+def _settle(temporary: Path, folder: Path) -> PackedDataset:
+    """Give the written folder its final name, unless another process wrote an equal one first."""
     temporary.chmod(0o755)  # mkdtemp's 0700 would hide it from an app under another user
     with contextlib.suppress(OSError):
         temporary.rename(folder)
     _sync_folder(folder.parent)
-    packed = _open(folder)
-    if packed is None:
+    dataset = _open(folder)
+    if dataset is None:
         raise OSError(f"the packed dataset could not be moved to {folder}")
-    return packed
+    return dataset
 
 
-def _open(folder: Path) -> Packed | None:
+def _open(folder: Path) -> PackedDataset | None:
     """Open a packed dataset; None where there is none, and a damaged one is cleared away."""
     try:
-        held = Held(folder)
+        lock = CacheLock(folder)
         manifest = json.loads((folder / MANIFEST).read_bytes())
-        packed = Packed(
+        dataset = PackedDataset(
             folder=folder,
-            held=held,
+            lock=lock,
             skipped=[LeftOut(**one) for one in manifest["skipped"]],
             left_out=[Reason(**one) for one in manifest.get("left_out", [])],
             **{
@@ -275,8 +276,8 @@ def _open(folder: Path) -> Packed | None:
                 )
             },
         )  # fmt: skip
-        if packed.images().shape == (packed.count, packed.size, packed.size, 3):
-            return packed
+        if dataset.images().shape == (dataset.count, dataset.size, dataset.size, 3):
+            return dataset
     except FileNotFoundError:
         if not folder.exists():
             return None
@@ -287,7 +288,7 @@ def _open(folder: Path) -> Packed | None:
 
 
 def _sweep(cache: Path) -> None:
-    """Remove what a killed process left half-written."""
+    """Remove incomplete folders of processes that were killed."""
     for left in cache.glob(f"{TEMPORARY}*"):
         with contextlib.suppress(OSError):
             if time.time() - left.stat().st_mtime > STALE:

@@ -1,4 +1,4 @@
-"""What a dataset is to packing: pictures by name, and labels where it has them."""
+"""The interface of dataset sources: pictures by name, and labels where there are any."""
 
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,12 +16,12 @@ from models.datasets.images import MIN_SIDE, BrokenImage, read_square, size_of
 from models.datasets.labels import LabelTable
 from worker.datasets import held_out
 
-PROBED = 50  # pictures whose size is read to know the set's
+PROBE_SAMPLE = 50  # pictures whose size is read to estimate the set's
 BATCH = 64  # pictures decoded ahead of the writer: bounds the memory, feeds every core
 
 Images = NDArray[np.uint8]
 Picture = tuple[str, Images | BrokenImage]
-Named = tuple[str, bytes | Path]
+NamedFile = tuple[str, bytes | Path]
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,8 @@ class DatasetSource(Protocol):
         """Decode the listed pictures in order; a broken one in the place of its pixels."""
         ...
 
-    def labels(self, contents: Contents, kept: Sequence[str]) -> dict[str, Any]:
-        """`labels.json` for the pictures that were kept; empty without labels."""
+    def labels(self, contents: Contents, names: Sequence[str]) -> dict[str, Any]:
+        """`labels.json` of the pictures `names`, those that were packed; empty without labels."""
         ...
 
     def label_table(self) -> LabelTable:
@@ -99,10 +99,10 @@ class DatasetSource(Protocol):
         ...
 
 
-def decode(files: Iterable[Named], decoding: Decoding) -> Iterator[Picture]:
+def decode(files: Iterable[NamedFile], decoding: Decoding) -> Iterator[Picture]:
     """Decode files in order on threads: Pillow releases the interpreter's lock as it decodes."""
 
-    def read(file: Named) -> Picture:
+    def read(file: NamedFile) -> Picture:
         try:
             return file[0], read_square(file[1], decoding.size, decoding.least)
         except BrokenImage as broken:
@@ -114,7 +114,7 @@ def decode(files: Iterable[Named], decoding: Decoding) -> Iterator[Picture]:
             yield from pool.map(read, batch)
 
 
-def median_side(files: Iterable[Named]) -> int:
+def median_side(files: Iterable[NamedFile]) -> int:
     """The median of the shorter sides of the readable pictures, in pixels; 0 without any."""
     sides = []
     for _, file in files:

@@ -173,7 +173,7 @@ def _equally(names: Iterable[str]) -> dict[str, float]:
     return dict.fromkeys(names, 1.0)
 
 
-def _numbered(count: int) -> dict[str, float]:
+def _variants(count: int) -> dict[str, float]:
     return _equally(f"variant{n:02}" for n in range(1, count + 1))
 
 
@@ -186,13 +186,13 @@ def _eyes_state(eyes: str) -> str:
 
 
 def _contrasting(hair: str, skin: str) -> dict[str, float]:
-    """Keep the backgrounds that neither the hair nor the skin melts into; never none of them."""
+    """The backgrounds that contrast with hair and skin; at least one."""
     worst = {
         name: min(_distance(fill, HAIR_COLOURS[hair]), _distance(fill, SKINS[skin].fill))
         for name, fill in BACKGROUNDS.items()
     }
-    kept = [name for name, distance in worst.items() if distance >= MIN_CONTRAST]
-    return _equally(kept or [max(worst, key=lambda name: worst[name])])
+    names = [name for name, distance in worst.items() if distance >= MIN_CONTRAST]
+    return _equally(names or [max(worst, key=lambda name: worst[name])])
 
 
 def _readable_hairs(skin: str) -> dict[str, float]:
@@ -221,12 +221,12 @@ def attributes(index: int, edition: Edition = SECOND) -> dict[str, str]:
         "hair_length": LENGTH_OF[hair],
         "hair_colour": hair_colour,
         "skin": skin,
-        "head": pick("head", _numbered(4)),
+        "head": pick("head", _variants(4)),
         "eyes": eyes,
         "eyes_state": _eyes_state(eyes),
         "eye_colour": pick("eye_colour", _equally(EYE_COLOURS)),
-        "eyebrows": pick("eyebrows", _numbered(13)),
-        "nose": pick("nose", _numbered(6)),
+        "eyebrows": pick("eyebrows", _variants(13)),
+        "nose": pick("nose", _variants(6)),
         "mouth": mouth,
         "mood": mouth.rstrip("0123456789"),
         "glasses": pick(
@@ -244,11 +244,11 @@ def _darker(colour: str, factor: float) -> str:
     return bytes(round(channel * factor) for channel in bytes.fromhex(colour)).hex()
 
 
-def _colours(chosen: Mapping[str, str]) -> dict[str, Any]:
+def _colours(values: Mapping[str, str]) -> dict[str, Any]:
     """Turn colour names into DiceBear's colour options."""
-    skin, eye = SKINS[chosen["skin"]], EYE_COLOURS[chosen["eye_colour"]]
-    hair = HAIR_COLOURS[chosen["hair_colour"]]
-    deep = chosen["skin"] in {"bronze", "brown", "umber"}
+    skin, eye = SKINS[values["skin"]], EYE_COLOURS[values["eye_colour"]]
+    hair = HAIR_COLOURS[values["hair_colour"]]
+    deep = values["skin"] in {"bronze", "brown", "umber"}
     return {
         "hairColor": hair,
         "skinColor": skin.fill,
@@ -266,48 +266,48 @@ def _colours(chosen: Mapping[str, str]) -> dict[str, Any]:
         "glassesColor": "2f2a45",
         "earringsColor": "f0b429",
         "hairAccessoriesColor": "fffaf5",
-        "backgroundColor": BACKGROUNDS[chosen["background"]],
+        "backgroundColor": BACKGROUNDS[values["background"]],
     }
 
 
-def _contours(chosen: Mapping[str, str]) -> dict[str, str]:
+def _contours(values: Mapping[str, str]) -> dict[str, str]:
     """The colours of the contours: a darker shade where contrast is low, else the fill itself."""
-    hair, skin = HAIR_COLOURS[chosen["hair_colour"]], SKINS[chosen["skin"]].fill
-    background = BACKGROUNDS[chosen["background"]]
-    melts = (
+    hair, skin = HAIR_COLOURS[values["hair_colour"]], SKINS[values["skin"]].fill
+    background = BACKGROUNDS[values["background"]]
+    hair_melts = (
         _distance(hair, background) < MIN_CONTRAST or _distance(hair, skin) < MIN_CONTRAST_TO_SKIN
     )
-    lost = _distance(skin, background) < MIN_CONTRAST
+    skin_melts = _distance(skin, background) < MIN_CONTRAST
     return {
-        "hairContourColor": _darker(hair, SHADE) if melts else hair,
-        "skinContourColor": _darker(skin, SHADE) if lost else skin,
+        "hairContourColor": _darker(hair, SHADE) if hair_melts else hair,
+        "skinContourColor": _darker(skin, SHADE) if skin_melts else skin,
     }
 
 
 def options(index: int, edition: Edition = SECOND) -> dict[str, Any]:
     """Give DiceBear's options for image `index`: every part named, nothing left to its seed."""
-    chosen = attributes(index, edition)
+    values = attributes(index, edition)
     parts: dict[str, Any] = {
-        f"{part}Variant": chosen[part]
+        f"{part}Variant": values[part]
         for part in ("hair", "head", "eyes", "eyebrows", "nose", "mouth")
     }
     optional = {
-        "glasses": f"variant{GLASSES.get(chosen['glasses'], '01')}",
+        "glasses": f"variant{GLASSES.get(values['glasses'], '01')}",
         "beard": "variant01",
         "freckles": "variant01",
-        "earrings": chosen["earrings"] if chosen["earrings"] != "none" else "variant01",
+        "earrings": values["earrings"] if values["earrings"] != "none" else "variant01",
         "hairAccessories": "flowers",
     }
-    named = {**chosen, "hairAccessories": chosen["flowers"]}
+    presence = {**values, "hairAccessories": values["flowers"]}
     for part, variant in optional.items():
         parts[f"{part}Variant"] = variant
-        parts[f"{part}Probability"] = 0 if named[part] in {"none", "no"} else 100
-    colours = _colours(chosen) | (_contours(chosen) if edition.independent else {})
+        parts[f"{part}Probability"] = 0 if presence[part] in {"none", "no"} else 100
+    colours = _colours(values) | (_contours(values) if edition.independent else {})
     # The seed picks nothing; it only names the parts inside the SVG.
     return {"seed": edition.version, "scale": 1.22, "translateY": 5, **parts, **colours}
 
 
-def _enlarged(x: float, y: float, width: float, height: float, by: float, left: float) -> str:
+def _scaling(x: float, y: float, width: float, height: float, by: float, left: float) -> str:
     x, y = x + width / 2 * (1 - by) - left, y + height / 2 * (1 - by)
     return f"translate({x:.2f} {y:.2f}) scale({by})"
 
@@ -347,7 +347,7 @@ def _style(edition: Edition = SECOND) -> Style:
             if by:
                 x, y = element["attributes"]["transform"].removeprefix("translate(")[:-1].split()
                 box = components[element["name"]]
-                element["attributes"]["transform"] = _enlarged(
+                element["attributes"]["transform"] = _scaling(
                     float(x), float(y), box["width"], box["height"], by, left
                 )
     if edition.independent:
@@ -386,15 +386,15 @@ def render_all(
         yield from (render(index, size, edition) for index in range(count))
         return
     # spawn: forking a process that holds torch or OpenMP threads can hang the child.
-    others = set(multiprocessing.active_children())
+    children_before = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
     try:
         for chunk in pool.map(_chunk, starts, repeat(count), repeat(size), repeat(edition)):
             yield from chunk
     except BaseException:
-        # Whoever stops early does not wait: on a busy machine a child takes half a minute to
-        # begin, and a worker has 30 s to end.
-        for child in set(multiprocessing.active_children()) - others:
+        # Terminate the children: on a busy machine one takes half a minute to start, and a
+        # worker has 30 s to exit.
+        for child in set(multiprocessing.active_children()) - children_before:
             child.terminate()
         raise
     finally:

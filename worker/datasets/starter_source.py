@@ -34,9 +34,9 @@ class StarterSource:
         images = starter.render_all(count, decoding.size, decoding.workers, self._edition)
         return zip(contents.names, images, strict=True)
 
-    def labels(self, contents: Contents, kept: Sequence[str]) -> dict[str, Any]:
-        """What was drawn; every picture is kept."""
-        return starter.labels(len(kept), self._edition)
+    def labels(self, contents: Contents, names: Sequence[str]) -> dict[str, Any]:
+        """The attributes that were drawn; every picture is packed."""
+        return starter.labels(len(names), self._edition)
 
     def label_table(self) -> LabelTable:
         """The attributes' names; their values are drawn, so none is listed."""

@@ -12,11 +12,11 @@ from models.datasets import archive, labels
 from models.datasets.images import MIN_SIDE
 from models.datasets.labels import LabelTable
 from worker.datasets.source import (
-    PROBED,
+    PROBE_SAMPLE,
     Contents,
     Decoding,
     LeftOut,
-    Named,
+    NamedFile,
     Part,
     Picture,
     decode,
@@ -54,22 +54,22 @@ class ZipSource:
     def pictures(self, contents: Contents, decoding: Decoding) -> Iterator[Picture]:
         """Check the archive, then decode the listed pictures in order."""
         archive.check(self.path)
-        return decode(self._named(contents.names), decoding)
+        return decode(self._members(contents.names), decoding)
 
-    def labels(self, contents: Contents, kept: Sequence[str]) -> dict[str, Any]:
-        """`labels.json` for the pictures that were kept."""
+    def labels(self, contents: Contents, names: Sequence[str]) -> dict[str, Any]:
+        """`labels.json` of the pictures `names`, those that were packed."""
         table = self.label_table()
-        return table.packed(self._listing.pictures, kept) if table.attributes else {}
+        return table.packed(self._listing.pictures, names) if table.attributes else {}
 
     def side(self) -> int:
         """The median of the shorter sides of up to PROBED readable pictures, in pixels."""
-        return median_side(self._named(Part(sample=PROBED).choose(self._pictures())))
+        return median_side(self._members(Part(sample=PROBE_SAMPLE).choose(self._pictures())))
 
     def label_table(self) -> LabelTable:
         """The labels of every picture of the archive, whatever part of it is packed."""
         return labels.read(self._listing.pictures, archive.metadata(self.path))
 
-    def _named(self, names: Sequence[str]) -> Iterator[Named]:
+    def _members(self, names: Sequence[str]) -> Iterator[NamedFile]:
         return archive.members(self.path, only=frozenset(names))
 
     def _pictures(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Makes clean small pictures err as a generator errs, so that the enlarger learns to mend that.
+"""Degrades clean small pictures as a generator degrades faces; the enlarger learns to correct it.
 
 Without the displacement the enlarger only enlarges: at 256 px the shipped model then stands at
 FD 110 instead of 70 (docs/experiments.md).
@@ -9,13 +9,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 DISPLACEMENT = 0.9  # pixels at most; to the power of 1.5, so mostly less
-DISPLACED = 0.75  # share of pictures
+DISPLACED_SHARE = 0.75  # share of pictures
 NEAREST = 0.4  # share of batches that are sampled to the nearest pixel: edges fray
 WHITE, SMOOTH = 0.6, 0.5  # of the displacement: of each pixel by itself, of each region
 REGION = 4  # pixels along a side of what moves together
 GRAIN = 6 / 127.5  # standard deviation at most
 BLUR = 0.4  # weight of the 3×3 mean at most
-BLURRED = 0.5  # share of pictures
+BLURRED_SHARE = 0.5  # share of pictures
 
 
 def degrade(images: Tensor, random: torch.Generator) -> Tensor:
@@ -23,14 +23,14 @@ def degrade(images: Tensor, random: torch.Generator) -> Tensor:
 
     images: (N, 3, H, W) float32 in [-1, 1], on the CPU like `random`; the same shape comes back.
     """
-    displaced = _displaced(images, random)
-    blurred = F.avg_pool2d(F.pad(displaced, (1, 1, 1, 1), mode="replicate"), 3, 1)
-    blur = _amounts(images, BLUR, BLURRED, random)
+    images = _displace(images, random)
+    local_mean = F.avg_pool2d(F.pad(images, (1, 1, 1, 1), mode="replicate"), 3, 1)
+    blur = _amounts(images, BLUR, BLURRED_SHARE, random)
     grain = torch.randn(images.shape, generator=random) * _amounts(images, GRAIN, 1.0, random)
-    return displaced + blur * (blurred - displaced) + grain
+    return images + blur * (local_mean - images) + grain
 
 
-def _displaced(images: Tensor, random: torch.Generator) -> Tensor:
+def _displace(images: Tensor, random: torch.Generator) -> Tensor:
     count, _, height, width = images.shape
     rows, columns = torch.linspace(-1, 1, height), torch.linspace(-1, 1, width)
     y, x = torch.meshgrid(rows, columns, indexing="ij")
@@ -38,7 +38,7 @@ def _displaced(images: Tensor, random: torch.Generator) -> Tensor:
     white = torch.randn(count, height, width, 2, generator=random)
     regions = torch.randn(count, 2, height // REGION, width // REGION, generator=random)
     smooth = F.interpolate(regions, size=(height, width), mode="bicubic").permute(0, 2, 3, 1)
-    amplitude = _amounts(images, DISPLACEMENT, DISPLACED, random, power=1.5)
+    amplitude = _amounts(images, DISPLACEMENT, DISPLACED_SHARE, random, power=1.5)
     # grid_sample counts a side as 2.
     offset = (WHITE * white + SMOOTH * smooth) * amplitude * 2 / height
     mode = "nearest" if torch.rand((), generator=random) < NEAREST else "bilinear"

@@ -10,18 +10,18 @@ from PIL import Image
 from models.bundle.generator import Pixels
 from models.errors import DatasetError
 from models.networks.enlarger import SCALES
-from worker.datasets.packing import Packed
+from worker.datasets.packing import PackedDataset
 
-MOST = 4_000  # pictures; more teach nothing that so many do not
+MOST = 4_000  # pictures; more do not improve the enlarger
 MOST_BYTES = 2**30  # of packed larger pictures
-FEWEST = 40  # pictures; a network that saw fewer knows these, not how lines look
+FEWEST = 40  # pictures; with fewer the network memorises them
 HELD_OUT = 0.05  # share of the pictures
 MOST_HELD_OUT = 100
 # Sets differ in how they were reduced, so the network learns to enlarge both.
 FILTERS = (Image.Resampling.BOX, Image.Resampling.LANCZOS)
 
 # (side, most pictures) → the set's pictures whose shorter side has as many pixels.
-Pack = Callable[[int, int], Packed]
+Pack = Callable[[int, int], PackedDataset]
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,11 @@ def find(pack: Pack, resolution: int, limit: int | None = None) -> Pairs | None:
         side = scale * resolution
         most = min(MOST, MOST_BYTES // (3 * side**2), limit or MOST)
         try:
-            packed = pack(side, most)
+            dataset = pack(side, most)
         except DatasetError:  # not two pictures are so large
             continue
-        if packed.count >= FEWEST:
-            return make(packed.images(), scale, packed.name)
+        if dataset.count >= FEWEST:
+            return make(dataset.images(), scale, dataset.name)
     return None
 
 

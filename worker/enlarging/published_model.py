@@ -16,7 +16,7 @@ from models.registry import Registry
 from models.settings import Settings
 from models.storage import atomic, layout
 from worker.datasets import lookup
-from worker.datasets.packing import Packed
+from worker.datasets.packing import PackedDataset
 from worker.enlarging.pairs import Pairs
 from worker.enlarging.stage import Event, Progress, Stage
 from worker.enlarging.training import EnlargerTrainer, Plan
@@ -70,10 +70,10 @@ class PublishedModel:
         None where it was stopped, which saves what is trained, and where nothing is published.
         """
         card = bundle.Card.model_validate(self.registry.get(self.version)["card"])
-        found = self.stage.find_pairs(self._pack, card.network.resolution, self.options.limit)
-        if found is None:
+        pairs = self.stage.find_pairs(self._pack, card.network.resolution, self.options.limit)
+        if pairs is None:
             return None
-        self._begin(found)
+        self._begin(pairs)
         self.stage.train(is_stopped, self.report.training, self._save)
         if is_stopped():
             self._save()
@@ -84,22 +84,22 @@ class PublishedModel:
             return None
         return bundle_writer.with_enlarger(self.registry, self.version, enlarger)
 
-    def _pack(self, side: int, most: int) -> Packed:
+    def _pack(self, side: int, most: int) -> PackedDataset:
         name, report = self.options.dataset, self.report.packing
         return lookup.pack_named(self.settings, self.engine, name, side, most, report, side)
 
-    def _begin(self, found: Pairs) -> None:
-        state = self._saved()
-        plan = Plan(**state["trainer"]["plan"]) if state else self._plan(found)
-        self.stage.begin(found, plan)
+    def _begin(self, pairs: Pairs) -> None:
+        state = self._read_snapshot()
+        plan = Plan(**state["trainer"]["plan"]) if state else self._plan(pairs)
+        self.stage.begin(pairs, plan)
         self.stage.restore(state)
 
-    def _plan(self, found: Pairs) -> Plan:
+    def _plan(self, pairs: Pairs) -> Plan:
         options = self.options
         plan = Plan(options.width, options.blocks, options.fold, options.steps, options.seed)
         if options.minutes is None:
             return plan
-        trainer = EnlargerTrainer(found, plan, self.stage.device, self.stage.bf16)
+        trainer = EnlargerTrainer(pairs, plan, self.stage.device, self.stage.bf16)
         for _ in range(UNTIMED_STEPS):
             trainer.advance()
         began = time.monotonic()
@@ -113,7 +113,7 @@ class PublishedModel:
         with atomic.whole_file(self.snapshot) as temporary, temporary.open("wb") as file:
             torch.save(self.stage.state(), file)
 
-    def _saved(self) -> dict[str, Any] | None:
+    def _read_snapshot(self) -> dict[str, Any] | None:
         if not self.snapshot.exists():
             return None
         state: dict[str, Any] = torch.load(self.snapshot, map_location="cpu", weights_only=True)

@@ -36,7 +36,7 @@ class Progress:
 
 
 class Stage:
-    """Trains one enlarger and says what it is worth. event(type, data) reports what happened."""
+    """Trains one enlarger and measures it. event(type, data) reports what happened."""
 
     def __init__(self, device: torch.device, bf16: bool, event: Event) -> None:
         self.device, self.bf16, self.event = device, bf16, event
@@ -48,16 +48,20 @@ class Stage:
 
         limit: use only the set's first so many pictures.
         """
-        found = pairs.find(pack, resolution, limit)
-        if found is None:
+        training_pairs = pairs.find(pack, resolution, limit)
+        if training_pairs is None:
             message = TOO_SMALL.format(fewest=pairs.FEWEST, side=2 * resolution)
             self.event("enlarger.skipped", {"message": message})
-        return found
+        return training_pairs
 
-    def begin(self, found: Pairs, plan: Plan) -> None:
+    def begin(self, training_pairs: Pairs, plan: Plan) -> None:
         """Make a new enlarger for these pairs."""
-        self.trainer = EnlargerTrainer(found, plan, self.device, self.bf16)
-        fields = {"pictures": found.trained_on, "scale": found.scale, "steps": plan.steps}
+        self.trainer = EnlargerTrainer(training_pairs, plan, self.device, self.bf16)
+        fields = {
+            "pictures": training_pairs.trained_on,
+            "scale": training_pairs.scale,
+            "steps": plan.steps,
+        }
         self.event("enlarger.started", fields)
 
     def train(
@@ -70,19 +74,19 @@ class Stage:
         """Train to the plan's end, or until it is stopped; report and save at intervals."""
         assert self.trainer is not None
         trainer, before, first = self.trainer, self.seconds, self.trainer.step
-        began = saved = reported = time.monotonic()
+        start = last_save = last_report = time.monotonic()
         while not trainer.is_finished and not is_stopped():
             loss = trainer.advance()
-            here = time.monotonic()
-            self.seconds = before + here - began
-            if here - reported >= 1 or trainer.is_finished:
-                rate = (here - began) / (trainer.step - first)
+            now = time.monotonic()
+            self.seconds = before + now - start
+            if now - last_report >= 1 or trainer.is_finished:
+                rate = (now - start) / (trainer.step - first)
                 left = rate * (trainer.plan.steps - trainer.step)
                 report(Progress(trainer.step, trainer.plan.steps, round(loss, 5), round(left, 1)))
-                reported = here
-            if save is not None and here - saved >= save_seconds:
+                last_report = now
+            if save is not None and now - last_save >= save_seconds:
                 save()
-                saved = time.monotonic()
+                last_save = time.monotonic()
 
     def result(self) -> Enlarger | None:
         """The enlarger for a bundle; None, with an event, where it makes pictures no better."""

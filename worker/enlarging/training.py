@@ -1,4 +1,4 @@
-"""Trains an enlarger by supervision, on pairs whose small side errs as a generator errs."""
+"""Trains an enlarger by supervision, on pairs of degraded small pictures and large ones."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -76,8 +76,8 @@ class EnlargerTrainer:
         for group in self._adam.param_groups:
             group["lr"] = cosine(LEARNING_RATE, LEARNING_RATE_END, fraction)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            enlarged = self.network(small)
-        error = loss(enlarged.float(), large)
+            prediction = self.network(small)
+        error = loss(prediction.float(), large)
         self._adam.zero_grad()
         error.backward()
         self._adam.step()
@@ -90,7 +90,7 @@ class EnlargerTrainer:
         for small, large in self._held_out():
             with torch.no_grad():
                 ours.append(psnr(self.network(small.to(self.device)).float().cpu(), large))
-            without.append(psnr(_resized(small, large.shape[-1]), large))
+            without.append(psnr(_resize_all(small, large.shape[-1]), large))
         return Quality(float(np.mean(ours)), float(np.mean(without)))
 
     def state(self) -> dict[str, Any]:
@@ -119,12 +119,12 @@ class EnlargerTrainer:
         high = (pairs.trained_on, *[pairs.resolution - crop + 1] * 2, len(pairs.small), 2)
         choices = [torch.randint(end, (BATCH,), generator=random).tolist() for end in high]
         small, large = [], []
-        for number, y, x, method, mirrored in zip(*choices, strict=True):
-            step = -1 if mirrored else 1
+        for number, y, x, method, mirror in zip(*choices, strict=True):
+            step = -1 if mirror else 1
             small.append(_crop(pairs.small[method, number], y, x, crop)[:, ::step])
             large.append(_crop(pairs.large[number], y, x, crop, pairs.scale)[:, ::step])
-        degraded = degrade(_tensor(np.stack(small)), random)
-        return self._to_device(degraded), self._to_device(_tensor(np.stack(large)))
+        inputs = degrade(_tensor(np.stack(small)), random)
+        return self._to_device(inputs), self._to_device(_tensor(np.stack(large)))
 
     def _held_out(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Whole degraded pictures and the larger ones, MEASURED_AT_ONCE at a time."""
@@ -149,7 +149,7 @@ def _tensor(pixels: Pixels) -> Tensor:
     return to_network(torch.from_numpy(pixels))
 
 
-def _resized(images: Tensor, size: int) -> Tensor:
+def _resize_all(images: Tensor, size: int) -> Tensor:
     """(N, 3, S, S) → (N, 3, size, size), as faces are resized where there is no enlarger."""
     pixels = to_pixels(images).numpy()
     return _tensor(np.stack([np.asarray(resize(one, size)) for one in pixels]))

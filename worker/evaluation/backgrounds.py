@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.datasets.packing import Packed
+from worker.datasets.packing import PackedDataset
 from worker.evaluation.features import Pixels
 
 PICTURES = 1_000  # real ones that the colours are read from
@@ -27,25 +27,25 @@ ROUNDS = 8  # of k-means
 Colours = NDArray[np.float32]
 
 
-def palette(packed: Packed) -> Colours | None:
+def palette(dataset: PackedDataset) -> Colours | None:
     """The set's background colours (K, 3), K at least 1; None where the set is not plain.
 
     Each is the most frequent border colour of at least 1 % of the pictures.
     """
-    some = packed.images()[:: max(1, packed.count // PICTURES)]
-    modes = [_mode(_ring(image)) for image in some]
+    sample = dataset.images()[:: max(1, dataset.count // PICTURES)]
+    modes = [_mode(_ring(image)) for image in sample]
     frequent = np.array([colour for colour, share in modes if share >= UNIFORM], np.float32)
-    if len(frequent) < PLAIN * len(some):
+    if len(frequent) < PLAIN * len(sample):
         return None
     colours: list[NDArray[np.float32]] = []
     left = frequent
-    while len(left) >= max(1, 0.01 * len(some)) and len(colours) < MOST_COLOURS:
+    while len(left) >= max(1, 0.01 * len(sample)) and len(colours) < MOST_COLOURS:
         counts = [(_distance(left, colour) < NEAR).sum() for colour in left]
         colour = left[int(np.argmax(counts))]
         near = _distance(left, colour) < NEAR / 2
         colours.append(left[near].mean(0))
         left = left[~near]
-    return np.stack(colours) if len(left) <= (1 - PLAIN) * len(some) else None
+    return np.stack(colours) if len(left) <= (1 - PLAIN) * len(sample) else None
 
 
 def two_coloured(images: Pixels, colours: Colours) -> NDArray[np.bool_]:
@@ -62,15 +62,15 @@ class Backgrounds:
     two_coloured_real: float
 
 
-def measure(drawn: Pixels, packed: Packed) -> Backgrounds | None:
+def measure(faces: Pixels, dataset: PackedDataset) -> Backgrounds | None:
     """Drawn faces (N, S, S, 3) of the set's size; None where the set's borders are not plain."""
-    colours = palette(packed)
+    colours = palette(dataset)
     if colours is None:
         return None
-    real = packed.images()[:: max(1, packed.count // PICTURES)]
+    real = dataset.images()[:: max(1, dataset.count // PICTURES)]
     return Backgrounds(
-        samples=len(drawn),
-        two_coloured=float(two_coloured(drawn, colours).mean()),
+        samples=len(faces),
+        two_coloured=float(two_coloured(faces, colours).mean()),
         two_coloured_real=float(two_coloured(real, colours).mean()),
     )
 

@@ -54,7 +54,7 @@ class Classifier(nn.Module):
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedClassifier:
     """A trained classifier. accuracies: of each question, on pictures that it never saw."""
 
     network: Classifier
@@ -79,7 +79,7 @@ class Trained:
 
 def train(
     images: Pixels, codes: Codes, sizes: Sequence[int], passes: int = PASSES, seed: int = 0
-) -> Trained:
+) -> TrainedClassifier:
     """Train on true answers. images: (N, S, S, 3); codes: (N, questions)."""
     random = np.random.default_rng(seed)
     order = random.permutation(len(images))
@@ -103,13 +103,13 @@ def train(
         optimizer.step()
         schedule.step()
     network.eval()
-    trained = Trained(network, [])
+    classifier = TrainedClassifier(network, [])
     held_out = np.sort(held_out)
-    right = trained.predict(images[held_out]) == codes[held_out]
-    return Trained(network, [float(share) for share in right.mean(0)])
+    right = classifier.predict(images[held_out]) == codes[held_out]
+    return TrainedClassifier(network, [float(share) for share in right.mean(0)])
 
 
-def changed(images: Pixels, seed: int = 0) -> tuple[Pixels, Codes, list[int]]:
+def change_at_random(images: Pixels, seed: int = 0) -> tuple[Pixels, Codes, list[int]]:
     """The pictures with random changes, and which: turn, order of channels, detail.
 
     images: (N, S, S, 3). Returns the pictures, codes (N, 3), and the number of values of each.

@@ -47,7 +47,7 @@ class Comparison:
 class HeldOut:
     """The same faces against pictures that the model never saw, beside as many that it saw.
 
-    A model that remembers its pictures is nearer to those that it saw. fd_trained, …: against
+    A model that memorised its pictures is nearer to those that it saw. fd_trained, …: against
     training pictures, equally many.
     """
 
@@ -68,28 +68,29 @@ class RealSide:
     """Features of real pictures at one size.
 
     training: (M, D) Lite0 features of pictures that the model may have seen, shuffled; places:
-    theirs in the packed set; held_out: of those that it never saw; blurred: of the first
-    training pictures, blurred; own, own_second: FD-Own's of the first pictures and as many others.
+    theirs in the packed set; held_out: of those that it never saw; training_blurred:
+    of the first training pictures, blurred; own, own_second: FD-Own's of the first pictures and
+    as many others.
     """
 
     size: int
     training: Floats
     places: Places
     held_out: Floats
-    blurred: Floats
+    training_blurred: Floats
     own: Floats
     own_second: Floats
 
 
-def compare(real: RealSide, drawn: Floats, drawn_own: Floats) -> Comparison:
-    """drawn: (N, 1280) Lite0 features, drawn_own: (N, 256) own ones, of the same faces."""
-    count = len(drawn)
+def compare(real: RealSide, fake: Floats, fake_own: Floats) -> Comparison:
+    """Measure faces by their features: fake (N, 1280) of Lite0, fake_own (N, 256) of FD-Own."""
+    count = len(fake)
     half = floor_count(count, len(real.training))
     against, first = real.training[:count], real.training[:half]
     second = real.training[half : 2 * half]
     moments = Moments.of(against)
-    distance, own = metrics.frechet(moments, drawn), _frechet_own(real.own, drawn_own)
-    faces, perfect = metrics.manifolds(against, drawn), metrics.manifolds(first, second)
+    distance, own = metrics.frechet(moments, fake), _frechet_own(real.own, fake_own)
+    faces, perfect = metrics.manifolds(against, fake), metrics.manifolds(first, second)
     return Comparison(
         size=real.size,
         samples=count,
@@ -97,11 +98,11 @@ def compare(real: RealSide, drawn: Floats, drawn_own: Floats) -> Comparison:
         fd=distance.distance,
         fd_interval=distance.interval,
         fd_floor=metrics.frechet(Moments.of(first), second).distance,
-        fd_blur2=metrics.frechet(moments, real.blurred).distance,
+        fd_blur2=metrics.frechet(moments, real.training_blurred).distance,
         fd_own=own.distance,
         fd_own_interval=own.interval,
         fd_own_floor=_frechet_own(real.own, real.own_second).distance,
-        kid=metrics.kernel(against, drawn),
+        kid=metrics.kernel(against, fake),
         kid_floor=metrics.kernel(first, second),
         precision=float(faces.precision.mean()),
         recall=float(faces.recall.mean()),
@@ -119,23 +120,23 @@ def floor_count(count: int, real: int) -> int:
     return min(count, real // 2)
 
 
-def compare_held_out(real: RealSide, drawn: Floats) -> HeldOut | None:
-    """Against held-out and against training pictures, equally many; None where none are held."""
-    count = min(len(real.held_out), len(drawn), len(real.training))
+def compare_held_out(real: RealSide, fake: Floats) -> HeldOut | None:
+    """Measure against as many held-out as training pictures; None where none are held out."""
+    count = min(len(real.held_out), len(fake), len(real.training))
     if not count:
         return None
     sides = {"": real.held_out[:count], "_trained": real.training[:count]}
     marks: dict[str, float] = {}
     for suffix, against in sides.items():
-        faces = metrics.manifolds(against, drawn[:count])
-        marks[f"fd{suffix}"] = metrics.frechet(Moments.of(against), drawn[:count]).distance
+        faces = metrics.manifolds(against, fake[:count])
+        marks[f"fd{suffix}"] = metrics.frechet(Moments.of(against), fake[:count]).distance
         marks[f"precision{suffix}"] = float(faces.precision.mean())
         marks[f"recall{suffix}"] = float(faces.recall.mean())
         marks[f"coverage{suffix}"] = float(faces.coverage.mean())
     return HeldOut(size=real.size, samples=count, **marks)
 
 
-def _frechet_own(real: Floats, drawn: Floats) -> Frechet:
+def _frechet_own(real: Floats, fake: Floats) -> Frechet:
     # In units of the features' mean variance: what the network calls 1 is arbitrary.
     scale = np.float32(np.sqrt(real.var(0).mean()) or 1)
-    return metrics.frechet(Moments.of(real / scale), drawn / scale)
+    return metrics.frechet(Moments.of(real / scale), fake / scale)

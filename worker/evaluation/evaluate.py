@@ -12,7 +12,7 @@ from models.bundle.generator import Drawer
 from models.errors import DatasetError
 from models.faces import latents
 from worker.datasets import held_out
-from worker.datasets.packing import Packed
+from worker.datasets.packing import PackedDataset
 from worker.evaluation import backgrounds, own_features, reference
 from worker.evaluation.backgrounds import Backgrounds
 from worker.evaluation.comparison import (
@@ -24,7 +24,7 @@ from worker.evaluation.comparison import (
     floor_count,
 )
 from worker.evaluation.features import Features, Floats, Pixels
-from worker.evaluation.novelty import SHOWN, Novelty, novelty, side_by_side
+from worker.evaluation.novelty import PAIRS_SHOWN, Novelty, novelty, side_by_side
 from worker.evaluation.own_features import OwnFeatures
 
 BATCH = 32
@@ -60,43 +60,44 @@ class _Faces(NamedTuple):
 
 def evaluate(
     drawer: Drawer,
-    native: Packed,
+    native_set: PackedDataset,
     samples: int,
     cache: Path,
     threads: int,
     psi: float = 1.0,
     progress: Progress | None = None,
-    served: Packed | None = None,
+    served_set: PackedDataset | None = None,
 ) -> tuple[Evaluation, Pixels]:
     """Draw seeds "0", "1", … and measure them; also the picture of the likeliest copies.
 
-    native: the set at the network's resolution; served: at the size that people see, or a fair
-    part of it; None: the same size. Raises DatasetError for a set of fewer than 40 images.
+    native_set: the set at the network's resolution; served_set: at the size that people see, or a
+    fair part of it; None: the same size. Raises DatasetError for a set of fewer than 40 images.
     """
-    if native.count < 2 * FEWEST:
+    if native_set.count < 2 * FEWEST:
         raise DatasetError(
-            f"{native.name!r} has {native.count} images; measuring needs at least {2 * FEWEST}."
+            f"{native_set.name!r} has {native_set.count} images; "
+            f"measuring needs at least {2 * FEWEST}."
         )
-    report = progress or (lambda stage, done, total: None)
+    report = progress or (lambda stage, count, total: None)
     features = Features(threads)
-    share = _held_out_share(drawer, native)
-    small, near = _measure(drawer, native, samples, share, features, cache, psi, report)
+    share = _held_out_share(drawer, native_set)
+    small, near = _measure(drawer, native_set, samples, share, features, cache, psi, report)
     large, out = small, compare_held_out(*near)
-    if served is not None and served.size != native.size:
-        large, pair = _measure(drawer, served, samples, share, features, cache, psi, report)
+    if served_set is not None and served_set.size != native_set.size:
+        large, pair = _measure(drawer, served_set, samples, share, features, cache, psi, report)
         out = compare_held_out(*pair)
-    real, drawn = near
-    likeness = novelty(real.training, drawn)
-    shown = likeness.closest_first[:SHOWN]
+    real, fake = near
+    likeness = novelty(real.training, fake)
+    closest = likeness.closest_first[:PAIRS_SHOWN]
     evaluation = Evaluation(
         served=large,
         native=small,
         held_out=out,
-        backgrounds=backgrounds.measure(draw(drawer, BACKGROUND_FACES, psi), native),
+        backgrounds=backgrounds.measure(draw(drawer, BACKGROUND_FACES, psi), native_set),
         novelty=likeness.ratio,
         copies=likeness.copies,
     )
-    return evaluation, _pairs(drawer, native, real, likeness, shown, psi)
+    return evaluation, _pairs(drawer, native_set, real, likeness, closest, psi)
 
 
 def draw(
@@ -124,16 +125,18 @@ def _draw(drawer: Drawer, seeds: range, psi: float, size: int | None, seed: str)
     return drawer.draw(z, psi) if size is None else drawer.draw_at(z, psi, size)
 
 
-def _held_out_share(drawer: Drawer, native: Packed) -> float:
+def _held_out_share(drawer: Drawer, native_set: PackedDataset) -> float:
     """The share of this set that the model's run held out; 0 for another set's model."""
     card = drawer.card
-    same = card.dataset.fingerprint == native.fingerprint
-    return float(card.recipe.get("held_out", 0)) if same and native.count >= held_out.FEWEST else 0
+    is_same_set = card.dataset.fingerprint == native_set.fingerprint
+    if not is_same_set or native_set.count < held_out.FEWEST:
+        return 0.0
+    return float(card.recipe.get("held_out", 0))
 
 
 def _measure(
     drawer: Drawer,
-    packed: Packed,
+    dataset: PackedDataset,
     samples: int,
     share: float,
     features: Features,
@@ -142,9 +145,9 @@ def _measure(
     report: Progress,
 ) -> tuple[Comparison, tuple[RealSide, Floats]]:
     """The comparison at this packed set's size, and what it compared."""
-    real, own = _real(packed, samples, share, features, cache, report)
-    faces = _extract(drawer, packed.size, min(samples, len(real.training)), psi, features, own)(
-        lambda done, total: report(f"drawing at {packed.size} px", done, total)
+    real, own = _real(dataset, samples, share, features, cache, report)
+    faces = _extract(drawer, dataset.size, min(samples, len(real.training)), psi, features, own)(
+        lambda count, total: report(f"drawing at {dataset.size} px", count, total)
     )
     return compare(real, faces.lite, faces.own), (real, faces.lite)
 
@@ -166,49 +169,56 @@ def _extract(
 
 
 def _real(
-    packed: Packed, samples: int, share: float, features: Features, cache: Path, report: Progress
+    dataset: PackedDataset,
+    samples: int,
+    share: float,
+    features: Features,
+    cache: Path,
+    report: Progress,
 ) -> tuple[RealSide, OwnFeatures]:
-    size = f"at {packed.size} px"
-    order = reference.order(packed)
+    size = f"at {dataset.size} px"
+    order = reference.order(dataset)
     every = reference.real(
-        packed, packed.count, features, cache, lambda *at: report(f"real images {size}", *at)
+        dataset, dataset.count, features, cache, lambda *at: report(f"real images {size}", *at)
     )
-    kept_out = np.array([held_out.position(name) < share for name in packed.names()])[order]
-    places, count = order[~kept_out], min(samples, packed.count)
-    blurred = reference.blurred(
-        packed, count, features, cache, lambda *at: report(f"blurring {size}", *at)
+    is_held_out = np.array([held_out.position(name) < share for name in dataset.names()])[order]
+    places, count = order[~is_held_out], min(samples, dataset.count)
+    blurred = reference.real_blurred(
+        dataset, count, features, cache, lambda *at: report(f"blurring {size}", *at)
     )
     half = floor_count(samples, len(places))
     # From the end, so that as few as possible of the compared pictures are among its lessons.
     lessons = places[::-1][: max(1, len(places) // 2)]
     own = own_features.prepare(
-        packed, lessons, cache, lambda: report(f"training FD-Own's network {size}", 0, 1)
+        dataset, lessons, cache, lambda: report(f"training FD-Own's network {size}", 0, 1)
     )
     side = RealSide(
-        size=packed.size,
-        training=every[~kept_out],
+        size=dataset.size,
+        training=every[~is_held_out],
         places=places,
-        held_out=every[kept_out],
-        blurred=blurred[~kept_out[:count]],
-        own=_own(packed, places[:samples], own),
-        own_second=_own(packed, places[half : 2 * half], own),
+        held_out=every[is_held_out],
+        training_blurred=blurred[~is_held_out[:count]],
+        own=_own(dataset, places[:samples], own),
+        own_second=_own(dataset, places[half : 2 * half], own),
     )
     return side, own
 
 
-def _own(packed: Packed, places: NDArray[np.int64], own: OwnFeatures) -> Floats:
-    images = packed.images()
+def _own(dataset: PackedDataset, places: NDArray[np.int64], own: OwnFeatures) -> Floats:
+    images = dataset.images()
     starts = range(0, len(places), BATCH)
     return np.concatenate([own.extract(images[places[start : start + BATCH]]) for start in starts])
 
 
 def _pairs(
     drawer: Drawer,
-    native: Packed,
+    native_set: PackedDataset,
     real: RealSide,
     likeness: Novelty,
-    shown: NDArray[np.int64],
+    closest: NDArray[np.int64],
     psi: float,
 ) -> Pixels:
-    drawn = np.concatenate([_draw(drawer, range(face, face + 1), psi, None, "") for face in shown])
-    return side_by_side(drawn, native.images()[real.places[likeness.nearest[shown]]])
+    faces = np.concatenate(
+        [_draw(drawer, range(face, face + 1), psi, None, "") for face in closest]
+    )
+    return side_by_side(faces, native_set.images()[real.places[likeness.nearest[closest]]])

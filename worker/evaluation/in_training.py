@@ -8,7 +8,7 @@ from torch import nn
 
 from models.faces import latents
 from models.faces.pixels import to_pixels
-from worker.datasets.packing import Packed
+from worker.datasets.packing import PackedDataset
 from worker.evaluation import metrics, reference
 from worker.evaluation.features import Features, Pixels
 from worker.evaluation.metrics import Moments
@@ -20,10 +20,10 @@ BATCH = 50
 class Measuring:
     """Faces of the seeds "0", "1", … against as many real images of the run's set."""
 
-    def __init__(self, packed: Packed, samples: int, cache: Path, threads: int) -> None:
-        self.samples = min(samples, packed.count)
+    def __init__(self, dataset: PackedDataset, samples: int, cache: Path, threads: int) -> None:
+        self.samples = min(samples, dataset.count)
         self._features = Features(threads)
-        self._real = reference.real(packed, self.samples, self._features, cache)
+        self._real = reference.real(dataset, self.samples, self._features, cache)
         self._moments = Moments.of(self._real)
 
     def measure(self, generator: nn.Module, latent: int) -> Measures:
@@ -31,8 +31,8 @@ class Measuring:
 
         With few samples an FD is too high; compare it within one run only.
         """
-        drawn = self._features.extract(draw(generator, latent, self.samples))
-        return metrics.summarise(self._real, self._moments, drawn)
+        fake = self._features.extract(draw(generator, latent, self.samples))
+        return metrics.summarise(self._real, self._moments, fake)
 
 
 @torch.no_grad()

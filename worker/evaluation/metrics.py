@@ -28,10 +28,10 @@ class Moments:
     @classmethod
     def of(cls, features: Floats) -> "Moments":
         """features: (N, D), N at least 2."""
-        mean, centred = _centre(features)
-        values, vectors = _spectrum(centred)
+        mean, deviations = _centre(features)
+        values, vectors = _spectrum(deviations)
         # √λ·vvᵀ = (λ^¼·v)(λ^¼·v)ᵀ
-        return cls(mean, float(np.square(centred).sum()), (vectors * values**0.25).T)
+        return cls(mean, float(np.square(deviations).sum()), (vectors * values**0.25).T)
 
 
 @dataclass(frozen=True)
@@ -47,33 +47,34 @@ class Frechet:
         return max(0.0, self.distance - Z95 * self.error), self.distance + Z95 * self.error
 
 
-def frechet(real: Moments, drawn: Floats) -> Frechet:
+def frechet(real: Moments, fake: Floats) -> Frechet:
     """‖μ₁ - μ₂‖² + tr(Σ₁ + Σ₂ - 2(Σ₁Σ₂)^½) (arXiv:1706.08500 §A), and its standard error.
 
     The product's root has the trace of (Σ₁^½ Σ₂ Σ₁^½)^½, which is symmetric. The error is the
     infinitesimal jackknife's, what the bootstrap tends to (Efron 1982, §6): each row's influence
     is 2(μ₂ - μ₁)·c + |c|² - cᵀTc - mean, with c = x - μ₂ and T = Σ₁^½(Σ₁^½ Σ₂ Σ₁^½)^(-½)Σ₁^½.
     """
-    mean, centred = _centre(drawn)
+    mean, deviations = _centre(fake)
     shift = mean - real.mean
     # Rows of C·Σ₁^½, where CᵀC = Σ₂; the eigenvalues of its square are those of Σ₁^½ Σ₂ Σ₁^½.
-    product = (centred @ real.factor.T) @ real.factor
+    product = (deviations @ real.factor.T) @ real.factor
     values, vectors = _spectrum(product)
-    trace = real.trace + float(np.square(centred).sum())
+    trace = real.trace + float(np.square(deviations).sum())
     distance = float(shift @ shift + trace - 2 * np.sqrt(values).sum())
-    count = len(drawn)
-    kept = values > values.max(initial=0) * 1e-14  # a direction without variance weighs nothing
-    through = (np.square(product @ vectors[:, kept]) / np.sqrt(values[kept])).sum(1)
+    count = len(fake)
+    # A direction without variance contributes nothing.
+    has_variance = values > values.max(initial=0) * 1e-14
+    through = (np.square(product @ vectors[:, has_variance]) / np.sqrt(values[has_variance])).sum(1)
     influence = (
-        2 * np.sqrt(count - 1) * (centred @ shift)
-        + (count - 1) * (np.square(centred).sum(1) - through)
+        2 * np.sqrt(count - 1) * (deviations @ shift)
+        + (count - 1) * (np.square(deviations).sum(1) - through)
     )  # fmt: skip
     return Frechet(distance, float(influence.std() / np.sqrt(count)))
 
 
-def kernel(real: Floats, drawn: Floats) -> float:
+def kernel(real: Floats, fake: Floats) -> float:
     """Unbiased squared MMD with the kernel (x·y/D + 1)³ (arXiv:1801.01401 §4)."""
-    return float(_within(real) + _within(drawn) - 2 * _cubic(real, drawn).mean())
+    return float(_within(real) + _within(fake) - 2 * _cubic(real, fake).mean())
 
 
 @dataclass(frozen=True)
@@ -89,30 +90,30 @@ class Manifolds:
     coverage: Doubles
 
 
-def manifolds(real: Floats, drawn: Floats, k: int = NEIGHBOURS) -> Manifolds:
+def manifolds(real: Floats, fake: Floats, k: int = NEIGHBOURS) -> Manifolds:
     """Whether images of one set lie within the other's balls to the k-th neighbour."""
-    real_radius, drawn_radius = radii(real, real, k), radii(drawn, drawn, k)
+    real_radius, fake_radius = radii(real, real, k), radii(fake, fake, k)
     recall, coverage = np.zeros(len(real)), np.zeros(len(real))
-    inside = np.zeros(len(drawn))
-    for rows, distance in chunked(real, drawn):
+    inside = np.zeros(len(fake))
+    for rows, distance in distance_chunks(real, fake):
         within = distance < real_radius[rows, None]
         inside += within.sum(0)
         coverage[rows] = within.any(1)
-        recall[rows] = (distance < drawn_radius).any(1)
+        recall[rows] = (distance < fake_radius).any(1)
     return Manifolds((inside > 0).astype(float), recall, inside / k, coverage)
 
 
-def summarise(real: Floats, moments: Moments, drawn: Floats) -> dict[str, float]:
+def summarise(real: Floats, moments: Moments, fake: Floats) -> dict[str, float]:
     """FD-Lite0 (`fd`, `fd_error`), KID-Lite0 (`kid`), precision and coverage of drawn faces.
 
-    real, drawn: features (N, D); moments: those of `real`, fitted once.
+    real, fake: features (N, D); moments: those of `real`, fitted once.
     """
-    distance = frechet(moments, drawn)
-    faces = manifolds(real, drawn)
+    distance = frechet(moments, fake)
+    faces = manifolds(real, fake)
     return {
         "fd": distance.distance,
         "fd_error": distance.error,
-        "kid": kernel(real, drawn),
+        "kid": kernel(real, fake),
         "precision": float(faces.precision.mean()),
         "coverage": float(faces.coverage.mean()),
     }
@@ -120,29 +121,29 @@ def summarise(real: Floats, moments: Moments, drawn: Floats) -> dict[str, float]
 
 def radii(features: Floats, among: Floats, k: int) -> Doubles:
     """Squared distance of each row to its k-th neighbour in `among`, which holds the row too."""
-    found = np.empty(len(features))
+    squares = np.empty(len(features))
     k = min(k, len(among) - 1)
-    for rows, distance in chunked(features, among):
-        found[rows] = np.partition(distance, k, axis=1)[:, k]
-    return found
+    for rows, distance in distance_chunks(features, among):
+        squares[rows] = np.partition(distance, k, axis=1)[:, k]
+    return squares
 
 
 def nearest(features: Floats, among: Floats) -> tuple[Doubles, NDArray[np.int64]]:
     """Squared distance of each row to the nearest of `among` (M, D), and which that is."""
     distances, places = np.empty(len(features)), np.empty(len(features), np.int64)
-    for rows, distance in chunked(features, among):
+    for rows, distance in distance_chunks(features, among):
         places[rows] = distance.argmin(1)
         distances[rows] = distance.min(1)
     return distances, places
 
 
-def chunked(left: Floats, right: Floats) -> Iterator[tuple[slice, Floats]]:
+def distance_chunks(left: Floats, right: Floats) -> Iterator[tuple[slice, Floats]]:
     """Squared distances (rows, M) of rows of `left` (N, D) to all of `right` (M, D)."""
     lengths = np.square(right).sum(1)
     for start in range(0, len(left), CHUNK):
         rows = slice(start, start + CHUNK)
-        some = left[rows]
-        distance = np.square(some).sum(1)[:, None] + lengths - 2 * some @ right.T
+        part = left[rows]
+        distance = np.square(part).sum(1)[:, None] + lengths - 2 * part @ right.T
         yield rows, np.maximum(distance, 0)
 
 

@@ -1,4 +1,4 @@
-"""Whether a generator invents faces or remembers those it was shown."""
+"""Whether generated faces are new, or copies of training images."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from worker.evaluation import metrics
 from worker.evaluation.features import Floats, Pixels
 
 CLOSEST = 0.01  # quantile of real-to-real distances under which a drawn face counts as a copy
-SHOWN = 8  # pairs in the picture
+PAIRS_SHOWN = 8  # pairs in the picture
 GAP = 4  # pixels between pairs
 
 
@@ -29,11 +29,14 @@ class Novelty:
     closest_first: NDArray[np.int64]
 
 
-def novelty(training: Floats, drawn: Floats) -> Novelty:
-    """training: (M, D) features of the whole set, or a fair part of it; drawn: (N, D)."""
-    among = np.sqrt(metrics.radii(training[: len(drawn)], training, 1))
-    squared, nearest = metrics.nearest(drawn, training)
-    distances = np.sqrt(squared)
+def novelty(training: Floats, fake: Floats) -> Novelty:
+    """Compare generated faces with the training images.
+
+    training: (M, D) features of the whole set, or a fair part of it; fake: (N, D).
+    """
+    among = np.sqrt(metrics.radii(training[: len(fake)], training, 1))
+    squares, nearest = metrics.nearest(fake, training)
+    distances = np.sqrt(squares)
     # A set may hold one image twice; its zero must not make every threshold zero.
     apart = among[among > 1e-3]
     middle = float(np.median(apart)) if len(apart) else 1.0
@@ -46,13 +49,16 @@ def novelty(training: Floats, drawn: Floats) -> Novelty:
     )
 
 
-def side_by_side(drawn: Pixels, training: Pixels) -> Pixels:
-    """Drawn faces above, the nearest training images beneath. Both (n, S, S, 3) uint8."""
-    size = drawn.shape[1]
-    columns = len(drawn)
+def side_by_side(faces: Pixels, training: Pixels) -> Pixels:
+    """One picture: generated faces above, their nearest training images below.
+
+    faces, training: (n, S, S, 3) uint8.
+    """
+    size = faces.shape[1]
+    columns = len(faces)
     canvas = np.full((2 * size, columns * (size + GAP) - GAP, 3), 255, np.uint8)
     for column in range(columns):
         left = column * (size + GAP)
-        canvas[:size, left : left + size] = drawn[column]
+        canvas[:size, left : left + size] = faces[column]
         canvas[size:, left : left + size] = training[column]
     return canvas

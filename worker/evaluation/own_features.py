@@ -17,10 +17,10 @@ from safetensors.torch import load_file, save_file
 
 from models.storage import atomic
 from worker.datasets.held_out import Places
-from worker.datasets.packing import Packed
+from worker.datasets.packing import PackedDataset
 from worker.evaluation import classifier
-from worker.evaluation.classifier import Classifier, Codes, Trained
-from worker.evaluation.features import Floats, Pixels, resized
+from worker.evaluation.classifier import Classifier, Codes, TrainedClassifier
+from worker.evaluation.features import Floats, Pixels, resize
 
 LARGEST_SIDE = 128  # pixels that it looks at; part of the definition of FD-Own
 MOST = 6_000  # pictures that it is trained on
@@ -32,47 +32,49 @@ MOST_VALUES = 64  # of a label that it learns
 class OwnFeatures:
     """A trained classifier and the side of the pictures that it looks at."""
 
-    trained: Trained
+    classifier: TrainedClassifier
     side: int
 
     def extract(self, images: Pixels) -> Floats:
         """images: (N, S, S, 3) uint8, any S. Returns (N, 256) float32."""
-        return self.trained.features(np.stack([resized(image, self.side) for image in images]))
+        return self.classifier.features(np.stack([resize(image, self.side) for image in images]))
 
 
-def prepare(packed: Packed, places: Places, cache: Path, report: Callable[[], None]) -> OwnFeatures:
+def prepare(
+    dataset: PackedDataset, places: Places, cache: Path, report: Callable[[], None]
+) -> OwnFeatures:
     """Train on at most MOST pictures at `places`, or read what an earlier call trained.
 
-    It learns the set's labels; where there are none, the changes of `classifier.changed`. report
-    is called before training, which takes minutes.
+    It learns the set's labels; where there are none, the changes of `classifier.change_at_random`.
+    report is called before training, which takes minutes.
     """
-    side, chosen = min(packed.size, LARGEST_SIDE), np.sort(places[:MOST])
-    codes, sizes = _codes(packed, chosen)
-    key = hashlib.sha256(json.dumps([side, STEPS, sizes, chosen.tolist()]).encode()).hexdigest()
-    path = cache / "features" / f"{packed.fingerprint[:32]}-classifier-{key[:16]}.safetensors"
+    side, lessons = min(dataset.size, LARGEST_SIDE), np.sort(places[:MOST])
+    codes, sizes = _codes(dataset, lessons)
+    key = hashlib.sha256(json.dumps([side, STEPS, sizes, lessons.tolist()]).encode()).hexdigest()
+    path = cache / "features" / f"{dataset.fingerprint[:32]}-classifier-{key[:16]}.safetensors"
     network = Classifier(sizes).eval()
     try:
         network.load_state_dict(load_file(path))
-        return OwnFeatures(Trained(network, []), side)
+        return OwnFeatures(TrainedClassifier(network, []), side)
     except (OSError, SafetensorError, RuntimeError):
         report()
-    mapped = packed.images()
-    images = np.stack([resized(mapped[place], side) for place in chosen])
+    pictures = dataset.images()
+    images = np.stack([resize(pictures[place], side) for place in lessons])
     if codes is None:
-        images, codes, sizes = classifier.changed(images)
+        images, codes, sizes = classifier.change_at_random(images)
     passes = max(1, round(STEPS * classifier.BATCH / len(images)))
-    trained = classifier.train(images, codes, sizes, passes)
+    own_classifier = classifier.train(images, codes, sizes, passes)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic.whole_file(path) as temporary:
-        save_file(trained.network.state_dict(), temporary)
-    return OwnFeatures(trained, side)
+        save_file(own_classifier.network.state_dict(), temporary)
+    return OwnFeatures(own_classifier, side)
 
 
-def _codes(packed: Packed, places: Places) -> tuple[Codes | None, list[int]]:
+def _codes(dataset: PackedDataset, places: Places) -> tuple[Codes | None, list[int]]:
     """(N, attributes) of the labels that are worth learning, and how many values each has."""
     labels = {
         name: label
-        for name, label in packed.labels().items()
+        for name, label in dataset.labels().items()
         if 2 <= len(label["values"]) <= MOST_VALUES
     }
     if not labels:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models.storage import atomic, layout
-from worker.datasets.packing import Packed
+from worker.datasets.packing import PackedDataset
 from worker.evaluation.features import Features, Floats, Pixels
 
 STEP = 512  # images between two reports of progress
@@ -16,31 +16,31 @@ STEP = 512  # images between two reports of progress
 Progress = Callable[[int, int], None]
 
 
-def order(packed: Packed) -> NDArray[np.int64]:
+def order(dataset: PackedDataset) -> NDArray[np.int64]:
     """The set's images shuffled, always equally, so that a prefix is a fair sample."""
-    return np.random.default_rng(0).permutation(packed.count)
+    return np.random.default_rng(0).permutation(dataset.count)
 
 
 def real(
-    packed: Packed,
+    dataset: PackedDataset,
     count: int,
     features: Features,
     cache: Path,
     progress: Progress | None = None,
 ) -> Floats:
     """Features (count, 1280) of the first `count` images of `order`."""
-    return _cached(packed, count, "real", lambda image: image, features, cache, progress)
+    return _cached(dataset, count, "real", lambda image: image, features, cache, progress)
 
 
-def blurred(
-    packed: Packed,
+def real_blurred(
+    dataset: PackedDataset,
     count: int,
     features: Features,
     cache: Path,
     progress: Progress | None = None,
 ) -> Floats:
     """The same images at half their size and back: a yardstick that is easy to imagine."""
-    return _cached(packed, count, "blurred", _blur, features, cache, progress)
+    return _cached(dataset, count, "blurred", _blur, features, cache, progress)
 
 
 def _blur(image: Pixels) -> Pixels:
@@ -49,7 +49,7 @@ def _blur(image: Pixels) -> Pixels:
 
 
 def _cached(
-    packed: Packed,
+    dataset: PackedDataset,
     count: int,
     kind: str,
     change: Callable[[Pixels], Pixels],
@@ -57,22 +57,22 @@ def _cached(
     cache: Path,
     progress: Progress | None,
 ) -> Floats:
-    count = min(count, packed.count)
-    folder = cache / layout.FEATURES / f"{packed.fingerprint[:32]}-{kind}"
+    count = min(count, dataset.count)
+    folder = cache / layout.FEATURES / f"{dataset.fingerprint[:32]}-{kind}"
     # A longer prefix serves a shorter one.
     for path in folder.glob("*.npy"):
         if int(path.stem) >= count:
             cached: Floats = np.load(path, allow_pickle=False)[:count]
             return cached
     folder.mkdir(parents=True, exist_ok=True)
-    images, chosen = packed.images(), order(packed)[:count]
+    images, places = dataset.images(), order(dataset)[:count]
     parts = []
     for start in range(0, count, STEP):
-        batch = np.stack([change(images[place]) for place in chosen[start : start + STEP]])
+        batch = np.stack([change(images[place]) for place in places[start : start + STEP]])
         parts.append(features.extract(batch))
         if progress:
             progress(min(start + STEP, count), count)
-    extracted = np.concatenate(parts)
+    rows = np.concatenate(parts)
     with atomic.whole_file(folder / f"{count}.npy") as temporary, temporary.open("wb") as file:
-        np.save(file, extracted, allow_pickle=False)
-    return extracted
+        np.save(file, rows, allow_pickle=False)
+    return rows

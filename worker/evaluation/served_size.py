@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from models.bundle.generator import Drawer
-from worker.datasets.packing import Packed
+from worker.datasets.packing import PackedDataset
 from worker.evaluation import metrics, reference
 from worker.evaluation.evaluate import draw
 from worker.evaluation.features import Features
@@ -21,18 +21,18 @@ Measures = dict[str, float]
 class ServedSize:
     """Real pictures of one set at the served size, to compare models against."""
 
-    def __init__(self, packed: Packed, samples: int, cache: Path, threads: int) -> None:
+    def __init__(self, dataset: PackedDataset, samples: int, cache: Path, threads: int) -> None:
         """packed: the set, or a fair part of it, at the served size."""
-        self.size, self.samples = packed.size, min(samples, packed.count)
+        self.size, self.samples = dataset.size, min(samples, dataset.count)
         self._features = Features(threads)
-        self._real = reference.real(packed, self.samples, self._features, cache)
+        self._real = reference.real(dataset, self.samples, self._features, cache)
         self._moments = Moments.of(self._real)
 
     def measure(self, drawer: Drawer, psi: float = 1.0) -> Measures:
         """FD-Lite0 with its standard error, KID, precision and coverage of the served faces."""
-        drawn = self._features.extract(draw(drawer, self.samples, psi, self.size, SEED))
+        fake = self._features.extract(draw(drawer, self.samples, psi, self.size, SEED))
         return {
-            **metrics.summarise(self._real, self._moments, drawn),
+            **metrics.summarise(self._real, self._moments, fake),
             "size": self.size,
             "samples": self.samples,
         }

@@ -15,11 +15,11 @@ from models.bundle.generator import Drawer
 from models.errors import DatasetError
 from models.faces import latents
 from models.faces.attributes import Attribute
-from worker.datasets.packing import Packed
+from worker.datasets.packing import PackedDataset
 from worker.evaluation import classifier
-from worker.evaluation.classifier import Codes, Trained
+from worker.evaluation.classifier import Codes, TrainedClassifier
 
-TRUNCATED = 0.7  # the psi that is judged beside the one that was asked for
+TRUNCATED_PSI = 0.7  # a second psi at which traits are judged
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Trait:
     truncated: Obedience
 
 
-def evaluate(drawer: Drawer, packed: Packed, samples: int, psi: float = 1.0) -> list[Trait]:
+def evaluate(drawer: Drawer, dataset: PackedDataset, samples: int, psi: float = 1.0) -> list[Trait]:
     """Request another value of each attribute of `samples` fresh seeds, at `psi` and TRUNCATED.
 
     Raises DatasetError where the model has no attributes, or the set lacks their labels.
@@ -62,8 +62,8 @@ def evaluate(drawer: Drawer, packed: Packed, samples: int, psi: float = 1.0) -> 
     if not attributes:
         raise DatasetError("This model has no traits: it was trained without `labels`.")
     judge = classifier.train(
-        packed.images(),
-        true_codes(packed.labels(), attributes, packed.name),
+        dataset.images(),
+        true_codes(dataset.labels(), attributes, dataset.name),
         [len(each.values) for each in attributes],
     )
     seeds = [
@@ -71,7 +71,8 @@ def evaluate(drawer: Drawer, packed: Packed, samples: int, psi: float = 1.0) -> 
     ]
     z = np.stack(seeds)
     obedience = {
-        at: _obedience(drawer, judge, z, attributes, at) for at in dict.fromkeys((psi, TRUNCATED))
+        at: _obedience(drawer, judge, z, attributes, at)
+        for at in dict.fromkeys((psi, TRUNCATED_PSI))
     }
     return [
         Trait(
@@ -81,7 +82,7 @@ def evaluate(drawer: Drawer, packed: Packed, samples: int, psi: float = 1.0) -> 
             shown=obedience[psi][place].shown,
             kept=obedience[psi][place].kept,
             worst_kept=obedience[psi][place].worst_kept,
-            truncated=obedience[TRUNCATED][place],
+            truncated=obedience[TRUNCATED_PSI][place],
         )
         for place, attribute in enumerate(attributes)
     ]
@@ -92,7 +93,7 @@ def true_codes(
 ) -> Codes:
     """(pictures, attributes): the set's labels, in the order of the model's values.
 
-    Raises DatasetError for an attribute or a value that only one of the two knows.
+    Raises DatasetError for an attribute or a value that the set or the model lacks.
     """
     missing = [each.name for each in attributes if each.name not in labels]
     if missing:
@@ -102,7 +103,7 @@ def true_codes(
 
 def _obedience(
     drawer: Drawer,
-    judge: Trained,
+    judge: TrainedClassifier,
     z: NDArray[np.float32],
     attributes: Sequence[Attribute],
     psi: float,
@@ -111,36 +112,38 @@ def _obedience(
     before = judge.predict(drawer.draw(z, psi))
     marks = []
     for place, attribute in enumerate(attributes):
-        requested = _other_values(random, attribute, before[:, place])
-        moved = z.copy()
-        moved[:, z.shape[1] - len(attributes) + place] = [
-            attribute.normal(attribute.values[code]) for code in requested
+        target_codes = _other_values(random, attribute, before[:, place])
+        new_z = z.copy()
+        new_z[:, z.shape[1] - len(attributes) + place] = [
+            attribute.normal(attribute.values[code]) for code in target_codes
         ]
-        after = judge.predict(drawer.draw(moved, psi))
-        others = [number for number in range(len(attributes)) if number != place]
-        kept = (after == before).mean(0)[others] if others else np.ones(1)
-        shown = float((after[:, place] == requested).mean())
-        marks.append(Obedience(psi, shown, float(kept.mean()), float(kept.min())))
+        after = judge.predict(drawer.draw(new_z, psi))
+        other_places = [number for number in range(len(attributes)) if number != place]
+        kept_shares = (after == before).mean(0)[other_places] if other_places else np.ones(1)
+        shown_share = float((after[:, place] == target_codes).mean())
+        marks.append(
+            Obedience(psi, shown_share, float(kept_shares.mean()), float(kept_shares.min()))
+        )
     return marks
 
 
 def _codes(label: Mapping[str, Sequence[Any]], attribute: Attribute) -> Codes:
     place = {value: number for number, value in enumerate(attribute.values)}
     try:
-        translated = [place[str(value)] for value in label["values"]]
+        model_codes = [place[str(value)] for value in label["values"]]
     except KeyError as error:
         raise DatasetError(f"The model knows no {attribute.name} {error}.") from None
-    codes: Codes = np.array(translated)[np.array(label["codes"])]
+    codes: Codes = np.array(model_codes)[np.array(label["codes"])]
     return codes
 
 
-def _other_values(random: np.random.Generator, attribute: Attribute, shown: Codes) -> Codes:
+def _other_values(random: np.random.Generator, attribute: Attribute, face_codes: Codes) -> Codes:
     """For each face a value that it does not show, of those that the set has."""
     possible = [code for code, share in enumerate(attribute.shares) if share > 0]
     # An attribute of one value has no other value to request.
     return np.array(
         [
             random.choice([code for code in possible if code != face_code] or possible)
-            for face_code in shown
+            for face_code in face_codes
         ]
     )

@@ -21,7 +21,7 @@ from models.faces.attributes import Attribute
 from models.recipes.recipe import Recipe
 from models.registry import Registry
 from models.storage import atomic
-from worker.datasets.packing import Packed
+from worker.datasets.packing import PackedDataset
 from worker.publishing import onnx_export, slider_search
 
 SHEET = 8  # faces along each side of samples.png
@@ -45,7 +45,7 @@ def write(
     folder: Path,
     generator: nn.Module,
     recipe: Recipe,
-    packed: Packed,
+    dataset: PackedDataset,
     training: bundle.Training,
     run: str | None,
     measures: dict[str, float] | None = None,
@@ -82,11 +82,11 @@ def write(
             resolution=recipe.resolution, latent=latent, style=recipe.style, layers=layers
         ),
         dataset=bundle.DatasetCredit(
-            name=packed.name,
-            fingerprint=packed.fingerprint,
-            licence=packed.licence,
-            credit=packed.credit,
-            images=packed.count,
+            name=dataset.name,
+            fingerprint=dataset.fingerprint,
+            licence=dataset.licence,
+            credit=dataset.credit,
+            images=dataset.count,
         ),
         training=training,
         measures=measures or {},
@@ -100,15 +100,15 @@ def write(
         created=now(),
     )
     drawer = bundle_generator.Drawer(folder, card, threads=1)
-    taken = [attribute.name for attribute in attributes]
-    found = (
-        slider_search.find(network, drawer, taken)
+    reserved_names = [attribute.name for attribute in attributes]
+    search = (
+        slider_search.find(network, drawer, reserved_names)
         if recipe.sliders
         else slider_search.SearchResult([], {})
     )
-    if found.sliders:
-        save_numpy(found.vectors, folder / bundle.TRAITS)
-        card = card.model_copy(update={"sliders": found.sliders})
+    if search.sliders:
+        save_numpy(search.vectors, folder / bundle.TRAITS)
+        card = card.model_copy(update={"sliders": search.sliders})
     write_card(folder, card)
     z = latents.derive_all(map(str, range(SHEET**2)), latent)
     Image.fromarray(sheet(drawer.draw(z, 1.0))).save(folder / bundle.SAMPLES, optimize=True)
@@ -144,7 +144,7 @@ def with_enlarger(registry: Registry, version: str, enlarger: Enlarger) -> str:
     def write_graph(folder: Path, resolution: int) -> None:
         onnx_export.export_enlarger(enlarger.network, resolution, folder)
 
-    return _enlarged(registry, version, enlarger.card, write_graph)
+    return _publish_with_enlarger(registry, version, enlarger.card, write_graph)
 
 
 def with_enlarger_of(registry: Registry, version: str, donor: str) -> str:
@@ -157,10 +157,10 @@ def with_enlarger_of(registry: Registry, version: str, donor: str) -> str:
     def write_graph(folder: Path, _: int) -> None:
         shutil.copyfile(source / bundle.ENLARGER, folder / bundle.ENLARGER)
 
-    return _enlarged(registry, version, enlargement, write_graph)
+    return _publish_with_enlarger(registry, version, enlargement, write_graph)
 
 
-def _enlarged(
+def _publish_with_enlarger(
     registry: Registry,
     version: str,
     enlargement: bundle.Enlargement,

@@ -42,11 +42,11 @@ class _Growing(nn.Module):
 
     def __init__(self, network: nn.Module, earlier: Sequence[Weights]) -> None:
         super().__init__()
-        self.network = _Truncated(copy.deepcopy(network))
+        self.network = _TruncatedGenerator(copy.deepcopy(network))
         weights = network.state_dict()
         self.names = [name for name, tensor in weights.items() if tensor.is_floating_point()]
         # Taken off the network, so that each forward pass can put mixed ones in their places.
-        self.places = [_removed(self.network.network, name) for name in self.names]
+        self.places = [_remove(self.network.network, name) for name in self.names]
         for number, name in enumerate(self.names):
             whole, scale = _eighths(torch.stack([moment[name].float() for moment in earlier]))
             self.register_buffer(f"last_{number}", weights[name])
@@ -64,7 +64,7 @@ class _Growing(nn.Module):
         return images
 
 
-def _removed(network: nn.Module, name: str) -> tuple[nn.Module, str]:
+def _remove(network: nn.Module, name: str) -> tuple[nn.Module, str]:
     """Delete a parameter or buffer; where it was."""
     path, _, leaf = name.rpartition(".")
     owner = network.get_submodule(path)
@@ -72,15 +72,15 @@ def _removed(network: nn.Module, name: str) -> tuple[nn.Module, str]:
     return owner, leaf
 
 
-def _eighths(stacked: Tensor) -> tuple[Tensor, Tensor]:
+def _eighths(weights: Tensor) -> tuple[Tensor, Tensor]:
     """(N, rows, …) as int8 with a float32 scale (N, rows, 1, …); stacked vectors stay floats."""
-    if stacked.dim() < 3:
-        return stacked, torch.ones(1)
-    scale = stacked.abs().amax(tuple(range(2, stacked.dim())), keepdim=True).clamp(min=1e-12) / 127
-    return (stacked / scale).round().to(torch.int8), scale
+    if weights.dim() < 3:
+        return weights, torch.ones(1)
+    scale = weights.abs().amax(tuple(range(2, weights.dim())), keepdim=True).clamp(min=1e-12) / 127
+    return (weights / scale).round().to(torch.int8), scale
 
 
-class _Truncated(nn.Module):
+class _TruncatedGenerator(nn.Module):
     """A generator that draws at a psi, as `bundle.Drawer.draw` does."""
 
     probes: Tensor
@@ -112,7 +112,7 @@ class _Truncated(nn.Module):
         return centre
 
 
-class _Enlarged(nn.Module):
+class _EnlargerGraph(nn.Module):
     """An enlarger made to read (N, S, S, 3) uint8."""
 
     def __init__(self, network: nn.Module) -> None:
@@ -120,8 +120,8 @@ class _Enlarged(nn.Module):
         self.network = network
 
     def forward(self, images: Tensor) -> Tensor:
-        enlarged: Tensor = self.network(images.permute(0, 3, 1, 2).float().div(127.5).sub(1))
-        return enlarged
+        large: Tensor = self.network(images.permute(0, 3, 1, 2).float().div(127.5).sub(1))
+        return large
 
 
 class _Critic(nn.Module):
@@ -158,7 +158,7 @@ def export_growth(network: nn.Module, earlier: Sequence[Weights], latent: int, p
     growing = _Growing(network, earlier)
     share = torch.eye(len(earlier) + 1)[-1]
     examples = {"z": torch.zeros(1, latent), "psi": torch.ones(()), "share": share}
-    _onnx(_Pixels(growing).eval(), examples, path, batched=False)
+    _onnx(_Pixels(growing).eval(), examples, path, any_count=False)
     _point_to_weights(
         path, {f"network.last_{number}": name for number, name in enumerate(growing.names)}
     )
@@ -168,7 +168,7 @@ def export_enlarger(network: nn.Module, resolution: int, folder: Path) -> None:
     """Write an enlarger as a graph of its own: (N, S, S, 3) uint8 → the same, larger."""
     images = torch.zeros(1, resolution, resolution, 3, dtype=torch.uint8)
     plain = copy.deepcopy(network).cpu()
-    _onnx(_Pixels(_Enlarged(plain)).eval(), {"images": images}, folder / bundle.ENLARGER)
+    _onnx(_Pixels(_EnlargerGraph(plain)).eval(), {"images": images}, folder / bundle.ENLARGER)
 
 
 def export_critic(discriminator: nn.Module, resolution: int, folder: Path) -> None:
@@ -222,10 +222,10 @@ def _point_to_weights(path: Path, names: Mapping[str, str]) -> None:
 
 
 def _onnx(
-    network: nn.Module, examples: dict[str, Tensor], path: Path, batched: bool = True
+    network: nn.Module, examples: dict[str, Tensor], path: Path, any_count: bool = True
 ) -> None:
     """Trace a network into a graph with these inputs; `batched`: of any number of rows."""
-    axes = {name: {0: "N"} for name in (*examples, "output")} if batched else None
+    axes = {name: {0: "N"} for name in (*examples, "output")} if any_count else None
     with warnings.catch_warnings():
         # A Pad's amounts are sliced from a constant, which ONNX Runtime folds and torch need not.
         warnings.filterwarnings("ignore", "Constant folding", UserWarning)

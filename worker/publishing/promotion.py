@@ -12,13 +12,13 @@ from worker.publishing import bundle_writer
 def add_measures(folder: Path, real: ServedSize, threads: int) -> Measures:
     """Measure the model in `folder` and add that to its card, as `served_fd` and so on."""
     drawer = Drawer(folder, Card.model_validate(read_card(folder)), threads)
-    served = real.measure(drawer)
+    served_measures = real.measure(drawer)
     measures = {
         **drawer.card.measures,
-        **{f"served_{name}": value for name, value in served.items()},
+        **{f"served_{name}": value for name, value in served_measures.items()},
     }
     bundle_writer.write_card(folder, drawer.card.model_copy(update={"measures": measures}))
-    return served
+    return served_measures
 
 
 def is_better_than_default(

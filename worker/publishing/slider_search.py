@@ -59,7 +59,9 @@ class SearchResult:
     vectors: dict[str, Floats]
 
 
-def find(network: torch.nn.Module, drawer: Drawer, reserved: Sequence[str] = ()) -> SearchResult:
+def find(
+    network: torch.nn.Module, drawer: Drawer, reserved_names: Sequence[str] = ()
+) -> SearchResult:
     """Find sliders that faces follow.
 
     network: the generator that the drawer draws with. reserved: names that attributes have.
@@ -73,9 +75,9 @@ def find(network: torch.nn.Module, drawer: Drawer, reserved: Sequence[str] = ())
     values = _measure(drawer, w)
     result = SearchResult([], {})
     for name, direction in _by_regression(w, values):
-        if name not in reserved:
+        if name not in reserved_names:
             _try(result, drawer, fresh, name, _reaching(direction, w), values[name])
-    names = [name for name in SHAPES if name not in reserved]
+    names = [name for name in SHAPES if name not in reserved_names]
     for direction in islice(_by_weights(network), TRIES):
         vector = _reaching(direction, w)
         new = all(abs(_cosine(vector, other)) < ALIKE for other in result.vectors.values())
@@ -119,10 +121,10 @@ def _try(
     """Keep a direction where more of it gives more of its property, face by face."""
     low, middle, high = (_measure(drawer, fresh + end * vector)[name] for end in (LOW, 0, HIGH))
     effect = float((high - low).mean() / usual.std())
-    obeyed = float(((low <= middle) & (middle <= high)).mean())
-    if effect >= LEAST_EFFECT and obeyed >= LEAST_OBEYED:
+    share = float(((low <= middle) & (middle <= high)).mean())
+    if effect >= LEAST_EFFECT and share >= LEAST_OBEYED:
         changes, _ = PROPERTIES[name]
-        _keep(result, Slider(name=name, changes=changes, effect=effect, obeyed=obeyed), vector)
+        _keep(result, Slider(name=name, changes=changes, effect=effect, obeyed=share), vector)
 
 
 def _try_shape(
@@ -136,12 +138,12 @@ def _try_shape(
     differences = np.square(high - low).mean(3)
     halves = [np.square(end - middle).mean((1, 2, 3)) for end in (low, high)]
     effect = float(np.sqrt(differences).mean() / max(middle.std(0).mean(), 1e-12))
-    obeyed = float((differences.mean((1, 2)) > np.maximum(*halves)).mean())
-    if effect < LEAST_EFFECT or obeyed < LEAST_OBEYED:
+    share = float((differences.mean((1, 2)) > np.maximum(*halves)).mean())
+    if effect < LEAST_EFFECT or share < LEAST_OBEYED:
         return False
     place = THIRDS[int(np.argmax([part.mean() for part in np.array_split(differences, 3, axis=1)]))]
     changes = "; ".join([f"another shape, mostly {place}", *_also(_values(low), _values(high))])
-    _keep(result, Slider(name=name, changes=changes, effect=effect, obeyed=obeyed), vector)
+    _keep(result, Slider(name=name, changes=changes, effect=effect, obeyed=share), vector)
     return True
 
 

@@ -19,10 +19,10 @@ from models.errors import KaoError, StaleFence
 from models.settings import Settings
 from worker.training import resource_errors
 from worker.training.distributed import lockstep
-from worker.training.divergence import Diverged
+from worker.training.divergence import Divergence
 from worker.training.run import Attempt, HandedBack
 
-ORPHANED = 76
+ORPHAN_EXIT_CODE = 76
 
 
 def main(run: str, number: str) -> None:
@@ -56,7 +56,7 @@ def _lead(settings: Settings, run: str, fence: runs.Fence) -> None:
         runs.requeue(engine, run, fence, "stopped", stalled=False)
     except StaleFence as error:
         print(error, file=sys.stderr)
-    except (KaoError, Diverged) as error:
+    except (KaoError, Divergence) as error:
         runs.finish(engine, run, fence, "fail", error=str(error))
     except (torch.OutOfMemoryError, MemoryError, OSError, RuntimeError, SafetensorError) as error:
         explanation = resource_errors.explain(error)
@@ -78,7 +78,7 @@ def _die_with_the_supervisor() -> None:
     # Raw reads: a daemon thread inside sys.stdin's lock would abort the interpreter's exit.
     while os.read(0, 1):
         pass
-    os._exit(ORPHANED)
+    os._exit(ORPHAN_EXIT_CODE)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ class Changes:
     """The changes of each image of a batch; sampled once, so that a step can be repeated.
 
     Each is (N,) float32: brightness, saturation and contrast around 1 (brightness: 0), shifts in
-    pixels, the hole's centre in pixels; `applied` (N, 3) bool: colour, translation, cutout.
+    pixels, the hole's centre in pixels; `is_applied` (N, 3) bool: colour, translation, cutout.
     """
 
     brightness: Tensor
@@ -26,7 +26,7 @@ class Changes:
     contrast: Tensor
     shift: Tensor
     hole: Tensor
-    applied: Tensor
+    is_applied: Tensor
 
     def rows(self, rows: slice, device: torch.device) -> "Changes":
         """The changes of some images, on a device."""
@@ -35,7 +35,7 @@ class Changes:
     def without_colour_and_cutout(self) -> "Changes":
         """These changes without colour and cutout, so that labels stay true."""
         keep = torch.tensor([False, True, False])
-        return replace(self, applied=self.applied & keep)
+        return replace(self, is_applied=self.is_applied & keep)
 
 
 def sample(count: int, side: int, probability: float, random: torch.Generator) -> Changes:
@@ -47,13 +47,13 @@ def sample(count: int, side: int, probability: float, random: torch.Generator) -
         contrast=torch.rand(count, generator=random) + 0.5,
         shift=torch.randint(-reach, reach + 1, (count, 2), generator=random),
         hole=torch.randint(0, side, (count, 2), generator=random),
-        applied=torch.rand(count, 3, generator=random) < probability,
+        is_applied=torch.rand(count, 3, generator=random) < probability,
     )
 
 
 def apply(images: Tensor, changes: Changes) -> Tensor:
     """images: (N, 3, S, S) float32. Returns the same shape; gradients pass through."""
-    has_colour, has_shift, has_hole = changes.applied.unbind(1)
+    has_colour, has_shift, has_hole = changes.is_applied.unbind(1)
     images = torch.where(_wide(has_colour), _adjust_colours(images, changes), images)
     shift = torch.where(has_shift[:, None], changes.shift, 0)
     images = _translate(images, shift)
@@ -77,8 +77,8 @@ def _translate(x: Tensor, shift: Tensor) -> Tensor:
     batch = torch.arange(count, device=x.device)[:, None, None]
     rows, columns = rows.clamp(0, side - 1)[:, :, None], columns.clamp(0, side - 1)[:, None, :]
     # Advanced indexing puts the channels last.
-    shifted = x.permute(0, 2, 3, 1)[batch, rows, columns].permute(0, 3, 1, 2)
-    return shifted * inside
+    pixels = x.permute(0, 2, 3, 1)[batch, rows, columns].permute(0, 3, 1, 2)
+    return pixels * inside
 
 
 def _mask(x: Tensor, centre: Tensor) -> Tensor:

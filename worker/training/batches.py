@@ -65,8 +65,8 @@ class Reals:
         images = to_network(self._pixels(step))
         if self.recipe.flip:
             random = torch.rand(self.recipe.batch, generator=self._random("flip", step))
-            mirrored = (random < 0.5)[self.share.rows].to(self.device)
-            images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
+            mirror = (random < 0.5)[self.share.rows].to(self.device)
+            images = torch.where(mirror[:, None, None, None], images.flip(3), images)
         return images.contiguous(memory_format=torch.channels_last)
 
     def labels(self, step: int) -> Tensor | None:
@@ -109,12 +109,12 @@ class Reals:
         if self._loader is None:
             return self._read(step)
         if self._ahead is not None and self._ahead[0] == step:
-            pinned = self._ahead[1].result()
+            batch = self._ahead[1].result()
         else:
-            pinned = self._read(step).pin_memory()
+            batch = self._read(step).pin_memory()
         # Read the next batch while the device works on this one.
         self._ahead = step + 1, self._loader.submit(lambda: self._read(step + 1).pin_memory())
-        return pinned.to(self.device, non_blocking=True)
+        return batch.to(self.device, non_blocking=True)
 
     def _read(self, step: int) -> Tensor:
         return torch.from_numpy(self._images[self._indices(step).numpy()])
@@ -152,6 +152,6 @@ def _at(
 def _attributes(labels: Mapping[str, Any], recipe: Recipe) -> list[Attribute]:
     lacking = [name for name in recipe.labels if name not in labels]
     if lacking:
-        known = f"has {', '.join(sorted(labels))}" if labels else "is not labelled"
-        raise DatasetError(f"`labels` asks for {', '.join(lacking)}, but the set {known}.")
+        reason = f"has {', '.join(sorted(labels))}" if labels else "is not labelled"
+        raise DatasetError(f"`labels` asks for {', '.join(lacking)}, but the set {reason}.")
     return from_labels(labels, recipe.labels)

@@ -11,10 +11,10 @@ PATIENCE = 100  # steps before the first alarm: every run starts unbalanced
 # Losses of healthy runs stay far below: BCE's own bound is 100 (PyTorch clamps its logarithms).
 RUNAWAY = 1000.0
 # Samples have collapsed when they differ by less than this share of what real images differ by.
-COLLAPSED = 0.15
+COLLAPSE_SHARE = 0.15
 
 
-class Diverged(Exception):
+class Divergence(Exception):
     """A loss is not finite, or the recipe ends the run at an alarm."""
 
 
@@ -43,7 +43,7 @@ class Watch:
         """Add a step's losses; the new alarms. Raises Diverged for a loss that is not finite."""
         for name, value in losses.items():
             if not math.isfinite(value):
-                raise Diverged(
+                raise Divergence(
                     f"{name} is no longer a finite number. Lower the learning rates or raise "
                     "gamma; the last snapshot is kept."
                 )
@@ -69,7 +69,7 @@ class Watch:
             f"{g_loss:.1f}. The generator learns little from now on. Raise "
             "gamma, lower the discriminator's learning rate, or use a relativistic preset."
         )
-        collapsed = (
+        collapsing = (
             f"The samples have collapsed to nearly one face: they differ by {diversity:.3f}, "
             f"real images by {self.real_diversity:.3f}. Resume from an older snapshot with a "
             "higher gamma or a lower learning rate."
@@ -81,7 +81,7 @@ class Watch:
         return [
             (max(d_loss, g_loss) > RUNAWAY, Alarm("diverging", diverging)),
             (accuracy > 0.95 and is_won, Alarm("discriminator_winning", winning)),
-            (diversity < COLLAPSED * self.real_diversity, Alarm("collapse", collapsed)),
+            (diversity < COLLAPSE_SHARE * self.real_diversity, Alarm("collapse", collapsing)),
         ]
 
     def _is_new(self, is_active: bool, alarm: Alarm) -> bool:

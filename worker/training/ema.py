@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 
-def averaged(generator: nn.Module) -> nn.Module:
+def average_of(generator: nn.Module) -> nn.Module:
     """A copy that no optimiser touches, in eval mode."""
     return copy.deepcopy(generator).eval().requires_grad_(False)
 

@@ -67,9 +67,9 @@ class Heads(nn.Module):
     def forward(self, features: Features, labels: Tensor | None = None) -> list[Tensor]:
         return [head(tap, labels) for head, tap in zip(self.heads, features, strict=True)]
 
-    def train_weights(self, trained: bool) -> None:
+    def train_weights(self, requires_gradients: bool) -> None:
         """Whether gradients reach the weights; the projections stay as they are."""
-        self.requires_grad_(trained)
+        self.requires_grad_(requires_gradients)
         for head in self.heads:
             assert isinstance(head, Head)
             head.project.requires_grad_(False)

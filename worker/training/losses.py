@@ -40,7 +40,7 @@ def label_loss(logits: Tensor, labels: Tensor, sizes: Sequence[int]) -> Tensor:
     sizes: how many values each has. The mean of all attributes, in nats.
     """
     pairs = zip(logits.split(list(sizes), 1), labels.split(list(sizes), 1), strict=True)
-    return torch.stack([cross_entropy(seen, true) for seen, true in pairs]).mean()
+    return torch.stack([cross_entropy(part, true) for part, true in pairs]).mean()
 
 
 def relativistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:

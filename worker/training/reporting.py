@@ -40,16 +40,16 @@ class Reporter:
         self._next_event = 0.0
         self._bar.start()
 
-    def preparing(self, done: int, total: int) -> None:
+    def preparing(self, count: int, total: int) -> None:
         """Report how many images of the dataset are packed."""
-        self._bar.update(self._task, description="dataset", completed=done / max(total, 1))
-        if self._due(2.0) and done < total:
+        self._bar.update(self._task, description="dataset", completed=count / max(total, 1))
+        if self._due(2.0) and count < total:
             runs.record(
                 self.engine,
                 self.run,
                 self.fence,
                 "dataset.progress",
-                {"done": done, "total": total},
+                {"done": count, "total": total},
             )
 
     def progress(self, data: dict[str, Any], step: int, fraction: float) -> None:
@@ -86,7 +86,7 @@ class Reporter:
         if text := data.get("message"):
             self._console.print(f"[yellow]{text}")
 
-    def measured(self, data: dict[str, Any]) -> None:
+    def measurement(self, data: dict[str, Any]) -> None:
         """Report a measurement of the averaged generator."""
         self._metrics.write(json.dumps({"measured": data}) + "\n")
         for name, value in data.items():

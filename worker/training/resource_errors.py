@@ -1,4 +1,4 @@
-"""Explains errors of exhausted memory or disk space, which a user can correct."""
+"""Explains errors of exhausted memory or disk space, which a user can fix."""
 
 import errno
 
@@ -27,8 +27,8 @@ def explain(error: BaseException) -> str | None:
     return None
 
 
-def _smaller(what: str) -> str:
+def _smaller(device: str) -> str:
     return (
-        f"The {what} has too little memory for this recipe: lower `batch`, `width`, "
+        f"The {device} has too little memory for this recipe: lower `batch`, `width`, "
         "`discriminator_width` or `resolution`."
     )

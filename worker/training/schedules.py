@@ -23,21 +23,21 @@ def ema_decay(batch: int, images: int, half_life: int, ramp: float = 0.05) -> fl
 
 AMPLE = 100_000  # images; a set this large is hurt by augmentation (arXiv:2006.10738 §4)
 STRONGEST = 0.8  # above it, augmentations leak into what is drawn (arXiv:2006.06676 §2.2)
-FRESH = 5  # passes over the set before a discriminator can know it by heart
-KNOWN = 40
+FRESH = 5  # passes over the set before a discriminator can memorise it
+FAMILIAR = 40  # passes after which it has memorised a small set
 
 
 def augmentation(count: int, images: int, strength: float | None) -> float:
     """The probability that a real or drawn image is changed before the discriminator sees it.
 
     By the set's size unless `strength` says it: nothing from 100,000 images, 0.35 at 20,000,
-    0.8 at 2,500 and fewer. It rises with the passes over the set, since a discriminator learns
-    by heart only what it saw again and again.
+    0.8 at 2,500 and fewer. It rises with the passes over the set, since a discriminator
+    memorises only what it saw many times.
     """
     if strength is None:
         strength = min(STRONGEST, max(0.0, 0.15 * math.log2(AMPLE / count)))
     passes = images / count
-    return strength * min(max((passes - FRESH) / (KNOWN - FRESH), 0.0), 1.0)
+    return strength * min(max((passes - FRESH) / (FAMILIAR - FRESH), 0.0), 1.0)
 
 
 def moments(count: int) -> list[float]:

@@ -9,10 +9,10 @@ import torch
 from models.storage import atomic, layout
 from models.storage.blob_store import Blobs
 
-KEPT = 2
+KEEP = 2
 
 
-class Damaged(Exception):
+class DamagedSnapshot(Exception):
     """A snapshot whose bytes are not those that were written."""
 
 
@@ -28,7 +28,7 @@ def write(folder: Path, step: int, state: dict[str, Any]) -> str:
 def prune(blobs: Blobs, folder: Path, newest: str) -> None:
     """Keep `newest` and the one before it, once the database points to `newest`."""
     older = sorted(name for name in _names(blobs, folder) if name < newest)
-    for name in older[: -(KEPT - 1)]:
+    for name in older[: -(KEEP - 1)]:
         blobs.remove(folder / name)
 
 
@@ -45,14 +45,14 @@ def drop_newer(blobs: Blobs, folder: Path, target: str) -> None:
 
 def _names(blobs: Blobs, folder: Path) -> set[str]:
     """The snapshots here and in the bucket, which may have some that another host wrote."""
-    here = (path.name for path in folder.glob(f"*{layout.SNAPSHOT_SUFFIX}"))
-    return {*blobs.names(layout.snapshots(folder.name)), *here}
+    local = (path.name for path in folder.glob(f"*{layout.SNAPSHOT_SUFFIX}"))
+    return {*blobs.names(layout.snapshots(folder.name)), *local}
 
 
-def newest_first(folder: Path, pointed: str) -> list[str]:
+def newest_first(folder: Path, current: str) -> list[str]:
     """The snapshot that the database points to, then the older ones that are kept."""
-    older = (path.name for path in folder.glob(f"*{layout.SNAPSHOT_SUFFIX}") if path.name < pointed)
-    return [pointed, *sorted(older, reverse=True)]
+    older = (path.name for path in folder.glob(f"*{layout.SNAPSHOT_SUFFIX}") if path.name < current)
+    return [current, *sorted(older, reverse=True)]
 
 
 def read(folder: Path, name: str) -> dict[str, Any]:
@@ -64,8 +64,8 @@ def read(folder: Path, name: str) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(folder / name) as archive:
             if (part := archive.testzip()) is not None:
-                raise Damaged(f"{name}: {part} has another checksum")
+                raise DamagedSnapshot(f"{name}: {part} has another checksum")
     except zipfile.BadZipFile as error:
-        raise Damaged(f"{name}: {error}") from error
+        raise DamagedSnapshot(f"{name}: {error}") from error
     state: dict[str, Any] = torch.load(folder / name, map_location="cpu", weights_only=True)
     return state

@@ -43,7 +43,7 @@ class Trainer:
             torch.manual_seed(draws(recipe.seed, "weights").initial_seed())
             g = build.generator(recipe, reals.attributes)
             d = build.discriminator(recipe, reals.attributes)
-        self.average = ema.averaged(_move(g, device))
+        self.average = ema.average_of(_move(g, device))
         self.generator = collectives.use_global_batch_norm(_move(g, device), self.share)
         self.discriminator = collectives.use_global_batch_norm(_move(d, device), self.share)
         self.optimizers = {
@@ -91,7 +91,7 @@ class Trainer:
 
     @property
     def lacks_features(self) -> bool:
-        """Whether the recipe wants frozen features purpose weights are not there."""
+        """Whether the recipe wants frozen features whose weights are not there."""
         return self.recipe.feature_weight > 0 and self.features is None
 
     @property
@@ -126,8 +126,8 @@ class Trainer:
         losses["diversity"] = images.detach().std(0).mean()
         feature_loss = None
         if self.features is not None:
-            seen = map(LabelledImages, self._augment_for_features(batch, images), labels)
-            feature_losses, features = self.features.train(*seen)
+            inputs = map(LabelledImages, self._augment_for_features(batch, images), labels)
+            feature_losses, features = self.features.train(*inputs)
             losses |= feature_losses
             weight = self.recipe.feature_weight * feature_discriminator.ramp(self.images)
             feature_loss = weight * self.features.generator_loss(features, labels[1])
@@ -179,8 +179,8 @@ class Trainer:
 
     def _augment(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         """The discriminator's input: augmented images, with noise of the same strength."""
-        seen = self.before_of_set + self.step * self.recipe.batch
-        probability = augmentation_strength(self.reals.count, seen, self.recipe.augment)
+        images_seen = self.before_of_set + self.step * self.recipe.batch
+        probability = augmentation_strength(self.reals.count, images_seen, self.recipe.augment)
         # A classified attribute must stay visible: neither recoloured nor cut out.
         keep_labels = bool(self.reals.attributes and self.recipe.label_weight)
         if probability > 0:
@@ -307,7 +307,7 @@ class Trainer:
 
 
 def _fitting(weights: Weights, own: Weights) -> dict[str, Tensor]:
-    """Those of the weights purpose name and shape the network has."""
+    """Those of the weights whose name and shape the network has."""
     return {
         name: value
         for name, value in weights.items()

@@ -110,7 +110,8 @@ form.addEventListener("submit", (event) => event.preventDefault());
 onClick(byId("start-run"), async () => {
   if (!form.reportValidity()) return;
   try {
-    const run = await call("POST", "/train", changes());
+    const about = new URLSearchParams({ name: byId("run-name").value, note: byId("run-note").value });
+    const run = await call("POST", `/train?${about}`, changes());
     location.href = `${root}/studio/runs/${run.id}`;
   } catch (error) {
     const fields = (error.problem?.problems ?? []).map(({ field }) => control(field.replace(/^body\./, ""))).filter(Boolean);

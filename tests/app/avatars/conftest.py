@@ -16,7 +16,7 @@ from models.database.engine import connect, migrate
 from models.recipes.recipe import Recipe, resolve
 from models.registry import Registry
 from models.settings import Settings
-from worker.datasets.packing import Packed
+from worker.datasets.packing import PackedDataset
 from worker.publishing.bundle_writer import Moment, write
 from worker.training.batches import Reals
 from worker.training.trainer import Trainer
@@ -68,7 +68,7 @@ def _train(folder: Path, **fields: Any) -> Path:
     young = Moment(0, copy.deepcopy(trainer.average.state_dict()))
     for _ in range(400):
         trainer.advance()
-    packed = Packed(folder, "halves", "0" * 64, "CC0-1.0", "", 512, recipe.resolution)
+    packed = PackedDataset(folder, "halves", "0" * 64, "CC0-1.0", "", 512, recipe.resolution)
     training = bundle.Training(images=400 * recipe.batch, seconds=1, device="CPU")
     attributes = trainer.reals.attributes
     write(folder, trainer.average, recipe, packed, training, None, {}, attributes, None, [young])

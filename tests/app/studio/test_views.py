@@ -251,3 +251,40 @@ def test_a_choice_of_numbers_is_sent_as_a_number(client: TestClient) -> None:
     page = client.get("/studio/new").text
     assert 'data-name="enlarger_fold" data-kind="integer"' in page
     assert 'data-name="loss" data-kind="choice"' in page
+
+
+def test_runs_are_listed_by_name_with_measures_and_filtered(
+    client: TestClient, key: dict[str, str], begin: Begin
+) -> None:
+    named, other = begin([(80, 1.0)], measured=[(80, 61.25)]), begin()
+    client.patch(f"/train/{named}", json={"name": "A <b>", "note": "One\nTwo"}, headers=key)
+    client.post("/session", json={"key": _KEY}, headers={"Origin": "http://testserver"})
+    page = client.get("/studio").text
+    assert "A &lt;b&gt; <small>smoke" in page
+    assert "FD 61.2" in page
+    assert "latest.png" not in page  # neither has a sheet
+    assert other in page
+    found = client.get("/studio?q=a+%3Cb").text
+    assert named in found
+    assert other not in found
+    assert 'value="a &lt;b"' in found
+    assert named not in client.get("/studio?state=failed").text
+    assert named in client.get("/studio?state=nonsense&limit=x").text
+    assert "limit=61" in client.get("/studio?limit=1").text
+    for path in (f"/studio/runs/{named}", f"/studio/compare?run={named}&run={other}"):
+        assert "A &lt;b&gt;" in client.get(path).text
+
+
+def test_a_model_page_names_what_rolling_back_brings(
+    client: TestClient, key: dict[str, str], versions: list[str]
+) -> None:
+    client.post("/session", json={"key": _KEY}, headers={"Origin": "http://testserver"})
+    assert 'id="rollback"' not in client.get("/studio/models").text
+    client.post(f"/models/{versions[1]}/promote?force=true", headers=key)
+    client.patch(f"/models/{versions[1]}", json={"name": "Second", "note": "Mine"}, headers=key)
+    for path in ("/studio/models", f"/studio/models/{versions[1]}"):
+        page = client.get(path).text
+        assert f"Roll back to {versions[0][:12]}" in page
+        assert "Second" in page
+        assert "Mine" in page
+    assert 'id="rollback"' not in client.get(f"/studio/models/{versions[0]}").text

@@ -15,7 +15,7 @@ from PIL import Image
 from models.datasets.archive import ArchiveError
 from models.errors import DatasetError
 from worker.datasets import packing, source
-from worker.datasets.packing import Packed, pack
+from worker.datasets.packing import PackedDataset, pack
 
 
 def picture(shade: int, format: str = "PNG") -> bytes:
@@ -51,7 +51,7 @@ def zipped(folder: Path, path: Path) -> Path:
     return path
 
 
-def shades(packed: Packed) -> list[int]:
+def shades(packed: PackedDataset) -> list[int]:
     return [int(image[0, 0, 0]) for image in packed.images()]
 
 
@@ -197,7 +197,7 @@ def test_what_a_kill_left_is_swept(faces: Path, cache: Path) -> None:
 
 
 def test_two_packers_at_once_share_the_first_result(faces: Path, cache: Path) -> None:
-    inner: list[Packed] = []
+    inner: list[PackedDataset] = []
 
     def race(done: int, total: int) -> None:
         if done == 4:

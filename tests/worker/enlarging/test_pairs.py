@@ -8,19 +8,19 @@ from PIL import Image
 
 from models.bundle.generator import Pixels
 from models.errors import DatasetError
-from worker.datasets.packing import Packed
+from worker.datasets.packing import PackedDataset
 from worker.enlarging import pairs
 
 
 def _packer(sides: list[int], folder: Path) -> pairs.Pack:
     """Pack a set of pictures with these shorter sides."""
 
-    def pack(side: int, most: int) -> Packed:
+    def pack(side: int, most: int) -> PackedDataset:
         count = sum(one >= side for one in sides[:most])
         if count < 2:
             raise DatasetError("too few")
         np.save(folder / "images.npy", np.zeros((count, side, side, 3), np.uint8))
-        return Packed(folder, "set", "f" * 64, "CC0-1.0", "", count, side)
+        return PackedDataset(folder, "set", "f" * 64, "CC0-1.0", "", count, side)
 
     return pack
 

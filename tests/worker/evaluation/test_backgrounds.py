@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from worker.datasets import starter
-from worker.datasets.packing import Packed
+from worker.datasets.packing import PackedDataset
 from worker.evaluation import backgrounds
 
 SIDE = 64
@@ -26,15 +26,15 @@ def plain(colour: int, noise: int = 3) -> Pixels:
     return image.clip(0, 255).astype(np.uint8)
 
 
-def packed(folder: Path, images: Pixels) -> Packed:
+def packed(folder: Path, images: Pixels) -> PackedDataset:
     folder.mkdir(exist_ok=True)
     np.save(folder / "images.npy", images)
     (folder / "names.json").write_text(json.dumps([str(place) for place in range(len(images))]))
-    return Packed(folder, "plain", "0" * 64, "CC0-1.0", "", len(images), images.shape[1])
+    return PackedDataset(folder, "plain", "0" * 64, "CC0-1.0", "", len(images), images.shape[1])
 
 
 @pytest.fixture
-def plain_set(tmp_path: Path) -> Packed:
+def plain_set(tmp_path: Path) -> PackedDataset:
     return packed(tmp_path / "plain", np.stack([plain(number % 3) for number in range(60)]))
 
 
@@ -57,14 +57,14 @@ def split(share: float, axis: int = 1) -> Pixels:
         pytest.param(split(0), False, id="none of another"),
     ],
 )
-def test_two_large_regions_count(plain_set: Packed, image: Pixels, two: bool) -> None:
+def test_two_large_regions_count(plain_set: PackedDataset, image: Pixels, two: bool) -> None:
     colours = backgrounds.palette(plain_set)
     assert colours is not None
     assert len(colours) == 3
     assert backgrounds.two_coloured(image[None], colours).tolist() == [two]
 
 
-def test_a_patch_of_another_background_in_a_corner_counts(plain_set: Packed) -> None:
+def test_a_patch_of_another_background_in_a_corner_counts(plain_set: PackedDataset) -> None:
     colours = backgrounds.palette(plain_set)
     assert colours is not None
     image = plain(2)
@@ -74,7 +74,7 @@ def test_a_patch_of_another_background_in_a_corner_counts(plain_set: Packed) -> 
     assert backgrounds.two_coloured(image[None], colours).all()
 
 
-def test_the_measure_is_the_share_of_both_kinds(plain_set: Packed) -> None:
+def test_the_measure_is_the_share_of_both_kinds(plain_set: PackedDataset) -> None:
     found = backgrounds.measure(np.stack([plain(0), split(0.5), plain(1), plain(2)]), plain_set)
     assert found is not None
     assert (found.samples, found.two_coloured, found.two_coloured_real) == (4, 0.25, 0.0)

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from models.bundle import format as bundle
 from models.bundle.generator import Drawer
-from worker.datasets.packing import Packed, pack
+from worker.datasets.packing import PackedDataset, pack
 from worker.evaluation import classifier, comparison, evaluate, own_features
 from worker.evaluation.comparison import RealSide
 from worker.evaluation.served_size import is_lower
@@ -66,7 +66,7 @@ def test_both_sizes_are_measured_and_the_larger_one_comes_from_the_set(
 ) -> None:
     monkeypatch.setattr(own_features, "STEPS", 2)
     native, served = pack(folder, SIDE, tmp_path), pack(folder, LARGE, tmp_path)
-    found, pairs = evaluate.evaluate(repeater, native, 40, tmp_path, 1, served=served)
+    found, pairs = evaluate.evaluate(repeater, native, 40, tmp_path, 1, served_set=served)
     assert (found.served.size, found.native.size) == (LARGE, SIDE)
     assert found.served.samples == found.native.samples == 40
     assert found.held_out is None, "this model's run held nothing out"
@@ -94,9 +94,9 @@ def test_a_model_drawn_coarser_than_its_set_is_worse_at_the_served_size_alone(
         return np.stack([np.asarray(Image.fromarray(one).resize((size, size))) for one in small])
 
     native, served = pack(folder, SIDE, tmp_path), pack(folder, LARGE, tmp_path)
-    before, _ = evaluate.evaluate(repeater, native, 40, tmp_path, 1, served=served)
+    before, _ = evaluate.evaluate(repeater, native, 40, tmp_path, 1, served_set=served)
     monkeypatch.setattr(Repeater, "draw_at", enlarged)
-    after, _ = evaluate.evaluate(repeater, native, 40, tmp_path, 1, served=served)
+    after, _ = evaluate.evaluate(repeater, native, 40, tmp_path, 1, served_set=served)
     assert after.native.fd == pytest.approx(before.native.fd)
     assert after.served.fd > 1.5 * before.served.fd
 
@@ -123,9 +123,9 @@ def test_a_model_that_remembers_its_pictures_is_nearer_to_those_that_it_saw() ->
     assert comparison.compare_held_out(random_side(training, held_out[:0]), invented) is None
 
 
-def labelled(folder: Path, images: Pixels) -> Packed:
+def labelled(folder: Path, images: Pixels) -> PackedDataset:
     np.save(folder / "images.npy", images)
-    return Packed(folder, "set", "1" * 64, "CC0-1.0", "", len(images), images.shape[1])
+    return PackedDataset(folder, "set", "1" * 64, "CC0-1.0", "", len(images), images.shape[1])
 
 
 @pytest.mark.parametrize("labels", [False, True])
@@ -156,11 +156,11 @@ def test_the_own_network_is_trained_once_and_sees_a_blur(
 
 def test_the_changes_of_an_unlabelled_set_can_be_told_apart() -> None:
     images = np.stack([np.asarray(face(number).resize((32, 32))) for number in range(600)])
-    changed, codes, sizes = classifier.changed(images)
-    assert changed.shape == images.shape
+    change_at_random, codes, sizes = classifier.change_at_random(images)
+    assert change_at_random.shape == images.shape
     assert [len(np.unique(column)) for column in codes.T] == sizes == [4, 6, 3]
     same = (codes == 0).all(1)
-    np.testing.assert_array_equal(changed[same], images[same])
+    np.testing.assert_array_equal(change_at_random[same], images[same])
 
 
 @pytest.mark.parametrize(

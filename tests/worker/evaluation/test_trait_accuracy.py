@@ -11,7 +11,7 @@ from models import bundle
 from models.bundle import verify
 from models.errors import DatasetError
 from models.recipes.recipe import resolve
-from worker.datasets.packing import Packed
+from worker.datasets.packing import PackedDataset
 from worker.evaluation import trait_accuracy
 from worker.publishing.bundle_writer import write
 from worker.training.batches import Reals
@@ -37,7 +37,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory):
         "dark": {"values": ["no", "yes"], "codes": half.tolist()},
     }
     (folder / "labels.json").write_text(json.dumps({"attributes": labels}))
-    return Packed(folder, "colours", "0" * 64, "CC0-1.0", "", COUNT, SIDE)
+    return PackedDataset(folder, "colours", "0" * 64, "CC0-1.0", "", COUNT, SIDE)
 
 
 @pytest.fixture(scope="module")

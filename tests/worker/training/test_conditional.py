@@ -14,7 +14,7 @@ from models.errors import DatasetError
 from models.faces import latents
 from models.faces.attributes import Attribute
 from models.recipes.recipe import Recipe, resolve
-from worker.datasets.packing import Packed
+from worker.datasets.packing import PackedDataset
 from worker.publishing.bundle_writer import Moment, write
 from worker.training import losses
 from worker.training.batches import Reals
@@ -79,7 +79,7 @@ def test_a_conditional_bundle_draws_what_its_network_draws(tmp_path: Path) -> No
     trainer = Trainer(recipe, reals(recipe), CPU, bf16=False)
     trainer.advance()
     attributes = trainer.reals.attributes
-    packed = Packed(tmp_path, "colours", "0" * 64, "CC0-1.0", "", 256, recipe.resolution)
+    packed = PackedDataset(tmp_path, "colours", "0" * 64, "CC0-1.0", "", 256, recipe.resolution)
     training = bundle.Training(images=1, seconds=1, device="CPU")
     folder = tmp_path / "bundle"
     folder.mkdir()
@@ -167,7 +167,7 @@ def test_labels_are_never_named_on_recoloured_pictures() -> None:
 
 
 def published(tmp_path: Path, trainer: Trainer, recipe: Recipe) -> Drawer:
-    packed = Packed(tmp_path, "colours", "0" * 64, "CC0-1.0", "", 256, recipe.resolution)
+    packed = PackedDataset(tmp_path, "colours", "0" * 64, "CC0-1.0", "", 256, recipe.resolution)
     training = bundle.Training(images=1, seconds=1, device="CPU")
     folder = tmp_path / "bundle"
     folder.mkdir()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.training.divergence import Diverged, Watch
+from worker.training.divergence import Divergence, Watch
 
 HEALTHY = {"d_loss": 0.5, "d_accuracy": 0.8, "g_loss": 1.0, "diversity": 0.3}
 
@@ -36,5 +36,5 @@ def test_a_passed_illness_may_be_named_again() -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_loss_that_is_no_number_ends_the_run(value) -> None:
-    with pytest.raises(Diverged, match="g_loss"):
+    with pytest.raises(Divergence, match="g_loss"):
         Watch("bce", 0.4).update({**HEALTHY, "g_loss": value})

@@ -17,7 +17,7 @@ from models.errors import DatasetError
 from models.settings import Settings
 from worker.evaluation.in_training import Measuring
 from worker.evaluation.served_size import ServedSize
-from worker.training.divergence import Diverged
+from worker.training.divergence import Divergence
 from worker.training.run import Attempt, HandedBack
 from worker.training.trainer import Trainer
 
@@ -118,7 +118,7 @@ def test_a_run_that_diverges_stops_where_its_recipe_says_so(
     attempt, pictures, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     planted(monkeypatch, at=15)
-    with pytest.raises(Diverged, match="g_loss"):
+    with pytest.raises(Divergence, match="g_loss"):
         attempt(pictures, on_divergence="stop").go()
 
 
@@ -126,7 +126,7 @@ def test_a_run_without_a_snapshot_cannot_roll_back(
     attempt, pictures, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     planted(monkeypatch, at=2)
-    with pytest.raises(Diverged):
+    with pytest.raises(Divergence):
         attempt(pictures, on_divergence="rollback", snapshot_seconds=60).go()
 
 

@@ -41,7 +41,7 @@ def test_a_damaged_snapshot_is_refused(folder, harm) -> None:
     name = snapshots.write(folder, 10, STATE)
     assert snapshots.read(folder, name)["weights"].equal(STATE["weights"])
     damage(folder / name, harm)
-    with pytest.raises(snapshots.Damaged):
+    with pytest.raises(snapshots.DamagedSnapshot):
         snapshots.read(folder, name)
 
 

@@ -6,7 +6,7 @@ import torch
 
 from models.recipes.recipe import resolve
 from worker.training.batches import Reals
-from worker.training.divergence import Diverged, Watch
+from worker.training.divergence import Divergence, Watch
 from worker.training.trainer import Trainer
 
 CPU = torch.device("cpu")
@@ -53,7 +53,7 @@ def test_a_weight_that_is_no_number_is_named() -> None:
     alarms(trainer, watch, 20)
     with torch.no_grad():
         next(trainer.generator.parameters()).fill_(float("nan"))
-    with pytest.raises(Diverged, match="no longer a finite number"):
+    with pytest.raises(Divergence, match="no longer a finite number"):
         alarms(trainer, watch, LATEST)
 
 

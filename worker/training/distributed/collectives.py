@@ -115,13 +115,13 @@ class _GlobalBatchNorm(nn.BatchNorm2d):
         wide = x.float()
         count = wide.numel() / wide.shape[1] * dist.get_world_size()
         mean = _sum(wide.sum((0, 2, 3))) / count
-        centred = wide - mean[:, None, None]
-        variance = _sum(centred.square().sum((0, 2, 3))) / count
+        deviations = wide - mean[:, None, None]
+        variance = _sum(deviations.square().sum((0, 2, 3))) / count
         with torch.no_grad():
             self.num_batches_tracked.add_(1)
             self.running_mean.lerp_(mean, MOMENTUM)
             self.running_var.lerp_(variance * count / (count - 1), MOMENTUM)
-        y = centred * torch.rsqrt(variance + self.eps)[:, None, None]
+        y = deviations * torch.rsqrt(variance + self.eps)[:, None, None]
         if self.affine:
             y = y * self.weight[:, None, None] + self.bias[:, None, None]
         return y.to(x.dtype)

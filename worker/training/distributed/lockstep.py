@@ -47,9 +47,9 @@ class Together:
             if order == STOP:
                 return
             if order == RESTORE:
-                received: list[Any] = [None]
-                dist.broadcast_object_list(received, src=0)
-                self.trainer.restore(received[0])
+                message: list[Any] = [None]
+                dist.broadcast_object_list(message, src=0)
+                self.trainer.restore(message[0])
             else:
                 self.trainer.advance(fraction)
 
@@ -77,12 +77,13 @@ def follow(settings: Settings) -> None:
     # torchrun passes signals on to every process; rank 0 handles them for all.
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, signal.SIG_IGN)
-    here = device()
-    share = collectives.join(here)
-    received: list[Any] = [None]
-    dist.broadcast_object_list(received, src=0)
-    recipe = Recipe.model_validate(received[0])
-    packed = lookup.pack_for(settings, connect(settings), recipe, lambda done, total: None)
-    places = held_out.training_places(packed.names(), recipe.held_out)
-    reals = Reals(packed.images(), recipe, here, share, packed.labels(), places)
-    Together(Trainer(recipe, reals, here, collectives.uses_bf16(recipe, here), share)).follow()
+    own_device = device()
+    share = collectives.join(own_device)
+    message: list[Any] = [None]
+    dist.broadcast_object_list(message, src=0)
+    recipe = Recipe.model_validate(message[0])
+    dataset = lookup.pack_for(settings, connect(settings), recipe, lambda count, total: None)
+    places = held_out.training_places(dataset.names(), recipe.held_out)
+    reals = Reals(dataset.images(), recipe, own_device, share, dataset.labels(), places)
+    bf16 = collectives.uses_bf16(recipe, own_device)
+    Together(Trainer(recipe, reals, own_device, bf16, share)).follow()
