@@ -19,6 +19,7 @@ from app.avatars.request import picture_request
 from app.avatars.request.picture_request import PictureRequest
 from app.avatars.request.picture_types import AVATAR, PICTURE_TYPES, PictureType
 from app.avatars.request.value_types import percent_encode
+from app.http.cross_origin import EXPOSED
 from app.http.query_string import parse
 from app.state import get_state
 
@@ -184,7 +185,7 @@ def _picture_headers(version: str, picture: PictureRequest, etag: str | None) ->
     headers = {
         "X-Avatar-Model": version,
         "Access-Control-Allow-Origin": "*",
-        "Access-Control-Expose-Headers": "X-Avatar-Model, X-Avatar-Seed, Content-Location",
+        "Access-Control-Expose-Headers": EXPOSED,
         "X-Content-Type-Options": "nosniff",
         "Cross-Origin-Resource-Policy": "cross-origin",  # pages with COEP embed it too
         "Accept-Ranges": "none",

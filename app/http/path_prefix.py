@@ -5,7 +5,8 @@ import re
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
+from models.settings import PATH_PREFIX, RESERVED_PREFIXES
+
 MOST_CHARACTERS = 200
 
 
@@ -51,7 +52,12 @@ class PathPrefix:
             return ""
         headers = Headers(scope=scope)
         prefix = headers.get("x-forwarded-prefix", "").partition(",")[0].strip().rstrip("/")
-        is_valid = len(prefix) <= MOST_CHARACTERS and _PREFIX.fullmatch(prefix)
+        is_valid = (
+            len(prefix) <= MOST_CHARACTERS
+            and re.fullmatch(PATH_PREFIX, prefix)
+            and prefix.split("/")[1:2] != []
+            and prefix.split("/")[1] not in RESERVED_PREFIXES
+        )
         return prefix if is_valid and "x-forwarded-for" in headers else ""
 
 

@@ -63,6 +63,7 @@ async def respond(request: Request) -> Response:
         "Vary": "Accept",
         "X-Content-Type-Options": "nosniff",
         "Access-Control-Allow-Origin": "*",
+        "Cross-Origin-Resource-Policy": "cross-origin",
     }
     if not is_ndjson:
         headers["Content-Disposition"] = 'attachment; filename="avatars.zip"'
