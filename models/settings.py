@@ -47,7 +47,10 @@ class SecretFiles(PydanticBaseSettingsSource):
     def __call__(self) -> dict[str, Any]:
         """The values of all fields that have a file."""
         fields = self.settings_cls.model_fields.items()
-        values = {name: self.get_field_value(field, name)[0] for name, field in fields}
+        values = {
+            str(field.validation_alias or name): self.get_field_value(field, name)[0]
+            for name, field in fields
+        }
         return {name: value for name, value in values.items() if value is not None}
 
 

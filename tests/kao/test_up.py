@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from kao import up
+from kao.console import err
 from models.errors import KaoError
 from models.settings import Settings
 from tests.support.waiting import free_port
@@ -49,7 +50,7 @@ def test_the_greeting_is_an_address(
 
 def test_the_printed_command_can_be_copied(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     lines: list[str] = []
-    monkeypatch.setattr(up.err, "print", lambda text="", **_: lines.append(text))
+    monkeypatch.setattr(err, "print", lambda text="", **_: lines.append(text))
     home = tmp_path / "Application Support" / "it's"
     up._greet(Settings(home=home))
     (line,) = [line for line in lines if "Bearer" in line]

@@ -136,7 +136,7 @@ def test_a_secret_that_cannot_be_read_is_a_sentence(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("DATABASE_URL_FILE", str(tmp_path / "missing"))
-    with pytest.raises(KaoError, match="DATABASE_URL_FILE names .*missing, which cannot be read"):
+    with pytest.raises(KaoError, match=r"DATABASE_URL_FILE names .*missing, which cannot be read"):
         Settings(home=tmp_path)
 
 
