@@ -27,9 +27,10 @@ from app.http.head import Head
 from app.http.path_prefix import PathPrefix
 from app.http.private_cache import PrivateCache
 from app.http.relative_redirects import RelativeRedirects
+from app.local import routes as local
 from app.rate_limits.charge_rest import ChargeRest
 from app.rate_limits.limiter import Limiter
-from app.registry import model_images
+from app.registry import browser, model_images
 from app.registry import routes as registry_routes
 from app.state import AppState
 from app.studio import model_card, pages, playground, views
@@ -60,6 +61,8 @@ ROOMS = (
     measurements,
     registry_routes,
     model_images,
+    browser,
+    local,
     datasets,
     contents,
     auth,
@@ -98,7 +101,13 @@ def create_app(settings: Settings) -> FastAPI:
 def _create_state(settings: Settings) -> AppState:
     connections = database.connect(settings)
     registry = Registry(connections, settings.blobs)
-    engine = Engine(registry, settings.threads, settings.max_queue, settings.model_bytes)
+    engine = Engine(
+        registry,
+        settings.threads,
+        settings.max_queue,
+        settings.model_bytes,
+        settings.cache_bytes,
+    )
     pictures = PictureCache(settings.cache_bytes)
     return AppState(
         settings=settings,

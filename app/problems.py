@@ -42,6 +42,7 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     errors.UnknownKey: (404, "unknown-key"),
     errors.LastKey: (409, "last-key"),
     errors.TooLarge: (413, "too-large"),
+    errors.TooLargeToDraw: (422, "too-large-to-draw"),
     errors.DiskFull: (507, "disk-full"),
     errors.UnusableDatabase: (503, "unusable-database"),
     errors.NotReady: (503, "not-ready"),

@@ -116,9 +116,9 @@ class Registry:
             query = select(moves.c.version).where(moves.c.alias == DEFAULT)
             earlier = list(db.scalars(query.order_by(moves.c.number.desc())))
             current = self._alias(db, DEFAULT)
-        published = [row["version"] for row in self.list_models()]
+        versions = [row["version"] for row in self.list_models()]
         first = [] if current is None else [current]
-        return list(dict.fromkeys([*first, *earlier, *published]))
+        return list(dict.fromkeys([*first, *earlier, *versions]))
 
     # Files.
 
@@ -278,7 +278,7 @@ class Registry:
 
         card: of the version, where the caller has just verified it. Raises UnknownModel,
         BadBundle, and LostTraits unless forced: where the current default has traits that the
-        version lacks, URLs may use them. A default that nobody promoted, such as the shipped
+        version lacks, URLs may use them. A default that was never promoted, such as the shipped
         model of a new home, does not prevent a promotion.
         """
         version = self.resolve(name)
@@ -327,7 +327,7 @@ class Registry:
         return history[1]
 
     def _was_promoted(self, db: sa.Connection) -> bool:
-        """Whether `default` ever moved after its first version, which nobody chose."""
+        """Whether `default` ever moved after its first version, which no promotion chose."""
         query = select(sa.func.count()).where(moves.c.alias == DEFAULT)
         return int(db.execute(query).scalar_one()) > 1
 

@@ -19,8 +19,9 @@ from app.training.curves import MAX_RUNS
 from app.training.schemas import run as public_fields
 from models import runs
 from models.bundle.format import Card
+from models.datasets import catalogue
 from models.description import LONGEST_NAME
-from models.errors import UnknownModel, UnknownRun
+from models.errors import UnknownDataset, UnknownModel, UnknownRun
 from models.keys import Key
 from models.registry import DEFAULT
 
@@ -48,7 +49,7 @@ def _requires_session(page: Page) -> Page:
             return _render(request, "studio_denied.html", status=403)
         try:
             return page(request, **path)
-        except (UnknownRun, UnknownModel) as error:
+        except (UnknownRun, UnknownModel, UnknownDataset) as error:
             return _render(request, "studio_gone.html", status=404, detail=str(error))
 
     return with_session
@@ -85,7 +86,8 @@ def _limit(text: str) -> int:
 @router.get("/new")
 @_requires_session
 def new(request: Request) -> Response:
-    """Show the form of a new run; `?from=` fills in a run's recipe, `?preset=`, `?dataset=`."""
+    """Show the form of a new run; `?from=` fills in a run's recipe, `?preset=`, `?dataset=`
+    with `?label=`."""
     state = get_state(request)
     preset_list = presets.list_presets(state)
     names = [row.name for row in preset_list.presets]
@@ -101,7 +103,11 @@ def new(request: Request) -> Response:
         datasets=dataset_routes.list_datasets(state).datasets,
         recipes={preset.name: preset.recipe for preset in preset_list.presets},
         chosen=preset if preset in names else FIRST_PRESET,
-        start={"recipe": recipe, "dataset": request.query_params.get("dataset")},
+        start={
+            "recipe": recipe,
+            "dataset": request.query_params.get("dataset"),
+            "labels": request.query_params.getlist("label"),
+        },
         base=base,
     )
 
@@ -155,8 +161,23 @@ def differences(recipes: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
 @_requires_session
 def datasets(request: Request) -> Response:
     """List the datasets, and the form to upload one."""
-    rows = dataset_routes.list_datasets(get_state(request)).datasets
-    return _render(request, "studio_datasets.html", tab="datasets", datasets=rows)
+    state = get_state(request)
+    reports = {row["name"]: row["report"] for row in catalogue.list_datasets(state.database)}
+    return _render(
+        request,
+        "studio_datasets.html",
+        tab="datasets",
+        datasets=dataset_routes.list_datasets(state).datasets,
+        left_out={name: report["left_out"] for name, report in reports.items() if report},
+    )
+
+
+@router.get("/datasets/{name}")
+@_requires_session
+def dataset(request: Request, name: str) -> Response:
+    """Show one dataset: its labels, to train on by ticking, and what is left out of it."""
+    details = dataset_routes.show(get_state(request), name)
+    return _render(request, "studio_dataset.html", tab="datasets", set=details.model_dump())
 
 
 @router.get("/models")

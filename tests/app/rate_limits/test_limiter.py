@@ -35,7 +35,7 @@ def test_faces_are_charged_and_a_picture_from_memory_costs_one(start_limited: St
         ("/avatar?seed=1", 1),
         ("/avatar", 1),
         ("/avatar/1.png", 1),
-        ("/og?seed=1", 1),
+        ("/og?seed=1", 2),
         ("/sheet?count=9", 9),
         ("/sheet?seeds=a,b,c", 3),
         ("/blend?seeds=a,b,c", 1),
@@ -46,7 +46,9 @@ def test_faces_are_charged_and_a_picture_from_memory_costs_one(start_limited: St
         ("/sheet?count=100&size=16", 20),  # what costs more than a quota costs all of it
     ],
 )
-def test_a_picture_costs_its_faces(start_limited: StartLimited, url: str, faces: int) -> None:
+def test_a_picture_costs_its_time_and_at_least_its_faces(
+    start_limited: StartLimited, url: str, faces: int
+) -> None:
     answer = start_limited(limit_pictures="20/hour").get(url)
     assert answer.status_code == 200
     assert answer.headers["ratelimit"].startswith(f'"pictures";r={20 - faces};')
