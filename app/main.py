@@ -15,16 +15,22 @@ from app.avatars import routes as avatars
 from app.avatars.cache.fast_path import FastPath, ResponseCache
 from app.avatars.cache.picture_cache import PictureCache
 from app.avatars.generate.engine import Engine
+from app.avatars.request.picture_types import PICTURE_TYPES
 from app.datasets import contents
 from app.datasets import routes as datasets
 from app.http import metrics, opentelemetry
 from app.http.access_log import AccessLog
 from app.http.body_size import BodyLimit
+from app.http.compression import Compression
+from app.http.cross_origin import CrossOrigin
+from app.http.head import Head
+from app.http.path_prefix import PathPrefix
 from app.http.private_cache import PrivateCache
 from app.http.relative_redirects import RelativeRedirects
+from app.local import routes as local
 from app.rate_limits.charge_rest import ChargeRest
 from app.rate_limits.limiter import Limiter
-from app.registry import model_images
+from app.registry import browser, model_images
 from app.registry import routes as registry_routes
 from app.state import AppState
 from app.studio import model_card, pages, playground, views
@@ -55,6 +61,8 @@ ROOMS = (
     measurements,
     registry_routes,
     model_images,
+    browser,
+    local,
     datasets,
     contents,
     auth,
@@ -93,7 +101,13 @@ def create_app(settings: Settings) -> FastAPI:
 def _create_state(settings: Settings) -> AppState:
     connections = database.connect(settings)
     registry = Registry(connections, settings.blobs)
-    engine = Engine(registry, settings.threads, settings.max_queue, settings.model_bytes)
+    engine = Engine(
+        registry,
+        settings.threads,
+        settings.max_queue,
+        settings.model_bytes,
+        settings.cache_bytes,
+    )
     pictures = PictureCache(settings.cache_bytes)
     return AppState(
         settings=settings,
@@ -108,6 +122,7 @@ def _create_state(settings: Settings) -> AppState:
 
 def _add_middleware(app: FastAPI, state: AppState) -> None:
     """Add the middleware, innermost first."""
+    app.add_middleware(Head)
     app.add_middleware(BodyLimit, exempt=("/avatars", "/datasets"))
     if state.settings.public_avatars:  # the fast path checks no key
         app.add_middleware(FastPath, responses=state.responses)
@@ -116,7 +131,13 @@ def _add_middleware(app: FastAPI, state: AppState) -> None:
     app.add_middleware(RelativeRedirects)
     app.add_middleware(ChargeRest, limiter=state.limiter)
     app.add_middleware(ErrorPages)
+    app.add_middleware(CrossOrigin, paths=["/avatars", *(each.path for each in PICTURE_TYPES)])
+    app.add_middleware(Compression)
     app.add_middleware(AccessLog)
+    settings = state.settings
+    app.add_middleware(
+        PathPrefix, prefix=settings.path_prefix, trusts_proxies=bool(settings.trusted_proxies)
+    )
 
 
 @asynccontextmanager

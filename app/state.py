@@ -7,6 +7,7 @@ from typing import Annotated
 import sqlalchemy as sa
 from fastapi import Depends, Request
 
+from app.avatars.bulk.slots import BatchSlots
 from app.avatars.cache.fast_path import ResponseCache
 from app.avatars.cache.picture_cache import PictureCache
 from app.avatars.generate.engine import Engine
@@ -31,8 +32,7 @@ class AppState:
     checks: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
     # Datasets decoded at once for previews: one takes up to 15 s of a core and 200 MB.
     decodes: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
-    # Batches at once; each has one face in the engine's queue at a time.
-    batches: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
+    batches: BatchSlots = field(default_factory=BatchSlots)
 
 
 def get_state(request: Request) -> AppState:

@@ -23,7 +23,7 @@ class Check(NamedTuple):
     """One line of the report."""
 
     name: str
-    passed: bool
+    is_met: bool
     text: str
 
 
@@ -40,10 +40,10 @@ def doctor() -> None:
     ]
     table = Table("", "", "", box=None, show_header=False)
     for check in checks:
-        verdict = Text("ok", style="green") if check.passed else Text("missing", style="red")
+        verdict = Text("ok", style="green") if check.is_met else Text("missing", style="red")
         table.add_row(verdict, check.name, check.text)
     out.print(table)
-    if not all(check.passed for check in checks):
+    if not all(check.is_met for check in checks):
         raise typer.Exit(1)
 
 

@@ -15,8 +15,8 @@ log = structlog.get_logger()
 
 # What a server prints when it cannot read its append-only file, and what it prints for reasons
 # that a new file would not mend.
-DAMAGED = re.compile(r"append.only|\bAOF\b|\bRDB\b|loading the DB", re.IGNORECASE)
-NOT_DAMAGED = re.compile(r"No space left|Permission denied|Read-only|socket", re.IGNORECASE)
+DAMAGED_FILE = re.compile(r"append.only|\bAOF\b|\bRDB\b|loading the DB", re.IGNORECASE)
+OTHER_FAULT = re.compile(r"No space left|Permission denied|Read-only|socket", re.IGNORECASE)
 
 
 def find_server() -> Path | None:
@@ -63,7 +63,7 @@ def set_aside_damaged(settings: Settings) -> None:
     Nothing is lost: waiting runs are in the database, and get new messages.
     """
     output = log_file(settings).read_text(errors="replace")[-4_000:]
-    if not DAMAGED.search(output) or NOT_DAMAGED.search(output):
+    if not DAMAGED_FILE.search(output) or OTHER_FAULT.search(output):
         return
     folder = data_folder(settings)
     target = folder.with_name(f"{folder.name}.damaged-{time.time_ns()}")

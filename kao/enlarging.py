@@ -12,7 +12,7 @@ from rich.progress import TaskID
 from kao.console import err, out
 from kao.training import dataset_name
 from models.errors import KaoError
-from models.recipes.recipe import ENLARGER_STEPS
+from models.recipes.presets import ENLARGER_STEPS
 from models.settings import Settings
 
 if TYPE_CHECKING:
@@ -28,23 +28,25 @@ EVENTS = {
     "enlarger.skipped": "{message}",
 }
 
+From = Annotated[
+    str | None,
+    typer.Option("--from", help="Copy the enlarger of this model instead of training one."),
+]
+Minutes = Annotated[float | None, typer.Option(min=0.001, help="Train for about so many minutes.")]
+Steps = Annotated[
+    int | None,
+    typer.Option(min=1, help=f"Train for so many steps; {ENLARGER_STEPS:,} without minutes."),
+]
+
 
 def enlarge(
     model: Annotated[str, typer.Argument(help="An alias, a version or its first digits.")],
     dataset: Annotated[
         str | None, typer.Option(help="starter, an uploaded set, a folder or a zip.")
     ] = None,
-    from_: Annotated[
-        str | None,
-        typer.Option("--from", help="Copy the enlarger of this model instead of training one."),
-    ] = None,
-    minutes: Annotated[
-        float | None, typer.Option(min=0.001, help="Train for about so many minutes.")
-    ] = None,
-    steps: Annotated[
-        int | None,
-        typer.Option(min=1, help=f"Train for so many steps; {ENLARGER_STEPS:,} without minutes."),
-    ] = None,
+    from_: From = None,
+    minutes: Minutes = None,
+    steps: Steps = None,
     limit: Annotated[int | None, typer.Option(help="Use only the first N images.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights and random numbers.")] = 0,
     width: Annotated[int, typer.Option(min=4, max=256, help="The enlarger's channels.")] = 32,
@@ -71,17 +73,17 @@ def enlarge(
     registry = Registry(engine, settings.blobs)
     version = registry.resolve(model)
     if from_ is not None:
-        published = bundle_writer.with_enlarger_of(registry, version, registry.resolve(from_))
+        new_version = bundle_writer.with_enlarger_of(registry, version, registry.resolve(from_))
     elif dataset is not None:
-        name, planned = dataset_name(dataset), steps or ENLARGER_STEPS
-        options = Options(name, minutes, planned, limit, seed, width, blocks, fold)
-        published = _train(settings, engine, version, options)
+        name, step_count = dataset_name(dataset), steps or ENLARGER_STEPS
+        options = Options(name, minutes, step_count, limit, seed, width, blocks, fold)
+        new_version = _train(settings, engine, version, options)
     else:
         raise KaoError("Give --dataset to train an enlarger, or --from to copy one.")
     if promote:
-        registry.promote(published)
-    out.print(f"Published {published}: the faces of {version[:12]}, with an enlarger.")
-    out.print(f"Try: kao sample --model {published[:12]} --seed 42 --size 256 --out face.png")
+        registry.promote(new_version)
+    out.print(f"Published {new_version}: the faces of {version[:12]}, with an enlarger.")
+    out.print(f"Try: kao sample --model {new_version[:12]} --seed 42 --size 256 --out face.png")
 
 
 def _train(settings: Settings, engine: "sa.Engine", version: str, options: "Options") -> str:
@@ -94,10 +96,11 @@ def _train(settings: Settings, engine: "sa.Engine", version: str, options: "Opti
     stop = _Stop()
     with Bar(console=err, disable=not sys.stderr.isatty(), transient=True) as bar:
         report = _report(bar, bar.add_task("dataset", total=None), stop)
-        published = PublishedModel(settings, engine, version, options, report).enlarge(stop.is_set)
-    if published is None:
+        model = PublishedModel(settings, engine, version, options, report)
+        new_version = model.enlarge(stop.is_set)
+    if new_version is None:
         raise KaoError("Stopped. The same command continues." if stop.is_set() else NOTHING)
-    return published
+    return new_version
 
 
 class _Stop:
@@ -108,12 +111,12 @@ class _Stop:
 
     def listen(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._hear)
+            signal.signal(number, self._set)
 
     def is_set(self) -> bool:
         return self._is_set
 
-    def _hear(self, _number: int, _frame: FrameType | None) -> None:
+    def _set(self, _number: int, _frame: FrameType | None) -> None:
         self._is_set = True
 
 
@@ -126,8 +129,8 @@ def _report(bar: Bar, task: TaskID, stop: _Stop) -> "Report":
             stop.listen()
         err.print(EVENTS[type].format(**data))
 
-    def packing(done: int, total: int) -> None:
-        bar.update(task, description="dataset", completed=done, total=total)
+    def packing(count: int, total: int) -> None:
+        bar.update(task, description="dataset", completed=count, total=total)
 
     def training(at: "Progress") -> None:
         text = f"enlarger  loss {at.loss:.4f}"

@@ -106,7 +106,7 @@ def _check_labels(settings: Settings, engine: "sa.Engine", recipe: "Recipe") -> 
     if recipe.dataset.startswith(lookup.LOCAL):
         source = lookup.find_source(settings, engine, recipe.dataset)
         if recipe.labels:
-            labels.check_requested(recipe.labels, source.label_table(), source.name)
+            labels.check_names(recipe.labels, source.label_table(), source.name)
     else:
         catalogue.check_recipe(engine, settings, recipe.dataset, recipe.labels)
 

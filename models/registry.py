@@ -15,8 +15,10 @@ from sqlalchemy import select
 
 from models import bundle, runs
 from models.bundle import Card
+from models.database import tables
 from models.database.engine import lock, now, reading
 from models.database.tables import aliases, models, moves
+from models.description import Description
 from models.errors import BadBundle, KaoError, LostTraits, UnknownModel
 from models.failpoints import fail_point
 from models.storage import atomic, layout
@@ -88,6 +90,22 @@ class Registry:
             query = select(models).where(models.c.version == version)
             return db.execute(query).one()._asdict()
 
+    def previous_default(self) -> str | None:
+        """Return the version to which `roll_back` would go; None: there is none."""
+        with reading(self.engine).begin() as db:
+            try:
+                return str(self._previous_default(db).version)
+            except UnknownModel:
+                return None
+
+    def describe(self, name: str, description: Description) -> dict[str, Any]:
+        """Change a version's name or note; its row. Raises UnknownModel."""
+        version = self.resolve(name)
+        if values := description.values():
+            with self.engine.begin() as db:
+                db.execute(sa.update(models).where(models.c.version == version).values(values))
+        return self.get(version)
+
     def default_candidates(self) -> list[str]:
         """Return every version in the order in which they may stand in for `default`.
 
@@ -98,9 +116,9 @@ class Registry:
             query = select(moves.c.version).where(moves.c.alias == DEFAULT)
             earlier = list(db.scalars(query.order_by(moves.c.number.desc())))
             current = self._alias(db, DEFAULT)
-        published = [row["version"] for row in self.list_models()]
+        versions = [row["version"] for row in self.list_models()]
         first = [] if current is None else [current]
-        return list(dict.fromkeys([*first, *earlier, *published]))
+        return list(dict.fromkeys([*first, *earlier, *versions]))
 
     # Files.
 
@@ -260,7 +278,7 @@ class Registry:
 
         card: of the version, where the caller has just verified it. Raises UnknownModel,
         BadBundle, and LostTraits unless forced: where the current default has traits that the
-        version lacks, URLs may use them. A default that nobody promoted, such as the shipped
+        version lacks, URLs may use them. A default that was never promoted, such as the shipped
         model of a new home, does not prevent a promotion.
         """
         version = self.resolve(name)
@@ -309,7 +327,7 @@ class Registry:
         return history[1]
 
     def _was_promoted(self, db: sa.Connection) -> bool:
-        """Whether `default` ever moved after its first version, which nobody chose."""
+        """Whether `default` ever moved after its first version, which no promotion chose."""
         query = select(sa.func.count()).where(moves.c.alias == DEFAULT)
         return int(db.execute(query).scalar_one()) > 1
 
@@ -326,9 +344,9 @@ class Registry:
         if db.execute(select(models.c.version).where(models.c.version == version)).first():
             return False
         size = sum(path.stat().st_size for path in self.folder(version).iterdir())
-        db.execute(
-            models.insert().values(version=version, run=run, published=now(), card=card, bytes=size)
-        )
+        name = db.execute(select(tables.runs.c.name).where(tables.runs.c.id == run)).scalar()
+        values = {"version": version, "run": run, "published": now(), "card": card, "bytes": size}
+        db.execute(models.insert().values(**values, name=name))
         return True
 
     def _alias(self, db: sa.Connection, name: str) -> str | None:

@@ -14,6 +14,7 @@ from sqlalchemy import select, update
 
 from models.database.engine import lock, now, reading
 from models.database.tables import events, runs
+from models.description import Description
 from models.errors import ForbiddenMove, StaleFence, UnknownRun
 from models.recipes.recipe import Recipe
 
@@ -39,7 +40,11 @@ MOST_STALLS = 3
 
 
 def create(
-    engine: sa.Engine, recipe: Recipe, request: Row, idempotency_key: str | None = None
+    engine: sa.Engine,
+    recipe: Recipe,
+    request: Row,
+    idempotency_key: str | None = None,
+    description: Description | None = None,
 ) -> tuple[Row, bool]:
     """Create a queued run; (row, is_new). A repeated idempotency key returns the first run.
 
@@ -67,6 +72,7 @@ def create(
                 request=request,
                 created=now(),
                 idempotency_key=idempotency_key,
+                **(description.values() if description else {}),
             )
         )
         _append_event(db, run, "run.queued", {})
@@ -79,13 +85,31 @@ def get(engine: sa.Engine, run: str) -> Row:
         return _get(db, run)
 
 
-def list_runs(engine: sa.Engine, limit: int = 100, state: str | None = None) -> list[Row]:
-    """Return the newest runs, in descending order."""
+def list_runs(
+    engine: sa.Engine, limit: int = 100, state: str | None = None, text: str = ""
+) -> list[Row]:
+    """Return the newest runs, in descending order.
+
+    text: part of the id, the name, the note, the preset, or the dataset; in any case.
+    """
     query = select(runs).order_by(runs.c.number.desc()).limit(limit)
     if state is not None:
         query = query.where(runs.c.state == state)
+    if text:
+        recipe = [runs.c.recipe[field].as_string() for field in ("preset", "dataset")]
+        columns = (runs.c.id, runs.c.name, runs.c.note, *recipe)
+        is_match = [column.icontains(text, autoescape=True) for column in columns]
+        query = query.where(sa.or_(*is_match))
     with reading(engine).begin() as db:
         return [row._asdict() for row in db.execute(query)]
+
+
+def describe(engine: sa.Engine, run: str, description: Description) -> Row:
+    """Change a run's name or note; the run. Raises UnknownRun."""
+    with engine.begin() as db:
+        if values := description.values():
+            db.execute(update(runs).where(runs.c.id == run).values(values))
+        return _get(db, run)
 
 
 def claim(engine: sa.Engine, run: str | None = None) -> tuple[Row, Fence] | None:

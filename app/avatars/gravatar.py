@@ -1,9 +1,10 @@
 """Gravatar's and Libravatar's addresses: `/avatar/{md5 or sha256}?s=&d=&f=&r=`.
 
 Clients also send them with slashes before or after the hash (django-avatar), and without a hash,
-for a person without an e-mail address (WordPress): that is the default image. Every hash has a face here, so a default (`d`) has an effect only where it is forced (`f=y`). As in
-the originals, unknown parameters and values are ignored, never refused. A URL in `d` is not
-followed: redirecting to an address from the query would be an open redirect (CWE-601).
+for a person without an e-mail address (WordPress): that is the default image. Every hash has a face
+here, so a default (`d`) has an effect only where it is forced (`f=y`). As in the originals, unknown
+parameters and values are ignored, never refused. A URL in `d` is not followed: redirecting to an
+address from the query would be an open redirect (CWE-601).
 Sources: docs.gravatar.com/api/avatars/images, wiki.libravatar.org/api.
 """
 

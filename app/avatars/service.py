@@ -1,5 +1,6 @@
 """Renders a picture request: traits, pixels, bytes."""
 
+from collections.abc import Hashable
 from functools import partial
 
 from app.avatars.encode import alt_text, picture
@@ -20,11 +21,16 @@ async def resolve(engine: Engine, version: str, request: PictureRequest) -> Pict
     return resolve_traits(request, (await engine.drawer(version)).card)
 
 
-async def render(engine: Engine, version: str, request: PictureRequest) -> bytes:
-    """The picture's bytes. Raises Overloaded, BadBundle, and what the picture type refuses."""
+async def render(
+    engine: Engine, version: str, request: PictureRequest, client: Hashable = None
+) -> bytes:
+    """The picture's bytes. client: whose turn at the drawing threads it takes.
+
+    Raises Overloaded, TooLargeToDraw, BadBundle, and what the picture type refuses.
+    """
     drawer = await engine.drawer(version)
     work = partial(encode, request=request, version=version, drawer=drawer)
-    return await engine.draw(drawer, request, work)
+    return await engine.draw(drawer, request, work, client)
 
 
 def render_alone(drawer: Drawer, version: str, request: PictureRequest) -> bytes:

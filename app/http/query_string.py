@@ -18,7 +18,7 @@ _TRACKING = re.compile(
 
 
 def is_tracking(name: str) -> bool:
-    """Whether a parameter is a tracking or cache-busting one, where a route has none of its name."""
+    """Whether a parameter only tracks or defeats caches, where a route has none of its name."""
     return _TRACKING.fullmatch(name.lower()) is not None
 
 

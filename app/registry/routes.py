@@ -11,6 +11,7 @@ from app.http.query_string import Only
 from app.registry.schemas import Alias, Model, ModelDetails, Models
 from app.state import State
 from models.bundle.format import Card
+from models.description import Description
 from models.registry import DEFAULT
 
 router = APIRouter(prefix="/models", tags=["models"])
@@ -50,6 +51,14 @@ def show(state: State, name: str) -> ModelDetails:
     return ModelDetails(**fields, card=row["card"], traits=schemas)
 
 
+@router.patch(
+    "/{name}", dependencies=[needs("models"), NO_PARAMETERS], summary="Name a model, or note"
+)
+def describe(state: State, name: str, body: Description) -> Model:
+    """Change its name, its note, or both. Its version and its faces stay the same."""
+    return Model(**_fields(state.registry.describe(name, body), state.registry.aliases()))
+
+
 @router.post(
     "/{version}/promote", dependencies=[needs("models"), FORCE], summary="Serve a model by default"
 )
@@ -66,7 +75,7 @@ async def promote(state: State, version: str, force: bool = False) -> Alias:
 
 
 def _fields(row: dict[str, Any], aliases: dict[str, str]) -> dict[str, Any]:
-    fields = {key: row[key] for key in ("version", "published", "bytes", "run")}
+    fields = {key: row[key] for key in ("version", "name", "published", "bytes", "run")}
     return {**fields, "aliases": aliases_of(row["version"], aliases)}
 
 

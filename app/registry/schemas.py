@@ -9,6 +9,7 @@ class Model(BaseModel):
     """A published bundle."""
 
     version: str
+    name: str | None = Field(description="What people call it.")
     aliases: list[str] = Field(examples=[["default", "latest"]])
     published: str
     bytes: int

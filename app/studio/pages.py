@@ -1,5 +1,6 @@
 """Pages over HTTP: rendering with words and headers, the assets, the page of the API docs."""
 
+import json
 from collections.abc import Iterable, Mapping
 from functools import cache, partial
 from pathlib import Path
@@ -43,6 +44,32 @@ async def docs(request: Request) -> Response:
 async def favicon() -> Response:
     """Send the icon to browsers that ask for it without reading a page."""
     return _response("icon.svg", compress=False)
+
+
+@router.get("/robots.txt")
+async def robots() -> Response:
+    """Keep search engines off what is endless or needs a key; pictures may be indexed."""
+    lines = ("User-agent: *", "Disallow: /studio", "Disallow: /docs", "Disallow: /avatar/random")
+    headers = {"Cache-Control": "public, max-age=86400"}
+    return Response("\n".join(lines) + "\n", headers=headers, media_type="text/plain")
+
+
+@router.get("/manifest.webmanifest")
+async def manifest(request: Request) -> Response:
+    """Describe the playground as an app that phones can install."""
+    root = request.scope.get("root_path", "")
+    icon = {"src": f"{root}/assets/{digest()}/icon.svg", "sizes": "any", "type": "image/svg+xml"}
+    fields = {
+        "name": "Kao",
+        "start_url": f"{root}/",
+        "display": "minimal-ui",
+        "background_color": "#fbfaf7",
+        "theme_color": "#fbfaf7",
+        "icons": [icon],
+    }
+    headers = {"Cache-Control": "public, max-age=86400"}
+    media_type = "application/manifest+json"
+    return Response(json.dumps(fields), headers=headers, media_type=media_type)
 
 
 @router.get("/assets/{version}/{name:path}")

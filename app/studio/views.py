@@ -19,14 +19,16 @@ from app.training.curves import MAX_RUNS
 from app.training.schemas import run as public_fields
 from models import runs
 from models.bundle.format import Card
-from models.errors import UnknownModel, UnknownRun
+from models.datasets import catalogue
+from models.description import LONGEST_NAME
+from models.errors import UnknownDataset, UnknownModel, UnknownRun
 from models.keys import Key
 from models.registry import DEFAULT
 
 router = APIRouter(prefix="/studio", include_in_schema=False)
 Page = Callable[..., Response]
 SEEDS = ("ada", "grace", "alan", "edsger", "barbara", "donald", "margaret", "tim")
-LISTED_RUNS = 60
+LISTED_RUNS, MOST_RUNS = 60, 600  # at first, and at most
 FIRST_PRESET = "modern-64"  # selected where the address names none
 
 
@@ -47,7 +49,7 @@ def _requires_session(page: Page) -> Page:
             return _render(request, "studio_denied.html", status=403)
         try:
             return page(request, **path)
-        except (UnknownRun, UnknownModel) as error:
+        except (UnknownRun, UnknownModel, UnknownDataset) as error:
             return _render(request, "studio_gone.html", status=404, detail=str(error))
 
     return with_session
@@ -57,17 +59,35 @@ def _requires_session(page: Page) -> Page:
 @router.head("")
 @_requires_session
 def home(request: Request) -> Response:
-    """List the runs, newest first."""
-    rows = runs.list_runs(get_state(request).database, LISTED_RUNS)
+    """List the runs, newest first; `?q=` a text, `?state=`, `?limit=`."""
+    database, query = get_state(request).database, request.query_params
+    state = query.get("state") if query.get("state") in runs.STATES else None
+    text, limit = query.get("q", "").strip()[:LONGEST_NAME], _limit(query.get("limit", ""))
+    rows = runs.list_runs(database, limit, state, text)
+    ids = [row["id"] for row in rows]
     return _render(
-        request, "studio.html", tab="runs", runs=[public_fields(row).model_dump() for row in rows]
+        request,
+        "studio.html",
+        tab="runs",
+        runs=[public_fields(row).model_dump() for row in rows],
+        sheets=runs.newest_events(database, ids, "sheet.drawn"),
+        measures=runs.newest_events(database, ids, "run.measured"),
+        states=runs.STATES,
+        filter={"q": text, "state": state},
+        more=limit + LISTED_RUNS if len(rows) == limit < MOST_RUNS else None,
     )
+
+
+def _limit(text: str) -> int:
+    """The number of runs that an address asks for, within what one page can show."""
+    return min(MOST_RUNS, max(1, int(text))) if text.isdecimal() else LISTED_RUNS
 
 
 @router.get("/new")
 @_requires_session
 def new(request: Request) -> Response:
-    """Show the form of a new run; `?from=` fills in a run's recipe, `?preset=`, `?dataset=`."""
+    """Show the form of a new run; `?from=` fills in a run's recipe, `?preset=`, `?dataset=`
+    with `?label=`."""
     state = get_state(request)
     preset_list = presets.list_presets(state)
     names = [row.name for row in preset_list.presets]
@@ -83,7 +103,11 @@ def new(request: Request) -> Response:
         datasets=dataset_routes.list_datasets(state).datasets,
         recipes={preset.name: preset.recipe for preset in preset_list.presets},
         chosen=preset if preset in names else FIRST_PRESET,
-        start={"recipe": recipe, "dataset": request.query_params.get("dataset")},
+        start={
+            "recipe": recipe,
+            "dataset": request.query_params.get("dataset"),
+            "labels": request.query_params.getlist("label"),
+        },
         base=base,
     )
 
@@ -137,8 +161,23 @@ def differences(recipes: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
 @_requires_session
 def datasets(request: Request) -> Response:
     """List the datasets, and the form to upload one."""
-    rows = dataset_routes.list_datasets(get_state(request)).datasets
-    return _render(request, "studio_datasets.html", tab="datasets", datasets=rows)
+    state = get_state(request)
+    reports = {row["name"]: row["report"] for row in catalogue.list_datasets(state.database)}
+    return _render(
+        request,
+        "studio_datasets.html",
+        tab="datasets",
+        datasets=dataset_routes.list_datasets(state).datasets,
+        left_out={name: report["left_out"] for name, report in reports.items() if report},
+    )
+
+
+@router.get("/datasets/{name}")
+@_requires_session
+def dataset(request: Request, name: str) -> Response:
+    """Show one dataset: its labels, to train on by ticking, and what is left out of it."""
+    details = dataset_routes.show(get_state(request), name)
+    return _render(request, "studio_dataset.html", tab="datasets", set=details.model_dump())
 
 
 @router.get("/models")
@@ -155,6 +194,7 @@ def models(request: Request) -> Response:
         models=sorted(registry.list_models(), key=lambda row: row["version"] != live),
         aliases=aliases,
         default=live,
+        previous=registry.previous_default(),
         seeds=SEEDS,
     )
 
@@ -176,6 +216,7 @@ def model(request: Request, name: str) -> Response:
         measures=card.evaluation.measures if card.evaluation else {},
         aliases=registry_routes.aliases_of(row["version"], aliases),
         default=live,
+        previous=registry.previous_default(),
         lost=_lost_traits(Card.model_validate(registry.get(live)["card"]), card) if live else [],
         traits=sorted(traits.trait_parameters(card)),
         seeds=SEEDS,

@@ -11,6 +11,7 @@ from app.state import State
 from app.training import schemas, service
 from app.training.schemas import Run, Runs, RunState
 from models import runs
+from models.description import Description, Name, Note
 
 log = structlog.get_logger()
 router = APIRouter(prefix="/train", tags=["training"])
@@ -38,7 +39,7 @@ _EXAMPLES: Any = {
 @router.post(
     "",
     status_code=202,
-    dependencies=[needs("train"), Depends(Only())],
+    dependencies=[needs("train"), Depends(Only("name", "note"))],
     summary="Train a model",
 )
 def create(
@@ -51,13 +52,16 @@ def create(
         str | None,
         Header(description="Repeating a request with the same key and body gives the same run."),
     ] = None,
+    name: Annotated[Name, Query(description="What people call the run.")] = "",
+    note: Annotated[Note, Query()] = "",
 ) -> Run:
     """A preset and the fields to change. 202 also while Redis is down: the run is stored.
 
     503 and no run where Redis answers but accepts no writes.
     """
     owner = request.state.key.id
-    row, is_new = service.start(state, tasks, body, owner, idempotency_key)
+    description = Description(name=name, note=note)
+    row, is_new = service.start(state, tasks, body, owner, idempotency_key, description)
     # Connects the request's id to the run's, which the worker's log lines carry.
     log.info("run.requested", run=row["id"], new=is_new)
     response.headers["Location"] = f"/train/{row['id']}"
@@ -84,6 +88,14 @@ def show(state: State, run: str, response: Response) -> Run:
     """Its state, progress, error, and the version that it published."""
     response.headers["Cache-Control"] = "no-store"
     return schemas.run(runs.get(state.database, run))
+
+
+@router.patch(
+    "/{run}", dependencies=[needs("train"), Depends(Only())], summary="Name a run, or note"
+)
+def describe(state: State, run: str, body: Description) -> Run:
+    """Change its name, its note, or both, in any state. The training is not affected."""
+    return schemas.run(runs.describe(state.database, run, body))
 
 
 @router.post(

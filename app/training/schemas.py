@@ -13,6 +13,8 @@ class Run(BaseModel):
     """One training job."""
 
     id: str = Field(examples=["3f2a9c0d1b7e4a55"])
+    name: str | None = Field(description="What people call it.")
+    note: str | None
     state: str = Field(examples=["running"])
     recipe: dict[str, Any] = Field(description="Every hyperparameter, with defaults filled in.")
     progress: dict[str, Any] | None = Field(description="The data of its newest progress event.")

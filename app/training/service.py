@@ -10,6 +10,7 @@ from app.state import AppState
 from app.training import queue
 from models import runs
 from models.datasets import catalogue
+from models.description import Description
 from models.recipes import inheritance
 from models.runs import Row
 
@@ -22,6 +23,7 @@ def start(
     body: dict[str, Any],
     owner: str,
     idempotency_key: str | None,
+    description: Description | None = None,
 ) -> tuple[Row, bool]:
     """Store a queued run; its row, and whether it is new. owner: the id of the API key.
 
@@ -32,7 +34,7 @@ def start(
     catalogue.check_recipe(state.database, state.settings, recipe.dataset, recipe.labels)
     queue.check(state.settings)
     scoped_key = _scope(idempotency_key, owner)
-    row, is_new = runs.create(state.database, recipe, body, scoped_key)
+    row, is_new = runs.create(state.database, recipe, body, scoped_key, description)
     # After the answer: a Redis that does not respond costs the client nothing.
     tasks.add_task(queue.wake, state.settings)
     return row, is_new

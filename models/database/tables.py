@@ -34,6 +34,8 @@ runs = Table(
     Column("version", sa.String(64)),
     Column("idempotency_key", sa.String(200), unique=True),
     Column("request", sa.JSON, nullable=False),
+    Column("name", sa.String(80)),  # as in models/description.py
+    Column("note", sa.Text),
 )
 
 events = Table(
@@ -54,6 +56,8 @@ models = Table(
     Column("published", sa.String(32), nullable=False),
     Column("card", sa.JSON, nullable=False),
     Column("bytes", sa.BigInteger, nullable=False),
+    Column("name", sa.String(80)),
+    Column("note", sa.Text),
 )
 
 aliases = Table(
@@ -83,6 +87,8 @@ datasets = Table(
     Column("licence", sa.String(200), nullable=False),
     Column("uploaded", sa.String(32), nullable=False),
     Column("key", sa.String(32)),  # the API key whose quota it counts against
+    # What the check of the upload found (models/datasets/catalogue.py); NULL before 2026-12.
+    Column("report", sa.JSON),
 )
 
 keys = Table(

@@ -1,4 +1,4 @@
-"""A zip of pictures that somebody brought, checked without unpacking it to disk.
+"""Checks a zip of pictures without unpacking it to disk.
 
 What a header promises is never believed: sizes and ratios are those of the bytes that come out.
 """
@@ -11,12 +11,14 @@ import unicodedata
 import zipfile
 from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from models.datasets import labels
-from models.datasets.images import FORMAT_NAMES, BrokenImage, is_image_name, peek
+from models.datasets.images import FORMAT_NAMES, is_image_name
 from models.datasets.listing import reason_to_leave_out
+from models.datasets.near_duplicates import NearDuplicates
+from models.datasets.survey import Survey
 from models.errors import DatasetError
 from models.storage.atomic import BROKEN_ZIP, UNREADABLE_ZIP
 
@@ -29,10 +31,10 @@ RATIO_COUNTS_FROM = 1 << 20
 LONGEST_NAME = 1000  # characters
 # Bytes of the archive's list of entries for each entry that is allowed. zipfile reads that list
 # in one go, whatever its length, and keeps ten times as much memory.
-LISTED = 128
+LISTING_BYTES = 128
 LOCAL_HEADER = 30  # bytes at least before an entry's data
 _SEPARATOR = re.compile(r"\\(?!\.)")
-MOST_TOLD = 5  # of the files that are wrong
+MOST_NAMED = 5  # unreadable files in a message
 FEWEST = 2  # pictures; a discriminator has nothing to compare below
 NO_PICTURES = f"The archive has no pictures; put {FORMAT_NAMES} files in it."
 
@@ -61,11 +63,15 @@ class Listing:
 
 @dataclass(frozen=True)
 class ArchiveReport:
-    """What a checked archive holds: usable pictures, the files left out, the pictures' bytes."""
+    """What a checked archive holds: usable pictures, the files left out, the pictures' bytes.
+
+    near_duplicates: among the pictures that were decoded.
+    """
 
     images: int
     left_out: list[tuple[str, str]]
     total_bytes: int
+    near_duplicates: NearDuplicates = field(default_factory=NearDuplicates)
 
 
 def check(
@@ -75,10 +81,10 @@ def check(
 
     Only pictures are ever decompressed. Raises ArchiveError for anything that an honest zip of
     pictures does not have, and FileNotFoundError for no file.
-    look: read each picture's header too, leave out what is none, and refuse fewer than FEWEST.
+    look: read each picture too (Survey), leave out what is broken, and refuse fewer than FEWEST.
     strict: refuse the archive for such a picture instead.
     """
-    with _opened(path, limits) as archive:
+    with _open(path, limits) as archive:
         entries = archive.infolist()
         if len(entries) > limits.entries:
             raise ArchiveError(
@@ -86,27 +92,35 @@ def check(
                 "read; split it into several datasets."
             )
         _check_names(entries)
-        listed = _listing(archive)
+        files = _listing(archive)
         images = _images(archive)
         if not images:
             raise ArchiveError(NO_PICTURES)
         _check_places(images)
-        total, broken = _measured(archive, images, limits, path.stat().st_size, look)
-    if broken and strict:
-        raise ArchiveError(_strict_message(broken))
-    usable = len(images) - len(broken)
+        survey = Survey()
+        see = survey.look if look else _ignore
+        total = _measure(archive, images, limits, path.stat().st_size, see)
+    unreadable = survey.unreadable
+    if unreadable and strict:
+        raise ArchiveError(_strict_message(unreadable))
+    usable = len(images) - len(unreadable)
     if look and usable < FEWEST:
-        why = f" ({broken[0][0][:120]!r}: {broken[0][1]})" if broken else ""
+        why = f" ({unreadable[0][0][:120]!r}: {unreadable[0][1]})" if unreadable else ""
         raise ArchiveError(
             f"The archive has {usable} usable of {len(images)} pictures{why} and training needs at "
             f"least {FEWEST}, best some thousands."
         )
-    return ArchiveReport(usable, [*listed.left_out, *broken], total)
+    left_out = [*files.left_out, *unreadable]
+    return ArchiveReport(usable, left_out, total, survey.near_duplicates())
+
+
+def _ignore(name: str, data: bytes) -> None:
+    """Look at nothing."""
 
 
 def listing(path: Path) -> Listing:
     """Sort the archive's files by their names alone. Raises ArchiveError."""
-    with _opened(path, Limits()) as archive:
+    with _open(path, Limits()) as archive:
         return _listing(archive)
 
 
@@ -116,14 +130,14 @@ def metadata(path: Path) -> dict[str, Callable[[], bytes]]:
     def reader(name: str) -> Callable[[], bytes]:
         def read() -> bytes:
             limits = Limits(file_bytes=labels.LARGEST_FILE)
-            with _opened(path, limits) as archive:
-                entry = next(each for each in archive.infolist() if slashed(each) == name)
+            with _open(path, limits) as archive:
+                entry = next(each for each in archive.infolist() if entry_name(each) == name)
                 return b"".join(_chunks(archive, entry, limits))
 
         return read
 
-    with _opened(path, Limits()) as archive:
-        names = [slashed(entry) for entry in archive.infolist() if not entry.is_dir()]
+    with _open(path, Limits()) as archive:
+        names = [entry_name(entry) for entry in archive.infolist() if not entry.is_dir()]
     return {name: reader(name) for name in names if reason_to_leave_out(name) == "labels"}
 
 
@@ -132,15 +146,15 @@ def _listing(archive: zipfile.ZipFile) -> Listing:
     for entry in archive.infolist():
         if entry.is_dir():
             continue
-        reason = reason_to_leave_out(slashed(entry))
+        reason = reason_to_leave_out(entry_name(entry))
         if reason is None:
-            pictures.append(slashed(entry))
+            pictures.append(entry_name(entry))
         elif reason != "labels":
-            left_out.append((slashed(entry), reason))
+            left_out.append((entry_name(entry), reason))
     return Listing(sorted(pictures), sorted(left_out))
 
 
-def slashed(entry: zipfile.ZipInfo) -> str:
+def entry_name(entry: zipfile.ZipInfo) -> str:
     """An entry's name with slashes: Windows' own Compress-Archive writes backslashes.
 
     Not one before a dot: it is the second byte of a Japanese or Chinese character there.
@@ -148,10 +162,12 @@ def slashed(entry: zipfile.ZipInfo) -> str:
     return _SEPARATOR.sub("/", entry.filename)
 
 
-def _strict_message(broken: list[tuple[str, str]]) -> str:
-    first = ", ".join(f"{name[:120]!r} ({reason})" for name, reason in broken[:MOST_TOLD])
-    more = f" and {len(broken) - MOST_TOLD:,} more" if len(broken) > MOST_TOLD else ""
-    return f"Not every picture can be read: {first}{more}; leave them out."
+def _strict_message(unreadable: list[tuple[str, str]]) -> str:
+    first = ", ".join(f"{name[:120]!r} ({reason})" for name, reason in unreadable[:MOST_NAMED])
+    rest_text = (
+        f" and {len(unreadable) - MOST_NAMED:,} more" if len(unreadable) > MOST_NAMED else ""
+    )
+    return f"Not every picture can be read: {first}{rest_text}; leave them out."
 
 
 def members(
@@ -163,16 +179,16 @@ def members(
 
     One file is in memory at a time. Raises ArchiveError as `check` does for a file's size.
     """
-    with _opened(path, limits) as archive:
+    with _open(path, limits) as archive:
         for entry in _images(archive):
-            if only is not None and slashed(entry) not in only:
+            if only is not None and entry_name(entry) not in only:
                 continue
             chunks = list(_chunks(archive, entry, limits))
-            yield slashed(entry), b"".join(chunks)
+            yield entry_name(entry), b"".join(chunks)
 
 
-class _Bounded(io.BufferedReader):
-    """A file of which nobody reads much at once."""
+class _BoundedReader(io.BufferedReader):
+    """A file that refuses to read more than `most` bytes at once."""
 
     most = CHUNK
 
@@ -186,11 +202,11 @@ class _Bounded(io.BufferedReader):
 
 
 @contextmanager
-def _opened(path: Path, limits: Limits) -> Iterator[zipfile.ZipFile]:
+def _open(path: Path, limits: Limits) -> Iterator[zipfile.ZipFile]:
     """Open a zip; whatever its reader finds wrong becomes an ArchiveError."""
     try:
-        with _Bounded(io.FileIO(path)) as file:
-            file.most = max(CHUNK, limits.entries * LISTED)
+        with _BoundedReader(io.FileIO(path)) as file:
+            file.most = max(CHUNK, limits.entries * LISTING_BYTES)
             if file.read(4) not in STARTS:
                 raise zipfile.BadZipFile("it does not begin like one")
             with zipfile.ZipFile(file) as archive:
@@ -208,25 +224,25 @@ def _opened(path: Path, limits: Limits) -> Iterator[zipfile.ZipFile]:
 def _images(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     files = (entry for entry in archive.infolist() if not entry.is_dir())
     return sorted(
-        (entry for entry in files if reason_to_leave_out(slashed(entry)) is None),
-        key=slashed,
+        (entry for entry in files if reason_to_leave_out(entry_name(entry)) is None),
+        key=entry_name,
     )
 
 
 def _check_names(entries: list[zipfile.ZipInfo]) -> None:
-    seen: set[str] = set()
+    names: set[str] = set()
     for entry in entries:
         reason = _refusal(entry)
         if reason:
             raise ArchiveError(f"The entry {entry.orig_filename[:120]!r} {reason}")
         # One name on a case-insensitive or normalising disk is one file.
-        folded = unicodedata.normalize("NFC", slashed(entry)).casefold().rstrip("/")
-        if folded in seen:
+        key = unicodedata.normalize("NFC", entry_name(entry)).casefold().rstrip("/")
+        if key in names:
             raise ArchiveError(
                 f"The name {entry.filename[:120]!r} is in the archive twice (capitals aside); "
                 "rename one of the two."
             )
-        seen.add(folded)
+        names.add(key)
 
 
 def _refusal(entry: zipfile.ZipInfo) -> str | None:
@@ -264,18 +280,18 @@ def _check_places(images: list[zipfile.ZipInfo]) -> None:
         end = entry.header_offset + LOCAL_HEADER + entry.compress_size
 
 
-def _measured(
+def _measure(
     archive: zipfile.ZipFile,
     images: list[zipfile.ZipInfo],
     limits: Limits,
     size: int,
-    look: bool,
-) -> tuple[int, list[tuple[str, str]]]:
-    """Decompress to nowhere: the pictures' bytes, and the broken ones (name, reason).
+    see: Callable[[str, bytes], None],
+) -> int:
+    """Decompress each picture for `see(name, data)` alone. Returns the pictures' bytes.
 
     size: the archive's own bytes.
     """
-    total, broken = 0, []
+    total = 0
     for entry in images:
         data = b"".join(_chunks(archive, entry, limits))
         total += len(data)
@@ -289,12 +305,8 @@ def _measured(
                 f"The archive unpacks to more than {limits.ratio:g} times its size, as only a "
                 "zip bomb does; save the pictures as PNG."
             )
-        try:
-            if look:
-                peek(data)
-        except BrokenImage as error:
-            broken.append((slashed(entry), error.reason))
-    return total, broken
+        see(entry_name(entry), data)
+    return total
 
 
 def _chunks(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limits: Limits) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""A picture that somebody brought, read as a square of pixels.
+"""Reads an uploaded picture as a square of pixels.
 
 Nothing here trusts the file: formats are an allow-list, and its size is known before it is decoded.
 """
@@ -60,15 +60,15 @@ def peek(data: bytes) -> None:
 
     A format that is not read, too many pixels or too few, a JPEG that breaks off.
     """
-    with _opened(data) as opened:
-        _check_size(opened, MIN_SIDE)
-        _check_end(opened)
+    with _open(data) as image:
+        _check_size(image, MIN_SIDE)
+        _check_end(image)
 
 
 def size_of(source: bytes | BinaryIO | Path) -> tuple[int, int]:
     """Width and height as a picture's header has them. Raises BrokenImage."""
-    with _opened(source) as opened:
-        return opened.size
+    with _open(source) as image:
+        return image.size
 
 
 def read_square(
@@ -79,23 +79,23 @@ def read_square(
     An animation gives its first frame. Raises BrokenImage for anything else than a whole picture
     in one of FORMATS with sides of `least` and up and at most MAX_PIXELS, or MAX_JPEG_PIXELS.
     """
-    with _opened(source) as opened:
-        _check_size(opened, least)
-        _check_end(opened)
+    with _open(source) as image:
+        _check_size(image, least)
+        _check_end(image)
         # JPEG decodes at a half, quarter or eighth for free; 2x leaves the filter its work.
-        opened.draft("RGB", (2 * size, 2 * size))
-        if opened.width * opened.height > MAX_PIXELS:
+        image.draft("RGB", (2 * size, 2 * size))
+        if image.width * image.height > MAX_PIXELS:
             raise BrokenImage(f"more than {MAX_PIXELS:,} pixels at {size} px")
-        profile = opened.info.get("icc_profile")
-        return _square(_flat(ImageOps.exif_transpose(opened), profile), size)
+        profile = image.info.get("icc_profile")
+        return _square(_flat(ImageOps.exif_transpose(image), profile), size)
 
 
 @contextmanager
-def _opened(source: bytes | BinaryIO | Path) -> Iterator[Image.Image]:
+def _open(source: bytes | BinaryIO | Path) -> Iterator[Image.Image]:
     """A picture whose header was read; whatever goes wrong with it becomes a BrokenImage."""
     try:
-        with Image.open(_file(source), formats=FORMATS) as opened:
-            yield opened
+        with Image.open(_file(source), formats=FORMATS) as image:
+            yield image
     except BrokenImage:
         raise
     except UnidentifiedImageError:
@@ -162,12 +162,16 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     """
     if profile and image.mode in ("RGB", "L", "CMYK"):
         try:
-            embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            if "sRGB" not in ImageCms.getProfileDescription(embedded):
-                converted = ImageCms.profileToProfile(
-                    image, embedded, SRGB, ImageCms.Intent.RELATIVE_COLORIMETRIC, outputMode="RGB"
+            source_profile = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            if "sRGB" not in ImageCms.getProfileDescription(source_profile):
+                srgb = ImageCms.profileToProfile(
+                    image,
+                    source_profile,
+                    SRGB,
+                    ImageCms.Intent.RELATIVE_COLORIMETRIC,
+                    outputMode="RGB",
                 )
-                return converted if converted is not None else image.convert("RGB")
+                return srgb if srgb is not None else image.convert("RGB")
         except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
             pass
     return image.convert("RGB")

@@ -24,6 +24,7 @@ MOST_ATTRIBUTES = 64
 MOST_VALUES = 64
 FEWEST_OF_EACH = 4  # pictures for each value on average; with fewer, nothing can be learnt
 LONGEST_VALUE = 64  # characters
+RARE = 1 / 64  # share of a value that a batch of 64 has about once
 MOST_MISSING = 0.1  # share of pictures without a value
 UNLABELLED = "unlabelled"  # the value of a picture without one
 LARGEST_FILE = 64 << 20  # bytes of a metadata file
@@ -56,30 +57,38 @@ class LabelTable:
         """Attribute → value → number of pictures, the most frequent value first."""
         return {name: dict(Counter(row).most_common()) for name, row in self.attributes.items()}
 
-    def packed(self, names: Sequence[str], kept: Sequence[str]) -> dict[str, Any]:
-        """The `labels.json` of a packed set: the values, and a code for each of `kept`.
+    def to_json(self, names: Sequence[str], packed_names: Sequence[str]) -> dict[str, Any]:
+        """The `labels.json` of a packed set: the values, and a code for each of `packed_names`.
 
-        names: the pictures that the table is about; kept: those that were packed.
+        names: the pictures that the table is about; packed_names: those that were packed.
         """
         place = {name: number for number, name in enumerate(names)}
         attributes = {}
         for name, row in self.attributes.items():
             values = sorted(set(row))
             code = {value: number for number, value in enumerate(values)}
-            codes = [code[row[place[picture]]] for picture in kept]
+            codes = [code[row[place[picture]]] for picture in packed_names]
             attributes[name] = {"values": values, "codes": codes}
         return {"attributes": attributes}
 
 
-def check_requested(requested: Sequence[str], table: LabelTable, dataset: str) -> None:
-    """Raises InvalidRecipe, naming what there is, for `labels` that a dataset does not have."""
-    unknown = [name for name in requested if name not in table.attributes]
+def rare_values(counts: Mapping[str, int]) -> list[str]:
+    """The values of an attribute that too few pictures have to be learnt well."""
+    total = sum(counts.values())
+    return [value for value, count in counts.items() if count < RARE * total]
+
+
+def check_names(names: Sequence[str], table: LabelTable, dataset: str) -> None:
+    """Raises InvalidRecipe, listing what there is, for labels that a dataset does not have."""
+    unknown = [name for name in names if name not in table.attributes]
     if not unknown:
         return
     reasons = {_name(each.name, {}): each.reason for each in table.left_out}
     why = [f"{name} ({reasons[name]})" if name in reasons else name for name in unknown]
-    known = f"has {', '.join(sorted(table.attributes))}" if table.attributes else "has no labels"
-    problem = f"{dataset!r} cannot be trained with {', '.join(why)}; it {known}"
+    available = (
+        f"has {', '.join(sorted(table.attributes))}" if table.attributes else "has no labels"
+    )
+    problem = f"{dataset!r} cannot be trained with {', '.join(why)}; it {available}"
     raise InvalidRecipe([{"field": "labels", "problem": problem}])
 
 
@@ -95,16 +104,16 @@ def read(names: Sequence[str], files: Mapping[str, Callable[[], bytes]]) -> Labe
     """
     rows: Rows = {}
     for name in sorted(files):
-        rows = _merged(rows, _rows(name, files[name]))
-    known = set(names)
-    rows = {picture: row for picture, row in rows.items() if picture in known}
+        rows = _merge(rows, _rows(name, files[name]))
+    pictures = set(names)
+    rows = {picture: row for picture, row in rows.items() if picture in pictures}
     if not rows and not any(name.lower().endswith("dataset.json") for name in files):
         rows = _classes(names)
     return _table(names, rows)
 
 
-def _merged(rows: Rows, more: Rows) -> Rows:
-    return {**rows, **{name: {**rows.get(name, {}), **row} for name, row in more.items()}}
+def _merge(rows: Rows, additions: Rows) -> Rows:
+    return {**rows, **{name: {**rows.get(name, {}), **row} for name, row in additions.items()}}
 
 
 def _rows(name: str, read_bytes: Callable[[], bytes]) -> Rows:
@@ -131,16 +140,16 @@ def _jsonl(text: str) -> Rows:
 
 
 def _by_file(rows: Any) -> Rows:
-    found: Rows = {}
+    by_picture: Rows = {}
     for row in rows:
         column = next((name for name in FILE_COLUMNS if name in row), None)
         if column is None:
             raise ValueError(f"it has no column {FILE_COLUMNS[0]!r}")
         picture = str(row[column]).replace("\\", "/").removeprefix("./")
-        found[picture] = {
+        by_picture[picture] = {
             str(name): value for name, value in row.items() if name not in (column, None)
         }
-    return found
+    return by_picture
 
 
 def _stylegan(text: str) -> Rows:
@@ -185,13 +194,13 @@ def _table(names: Sequence[str], rows: Rows) -> LabelTable:
     left_out = []
     for column in columns:
         values = [_text(rows.get(name, {}).get(column)) for name in names]
-        translated = _attribute(values)
-        if isinstance(translated, str):
-            left_out.append(LeftOutColumn(column, translated))
+        result = _attribute(values)
+        if isinstance(result, str):
+            left_out.append(LeftOutColumn(column, result))
         elif len(attributes) == MOST_ATTRIBUTES:
             left_out.append(LeftOutColumn(column, f"more than {MOST_ATTRIBUTES} attributes"))
         else:
-            attributes[_name(column, attributes)] = translated
+            attributes[_name(column, attributes)] = result
     return LabelTable(attributes, left_out)
 
 
@@ -235,12 +244,12 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _name(column: str, taken: Mapping[str, Any]) -> str:
+def _name(column: str, names: Mapping[str, Any]) -> str:
     """A column's name as a parameter of an address: a-z, 0-9 and _, none that has a meaning."""
     name = re.sub(r"[^a-z0-9]+", "_", column.lower()).strip("_")[:48]
     if not name or not name[0].isalpha() or name in RESERVED_NAMES:
         name = f"label_{name}".rstrip("_")
     unique, number = name, 2
-    while unique in taken:
+    while unique in names:
         unique, number = f"{name}_{number}", number + 1
     return unique

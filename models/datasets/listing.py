@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from models.datasets.images import EXTENSIONS, is_hidden
 from models.datasets.labels import is_metadata
 
-EXAMPLES = 5  # names for each reason
+EXAMPLES = 20  # names for each reason
 UNREAD = frozenset({".heic", ".heif", ".tif", ".tiff", ".jxl", ".svg", ".psd", ".jp2", ".dng"})
 
 
@@ -42,7 +42,7 @@ def summarise(files: Iterable[tuple[str, str]]) -> list[Reason]:
     names = defaultdict(list)
     for name, reason in files:
         names[reason].append(name)
-    counts = Counter({reason: len(found) for reason, found in names.items()})
+    counts = Counter({reason: len(paths) for reason, paths in names.items()})
     return [
         Reason(reason, count, sorted(names[reason])[:EXAMPLES])
         for reason, count in counts.most_common()

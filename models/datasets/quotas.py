@@ -1,4 +1,4 @@
-"""How much room there is for another dataset: for whoever uploads, for all, and on the disk."""
+"""The room for another dataset: within the key's quota, within that of all, and on the disk."""
 
 import shutil
 from pathlib import Path
@@ -34,7 +34,7 @@ def room(engine: sa.Engine, settings: Settings, key: str | None) -> Room:
 def room_in(db: sa.Connection, settings: Settings, key: str | None) -> Room:
     """The same within a transaction."""
     size = func.coalesce(func.sum(datasets.c.bytes), 0)
-    # Where nobody is named, nobody's own quota counts.
+    # Without a key only the quota of all counts.
     mine = db.scalar(select(size).where(datasets.c.key == key)) or 0
     every = db.scalar(select(size)) or 0
     return min(

@@ -34,8 +34,8 @@ class Enlarger(nn.Module):
         for block in self.body:
             h = block(h)
         correction = F.pixel_shuffle(self.last(F.leaky_relu(h, SLOPE)), self.scale * self.fold)
-        enlarged: Tensor = correction + F.interpolate(x, scale_factor=self.scale, mode="bilinear")
-        return enlarged
+        prediction: Tensor = correction + F.interpolate(x, scale_factor=self.scale, mode="bilinear")
+        return prediction
 
 
 def _head(width: int, outputs: int, fold: int) -> nn.Conv2d:
@@ -56,12 +56,12 @@ class Block(nn.Module):
         return y
 
 
-def loss(enlarged: Tensor, real: Tensor) -> Tensor:
+def loss(prediction: Tensor, real: Tensor) -> Tensor:
     """L1, and half an L1 of the horizontal and of the vertical differences, for crisp lines.
 
-    enlarged, real: (N, 3, S, S) float32. Its gradient reaches `enlarged` alone.
+    prediction, real: (N, 3, S, S) float32. Its gradient reaches `prediction` alone.
     """
-    total: Tensor = _Loss.apply(enlarged - real)  # type: ignore[no-untyped-call]
+    total: Tensor = _Loss.apply(prediction - real)  # type: ignore[no-untyped-call]
     return total
 
 
@@ -88,14 +88,14 @@ class _Loss(torch.autograd.Function):
     @staticmethod
     def backward(context: Any, *upstream: Tensor) -> Tensor:
         (gradient,) = context.saved_tensors
-        scaled: Tensor = gradient * upstream[0]
-        return scaled
+        result: Tensor = gradient * upstream[0]
+        return result
 
 
-def psnr(enlarged: Tensor, real: Tensor) -> float:
+def psnr(prediction: Tensor, real: Tensor) -> float:
     """The mean over pictures of the peak signal-to-noise ratio, in dB.
 
-    enlarged, real: (N, 3, S, S), in [-1, 1].
+    prediction, real: (N, 3, S, S), in [-1, 1].
     """
-    error = (enlarged.clamp(-1, 1) - real).square().mean((1, 2, 3)).clamp(min=1e-10)
+    error = (prediction.clamp(-1, 1) - real).square().mean((1, 2, 3)).clamp(min=1e-10)
     return float((10 * torch.log10(4 / error)).mean())

@@ -20,9 +20,7 @@ CAP = 8
 # Along one axis, where the taps k0, k1, k2 of a convolution fall when what it reads was doubled:
 # on the four taps of one transposed convolution of stride 2. (Weights of version 0.1.0.)
 _AXIS = np.array([[0, 0, 1, 1], [0, 1, 1, 0], [1, 1, 0, 0]], np.float32)
-DOUBLED = torch.from_numpy(np.kron(_AXIS, _AXIS))  # (3·3, 4·4)
-# A transposed convolution reads its kernel backwards.
-BACKWARDS = torch.from_numpy(np.eye(9, dtype=np.float32)[::-1].copy())
+DOUBLING = torch.from_numpy(np.kron(_AXIS, _AXIS))  # (3·3, 4·4)
 
 
 def stages(resolution: int, width: int) -> tuple[int, list[int]]:
@@ -61,7 +59,7 @@ class Mapping(nn.Module):
             nn.LeakyReLU(SLOPE),
         )
         self.register_buffer("average", torch.zeros(style))
-        self.register_load_state_dict_pre_hook(_hear_labels)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_pre_hook(_pad_for_labels)  # type: ignore[no-untyped-call]
 
     def labels(self, z: Tensor) -> Tensor:
         """The attributes that z chooses: (N, values of all) float32, one 1 an attribute."""
@@ -80,8 +78,8 @@ class Mapping(nn.Module):
         return w
 
 
-def _hear_labels(mapping: Mapping, state: dict[str, Tensor], prefix: str, *_: Any) -> None:
-    """Read the weights of a generator that was told nothing: at first labels change nothing."""
+def _pad_for_labels(mapping: Mapping, state: dict[str, Tensor], prefix: str, *_: Any) -> None:
+    """Load unconditional weights: zero columns, so that labels have no effect at first."""
     name = f"{prefix}layers.0.weight"
     weight, labels = state.get(name), len(mapping.chosen_by)
     if weight is not None and weight.shape[1] == mapping.latent:
@@ -105,32 +103,20 @@ class Block(nn.Module):
         self.register_load_state_dict_pre_hook(_enlarge_kernels)  # type: ignore[no-untyped-call]
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        x = self._fused(x) if torch.onnx.is_in_onnx_export() else self._normalised(x)
+        x = self._convolve(x)
         scale, shift = self.affine(w)[:, :, None, None].chunk(2, dim=1)
         return F.leaky_relu(x * (1 + scale) + shift, SLOPE)
 
-    def _normalised(self, x: Tensor) -> Tensor:
-        normalised: Tensor = self.normalise(self.convolution(x))
-        return normalised
-
-    def _fused(self, x: Tensor) -> Tensor:
-        """The same for serving, to rounding: BatchNorm within the kernel.
-
-        What is computed from weights alone, ONNX Runtime folds when it loads the graph.
-        """
-        mean, variance = self.normalise.running_mean, self.normalise.running_var
-        assert mean is not None
-        assert variance is not None
-        gain = torch.rsqrt(variance + self.normalise.eps)
-        kernel = self.convolution.weight * gain[:, None, None]
-        return F.conv_transpose2d(x, kernel, -mean * gain, stride=2, padding=1)
+    def _convolve(self, x: Tensor) -> Tensor:
+        features: Tensor = self.normalise(self.convolution(x))
+        return features
 
 
 class Residual(nn.Module):
     """(N, C, S, S) → the same shape: a modulated 3×3 convolution, added to its input.
 
-    The transposed convolution before it places; this one cleans what that left. Its gain starts at
-    0 (arXiv:2003.04887), so that weights trained without it draw what they drew.
+    It refines what the transposed convolution before it placed. Its gain starts at 0
+    (arXiv:2003.04887), so that weights trained without it draw the same images.
     """
 
     def __init__(self, channels: int, style: int) -> None:
@@ -141,22 +127,13 @@ class Residual(nn.Module):
         self.gain = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        y = self._fused(x) if torch.onnx.is_in_onnx_export() else self._normalised(x)
+        y = self._convolve(x)
         scale, shift = self.affine(w)[:, :, None, None].chunk(2, dim=1)
         return x + self.gain[:, None, None] * F.leaky_relu(y * (1 + scale) + shift, SLOPE)
 
-    def _normalised(self, x: Tensor) -> Tensor:
-        normalised: Tensor = self.normalise(self.convolution(x))
-        return normalised
-
-    def _fused(self, x: Tensor) -> Tensor:
-        """The same for serving, to rounding, as in Block."""
-        mean, variance = self.normalise.running_mean, self.normalise.running_var
-        assert mean is not None
-        assert variance is not None
-        scale = torch.rsqrt(variance + self.normalise.eps)
-        kernel = self.convolution.weight * scale[:, None, None, None]
-        return F.conv2d(x, kernel, -mean * scale, padding=1)
+    def _convolve(self, x: Tensor) -> Tensor:
+        features: Tensor = self.normalise(self.convolution(x))
+        return features
 
 
 def _enlarge_kernels(block: nn.Module, state: dict[str, Tensor], prefix: str, *_: Any) -> None:
@@ -164,7 +141,7 @@ def _enlarge_kernels(block: nn.Module, state: dict[str, Tensor], prefix: str, *_
     name = f"{prefix}convolution.weight"
     kernel = state.get(name)
     if kernel is not None and kernel.shape[2:] == (3, 3):
-        wide = (kernel.flatten(2) @ DOUBLED.to(kernel)).unflatten(2, (4, 4))
+        wide = (kernel.flatten(2) @ DOUBLING.to(kernel)).unflatten(2, (4, 4))
         state[name] = wide.transpose(0, 1).contiguous()
 
 
@@ -185,7 +162,7 @@ class Flatten(nn.Module):
     """Images (N, 3, S, S) → the same, without differences fainter than `levels` of 255.
 
     Drawn art is flat between its lines. A convolution leaves a grain of one or two levels there,
-    which nobody sees, but every discriminator does: it then teaches nothing else
+    invisible to people but not to a discriminator, which then teaches nothing else
     (docs/experiments.md). An edge-avoiding à-trous filter (Dammertz et al., HPG 2010): each pass
     averages a pixel with the four of PASSES around it, each the less the more it differs.
     """
@@ -202,19 +179,19 @@ class Flatten(nn.Module):
         # Three channels last would fill a vector register badly: a third slower.
         x = x.float().contiguous()
         for around in self.PASSES:
-            x = self._averaged(x, around)
+            x = self._average(x, around)
         return x
 
-    def _averaged(self, x: Tensor, around: Around) -> Tensor:
+    def _average(self, x: Tensor, around: Around) -> Tensor:
         side, reach = x.shape[-1], max(down for down, _ in around)
-        padded = F.pad(x, (reach,) * 4, mode="replicate")
-        moved, total = torch.zeros_like(x), torch.ones_like(x[:, :1])
+        wide = F.pad(x, (reach,) * 4, mode="replicate")
+        shift, total = torch.zeros_like(x), torch.ones_like(x[:, :1])
         for down, right in around:
             top, left = reach + down, reach + right
-            apart = padded[:, :, top : top + side, left : left + side] - x
+            apart = wide[:, :, top : top + side, left : left + side] - x
             weight = F.relu(1 - self.scale * apart.square().sum(1, keepdim=True)).square()
-            moved, total = moved + weight * apart, total + weight
-        return x + moved / total
+            shift, total = shift + weight * apart, total + weight
+        return x + shift / total
 
 
 class Synthesis(nn.Module):
@@ -252,15 +229,12 @@ class Synthesis(nn.Module):
             x = block(x, w[:, layer])
             if str(layer) in self.residuals:
                 x = self.residuals[str(layer)](x, w[:, layer])
-        images: Tensor = self.flatten(
-            self._painted(x) if torch.onnx.is_in_onnx_export() else self.paint(x)
-        )
+        images: Tensor = self.flatten(self._to_rgb(x))
         return images
 
-    def _painted(self, x: Tensor) -> Tensor:
-        """The same for serving: transposed, ONNX Runtime multiplies 27 rows instead of 3."""
-        kernel = (self.paint.weight.flatten(2) @ BACKWARDS).unflatten(2, (3, 3)).transpose(0, 1)
-        return F.conv_transpose2d(x, kernel, self.paint.bias, padding=1)
+    def _to_rgb(self, x: Tensor) -> Tensor:
+        colours: Tensor = self.paint(x)
+        return colours
 
 
 class Generator(nn.Module):
@@ -313,8 +287,8 @@ class Down(nn.Module):
         y = self.first(F.leaky_relu(x, SLOPE))
         y = self.second(F.leaky_relu(y, SLOPE))
         skip: Tensor = self.skip(F.avg_pool2d(x, 2))
-        joined: Tensor = (y + skip) * 0.5**0.5
-        return joined
+        result: Tensor = (y + skip) * 0.5**0.5
+        return result
 
 
 class Discriminator(nn.Module):
@@ -346,7 +320,7 @@ class Discriminator(nn.Module):
     def read(self, images: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Scores (N,), and logits (N, labels) of what is seen, where it `names`."""
         x = self.blocks(self.stem(images))
-        x = torch.cat([x, spread(x)], dim=1)
+        x = torch.cat([x, self._spread(x)], dim=1)
         x = F.leaky_relu(self.last(F.leaky_relu(x, SLOPE)), SLOPE)
         x = x.flatten(1)
         scores: Tensor = self.score(x).flatten()
@@ -354,21 +328,21 @@ class Discriminator(nn.Module):
             scores = scores + (self.expected(labels) * x).sum(1) / x.shape[1] ** 0.5
         return scores, None if self.named is None else self.named(x)
 
+    def _spread(self, x: Tensor) -> Tensor:
+        return spread(x)
+
 
 def spread(x: Tensor, group: int = 8) -> Tensor:
     """How much a group of images differs, as one more channel (arXiv:1710.10196 §3).
 
     x: (N, C, S, S). Returns (N, 1, S, S). Groups are of at most `group` that divide N, and
-    strided, so that an image's mates are the same whatever the number of images beside them.
+    strided, so that an image's group does not depend on the number of processes.
     """
-    if torch.onnx.is_in_onnx_export():
-        # A critic judges each face alone, whatever is beside it: no spread.
-        return torch.zeros_like(x[:, :1]) + 1e-4
     count = x.shape[0]
     size = next(size for size in range(min(group, count), 0, -1) if count % size == 0)
-    grouped = x.float().unflatten(0, (size, count // size))
+    groups = x.float().unflatten(0, (size, count // size))
     # Tensor.var over the first dimension is three times as slow on a CPU.
-    variance = (grouped - grouped.mean(0)).square().mean(0)
+    variance = (groups - groups.mean(0)).square().mean(0)
     deviation = (variance + 1e-8).sqrt().mean((1, 2, 3))
     channel: Tensor = deviation.repeat(size)[:, None, None, None]
     return channel.expand(-1, 1, *x.shape[2:]).to(x.dtype)

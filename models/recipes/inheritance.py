@@ -1,4 +1,4 @@
-"""Recipes that go on from something: a run resumed with changes, a child of a run or a model."""
+"""Recipes derived from others: a run resumed with changes, a child of a run or a model."""
 
 from typing import Any
 
@@ -12,36 +12,36 @@ from models.registry import Registry
 
 # What the weights were made for: another value would need other weights.
 SHAPE = {"network", "resolution", "latent", "style", "width", "discriminator_width", "labels"}
-# And what asks for a part of a network: it may change, but not to or from nothing.
+# Fields that add a part to a network: they may change, but not to or from 0.
 PARTS = {"label_weight"}
-# A model brings its generator alone, and one that was told nothing can learn to listen.
+# A model brings its generator alone, and an unconditional one may get labels.
 BESIDE = {"discriminator_width"}
-# What the place within a run counts in: a snapshot's step means nothing under another.
+# Fields in which a snapshot's step is counted: under another value it means another place.
 PLACE = {"batch", "held_out", "dataset", "dataset_limit", "seed", "start_from", "preset"}
 
 
-def resolve(engine: sa.Engine, registry: Registry, asked: dict[str, Any]) -> Recipe:
+def resolve(engine: sa.Engine, registry: Registry, overrides: dict[str, Any]) -> Recipe:
     """The recipe of a new run: a preset's, or with `start_from` that run's or model's, changed.
 
     Raises InvalidRecipe, UnknownPreset.
     """
-    source = asked.get("start_from")
+    source = overrides.get("start_from")
     if source is None:
-        return recipes.resolve(asked)
-    return recipes.resolve(asked, _inherited(engine, registry, str(source), asked))
+        return recipes.resolve(overrides)
+    return recipes.resolve(overrides, _base_recipe(engine, registry, str(source), overrides))
 
 
-def change(recipe: dict[str, Any], asked: dict[str, Any]) -> Recipe:
+def change(recipe: dict[str, Any], overrides: dict[str, Any]) -> Recipe:
     """A run's stored recipe with fields changed, to go on with. Raises InvalidRecipe."""
-    _refuse(recipe, asked, SHAPE | PLACE, "cannot change within a run; start another from it")
-    _refuse_parts(recipe, asked, PARTS)
-    return recipes.resolve(asked, recipe)
+    _refuse(recipe, overrides, SHAPE | PLACE, "cannot change within a run; start another from it")
+    _refuse_parts(recipe, overrides, PARTS)
+    return recipes.resolve(overrides, recipe)
 
 
-def _inherited(
-    engine: sa.Engine, registry: Registry, source: str, asked: dict[str, Any]
+def _base_recipe(
+    engine: sa.Engine, registry: Registry, source: str, overrides: dict[str, Any]
 ) -> dict[str, Any]:
-    fixed, parts = SHAPE, PARTS
+    constant_fields, parts = SHAPE, PARTS
     try:
         base: dict[str, Any] = runs.get(engine, source)["recipe"]
     except UnknownRun:
@@ -51,19 +51,30 @@ def _inherited(
             problem = f"is neither a run nor a model: {source[:80]!r}"
             raise InvalidRecipe([{"field": "start_from", "problem": problem}]) from None
         parts = set()
-        fixed = SHAPE - BESIDE - (set() if base.get("labels") else {"labels"})
-    _refuse(base, asked, fixed, f"must stay what {source[:12]} was trained with")
-    _refuse_parts(base, asked, parts)
+        constant_fields = SHAPE - BESIDE - (set() if base.get("labels") else {"labels"})
+    _refuse(base, overrides, constant_fields, f"must stay what {source[:12]} was trained with")
+    _refuse_parts(base, overrides, parts)
     # A child says how long it goes on; its parent's promotion was for the parent.
     return {**base, "promote": "never", "publish_minutes": None}
 
 
-def _refuse_parts(base: dict[str, Any], asked: dict[str, Any], parts: set[str]) -> None:
-    changed = {name for name in parts & asked.keys() if bool(asked[name]) != bool(base.get(name))}
-    _refuse(base, asked, changed, "cannot change to or from 0: the discriminator has other weights")
+def _refuse_parts(base: dict[str, Any], overrides: dict[str, Any], parts: set[str]) -> None:
+    conflicts = {
+        name for name in parts & overrides.keys() if bool(overrides[name]) != bool(base.get(name))
+    }
+    _refuse(
+        base,
+        overrides,
+        conflicts,
+        "cannot change to or from 0: the discriminator has other weights",
+    )
 
 
-def _refuse(base: dict[str, Any], asked: dict[str, Any], fixed: set[str], problem: str) -> None:
-    changed = sorted(name for name in fixed & asked.keys() if asked[name] != base.get(name))
-    if changed:
-        raise InvalidRecipe([{"field": name, "problem": problem} for name in changed])
+def _refuse(
+    base: dict[str, Any], overrides: dict[str, Any], constant_fields: set[str], problem: str
+) -> None:
+    conflicts = sorted(
+        name for name in constant_fields & overrides.keys() if overrides[name] != base.get(name)
+    )
+    if conflicts:
+        raise InvalidRecipe([{"field": name, "problem": problem} for name in conflicts])

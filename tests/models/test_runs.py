@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from models import runs
+from models.description import Description
 from models.errors import ForbiddenMove, StaleFence, UnknownRun
 from models.recipes.recipe import resolve
 from models.runs import MOST_STALLS, MOVES, STATES, Fence
@@ -148,3 +149,38 @@ def test_writing_the_last_snapshot_again_is_no_progress(engine: sa.Engine, begin
         if state == "queued":
             _, fence = claim(engine, run)
             runs.snapshot(engine, run, fence, "000000000080.pt", {})
+
+
+def test_runs_are_found_by_parts_of_what_they_are(engine: sa.Engine) -> None:
+    names = {}
+    for preset, name, note in (("smoke", "Müller", "50% _off"), ("modern-64", "Other", None)):
+        description = Description(name=name, note=note)
+        row, _ = runs.create(engine, resolve({"preset": preset}), {}, description=description)
+        names[name] = row["id"]
+    for text, found in (
+        ("ÜLLER".lower(), ["Müller"]),
+        ("othe", ["Other"]),
+        ("SMOKE", ["Müller"]),
+        ("starter", ["Other", "Müller"]),
+        ("50% _", ["Müller"]),
+        ("50%o", []),
+        (names["Other"][:8], ["Other"]),
+    ):
+        assert [row["name"] for row in runs.list_runs(engine, text=text)] == found, text
+    assert runs.list_runs(engine, text="müller", state="running") == []
+
+
+def test_the_newest_event_of_every_run(engine: sa.Engine) -> None:
+    ids = []
+    for count in (0, 1, 3):
+        row, _ = runs.create(engine, resolve({"preset": "smoke"}), {})
+        claimed = runs.claim(engine, row["id"])
+        assert claimed is not None
+        for number in range(count):
+            runs.record(engine, row["id"], claimed[1], "run.measured", {"fd": number})
+        runs.record(engine, row["id"], claimed[1], "run.warning", {})
+        ids.append(row["id"])
+    newest = runs.newest_events(engine, ids, "run.measured")
+    assert newest == {ids[1]: {"fd": 0}, ids[2]: {"fd": 2}}
+    assert [runs.last_event(engine, run) for run in ids] == [3, 4, 6]
+    assert runs.newest_events(engine, [], "run.measured") == {}

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from models import bundle
 from models.faces import latents
 from models.networks import modern
+from worker.publishing.serving_networks import serving_form
 
 OPSET = 17
 FLOAT = onnx.TensorProto.FLOAT
@@ -22,7 +23,7 @@ Weights = Mapping[str, Tensor]
 
 
 class _Pixels(nn.Module):
-    """A network that draws floats about [-1, 1], made to draw (N, S, S, 3) uint8."""
+    """A network that draws floats about [-1, 1], that returns (N, S, S, 3) uint8."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -34,7 +35,7 @@ class _Pixels(nn.Module):
 
 
 class _Growing(nn.Module):
-    """A generator with its weights and those of earlier moments, mixed as asked.
+    """A generator with its weights and those of earlier moments, mixed by shares.
 
     Those between two moments are their mean; the earlier ones have eight bits each.
     z (1, latent), psi (), share (earlier moments + 1,) float32.
@@ -113,7 +114,7 @@ class _TruncatedGenerator(nn.Module):
 
 
 class _EnlargerGraph(nn.Module):
-    """An enlarger made to read (N, S, S, 3) uint8."""
+    """An enlarger that takes (N, S, S, 3) uint8."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -125,7 +126,7 @@ class _EnlargerGraph(nn.Module):
 
 
 class _Critic(nn.Module):
-    """A discriminator made to read (N, S, S, 3) uint8."""
+    """A discriminator that takes (N, S, S, 3) uint8."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -226,7 +227,7 @@ def _onnx(
 ) -> None:
     """Trace a network into a graph with these inputs; `batched`: of any number of rows."""
     axes = {name: {0: "N"} for name in (*examples, "output")} if any_count else None
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), serving_form(network):
         # A Pad's amounts are sliced from a constant, which ONNX Runtime folds and torch need not.
         warnings.filterwarnings("ignore", "Constant folding", UserWarning)
         torch.onnx.export(

@@ -111,6 +111,7 @@ class FastPath:
             return await self.app(scope, receive, send)
         status, kept_headers, body = response
         headers = list(kept_headers)  # other middleware adds to them
+        scope.setdefault("state", {})["is_from_memory"] = True  # for the rate limit
         await send({"type": "http.response.start", "status": status, "headers": headers})
         # The server drops the body of a response to HEAD.
         await send({"type": "http.response.body", "body": body})

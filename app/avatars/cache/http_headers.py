@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 IMMUTABLE = "public, max-age=31536000, immutable"
 MUTABLE = "public, max-age=300, stale-while-revalidate=60, stale-if-error=43200"
 NOT_STORED = "no-store"
-# What compressing proxies append to the ETags that they pass on (Apache's mod_deflate, Caddy, Jetty).
+# What compressing proxies append to the ETags that they pass on (Apache, Caddy, Jetty).
 _SUFFIX = re.compile(r'(?:--?|;|\+|:)(?:gzip|br|zstd|deflate|df)"$')
 
 
@@ -44,7 +44,7 @@ def is_unchanged(request: Headers, headers: Mapping[str, str]) -> bool:
     if_none_match = request.getlist("if-none-match")
     if if_none_match:
         return matches(if_none_match, headers["ETag"])
-    return request.get("if-modified-since") == headers.get("Last-Modified", "")
+    return request.get("if-modified-since", "never") == headers.get("Last-Modified")
 
 
 def format_time(moment: str) -> str:

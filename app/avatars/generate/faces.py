@@ -11,6 +11,7 @@ from itertools import islice
 
 import numpy as np
 
+from app.avatars import interruption
 from app.avatars.formats import JSON
 from app.avatars.request import picture_types
 from app.avatars.request.easing import EASES
@@ -134,7 +135,12 @@ def _draw_latents(z: Floats, drawer: Drawer, options: FaceOptions) -> Pixels:
 
 def _draw_aged(z: Floats, drawer: Drawer, psi: float, ages: Sequence[float]) -> Pixels:
     """z (N, latent) → (N · ages, S, S, 3). Raises NoTrainingHistory."""
-    return np.concatenate([drawer.grow(row[None], psi, age) for row in z for age in ages])
+    frames = []
+    for row in z:
+        for age in ages:
+            interruption.check()
+            frames.append(drawer.grow(row[None], psi, age))
+    return np.concatenate(frames)
 
 
 def _refuse_sliders() -> None:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from app.avatars import formats
 from app.avatars.formats import FORMATS, negotiate
+from app.avatars.request import costs
 from app.avatars.request.parameters import Values
 from app.avatars.request.picture_types import AVATAR, PictureType
 from app.avatars.request.value_types import format_value, percent_encode
@@ -83,10 +84,9 @@ class PictureRequest:
         """Whether a parameter reduces a loop or a sheet to one face."""
         return self.picture_type.is_single(self.values)
 
-    @property
-    def cost(self) -> int:
-        """How many faces the request is charged for."""
-        return self.picture_type.count_faces(self.values)
+    def estimate(self, has_enlarger: bool = True) -> costs.Estimate:
+        """The time and memory that drawing and encoding it takes."""
+        return costs.estimate(self.picture_type.cost_shape(self.values), has_enlarger)
 
     def with_values(self, **values: Any) -> Self:
         """The request with some values replaced or added."""

@@ -29,5 +29,5 @@ async function load() {
 if (figures.length) {
   byId("scrub").addEventListener("input", showSheets);
   const runs = byId("compared").dataset.runs.split(",");
-  Promise.all([load(), new Charts().load(runs, runs.map((run) => run.slice(0, 6)))]).catch((error) => showProblem(error.message));
+  Promise.all([load(), new Charts().load(runs, figures.map((figure) => figure.dataset.name))]).catch((error) => showProblem(error.message));
 }

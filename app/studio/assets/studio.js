@@ -81,6 +81,15 @@ for (const time of document.querySelectorAll("main time")) {
   time.textContent = minutes > -60 ? relative.format(minutes, "minute") : minutes > -1440 ? relative.format(Math.round(minutes / 60), "hour") : time.title;
 }
 
+// A form whose fields change what its address names.
+for (const form of document.querySelectorAll("[data-patch]")) {
+  form.addEventListener("submit", (event) => event.preventDefault());
+  onClick(form.querySelector("button"), async () => {
+    await call("PATCH", form.dataset.patch, Object.fromEntries(new FormData(form)));
+    location.reload();
+  });
+}
+
 onClick(byId("logout"), async () => {
   await call("DELETE", "/session");
   location.href = `${root}/studio`;

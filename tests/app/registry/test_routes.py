@@ -76,3 +76,15 @@ def test_a_repaired_model_is_promoted_and_serves_at_once(
     weights.write_bytes(data)
     assert client.post(f"/models/{versions[1]}/promote", headers=key).status_code == 200
     assert client.get("/avatar?seed=1").headers["x-avatar-model"] == versions[1]
+
+
+def test_a_model_takes_a_name_and_keeps_its_faces(
+    client: TestClient, versions: list[str], key: dict[str, str]
+) -> None:
+    face = client.get("/avatar?seed=42").content
+    named = client.patch(f"/models/{versions[0][:12]}", json={"name": "Anime"}, headers=key)
+    assert (named.status_code, named.json()["name"]) == (200, "Anime")
+    assert client.get("/models/default").json()["name"] == "Anime"
+    assert "note" not in named.json()  # everybody sees models; notes are the studio's
+    assert client.get("/avatar?seed=42").content == face
+    assert client.patch(f"/models/{versions[0]}", json={"name": "x"}).status_code == 401

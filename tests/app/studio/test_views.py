@@ -1,6 +1,9 @@
 """The pages of the studio, and what they load: presets, previews, curves."""
 
+import html
 import io
+import json
+import re
 import zipfile
 from collections.abc import Callable, Sequence
 from xml.etree import ElementTree
@@ -13,7 +16,8 @@ from PIL import Image
 from app.datasets import contents
 from app.studio import forms, translations, views
 from models import runs
-from models.recipes.recipe import PRESETS, Recipe, resolve
+from models.recipes.presets import PRESETS
+from models.recipes.recipe import Recipe, resolve
 from models.registry import Registry
 
 Begin = Callable[..., str]
@@ -225,6 +229,46 @@ def test_a_preview_shows_the_first_by_name_and_crosses_out_what_is_broken(
     assert sheet[40:, 40:].max() < 20  # no fourth
 
 
+def _labelled() -> dict[str, bytes]:
+    """Two hundred pictures with a class folder, and columns that are and are not labels."""
+    rows = ["file_name,hat,caption"]
+    files = {}
+    for number in range(200):
+        name = f"{number:03}.png"
+        files[name] = _png(f"rgb({number}, {255 - number}, {number * 7 % 256})")
+        rows.append(
+            f"{name},{'crown' if number < 2 else ('cap', 'none')[number % 2]},text {number}"
+        )
+    return {**files, "metadata.csv": "\n".join(rows).encode(), "old.psd": b"x"}
+
+
+def test_a_datasets_page_shows_its_labels_and_what_is_left_out(
+    client: TestClient, upload: Upload
+) -> None:
+    upload("faces", _labelled())
+    client.post("/session", json={"key": _KEY}, headers={"Origin": "http://testserver"})
+    page = client.get("/studio/datasets/faces").text
+    assert '<input type="checkbox" name="label" value="hat">' in page
+    (crown,) = re.findall(r'<th scope="row" translate="no">crown</th>(.*?)</tr>', page, re.S)
+    assert "2 · 1.0 %" in crown
+    assert "rare" in crown
+    assert page.count(">rare<") == 1
+    (address,) = re.findall(r'src="([^"]*preview[^"]*)"', crown)
+    sheet = client.get(html.unescape(address))
+    assert Image.open(io.BytesIO(sheet.content)).size == (96, 48)
+    assert "<code>caption</code>: 200 different texts" in page
+    assert "1 · PSD is not read: old.psd" in page
+    assert "1 PSD is not read" in client.get("/studio/datasets").text
+    assert client.get("/studio/datasets/none").status_code == 404
+
+
+def test_labels_that_were_ticked_arrive_in_the_form_of_a_run(client: TestClient) -> None:
+    client.post("/session", json={"key": _KEY}, headers={"Origin": "http://testserver"})
+    page = client.get("/studio/new?dataset=starter&label=hair_colour&label=glasses").text
+    start = json.loads(re.findall(r'id="start">(.*?)</script>', page)[0])
+    assert start == {"recipe": {}, "dataset": "starter", "labels": ["hair_colour", "glasses"]}
+
+
 @pytest.mark.parametrize("place", ["", "/new", "/datasets", "/models", "/compare", "/runs/none"])
 def test_no_page_tells_anything_without_a_session(
     client: TestClient, begin: Begin, place: str
@@ -251,3 +295,40 @@ def test_a_choice_of_numbers_is_sent_as_a_number(client: TestClient) -> None:
     page = client.get("/studio/new").text
     assert 'data-name="enlarger_fold" data-kind="integer"' in page
     assert 'data-name="loss" data-kind="choice"' in page
+
+
+def test_runs_are_listed_by_name_with_measures_and_filtered(
+    client: TestClient, key: dict[str, str], begin: Begin
+) -> None:
+    named, other = begin([(80, 1.0)], measured=[(80, 61.25)]), begin()
+    client.patch(f"/train/{named}", json={"name": "A <b>", "note": "One\nTwo"}, headers=key)
+    client.post("/session", json={"key": _KEY}, headers={"Origin": "http://testserver"})
+    page = client.get("/studio").text
+    assert "A &lt;b&gt; <small>smoke" in page
+    assert "FD 61.2" in page
+    assert "latest.png" not in page  # neither has a sheet
+    assert other in page
+    found = client.get("/studio?q=a+%3Cb").text
+    assert named in found
+    assert other not in found
+    assert 'value="a &lt;b"' in found
+    assert named not in client.get("/studio?state=failed").text
+    assert named in client.get("/studio?state=nonsense&limit=x").text
+    assert "limit=61" in client.get("/studio?limit=1").text
+    for path in (f"/studio/runs/{named}", f"/studio/compare?run={named}&run={other}"):
+        assert "A &lt;b&gt;" in client.get(path).text
+
+
+def test_a_model_page_names_what_rolling_back_brings(
+    client: TestClient, key: dict[str, str], versions: list[str]
+) -> None:
+    client.post("/session", json={"key": _KEY}, headers={"Origin": "http://testserver"})
+    assert 'id="rollback"' not in client.get("/studio/models").text
+    client.post(f"/models/{versions[1]}/promote?force=true", headers=key)
+    client.patch(f"/models/{versions[1]}", json={"name": "Second", "note": "Mine"}, headers=key)
+    for path in ("/studio/models", f"/studio/models/{versions[1]}"):
+        page = client.get(path).text
+        assert f"Roll back to {versions[0][:12]}" in page
+        assert "Second" in page
+        assert "Mine" in page
+    assert 'id="rollback"' not in client.get(f"/studio/models/{versions[0]}").text

@@ -15,7 +15,7 @@ from httpx2 import Response
 from app.training import queue
 from kao import embedded_valkey
 from models import runs
-from models.recipes.recipe import PRESETS
+from models.recipes.presets import PRESETS
 from models.registry import Registry
 from models.settings import Settings
 
@@ -202,3 +202,29 @@ def test_presets_have_two_addresses_and_neither_is_a_run(
     answers = [client.get(path, headers=key).json() for path in ("/presets", "/train/presets")]
     assert answers[0] == answers[1]
     assert {preset["name"] for preset in answers[0]["presets"]} == set(PRESETS)
+
+
+def test_a_run_has_a_name_and_a_note_and_takes_others(
+    client: TestClient, key: dict[str, str]
+) -> None:
+    made = client.post("/train?name=+First%20try+&note=why", json=SMOKE, headers=key).json()
+    assert (made["name"], made["note"]) == ("First try", "why")
+    path = made["links"]["self"]
+    changed = client.patch(path, json={"name": "第二次"}, headers=key)
+    assert changed.status_code == 200
+    assert (changed.json()["name"], changed.json()["note"]) == ("第二次", "why")
+    assert client.patch(path, json={"note": ""}, headers=key).json()["note"] is None
+    assert client.get(path, headers=key).json()["name"] == "第二次"
+    assert client.get(path, headers=key).json()["recipe"] == made["recipe"]
+
+
+@pytest.mark.parametrize(
+    "body", [{"name": "x" * 81}, {"note": "a\0b"}, {"title": "x"}, {"name": 3}]
+)
+def test_a_name_that_cannot_be_is_refused(
+    client: TestClient, key: dict[str, str], new_run: Response, body: dict[str, Any]
+) -> None:
+    path = new_run.headers["location"]
+    assert client.patch(path, json=body, headers=key).status_code == 422
+    assert client.patch(path, json={"name": "x"}).status_code == 401
+    assert client.patch("/train/none", json={"name": "x"}, headers=key).status_code == 404

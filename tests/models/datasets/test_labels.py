@@ -124,7 +124,7 @@ def test_a_spoilt_file_is_named(file: str, text: str) -> None:
 
 def test_packed_codes_are_those_of_the_pictures_that_were_kept() -> None:
     kept = [NAMES[0], NAMES[3], NAMES[5]]
-    packed = table(csv(colour=COLOURS * 4)).packed(NAMES, kept)
-    assert packed == {
+    to_json = table(csv(colour=COLOURS * 4)).to_json(NAMES, kept)
+    assert to_json == {
         "attributes": {"colour": {"values": ["blue", "green", "red"], "codes": [2, 1, 0]}}
     }

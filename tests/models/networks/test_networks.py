@@ -5,7 +5,8 @@ import torch
 
 from models.faces.attributes import Attribute
 from models.networks import build, classic, modern
-from models.recipes.recipe import PRESETS, RESOLUTIONS, resolve
+from models.recipes.presets import PRESETS
+from models.recipes.recipe import RESOLUTIONS, resolve
 
 
 def shapes(network, x):
@@ -98,23 +99,6 @@ def test_a_presets_generator_is_cheap_enough_to_serve(preset) -> None:
             module.register_forward_hook(count)
     network(torch.randn(1, 128))
     assert 50e6 < macs < 300e6, macs
-
-
-@pytest.mark.parametrize("side", [4, 7])
-def test_what_serves_draws_as_what_trains_does(side) -> None:
-    block = modern.Block(6, 5, 8).eval()
-    block.normalise.running_mean.normal_()
-    block.normalise.running_var.uniform_(0.5, 2)
-    x = torch.randn(2, 6, side, side)
-    with torch.no_grad():
-        fused, normalised = block._fused(x), block._normalised(x)
-    assert fused.shape == (2, 5, 2 * side, 2 * side)
-    # The borders are the places where a wrong padding would show.
-    assert torch.allclose(fused, normalised, atol=1e-5)
-    synthesis = modern.Synthesis(16, 8, 4).eval()
-    x = torch.randn(2, 4, side, side)
-    with torch.no_grad():
-        assert torch.allclose(synthesis._painted(x), synthesis.paint(x), atol=1e-5)
 
 
 def test_kernels_of_the_first_version_are_read() -> None:

@@ -1,0 +1,95 @@
+"""The scripts that draw faces in a browser, and a page that shows them at work.
+
+`clients/js/local` has their source and builds them into `scripts`.
+"""
+
+import gzip
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from fastapi import APIRouter, Request, Response
+
+from app.http.headers import NO_SNIFF
+
+router = APIRouter(include_in_schema=False, prefix="/local")
+
+FOLDER = Path(__file__).parent / "scripts"
+PAGE = "page.html"
+MEDIA = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+}
+# Compiling WebAssembly is what these scripts are for. Nothing else may: a worker has the policy of
+# its own script, so no page needs 'wasm-unsafe-eval' (docs/security.md).
+DRAWING_POLICY = "default-src 'none'; script-src 'wasm-unsafe-eval'; connect-src 'self'"
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; worker-src 'self'; connect-src 'self'; "
+    "img-src 'self'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+@dataclass(frozen=True)
+class Script:
+    """A file as it travels, plain and as gzip."""
+
+    content: bytes
+    gzip_content: bytes
+    media: str
+    etag: str
+
+
+@router.get("")
+@router.head("")
+def page(request: Request) -> Response:
+    """Two hundred faces, drawn here."""
+    return _respond(request, PAGE, {"Content-Security-Policy": PAGE_POLICY})
+
+
+@router.get("/page.css")
+@router.head("/page.css")
+def style(request: Request) -> Response:
+    """The style of the page."""
+    return _respond(request, "page.css", {})
+
+
+@router.get("/{name}.js")
+@router.head("/{name}.js")
+def script(
+    request: Request, name: Literal["faces", "page", "worker", "service", "core"]
+) -> Response:
+    """One script. The service worker may answer for the whole site."""
+    headers = {
+        "Content-Security-Policy": DRAWING_POLICY,
+        "Access-Control-Allow-Origin": "*",
+        "Cross-Origin-Resource-Policy": "cross-origin",
+    }
+    if name == "service":
+        headers["Service-Worker-Allowed"] = request.scope.get("root_path", "") + "/"
+    return _respond(request, f"{name}.js", headers)
+
+
+def _respond(request: Request, name: str, headers: dict[str, str]) -> Response:
+    file = _files()[name]
+    headers |= {**NO_SNIFF, "Cache-Control": "no-cache", "ETag": file.etag}
+    headers["Vary"] = "Accept-Encoding"
+    if request.headers.get("if-none-match") == file.etag:
+        return Response(status_code=304, headers=headers)
+    if "gzip" not in request.headers.get("accept-encoding", ""):
+        return Response(file.content, headers=headers, media_type=file.media)
+    headers["Content-Encoding"] = "gzip"
+    return Response(file.gzip_content, headers=headers, media_type=file.media)
+
+
+@cache
+def _files() -> dict[str, Script]:
+    return {path.name: _read(path) for path in FOLDER.iterdir() if path.suffix in MEDIA}
+
+
+def _read(path: Path) -> Script:
+    content = path.read_bytes()
+    etag = f'W/"{hashlib.sha256(content).hexdigest()[:32]}"'
+    return Script(content, gzip.compress(content, 9, mtime=0), MEDIA[path.suffix], etag)

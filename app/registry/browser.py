@@ -1,0 +1,161 @@
+"""What a browser needs to draw a model's faces itself: a manifest, and the files that it names."""
+
+import hashlib
+import zlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from app.auth import scopes
+from app.auth.scopes import needs
+from app.avatars.cache.http_headers import IMMUTABLE, MUTABLE
+from app.http.headers import NO_SNIFF
+from app.http.query_string import Only
+from app.registry import packing
+from app.state import AppState, State
+from models.bundle import ENLARGER, MAPPING, SYNTHESIS, TRAITS, WEIGHTS, Card
+from models.faces.attributes import Attribute
+
+router = APIRouter(
+    prefix="/models", tags=["models"], dependencies=[needs("avatars"), Depends(Only())]
+)
+
+FILES = (WEIGHTS, MAPPING, SYNTHESIS, ENLARGER, TRAITS)
+LARGEST = 64 * 2**20  # bytes of a file; a model with a larger one is drawn by the server alone
+MOST_PACKED = 16  # files in memory; a model has five, of 2 to 6 MB together
+# Pages of every origin may draw; the answers depend on no cookie.
+SHARED = {
+    "Access-Control-Allow-Origin": "*",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    **NO_SNIFF,
+}
+
+
+class BrowserFile(BaseModel):
+    """One file of a bundle. `bytes` and `sha256` are of the file as it is after unpacking."""
+
+    url: str = Field(description="Relative to the manifest.")
+    bytes: int
+    sha256: str
+    packed_bytes: int
+    gzip_bytes: int = Field(description="What travels to a browser that accepts gzip.")
+
+
+class BrowserModel(BaseModel):
+    """Everything that drawing needs, and nothing that it does not."""
+
+    format: int = 1
+    version: str
+    seed_specification: int
+    network: dict[str, int]
+    truncation: str
+    attributes: list[Attribute]
+    sliders: list[str]
+    enlarger_scale: int = Field(description="0: the model has no enlarger.")
+    files: dict[str, BrowserFile]
+
+
+@dataclass(frozen=True)
+class PackedFile:
+    """A file as it travels, plain and as gzip, and the original's size and SHA-256."""
+
+    content: bytes
+    gzip_content: bytes
+    size: int
+    sha256: str
+
+
+@router.get(
+    "/{name}/browser.json",
+    responses={404: {"description": "There is no such model, or it is too large for browsers."}},
+    summary="What a browser needs to draw a model's faces",
+)
+def manifest(state: State, response: Response, name: str) -> BrowserModel:
+    """The files with their digests, and how latents become styles (`docs/seeds.md`)."""
+    version = state.registry.resolve(name)
+    card = Card.model_validate(state.registry.get(version)["card"])
+    folder = state.registry.fetch(version)
+    response.headers.update({**SHARED, "Cache-Control": IMMUTABLE if name == version else MUTABLE})
+    if not state.settings.public_avatars:
+        scopes.keep_private(response)
+    return describe(folder, version, card)
+
+
+@router.get(
+    "/{version}/browser/{name}",
+    response_class=Response,
+    responses={
+        200: {"content": {"application/octet-stream": {}}},
+        404: {"description": "There is no such file; the manifest has those that exist."},
+    },
+    summary="One of the files that the manifest names",
+)
+def packed_file(request: Request, state: State, version: str, name: str) -> Response:
+    """Packed as `app/registry/packing.py` says; immutable. Takes full versions alone."""
+    path = _path(state, version, name)
+    packed = _packed(path)
+    accepts_gzip = "gzip" in request.headers.get("accept-encoding", "")
+    headers: dict[str, Any] = {**SHARED, "Cache-Control": IMMUTABLE, "Vary": "Accept-Encoding"}
+    if accepts_gzip:
+        headers["Content-Encoding"] = "gzip"
+    response = Response(
+        packed.gzip_content if accepts_gzip else packed.content,
+        headers=headers,
+        media_type="application/octet-stream",
+    )
+    if not state.settings.public_avatars:
+        scopes.keep_private(response)
+    return response
+
+
+def describe(folder: Path, version: str, card: Card) -> BrowserModel:
+    """The manifest of a bundle's folder. Raises HTTPException for one that is too large."""
+    names = [name for name in FILES if (folder / name).exists()]
+    return BrowserModel(
+        version=version,
+        seed_specification=card.seed_specification,
+        network=card.network.model_dump(include={"resolution", "latent", "style", "layers"}),
+        truncation=card.truncation,
+        attributes=card.attributes,
+        sliders=[slider.name for slider in card.sliders],
+        enlarger_scale=card.enlarger.scale if card.enlarger else 0,
+        files={name: _describe_file(folder / name, version) for name in names},
+    )
+
+
+def _path(state: AppState, version: str, name: str) -> Path:
+    if name not in FILES or state.registry.resolve(version) != version:
+        raise HTTPException(404, "This file is not one that a browser's manifest names.")
+    path = state.registry.fetch(version) / name
+    if not path.exists():
+        raise HTTPException(404, f"This model has no {name}.")
+    return path
+
+
+def _describe_file(path: Path, version: str) -> BrowserFile:
+    packed = _packed(path)
+    return BrowserFile(
+        url=f"../{version}/browser/{path.name}",
+        bytes=packed.size,
+        sha256=packed.sha256,
+        packed_bytes=len(packed.content),
+        gzip_bytes=len(packed.gzip_content),
+    )
+
+
+@lru_cache(MOST_PACKED)
+def _packed(path: Path) -> PackedFile:
+    """Read, pack and compress a file; a version's files never change."""
+    if path.stat().st_size > LARGEST:
+        raise HTTPException(404, f"{path.name} of this model is too large for browsers.")
+    original = path.read_bytes()
+    content = packing.pack(path.name, original)
+    # wbits 31: as gzip.
+    compressor = zlib.compressobj(6, zlib.DEFLATED, 31)
+    compressed = compressor.compress(content) + compressor.flush()
+    return PackedFile(content, compressed, len(original), hashlib.sha256(original).hexdigest())

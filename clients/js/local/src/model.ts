@@ -1,0 +1,163 @@
+/** A model in the browser: seeds and traits to pixels, as the server draws them. */
+
+import { Machine } from "./machine.js";
+import { Network } from "./network.js";
+import { parse } from "./onnx.js";
+import { derive, probes, SPECIFICATION } from "./seeds.js";
+import { select, type Attribute } from "./traits.js";
+import { tensors, unpack } from "./unpacking.js";
+import { Unsupported } from "./values.js";
+
+export interface ManifestFile {
+  url: string;
+  bytes: number;
+  sha256: string;
+  packed_bytes: number;
+  gzip_bytes: number;
+}
+
+/** GET /models/{version}/browser.json */
+export interface Manifest {
+  format: number;
+  version: string;
+  seed_specification: number;
+  network: { resolution: number; latent: number; style: number; layers: number };
+  truncation: "average" | "attributes";
+  attributes: Attribute[];
+  sliders: string[];
+  enlarger_scale: number;
+  files: Record<string, ManifestFile>;
+}
+
+/** What a face looks like, beside its seed. `traits`: values of attributes and of sliders. */
+export interface Look {
+  psi?: number;
+  variant?: number;
+  traits?: Readonly<Record<string, string | number>>;
+}
+
+/** RGB bytes of a square picture. */
+export interface Pixels {
+  side: number;
+  bytes: Uint8Array<ArrayBuffer>;
+}
+
+const WEIGHTS = "generator.safetensors";
+const SLIDERS = "traits.safetensors";
+
+export class Model {
+  private readonly mapping: Network | undefined;
+  private readonly synthesis: Network;
+  private readonly average: Float32Array | undefined;
+  private readonly vectors: Map<string, Float32Array>;
+  private readonly enlargerGraph: Uint8Array | undefined;
+  private enlarger: Network | undefined;
+  private probes: Float32Array[] | undefined;
+
+  /** `packed`: the files of the manifest as they travel. Throws Unsupported, RangeError. */
+  constructor(
+    readonly manifest: Manifest,
+    packed: ReadonlyMap<string, Uint8Array>,
+    private readonly machine: Machine,
+  ) {
+    if (manifest.format !== 1 || manifest.seed_specification !== SPECIFICATION) {
+      throw new Unsupported("This model is of a later format.");
+    }
+    const read = (name: string): Uint8Array | undefined => {
+      const content = packed.get(name);
+      return content && unpack(content, manifest.files[name].sha256);
+    };
+    const weights = read(WEIGHTS);
+    const compile = (graph: Uint8Array | undefined): Network => {
+      if (!weights || !graph) throw new Unsupported("This model lacks a file.");
+      return new Network(machine, parse(graph, () => weights));
+    };
+    this.mapping = manifest.network.layers ? compile(read("mapping.onnx")) : undefined;
+    this.synthesis = compile(read("synthesis.onnx"));
+    this.average = weights && this.mapping && tensors(weights).get("mapping.average");
+    const sliders = read(SLIDERS);
+    this.vectors = sliders ? tensors(sliders) : new Map<string, Float32Array>();
+    this.enlargerGraph = read("enlarger.onnx");
+  }
+
+  /** Bytes of memory that the networks hold. */
+  get memory(): number {
+    return this.machine.size;
+  }
+
+  /** The face at the network's resolution. Throws RangeError for a trait that the model lacks. */
+  draw(seed: string, look: Look = {}): Pixels {
+    return this.synthesise(this.style(seed, look));
+  }
+
+  /** A face as it is best resized to `size`: through the enlarger where that is larger. */
+  drawFor(size: number, seed: string, look: Look = {}): Pixels {
+    const face = this.draw(seed, look);
+    return size > face.side && this.enlargerGraph ? this.enlarge(face) : face;
+  }
+
+  /** The style w (style,) of a seed; without a mapping the scaled z. */
+  style(seed: string, look: Look = {}): Float32Array {
+    const { attributes, network } = this.manifest;
+    const traits = look.traits ?? {};
+    const z = select(derive(seed, network.latent, look.variant), attributes, traits);
+    const known = new Set([...attributes.map(({ name }) => name), ...this.manifest.sliders]);
+    const unknown = Object.keys(traits).find((name) => !known.has(name));
+    if (unknown !== undefined) throw new RangeError(`This model has no trait ${unknown}.`);
+    const w = this.truncate(this.mapping ? this.mapping.run(z) : z, look.psi ?? 1, z);
+    return this.steer(w, traits);
+  }
+
+  /** w (style,), the same in all rows, to pixels. */
+  synthesise(w: Float32Array): Pixels {
+    const rows = this.manifest.network.layers || 1;
+    const styles = new Float32Array(rows * w.length);
+    for (let row = 0; row < rows; row++) styles.set(w, row * w.length);
+    return { side: this.manifest.network.resolution, bytes: this.synthesis.runToBytes(styles) };
+  }
+
+  /** A face, `enlarger_scale` times as large. */
+  enlarge(face: Pixels): Pixels {
+    if (!this.enlargerGraph) return face;
+    this.enlarger ??= new Network(
+      this.machine,
+      parse(this.enlargerGraph, () => new Uint8Array()),
+    );
+    const bytes = this.enlarger.runToBytes(face.bytes);
+    return { side: face.side * this.manifest.enlarger_scale, bytes };
+  }
+
+  private truncate(w: Float32Array, psi: number, z: Float32Array): Float32Array {
+    if (psi === 1) return w;
+    const centre = this.centre(z);
+    const share = Math.fround(psi);
+    return w.map((value, index) => centre[index] + Math.fround(share * Math.fround(value - centre[index])));
+  }
+
+  /** What psi pulls towards (style,): see models/bundle/generator.py. */
+  private centre(z: Float32Array): Float32Array {
+    if (!this.mapping || !this.average) return new Float32Array(z.length);
+    if (this.manifest.truncation === "average") return this.average;
+    const free = z.length - this.manifest.attributes.length;
+    this.probes ??= probes(free);
+    const sum = new Float64Array(this.average.length);
+    for (const probe of this.probes) {
+      const latent = z.slice();
+      latent.set(probe);
+      this.mapping.run(latent).forEach((value, index) => (sum[index] += value));
+    }
+    const count = this.probes.length;
+    return Float32Array.from(sum, (value) => value / count);
+  }
+
+  private steer(w: Float32Array, traits: Readonly<Record<string, string | number>>): Float32Array {
+    let style = w;
+    for (const name of this.manifest.sliders.filter((slider) => Number(traits[slider])).sort()) {
+      const value = Math.fround(Number(traits[name]));
+      const vector = this.vectors.get(name);
+      if (!vector) throw new Unsupported(`The slider ${name} has no vector.`);
+      style = style.map((number, index) => number + Math.fround(value * vector[index]));
+    }
+    return style;
+  }
+}

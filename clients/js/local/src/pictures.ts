@@ -1,0 +1,23 @@
+/** Faces at the size that is asked for. */
+
+import type { Look, Model, Pixels } from "./model.js";
+import { reduce, resample } from "./resampling.js";
+
+/** A face as the server serves it at `size`. Throws RangeError for a trait that is not there. */
+export function drawAt(model: Model, size: number, seed: string, look: Look): Pixels {
+  const face = model.drawFor(size, seed, look);
+  const isEnlarged = face.side > model.manifest.network.resolution;
+  return resample(isEnlarged ? reduce(face, size) : face, size);
+}
+
+/** RGB to the RGBA of a canvas, opaque. */
+export function toImageData({ side, bytes }: Pixels): ImageData {
+  const image = new ImageData(side, side);
+  for (let pixel = 0; pixel < side * side; pixel++) {
+    image.data[4 * pixel] = bytes[3 * pixel];
+    image.data[4 * pixel + 1] = bytes[3 * pixel + 1];
+    image.data[4 * pixel + 2] = bytes[3 * pixel + 2];
+    image.data[4 * pixel + 3] = 255;
+  }
+  return image;
+}

@@ -1,0 +1,81 @@
+/** A service worker that answers <img src="/avatar?seed=…&model=VERSION"> by drawing.
+ *
+ * In every doubt the request goes to the server: another parameter, a model that does not load, a
+ * trait that is not there, an error of any kind.
+ */
+
+import { open } from "./loading.js";
+import type { Model } from "./model.js";
+import { drawAt, toImageData } from "./pictures.js";
+import { parseQuery, traitsOf, type Picture } from "./requests.js";
+
+declare const self: ServiceWorkerGlobalScope;
+
+const SCRIPTS = "kao-scripts-1";
+const RETRY = 60_000; // ms after a model did not load
+const models = new Map<string, Promise<Model>>();
+
+self.addEventListener("install", () => void self.skipWaiting());
+self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
+
+self.addEventListener("fetch", (event) => {
+  const { request } = event;
+  const url = new URL(request.url);
+  const scope = new URL(self.registration.scope);
+  if (request.method !== "GET" || url.origin !== scope.origin) return;
+  const path = url.pathname.startsWith(scope.pathname) ? url.pathname.slice(scope.pathname.length) : "";
+  if (path === "avatar" && request.destination === "image") {
+    const picture = parseQuery(url.search);
+    if (picture) event.respondWith(answer(picture, request));
+  } else if (path === "local" || path.startsWith("local/")) {
+    event.respondWith(newestOrKept(request));
+  }
+});
+
+async function answer(picture: Picture, request: Request): Promise<Response> {
+  try {
+    const model = await modelOf(picture.model);
+    const traits = traitsOf(picture, model.manifest);
+    if (!traits) return await fetch(request);
+    const { seed, size, psi, variant } = picture;
+    const pixels = drawAt(model, size, seed, { psi, variant, traits });
+    const canvas = new OffscreenCanvas(pixels.side, pixels.side);
+    const context = canvas.getContext("2d");
+    if (!context) return await fetch(request);
+    context.putImageData(toImageData(pixels), 0, 0);
+    const headers = { "Content-Type": "image/png", "X-Avatar-Model": model.manifest.version };
+    return new Response(await canvas.convertToBlob({ type: "image/png" }), { headers });
+  } catch {
+    return fetch(request);
+  }
+}
+
+function modelOf(version: string): Promise<Model> {
+  const loading = models.get(version) ?? open(self.registration.scope, version);
+  if (!models.has(version)) {
+    models.set(version, loading);
+    loading.catch(() => setTimeout(() => models.delete(version), RETRY));
+  }
+  return loading;
+}
+
+/** The page and the scripts that draw: from the server, and without one as they were last. */
+async function newestOrKept(request: Request): Promise<Response> {
+  try {
+    const response = await fetch(request);
+    if (response.ok) await keep(request, response.clone());
+    return response;
+  } catch (error) {
+    const kept = await caches.match(request, { ignoreSearch: true }).catch(() => undefined);
+    if (kept) return kept;
+    throw error;
+  }
+}
+
+async function keep(request: Request, response: Response): Promise<void> {
+  try {
+    await (await caches.open(SCRIPTS)).put(request, response);
+  } catch {
+    // Without a cache the page works as long as there is a network.
+  }
+}

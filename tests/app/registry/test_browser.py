@@ -1,0 +1,129 @@
+"""What browsers load of a model, and how it travels."""
+
+import hashlib
+import json
+from pathlib import Path
+from urllib.parse import urljoin
+
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+
+from app.registry import browser, packing
+from models import bundle
+from models.bundle import grid
+from models.registry import Registry
+from tests.support.enlargers import add_enlarger
+
+
+def unpack(packed: bytes) -> bytes:
+    """The original of a packed file, by the words of packing.py alone."""
+    length = int.from_bytes(packed[:4], "little")
+    header = json.loads(packed[4 : 4 + length])
+    place, end, original = 4 + length, 0, bytearray()
+    for tensor in header["tensors"]:
+        rest = tensor["at"] - end
+        original += packed[place : place + rest] + bytes(4 * tensor["count"])
+        place, end = place + rest, tensor["at"] + 4 * tensor["count"]
+    rest = header["bytes"] - end
+    original += packed[place : place + rest]
+    place += rest
+    for tensor in header["tensors"]:
+        count, scales = tensor["count"], tensor["scales"]
+        if scales:
+            factors = np.frombuffer(packed, "<f4", scales, place)
+            whole = np.frombuffer(packed, np.int8, count, place + 4 * scales)
+            place += 4 * scales + count
+            numbers = whole * factors[np.arange(count) // tensor["inner"] % scales]
+            content = numbers.astype("<f4").tobytes()
+        else:
+            planes = np.frombuffer(packed, np.uint8, 4 * count, place).reshape(4, count)
+            place += 4 * count
+            content = planes.T.tobytes()
+        original[tensor["at"] : tensor["at"] + 4 * count] = content
+    assert place == len(packed)
+    return bytes(original)
+
+
+def test_the_manifest_names_what_drawing_needs(client: TestClient, versions: list[str]) -> None:
+    answer = client.get(f"/models/{versions[0]}/browser.json")
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+    manifest = answer.json()
+    assert manifest["version"] == versions[0]
+    assert set(manifest["files"]) == {"generator.safetensors", "mapping.onnx", "synthesis.onnx"}
+
+
+def test_an_alias_is_cached_for_minutes(client: TestClient, versions: list[str]) -> None:
+    answer = client.get("/models/default/browser.json")
+    assert "immutable" not in answer.headers["cache-control"]
+    assert answer.json()["version"] in versions
+
+
+def test_each_file_is_the_bundles_after_unpacking(
+    client: TestClient, registry: Registry, versions: list[str]
+) -> None:
+    address = f"/models/{versions[0]}/browser.json"
+    for name, file in client.get(address).json()["files"].items():
+        answer = client.get(urljoin(address, file["url"]))
+        assert answer.headers["cache-control"].endswith("immutable")
+        assert answer.headers["access-control-allow-origin"] == "*"
+        original = (registry.folder(versions[0]) / name).read_bytes()
+        assert unpack(answer.content) == original
+        assert hashlib.sha256(original).hexdigest() == file["sha256"]
+        assert (len(original), len(answer.content)) == (file["bytes"], file["packed_bytes"])
+
+
+def test_gzip_travels_where_it_is_accepted(client: TestClient, versions: list[str]) -> None:
+    address = f"/models/{versions[0]}/browser/{bundle.WEIGHTS}"
+    plain = client.get(address, headers={"Accept-Encoding": "identity"})
+    small = client.get(address, headers={"Accept-Encoding": "gzip"})
+    assert "content-encoding" not in plain.headers
+    assert small.headers["content-encoding"] == "gzip"
+    assert small.headers["vary"] == "Accept-Encoding"
+    assert plain.content == small.content
+    assert int(small.headers["content-length"]) < len(plain.content)
+
+
+@pytest.mark.parametrize("name", ["card.json", "critic.onnx", "..%2fcard.json", "enlarger.onnx"])
+def test_no_other_file_is_served(client: TestClient, versions: list[str], name: str) -> None:
+    assert client.get(f"/models/{versions[0]}/browser/{name}").status_code == 404
+
+
+def test_files_of_an_alias_are_not_immutable_so_there_are_none(client: TestClient) -> None:
+    assert client.get(f"/models/default/browser/{bundle.WEIGHTS}").status_code == 404
+
+
+def test_a_model_too_large_for_browsers_says_so(
+    client: TestClient, versions: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(browser, "LARGEST", 1000)
+    browser._packed.cache_clear()
+    answer = client.get(f"/models/{versions[0]}/browser.json")
+    assert (answer.status_code, "too large" in answer.json()["detail"]) == (404, True)
+
+
+def test_weights_within_a_graph_are_packed_too(bundles: list[Path], tmp_path: Path) -> None:
+    content = (add_enlarger(bundles[0], tmp_path / "b") / bundle.ENLARGER).read_bytes()
+    packed = packing.pack(bundle.ENLARGER, content)
+    assert unpack(packed) == content
+    header = json.loads(packed[4 : 4 + int.from_bytes(packed[:4], "little")])
+    assert sum(tensor["count"] for tensor in header["tensors"]) * 4 > len(content) / 2
+
+
+@pytest.mark.parametrize("content", [b"\x3a\xff\xff\xff\xff\x0f", b"\x3a", b"\x07"])
+def test_a_damaged_graph_is_a_value_error(content: bytes) -> None:
+    with pytest.raises(ValueError, match="ONNX graph"):
+        packing.pack(bundle.SYNTHESIS, content)
+
+
+def test_weights_on_a_grid_take_a_byte_each(tmp_path: Path) -> None:
+    from safetensors.numpy import save
+
+    random = np.random.default_rng(0)
+    weights = random.normal(size=(64, 32, 4, 4)).astype(np.float32)
+    content = save({"a": grid.snap(weights, 1), "b": random.normal(size=7).astype(np.float32)})
+    packed = packing.pack(bundle.WEIGHTS, content)
+    assert unpack(packed) == content
+    assert len(packed) < len(content) / 3.5

@@ -1,0 +1,14 @@
+// draw.mjs CORE FOLDER OUT: draw the pictures of FOLDER/jobs.json with its packed files; one after
+// the other, their RGB bytes go to OUT.
+import { readFileSync, writeFileSync } from "node:fs";
+
+const { drawAt, kernels, Machine, Model } = await import(process.argv[2]);
+const [, , , folder, out] = process.argv;
+const read = (name) => readFileSync(`${folder}/${name}`);
+const manifest = JSON.parse(read("browser.json"));
+const packed = new Map(Object.keys(manifest.files).map((name) => [name, new Uint8Array(read(name))]));
+const model = new Model(manifest, packed, new Machine(await kernels()));
+const { resolution } = manifest.network;
+const pictures = JSON.parse(read("jobs.json")).map(({ seed, size, look }) =>
+  drawAt(model, size ?? resolution, seed, look ?? {}).bytes);
+writeFileSync(out, Buffer.concat(pictures));

@@ -1,0 +1,104 @@
+"""The engine in Node draws what the server draws."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.bootstrap import SHIPPED
+from models.bundle import Card, read_card
+from models.bundle.generator import Drawer
+from models.faces import attributes, latents
+from models.faces.resizing import resize
+from tests.clients.js.local.conftest import DrawInNode, Pixels
+from tests.support.enlargers import add_enlarger
+from tests.support.fixtures import WriteBundle
+
+BUNDLES = sorted(path.parent for path in SHIPPED.glob("*/card.json"))
+DEFAULT = next(folder for folder in BUNDLES if folder.name.startswith("250b1d41"))
+PSI = (0, 0.3, 0.7, 1, 1.5)
+
+
+def drawer_of(folder: Path) -> Drawer:
+    return Drawer(folder, Card.model_validate(read_card(folder)), threads=1)
+
+
+def draw_on_server(drawer: Drawer, job: dict[str, Any], size: int) -> Pixels:
+    """What `/avatar` draws for a job, before encoding."""
+    look, length = job.get("look", {}), drawer.card.network.latent
+    traits = look.get("traits", {})
+    z = latents.derive(job["seed"], length, look.get("variant", 0))[None]
+    z = attributes.select(z, drawer.card.attributes, traits)
+    w = drawer.truncate(drawer.styles(z), look.get("psi", 1.0), z)
+    values = {name: traits[name] for name in traits if isinstance(traits[name], int | float)}
+    w = drawer.steer(w, values)
+    faces = drawer.enlarge(drawer.synthesise(np.repeat(w[:, None], drawer.rows, axis=1)), size)
+    return np.asarray(resize(faces[0], size))
+
+
+def differences(
+    draw_in_node: DrawInNode, folder: Path, jobs: list[dict[str, Any]], size: int
+) -> Pixels:
+    drawer = drawer_of(folder)
+    here = draw_in_node(folder, jobs, size).astype(int)
+    there = np.stack([draw_on_server(drawer, job, size) for job in jobs]).astype(int)
+    assert there.std() > 5, "the faces are of one colour, so they compare nothing"
+    apart: Pixels = np.abs(here - there).astype(np.uint8)
+    return apart
+
+
+@pytest.mark.parametrize("folder", BUNDLES, ids=lambda folder: folder.name[:8])
+def test_every_shipped_model_draws_the_servers_faces(
+    draw_in_node: DrawInNode, folder: Path
+) -> None:
+    size = drawer_of(folder).card.network.resolution
+    jobs = [{"seed": str(seed), "look": {"psi": PSI[seed % len(PSI)]}} for seed in range(20)]
+    apart = differences(draw_in_node, folder, jobs, size)
+    assert apart.max() <= 1
+    assert (apart > 0).mean() < 1e-3
+
+
+def test_every_trait_and_slider_is_the_servers(draw_in_node: DrawInNode) -> None:
+    card = drawer_of(DEFAULT).card
+    jobs = [
+        {"seed": value, "look": {"psi": 0.7, "variant": 3, "traits": {attribute.name: value}}}
+        for attribute in card.attributes
+        for value in attribute.available
+    ]
+    jobs += [
+        {"seed": slider.name, "look": {"traits": {slider.name: value}}}
+        for slider in card.sliders
+        for value in (-1.0, 0.35)
+    ]
+    assert len(jobs) > 60
+    assert differences(draw_in_node, DEFAULT, jobs, card.network.resolution).max() <= 1
+
+
+@pytest.mark.parametrize("size", [16, 48, 100, 128, 256])
+def test_sizes_are_the_servers_to_a_rounding(draw_in_node: DrawInNode, size: int) -> None:
+    """Of two pixels that differ by 1 before, bicubic resizing may make 2."""
+    jobs = [{"seed": str(seed)} for seed in range(4)]
+    apart = differences(draw_in_node, DEFAULT, jobs, size)
+    assert apart.max() <= 2
+    assert (apart > 0).mean() < 1e-2
+
+
+@pytest.mark.parametrize("size", [80, 128, 256, 300])
+def test_an_enlarger_draws_the_servers_faces(
+    draw_in_node: DrawInNode, tmp_path: Path, size: int
+) -> None:
+    folder = add_enlarger(DEFAULT, tmp_path / "enlarged")
+    apart = differences(draw_in_node, folder, [{"seed": str(seed)} for seed in range(4)], size)
+    assert apart.max() <= 2
+    assert (apart > 0).mean() < 1e-2
+
+
+def test_a_model_without_styles_scales_its_latent(
+    draw_in_node: DrawInNode, write_bundle: WriteBundle
+) -> None:
+    folder = write_bundle(preset="classic")
+    # Untrained, it draws grey at a psi that the server allows.
+    jobs = [{"seed": str(seed), "look": {"psi": 100}} for seed in range(3)]
+    size = drawer_of(folder).card.network.resolution
+    assert differences(draw_in_node, folder, jobs, size).max() <= 1

@@ -1,0 +1,56 @@
+"""Weights on a grid are found again, bit for bit."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.bundle import grid
+
+
+def weights_of(shape: tuple[int, ...], scale: float, seed: int = 0) -> grid.Floats:
+    return (np.random.default_rng(seed).normal(size=shape) * scale).astype(np.float32)
+
+
+@pytest.mark.parametrize("axis", grid.AXES)
+@pytest.mark.parametrize("shape", [(192, 96, 4, 4), (3072, 128), (64, 16)])
+@given(exponent=st.floats(-25, 10), seed=st.integers(0, 1000))
+def test_snapped_weights_are_found_again(
+    shape: tuple[int, ...], axis: int, exponent: float, seed: int
+) -> None:
+    snapped = grid.snap(weights_of(shape[:2], 2**exponent, seed), axis)
+    found = grid.find(snapped)
+    assert (found is None) == (snapped.size < grid.FEWEST)
+    if found is not None:
+        assert found.floats().tobytes() == snapped.tobytes()
+
+
+def test_snapping_moves_no_weight_by_more_than_half_a_step() -> None:
+    weights = weights_of((128, 64), 0.02)
+    snapped = grid.snap(weights, 0)
+    steps = np.abs(weights).max(1, keepdims=True) / grid.LARGEST
+    assert (np.abs(snapped - weights) <= steps * 0.51).all()
+    assert len(np.unique(snapped[0])) <= 2 * grid.LARGEST + 1
+
+
+def test_snapping_twice_changes_nothing() -> None:
+    once = grid.snap(weights_of((128, 64), 3.0), 1)
+    assert grid.snap(once, 1).tobytes() == once.tobytes()
+
+
+def test_a_channel_of_zeros_stays_zero() -> None:
+    weights = weights_of((64, 64), 1.0)
+    weights[3] = 0
+    snapped = grid.snap(weights, 0)
+    assert not snapped[3].any()
+    assert grid.find(snapped) is not None
+
+
+def test_common_weights_lie_on_no_grid() -> None:
+    assert grid.find(weights_of((128, 64), 1.0)) is None
+
+
+def test_small_tensors_stay_as_they_are() -> None:
+    weights = weights_of((3, 24), 1.0)
+    assert grid.snap(weights, 0) is weights
+    assert grid.find(weights) is None
