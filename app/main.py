@@ -8,6 +8,8 @@ from pathlib import Path
 import structlog
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
+from starlette.middleware import gzip
+from starlette.middleware.gzip import GZipMiddleware
 
 from app import health, openapi, problems
 from app.auth import routes as auth
@@ -28,7 +30,7 @@ from app.rate_limits.limiter import Limiter
 from app.registry import browser, model_images
 from app.registry import routes as registry_routes
 from app.state import AppState
-from app.studio import model_card, pages, playground, views
+from app.studio import model_card, pages, playground, team, views
 from app.studio.error_pages import ErrorPages
 from app.training import curves, events, measurements, presets, sheets
 from app.training import routes as training
@@ -45,6 +47,14 @@ STALE_UPLOAD = 24 * 3600  # s; no upload takes a day, so the process of an older
 DESCRIPTION = """Every seed gives one manga face, drawn by a GAN that you can retrain over HTTP.
 Errors are problem documents (RFC 9457) whose `detail` says how to correct the request."""
 
+
+# Pictures have their own compression, and streams are sent line by line.
+NOT_COMPRESSED = (
+    *gzip.DEFAULT_EXCLUDED_CONTENT_TYPES,
+    "image/*",
+    "application/octet-stream",
+    "application/x-ndjson",
+)
 
 # In the order in which their routes are matched.
 ROOMS = (
@@ -67,6 +77,7 @@ ROOMS = (
     views,
     model_card,
     playground,
+    team,
     pages,
 )
 
@@ -127,6 +138,7 @@ def _add_middleware(app: FastAPI, state: AppState) -> None:
     app.add_middleware(RelativeRedirects)
     app.add_middleware(ChargeRest, limiter=state.limiter)
     app.add_middleware(ErrorPages)
+    app.add_middleware(GZipMiddleware, exclude_content_types=NOT_COMPRESSED)
     app.add_middleware(AccessLog)
 
 

@@ -1,7 +1,9 @@
 """The uploaded datasets: a row each, and their zips by content under `<store>/datasets/`."""
 
 import re
+from dataclasses import asdict
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from models.database.tables import datasets, runs
 from models.datasets import archive, labels, quotas
 from models.datasets.archive import ArchiveReport
 from models.datasets.labels import LabelTable
+from models.datasets.listing import Reason, summarise
+from models.datasets.near_duplicates import NearDuplicates
 from models.errors import DatasetError, DatasetExists, DatasetInUse, UnknownDataset
 from models.settings import Settings
 from models.storage import atomic, layout
@@ -95,6 +99,7 @@ def add(
                     licence=licence,
                     uploaded=now(),
                     key=key,
+                    report=_stored(report),
                 )
             )
         # Within the transaction: a row is never there without its file.
@@ -175,6 +180,36 @@ def _get(db: sa.Connection, name: str) -> Row:
     return row._asdict()
 
 
+def _stored(report: ArchiveReport) -> dict[str, Any]:
+    """A report as JSON: files by reason, the first of each by name."""
+    return {
+        "left_out": [asdict(reason) for reason in summarise(report.left_out)],
+        "near_duplicates": asdict(report.near_duplicates),
+    }
+
+
+def report_of(settings: Settings, row: Row) -> tuple[list[Reason], NearDuplicates]:
+    """The files that are left out of an uploaded set, and its near-duplicates.
+
+    Of a set that was uploaded before reports were kept, only what the files' names say.
+    """
+    if row["report"] is None:
+        listing = archive.listing(fetch(settings, row["digest"]))
+        return summarise(listing.left_out), NearDuplicates()
+    reasons = [Reason(**reason) for reason in row["report"]["left_out"]]
+    return reasons, NearDuplicates(**row["report"]["near_duplicates"])
+
+
+def examples(settings: Settings, row: Row, label: str, value: str, count: int) -> list[str]:
+    """The first pictures by name that have a value of a label. Raises DatasetError."""
+    values = label_table(settings, row).attributes.get(label)
+    if values is None:
+        raise DatasetError(f"{row['name']!r} has no label {label[:80]!r}.")
+    names = _pictures(fetch(settings, row["digest"]))
+    having = (name for name, each in zip(names, values, strict=True) if each == value)
+    return list(islice(having, count))
+
+
 def label_table(settings: Settings, row: Row) -> LabelTable:
     """The labels of an uploaded set. Raises DatasetError for a metadata file that is spoilt."""
     return _label_table(fetch(settings, row["digest"]))
@@ -182,7 +217,12 @@ def label_table(settings: Settings, row: Row) -> LabelTable:
 
 @lru_cache(64)  # the file is named by its content
 def _label_table(zip_path: Path) -> LabelTable:
-    return labels.read(archive.listing(zip_path).pictures, archive.metadata(zip_path))
+    return labels.read(_pictures(zip_path), archive.metadata(zip_path))
+
+
+@lru_cache(16)  # some megabytes for the largest
+def _pictures(zip_path: Path) -> list[str]:
+    return archive.listing(zip_path).pictures
 
 
 def check_recipe(engine: sa.Engine, settings: Settings, dataset: str, names: list[str]) -> None:

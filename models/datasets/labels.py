@@ -24,6 +24,7 @@ MOST_ATTRIBUTES = 64
 MOST_VALUES = 64
 FEWEST_OF_EACH = 4  # pictures for each value on average; with fewer, nothing can be learnt
 LONGEST_VALUE = 64  # characters
+RARE = 1 / 64  # share of a value that a batch of 64 has about once
 MOST_MISSING = 0.1  # share of pictures without a value
 UNLABELLED = "unlabelled"  # the value of a picture without one
 LARGEST_FILE = 64 << 20  # bytes of a metadata file
@@ -69,6 +70,12 @@ class LabelTable:
             codes = [code[row[place[picture]]] for picture in packed_names]
             attributes[name] = {"values": values, "codes": codes}
         return {"attributes": attributes}
+
+
+def rare_values(counts: Mapping[str, int]) -> list[str]:
+    """The values of an attribute that too few pictures have to be learnt well."""
+    total = sum(counts.values())
+    return [value for value, count in counts.items() if count < RARE * total]
 
 
 def check_names(names: Sequence[str], table: LabelTable, dataset: str) -> None:

@@ -86,8 +86,8 @@ def test_labels_of_an_upload_are_shown_and_can_be_trained_on(
     assert upload(_labelled()).status_code == 201
     details = client.get("/datasets/faces", headers=key).json()
     assert details["labels"] == [
-        {"name": "hair_colour", "values": {"red": 8, "blue": 8}},
-        {"name": "smiling", "values": {"no": 12, "yes": 4}},
+        {"name": "hair_colour", "values": {"red": 8, "blue": 8}, "rare": []},
+        {"name": "smiling", "values": {"no": 12, "yes": 4}, "rare": []},
     ]
     assert details["labels_left_out"] == [{"name": "height", "reason": "numbers"}]
     body = {"preset": "smoke", "dataset": "faces", "labels": ["hair_colour", "smiling"]}
@@ -127,12 +127,29 @@ def test_what_is_left_out_is_counted_by_reason_and_named(
     assert left_out["no picture by its name"]["examples"] == ["notes.txt"]
     (broken,) = [each for each in left_out.values() if each["examples"] == ["page.jpg"]]
     assert "not a picture" in broken["reason"]
-    shown = client.get(answer.headers["location"], headers=key).json()["left_out"]
-    assert {each["reason"] for each in shown} == {"HEIC is not read", "no picture by its name"}
+    shown = client.get(answer.headers["location"], headers=key).json()
+    assert shown["left_out"] == answer.json()["left_out"]
+    assert shown["near_duplicates"] == answer.json()["near_duplicates"]
     client.delete("/datasets/faces", headers=key)
     refused = upload(_labelled(**files), f"{ADDRESS}&strict=true")
     assert refused.status_code == 422
     assert "page.jpg" in refused.json()["detail"]
+
+
+def test_pictures_that_were_saved_again_are_near_duplicates(
+    key: dict[str, str], upload: Upload
+) -> None:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        for number in range(4):
+            drawing = Image.fromarray(starter.render(number, 128))
+            for kind in ("PNG", "JPEG") if number < 2 else ("PNG",):
+                file = io.BytesIO()
+                drawing.resize((128 - 20 * number,) * 2).save(file, kind)
+                archive.writestr(f"{number}.{kind.lower()}", file.getvalue())
+    alike = upload(target.getvalue()).json()["near_duplicates"]
+    groups = [["0.jpeg", "0.png"], ["1.jpeg", "1.png"]]
+    assert alike == {"looked": 6, "count": 2, "groups": groups}
 
 
 def test_the_starters_labels_are_named(client: TestClient, key: dict[str, str]) -> None:
