@@ -38,6 +38,7 @@ from app.studio import model_card, pages, playground, team, views
 from app.studio.error_pages import ErrorPages
 from app.training import curves, events, measurements, presets, sheets
 from app.training import routes as training
+from app.training.queue_watch import QueueWatch
 from models import bootstrap, keys
 from models.database import engine as database
 from models.registry import Registry
@@ -127,6 +128,7 @@ def _create_state(settings: Settings) -> AppState:
         pictures=pictures,
         responses=ResponseCache(engine.served, pictures),
         limiter=Limiter(settings),
+        queue_watch=QueueWatch(settings, connections),
     )
 
 
@@ -155,11 +157,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state: AppState = app.state.kao
     await run_in_threadpool(_prepare, state)
     await state.engine.start()
+    state.queue_watch.start()
     log.info("app.started", aliases=state.engine.served)
     try:
         yield
     finally:
         state.closing.set()
+        await state.queue_watch.stop()
         await state.engine.stop()
         await state.limiter.close()
         state.database.dispose()
