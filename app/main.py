@@ -8,6 +8,8 @@ from pathlib import Path
 import structlog
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
+from starlette.middleware import gzip
+from starlette.middleware.gzip import GZipMiddleware
 
 from app import health, openapi, problems
 from app.auth import routes as auth
@@ -21,7 +23,6 @@ from app.datasets import routes as datasets
 from app.http import metrics, opentelemetry
 from app.http.access_log import AccessLog
 from app.http.body_size import BodyLimit
-from app.http.compression import Compression
 from app.http.cross_origin import CrossOrigin
 from app.http.head import Head
 from app.http.path_prefix import PathPrefix
@@ -33,10 +34,11 @@ from app.rate_limits.limiter import Limiter
 from app.registry import browser, model_images
 from app.registry import routes as registry_routes
 from app.state import AppState
-from app.studio import model_card, pages, playground, views
+from app.studio import model_card, pages, playground, team, views
 from app.studio.error_pages import ErrorPages
 from app.training import curves, events, measurements, presets, sheets
 from app.training import routes as training
+from app.training.queue_watch import QueueWatch
 from models import bootstrap, keys
 from models.database import engine as database
 from models.registry import Registry
@@ -49,6 +51,14 @@ STALE_UPLOAD = 24 * 3600  # s; no upload takes a day, so the process of an older
 DESCRIPTION = """Every seed gives one manga face, drawn by a GAN that you can retrain over HTTP.
 Errors are problem documents (RFC 9457) whose `detail` says how to correct the request."""
 
+
+# Pictures but SVG have their own compression, and streams are sent line by line.
+NOT_COMPRESSED = (
+    *gzip.DEFAULT_EXCLUDED_CONTENT_TYPES,
+    "image/apng",
+    "application/octet-stream",
+    "application/x-ndjson",
+)
 
 # In the order in which their routes are matched.
 ROOMS = (
@@ -71,6 +81,7 @@ ROOMS = (
     views,
     model_card,
     playground,
+    team,
     pages,
 )
 
@@ -117,6 +128,7 @@ def _create_state(settings: Settings) -> AppState:
         pictures=pictures,
         responses=ResponseCache(engine.served, pictures),
         limiter=Limiter(settings),
+        queue_watch=QueueWatch(settings, connections),
     )
 
 
@@ -132,7 +144,7 @@ def _add_middleware(app: FastAPI, state: AppState) -> None:
     app.add_middleware(ChargeRest, limiter=state.limiter)
     app.add_middleware(ErrorPages)
     app.add_middleware(CrossOrigin, paths=["/avatars", *(each.path for each in PICTURE_TYPES)])
-    app.add_middleware(Compression)
+    app.add_middleware(GZipMiddleware, exclude_content_types=NOT_COMPRESSED)
     app.add_middleware(AccessLog)
     settings = state.settings
     app.add_middleware(
@@ -145,11 +157,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state: AppState = app.state.kao
     await run_in_threadpool(_prepare, state)
     await state.engine.start()
+    state.queue_watch.start()
     log.info("app.started", aliases=state.engine.served)
     try:
         yield
     finally:
         state.closing.set()
+        await state.queue_watch.stop()
         await state.engine.stop()
         await state.limiter.close()
         state.database.dispose()

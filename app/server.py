@@ -10,6 +10,7 @@ import uvicorn
 from app.http.slow_clients import Connection, enforce_deadlines
 from app.main import create_app
 from app.state import AppState
+from app.watchdog import Watchdog
 from models import logs
 from models.settings import Settings
 from models.storage import disk_cache
@@ -61,6 +62,7 @@ def serve(settings: Settings) -> None:
     allow_connections()
     share_heap()
     server = Server(settings)
+    Watchdog(server.state.engine.longest_run, lambda: server.should_exit).start()
     with disk_cache.pruning(settings, server.state.database):
         server.run()
 

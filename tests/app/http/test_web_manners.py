@@ -329,17 +329,6 @@ def test_head_is_answered_wherever_get_is(client: TestClient, key: dict[str, str
     assert client.head("/avatars").status_code == 405
 
 
-def test_robots_keep_off_what_is_endless(client: TestClient) -> None:
-    text = client.get("/robots.txt").text
-    assert "Disallow: /avatar/random" in text
-    assert "Disallow: /studio" in text
-
-
-def test_the_manifest_names_an_icon_that_exists(client: TestClient) -> None:
-    (icon,) = client.get("/manifest.webmanifest").json()["icons"]
-    assert client.get(icon["src"]).headers["content-type"] == icon["type"]
-
-
 # --- Bodies without a type
 
 
