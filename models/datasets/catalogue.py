@@ -108,9 +108,10 @@ def add(
             target.parent.mkdir(parents=True, exist_ok=True)
             upload.rename(target)
             atomic.sync(target.parent)
-        if not settings.blobs.exists(blob):  # deleted under another name since it was sent
-            settings.blobs.put_once(target)
-        return _get(db, name), old is None
+        row = _get(db, name)
+    if not settings.blobs.exists(blob):  # deleted under another name since it was sent
+        settings.blobs.put_once(target)
+    return row, old is None
 
 
 def get(engine: sa.Engine, name: str) -> Row:
@@ -137,8 +138,38 @@ def delete(engine: sa.Engine, settings: Settings, name: str) -> None:
                 f"Dataset {name!r} is used by run {users[0]}; cancel it or wait for its end."
             )
         db.execute(sa.delete(datasets).where(datasets.c.name == name))
-        if db.execute(select(datasets.c.name).where(datasets.c.digest == digest)).first() is None:
-            settings.blobs.remove(path(settings, digest))
+        is_last = not _has_name(db, digest)
+        hidden = _hide(path(settings, digest)) if is_last else None
+    if is_last:
+        _remove(engine, settings, digest, hidden)
+
+
+def _hide(zip_path: Path) -> Path | None:
+    """Rename a zip within the transaction; `kao gc` finds it where this process is killed."""
+    if not zip_path.exists():
+        return None
+    return zip_path.rename(zip_path.with_name(f".{zip_path.name}.garbage"))
+
+
+def _remove(engine: sa.Engine, settings: Settings, digest: str, hidden: Path | None) -> None:
+    """Remove a forgotten zip after the transaction: a bucket may take seconds.
+
+    The same zip may have been uploaded again meanwhile; then it is put back.
+    """
+    settings.blobs.remove_names([layout.dataset(digest)])
+    with reading(engine).begin() as db:
+        is_needed = _has_name(db, digest)
+    for copy in (path(settings, digest), hidden):
+        if is_needed and copy is not None and copy.exists():
+            settings.blobs.put_once(copy, layout.dataset(digest))
+            break
+    if hidden is not None:
+        hidden.unlink(missing_ok=True)
+
+
+def _has_name(db: sa.Connection, digest: str) -> bool:
+    query = select(datasets.c.name).where(datasets.c.digest == digest)
+    return db.execute(query).first() is not None
 
 
 def _get(db: sa.Connection, name: str) -> Row:

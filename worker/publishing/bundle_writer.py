@@ -98,6 +98,7 @@ def write(
         moments=[*(moment.images for moment in moments), training.images] if moments else [],
         curve=list(curve),
         enlarger=enlarger.card if enlarger is not None else None,
+        provenance=2,
         parent_run=run,
         created=now(),
     )
@@ -176,7 +177,12 @@ def _publish_with_enlarger(
         )
         card = bundle.Card.model_validate(bundle.read_card(folder))
         write_graph(folder, card.network.resolution)
-        changes = {"enlarger": enlargement, "created": now(), **_without_served_size(card)}
+        changes = {
+            "enlarger": enlargement,
+            "provenance": 2,
+            "created": now(),
+            **_without_served_size(card),
+        }
         write_card(folder, card.model_copy(update=changes))
         return registry.add(folder)
 

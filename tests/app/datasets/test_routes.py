@@ -16,6 +16,7 @@ from app.main import create_app
 from models.registry import Registry
 from models.settings import Settings
 from models.storage import atomic
+from models.storage.blob_store import Blobs
 from tests.app.conftest import Start
 from worker.datasets import starter
 
@@ -277,3 +278,24 @@ def test_two_names_share_one_file_until_both_are_gone(
     assert _files(settings) == [f"datasets/{digest}.zip"]
     client.delete("/datasets/more", headers=key)
     assert _files(settings) == []
+
+
+def test_a_zip_that_is_uploaded_again_while_it_is_deleted_stays(
+    client: TestClient,
+    key: dict[str, str],
+    upload: Upload,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Removing it from a bucket takes a while, in which other writers go on."""
+    digest = upload(_zip()).json()["digest"]
+    remove, statuses = Blobs.remove_names, []
+
+    def upload_meanwhile(blobs: Blobs, names: list[str]) -> None:
+        statuses.append(upload(_zip(), ADDRESS.replace("faces", "more")).status_code)
+        remove(blobs, names)
+
+    monkeypatch.setattr(Blobs, "remove_names", upload_meanwhile)
+    assert client.delete("/datasets/faces", headers=key).status_code == 204
+    assert statuses == [201]
+    assert _files(settings) == [f"datasets/{digest}.zip"]

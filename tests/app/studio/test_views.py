@@ -16,7 +16,8 @@ from PIL import Image
 from app.datasets import contents
 from app.studio import forms, translations, views
 from models import runs
-from models.recipes.recipe import PRESETS, Recipe, resolve
+from models.recipes.presets import PRESETS
+from models.recipes.recipe import Recipe, resolve
 from models.registry import Registry
 
 Begin = Callable[..., str]
