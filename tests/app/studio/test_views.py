@@ -16,7 +16,8 @@ from PIL import Image
 from app.datasets import contents
 from app.studio import forms, translations, views
 from models import runs
-from models.recipes.recipe import PRESETS, Recipe, resolve
+from models.recipes.presets import PRESETS
+from models.recipes.recipe import Recipe, resolve
 from models.registry import Registry
 
 Begin = Callable[..., str]
@@ -230,7 +231,7 @@ def test_a_preview_shows_the_first_by_name_and_crosses_out_what_is_broken(
 
 def _labelled() -> dict[str, bytes]:
     """Two hundred pictures with a class folder, and columns that are and are not labels."""
-    rows = ["file_name,hat,caption"]
+    rows = ["file_name,hat,caption,tilt"]
     files = {}
     for number in range(200):
         name = f"{number:03}.png"
