@@ -63,8 +63,6 @@ def draw(requests: Sequence[PictureRequest], drawer: Drawer) -> list[Pixels]:
     The requests are resolved (`app/avatars/traits.py`). Returns (N, S, S, 3) for each, enlarged
     where its size needs that. Raises what the picture type refuses.
     """
-    if any(request.values["psi"] is None for request in requests):
-        raise ValueError("a request that is not resolved has no psi to draw at")
     if len(requests) == 1:
         request = requests[0]
         pictures = [DRAW_FUNCTIONS[request.picture_type](request.values, drawer)]
