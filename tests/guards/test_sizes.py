@@ -16,7 +16,6 @@ LONG_FILES = {
     "tests/browser/test_playground.py",
     "tests/browser/test_studio.py",
     "worker/datasets/starter.py",
-    "worker/training/run.py",
 }
 
 FILES = sorted(
