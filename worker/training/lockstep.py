@@ -74,6 +74,8 @@ def follow(settings: Settings) -> None:
     recipe = Recipe.model_validate(message[0])
     dataset = lookup.pack_for(settings, connect(settings), recipe, lambda count, total: None)
     places = held_out.training_places(dataset.names(), recipe.held_out)
-    reals = Reals(dataset.images(), recipe, device, share, dataset.labels(), places)
+    reals = Reals(
+        dataset.images(), recipe, device, share, dataset.labels(), places, dataset.numbers()
+    )
     bf16 = devices.uses_bf16(recipe, device)
     Together(Trainer(recipe, reals, device, bf16, share)).follow()

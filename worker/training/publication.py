@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -18,7 +19,8 @@ from worker import devices
 from worker.datasets import lookup
 from worker.datasets.packing import PackedDataset
 from worker.evaluation.served_size import ServedSize
-from worker.publishing import bundle_writer, promotion
+from worker.publishing import bundle_writer, number_properties, promotion
+from worker.publishing.slider_search import Property
 from worker.training.progress import Progress
 from worker.training.trainer import Trainer
 
@@ -69,6 +71,7 @@ class Publication:
                 [moment for moment in progress.moments if moment.images < training.images],
                 progress.curve,
                 enlarger,
+                self._number_properties,
             )
             return self.registry.publish(
                 folder,
@@ -78,6 +81,11 @@ class Publication:
                 promote=self._judge(folder),
                 latest=self.recipe.publish != "manual",
             )
+
+    @cached_property
+    def _number_properties(self) -> dict[str, Property]:
+        """What the recipe's numeric labels describe, learnt once a run; they become sliders."""
+        return number_properties.learn(self.dataset, self.recipe.labels)
 
     def _judge(self, folder: Path) -> bool:
         """Measure the written model at the served size; whether to serve it by default."""

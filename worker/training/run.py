@@ -91,7 +91,15 @@ class Attempt:
         images, share = self.dataset.images(), collectives.join(self.device)
         lockstep.broadcast_recipe(self.recipe, share)
         places = held_out.training_places(self.dataset.names(), self.recipe.held_out)
-        reals = Reals(images, self.recipe, self.device, share, self.dataset.labels(), places)
+        reals = Reals(
+            images,
+            self.recipe,
+            self.device,
+            share,
+            self.dataset.labels(),
+            places,
+            self.dataset.numbers(),
+        )
         bf16 = devices.uses_bf16(self.recipe, self.device)
         self.trainer = Trainer(self.recipe, reals, self.device, bf16, share)
         self.together = Together(self.trainer)

@@ -28,7 +28,7 @@ NAMES = re.findall(
     Wischofsky DiceBear CC0 English starter px kB MB min dB a-z FD-Lite0 KID-Lite0 FD-Own
     Swagger auto bf16 arXiv RpGAN AC-GAN r1r2 relativistic age avatar best kao evaluate keep
     AMD EPYC precision recall density coverage setting unstated nobody threads bfloat16 via
-    CC0-1
+    CC0-1 CSV
     """,
 )
 WORD = re.compile(r"[A-Za-z][A-Za-z0-9-]{2,}")
@@ -86,7 +86,15 @@ def pages(registry: Registry) -> Iterator[str]:
         for _ in range(2)
     )
     version = str(registry.list_models()[0]["version"])
-    yield from ("/", "/?seed=&model=latest", "/docs", "/nothing-here", "/avatar?size=abc")
+    yield from (
+        "/",
+        "/?seed=&model=latest",
+        "/docs",
+        "/team",
+        "/team?names=小明",
+        "/nothing-here",
+        "/avatar?size=abc",
+    )
     yield from ("/studio", "/studio/new", "/studio/datasets", "/studio/models")
     yield from ("/studio/datasets/mine", "/studio/datasets/starter", "/studio/datasets/none")
     yield from (f"/studio/new?from={first}", f"/studio/runs/{first}", "/studio/runs/none")

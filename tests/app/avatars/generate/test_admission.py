@@ -81,6 +81,26 @@ def test_clients_take_turns_whatever_they_queued() -> None:
     assert _run(scenario)[:5] in (["g0", "p0", "g1", "p1", "g2"], ["g0", "g1", "p0", "p1", "g2"])
 
 
+def test_a_batch_has_as_many_of_each_client() -> None:
+    batches: list[list[str]] = []
+    gate = threading.Event()
+
+    def work(items: Sequence[str]) -> Sequence[str]:
+        batches.append(list(items))
+        assert gate.wait(30)
+        return items
+
+    async def scenario(batcher: Batcher, _: Work) -> None:
+        clients = ["greedy"] * 20 + ["a", "b", "c"]
+        tasks = [asyncio.ensure_future(batcher.submit("key", work, each, each)) for each in clients]
+        await _until(lambda: batcher.pending == len(clients))
+        gate.set()
+        await asyncio.gather(*tasks)
+
+    _run(scenario)
+    assert sorted(batches[1]) == ["a", "b", "c", "greedy", "greedy"]
+
+
 def test_a_client_pays_with_its_turns_for_what_its_work_takes() -> None:
     """After a slow picture of 3 s its faces wait behind a thousand of another client."""
 
