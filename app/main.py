@@ -17,11 +17,15 @@ from app.avatars import routes as avatars
 from app.avatars.cache.fast_path import FastPath, ResponseCache
 from app.avatars.cache.picture_cache import PictureCache
 from app.avatars.generate.engine import Engine
+from app.avatars.request.picture_types import PICTURE_TYPES
 from app.datasets import contents
 from app.datasets import routes as datasets
 from app.http import metrics, opentelemetry
 from app.http.access_log import AccessLog
 from app.http.body_size import BodyLimit
+from app.http.cross_origin import CrossOrigin
+from app.http.head import Head
+from app.http.path_prefix import PathPrefix
 from app.http.private_cache import PrivateCache
 from app.http.relative_redirects import RelativeRedirects
 from app.local import routes as local
@@ -48,10 +52,10 @@ DESCRIPTION = """Every seed gives one manga face, drawn by a GAN that you can re
 Errors are problem documents (RFC 9457) whose `detail` says how to correct the request."""
 
 
-# Pictures have their own compression, and streams are sent line by line.
+# Pictures but SVG have their own compression, and streams are sent line by line.
 NOT_COMPRESSED = (
     *gzip.DEFAULT_EXCLUDED_CONTENT_TYPES,
-    "image/*",
+    "image/apng",
     "application/octet-stream",
     "application/x-ndjson",
 )
@@ -130,6 +134,7 @@ def _create_state(settings: Settings) -> AppState:
 
 def _add_middleware(app: FastAPI, state: AppState) -> None:
     """Add the middleware, innermost first."""
+    app.add_middleware(Head)
     app.add_middleware(BodyLimit, exempt=("/avatars", "/datasets"))
     if state.settings.public_avatars:  # the fast path checks no key
         app.add_middleware(FastPath, responses=state.responses)
@@ -138,8 +143,13 @@ def _add_middleware(app: FastAPI, state: AppState) -> None:
     app.add_middleware(RelativeRedirects)
     app.add_middleware(ChargeRest, limiter=state.limiter)
     app.add_middleware(ErrorPages)
+    app.add_middleware(CrossOrigin, paths=["/avatars", *(each.path for each in PICTURE_TYPES)])
     app.add_middleware(GZipMiddleware, exclude_content_types=NOT_COMPRESSED)
     app.add_middleware(AccessLog)
+    settings = state.settings
+    app.add_middleware(
+        PathPrefix, prefix=settings.path_prefix, trusts_proxies=bool(settings.trusted_proxies)
+    )
 
 
 @asynccontextmanager

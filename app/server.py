@@ -34,7 +34,7 @@ class Server(uvicorn.Server):
             http=Connection,
             # Otherwise any client could claim any address.
             proxy_headers=bool(settings.trusted_proxies),
-            forwarded_allow_ips=settings.trusted_proxies,
+            forwarded_allow_ips=settings.trusted_networks,
             ws="none",
             loop="auto",  # uvloop, where it is installed
             timeout_graceful_shutdown=GRACE,

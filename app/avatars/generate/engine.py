@@ -66,6 +66,7 @@ class Engine:
         self._loader = ThreadPoolExecutor(1, "load")
         self._drawers: OrderedDict[str, Drawer] = OrderedDict()
         self._sizes: dict[str, int] = {}
+        self._created: dict[str, str] = {}
         self._optional_users: OrderedDict[Drawer, None] = OrderedDict()
         self._loads: dict[str, asyncio.Task[Drawer]] = {}
         self._refreshing = asyncio.Lock()
@@ -138,6 +139,10 @@ class Engine:
         if name in self._drawers:
             return name
         return await self._load_thread(lambda: self.registry.resolve(name))
+
+    def created(self, version: str) -> str | None:
+        """When a model was made, in ISO 8601; None until it is first loaded."""
+        return self._created.get(version)
 
     async def drawer(self, version: str) -> Drawer:
         """A verified model; concurrent calls share one load. Raises BadBundle, Overloaded."""
@@ -266,6 +271,7 @@ class Engine:
         finally:
             del self._loads[version]
         self.refused.pop(version, None)
+        self._created[version] = drawer.card.created
         self._drawers[version] = drawer
         files = sum(path.stat().st_size for path in folder.iterdir())
         self._sizes[version] = int(files * LOADED_SIZE)

@@ -71,8 +71,8 @@ def test_an_upload_is_kept_and_can_be_trained_on(
 def _labelled(**files: bytes) -> bytes:
     """Sixteen pictures with labels, and other files by name."""
     target = io.BytesIO(_zip(16, "faces/{}.png"))
-    rows = ["file_name,Hair Colour,height,smiling"]
-    rows += [f"{n}.png,{('red', 'blue')[n % 2]},{n * 1.5},{n < 4}" for n in range(16)]
+    rows = ["file_name,Hair Colour,height,smiling,caption"]
+    rows += [f"{n}.png,{('red', 'blue')[n % 2]},{n * 1.5},{n < 4},text {n}" for n in range(16)]
     with zipfile.ZipFile(target, "a") as archive:
         archive.writestr("faces/metadata.csv", "\n".join(rows))
         for name, content in files.items():
@@ -89,16 +89,30 @@ def test_labels_of_an_upload_are_shown_and_can_be_trained_on(
         {"name": "hair_colour", "values": {"red": 8, "blue": 8}, "rare": []},
         {"name": "smiling", "values": {"no": 12, "yes": 4}, "rare": []},
     ]
-    assert details["labels_left_out"] == [{"name": "height", "reason": "numbers"}]
-    body = {"preset": "smoke", "dataset": "faces", "labels": ["hair_colour", "smiling"]}
+    assert details["numbers"] == [{"name": "label_height", "least": 0, "greatest": 22.5}]
+    assert details["labels_left_out"] == [
+        {"name": "caption", "reason": "16 different texts for 16 pictures"}
+    ]
+    preview = client.get(
+        "/datasets/faces/preview.webp?label=label_height&value=high&count=2&size=16", headers=key
+    )
+    assert Image.open(io.BytesIO(preview.content)).size == (32, 16)
+    wrong = client.get("/datasets/faces/preview.webp?label=label_height&value=x", headers=key)
+    assert wrong.status_code == 422
+    labels = ["hair_colour", "smiling", "label_height"]
+    body = {"preset": "smoke", "dataset": "faces", "labels": labels}
     assert client.post("/train", json=body, headers=key).status_code == 202
 
 
 @pytest.mark.parametrize(
     ("dataset", "label", "reason"),
     [
-        pytest.param("faces", "age_group", "it has hair_colour, smiling", id="unknown"),
-        pytest.param("faces", "height_", "it has hair_colour, smiling", id="nearly a column"),
+        pytest.param(
+            "faces", "age_group", "it has hair_colour, label_height, smiling", id="unknown"
+        ),
+        pytest.param(
+            "faces", "height_", "it has hair_colour, label_height, smiling", id="nearly a column"
+        ),
         pytest.param("starter", "colour", "hair_colour", id="unknown to the starter"),
     ],
 )

@@ -231,7 +231,7 @@ def test_a_preview_shows_the_first_by_name_and_crosses_out_what_is_broken(
 
 def _labelled() -> dict[str, bytes]:
     """Two hundred pictures with a class folder, and columns that are and are not labels."""
-    rows = ["file_name,hat,caption"]
+    rows = ["file_name,hat,caption,tilt"]
     files = {}
     for number in range(200):
         name = f"{number:03}.png"
