@@ -205,7 +205,7 @@ def count_slow(threads: int) -> int:
 
 
 def _lower_priority() -> None:
-    """Give this thread a quarter of a core where one other wants it (sched(7): nice is per thread)."""
+    """Give this thread a quarter of a core where another wants it (sched(7): one thread only)."""
     if sys.platform == "linux":
         thread = threading.get_native_id()
         with contextlib.suppress(OSError):
