@@ -8,6 +8,8 @@ from pathlib import Path
 import structlog
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
+from starlette.middleware import gzip
+from starlette.middleware.gzip import GZipMiddleware
 
 from app import health, openapi, problems
 from app.auth import routes as auth
@@ -15,11 +17,15 @@ from app.avatars import routes as avatars
 from app.avatars.cache.fast_path import FastPath, ResponseCache
 from app.avatars.cache.picture_cache import PictureCache
 from app.avatars.generate.engine import Engine
+from app.avatars.request.picture_types import PICTURE_TYPES
 from app.datasets import contents
 from app.datasets import routes as datasets
 from app.http import metrics, opentelemetry
 from app.http.access_log import AccessLog
 from app.http.body_size import BodyLimit
+from app.http.cross_origin import CrossOrigin
+from app.http.head import Head
+from app.http.path_prefix import PathPrefix
 from app.http.private_cache import PrivateCache
 from app.http.relative_redirects import RelativeRedirects
 from app.local import routes as local
@@ -28,10 +34,11 @@ from app.rate_limits.limiter import Limiter
 from app.registry import browser, model_images
 from app.registry import routes as registry_routes
 from app.state import AppState
-from app.studio import model_card, pages, playground, views
+from app.studio import model_card, pages, playground, team, views
 from app.studio.error_pages import ErrorPages
 from app.training import curves, events, measurements, presets, sheets
 from app.training import routes as training
+from app.training.queue_watch import QueueWatch
 from models import bootstrap, keys
 from models.database import engine as database
 from models.registry import Registry
@@ -44,6 +51,14 @@ STALE_UPLOAD = 24 * 3600  # s; no upload takes a day, so the process of an older
 DESCRIPTION = """Every seed gives one manga face, drawn by a GAN that you can retrain over HTTP.
 Errors are problem documents (RFC 9457) whose `detail` says how to correct the request."""
 
+
+# Pictures but SVG have their own compression, and streams are sent line by line.
+NOT_COMPRESSED = (
+    *gzip.DEFAULT_EXCLUDED_CONTENT_TYPES,
+    "image/apng",
+    "application/octet-stream",
+    "application/x-ndjson",
+)
 
 # In the order in which their routes are matched.
 ROOMS = (
@@ -66,6 +81,7 @@ ROOMS = (
     views,
     model_card,
     playground,
+    team,
     pages,
 )
 
@@ -96,7 +112,13 @@ def create_app(settings: Settings) -> FastAPI:
 def _create_state(settings: Settings) -> AppState:
     connections = database.connect(settings)
     registry = Registry(connections, settings.blobs)
-    engine = Engine(registry, settings.threads, settings.max_queue, settings.model_bytes)
+    engine = Engine(
+        registry,
+        settings.threads,
+        settings.max_queue,
+        settings.model_bytes,
+        settings.cache_bytes,
+    )
     pictures = PictureCache(settings.cache_bytes)
     return AppState(
         settings=settings,
@@ -106,11 +128,13 @@ def _create_state(settings: Settings) -> AppState:
         pictures=pictures,
         responses=ResponseCache(engine.served, pictures),
         limiter=Limiter(settings),
+        queue_watch=QueueWatch(settings, connections),
     )
 
 
 def _add_middleware(app: FastAPI, state: AppState) -> None:
     """Add the middleware, innermost first."""
+    app.add_middleware(Head)
     app.add_middleware(BodyLimit, exempt=("/avatars", "/datasets"))
     if state.settings.public_avatars:  # the fast path checks no key
         app.add_middleware(FastPath, responses=state.responses)
@@ -119,7 +143,13 @@ def _add_middleware(app: FastAPI, state: AppState) -> None:
     app.add_middleware(RelativeRedirects)
     app.add_middleware(ChargeRest, limiter=state.limiter)
     app.add_middleware(ErrorPages)
+    app.add_middleware(CrossOrigin, paths=["/avatars", *(each.path for each in PICTURE_TYPES)])
+    app.add_middleware(GZipMiddleware, exclude_content_types=NOT_COMPRESSED)
     app.add_middleware(AccessLog)
+    settings = state.settings
+    app.add_middleware(
+        PathPrefix, prefix=settings.path_prefix, trusts_proxies=bool(settings.trusted_proxies)
+    )
 
 
 @asynccontextmanager
@@ -127,11 +157,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state: AppState = app.state.kao
     await run_in_threadpool(_prepare, state)
     await state.engine.start()
+    state.queue_watch.start()
     log.info("app.started", aliases=state.engine.served)
     try:
         yield
     finally:
         state.closing.set()
+        await state.queue_watch.stop()
         await state.engine.stop()
         await state.limiter.close()
         state.database.dispose()

@@ -7,17 +7,19 @@ from typing import Annotated
 import sqlalchemy as sa
 from fastapi import Depends, Request
 
+from app.avatars.bulk.slots import BatchSlots
 from app.avatars.cache.fast_path import ResponseCache
 from app.avatars.cache.picture_cache import PictureCache
 from app.avatars.generate.engine import Engine
 from app.rate_limits.limiter import Limiter
+from app.training.queue_watch import QueueWatch
 from models.registry import Registry
 from models.settings import Settings
 
 
 @dataclass(frozen=True)
 class AppState:
-    """Settings, database, registry, engine, picture cache and limits; `closing` ends streams."""
+    """What the routes share; `closing` ends streams."""
 
     settings: Settings
     database: sa.Engine
@@ -26,13 +28,13 @@ class AppState:
     pictures: PictureCache
     responses: ResponseCache
     limiter: Limiter
+    queue_watch: QueueWatch
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     # Zips validated at once: each uses a core and up to a few hundred megabytes meanwhile.
     checks: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
     # Datasets decoded at once for previews: one takes up to 15 s of a core and 200 MB.
     decodes: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
-    # Batches at once; each has one face in the engine's queue at a time.
-    batches: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
+    batches: BatchSlots = field(default_factory=BatchSlots)
 
 
 def get_state(request: Request) -> AppState:

@@ -13,6 +13,9 @@ from models.settings import Settings
 cli = typer.Typer(no_args_is_help=True, help="Datasets to train on.")
 
 
+SHOWN = 5  # names of each kind of file
+
+
 @cli.command("list")
 def list_datasets() -> None:
     """List the datasets that a run can name."""
@@ -49,8 +52,12 @@ def pack_dataset(
     for item in dataset.skipped:
         err.print(f"skipped {item.name}: {item.reason}")
     for reason in dataset.left_out:
-        examples = ", ".join(reason.examples)
+        examples = ", ".join(reason.examples[:SHOWN])
         err.print(f"left out {reason.count:,} files, {reason.reason}: {examples}")
+    alike = dataset.near_duplicates
+    if alike.count:
+        groups = "; ".join(" = ".join(group[:SHOWN]) for group in alike.groups[:SHOWN])
+        err.print(f"{alike.count:,} images look like an earlier one: {groups}")
     images = f"{dataset.count:,} images of {dataset.size}×{dataset.size}"
     out.print(f"{images}, {dataset.fingerprint[:16]}")
 
@@ -70,6 +77,8 @@ def show_labels(
     table = Table("label", "values")
     for name, counts in label_table.counts().items():
         table.add_row(name, ", ".join(f"{value} {count:,}" for value, count in counts.items()))
+    for name, (least, greatest) in label_table.ranges().items():
+        table.add_row(name, f"a slider, from {least:g} to {greatest:g}")
     out.print(table)
     for column in label_table.left_out:
         err.print(f"left out {column.name}: {column.reason}")

@@ -12,7 +12,7 @@ from rich.progress import TaskID
 from kao.console import err, out
 from kao.training import dataset_name
 from models.errors import KaoError
-from models.recipes.recipe import ENLARGER_STEPS
+from models.recipes.presets import ENLARGER_STEPS
 from models.settings import Settings
 
 if TYPE_CHECKING:

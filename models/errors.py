@@ -127,6 +127,16 @@ class NewerDatabase(UnusableDatabase):
         )
 
 
+class TooLargeToDraw(KaoError):
+    """A picture that needs more memory than this server may use for drawing."""
+
+    def __init__(self, need: int, limit: int) -> None:
+        super().__init__(
+            f"The picture needs about {need >> 20:,} MiB of memory, and this server has "
+            f"{limit >> 20:,} MiB for drawing. Ask for a smaller size, fewer faces or PNG."
+        )
+
+
 class NotReady(KaoError):
     """No verified model serves yet."""
 

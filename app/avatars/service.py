@@ -1,13 +1,16 @@
 """Renders a picture request: traits, pixels, bytes."""
 
+from collections.abc import Hashable
 from functools import partial
 
-from app.avatars.encode import picture
-from app.avatars.encode.provenance import Stamp
+from app.avatars.encode import alt_text, picture
+from app.avatars.encode.provenance import Stamp, Words
+from app.avatars.formats import JSON
 from app.avatars.generate import faces
 from app.avatars.generate.engine import Engine
 from app.avatars.request.picture_request import PictureRequest
-from app.avatars.traits import resolve_traits
+from app.avatars.request.picture_types import AVATAR, OG
+from app.avatars.traits import legible_traits, resolve_traits
 from models.bundle.generator import Drawer, Pixels
 
 
@@ -18,18 +21,41 @@ async def resolve(engine: Engine, version: str, request: PictureRequest) -> Pict
     return resolve_traits(request, (await engine.drawer(version)).card)
 
 
-async def render(engine: Engine, version: str, request: PictureRequest) -> bytes:
-    """The picture's bytes. Raises Overloaded, BadBundle, and what the picture type refuses."""
+async def render(
+    engine: Engine, version: str, request: PictureRequest, client: Hashable = None
+) -> bytes:
+    """The picture's bytes. client: whose turn at the drawing threads it takes.
+
+    Raises Overloaded, TooLargeToDraw, BadBundle, and what the picture type refuses.
+    """
     drawer = await engine.drawer(version)
-    return await engine.draw(drawer, request, partial(encode, request=request, version=version))
+    work = partial(encode, request=request, version=version, drawer=drawer)
+    return await engine.draw(drawer, request, work, client)
 
 
 def render_alone(drawer: Drawer, version: str, request: PictureRequest) -> bytes:
     """The same bytes without an engine. Raises what the picture type refuses."""
     (pixels,) = faces.draw([request], drawer)
-    return encode(pixels, request, version)
+    return encode(pixels, request, version, drawer)
 
 
-def encode(pixels: Pixels, request: PictureRequest, version: str) -> bytes:
-    """(N, S, S, 3) to the picture's bytes, with the model and address as metadata."""
-    return picture.encode(pixels, request, Stamp(version, request.address(version)))
+def encode(pixels: Pixels, request: PictureRequest, version: str, drawer: Drawer) -> bytes:
+    """(N, S, S, 3) to the picture's bytes, with model, address and words as metadata."""
+    is_described = request.format == JSON
+    # A description names the address of the picture, in the format that every client can show.
+    shown = request.with_values(format="png") if is_described else request
+    # Pictures of older models keep their bytes where a full version pins them.
+    is_pinned = request.model == version and drawer.card.provenance < 2
+    words = None if is_pinned and not is_described else describe(request, drawer)
+    return picture.encode(pixels, request, Stamp(version, shown.address(version), words))
+
+
+def describe(request: PictureRequest, drawer: Drawer) -> Words:
+    """The words of a picture; for one face, they come from its traits."""
+    credit = drawer.card.dataset
+    if request.picture_type not in (AVATAR, OG):
+        alt = alt_text.describe_picture(request.picture_type.name)
+        return Words(alt, {}, credit.licence, credit.credit)
+    traits = faces.traits_of(request.values, drawer)
+    alt = alt_text.describe_face(legible_traits(traits, request.values, drawer.card))
+    return Words(alt, traits, credit.licence, credit.credit)

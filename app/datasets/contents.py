@@ -21,8 +21,10 @@ from app.http.headers import NO_SNIFF
 from app.http.query_string import Only
 from app.state import AppState, State
 from models.datasets import archive, catalogue
+from models.datasets.catalogue import Row
 from models.datasets.images import BrokenImage, read_square
-from models.errors import UnknownDataset
+from models.errors import DatasetError, UnknownDataset
+from models.settings import Settings
 
 router = APIRouter(prefix="/datasets", tags=["datasets"], dependencies=[needs("read")])
 MAX_LISTED = 50  # groups of duplicates, and broken pictures
@@ -73,7 +75,7 @@ def _find_broken(path: Path) -> tuple[int, list[schemas.BrokenImage]]:
 
 @router.get(
     "/{name}/preview.webp",
-    dependencies=[Depends(Only("count", "columns", "size"))],
+    dependencies=[Depends(Only("count", "columns", "size", "label", "value"))],
     response_class=Response,
     responses={200: {"content": {"image/webp": {}}}},
     summary="Preview a dataset",
@@ -84,20 +86,36 @@ async def preview(
     count: Annotated[int, Query(ge=1, le=96)] = 24,
     columns: Annotated[int, Query(ge=1, le=24)] = 8,
     size: Annotated[int, Query(ge=16, le=128, description="Side of a picture, pixels.")] = 64,
+    label: Annotated[str | None, Query(description="Only pictures with `value` of this.")] = None,
+    value: Annotated[str, Query(description="A value of `label`.")] = "",
 ) -> Response:
     """Its first pictures by name, cropped as for training; a cross where one is broken."""
     path = await run_in_threadpool(_zip, state, name)
+    only = None
+    if label is not None:
+        row = catalogue.get(state.database, name)
+        only = await run_in_threadpool(_examples, state.settings, row, label, value, count)
     async with state.decodes:
-        content = await run_in_threadpool(_preview, path, count, columns, size)
+        content = await run_in_threadpool(_preview, path, count, columns, size, only)
     headers = {"Cache-Control": "private, no-cache", **NO_SNIFF}
     return Response(content, headers=headers, media_type="image/webp")
 
 
-@lru_cache(64)  # 20 MB at most; the name of the file is the digest of its content
-def _preview(path: Path, count: int, columns: int, size: int) -> bytes:
-    """A WebP of the first `count` pictures in rows, each `size` pixels square."""
+def _examples(settings: Settings, row: Row, label: str, value: str, count: int) -> frozenset[str]:
+    """The names of pictures with a value. Raises DatasetError where there is none."""
+    names = frozenset(catalogue.examples(settings, row, label, value, count))
+    if not names:
+        raise DatasetError(f"No picture has {value[:80]!r} as its {label!r}.")
+    return names
+
+
+@lru_cache(512)  # 30 MB at most; the name of the file is the digest of its content
+def _preview(
+    path: Path, count: int, columns: int, size: int, only: frozenset[str] | None = None
+) -> bytes:
+    """A WebP of the first `count` pictures (of `only`) in rows, each `size` pixels square."""
     tiles = []
-    for _, data in islice(archive.members(path), count):
+    for _, data in islice(archive.members(path, only=only), count):
         try:
             tiles.append(read_square(data, size))
         except BrokenImage:

@@ -13,13 +13,17 @@ from app.datasets.schemas import (
     Datasets,
     Details,
     Label,
+    Number,
     Uploaded,
-    left_out,
+    label,
+    report,
 )
 from app.datasets.uploads import receive
 from app.http.query_string import Only
 from app.state import State
 from models.datasets import archive, catalogue, quotas
+from models.datasets.listing import summarise
+from models.datasets.near_duplicates import NearDuplicates
 
 router = APIRouter(prefix="/datasets", tags=["datasets"])
 
@@ -69,7 +73,7 @@ async def upload(
     room = await run_in_threadpool(quotas.room, state.database, state.settings, key)
     async with receive(request, state.settings, room) as path:
         async with state.checks:
-            report = await run_in_threadpool(archive.check, path, look=True, strict=strict)
+            found = await run_in_threadpool(archive.check, path, look=True, strict=strict)
         row, is_new = await run_in_threadpool(
             lambda: catalogue.add(
                 state.database,
@@ -77,13 +81,13 @@ async def upload(
                 path,
                 name=name,
                 licence=licence,
-                report=report,
+                report=found,
                 key=key,
             )
         )
     response.status_code = 201 if is_new else 200
     response.headers["Location"] = f"/datasets/{name}"
-    return Uploaded(**row, left_out=left_out(report.left_out))
+    return Uploaded(**row, **report(summarise(found.left_out), found.near_duplicates))
 
 
 @router.get(
@@ -99,14 +103,18 @@ def show(state: State, name: str) -> Details:
     if name in catalogue.BUILT_IN:
         drawn = STARTER.model_copy(update={"name": name}).model_dump()
         labels = [Label(name=each, values={}) for each in catalogue.STARTER_ATTRIBUTES]
-        return Details(**drawn, left_out=[], labels=labels, labels_left_out=[])
+        nothing = report([], NearDuplicates())
+        return Details(**drawn, **nothing, labels=labels, numbers=[], labels_left_out=[])
     row = catalogue.get(state.database, name)
     table = catalogue.label_table(state.settings, row)
-    listing = archive.listing(catalogue.fetch(state.settings, row["digest"]))
     return Details(
         **row,
-        left_out=left_out(listing.left_out),
-        labels=[Label(name=label, values=values) for label, values in table.counts().items()],
+        **report(*catalogue.report_of(state.settings, row)),
+        labels=[label(name, values) for name, values in table.counts().items()],
+        numbers=[
+            Number(name=name, least=least, greatest=greatest)
+            for name, (least, greatest) in table.ranges().items()
+        ],
         labels_left_out=[Column(name=each.name, reason=each.reason) for each in table.left_out],
     )
 

@@ -1,11 +1,15 @@
 """Datasets as clients see them."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 from pydantic import BaseModel, Field
 
 from models.datasets import catalogue
-from models.datasets.listing import summarise
+from models.datasets.labels import rare_values
+from models.datasets.listing import Reason
+from models.datasets.near_duplicates import NearDuplicates
 
 
 class Dataset(BaseModel):
@@ -27,30 +31,51 @@ class LeftOut(BaseModel):
     examples: list[str] = Field(description="The first of them by name.")
 
 
+class Alike(BaseModel):
+    """Pictures that look alike, though their bytes may differ: saved again, reduced, retouched."""
+
+    looked: int = Field(description="Number of pictures that were compared, the first by name.")
+    count: int = Field(description="Number of those that look like an earlier one.")
+    groups: list[list[str]] = Field(description="The first groups by name, 20 names of each.")
+
+
 class Label(BaseModel):
     """What a recipe's `labels` may name, and how many pictures have each value."""
 
     name: str = Field(examples=["hair_colour"])
     values: dict[str, int]
+    rare: list[str] = Field(
+        default=[], description="Values of fewer than one picture in 64: a batch seldom has one."
+    )
+
+
+class Number(BaseModel):
+    """A numeric label, which a recipe's `labels` may name: it becomes a slider."""
+
+    name: str = Field(examples=["age_in_years"])
+    least: float
+    greatest: float
 
 
 class Column(BaseModel):
     """A column of the set's labels that cannot be trained on, and why."""
 
     name: str
-    reason: str = Field(examples=["numbers"])
+    reason: str = Field(examples=["one value only"])
 
 
 class Uploaded(Dataset):
     """An uploaded set, and what is left out of it."""
 
     left_out: list[LeftOut]
+    near_duplicates: Alike
 
 
 class Details(Uploaded):
     """A set with its labels."""
 
     labels: list[Label]
+    numbers: list[Number]
     labels_left_out: list[Column]
 
 
@@ -88,6 +113,14 @@ STARTER = Dataset(
 )
 
 
-def left_out(files: list[tuple[str, str]]) -> list[LeftOut]:
-    """(name, reason) of each file, by reason."""
-    return [LeftOut(**asdict(reason)) for reason in summarise(files)]
+def report(reasons: Sequence[Reason], alike: NearDuplicates) -> dict[str, Any]:
+    """The fields of `Uploaded` that say what is left out or alike."""
+    return {
+        "left_out": [LeftOut(**asdict(reason)) for reason in reasons],
+        "near_duplicates": Alike(**asdict(alike)),
+    }
+
+
+def label(name: str, values: dict[str, int]) -> Label:
+    """A label with the number of pictures of each value."""
+    return Label(name=name, values=values, rare=rare_values(values))

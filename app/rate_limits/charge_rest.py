@@ -16,7 +16,8 @@ class ChargeRest:
     """Middleware outside of all routes and caches.
 
     An answer that is neither a drawn picture nor an authorised call costs its client's address one
-    face (`pictures`) where it succeeded, and one call (`calls`) where it failed. A client without
+    face (`pictures`) where it succeeded, a part of one where it came from memory or is a 304, and
+    one call (`calls`) where it failed. A client without
     credentials that has used up its calls gets a 429 before any work is done.
     """
 

@@ -63,11 +63,14 @@ class Buckets:
     def __init__(self) -> None:
         self._full_at: OrderedDict[tuple[str, str], float] = OrderedDict()
 
-    def charge(self, policy: Policy, client: str, cost: int) -> Verdict:
-        """Charge `cost` units, 0 to the quota; a refusal charges nothing, and 0 only looks."""
+    def charge(self, policy: Policy, client: str, cost: float) -> Verdict:
+        """Charge `cost` units, 0 to the quota; a refusal charges nothing.
+
+        0 charges nothing and is refused where a unit would be.
+        """
         now, name = time.monotonic(), (policy.name, client)
         before = max(0.0, self._full_at.get(name, now) - now)
-        busy = before + max(cost, 1) * policy.window / policy.quota
+        busy = before + (cost or 1) * policy.window / policy.quota
         if busy > policy.window + 1e-6:
             return Verdict(policy, False, before)
         if cost == 0:

@@ -10,6 +10,11 @@ from app.rate_limits.gcra import Buckets, Policy, Verdict
 from app.rate_limits.redis_gcra import RedisBuckets
 from models.settings import Settings
 
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+# Faces for a 304 or a picture from memory, which take a seventieth of a new face's time
+# (docs/performance.md): behind one address may be an office whose browsers revalidate.
+CACHED = 0.02
+
 
 class Limiter:
     """Charges requests, in this process or, with REDIS_URL, across servers.
@@ -24,7 +29,7 @@ class Limiter:
         self._buckets = Buckets()
         self._redis = RedisBuckets(settings.redis_url) if settings.redis_url else None
 
-    async def charge_pictures(self, request: Request, faces: int) -> dict[str, str]:
+    async def charge_pictures(self, request: Request, faces: float) -> dict[str, str]:
         """Charge faces before they are drawn; the headers to send. Raises TooManyRequests."""
         return _headers(await self._charge(self.pictures, request, faces))
 
@@ -33,23 +38,27 @@ class Limiter:
         return _headers(await self._charge(self.calls, request, 1))
 
     async def charge_answer(self, request: Request, status: int) -> None:
-        """Charge an answer that no route charged: a face for a success, else a call."""
+        """Charge an answer that no route charged: a face for a success, else a call.
+
+        A picture from memory and a 304 cost CACHED faces.
+        """
         if not getattr(request.state, "is_charged", False):
             policy = self.pictures if status < 400 else self.calls
-            await self._charge(policy, request, 1)
+            is_cached = status == 304 or getattr(request.state, "is_from_memory", False)
+            await self._charge(policy, request, CACHED if is_cached else 1)
 
     async def require_calls(self, request: Request) -> None:
         """Raise TooManyRequests where the client has used up its calls; charges nothing."""
         await self._charge(self.calls, request, 0)
 
-    async def _charge(self, policy: Policy | None, request: Request, cost: int) -> Verdict | None:
+    async def _charge(self, policy: Policy | None, request: Request, cost: float) -> Verdict | None:
         if cost:
             request.state.is_charged = True
         client = self.client(request)
         if policy is None or client is None:
             return None
         # A request that costs more than the quota costs the whole quota, or it could never run.
-        cost = min(cost, policy.quota)
+        cost = min(cost, float(policy.quota))
         if self._redis is None:
             verdict = self._buckets.charge(policy, client, cost)
         else:
@@ -80,7 +89,7 @@ def client_address(request: Request, trusts_proxies: bool = False) -> str | None
     For IPv6 its first 64 bits: a client with one such address has all of them (RFC 6177). An
     address of this machine that a proxy forwarded may be the client's invention, so it is charged.
     """
-    host = request.client.host if request.client else ""
+    host = _without_ipv6_form(request.client.host if request.client else "")
     if host.startswith("127.") or host in ("::1", ""):
         is_forwarded = trusts_proxies and "x-forwarded-for" in request.headers
         return host if is_forwarded else None
@@ -92,9 +101,20 @@ def client_address(request: Request, trusts_proxies: bool = False) -> str | None
         return host
 
 
-def _refusal_headers(verdict: Verdict, cost: int) -> dict[str, str]:
+def _without_ipv6_form(host: str) -> str:
+    """The IPv4 address inside an IPv6 one: mapped (RFC 4291 §2.5.5.2) or of NAT64 (RFC 6052)."""
+    try:
+        address = ipaddress.IPv6Address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if address in _NAT64:
+        return str(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+    return str(address.ipv4_mapped or host)
+
+
+def _refusal_headers(verdict: Verdict, cost: float) -> dict[str, str]:
     policy = verdict.policy
-    wait = verdict.busy + max(cost, 1) * policy.window / policy.quota - policy.window
+    wait = verdict.busy + (cost or 1) * policy.window / policy.quota - policy.window
     return {**verdict.headers(), "Retry-After": str(max(1, math.ceil(wait)))}
 
 

@@ -42,7 +42,7 @@ return {1, tostring(busy)}
 class _Reservation:
     """This server's part of a client's quota, and Redis's last answer. Times by our clock."""
 
-    units: int = 0  # reserved in Redis and not spent
+    units: float = 0  # reserved in Redis and not spent
     expires_at: float = 0.0  # when `units` lapse
     full_at: float = 0.0  # when the whole quota is available again
     refused_cost: float = math.inf  # the smallest cost that was refused
@@ -62,7 +62,7 @@ class RedisBuckets:
         self._querying = asyncio.Lock()
         self._reservations: OrderedDict[tuple[str, str], _Reservation] = OrderedDict()
 
-    async def charge(self, policy: Policy, client: str, cost: int) -> Verdict:
+    async def charge(self, policy: Policy, client: str, cost: float) -> Verdict:
         """Charge `cost` units, 0 to the quota; 0 only looks at what is known here."""
         reservation = self._reservation(policy, client)
         if cost == 0:
@@ -82,7 +82,7 @@ class RedisBuckets:
         return reservation
 
     async def _reserve(
-        self, policy: Policy, client: str, reservation: _Reservation, cost: int
+        self, policy: Policy, client: str, reservation: _Reservation, cost: float
     ) -> Verdict:
         """Reserve a share of the quota, or at least this cost, or remember the refusal."""
         if time.monotonic() > reservation.expires_at:
@@ -101,7 +101,7 @@ class RedisBuckets:
         reservation.refused_cost, reservation.retry_at = cost, now + wait
         return _verdict(policy, reservation, False)
 
-    async def _query(self, policy: Policy, client: str, units: int) -> Verdict:
+    async def _query(self, policy: Policy, client: str, units: float) -> Verdict:
         if time.monotonic() < self._local_until:
             return self._local.charge(policy, client, units)
         arguments = [policy.window, units * policy.window / policy.quota]
@@ -119,7 +119,7 @@ class RedisBuckets:
         await self._redis.aclose()
 
 
-def _charge_locally(policy: Policy, reservation: _Reservation, cost: int) -> Verdict | None:
+def _charge_locally(policy: Policy, reservation: _Reservation, cost: float) -> Verdict | None:
     """The verdict where this server knows it; None: query Redis."""
     now = time.monotonic()
     if reservation.units >= cost and now <= reservation.expires_at:

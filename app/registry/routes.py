@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Response
 from fastapi.concurrency import run_in_threadpool
 
 from app.auth.scopes import needs
@@ -15,14 +15,16 @@ from models.description import Description
 from models.registry import DEFAULT
 
 router = APIRouter(prefix="/models", tags=["models"])
+REVALIDATED = "no-cache"  # names and aliases change
 NO_PARAMETERS, FORCE = Depends(Only()), Depends(Only("force"))
 
 
 @router.get(
     "", dependencies=[needs("avatars"), NO_PARAMETERS], summary="List the models, newest first"
 )
-def list_models(state: State) -> Models:
+def list_models(state: State, response: Response) -> Models:
     """Published models, and the aliases that name them."""
+    response.headers["Cache-Control"] = REVALIDATED
     aliases = state.registry.aliases()
     rows = state.registry.list_models()
     return Models(models=[Model(**_fields(row, aliases)) for row in rows], aliases=aliases)
@@ -39,8 +41,9 @@ async def roll_back(state: State) -> Alias:
 
 
 @router.get("/{name}", dependencies=[needs("avatars"), NO_PARAMETERS], summary="Read a model")
-def show(state: State, name: str) -> ModelDetails:
+def show(state: State, name: str, response: Response) -> ModelDetails:
     """The card of an alias, a version, or at least 12 of its hex digits."""
+    response.headers["Cache-Control"] = REVALIDATED
     row = state.registry.get(name)
     parameters = traits.trait_parameters(Card.model_validate(row["card"]))
     schemas = {

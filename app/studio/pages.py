@@ -7,15 +7,19 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.templating import Jinja2Templates
 
 from app.studio import translations
 from app.studio.assets import assets, digest
 
 router = APIRouter(include_in_schema=False)
+READ = ["GET", "HEAD"]  # the methods of a page: link checkers send HEAD
 TEMPLATES = Path(__file__).parent / "templates"
 THEMES = ("light", "dark")
 THEME_COOKIE = "kao_theme"
+DAY = "public, max-age=86400"
+NOT_CRAWLED = ("/studio", "/train", "/datasets", "/keys", "/avatar", "/sheet", "/og")
 IMMUTABLE = "public, max-age=31536000, immutable"
 YEAR = 365 * 24 * 3600  # s
 POLICY = (
@@ -32,17 +36,49 @@ HEADERS = {
 }
 
 
-@router.get("/docs")
-@router.head("/docs")
+@router.api_route("/docs", methods=READ)
 async def docs(request: Request) -> Response:
     """Show OpenAPI in Swagger UI, loaded from this server alone."""
     return render(request, "docs.html", "docs")
 
 
-@router.get("/favicon.ico")
+@router.api_route("/favicon.ico", methods=READ)
 async def favicon() -> Response:
     """Send the icon to browsers that ask for it without reading a page."""
-    return _response("icon.svg", compress=False)
+    return _response("icon-180.png", compress=False)
+
+
+@router.api_route("/robots.txt", methods=READ)
+async def robots() -> Response:
+    """Keep crawlers from what needs a key, and from pictures that have no end."""
+    lines = ["User-agent: *", *(f"Disallow: {path}" for path in NOT_CRAWLED)]
+    return PlainTextResponse("\n".join(lines) + "\n", headers={"Cache-Control": DAY})
+
+
+@router.api_route("/manifest.webmanifest", methods=READ)
+async def manifest(request: Request) -> Response:
+    """Describe the playground to browsers that install it as an app."""
+    root = request.scope.get("root_path", "")
+    icons = [
+        {"src": f"{root}/assets/{digest()}/{name}", "sizes": sizes, "type": media}
+        for name, sizes, media in (
+            ("icon.svg", "any", "image/svg+xml"),
+            ("icon-180.png", "180x180", "image/png"),
+            ("icon-512.png", "512x512", "image/png"),
+        )
+    ]
+    content = {
+        "name": "Kao",
+        "short_name": "Kao",
+        "start_url": f"{root}/",
+        "scope": f"{root}/",
+        "display": "minimal-ui",
+        "background_color": "#fbfaf7",
+        "theme_color": "#fbfaf7",
+        "icons": icons,
+    }
+    headers = {"Cache-Control": DAY}
+    return JSONResponse(content, headers=headers, media_type="application/manifest+json")
 
 
 @router.get("/assets/{version}/{name:path}")

@@ -15,7 +15,7 @@ from app.avatars.request.picture_types import LARGEST_LOOP
 from app.errors import InvalidParameter
 from app.state import AppState, get_state
 from app.studio import translations
-from app.studio.pages import render
+from app.studio.pages import READ, render
 from models.bundle.format import Card
 from models.errors import KaoError
 from models.registry import DEFAULT
@@ -27,6 +27,7 @@ FACE_SIZE = 512  # pixels of the large face
 STRANGEST = 1.5  # the highest psi that /avatar takes
 TRAIT = "trait."  # begins the names of traits in the page's address
 SIZES = (64, 128, 256, 512, 1024)  # offered; an address may ask for any
+SAMPLE = "count=12&columns=6&size=64&format=webp"  # the query of a model's faces
 CHILDREN = 6  # on a sheet of siblings
 COLUMNS = 3
 
@@ -58,14 +59,14 @@ class FirstFace:
         return query({"seed": self.seed, **size, **look, "model": self.version or DEFAULT})
 
 
-@router.get("/")
-@router.head("/")
+@router.api_route("/", methods=READ)
 def playground(request: Request) -> Response:
     """The page that everybody may see; where faces need a key it says so instead."""
     state = get_state(request)
     if not state.settings.public_avatars:
         return render(request, "closed.html", "playground", status=403)
     face = first_face(request.query_params, state)
+    live = state.registry.aliases().get(DEFAULT)
     return render(
         request,
         "playground.html",
@@ -73,6 +74,9 @@ def playground(request: Request) -> Response:
         face=face,
         base=str(request.base_url),
         settings=_settings(state, face),
+        live=live,
+        models=sorted(state.registry.list_models(), key=lambda row: row["version"] != live),
+        sample=SAMPLE,
         more_words=("trait",),
     )
 

@@ -13,14 +13,15 @@ from app.errors import Unauthorised
 from app.registry import routes as registry_routes
 from app.state import get_state
 from app.studio.forms import groups
-from app.studio.pages import render
+from app.studio.pages import READ, render
 from app.training import presets
 from app.training.curves import MAX_RUNS
 from app.training.schemas import run as public_fields
 from models import runs
 from models.bundle.format import Card
+from models.datasets import catalogue
 from models.description import LONGEST_NAME
-from models.errors import UnknownModel, UnknownRun
+from models.errors import UnknownDataset, UnknownModel, UnknownRun
 from models.keys import Key
 from models.registry import DEFAULT
 
@@ -48,14 +49,13 @@ def _requires_session(page: Page) -> Page:
             return _render(request, "studio_denied.html", status=403)
         try:
             return page(request, **path)
-        except (UnknownRun, UnknownModel) as error:
+        except (UnknownRun, UnknownModel, UnknownDataset) as error:
             return _render(request, "studio_gone.html", status=404, detail=str(error))
 
     return with_session
 
 
-@router.get("")
-@router.head("")
+@router.api_route("", methods=READ)
 @_requires_session
 def home(request: Request) -> Response:
     """List the runs, newest first; `?q=` a text, `?state=`, `?limit=`."""
@@ -82,10 +82,11 @@ def _limit(text: str) -> int:
     return min(MOST_RUNS, max(1, int(text))) if text.isdecimal() else LISTED_RUNS
 
 
-@router.get("/new")
+@router.api_route("/new", methods=READ)
 @_requires_session
 def new(request: Request) -> Response:
-    """Show the form of a new run; `?from=` fills in a run's recipe, `?preset=`, `?dataset=`."""
+    """Show the form of a new run; `?from=` fills in a run's recipe, `?preset=`, `?dataset=`
+    with `?label=`."""
     state = get_state(request)
     preset_list = presets.list_presets(state)
     names = [row.name for row in preset_list.presets]
@@ -101,12 +102,16 @@ def new(request: Request) -> Response:
         datasets=dataset_routes.list_datasets(state).datasets,
         recipes={preset.name: preset.recipe for preset in preset_list.presets},
         chosen=preset if preset in names else FIRST_PRESET,
-        start={"recipe": recipe, "dataset": request.query_params.get("dataset")},
+        start={
+            "recipe": recipe,
+            "dataset": request.query_params.get("dataset"),
+            "labels": request.query_params.getlist("label"),
+        },
         base=base,
     )
 
 
-@router.get("/runs/{run}")
+@router.api_route("/runs/{run}", methods=READ)
 @_requires_session
 def watch(request: Request, run: str) -> Response:
     """Show one run, live."""
@@ -125,7 +130,7 @@ def watch(request: Request, run: str) -> Response:
     )
 
 
-@router.get("/compare")
+@router.api_route("/compare", methods=READ)
 @_requires_session
 def compare(request: Request) -> Response:
     """Show up to four runs beside each other: `?run=A&run=B`."""
@@ -151,15 +156,30 @@ def differences(recipes: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     return {name: row for name, row in rows.items() if any(value != row[0] for value in row)}
 
 
-@router.get("/datasets")
+@router.api_route("/datasets", methods=READ)
 @_requires_session
 def datasets(request: Request) -> Response:
     """List the datasets, and the form to upload one."""
-    rows = dataset_routes.list_datasets(get_state(request)).datasets
-    return _render(request, "studio_datasets.html", tab="datasets", datasets=rows)
+    state = get_state(request)
+    reports = {row["name"]: row["report"] for row in catalogue.list_datasets(state.database)}
+    return _render(
+        request,
+        "studio_datasets.html",
+        tab="datasets",
+        datasets=dataset_routes.list_datasets(state).datasets,
+        left_out={name: report["left_out"] for name, report in reports.items() if report},
+    )
 
 
-@router.get("/models")
+@router.api_route("/datasets/{name}", methods=READ)
+@_requires_session
+def dataset(request: Request, name: str) -> Response:
+    """Show one dataset: its labels, to train on by ticking, and what is left out of it."""
+    details = dataset_routes.show(get_state(request), name)
+    return _render(request, "studio_dataset.html", tab="datasets", set=details.model_dump())
+
+
+@router.api_route("/models", methods=READ)
 @_requires_session
 def models(request: Request) -> Response:
     """List the published models: the live one, then the newest first."""
@@ -178,7 +198,7 @@ def models(request: Request) -> Response:
     )
 
 
-@router.get("/models/{name}")
+@router.api_route("/models/{name}", methods=READ)
 @_requires_session
 def model(request: Request, name: str) -> Response:
     """Show one model beside the live one, and what promoting it would change."""

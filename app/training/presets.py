@@ -11,7 +11,8 @@ from app.http.query_string import Only
 from app.state import State
 from models import runs
 from models.recipes import recipe as recipes
-from models.recipes.recipe import PRESETS, Recipe
+from models.recipes.presets import PRESETS
+from models.recipes.recipe import Recipe
 from models.runs import Row
 
 router = APIRouter(tags=["training"], dependencies=[needs("read"), Depends(Only())])

@@ -133,6 +133,9 @@ class Card(_Part):
     # From `kao evaluate --keep`.
     evaluation: Evaluation | None = None
     enlarger: Enlargement | None = None
+    # What the files of its pictures say besides model and address: from 2 on alternative text,
+    # licence and credit. Older cards lack it, and their pinned pictures keep their bytes.
+    provenance: Literal[1, 2] = 1
     parent_run: str | None
     created: str
 

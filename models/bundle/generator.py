@@ -26,9 +26,10 @@ from models.faces.resizing import reduce, resize
 from models.storage.atomic import sha256
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
-# A GPU always draws this many at once: for other shapes cuDNN may choose kernels that round
+# Latents in one run of a network. A sheet of 100 in one run took 290 MB of activations, and no less
+# time a face. A GPU always draws this many: for other shapes cuDNN may choose kernels that round
 # differently.
-GPU_BATCH = 8
+LARGEST_BATCH = 8
 
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
@@ -48,7 +49,7 @@ class Drawer:
         self.card, self._folder, self._threads = card, folder, threads
         self._digests = dict(digests or {})
         self._synthesis = self._session(SYNTHESIS)
-        self._batch = GPU_BATCH if CUDA in self._synthesis.get_providers() else None
+        self._is_padded = CUDA in self._synthesis.get_providers()
         self._mapping = self._session(MAPPING) if card.network.layers else None
         self._average = _read_tensor(folder / WEIGHTS, "mapping.average") if self._mapping else None
         self._vectors = _read_tensors(folder / TRAITS) if card.sliders else {}
@@ -63,6 +64,11 @@ class Drawer:
     @cached_property
     def _growth(self) -> onnxruntime.InferenceSession | None:
         return self._optional_session(GROWTH) if self.card.moments else None
+
+    @property
+    def has_optional_parts(self) -> bool:
+        """Whether a part that few requests need is loaded."""
+        return any(self.__dict__.get(name) is not None for name in ("_critic", "_growth"))
 
     def unload_optional_parts(self) -> None:
         """Free the memory of the parts that few requests need."""
@@ -143,14 +149,15 @@ class Drawer:
         age: 0 is the first checkpoint that was kept, 1 the last. Weights between two checkpoints
         are interpolated linearly (arXiv:1811.10515). Raises NoTrainingHistory, BadBundle.
         """
-        if self._growth is None:
+        growth = self._growth  # another thread may unload it meanwhile
+        if growth is None:
             raise NoTrainingHistory(
                 "This model kept no checkpoints of its training, so its faces have no age."
             )
         count = len(self.card.moments)
         share = np.maximum(0, 1 - np.abs(np.arange(count) - age * (count - 1)))
         inputs = {"z": z, "psi": np.array(psi, np.float32), "share": share.astype(np.float32)}
-        pixels: Pixels = self._growth.run(None, inputs)[0]
+        pixels: Pixels = growth.run(None, inputs)[0]
         return pixels
 
     def between(self, a: Floats, b: Floats, t: float) -> Floats:
@@ -187,24 +194,30 @@ class Drawer:
         """
         if self._enlarger is None or size <= self.card.network.resolution:
             return pixels
-        # One by one, so that a face is the same in any batch.
-        return np.stack([reduce(self._run(self._enlarger, one[None])[0], size) for one in pixels])
+        # One by one, so that a face is the same in any batch, and into one array, so that a sheet
+        # of them is in memory once.
+        large: Pixels | None = None
+        for place, one in enumerate(pixels):
+            face = reduce(self._run(self._enlarger, one[None])[0], size)
+            if large is None:
+                large = np.empty((len(pixels), *face.shape), np.uint8)
+            large[place] = face
+        return pixels if large is None else large
 
     def score(self, pixels: Pixels) -> Floats:
         """(N, S, S, 3) → (N,): the critic's score of each. Raises NoCritic, BadBundle."""
-        if self._critic is None:
+        critic = self._critic  # another thread may unload it meanwhile
+        if critic is None:
             raise NoCritic("This model has no critic, so it cannot tell which face is best.")
         # One by one: a critic may compare the pictures of a batch with each other.
-        return np.concatenate([self._run(self._critic, one[None]) for one in pixels])
+        return np.concatenate([self._run(critic, one[None]) for one in pixels])
 
     def _run_in_batches(self, session: onnxruntime.InferenceSession, latent: Floats) -> Any:
-        if self._batch is None:
-            return self._run(session, latent)
-        count, batch = len(latent), self._batch
-        whole = np.concatenate([latent, np.repeat(latent[:1], -count % batch, axis=0)])
-        starts = range(0, len(whole), batch)
-        parts = [self._run(session, whole[start : start + batch]) for start in starts]
-        return np.concatenate(parts)[:count]
+        count, padding = len(latent), -len(latent) % LARGEST_BATCH if self._is_padded else 0
+        whole = np.concatenate([latent, np.repeat(latent[:1], padding, axis=0)])
+        starts = range(0, len(whole), LARGEST_BATCH)
+        parts = [self._run(session, whole[start : start + LARGEST_BATCH]) for start in starts]
+        return parts[0] if len(parts) == 1 and not padding else np.concatenate(parts)[:count]
 
     def _run(self, session: onnxruntime.InferenceSession, latent: Floats) -> Any:
         return session.run(None, {session.get_inputs()[0].name: latent})[0]

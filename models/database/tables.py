@@ -87,6 +87,8 @@ datasets = Table(
     Column("licence", sa.String(200), nullable=False),
     Column("uploaded", sa.String(32), nullable=False),
     Column("key", sa.String(32)),  # the API key whose quota it counts against
+    # What the check of the upload found (models/datasets/catalogue.py); NULL before 2026-12.
+    Column("report", sa.JSON),
 )
 
 keys = Table(

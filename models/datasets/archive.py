@@ -11,12 +11,14 @@ import unicodedata
 import zipfile
 from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from models.datasets import labels
-from models.datasets.images import FORMAT_NAMES, BrokenImage, is_image_name, peek
+from models.datasets.images import FORMAT_NAMES, is_image_name
 from models.datasets.listing import reason_to_leave_out
+from models.datasets.near_duplicates import NearDuplicates
+from models.datasets.survey import Survey
 from models.errors import DatasetError
 from models.storage.atomic import BROKEN_ZIP, UNREADABLE_ZIP
 
@@ -61,11 +63,15 @@ class Listing:
 
 @dataclass(frozen=True)
 class ArchiveReport:
-    """What a checked archive holds: usable pictures, the files left out, the pictures' bytes."""
+    """What a checked archive holds: usable pictures, the files left out, the pictures' bytes.
+
+    near_duplicates: among the pictures that were decoded.
+    """
 
     images: int
     left_out: list[tuple[str, str]]
     total_bytes: int
+    near_duplicates: NearDuplicates = field(default_factory=NearDuplicates)
 
 
 def check(
@@ -75,7 +81,7 @@ def check(
 
     Only pictures are ever decompressed. Raises ArchiveError for anything that an honest zip of
     pictures does not have, and FileNotFoundError for no file.
-    look: read each picture's header too, leave out what is none, and refuse fewer than FEWEST.
+    look: read each picture too (Survey), leave out what is broken, and refuse fewer than FEWEST.
     strict: refuse the archive for such a picture instead.
     """
     with _open(path, limits) as archive:
@@ -91,7 +97,10 @@ def check(
         if not images:
             raise ArchiveError(NO_PICTURES)
         _check_places(images)
-        total, unreadable = _measure(archive, images, limits, path.stat().st_size, look)
+        survey = Survey()
+        see = survey.look if look else _ignore
+        total = _measure(archive, images, limits, path.stat().st_size, see)
+    unreadable = survey.unreadable
     if unreadable and strict:
         raise ArchiveError(_strict_message(unreadable))
     usable = len(images) - len(unreadable)
@@ -101,7 +110,12 @@ def check(
             f"The archive has {usable} usable of {len(images)} pictures{why} and training needs at "
             f"least {FEWEST}, best some thousands."
         )
-    return ArchiveReport(usable, [*files.left_out, *unreadable], total)
+    left_out = [*files.left_out, *unreadable]
+    return ArchiveReport(usable, left_out, total, survey.near_duplicates())
+
+
+def _ignore(name: str, data: bytes) -> None:
+    """Look at nothing."""
 
 
 def listing(path: Path) -> Listing:
@@ -271,13 +285,13 @@ def _measure(
     images: list[zipfile.ZipInfo],
     limits: Limits,
     size: int,
-    look: bool,
-) -> tuple[int, list[tuple[str, str]]]:
-    """Decompress to nowhere: the pictures' bytes, and the broken ones (name, reason).
+    see: Callable[[str, bytes], None],
+) -> int:
+    """Decompress each picture for `see(name, data)` alone. Returns the pictures' bytes.
 
     size: the archive's own bytes.
     """
-    total, unreadable = 0, []
+    total = 0
     for entry in images:
         data = b"".join(_chunks(archive, entry, limits))
         total += len(data)
@@ -291,12 +305,8 @@ def _measure(
                 f"The archive unpacks to more than {limits.ratio:g} times its size, as only a "
                 "zip bomb does; save the pictures as PNG."
             )
-        try:
-            if look:
-                peek(data)
-        except BrokenImage as error:
-            unreadable.append((entry_name(entry), error.reason))
-    return total, unreadable
+        see(entry_name(entry), data)
+    return total
 
 
 def _chunks(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limits: Limits) -> Iterator[bytes]:

@@ -1,7 +1,9 @@
 """The uploaded datasets: a row each, and their zips by content under `<store>/datasets/`."""
 
 import re
+from dataclasses import asdict
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from models.database.tables import datasets, runs
 from models.datasets import archive, labels, quotas
 from models.datasets.archive import ArchiveReport
 from models.datasets.labels import LabelTable
+from models.datasets.listing import Reason, summarise
+from models.datasets.near_duplicates import NearDuplicates
 from models.errors import DatasetError, DatasetExists, DatasetInUse, UnknownDataset
 from models.settings import Settings
 from models.storage import atomic, layout
@@ -26,6 +30,7 @@ STARTER_ATTRIBUTES = (
     "background",
 )  # fmt: skip
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+ENDS = ("low", "high")  # of a numeric label
 LONGEST_LICENCE = 200  # characters, as the column has
 Row = dict[str, Any]
 
@@ -95,6 +100,7 @@ def add(
                     licence=licence,
                     uploaded=now(),
                     key=key,
+                    report=_stored(report),
                 )
             )
         # Within the transaction: a row is never there without its file.
@@ -102,9 +108,10 @@ def add(
             target.parent.mkdir(parents=True, exist_ok=True)
             upload.rename(target)
             atomic.sync(target.parent)
-        if not settings.blobs.exists(blob):  # deleted under another name since it was sent
-            settings.blobs.put_once(target)
-        return _get(db, name), old is None
+        row = _get(db, name)
+    if not settings.blobs.exists(blob):  # deleted under another name since it was sent
+        settings.blobs.put_once(target)
+    return row, old is None
 
 
 def get(engine: sa.Engine, name: str) -> Row:
@@ -131,8 +138,38 @@ def delete(engine: sa.Engine, settings: Settings, name: str) -> None:
                 f"Dataset {name!r} is used by run {users[0]}; cancel it or wait for its end."
             )
         db.execute(sa.delete(datasets).where(datasets.c.name == name))
-        if db.execute(select(datasets.c.name).where(datasets.c.digest == digest)).first() is None:
-            settings.blobs.remove(path(settings, digest))
+        is_last = not _has_name(db, digest)
+        hidden = _hide(path(settings, digest)) if is_last else None
+    if is_last:
+        _remove(engine, settings, digest, hidden)
+
+
+def _hide(zip_path: Path) -> Path | None:
+    """Rename a zip within the transaction; `kao gc` finds it where this process is killed."""
+    if not zip_path.exists():
+        return None
+    return zip_path.rename(zip_path.with_name(f".{zip_path.name}.garbage"))
+
+
+def _remove(engine: sa.Engine, settings: Settings, digest: str, hidden: Path | None) -> None:
+    """Remove a forgotten zip after the transaction: a bucket may take seconds.
+
+    The same zip may have been uploaded again meanwhile; then it is put back.
+    """
+    settings.blobs.remove_names([layout.dataset(digest)])
+    with reading(engine).begin() as db:
+        is_needed = _has_name(db, digest)
+    for copy in (path(settings, digest), hidden):
+        if is_needed and copy is not None and copy.exists():
+            settings.blobs.put_once(copy, layout.dataset(digest))
+            break
+    if hidden is not None:
+        hidden.unlink(missing_ok=True)
+
+
+def _has_name(db: sa.Connection, digest: str) -> bool:
+    query = select(datasets.c.name).where(datasets.c.digest == digest)
+    return db.execute(query).first() is not None
 
 
 def _get(db: sa.Connection, name: str) -> Row:
@@ -144,6 +181,44 @@ def _get(db: sa.Connection, name: str) -> Row:
     return row._asdict()
 
 
+def _stored(report: ArchiveReport) -> dict[str, Any]:
+    """A report as JSON: files by reason, the first of each by name."""
+    return {
+        "left_out": [asdict(reason) for reason in summarise(report.left_out)],
+        "near_duplicates": asdict(report.near_duplicates),
+    }
+
+
+def report_of(settings: Settings, row: Row) -> tuple[list[Reason], NearDuplicates]:
+    """The files that are left out of an uploaded set, and its near-duplicates.
+
+    Of a set that was uploaded before reports were kept, only what the files' names say.
+    """
+    if row["report"] is None:
+        listing = archive.listing(fetch(settings, row["digest"]))
+        return summarise(listing.left_out), NearDuplicates()
+    reasons = [Reason(**reason) for reason in row["report"]["left_out"]]
+    return reasons, NearDuplicates(**row["report"]["near_duplicates"])
+
+
+def examples(settings: Settings, row: Row, label: str, value: str, count: int) -> list[str]:
+    """Some pictures that have a value of a label, the first by name; no more than `count`.
+
+    Of a numeric label `low` and `high` are the pictures at its ends. Raises DatasetError.
+    """
+    table = label_table(settings, row)
+    names = _pictures(fetch(settings, row["digest"]))
+    if label in table.attributes:
+        pairs = zip(names, table.attributes[label], strict=True)
+        return list(islice((name for name, each in pairs if each == value), count))
+    if label in table.numbers and value in ENDS:
+        numbers = zip(names, table.numbers[label], strict=True)
+        order = sorted((number, name) for name, number in numbers if number is not None)
+        ends = order[:count] if value == ENDS[0] else order[-count:]
+        return [name for _, name in ends]
+    raise DatasetError(f"{row['name']!r} has no label {label[:80]!r} with {value[:80]!r}.")
+
+
 def label_table(settings: Settings, row: Row) -> LabelTable:
     """The labels of an uploaded set. Raises DatasetError for a metadata file that is spoilt."""
     return _label_table(fetch(settings, row["digest"]))
@@ -151,7 +226,12 @@ def label_table(settings: Settings, row: Row) -> LabelTable:
 
 @lru_cache(64)  # the file is named by its content
 def _label_table(zip_path: Path) -> LabelTable:
-    return labels.read(archive.listing(zip_path).pictures, archive.metadata(zip_path))
+    return labels.read(_pictures(zip_path), archive.metadata(zip_path))
+
+
+@lru_cache(16)  # some megabytes for the largest
+def _pictures(zip_path: Path) -> list[str]:
+    return archive.listing(zip_path).pictures
 
 
 def check_recipe(engine: sa.Engine, settings: Settings, dataset: str, names: list[str]) -> None:

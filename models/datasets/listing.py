@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from models.datasets.images import EXTENSIONS, is_hidden
 from models.datasets.labels import is_metadata
 
-EXAMPLES = 5  # names for each reason
+EXAMPLES = 20  # names for each reason
 UNREAD = frozenset({".heic", ".heif", ".tif", ".tiff", ".jxl", ".svg", ".psd", ".jp2", ".dng"})
 
 

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from models.errors import InvalidRecipe, UnknownPreset
 from models.faces.attributes import TraitName
+from models.recipes.losses import LossName
+from models.recipes.presets import PRESETS
 
 
 class _Strict(BaseModel):
@@ -57,7 +59,10 @@ class Recipe(_Strict):
 
     labels: Annotated[
         list[TraitName],
-        Field(max_length=32, description="Attributes of the set that the generator is told."),
+        Field(
+            max_length=32,
+            description="Labels of the dataset: attributes for conditioning, numbers for sliders.",
+        ),
     ] = []
 
     network: Annotated[
@@ -94,12 +99,12 @@ class Recipe(_Strict):
     ] = 0.0
 
     loss: Annotated[
-        Literal["bce", "logistic", "relativistic"],
+        LossName,
         Field(description="`bce`: the tutorial's, for `classic`; `relativistic`: RpGAN."),
     ]
     penalty: Annotated[
         Literal["r1", "r1+r2"],
-        Field(description="Whose slopes are kept small: real images', or drawn ones' too."),
+        Field(description="Gradient penalty on real images (R1), or on generated ones too (R2)."),
     ] = "r1"
     label_weight: Annotated[
         float,
@@ -240,135 +245,6 @@ class Recipe(_Strict):
 
 
 RESOLUTIONS = sorted(b * 2**k for b in (4, 5, 6, 7) for k in range(2, 7) if 16 <= b * 2**k <= 256)
-
-# Five minutes of one core with AMX (docs/experiments.md).
-ENLARGER_STEPS = 12_000
-
-# The tutorial's recipe: lr 1e-4 for both, PyTorch's default betas, batch 100, 2,500 epochs.
-_TUTORIAL = Adam(learning_rate=1e-4, beta1=0.9, beta2=0.999)
-_MODERN = Adam(learning_rate=4e-4, beta1=0.0, beta2=0.99)
-# Of new runs; a stored recipe without the field holds nothing out, so its run resumes exactly.
-HELD_OUT = 0.05
-
-# R3GAN's schedule (arXiv:2501.05441 App. D) with a generator that one core still draws 75 times
-# a second: what a GPU gives goes into the discriminator, which is never served.
-_GPU: dict[str, Any] = {
-    "network": "modern",
-    "latent": 128,
-    "style": 128,
-    "discriminator_width": 64,
-    "loss": "relativistic",
-    "penalty": "r1+r2",
-    "penalty_every": 1,
-    "batch": 256,
-    "generator": Adam(learning_rate=2e-4, beta1=0.0, beta2=0.99).model_dump(),
-    "discriminator": Adam(learning_rate=2e-4, beta1=0.0, beta2=0.99).model_dump(),
-    "learning_rate_end": 0.25,
-    "held_out": HELD_OUT,
-    "ema_images": 500_000,
-    "mixing": 0.5,
-    "precision": "auto",
-    "minutes": 60,
-    "measure_every": 100_000,
-    "measure_samples": 2_000,
-    "sheet_images": 50_000,
-    "publish": "best",
-    "enlarger_steps": ENLARGER_STEPS,
-    "growth": 2,
-    "on_divergence": "rollback",
-}
-
-_TWO_CORES: dict[str, Any] = {
-    "network": "modern",
-    "resolution": 64,
-    "latent": 128,
-    "style": 128,
-    "width": 24,
-    "discriminator_width": 16,
-    "feature_weight": 0.5,
-    "loss": "relativistic",
-    "gamma": 1.0,
-    "penalty_every": 8,
-    "batch": 32,
-    "generator": _MODERN.model_dump(),
-    "discriminator": _MODERN.model_dump(),
-    "held_out": HELD_OUT,
-    "ema_images": 5_000,
-    "precision": "auto",
-    "minutes": 60,
-    # A measurement takes about 8 s of two cores, so many images about 200.
-    "measure_every": 15_000,
-    "publish": "best",
-    "enlarger_steps": ENLARGER_STEPS,
-    "growth": 2,
-    "on_divergence": "rollback",
-}
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "classic": {
-        "network": "classic",
-        "resolution": 96,
-        "latent": 100,
-        "style": 0,
-        "width": 64,
-        "discriminator_width": 64,
-        "loss": "bce",
-        "gamma": 0.0,
-        "batch": 100,
-        "generator": _TUTORIAL.model_dump(),
-        "discriminator": _TUTORIAL.model_dump(),
-        "ema_images": 0,
-        "epochs": 2500,
-        "snapshot_seconds": 300,
-        # The tutorial went on whatever its discriminator did.
-        "on_divergence": "continue",
-    },
-    "modern-64": _TWO_CORES,
-    # For drawn art: frozen features judge the lines, and noise hides the grain, which would else be
-    # all that the trained discriminator looks at.
-    "modern-64-flat": {
-        **_TWO_CORES,
-        "residuals": 2,
-        "label_weight": 2.0,
-        "discriminator_width": 24,
-        "feature_weight": 0.5,
-        "noise": 8.0,
-        "gamma_end": 0.2,
-        "penalty_every": 16,
-        "mixing": 0.5,
-        "learning_rate_end": 0.05,
-        "ema_images": 20_000,
-    },
-    **{
-        f"modern-{resolution}-gpu": {**_GPU, "resolution": resolution, "width": width, **more}
-        for resolution, width, more in (
-            (64, 48, {"gamma": 2.0, "gamma_end": 0.2}),
-            (96, 32, {"gamma": 7.0, "gamma_end": 0.7}),
-            (128, 24, {"gamma": 17.0, "gamma_end": 1.7}),
-        )
-    },
-    "smoke": {
-        "network": "modern",
-        "resolution": 16,
-        "latent": 16,
-        "style": 16,
-        "width": 8,
-        "discriminator_width": 8,
-        "loss": "relativistic",
-        "gamma": 1.0,
-        "penalty_every": 4,
-        "batch": 8,
-        "generator": _MODERN.model_dump(),
-        "discriminator": _MODERN.model_dump(),
-        "ema_images": 200,
-        "dataset_limit": 64,
-        "images": 640,
-        "sliders": False,
-        "snapshot_seconds": 1,
-        "sheet_images": 320,
-        "threads": 1,
-    },
-}
 
 _LENGTHS = ("minutes", "images", "epochs")
 

@@ -1,9 +1,11 @@
 """The dialog of one face: what is typed never breaks it, and the keyboard reaches all of it."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.types import Visit
+from tests.browser.types import PictureOf, Visit
 
 pytestmark = pytest.mark.slow  # a second each, and some tens of them
 
@@ -44,3 +46,18 @@ def test_tabbing_through_the_dialog_never_scrolls_it(visit: Visit, height: int) 
         page.keyboard.press("Tab")
         assert page.evaluate("document.getElementById('detail').scrollTop") == 0
     expect(page.locator("#detail-close")).to_be_in_viewport(ratio=1)
+
+
+def test_arrow_keys_and_buttons_lead_along_the_wall(visit: Visit, picture_of: PictureOf) -> None:
+    page = visit("/?seed=41&open=1")
+    picture_of(page, "#picture", "seed=41&")
+    expect(page.locator("#detail-title")).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    picture_of(page, "#picture", "seed=42&")
+    page.get_by_role("button", name="Next face").click()
+    picture_of(page, "#picture", "seed=43&")
+    page.get_by_role("button", name="Previous face").click()
+    expect(page).to_have_url(re.compile("seed=42&"))
+    page.goto("/?seed=Ada&open=1&wall=7")
+    page.get_by_role("button", name="Next face").click()
+    picture_of(page, "#picture", "seed=7&")

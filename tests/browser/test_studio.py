@@ -23,7 +23,13 @@ from tests.browser.types import attribute_of
 from tests.support.kao_up import Up
 
 Enter = Callable[..., Page]
-PLACES = ("/studio", "/studio/new", "/studio/datasets", "/studio/models")
+PLACES = (
+    "/studio",
+    "/studio/new",
+    "/studio/datasets",
+    "/studio/datasets/starter",
+    "/studio/models",
+)
 
 pytestmark = pytest.mark.slow
 
@@ -133,7 +139,9 @@ def test_pictures_become_a_model_that_serves_by_clicks_alone(
     page.get_by_role("button", name="Upload").click()
     card = page.locator("[data-set=some-faces]")
     expect(card).to_contain_text("12 images", timeout=60_000)
-    expect(card.locator("[data-contents]")).to_contain_text("00.png")
+    card.get_by_role("link", name="some-faces", exact=True).click()
+    expect(page.locator("#alike")).to_contain_text("00.png = Some Faces/01.png")
+    page.go_back()
     _until(page, "document.querySelector('[data-set=some-faces] img').naturalWidth > 100")
 
     page.get_by_role("link", name="Runs").click()
@@ -243,6 +251,47 @@ def test_a_wrong_key_is_told_where_the_right_one_is(enter: Enter) -> None:
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_role("alert")).to_contain_text("file api-key in KAO_HOME")
     expect(page.get_by_label("API key")).to_be_focused()
+
+
+def test_a_labelled_zip_is_trained_on_by_clicks(enter: Enter, up: Up, tmp_path: Path) -> None:
+    labelled = tmp_path / "hats.zip"
+    rows = ["file_name,Hat,Caption"]
+    with zipfile.ZipFile(labelled, "w") as archive:
+        for index in range(16):
+            file = io.BytesIO()
+            Image.new("RGB", (40, 30), (15 * index, 100, 200)).save(file, "PNG")
+            archive.writestr(f"{index:02}.png", file.getvalue())
+            rows.append(f"{index:02}.png,{('cap', 'crown')[index % 2]},text {index}")
+        archive.writestr("metadata.csv", "\n".join(rows))
+    page = enter("/studio/datasets")
+    page.locator("#zip").set_input_files(labelled)
+    page.get_by_role("button", name="Upload").click()
+    card = page.locator("[data-set=hats]")
+    expect(card).to_contain_text("16 images", timeout=60_000)
+    card.get_by_role("link", name="hats", exact=True).click()
+    expect(page.locator("[data-attribute=hat] tbody tr")).to_have_count(2)
+    page.locator("[data-attribute=hat] img").first.scroll_into_view_if_needed()
+    _until(page, "document.querySelector('[data-attribute=hat] img').naturalWidth > 100")
+    page.get_by_role("checkbox", name="hat").check()
+    page.get_by_role("button", name="Train on this").click()
+    page.wait_for_url("**/studio/new?*")
+    expect(page.locator("#ticks").get_by_role("checkbox", name="hat")).to_be_checked()
+    page.get_by_label("dataset", exact=True).select_option("starter")
+    expect(page.locator("#ticks").get_by_role("checkbox", name="hair_colour")).not_to_be_checked()
+    page.get_by_label("dataset", exact=True).select_option("hats")
+    page.locator("#ticks").get_by_role("checkbox", name="hat").check()
+    expect(page.locator("#changes")).to_contain_text("labels")
+    page.get_by_role("radio", name=re.compile("smoke")).check()
+    page.locator("#start-run").click()
+    page.wait_for_url("**/studio/runs/*")
+    run = page.url.rpartition("/")[2]
+    finished = up.finished(f"/train/{run}", 600)
+    assert (finished["recipe"]["dataset"], finished["recipe"]["labels"]) == ("hats", ["hat"])
+    faces = [
+        up.client.get(f"/avatar?seed=42&model={finished['version']}&hat={hat}").content
+        for hat in ("cap", "crown")
+    ]
+    assert faces[0] != faces[1]
 
 
 def test_an_evil_zip_is_refused_with_its_reason(enter: Enter, tmp_path: Path) -> None:

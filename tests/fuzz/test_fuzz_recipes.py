@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from models.errors import InvalidRecipe, UnknownPreset
 from models.recipes import inheritance
-from models.recipes.recipe import PRESETS, Recipe
+from models.recipes.presets import PRESETS
+from models.recipes.recipe import Recipe
 from tests.fuzz.empty_store import empty
 
 OFTEN = settings(deadline=None, suppress_health_check=list(HealthCheck))

@@ -9,8 +9,9 @@ import pytest
 
 from app.avatars.request.picture_types import PICTURE_TYPES
 from models import runs
-from models.recipes.recipe import PRESETS, Recipe
-from worker.training.losses import LOSSES
+from models.recipes.losses import LOSSES, LossName
+from models.recipes.presets import PRESETS
+from models.recipes.recipe import Recipe
 
 ROOT = Path(__file__).parents[2]
 LOCALES = sorted((ROOT / "app" / "studio" / "locales").glob("studio.*.json"))
@@ -23,7 +24,7 @@ def test_every_loss_of_a_recipe_is_written_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("name", list(LOSSES))
-def test_a_loss_knows_when_its_discriminator_has_won(name: str) -> None:
+def test_a_loss_knows_when_its_discriminator_has_won(name: LossName) -> None:
     loss = LOSSES[name]
     assert not loss.is_won(1.4, 0.7), "at the start"
     assert loss.is_won(0.001, 50.0), "when the generator gets no gradient"

@@ -8,7 +8,8 @@ import sqlalchemy as sa
 
 from models.datasets import catalogue
 from models.datasets.images import MIN_SIDE
-from models.recipes.recipe import HELD_OUT, Recipe
+from models.recipes.presets import HELD_OUT
+from models.recipes.recipe import Recipe
 from models.settings import Settings
 from worker.datasets import starter
 from worker.datasets.held_out import FEWEST

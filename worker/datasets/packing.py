@@ -12,6 +12,7 @@ import os
 import shutil
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,8 +21,10 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.lib import format as npy
 
+from models.datasets import near_duplicates
 from models.datasets.images import MIN_SIDE, BrokenImage
 from models.datasets.listing import Reason, summarise
+from models.datasets.near_duplicates import NearDuplicates
 from models.errors import DatasetError
 from models.storage.disk_cache import MANIFEST
 from worker.datasets import starter
@@ -58,7 +61,7 @@ class PackedDataset:
     """A packed dataset on disk.
 
     fingerprint: SHA-256 hex of its pixels. skipped: pictures that could not be read. left_out:
-    files that are no pictures, by reason.
+    files that are no pictures, by reason. duplicates: pictures with the pixels of an earlier one.
     """
 
     folder: Path
@@ -71,6 +74,7 @@ class PackedDataset:
     skipped: list[LeftOut] = field(default_factory=list)
     left_out: list[Reason] = field(default_factory=list)
     duplicates: int = 0
+    near_duplicates: NearDuplicates = field(default_factory=NearDuplicates)
     lock: CacheLock | None = field(default=None, compare=False, repr=False)
 
     def images(self) -> Images:
@@ -88,11 +92,17 @@ class PackedDataset:
 
     def labels(self) -> dict[str, dict[str, list[Any]]]:
         """Read attribute -> {"values": [...], "codes": [one a picture]}; empty when unlabelled."""
-        path = self.folder / "labels.json"
-        if not path.exists():
-            return {}
-        attributes: dict[str, dict[str, list[Any]]] = json.loads(path.read_text())["attributes"]
+        attributes: dict[str, dict[str, list[Any]]] = self._label_file().get("attributes", {})
         return attributes
+
+    def numbers(self) -> dict[str, list[float | None]]:
+        """Read numeric label -> a number for each picture, None where it has none."""
+        numbers: dict[str, list[float | None]] = self._label_file().get("numbers", {})
+        return numbers
+
+    def _label_file(self) -> dict[str, Any]:
+        path = self.folder / "labels.json"
+        return dict(json.loads(path.read_text())) if path.exists() else {}
 
 
 def pack(
@@ -166,8 +176,9 @@ def _write(
     progress: Progress | None,
 ) -> None:
     """Write the whole dataset into `folder` and flush it to the disk."""
-    content, distinct, unreadable = hashlib.sha256(), set[bytes](), []
+    content, distinct, unreadable = hashlib.sha256(), set[tuple[bytes, int]](), []
     names: list[str] = []
+    thumbnails: list[Images] = []
     total, size = len(contents.names), decoding.size
     with (folder / "images.npy").open("wb") as file:
         _header(file, total, size)
@@ -175,10 +186,12 @@ def _write(
             if isinstance(image, BrokenImage):
                 unreadable.append(LeftOut(name, image.reason))
             else:
-                pixels = image.tobytes()
+                pixels = np.ascontiguousarray(image).data
                 file.write(pixels)
                 content.update(pixels)
-                distinct.add(hashlib.sha256(pixels).digest())
+                thumbnails.append(near_duplicates.thumbnail(image))
+                # A checksum alone would meet another's once in a set of 100,000.
+                distinct.add((thumbnails[-1].tobytes(), zlib.crc32(pixels)))
                 names.append(name)
             if progress:
                 progress(count, total)
@@ -198,12 +211,22 @@ def _write(
         "skipped": [asdict(one) for one in unreadable],
         "left_out": [asdict(one) for one in _summary(contents)],
         "duplicates": len(names) - len(distinct),
+        "near_duplicates": asdict(_alike(source, names, thumbnails)),
     }
     _write_json(folder / "names.json", names)
     if labels := source.labels(contents, names):
         _write_json(folder / "labels.json", labels)
     _write_json(folder / MANIFEST, manifest)
     _sync_folder(folder)
+
+
+def _alike(
+    source: DatasetSource, names: Sequence[str], thumbnails: Sequence[Images]
+) -> NearDuplicates:
+    """Pictures that look alike; what Kao draws itself differs in parts that a thumbnail loses."""
+    if isinstance(source, StarterSource):
+        return NearDuplicates()
+    return near_duplicates.find(names, thumbnails)
 
 
 def _summary(contents: Contents) -> list[Reason]:
@@ -269,6 +292,7 @@ def _open(folder: Path) -> PackedDataset | None:
             lock=lock,
             skipped=[LeftOut(**one) for one in manifest["skipped"]],
             left_out=[Reason(**one) for one in manifest.get("left_out", [])],
+            near_duplicates=NearDuplicates(**manifest.get("near_duplicates", {})),
             **{
                 key: manifest[key]
                 for key in (

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 import torch
 
 from models import bundle
-from models.recipes.recipe import ENLARGER_STEPS
+from models.recipes.presets import ENLARGER_STEPS
 from models.registry import Registry
 from models.settings import Settings
 from models.storage import atomic, layout

@@ -23,6 +23,7 @@ from models.registry import Registry
 from models.storage import atomic
 from worker.datasets.packing import PackedDataset
 from worker.publishing import onnx_export, slider_search
+from worker.publishing.slider_search import Property
 
 SHEET = 8  # faces along each side of samples.png
 
@@ -54,10 +55,12 @@ def write(
     moments: Sequence[Moment] = (),
     curve: Sequence[tuple[int, float]] = (),
     enlarger: Enlarger | None = None,
+    properties: Mapping[str, Property] | None = None,
 ) -> None:
     """Fill `folder` with a bundle of this generator; the caller settles it.
 
     A discriminator goes along as the model's critic; moments, the oldest first, as its growth.
+    properties: what to find sliders for beside slider_search's own (number_properties.learn).
     """
     # A copy on the CPU in plain layout: the trained one goes on training.
     network = copy.deepcopy(generator).cpu().eval()
@@ -95,15 +98,18 @@ def write(
         moments=[*(moment.images for moment in moments), training.images] if moments else [],
         curve=list(curve),
         enlarger=enlarger.card if enlarger is not None else None,
+        provenance=2,
         parent_run=run,
         created=now(),
     )
     drawer = bundle_generator.Drawer(folder, card, threads=1)
     reserved_names = [attribute.name for attribute in attributes]
-    search = (
-        slider_search.find(network, drawer, reserved_names)
-        if recipe.sliders
-        else slider_search.SearchResult([], {})
+    search = slider_search.find(
+        network,
+        drawer,
+        reserved_names,
+        {**(slider_search.PROPERTIES if recipe.sliders else {}), **(properties or {})},
+        slider_search.SHAPES if recipe.sliders else (),
     )
     if search.sliders:
         save_numpy(search.vectors, folder / bundle.TRAITS)
@@ -171,7 +177,12 @@ def _publish_with_enlarger(
         )
         card = bundle.Card.model_validate(bundle.read_card(folder))
         write_graph(folder, card.network.resolution)
-        changes = {"enlarger": enlargement, "created": now(), **_without_served_size(card)}
+        changes = {
+            "enlarger": enlargement,
+            "provenance": 2,
+            "created": now(),
+            **_without_served_size(card),
+        }
         write_card(folder, card.model_copy(update=changes))
         return registry.add(folder)
 

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, field
 
-from worker.training.losses import LOSSES
+from models.recipes.losses import LOSSES, LossName
 from worker.training.trainer import Losses
 
 MEMORY = 50  # steps over which quantities are averaged
@@ -33,7 +33,7 @@ class Watch:
     real_diversity: the mean standard deviation of a pixel over real images, in units of [-1, 1].
     """
 
-    loss: str
+    loss: LossName
     real_diversity: float
     averages: dict[str, float] = field(default_factory=dict)
     steps: int = 0

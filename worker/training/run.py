@@ -4,6 +4,7 @@ import copy
 import math
 import signal
 import time
+from functools import cached_property
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -26,8 +27,9 @@ from worker.datasets.source import Images
 from worker.enlarging.stage import Stage, plan_for
 from worker.evaluation.in_training import Measuring, draw
 from worker.evaluation.served_size import Measures, ServedSize, is_lower
-from worker.publishing import bundle_writer, promotion
+from worker.publishing import bundle_writer, number_properties, promotion
 from worker.publishing.bundle_writer import Moment
+from worker.publishing.slider_search import Property
 from worker.training import restore, schedules, snapshots
 from worker.training.batches import Reals
 from worker.training.distributed import collectives, lockstep
@@ -103,7 +105,15 @@ class Attempt:
         images, share = self.dataset.images(), collectives.join(self.device)
         lockstep.broadcast_recipe(self.recipe, share)
         places = held_out.training_places(self.dataset.names(), self.recipe.held_out)
-        reals = Reals(images, self.recipe, self.device, share, self.dataset.labels(), places)
+        reals = Reals(
+            images,
+            self.recipe,
+            self.device,
+            share,
+            self.dataset.labels(),
+            places,
+            self.dataset.numbers(),
+        )
         bf16 = collectives.uses_bf16(self.recipe, self.device)
         self.trainer = Trainer(self.recipe, reals, self.device, bf16, share)
         self.together = Together(self.trainer)
@@ -404,6 +414,7 @@ class Attempt:
                 [moment for moment in self.moments if moment.images < training.images],
                 self.curve,
                 self.enlarger,
+                self._number_properties,
             )
             version = self.registry.publish(
                 folder,
@@ -416,6 +427,11 @@ class Attempt:
         if not final:
             self.reporter.event("model.published", {"version": version})
         return version
+
+    @cached_property
+    def _number_properties(self) -> dict[str, Property]:
+        """What the recipe's numeric labels describe, learnt once a run; they become sliders."""
+        return number_properties.learn(self.dataset, self.recipe.labels)
 
     def _judge(self, folder: Path) -> bool:
         """Measure the written model at the served size; whether to serve it by default."""

@@ -5,8 +5,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from models.networks import build, modern
+from models.recipes.losses import LOSSES
 from models.recipes.recipe import Adam, Recipe
 from worker.training import augmentation, ema, feature_discriminator, frozen_features
 from worker.training.augmentation import Changes
@@ -14,7 +16,7 @@ from worker.training.batches import Reals
 from worker.training.distributed import collectives
 from worker.training.distributed.collectives import Share
 from worker.training.feature_discriminator import FeatureDiscriminator, Heads
-from worker.training.losses import LOSSES, label_loss
+from worker.training.losses import label_loss
 from worker.training.rng import draws
 from worker.training.schedules import augmentation as augmentation_strength
 from worker.training.schedules import cosine, ema_decay
@@ -55,8 +57,8 @@ class Trainer:
         self._step = Step(
             self.generator,
             self.discriminator,
-            loss.discriminator,
-            loss.generator,
+            lambda real, fake: loss.discriminator(real, fake, functional),
+            lambda real, fake: loss.generator(real, fake, functional),
             self._descend,
             bf16,
             self._label_loss if reals.attributes and recipe.label_weight else None,

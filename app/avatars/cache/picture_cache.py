@@ -3,8 +3,17 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from prometheus_client import Counter
+
+
+@dataclass
+class _Render:
+    """A render in progress, and the number of requests that wait for it."""
+
+    task: asyncio.Task[bytes]
+    waiters: int = 0
 
 
 class PictureCache:
@@ -16,7 +25,7 @@ class PictureCache:
     def __init__(self, capacity: int) -> None:
         self.capacity, self.bytes = capacity, 0
         self._pictures: OrderedDict[str, bytes] = OrderedDict()
-        self._renders: dict[str, asyncio.Task[bytes]] = {}
+        self._renders: dict[str, _Render] = {}
         self.hits = Counter("kao_cache_hits", "Pictures sent from memory.", registry=None)
         self.misses = Counter("kao_cache_misses", "Pictures that had to be drawn.", registry=None)
         self.shared = Counter("kao_cache_shared", "Pictures drawn for another one.", registry=None)
@@ -35,30 +44,43 @@ class PictureCache:
         return body
 
     async def fetch(self, etag: str, render: Callable[[], Awaitable[bytes]]) -> bytes:
-        """The picture; concurrent calls share one render. Raises what `render` raises."""
+        """The picture; concurrent calls share one render. Raises what `render` raises.
+
+        A render is cancelled when every call that waited for it was.
+        """
         body = self.get(etag)
         if body is not None:
             self.hits.inc()
             return body
-        task = self._renders.get(etag)
-        (self.misses if task is None else self.shared).inc()
-        if task is None:
-            task = self._renders[etag] = asyncio.ensure_future(self._render(etag, render))
-            task.add_done_callback(_retrieve_exception)
-        # Shielded: a client that disconnects must not cancel what other clients wait for.
-        return await asyncio.shield(task)
+        shared = self._renders.get(etag)
+        (self.misses if shared is None else self.shared).inc()
+        if shared is None:
+            shared = self._renders[etag] = _Render(asyncio.create_task(self._draw(etag, render)))
+            shared.task.add_done_callback(_retrieve_exception)
+        shared.waiters += 1
+        try:
+            # Shielded: a client that disconnects must not cancel what other clients wait for.
+            return await asyncio.shield(shared.task)
+        finally:
+            shared.waiters -= 1
+            if not shared.waiters and not shared.task.done():
+                if self._renders.get(etag) is shared:
+                    del self._renders[etag]  # a later request draws it anew
+                shared.task.cancel()
 
     def clear(self) -> None:
         """Forget all pictures."""
         self._pictures.clear()
         self.bytes = 0
 
-    async def _render(self, etag: str, render: Callable[[], Awaitable[bytes]]) -> bytes:
+    async def _draw(self, etag: str, render: Callable[[], Awaitable[bytes]]) -> bytes:
+        this = asyncio.current_task()
         try:
             body = await render()
         finally:
             # A failure is raised to all waiting requests and not kept: the next one tries again.
-            del self._renders[etag]
+            if etag in self._renders and self._renders[etag].task is this:
+                del self._renders[etag]
         self._keep(etag, body)
         return body
 

@@ -4,11 +4,11 @@ import math
 
 from PIL import Image
 
+from app.avatars import interruption
 from app.avatars.encode.still import Look, cut
+from app.avatars.request.picture_types import CARD
 from models.bundle.generator import Pixels
 from models.faces.resizing import resize
-
-CARD = (1200, 628)  # what readers of Open Graph show without cropping (1.91 : 1)
 
 
 def sheet(pixels: Pixels, size: int, columns: int, gap: int, look: Look) -> Image.Image:
@@ -23,6 +23,7 @@ def sheet(pixels: Pixels, size: int, columns: int, gap: int, look: Look) -> Imag
     else:
         sheet = Image.new("RGB", box, f"#{look.backdrop}")
     for place, face in enumerate(pixels):
+        interruption.check()
         row, column = divmod(place, columns)
         image = cut(resize(face, size), look, has_alpha=look.backdrop is None)
         sheet.paste(image, (gap + column * step, gap + row * step))

@@ -75,9 +75,12 @@ def cut(image: Image.Image, look: Look, has_alpha: bool) -> Image.Image:
     return backdrop
 
 
-def reduce_colours(image: Image.Image) -> Image.Image:
-    """At most 256 colours; pixels that are more than half transparent become transparent."""
-    opaque = image.convert("RGB").quantize(255, dither=Image.Dither.NONE)
+def reduce_colours(image: Image.Image, palette: Image.Image | None = None) -> Image.Image:
+    """At most 256 colours; pixels that are more than half transparent become transparent.
+
+    palette: an image in mode P with the colours, which are chosen for this image where None.
+    """
+    opaque = image.convert("RGB").quantize(255, palette=palette, dither=Image.Dither.NONE)
     if image.mode == "RGBA":
         opaque.paste(255, mask=ImageChops.invert(image.getchannel("A")).point(_threshold))
         opaque.info["transparency"] = 255

@@ -1,44 +1,53 @@
-"""Drawing threads and the bounded queue in front of them.
+"""Drawing threads with a lane for slow work, and the bounded queue in front of them.
 
-Waiting work with equal keys goes to a thread as one batch. Nothing waits in order to be batched:
-only work that had to wait anyway shares one run of the network (`docs/performance.md` says what
-that gains).
+Waiting fast work with equal keys goes to a thread as one batch. Nothing waits in order to be
+batched: only work that had to wait anyway shares one run of the network (`docs/performance.md`
+says what that gains). What runs at once fits the memory budget, slow work leaves one thread to
+faces, and clients take turns (`fair_queue.py`).
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from typing import Any
 
 from prometheus_client import Histogram
 
-from models.errors import Overloaded
+from app.avatars import interruption
+from app.avatars.generate.fair_queue import (
+    FAST_BYTES,
+    LARGEST_BATCH,
+    SLOW_MILLISECONDS,
+    FairQueue,
+    Job,
+    Outcome,
+    Work,
+)
+from app.avatars.request.costs import PLAIN, Estimate
+from models.errors import Overloaded, TooLargeToDraw
 
-# Above 8 a CPU gains nothing, and every item waits for the whole batch.
-LARGEST_BATCH = 8
-
-Outcome = Any  # a result, or the exception that replaces it
-Work = Callable[[Sequence[Any]], Sequence[Outcome]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    item: Any
-    future: asyncio.Future[Any]
-    since: float
+DEADLINE = 60.0  # s from submission to outcome
+FULL = "Too many avatars are waiting to be drawn; try again in a second."
+UNLIMITED = 2**62  # bytes
 
 
 class Batcher:
-    """Threads and their queue. Its methods must be called on one event loop."""
+    """Threads and their queue. Its methods must be called on one event loop.
 
-    def __init__(self, threads: int, queue_length: int) -> None:
-        self.threads, self.capacity = threads, threads + queue_length
-        self._pool = ThreadPoolExecutor(threads, "draw")
-        self._queue: dict[Hashable, tuple[Work, list[_Job]]] = {}
-        self._busy = self._pending = 0
+    memory: bytes that all running work may take together.
+    """
+
+    def __init__(self, threads: int, queue_length: int, memory: int = UNLIMITED) -> None:
+        self.threads, self.capacity, self.memory = threads, threads + queue_length, memory
+        # The slow lane leaves one thread to faces; where there is only one, it has a second one.
+        self._pool_size, self._slow_threads = max(2, threads), max(1, threads - 1)
+        self._pool = ThreadPoolExecutor(self._pool_size, "draw")
+        self._queue = FairQueue()
+        self._running: dict[int, tuple[float, list[Job]]] = {}  # start and jobs of each batch
+        self._numbers = count()
         self._wait = _seconds("kao_draw_queue_seconds", "A picture's wait for a thread.")
         self._run_time = _seconds("kao_draw_compute_seconds", "A batch in its thread.")
         self._sizes = Histogram(
@@ -49,60 +58,133 @@ class Batcher:
     @property
     def pending(self) -> int:
         """The number of items that wait or are being worked on."""
-        return self._pending
+        return len(self._queue) + sum(len(jobs) for _, jobs in self._running.values())
 
-    async def submit(self, key: Hashable, work: Work, item: Any) -> Any:
-        """Run `work` on the item in a thread, with other waiting items of the same key.
+    def longest_run(self) -> float:
+        """Seconds since the oldest running batch started; 0 without one. Any thread may ask."""
+        starts = [start for start, _ in list(self._running.values())]
+        return time.perf_counter() - min(starts) if starts else 0.0
 
-        `work` gets 1 to LARGEST_BATCH items and returns as many outcomes. Raises Overloaded when
-        the queue is full, and the outcome if it is an exception.
+    async def submit(
+        self,
+        key: Hashable,
+        work: Work,
+        item: Any,
+        client: Hashable = None,
+        estimate: Estimate = PLAIN,
+    ) -> Any:
+        """Run `work` on the item in a thread, with other waiting fast items of the same key.
+
+        `work` gets 1 to LARGEST_BATCH items and returns as many outcomes. client: whose turn it
+        takes. Raises Overloaded when the queue is full or the deadline passes, TooLargeToDraw for
+        what never fits the memory, and the outcome if it is an exception. Cancelling it drops the
+        item, and interrupts the work where nothing else of its batch is wanted.
         """
-        if self._pending >= self.capacity:
-            raise Overloaded("Too many avatars are waiting to be drawn; try again in a second.")
-        self._pending += 1
-        job = _Job(item, asyncio.get_running_loop().create_future(), time.perf_counter())
-        self._queue.setdefault(key, (work, []))[1].append(job)
+        if estimate.bytes > self.memory:
+            raise TooLargeToDraw(estimate.bytes, self.memory)
+        if self.pending >= self.capacity:
+            self._make_room(client)
+        future = asyncio.get_running_loop().create_future()
+        job = Job(key, work, item, client, estimate, future)
+        self._queue.add(job)
         self._start()
-        return await job.future
+        try:
+            async with asyncio.timeout(DEADLINE):
+                return await future
+        except TimeoutError:
+            raise Overloaded(
+                f"The picture was not drawn within {DEADLINE:g} seconds; try again later."
+            ) from None
+        finally:
+            if self._queue.remove(job):
+                future.cancel()
 
     async def stop(self) -> None:
         """Finish the batches that have a thread and cancel the rest."""
-        for _, jobs in self._queue.values():
-            for job in jobs:
-                job.future.cancel()
-        self._queue.clear()
+        for job in list(self._queue):
+            job.future.cancel()
+            self._queue.remove(job)
         await asyncio.to_thread(self._pool.shutdown)
 
+    def _make_room(self, client: Hashable) -> None:
+        """Refuse the newest job of the client with the most. Raises Overloaded: it is this one."""
+        job = self._queue.newest_of_greediest(client)
+        if job is None:
+            raise Overloaded(FULL)
+        self._queue.remove(job)
+        if not job.future.done():
+            job.future.set_exception(Overloaded(FULL))
+
     def _start(self) -> None:
-        while self._queue and self._busy < self.threads:
-            work, jobs = self._next_batch()
-            if jobs:
-                self._busy += 1
-                loop, now = asyncio.get_running_loop(), time.perf_counter()
-                for job in jobs:
-                    self._wait.observe(now - job.since)
-                self._sizes.observe(len(jobs))
-                outcomes = loop.run_in_executor(self._pool, work, [job.item for job in jobs])
-                outcomes.add_done_callback(partial(self._finish, jobs, now))
+        while jobs := self._next_batch():
+            loop, now, number = asyncio.get_running_loop(), time.perf_counter(), next(self._numbers)
+            for job in jobs:
+                self._queue.take(job)
+                self._wait.observe(now - job.since)
+            self._sizes.observe(len(jobs))
+            self._running[number] = now, jobs
+            outcomes = loop.run_in_executor(self._pool, _work, jobs)
+            outcomes.add_done_callback(partial(self._finish, number))
 
-    def _next_batch(self) -> tuple[Work, list[_Job]]:
-        """One thread's share of the jobs whose key has waited longest."""
-        key = next(iter(self._queue))
-        work, jobs = self._queue.pop(key)
-        waiting = [job for job in jobs if not job.future.done()]
-        self._pending -= len(jobs) - len(waiting)  # the clients of the others disconnected
+    def _next_batch(self) -> list[Job]:
+        """The jobs that start next, of the client whose turn it is; empty: none can start."""
+        if len(self._running) >= self._pool_size:
+            return []
+        fast, slow = self._queue.first(is_slow=False), self._queue.first(is_slow=True)
+        is_slow_next = slow is not None and (fast is None or self._queue.is_before(slow, fast))
+        if slow is not None and is_slow_next and self._has_slow_thread():
+            if self._slow_fits(slow):
+                return [slow]
+            if self._batches(is_slow=False):
+                return []  # running faces end soon, and then there is room
+        if fast is not None and self._fast_fits(fast):
+            return [fast, *self._companions(fast)]
+        if slow is not None and self._has_slow_thread() and self._slow_fits(slow):
+            return [slow]
+        return []
+
+    def _batches(self, is_slow: bool) -> int:
+        return sum(jobs[0].is_slow is is_slow for _, jobs in self._running.values())
+
+    def _used(self, is_slow: bool) -> int:
+        """The bytes that the running jobs of a lane may take."""
+        batches = [jobs for _, jobs in self._running.values() if jobs[0].is_slow is is_slow]
+        return sum(job.estimate.bytes for jobs in batches for job in jobs)
+
+    def _has_slow_thread(self) -> bool:
+        return self._batches(is_slow=True) < self._slow_threads
+
+    def _slow_fits(self, job: Job) -> bool:
+        slow, fast = self._used(is_slow=True), self._used(is_slow=False)
+        if not slow:  # alone it fits beside one batch of faces, which the budget has set aside
+            return fast <= FAST_BYTES
+        return slow + fast + job.estimate.bytes <= self.memory
+
+    def _fast_fits(self, job: Job) -> bool:
+        batches = self._batches(is_slow=False)
+        if not batches:
+            return True
+        used = self._used(is_slow=True) + self._used(is_slow=False)
+        return batches < self.threads and used + job.estimate.bytes <= self.memory
+
+    def _companions(self, first: Job) -> list[Job]:
+        """The jobs that share a batch with `first`, as few as let the batch stay fast."""
+        jobs = self._queue.companions(first)
         # Only a share, so that other threads that become free find jobs too.
-        share = min(LARGEST_BATCH, -(-len(waiting) // self.threads))
-        if remainder := waiting[share:]:
-            self._queue[key] = work, remainder  # behind the other keys
-        return work, waiting[:share]
+        share = min(LARGEST_BATCH, -(-(len(jobs) + 1) // self.threads)) - 1
+        batch: list[Job] = []
+        milliseconds, size = first.estimate.milliseconds, first.estimate.bytes
+        for job in jobs[:share]:
+            milliseconds += job.estimate.milliseconds
+            size += job.estimate.bytes
+            if milliseconds > SLOW_MILLISECONDS or size > FAST_BYTES:
+                break
+            batch.append(job)
+        return batch
 
-    def _finish(
-        self, jobs: list[_Job], start: float, batch: asyncio.Future[Sequence[Outcome]]
-    ) -> None:
+    def _finish(self, number: int, batch: asyncio.Future[list[Outcome]]) -> None:
+        start, jobs = self._running.pop(number)
         self._run_time.observe(time.perf_counter() - start)
-        self._busy -= 1
-        self._pending -= len(jobs)
         error = asyncio.CancelledError() if batch.cancelled() else batch.exception()
         outcomes = batch.result() if error is None else [error] * len(jobs)
         for job, outcome in zip(jobs, outcomes, strict=True):
@@ -115,6 +197,12 @@ class Batcher:
         self._start()
 
 
+def _work(jobs: list[Job]) -> list[Outcome]:
+    """Work on a batch in a drawing thread, as long as anything of it is wanted."""
+    with interruption.interruptible(lambda: not all(job.future.done() for job in jobs)):
+        return list(jobs[0].work([job.item for job in jobs]))
+
+
 def _seconds(name: str, description: str) -> Histogram:
-    buckets = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+    buckets = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
     return Histogram(name, description, buckets=buckets, registry=None)

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
@@ -18,9 +18,13 @@ import structlog
 from prometheus_client import Counter
 
 from app.avatars.generate import faces
-from app.avatars.generate.batching import Batcher, Outcome
+from app.avatars.generate.batching import Batcher
+from app.avatars.generate.fair_queue import Outcome
+from app.avatars.generate.memory_budget import MemoryBudget
+from app.avatars.request.costs import PLAIN, Estimate
 from app.avatars.request.picture_request import PictureRequest
-from models import cores
+from app.faults import DATABASE_UNREACHABLE, MODEL_REFUSED, Fault
+from models import cores, memory
 from models.bundle import Card
 from models.bundle.generator import Drawer, Pixels
 from models.errors import BadBundle, NotReady, Overloaded, StorageUnreachable
@@ -32,6 +36,9 @@ T = TypeVar("T")
 POLL_INTERVAL = 1.0  # s between two reads of the aliases
 RETRY = 60.0  # s before a refused bundle is read again: an operator may have repaired it
 MOST_LOADS = 8  # models that load or wait to load; each reads and hashes a whole bundle
+LOADED_SIZE = 3.5  # memory of a loaded bundle by its files: 41 MB for 12 MB
+# Models whose critic and growth graph stay in memory, 60 MB for both.
+MOST_OPTIONAL_PARTS = 2
 # Each run of the network uses one core, and there are as many drawing threads as cores: no thread
 # waits for another, and the bytes cannot depend on how a sum is split.
 SESSION_THREADS = 1
@@ -41,15 +48,26 @@ class Engine:
     """Loads models, follows aliases and draws. Its methods must be called on one event loop."""
 
     def __init__(
-        self, registry: Registry, threads: int | None, max_queue: int, model_bytes: int
+        self,
+        registry: Registry,
+        threads: int | None,
+        max_queue: int,
+        model_bytes: int,
+        cache_bytes: int = 0,
     ) -> None:
-        self.registry, self.model_bytes = registry, model_bytes
+        count = threads or cores.available()
+        budget = MemoryBudget.divide(memory.available(), count, cache_bytes, model_bytes)
+        if budget.threads < count:
+            log.warning("threads.limited_by_memory", threads=budget.threads, cores=count)
+        self.registry, self.model_bytes = registry, budget.models
         self.served: dict[str, str] = {}
         self.refused: dict[str, tuple[str, float]] = {}
-        self._batcher = Batcher(threads or cores.available(), max_queue)
+        self._batcher = Batcher(budget.threads, max_queue, budget.pictures)
         self._loader = ThreadPoolExecutor(1, "load")
         self._drawers: OrderedDict[str, Drawer] = OrderedDict()
         self._sizes: dict[str, int] = {}
+        self._created: dict[str, str] = {}
+        self._optional_users: OrderedDict[Drawer, None] = OrderedDict()
         self._loads: dict[str, asyncio.Task[Drawer]] = {}
         self._refreshing = asyncio.Lock()
         self._watcher: asyncio.Task[None] | None = None
@@ -71,17 +89,18 @@ class Engine:
         """The versions of the verified models in memory, least recently used first."""
         return tuple(self._drawers)
 
-    def problems(self) -> list[str]:
-        """Faults that do not stop serving: aliases of refused models, an unreachable database."""
+    def faults(self) -> list[Fault]:
+        """What does not stop serving: aliases of refused models, an unreachable database."""
         reasons = self.reasons()
-        sentences = [
-            f"{alias!r} names a refused model: {reasons[version]}"
+        faults = [
+            Fault(MODEL_REFUSED, f"{alias!r} names a refused model: {reasons[version]}")
             for alias, version in self._aliases.items()
             if version in reasons
         ]
         if self._is_unreachable:
-            sentences.append("The database does not answer; the loaded models keep serving.")
-        return sentences
+            text = "The database does not answer; the loaded models keep serving."
+            faults.append(Fault(DATABASE_UNREACHABLE, text))
+        return faults
 
     async def start(self) -> None:
         """Load the models of the aliases, and follow the aliases from now on."""
@@ -121,6 +140,10 @@ class Engine:
             return name
         return await self._load_thread(lambda: self.registry.resolve(name))
 
+    def created(self, version: str) -> str | None:
+        """When a model was made, in ISO 8601; None until it is first loaded."""
+        return self._created.get(version)
+
     async def drawer(self, version: str) -> Drawer:
         """A verified model; concurrent calls share one load. Raises BadBundle, Overloaded."""
         drawer = self._drawers.get(version)
@@ -135,24 +158,46 @@ class Engine:
         # Shielded: a client that disconnects must not cancel what other clients wait for.
         return await asyncio.shield(self._loads[version])
 
-    async def run(self, work: Callable[[], T]) -> T:
+    async def run(
+        self, work: Callable[[], T], client: Hashable = None, estimate: Estimate = PLAIN
+    ) -> T:
         """Call `work` in a drawing thread. Raises Overloaded when the queue is full."""
         # A unique key, so that it is in no batch with others.
-        result: T = await self._batcher.submit(object(), lambda alone: [alone[0]()], work)
+        result: T = await self._batcher.submit(
+            object(), lambda alone: [alone[0]()], work, client, estimate
+        )
         return result
 
     async def draw(
-        self, drawer: Drawer, request: PictureRequest, encode: Callable[[Pixels], T]
+        self,
+        drawer: Drawer,
+        request: PictureRequest,
+        encode: Callable[[Pixels], T],
+        client: Hashable = None,
     ) -> T:
         """Draw a request in a thread, batched with those that can be, and encode it there.
 
-        `encode` gets (N, S, S, 3). Raises Overloaded, and what the picture type refuses.
+        `encode` gets (N, S, S, 3). client: whose turn it takes. Raises Overloaded, TooLargeToDraw,
+        and what the picture type refuses.
         """
         key = faces.batch_key(request, drawer)
         work = partial(_draw_batch, drawer)
         batch = object() if key is None else (drawer, key)
-        result: T = await self._batcher.submit(batch, work, (request, encode))
+        estimate = request.estimate(has_enlarger=drawer.card.enlarger is not None)
+        try:
+            result: T = await self._batcher.submit(batch, work, (request, encode), client, estimate)
+        finally:
+            self._unload_optional_parts(drawer)
         return result
+
+    def estimate(self, version: str, request: PictureRequest) -> Estimate:
+        """The time and memory of a picture; of an unloaded model, as if it had an enlarger."""
+        drawer = self._drawers.get(version)
+        return request.estimate(drawer is None or drawer.card.enlarger is not None)
+
+    def longest_run(self) -> float:
+        """Seconds since the oldest running drawing started; 0 without one. Any thread may ask."""
+        return self._batcher.longest_run()
 
     async def refresh(self) -> None:
         """Read the aliases once, verify new bundles, and serve those that are good."""
@@ -226,8 +271,10 @@ class Engine:
         finally:
             del self._loads[version]
         self.refused.pop(version, None)
+        self._created[version] = drawer.card.created
         self._drawers[version] = drawer
-        self._sizes[version] = sum(path.stat().st_size for path in folder.iterdir())
+        files = sum(path.stat().st_size for path in folder.iterdir())
+        self._sizes[version] = int(files * LOADED_SIZE)
         self._evict()
         return drawer
 
@@ -240,7 +287,15 @@ class Engine:
             if size <= self.model_bytes:
                 break
             size -= self._sizes.pop(version)
-            del self._drawers[version]
+            self._optional_users.pop(self._drawers.pop(version), None)
+
+    def _unload_optional_parts(self, drawer: Drawer) -> None:
+        """Keep the critic and the growth graph of the models that used them last."""
+        if drawer.has_optional_parts:
+            self._optional_users[drawer] = None
+            self._optional_users.move_to_end(drawer)
+        while len(self._optional_users) > MOST_OPTIONAL_PARTS:
+            self._optional_users.popitem(last=False)[0].unload_optional_parts()
 
     def _raise_if_refused(self, version: str) -> None:
         reason, since = self.refused.get(version, ("", 0.0))

@@ -11,6 +11,8 @@ from itertools import islice
 
 import numpy as np
 
+from app.avatars import interruption
+from app.avatars.formats import JSON
 from app.avatars.request import picture_types
 from app.avatars.request.easing import EASES
 from app.avatars.request.parameters import LARGEST, Values
@@ -74,6 +76,8 @@ def draw(requests: Sequence[PictureRequest], drawer: Drawer) -> list[Pixels]:
 
 def enlarge(pixels: Pixels, request: PictureRequest, drawer: Drawer) -> Pixels:
     """Faces (N, S, S, 3) through the model's enlarger, where the request needs more pixels."""
+    if request.format == JSON:  # described at the network's resolution
+        return pixels
     # An SVG has no size in pixels, so it is traced from the largest face there is.
     size = LARGEST if request.format == "svg" else request.face_size
     return drawer.enlarge(pixels, size)
@@ -82,6 +86,22 @@ def enlarge(pixels: Pixels, request: PictureRequest, drawer: Drawer) -> Pixels:
 def draw_face(values: Values, drawer: Drawer) -> Pixels:
     """One seed's face, or the best of its variants, at an age."""
     return _draw_batch([values], drawer)
+
+
+def traits_of(values: Values, drawer: Drawer) -> dict[str, str | float]:
+    """The traits of a seed's face: each attribute's value, and the sliders that are not 0.
+
+    Draws the candidates of `best_of` again, where a model chose among them.
+    """
+    card = drawer.card
+    if not card.attributes:
+        return dict(sliders.values_of(card.sliders, values))
+    z = _derive_face(values, drawer, FaceOptions.parse(values, drawer))[0]
+    chosen = zip(card.attributes, z[len(z) - len(card.attributes) :], strict=True)
+    return {
+        **{attribute.name: attribute.value_of(element) for attribute, element in chosen},
+        **sliders.values_of(card.sliders, values),
+    }
 
 
 def _draw_batch(batch: Sequence[Values], drawer: Drawer) -> Pixels:
@@ -115,7 +135,12 @@ def _draw_latents(z: Floats, drawer: Drawer, options: FaceOptions) -> Pixels:
 
 def _draw_aged(z: Floats, drawer: Drawer, psi: float, ages: Sequence[float]) -> Pixels:
     """z (N, latent) → (N · ages, S, S, 3). Raises NoTrainingHistory."""
-    return np.concatenate([drawer.grow(row[None], psi, age) for row in z for age in ages])
+    frames = []
+    for row in z:
+        for age in ages:
+            interruption.check()
+            frames.append(drawer.grow(row[None], psi, age))
+    return np.concatenate(frames)
 
 
 def _refuse_sliders() -> None:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from app.avatars import formats
 from app.avatars.formats import FORMATS, negotiate
+from app.avatars.request import costs
 from app.avatars.request.parameters import Values
 from app.avatars.request.picture_types import AVATAR, PictureType
 from app.avatars.request.value_types import format_value, percent_encode
@@ -83,10 +84,9 @@ class PictureRequest:
         """Whether a parameter reduces a loop or a sheet to one face."""
         return self.picture_type.is_single(self.values)
 
-    @property
-    def cost(self) -> int:
-        """How many faces the request is charged for."""
-        return self.picture_type.count_faces(self.values)
+    def estimate(self, has_enlarger: bool = True) -> costs.Estimate:
+        """The time and memory that drawing and encoding it takes."""
+        return costs.estimate(self.picture_type.cost_shape(self.values), has_enlarger)
 
     def with_values(self, **values: Any) -> Self:
         """The request with some values replaced or added."""
@@ -128,7 +128,7 @@ def parse_query(
 
     `/avatar` without a seed gets a random one, so it is not repeatable.
     """
-    texts = parse(query)
+    texts = parse(query, known=picture_type.names)
     if picture_type is AVATAR and "seed" not in texts:
         texts = {**texts, "seed": latents.random_seed()}
         return PictureRequest.parse(picture_type, texts, accept), False
@@ -145,7 +145,7 @@ def parse_path(name: bytes, query: bytes, accept: str | None) -> PictureRequest:
     if not dot:
         return PictureRequest.parse(AVATAR, {**texts, "seed": extension}, accept)
     if "format" in texts:  # the extension wins, but an invalid format is refused all the same
-        formats.parse_format(texts["format"], formats.STILL)
+        formats.parse_format(texts["format"], formats.FACE)
     format = formats.parse_extension(extension)
     return PictureRequest.parse(AVATAR, {**texts, "seed": seed, "format": format}, accept)
 
@@ -157,7 +157,7 @@ def parse_random(query: bytes) -> tuple[PictureRequest, dict[str, str]]:
 
 
 def _parse_without_seed(query: bytes) -> dict[str, str]:
-    texts = parse(query)
+    texts = parse(query, known=AVATAR.names)
     if "seed" in texts:
         names = [name for name in AVATAR.names if name != "seed"]
         raise InvalidParameter("seed", "is not a parameter here", names)

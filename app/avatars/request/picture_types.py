@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, Literal
 
-from app.avatars.formats import LOOP, RASTER, STILL
-from app.avatars.request import parameters
+from app.avatars.formats import FACE, LOOP, RASTER, STILL
+from app.avatars.request import costs, parameters
 from app.avatars.request.easing import EASES
 from app.avatars.request.parameters import (
     FACE_PARAMETERS,
@@ -33,7 +33,7 @@ from app.errors import InvalidParameter
 LARGEST_LOOP = 512  # pixels along a side of an animation, which costs as much as 64 stills
 LARGEST_SHEET = 4096  # pixels along a side of a sheet
 PORTRAIT = 440  # pixels along a side of the face on a link card
-AGED = 8  # a face with an age costs as much as 8 others: its weights are interpolated for it
+CARD = (1200, 628)  # pixels; what readers of Open Graph show without cropping (1.91 : 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,9 +41,9 @@ class PictureType:
     """One type of picture.
 
     single: the parameter with which a loop or a sheet becomes one still face. check: whether values
-    fit together; raises InvalidParameter. cost: how many faces a request is charged for. `layout`,
-    formats, check and cost are those of a request without `single`. face_size: the side of each
-    face in device pixels; raises InvalidParameter.
+    fit together; raises InvalidParameter. count: how many faces a request shows. drawing: ms of the
+    network for one of them. `layout`, formats, check and count are those of a request without
+    `single`. face_size: the side of each face in device pixels; raises InvalidParameter.
     """
 
     path: str
@@ -54,7 +54,8 @@ class PictureType:
     layout: Literal["face", "loop", "sheet", "card"] = "face"
     formats: tuple[str, ...] = STILL
     single: str | None = None
-    cost: Callable[[Values], int] = lambda _: 1
+    count: Callable[[Values], int] = lambda _: 1
+    drawing: Callable[[Values], float] = lambda _: costs.FACE
     check: Callable[[Values], object] = device_pixels
     face_size: Callable[[Values], int] = device_pixels
 
@@ -86,9 +87,21 @@ class PictureType:
         """The formats that a picture with these values can have."""
         return STILL if self.is_single(values) else self.formats
 
-    def count_faces(self, values: Values) -> int:
-        """How many faces a request with these values is charged for."""
-        return 1 if self.is_single(values) else self.cost(values)
+    def cost_shape(self, values: Values) -> costs.Shape:
+        """What decides the cost of a request with these values."""
+        is_single = self.is_single(values)
+        faces, layout = (1, "face") if is_single else (self.count(values), self.layout)
+        side = self.face_size(values)
+        pixels, frames = side * side, 1
+        if layout == "loop":
+            frames = faces
+        elif layout == "sheet":
+            width, height = sheet_box(values, faces)
+            pixels = width * height
+        elif layout == "card":
+            pixels = math.prod(CARD)
+        drawing = self.drawing(values) * faces
+        return costs.Shape(layout, values["format"], pixels, frames, faces, side, drawing)
 
     def parse(self, texts: Mapping[str, str]) -> dict[str, Any]:
         """The values of all parameters but `format`. Raises InvalidParameter, InvalidSeed."""
@@ -107,10 +120,11 @@ class PictureType:
         return {name: parameter.default_value() for name, parameter in self.by_name.items()}
 
 
-def _cost_of_face(values: Values) -> int:
-    """Faces with an age and the candidates of `best_of` cost more."""
-    cost: int = max(values["best_of"], 1 if values["age"] is None else AGED)
-    return cost
+def _drawing_of_face(values: Values) -> float:
+    """Faces with an age and the candidates of `best_of` take longer."""
+    count: int = values["best_of"]
+    face = costs.FACE if values["age"] is None else costs.AGED_FACE
+    return face if count == 1 else costs.SCORED_FACE * count + face
 
 
 def _count_sheet(values: Values) -> int:
@@ -123,8 +137,7 @@ def _check_loop(values: Values) -> None:
 
 
 def _check_grid(values: Values, count: int) -> None:
-    side, gap, columns = device_pixels(values), values["gap"], count_columns(values, count)
-    largest = max(columns, math.ceil(count / columns)) * (side + gap) + gap
+    largest = max(sheet_box(values, count))
     if largest > LARGEST_SHEET:
         domain = f"a size that makes a sheet of at most {LARGEST_SHEET} pixels along a side"
         raise InvalidParameter("size", f"makes {largest} pixels", domain)
@@ -135,6 +148,13 @@ def _check_sheet(values: Values) -> None:
         problem = "and count exclude each other, and one of them is required"
         raise InvalidParameter("seeds", problem, "either seeds, or count with start")
     _check_grid(values, _count_sheet(values))
+
+
+def sheet_box(values: Values, count: int) -> tuple[int, int]:
+    """The pixels of a sheet of `count` faces: (width, height)."""
+    columns, gap = count_columns(values, count), values["gap"]
+    step = device_pixels(values) + gap
+    return columns * step + gap, math.ceil(count / columns) * step + gap
 
 
 def count_columns(values: Values, count: int) -> int:
@@ -164,7 +184,8 @@ AVATAR = PictureType(
     description="Equal seeds always give equal faces; without a seed, a new random face.",
     example="/avatar?seed=42&psi=0.7",
     parameters=(SEED, *LOOK_PARAMETERS, *MODEL_PARAMETERS, *FACE_PARAMETERS),
-    cost=_cost_of_face,
+    formats=FACE,
+    drawing=_drawing_of_face,
 )
 MORPH = PictureType(
     path="/morph",
@@ -185,7 +206,7 @@ MORPH = PictureType(
     layout="loop",
     formats=LOOP,
     single="t",
-    cost=lambda values: values["frames"],
+    count=lambda values: values["frames"],
     check=_check_loop,
 )
 WALK = PictureType(
@@ -205,7 +226,7 @@ WALK = PictureType(
     ),
     layout="loop",
     formats=LOOP,
-    cost=lambda values: values["frames"],
+    count=lambda values: values["frames"],
     check=_check_loop,
 )
 GROW = PictureType(
@@ -225,7 +246,8 @@ GROW = PictureType(
     ),
     layout="loop",
     formats=LOOP,
-    cost=lambda values: AGED * values["frames"],
+    count=lambda values: values["frames"],
+    drawing=lambda _: costs.AGED_FACE,
     check=_check_loop,
 )
 MIX = PictureType(
@@ -281,7 +303,7 @@ FAMILY = PictureType(
     layout="sheet",
     formats=RASTER,
     single="child",
-    cost=lambda values: values["children"],
+    count=lambda values: values["children"],
     check=lambda values: _check_grid(values, values["children"]),
 )
 SHEET = PictureType(
@@ -301,7 +323,7 @@ SHEET = PictureType(
     ),
     layout="sheet",
     formats=RASTER,
-    cost=_count_sheet,
+    count=_count_sheet,
     check=_check_sheet,
 )
 OG = PictureType(
@@ -317,7 +339,7 @@ OG = PictureType(
     ),
     layout="card",
     formats=RASTER,
-    cost=_cost_of_face,
+    drawing=_drawing_of_face,
     check=lambda _: None,
     face_size=lambda _: PORTRAIT,
 )

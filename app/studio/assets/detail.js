@@ -64,6 +64,11 @@ export class Detail {
   listenToButtons() {
     byId("copy").addEventListener("click", () => copy(byId("snippet").textContent));
     byId("share").addEventListener("click", () => share(caption(this.state)));
+    for (const [name, by] of [["previous", -1], ["next", 1]]) byId(name).addEventListener("click", () => this.step(by));
+    byId("detail-title").addEventListener("keydown", ({ key }) => {
+      const by = { ArrowLeft: -1, ArrowRight: 1 }[key];
+      if (by) this.step(by);
+    });
     byId("detail-close").addEventListener("click", () => this.close());
     this.dialog.addEventListener("cancel", (event) => {
       event.preventDefault();
@@ -72,6 +77,13 @@ export class Detail {
     this.dialog.addEventListener("click", (event) => {
       if (event.target === this.dialog) this.close(); // the backdrop
     });
+  }
+
+  /** Show the face beside this one on the wall, whose seeds are whole numbers in order. */
+  step(by) {
+    const { seed, wall } = this.state;
+    const number = /^\d{1,15}$/.test(seed) ? Math.max(0, Number(seed) + by) : wall;
+    this.change({ seed: String(number), child: null });
   }
 
   /** Show a state. `version`: the model that draws; `described`: its card and traits, once known. */

@@ -207,14 +207,15 @@ function closeDetail() {
 
 byId("models-open").addEventListener("click", () => {
   byId("models").showModal();
+  for (const card of byId("cards").querySelectorAll("button")) card.toggleAttribute("aria-current", card.dataset.version === version);
   byId("models-title").focus();
-  models
-    .list(byId("cards"), version, (chosen) => {
-      byId("models").close();
-      useModel(chosen);
-      change({ model: chosen === models.version("") ? "" : chosen, at: null });
-    })
-    .catch((error) => report(error.message));
+});
+byId("cards").addEventListener("click", (event) => {
+  const chosen = event.target.closest("button")?.dataset.version;
+  if (!chosen) return;
+  byId("models").close();
+  useModel(chosen);
+  change({ model: chosen === models.version("") ? "" : chosen, at: null });
 });
 byId("models-close").addEventListener("click", () => byId("models").close());
 byId("models").addEventListener("click", (event) => event.target === byId("models") && byId("models").close());

@@ -115,11 +115,6 @@ export function child(state, index, size, version) {
   return picture("/family", { ...parameters, ...look(state, version) });
 }
 
-/** Twelve faces of a model, for its card. */
-export function sample(version) {
-  return picture("/sheet", { count: 12, columns: 6, size: 64, format: "webp", model: version });
-}
-
 /** The picture that the state describes; `overrides` may change its size or format. */
 export function full(state, version, overrides = {}) {
   const now = { ...state, ...overrides };

@@ -4,7 +4,7 @@ import { root, t } from "./chrome.js";
 import { downloadZip } from "./client-zip.js";
 import { byId, call, onClick, showProblem, parseResponse } from "./studio.js";
 
-const PICTURE = /\.(png|jpe?g|jfif|webp|gif|bmp|avif)$/i;
+const USED = /\.(png|jpe?g?|jfif|webp|gif|bmp|avif)$|(^|\/)(metadata\.(csv|jsonl)|dataset\.json)$/i;
 let chosen = null; // a File, or a list of {name, input}
 
 function choose(what, name, words) {
@@ -17,9 +17,9 @@ function choose(what, name, words) {
 const zip = (file) => choose(file, file.name, t("studio.data.chosen", { name: file.name }));
 
 function folder(files, name) {
-  const pictures = files.filter((file) => PICTURE.test(file.name));
-  if (!pictures.length) return showProblem(t("studio.data.empty"));
-  choose(pictures, name, t("studio.data.chosen.folder", { name, n: pictures.length }));
+  const used = files.filter((file) => USED.test(file.name));
+  if (!used.length) return showProblem(t("studio.data.empty"));
+  choose(used, name, t("studio.data.chosen.folder", { name, n: used.length, rest: files.length - used.length }));
 }
 
 byId("zip")?.addEventListener("change", () => byId("zip").files[0] && zip(byId("zip").files[0]));
@@ -107,20 +107,4 @@ for (const button of document.querySelectorAll("[data-delete]")) {
     await call("DELETE", `/datasets/${button.dataset.delete}`);
     location.reload();
   });
-}
-
-/** What a look into a dataset found, in sentences. */
-function wrong(found) {
-  const alike = found.groups.slice(0, 3).map((group) => group.join(" = ")).join("; ");
-  const broken = found.broken_first.slice(0, 3).map((one) => `${one.name} (${one.reason})`).join("; ");
-  const said = [found.duplicates ? t("studio.data.twice", { n: found.duplicates, some: alike }) : t("studio.data.once")];
-  if (found.broken) said.push(t("studio.data.broken", { n: found.broken, some: broken }));
-  if (found.looked < found.images) said.push(t("studio.data.looked", { n: found.looked }));
-  return said;
-}
-
-for (const line of document.querySelectorAll("[data-contents]")) {
-  call("GET", `/datasets/${line.dataset.contents}/contents`).then((found) => {
-    line.textContent = wrong(found).join("\n");
-  }, (error) => (line.textContent = error.message));
 }

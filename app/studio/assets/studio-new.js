@@ -31,21 +31,42 @@ function write(control, value) {
 /** Fill in the preset's values; `all`: also where a value was changed by hand. */
 function fill(all) {
   for (const control of controls) {
-    if (all || !control.dataset.touched) write(control, presetValue(control));
+    if (all || !(control.dataset.touched || control.type === "hidden")) write(control, presetValue(control));
   }
   showChanges();
 }
 
-/** Fill in what the address asks for: an earlier run's recipe, or a dataset. */
+/** Fill in what the address asks for: an earlier run's recipe, or a dataset and its labels. */
 function fillStart() {
-  const { recipe, dataset } = start;
-  for (const control of controls) {
-    const value = control.dataset.name === "dataset" && dataset ? dataset : valueIn(recipe, control);
-    const isKnown = dataset ? control.dataset.name === "dataset" : path(control)[0] in recipe;
-    if (!isKnown) continue;
-    write(control, value);
+  const { recipe, dataset, labels } = start;
+  const values = dataset ? { dataset, labels } : recipe;
+  for (const control of controls.filter((one) => path(one)[0] in values)) {
+    write(control, valueIn(values, control));
     if (isChanged(control)) control.dataset.touched = "yes";
   }
+  showChanges();
+}
+
+/** Offer the labels of the chosen dataset to tick. */
+async function offerLabels() {
+  const dataset = control("dataset").value;
+  const set = await call("GET", `/datasets/${dataset}`);
+  const labels = [...set.labels, ...set.numbers];
+  if (dataset !== control("dataset").value) return;
+  const wanted = read(control("labels"));
+  byId("ticks").replaceChildren(...labels.map(({ name }) => {
+    const label = document.createElement("label");
+    label.className = "pick";
+    const box = Object.assign(document.createElement("input"), { type: "checkbox", value: name, checked: wanted.includes(name) });
+    label.append(box, name);
+    return label;
+  }));
+  if (!labels.length) byId("ticks").textContent = t("studio.none");
+  takeLabels();
+}
+
+function takeLabels() {
+  write(control("labels"), [...byId("ticks").querySelectorAll(":checked")].map((box) => box.value));
   showChanges();
 }
 
@@ -80,6 +101,8 @@ function showChanges() {
 
 form.addEventListener("input", (event) => {
   if (event.target.name === "preset") return fill(false);
+  if (event.target.closest("#ticks")) return takeLabels();
+  if (event.target === control("dataset")) offerLabels();
   event.target.dataset.touched = "yes";
   // One length at a time: asking for images ends a preset's minutes.
   if (LENGTHS.includes(event.target.dataset.name) && event.target.value) {
@@ -123,3 +146,4 @@ onClick(byId("start-run"), async () => {
 showProblem();
 fill(true);
 fillStart();
+offerLabels();

@@ -1,7 +1,7 @@
 // The page of one run, live. Every event has a number: after a lost connection the page asks for
 // those above the last one, so nothing is missed, and what comes twice is dropped.
 
-import { root, t, toast } from "./chrome.js";
+import { root, save, t, toast } from "./chrome.js";
 import { Charts } from "./chart.js";
 import { downloadZip } from "./client-zip.js";
 import { byId, call, onClick, showProblem } from "./studio.js";
@@ -218,11 +218,7 @@ onClick(byId("time-lapse"), async () => {
   const files = await Promise.all(
     sheets.map(async (name) => ({ name, input: await fetch(`${root}/train/${run}/sheets/${name}`) })),
   );
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(await downloadZip(files).blob());
-  link.download = `${place.dataset.name}-${run.slice(0, 6)}-sheets.zip`;
-  link.click();
-  URL.revokeObjectURL(link.href);
+  save(await downloadZip(files).blob(), `${place.dataset.name}-${run.slice(0, 6)}-sheets.zip`);
 });
 
 // --- curves ---------------------------------------------------------------------------------

@@ -52,14 +52,16 @@ def test_previews_are_decoded_one_at_a_time(
     active, peak, lock = 0, 0, threading.Lock()
     preview = contents._preview
 
-    def observe(path: Path, count: int, columns: int, size: int) -> bytes:
+    def observe(
+        path: Path, count: int, columns: int, size: int, only: frozenset[str] | None
+    ) -> bytes:
         nonlocal active, peak
         with lock:
             active += 1
             peak = max(peak, active)
         time.sleep(0.05)  # gives others the time to enter
         try:
-            return preview(path, count, columns, size)
+            return preview(path, count, columns, size, only)
         finally:
             with lock:
                 active -= 1

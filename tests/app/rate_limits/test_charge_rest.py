@@ -25,19 +25,30 @@ def test_a_failure_costs_a_call(start_limited: StartLimited, path: str) -> None:
     assert refusal.headers["content-type"] == "application/problem+json"
 
 
-@pytest.mark.parametrize("path", ["/", "/docs", "/openapi.json", "/avatar?seed=1"])
-def test_a_success_costs_at_least_a_face(start_limited: StartLimited, path: str) -> None:
-    """Also a page, and a picture from memory."""
+@pytest.mark.parametrize("path", ["/", "/docs", "/openapi.json"])
+def test_a_page_costs_a_face(start_limited: StartLimited, path: str) -> None:
     client = start_limited(limit_pictures="3/hour")
     assert [client.get(path).status_code for _ in range(5)] == [200, 200, 200, 429, 429]
 
 
-def test_a_304_costs_a_face(start_limited: StartLimited) -> None:
-    client = start_limited(limit_pictures="3/hour")
-    etag = client.get("/avatar?seed=1").headers["etag"]
-    headers = {"If-None-Match": etag}
-    statuses = [client.get("/avatar?seed=1", headers=headers).status_code for _ in range(3)]
-    assert statuses == [304, 304, 429]
+def _revalidating(client: TestClient) -> dict[str, str]:
+    return {"If-None-Match": client.get("/avatar?seed=1").headers["etag"]}
+
+
+@pytest.mark.parametrize(
+    "path", ["/avatar?seed=1", "/avatar?seed=1&psi=1"], ids=["fast-path", "route"]
+)
+@pytest.mark.parametrize("is_304", [True, False], ids=["304", "from-memory"])
+def test_a_picture_that_is_not_drawn_costs_a_fiftieth_of_a_face(
+    start_limited: StartLimited, path: str, is_304: bool
+) -> None:
+    """Whether the fast path or the route answers it."""
+    client = start_limited(limit_pictures="2/hour")
+    headers = _revalidating(client) if is_304 else {}
+    client.get("/avatar?seed=1")
+    statuses = [client.get(path, headers=headers).status_code for _ in range(60)]
+    assert statuses[:40] == [304 if is_304 else 200] * 40
+    assert statuses[-1] == 429
 
 
 def test_no_request_is_charged_twice(start_limited: StartLimited, key: dict[str, str]) -> None:

@@ -35,7 +35,7 @@ def test_faces_are_charged_and_a_picture_from_memory_costs_one(start_limited: St
         ("/avatar?seed=1", 1),
         ("/avatar", 1),
         ("/avatar/1.png", 1),
-        ("/og?seed=1", 1),
+        ("/og?seed=1", 2),
         ("/sheet?count=9", 9),
         ("/sheet?seeds=a,b,c", 3),
         ("/blend?seeds=a,b,c", 1),
@@ -46,7 +46,9 @@ def test_faces_are_charged_and_a_picture_from_memory_costs_one(start_limited: St
         ("/sheet?count=100&size=16", 20),  # what costs more than a quota costs all of it
     ],
 )
-def test_a_picture_costs_its_faces(start_limited: StartLimited, url: str, faces: int) -> None:
+def test_a_picture_costs_its_time_and_at_least_its_faces(
+    start_limited: StartLimited, url: str, faces: int
+) -> None:
     answer = start_limited(limit_pictures="20/hour").get(url)
     assert answer.status_code == 200
     assert answer.headers["ratelimit"].startswith(f'"pictures";r={20 - faces};')
@@ -119,6 +121,9 @@ def test_this_machine_is_not_charged(start_limited: StartLimited) -> None:
         ("::1", None),
         ("203.0.113.9", "203.0.113.9"),
         ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("::ffff:203.0.113.9", "203.0.113.9"),  # IPv4 as a dual-stack proxy forwards it
+        ("64:ff9b::203.0.113.9", "203.0.113.9"),  # NAT64
+        ("::ffff:127.0.0.1", None),
         ("2001:db8:1:2::", "2001:db8:1:2::/64"),
         ("fe80::1%eth0", "fe80::/64"),
         ("x:y", "x:y"),

@@ -14,7 +14,8 @@ from app.studio import forms, translations
 from app.studio.playground import SEED
 from app.studio.views import SEEDS
 from models import runs
-from models.recipes.recipe import PRESETS, Recipe, resolve
+from models.recipes.presets import PRESETS
+from models.recipes.recipe import Recipe, resolve
 from models.registry import Registry
 
 KEY = "kao_a-key-for-the-tests"
@@ -27,7 +28,7 @@ NAMES = re.findall(
     Wischofsky DiceBear CC0 English starter px kB MB min dB a-z FD-Lite0 KID-Lite0 FD-Own
     Swagger auto bf16 arXiv RpGAN AC-GAN r1r2 relativistic age avatar best kao evaluate keep
     AMD EPYC precision recall density coverage setting unstated nobody threads bfloat16 via
-    CC0-1
+    CC0-1 CSV
     """,
 )
 WORD = re.compile(r"[A-Za-z][A-Za-z0-9-]{2,}")
@@ -67,10 +68,13 @@ def studio(client: TestClient, registry: Registry, key: dict[str, str]) -> TestC
     """A client that is logged in, on a server with a run, a dataset and two models."""
     body = io.BytesIO()
     with zipfile.ZipFile(body, "w") as archive:
-        picture = io.BytesIO()
-        Image.new("RGB", (32, 32), "red").save(picture, "PNG")
-        archive.writestr("red.png", picture.getvalue())
-    client.post("/datasets?name=mine", content=body.getvalue(), headers=key)
+        for number in range(8):
+            picture = io.BytesIO()
+            Image.new("RGB", (32, 32), "red").save(picture, "PNG")
+            archive.writestr(f"{('red', 'blue')[number % 2]}/{number}.png", picture.getvalue())
+        archive.writestr("notes.txt", "left out")
+    answer = client.post("/datasets?name=mine", content=body.getvalue(), headers=key)
+    assert answer.status_code == 201
     client.post("/session", json={"key": KEY}, headers={"Origin": "http://testserver"})
     client.headers["Accept-Language"] = "zh-CN"
     return client
@@ -82,15 +86,24 @@ def pages(registry: Registry) -> Iterator[str]:
         for _ in range(2)
     )
     version = str(registry.list_models()[0]["version"])
-    yield from ("/", "/?seed=&model=latest", "/docs", "/nothing-here", "/avatar?size=abc")
+    yield from (
+        "/",
+        "/?seed=&model=latest",
+        "/docs",
+        "/team",
+        "/team?names=小明",
+        "/nothing-here",
+        "/avatar?size=abc",
+    )
     yield from ("/studio", "/studio/new", "/studio/datasets", "/studio/models")
+    yield from ("/studio/datasets/mine", "/studio/datasets/starter", "/studio/datasets/none")
     yield from (f"/studio/new?from={first}", f"/studio/runs/{first}", "/studio/runs/none")
     yield from (f"/studio/compare?run={first}&run={second}", "/studio/compare")
     yield from (f"/studio/models/{version}", f"/models/{version}/card")
 
 
 def test_no_page_has_english_words(studio: TestClient, registry: Registry) -> None:
-    known = {*NAMES, *PRESETS, "smoke", "modern", "mine", "red", SEED, *SEEDS}
+    known = {*NAMES, *PRESETS, "smoke", "modern", "mine", "red", "blue", SEED, *SEEDS}
     known |= {each["version"][:12] for each in registry.list_models()}
     left: dict[str, set[str]] = {}
     for path in pages(registry):

@@ -1,12 +1,14 @@
 """The pages as responses: languages, security policy, assets, and no request to another host."""
 
 import html
+import io
 import json
 import re
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from PIL import Image
 from starlette.testclient import TestClient
 
 from app.avatars.request.picture_types import AVATAR
@@ -50,7 +52,7 @@ class _Loaded(HTMLParser):
         assert not inline, attributes
         if tag == "script" and attributes.get("type") != "application/json":
             self.addresses.append(attributes["src"])
-        if tag == "link":
+        if tag == "link" and attributes["rel"] != "manifest":
             self.addresses.append(attributes["href"])
 
 
@@ -180,12 +182,6 @@ def test_the_first_face_is_one_that_the_server_draws(
     assert client.get(html.unescape(card[1])).status_code == 200
 
 
-def test_a_page_answers_head_and_the_icon_has_its_usual_address(client: TestClient) -> None:
-    for path in ("/", "/docs", "/studio"):
-        assert client.head(path).status_code == 200, path
-    assert client.get("/favicon.ico").headers["content-type"] == "image/svg+xml"
-
-
 def test_what_is_asked_for_is_escaped(client: TestClient) -> None:
     text = client.get("/", params={"seed": '"><script>alert(1)</script>'}).text
     assert "<script>alert" not in text
@@ -234,15 +230,6 @@ def test_a_theme_is_one_that_there_is(client: TestClient) -> None:
         assert f'data-theme="{shown}"' in text
 
 
-def test_colours_of_the_dark_theme_are_the_same_by_choice_and_by_system() -> None:
-    style = (assets.FOLDER / "style.css").read_text()
-    dark, automatic = (
-        re.findall(rf':root\[data-theme="{theme}"\] \{{(.*?)\}}', style, re.DOTALL)
-        for theme in ("dark", "auto")
-    )
-    assert dark[0].split() == automatic[0].split()
-
-
 def test_the_docs_fill_in_no_trait_that_no_model_has(client: TestClient) -> None:
     document = client.get("/openapi.json").json()
     rows = [
@@ -253,3 +240,47 @@ def test_the_docs_fill_in_no_trait_that_no_model_has(client: TestClient) -> None
     ]
     assert len(rows) > 5
     assert all(row["example"] == {} for row in rows)
+
+
+@pytest.mark.parametrize(
+    "path", [*PAGES, "/team", "/studio", "/models/default/card", "/robots.txt"]
+)
+def test_pages_answer_head_as_get_without_a_body(client: TestClient, path: str) -> None:
+    head = client.head(path)
+    assert head.status_code == client.get(path).status_code == 200
+    assert head.content == b""
+
+
+def test_crawlers_and_devices_find_what_they_ask_for(client: TestClient) -> None:
+    robots = client.get("/robots.txt")
+    assert "Disallow: /studio\n" in robots.text
+    assert client.get("/favicon.ico").headers["content-type"] == "image/png"
+    page = client.get("/").text
+    manifest = client.get("/manifest.webmanifest")
+    assert 'rel="manifest" href="/manifest.webmanifest"' in page
+    assert manifest.headers["content-type"] == "application/manifest+json"
+    for icon in manifest.json()["icons"]:
+        answer = client.get(icon["src"])
+        assert answer.headers["content-type"] == icon["type"]
+        if icon["type"] == "image/png":
+            width, height = Image.open(io.BytesIO(answer.content)).size
+            assert icon["sizes"] == f"{width}x{height}"
+
+
+@pytest.mark.parametrize("path", ["/", "/models/default", "/openapi.json", "/studio/none"])
+def test_texts_are_compressed(client: TestClient, path: str) -> None:
+    headers = {"Accept": "text/html"}
+    plain = client.get(path, headers={**headers, "Accept-Encoding": "identity"})
+    small = client.get(path, headers={**headers, "Accept-Encoding": "gzip"})
+    assert "content-encoding" not in plain.headers
+    assert small.headers["content-encoding"] == "gzip"
+    assert "Accept-Encoding" in small.headers["vary"]
+    assert small.text == plain.text
+    assert int(small.headers["content-length"]) < len(plain.content) / 2
+
+
+def test_pictures_are_not_compressed_twice(client: TestClient) -> None:
+    for path in ("/avatar?seed=1", "/avatar?seed=1&format=svg"):
+        answer = client.get(path, headers={"Accept-Encoding": "gzip"})
+        assert "content-encoding" not in answer.headers
+        assert "Accept-Encoding" not in answer.headers.get("vary", "")

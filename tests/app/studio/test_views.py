@@ -1,6 +1,9 @@
 """The pages of the studio, and what they load: presets, previews, curves."""
 
+import html
 import io
+import json
+import re
 import zipfile
 from collections.abc import Callable, Sequence
 from xml.etree import ElementTree
@@ -13,7 +16,8 @@ from PIL import Image
 from app.datasets import contents
 from app.studio import forms, translations, views
 from models import runs
-from models.recipes.recipe import PRESETS, Recipe, resolve
+from models.recipes.presets import PRESETS
+from models.recipes.recipe import Recipe, resolve
 from models.registry import Registry
 
 Begin = Callable[..., str]
@@ -223,6 +227,46 @@ def test_a_preview_shows_the_first_by_name_and_crosses_out_what_is_broken(
         assert abs(sheet[top, left] - colour).max() < 40
     assert sheet[4, 48].min() > 200  # pale beside the cross
     assert sheet[40:, 40:].max() < 20  # no fourth
+
+
+def _labelled() -> dict[str, bytes]:
+    """Two hundred pictures with a class folder, and columns that are and are not labels."""
+    rows = ["file_name,hat,caption,tilt"]
+    files = {}
+    for number in range(200):
+        name = f"{number:03}.png"
+        files[name] = _png(f"rgb({number}, {255 - number}, {number * 7 % 256})")
+        rows.append(
+            f"{name},{'crown' if number < 2 else ('cap', 'none')[number % 2]},text {number}"
+        )
+    return {**files, "metadata.csv": "\n".join(rows).encode(), "old.psd": b"x"}
+
+
+def test_a_datasets_page_shows_its_labels_and_what_is_left_out(
+    client: TestClient, upload: Upload
+) -> None:
+    upload("faces", _labelled())
+    client.post("/session", json={"key": _KEY}, headers={"Origin": "http://testserver"})
+    page = client.get("/studio/datasets/faces").text
+    assert '<input type="checkbox" name="label" value="hat">' in page
+    (crown,) = re.findall(r'<th scope="row" translate="no">crown</th>(.*?)</tr>', page, re.S)
+    assert "2 · 1.0 %" in crown
+    assert "rare" in crown
+    assert page.count(">rare<") == 1
+    (address,) = re.findall(r'src="([^"]*preview[^"]*)"', crown)
+    sheet = client.get(html.unescape(address))
+    assert Image.open(io.BytesIO(sheet.content)).size == (96, 48)
+    assert "<code>caption</code>: 200 different texts" in page
+    assert "1 · PSD is not read: old.psd" in page
+    assert "1 PSD is not read" in client.get("/studio/datasets").text
+    assert client.get("/studio/datasets/none").status_code == 404
+
+
+def test_labels_that_were_ticked_arrive_in_the_form_of_a_run(client: TestClient) -> None:
+    client.post("/session", json={"key": _KEY}, headers={"Origin": "http://testserver"})
+    page = client.get("/studio/new?dataset=starter&label=hair_colour&label=glasses").text
+    start = json.loads(re.findall(r'id="start">(.*?)</script>', page)[0])
+    assert start == {"recipe": {}, "dataset": "starter", "labels": ["hair_colour", "glasses"]}
 
 
 @pytest.mark.parametrize("place", ["", "/new", "/datasets", "/models", "/compare", "/runs/none"])

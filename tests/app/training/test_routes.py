@@ -15,7 +15,7 @@ from httpx2 import Response
 from app.training import queue
 from kao import embedded_valkey
 from models import runs
-from models.recipes.recipe import PRESETS
+from models.recipes.presets import PRESETS
 from models.registry import Registry
 from models.settings import Settings
 

@@ -141,9 +141,9 @@ def test_a_gpus_one_shape_changes_no_pixel(
         return run(session, latent)
 
     monkeypatch.setattr(drawer, "_run", record)
-    drawer._batch = generator.GPU_BATCH
+    drawer._is_padded = True
     assert np.array_equal(drawer.draw(z, 0.8), pixels)
-    assert shapes == {generator.GPU_BATCH}
+    assert shapes == {generator.LARGEST_BATCH}
 
 
 @pytest.mark.parametrize(

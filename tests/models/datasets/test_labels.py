@@ -1,7 +1,7 @@
 """Labels as people's folders have them become attributes, or are left out with a reason."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -21,7 +21,7 @@ def table(text: str, file: str = "metadata.csv", names: list[str] = NAMES) -> La
     return labels.read(names, {file: reader(text)})
 
 
-def csv(**columns: list[object]) -> str:
+def csv(**columns: Sequence[object]) -> str:
     lines = [",".join(["file_name", *columns])]
     for place, name in enumerate(NAMES):
         lines.append(",".join([name, *(str(values[place]) for values in columns.values())]))
@@ -77,7 +77,8 @@ def test_class_folders(folders: list[str], expected: list[str] | None) -> None:
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        pytest.param([0.5 * n for n in range(16)], "numbers", id="numbers"),
+        pytest.param([1, *["nan"] * 15], "94 % of the pictures have no value", id="not finite"),
+        pytest.param(["[1, 2]", "[3, 4]"] * 8, "nested values", id="nested"),
         pytest.param([f"text {n}" for n in range(16)], "16 different texts", id="captions"),
         pytest.param(["same"] * 16, "one value only", id="constant"),
         pytest.param(["red", "", "", ""] * 4, "75 % of the pictures have no value", id="missing"),
@@ -88,6 +89,24 @@ def test_what_is_left_out_says_why(values: list[object], reason: str) -> None:
     assert list(found.attributes) == ["colour"]
     assert [each.name for each in found.left_out] == ["odd"]
     assert reason in found.left_out[0].reason
+
+
+def test_a_column_of_numbers_becomes_a_slider() -> None:
+    halves = [0.5 * n for n in range(15)]
+    found = table(csv(Age=["nan", *halves], colour=COLOURS * 4))
+    assert found.numbers == {"label_age": [None, *halves]}
+    assert found.ranges() == {"label_age": (0, 7)}
+    assert found.left_out == []
+    packed = found.to_json(NAMES, [NAMES[1], NAMES[0]])
+    assert packed["numbers"] == {"label_age": [0, None]}
+    labels.check_names(["label_age", "colour"], found, "faces")
+
+
+def test_folders_that_are_called_by_numbers_are_classes() -> None:
+    names = [f"{place % 3}/{name}" for place, name in enumerate(NAMES)]
+    found = labels.read(names, {})
+    assert found.counts() == {"class": {"class 0": 6, "class 1": 5, "class 2": 5}}
+    assert found.numbers == {}
 
 
 def test_a_few_pictures_without_a_value_are_unlabelled() -> None:

@@ -5,7 +5,8 @@ import torch
 
 from models.faces.attributes import Attribute
 from models.networks import build, classic, modern
-from models.recipes.recipe import PRESETS, RESOLUTIONS, resolve
+from models.recipes.presets import PRESETS
+from models.recipes.recipe import RESOLUTIONS, resolve
 
 
 def shapes(network, x):

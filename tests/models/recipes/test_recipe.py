@@ -3,7 +3,8 @@
 import pytest
 
 from models.errors import InvalidRecipe, UnknownPreset
-from models.recipes.recipe import PRESETS, resolve
+from models.recipes.presets import PRESETS
+from models.recipes.recipe import resolve
 
 
 @pytest.mark.parametrize("preset", PRESETS)

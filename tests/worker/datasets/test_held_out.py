@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-from models.recipes.recipe import PRESETS, resolve
+from models.recipes.presets import PRESETS
+from models.recipes.recipe import resolve
 from worker.datasets import held_out
 from worker.training.batches import Reals
 

@@ -91,6 +91,7 @@ def test_the_manifest_says_it_all(faces: Path, cache: Path) -> None:
             {"reason": "no picture by its name", "count": 1, "examples": ["notes.txt"]},
         ],
         "duplicates": 1,
+        "near_duplicates": {"looked": 6, "count": 1, "groups": [["a.png", "same.png"]]},
     }
     files = sorted(path.name for path in packed.folder.iterdir())
     assert files == ["images.npy", "manifest.json", "names.json"]

@@ -84,6 +84,14 @@ def follow(settings: Settings) -> None:
     recipe = Recipe.model_validate(message[0])
     dataset = lookup.pack_for(settings, connect(settings), recipe, lambda count, total: None)
     places = held_out.training_places(dataset.names(), recipe.held_out)
-    reals = Reals(dataset.images(), recipe, own_device, share, dataset.labels(), places)
+    reals = Reals(
+        dataset.images(),
+        recipe,
+        own_device,
+        share,
+        dataset.labels(),
+        places,
+        dataset.numbers(),
+    )
     bf16 = collectives.uses_bf16(recipe, own_device)
     Together(Trainer(recipe, reals, own_device, bf16, share)).follow()

@@ -1,12 +1,11 @@
 """Many faces in one response, while others are served."""
 
-import asyncio
 import base64
 import io
 import json
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -17,6 +16,7 @@ from starlette.testclient import TestClient
 
 from app.avatars import service
 from app.avatars.bulk import response as bulk
+from app.avatars.bulk.slots import BatchSlots
 from app.avatars.generate.engine import Engine
 from app.avatars.request.picture_request import PictureRequest
 from models.errors import Overloaded
@@ -72,11 +72,13 @@ def test_a_full_queue_makes_a_batch_wait(
     tries: list[str] = []
     render = service.render
 
-    async def overload_twice(engine: Engine, version: str, face: PictureRequest) -> bytes:
+    async def overload_twice(
+        engine: Engine, version: str, face: PictureRequest, client: Hashable
+    ) -> bytes:
         tries.append(version)
         if len(tries) < 3:
             raise Overloaded("full")
-        return await render(engine, version, face)
+        return await render(engine, version, face, client)
 
     monkeypatch.setattr(service, "render", overload_twice)
     monkeypatch.setattr(bulk, "RETRY_INTERVAL", 0.001)
@@ -88,7 +90,7 @@ def test_one_batch_too_many_is_503_with_retry_after(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state = state_of(client)
-    full = replace(state, batches=asyncio.Semaphore(0))
+    full = replace(state, batches=BatchSlots(total=0))
     monkeypatch.setattr(client.app.state, "kao", full)  # type: ignore[attr-defined]
     response = client.post("/avatars", json={"seeds": ["a"]})
     assert (response.status_code, response.headers["retry-after"]) == (503, "1")
@@ -139,3 +141,20 @@ def test_what_the_model_refuses_is_refused_before_the_response_starts(client: Te
     assert response.json()["type"] == "urn:kao:problem:no-critic"
     # The refused batch made room for this one.
     assert client.post("/avatars", json={"seeds": ["1"]}).status_code == 200
+
+
+def test_slow_readers_of_one_client_leave_slots_to_others() -> None:
+    slots = BatchSlots(total=3, each=2)
+    with slots.take("drip"), slots.take("drip"):
+        with pytest.raises(Overloaded, match="2 of your batches"):
+            slots.check("drip")
+        with slots.take("other"), pytest.raises(Overloaded, match="Too many"):
+            slots.check("third")
+    with slots.take("drip"):
+        slots.check("drip")
+
+
+def test_a_batch_has_a_lifetime(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "LIFETIME", -1.0)
+    response = client.post("/avatars", json={"seeds": ["a"]})
+    assert response.status_code == 503

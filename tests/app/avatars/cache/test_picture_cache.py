@@ -48,21 +48,34 @@ def test_equal_requests_at_once_share_one_render() -> None:
     assert asyncio.run(scenario()) == 1
 
 
-@pytest.mark.parametrize("count", [1, 3], ids=["the-first", "all"])
-def test_a_client_that_disconnects_does_not_cancel_the_render(count: int) -> None:
+def test_a_client_that_disconnects_does_not_cancel_the_render_of_others() -> None:
     async def scenario() -> tuple[bytes | None, int]:
         pictures, render = PictureCache(100), Renderer()
         requests = [_start(pictures.fetch("a", render)) for _ in range(3)]
         await asyncio.sleep(0)
-        for request in requests[:count]:
-            request.cancel()
+        requests[0].cancel()
         await asyncio.sleep(0)
         render.gate.set()
-        assert [await request for request in requests[count:]] == [bytes(10)] * (3 - count)
-        await _settle()
+        assert [await request for request in requests[1:]] == [bytes(10)] * 2
         return pictures.get("a"), render.count
 
     assert asyncio.run(scenario()) == (bytes(10), 1)
+
+
+def test_a_render_without_waiting_clients_is_dropped_and_a_later_request_starts_anew() -> None:
+    async def scenario() -> int:
+        pictures, render = PictureCache(100), Renderer()
+        requests = [_start(pictures.fetch("a", render)) for _ in range(3)]
+        await asyncio.sleep(0)
+        for request in requests:
+            request.cancel()
+        await _settle()
+        assert pictures.get("a") is None
+        render.gate.set()
+        assert await pictures.fetch("a", render) == bytes(10)
+        return render.count
+
+    assert asyncio.run(scenario()) == 2
 
 
 def test_a_failure_is_raised_to_all_who_wait_and_not_kept() -> None:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from app.avatars.encode.still import encode
-from app.avatars.generate.batching import LARGEST_BATCH, Batcher
+from app.avatars.generate.batching import Batcher
 from app.avatars.generate.engine import Engine
+from app.avatars.generate.fair_queue import LARGEST_BATCH
 from app.avatars.request.picture_request import PictureRequest
 from app.avatars.request.picture_types import AVATAR
 from models.bundle.generator import Floats, Pixels
@@ -68,7 +69,7 @@ def test_the_first_item_is_alone_and_those_that_had_to_wait_are_together() -> No
     assert _run(scenario) == [[0], list(range(1, 9)), [9, 10, 11]]
 
 
-def test_keys_are_not_mixed_and_take_turns() -> None:
+def test_keys_are_not_mixed_and_one_client_waits_in_order() -> None:
     async def scenario(batcher: Batcher, work: Recorder) -> list[list[int]]:
         jobs = [("x", 0), *(("a", number) for number in range(10)), ("b", 10), ("a", 11)]
         tasks = await _submit(batcher, work, *jobs)
@@ -76,7 +77,7 @@ def test_keys_are_not_mixed_and_take_turns() -> None:
         await asyncio.gather(*tasks)
         return work.batches
 
-    assert _run(scenario) == [[0], [0, 1, 2, 3, 4, 5, 6, 7], [10], [8, 9, 11]]
+    assert _run(scenario) == [[0], [0, 1, 2, 3, 4, 5, 6, 7], [8, 9, 11], [10]]
 
 
 def test_threads_share_the_queue() -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from app.avatars.request import costs
 from app.avatars.request.parameters import choice
 from app.avatars.request.picture_request import PictureRequest, parse_query
 from app.avatars.request.picture_types import AVATAR, PICTURE_TYPES, PictureType
@@ -77,29 +78,41 @@ def test_a_new_parameter_changes_no_address_where_it_has_its_default(
 
 
 @pytest.mark.parametrize(
-    ("address", "cost"),
+    ("address", "units"),
     [
         ("/avatar?seed=a", 1),
+        ("/avatar?seed=a&size=256&format=webp", 1),
+        ("/avatar?seed=a&size=1024&format=avif", 15),
         ("/avatar?seed=a&best_of=4", 4),
-        ("/avatar?seed=a&age=0", 8),
-        ("/avatar?seed=a&age=0&best_of=16", 16),
+        ("/avatar?seed=a&age=0", 2),
+        ("/avatar?seed=a&age=0&best_of=16", 13),
         ("/morph?from=a&to=b", 32),
         ("/morph?from=a&to=b&t=0", 1),
         ("/walk?seed=a&frames=9", 9),
-        ("/grow?seed=a&frames=9", 72),
+        ("/walk?seed=a&frames=64&size=512&format=gif", 77),
+        ("/grow?seed=a&frames=9", 18),
         ("/mix?coarse=a&fine=b", 1),
         ("/blend?seeds=a,b,c", 1),
         ("/family?parents=a,b", 6),
         ("/family?parents=a,b&child=5", 1),
         ("/sheet?count=7", 7),
         ("/sheet?seeds=a,b,c", 3),
-        ("/og?seed=a&best_of=2", 2),
+        ("/sheet?count=100&size=404&format=avif", 477),
+        ("/og?seed=a&best_of=2", 3),
     ],
 )
-def test_a_request_is_charged_for_the_faces_that_it_draws(address: str, cost: int) -> None:
+def test_a_request_is_charged_for_its_estimated_time(address: str, units: int) -> None:
     path = address.partition("?")[0]
     (picture_type,) = (row for row in PICTURE_TYPES if row.path == path)
-    assert _parse(picture_type, address).cost == cost
+    assert _parse(picture_type, address).estimate().units == units
+
+
+@pytest.mark.parametrize("picture_type", PICTURE_TYPES, ids=lambda row: row.name)
+def test_every_type_has_a_measured_cost_in_every_format(picture_type: PictureType) -> None:
+    for format in picture_type.formats:
+        request = _parse(picture_type, f"{picture_type.example}&format={format}")
+        assert request.estimate().milliseconds > costs.FACE
+        assert request.estimate().bytes > costs.FIXED_BYTES
 
 
 def test_a_random_face_is_not_repeatable() -> None:

@@ -1,0 +1,39 @@
+"""How many threads may draw, and how much memory their pictures may take, within a limit."""
+
+from dataclasses import dataclass
+
+from app.avatars.generate.fair_queue import FAST_BYTES
+from app.avatars.request.costs import ENCODINGS, FACE_BYTES
+from app.avatars.request.picture_types import LARGEST_SHEET
+
+# Resident after a first picture (`benchmarks/footprint.py`), a bundle's graphs included.
+PROCESS_BYTES = 208 * 2**20
+# The activations of a batch of 8 faces of 64 pixels, which ONNX Runtime's arena keeps.
+THREAD_BYTES = 24 * 2**20
+FEWEST = 2  # threads, where only one may draw: a fast and a slow one
+MODEL_SHARE = 16  # bundles beside those that an alias serves take at most this part of the limit
+# The largest picture is a sheet, in the format that takes most.
+LARGEST_PICTURE = LARGEST_SHEET**2 * (FACE_BYTES + int(ENCODINGS["sheet", "webp"].bytes))
+
+
+@dataclass(frozen=True)
+class MemoryBudget:
+    """threads: that may draw. pictures, models: bytes for running work and for idle bundles."""
+
+    threads: int
+    pictures: int
+    models: int
+
+    @classmethod
+    def divide(cls, limit: int, threads: int, cache: int, models: int) -> "MemoryBudget":
+        """Divide a limit in bytes: fewer threads where that lets the largest picture fit.
+
+        threads, models: what the settings allow. cache: bytes of KAO_CACHE_BYTES.
+        """
+        models = min(models, limit // MODEL_SHARE)
+        rest = max(0, limit - PROCESS_BYTES - FAST_BYTES - cache - models)
+        spare = rest - LARGEST_PICTURE
+        if spare < FEWEST * THREAD_BYTES:  # it is refused, so that others need not wait for it
+            spare = rest // 4
+        threads = max(1, min(threads, spare // THREAD_BYTES))
+        return cls(threads, max(FAST_BYTES, rest - max(FEWEST, threads) * THREAD_BYTES), models)

@@ -1,0 +1,54 @@
+"""The team page in a browser: distinct faces as they come, a ZIP and a sheet of them."""
+
+import csv
+import io
+import zipfile
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+from tests.browser.types import Visit
+
+pytestmark = pytest.mark.slow  # a second each, and some tens of them
+
+
+def test_a_csv_file_becomes_faces_a_zip_and_a_sheet(visit: Visit, tmp_path: Path) -> None:
+    table = tmp_path / "people.csv"
+    table.write_text('id,name\n1,"Lovelace, Ada"\n2,Grace\n3,a/b\n', encoding="utf-8")
+    page = visit("/team", accept_downloads=True)
+    page.locator("#file").set_input_files(table)
+    faces = page.locator("#team figure img")
+    expect(faces).to_have_count(3)
+    expect(page.locator("#done")).to_have_text("3 of 3 drawn")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download ZIP").click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        *pictures, index = archive.namelist()
+        assert pictures == ["1 Lovelace, Ada.webp", "2 Grace.webp", "3 a_b.webp"]
+        contents = [archive.read(name) for name in pictures]
+        rows = list(csv.reader(io.StringIO(archive.read(index).decode())))
+    assert len(set(contents)) == 3
+    assert {Image.open(io.BytesIO(content)).size for content in contents} == {(256, 256)}
+    assert [row[0] for row in rows] == ["name", "Lovelace, Ada", "Grace", "a/b"]
+    answer = page.request.get(rows[1][1])
+    assert answer.body() == contents[0]
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download sheet").click()
+    with Image.open(download.value.path()) as sheet:
+        assert sheet.size == (2 * 256, 2 * (256 + 40))
+
+
+def test_names_that_are_pasted_stay_in_the_address(visit: Visit) -> None:
+    page = visit("/team", width=320)
+    page.get_by_label("Names, one a line").fill("Ada\nGrace")
+    page.get_by_role("button", name="Draw the faces").click()
+    page.wait_for_url("**/team?names=Ada%0D%0AGrace")
+    expect(page.locator("#team figure img")).to_have_count(2)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+
+
+def test_a_team_needs_no_script(visit: Visit) -> None:
+    page = visit("/team?names=Ada%0AGrace", java_script_enabled=False)
+    expect(page.locator("#team figure img")).to_have_count(2)
