@@ -126,6 +126,7 @@ def finished_run(up: Up, dataset: str) -> dict[str, Any]:
     return up.finished(up.train(preset="smoke", dataset=dataset, images=160, sheet_images=80), 600)
 
 
+# long: one story, whose steps need the ones before
 def test_pictures_become_a_model_that_serves_by_clicks_alone(
     enter: Enter, up: Up, pictures: Path
 ) -> None:

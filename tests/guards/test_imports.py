@@ -18,10 +18,6 @@ KNOTS: dict[str, list[set[str]]] = {
         {"models.bundle", "models.recipes", "models.registry", "models.runs"},
         {"models.database", "models.settings", "models.storage"},
     ],
-    "worker": [{"worker.enlarging", "worker.training"}],
-    "worker.training": [
-        {"worker.training.batches", "worker.training.distributed", "worker.training.trainer"}
-    ],
 }
 
 Edges = dict[str, set[str]]

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from worker.enlarging.degradation import DISPLACEMENT, GRAIN, degrade
-from worker.training.rng import draws
+from worker.rng import draws
 
 
 def _degraded(images: Tensor, key: int = 0) -> Tensor:

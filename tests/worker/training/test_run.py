@@ -319,14 +319,14 @@ def test_moments_outlive_a_stop(
     attempt, pictures, engine: sa.Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = attempt(pictures, images=640, growth=2)
-    expected = [moment.weights for moment in (whole.go(), whole.moments)[1]]
+    expected = [moment.weights for moment in (whole.go(), whole.progress.moments)[1]]
     run = attempt(pictures, images=640, growth=2)
     stopped_at(monkeypatch, run, 30)
     runs.requeue(engine, run.run, run.fence, "worker stopping")
     again = Attempt(settings, engine, *runs.claim(engine, run.run))
     version = again.go()
     assert card(again, version)["moments"] == [16, 40, 640]
-    for moment, before in zip(again.moments, expected, strict=True):
+    for moment, before in zip(again.progress.moments, expected, strict=True):
         assert all(torch.equal(moment.weights[name], value) for name, value in before.items())
 
 
