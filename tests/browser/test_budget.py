@@ -69,10 +69,10 @@ def test_nobody_is_shut_out_of_the_models(visit: Visit, scheme: str) -> None:
 
 
 def _sound(page: Page) -> None:
-    found = Axe().run(page).response["violations"]
+    violations = Axe().run(page).response["violations"]
     grave = [
         (row["id"], [node["html"][:120] for node in row["nodes"]][:3])
-        for row in found
+        for row in violations
         if row["impact"] in ("serious", "critical")
     ]
     assert grave == []
