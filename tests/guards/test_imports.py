@@ -32,13 +32,13 @@ def imports() -> Edges:
 
 def reachable(edges: Edges, start: str) -> set[str]:
     """What one node imports, directly or through others."""
-    seen: set[str] = set()
+    visits: set[str] = set()
     stack = [start]
     while stack:
-        for name in edges.get(stack.pop(), set()) - seen:
-            seen.add(name)
+        for name in edges.get(stack.pop(), set()) - visits:
+            visits.add(name)
             stack.append(name)
-    return seen
+    return visits
 
 
 def cycles(edges: Edges) -> list[set[str]]:

@@ -1,6 +1,5 @@
 """From averaged weights to a bundle folder that `models.registry` can publish."""
 
-import copy
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +23,7 @@ from models.storage import atomic
 from worker.datasets.packing import PackedDataset
 from worker.publishing import onnx_export, slider_search
 from worker.publishing.slider_search import Property
+from worker.publishing.weight_grid import on_grid
 
 SHEET = 8  # faces along each side of samples.png
 
@@ -63,7 +63,7 @@ def write(
     properties: what to find sliders for beside slider_search's own (number_properties.learn).
     """
     # A copy on the CPU in plain layout: the trained one goes on training.
-    network = copy.deepcopy(generator).cpu().eval()
+    network = on_grid(generator).eval()
     latent = recipe.latent + len(attributes)
     layers = _write_generator(folder, network, recipe, latent, moments)
     if discriminator is not None:
