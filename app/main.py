@@ -17,11 +17,15 @@ from app.avatars import routes as avatars
 from app.avatars.cache.fast_path import FastPath, ResponseCache
 from app.avatars.cache.picture_cache import PictureCache
 from app.avatars.generate.engine import Engine
+from app.avatars.request.picture_types import PICTURE_TYPES
 from app.datasets import contents
 from app.datasets import routes as datasets
 from app.http import metrics, opentelemetry
 from app.http.access_log import AccessLog
 from app.http.body_size import BodyLimit
+from app.http.cross_origin import CrossOrigin
+from app.http.head import Head
+from app.http.path_prefix import PathPrefix
 from app.http.private_cache import PrivateCache
 from app.http.relative_redirects import RelativeRedirects
 from app.local import routes as local
@@ -34,6 +38,7 @@ from app.studio import model_card, pages, playground, team, views
 from app.studio.error_pages import ErrorPages
 from app.training import curves, events, measurements, presets, sheets
 from app.training import routes as training
+from app.training.queue_watch import QueueWatch
 from models import bootstrap, keys
 from models.database import engine as database
 from models.registry import Registry
@@ -47,10 +52,10 @@ DESCRIPTION = """Every seed gives one manga face, drawn by a GAN that you can re
 Errors are problem documents (RFC 9457) whose `detail` says how to correct the request."""
 
 
-# Pictures have their own compression, and streams are sent line by line.
+# Pictures but SVG have their own compression, and streams are sent line by line.
 NOT_COMPRESSED = (
     *gzip.DEFAULT_EXCLUDED_CONTENT_TYPES,
-    "image/*",
+    "image/apng",
     "application/octet-stream",
     "application/x-ndjson",
 )
@@ -123,11 +128,13 @@ def _create_state(settings: Settings) -> AppState:
         pictures=pictures,
         responses=ResponseCache(engine.served, pictures),
         limiter=Limiter(settings),
+        queue_watch=QueueWatch(settings, connections),
     )
 
 
 def _add_middleware(app: FastAPI, state: AppState) -> None:
     """Add the middleware, innermost first."""
+    app.add_middleware(Head)
     app.add_middleware(BodyLimit, exempt=("/avatars", "/datasets"))
     if state.settings.public_avatars:  # the fast path checks no key
         app.add_middleware(FastPath, responses=state.responses)
@@ -136,8 +143,13 @@ def _add_middleware(app: FastAPI, state: AppState) -> None:
     app.add_middleware(RelativeRedirects)
     app.add_middleware(ChargeRest, limiter=state.limiter)
     app.add_middleware(ErrorPages)
+    app.add_middleware(CrossOrigin, paths=["/avatars", *(each.path for each in PICTURE_TYPES)])
     app.add_middleware(GZipMiddleware, exclude_content_types=NOT_COMPRESSED)
     app.add_middleware(AccessLog)
+    settings = state.settings
+    app.add_middleware(
+        PathPrefix, prefix=settings.path_prefix, trusts_proxies=bool(settings.trusted_proxies)
+    )
 
 
 @asynccontextmanager
@@ -145,11 +157,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state: AppState = app.state.kao
     await run_in_threadpool(_prepare, state)
     await state.engine.start()
+    state.queue_watch.start()
     log.info("app.started", aliases=state.engine.served)
     try:
         yield
     finally:
         state.closing.set()
+        await state.queue_watch.stop()
         await state.engine.stop()
         await state.limiter.close()
         state.database.dispose()

@@ -183,14 +183,20 @@ def _lookup(table: Mapping[type[Exception], T], kind: type[Exception]) -> T | No
     return next((table[base] for base in kind.__mro__ if base in table), None)
 
 
-async def _answer_invalid_request(_: Request, error: Exception) -> Response:
+async def _answer_invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     problems = [
         {"field": ".".join(str(part) for part in item["loc"]), "problem": str(item["msg"])}
         for item in error.errors()
     ]
     listing = "; ".join(f"{item['field']}: {item['problem']}" for item in problems)
-    return problem(422, "invalid-request", f"The request is invalid: {listing}.", problems=problems)
+    detail = f"The request is invalid: {listing}."
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    is_json = media_type == "application/json" or media_type.endswith("+json")
+    if not is_json and any(item["field"].split(".")[0] == "body" for item in problems):
+        sent = f"it was {media_type[:60]}" if media_type else "there was none"
+        detail += f" The body must be JSON: send `Content-Type: application/json`; {sent}."
+    return problem(422, "invalid-request", detail, problems=problems)
 
 
 async def _answer_http_exception(_: Request, error: Exception) -> Response:

@@ -10,6 +10,7 @@ import uvicorn
 from app.http.slow_clients import Connection, enforce_deadlines
 from app.main import create_app
 from app.state import AppState
+from app.watchdog import Watchdog
 from models import logs
 from models.settings import Settings
 from models.storage import disk_cache
@@ -33,7 +34,7 @@ class Server(uvicorn.Server):
             http=Connection,
             # Otherwise any client could claim any address.
             proxy_headers=bool(settings.trusted_proxies),
-            forwarded_allow_ips=settings.trusted_proxies,
+            forwarded_allow_ips=settings.trusted_networks,
             ws="none",
             loop="auto",  # uvloop, where it is installed
             timeout_graceful_shutdown=GRACE,
@@ -61,6 +62,7 @@ def serve(settings: Settings) -> None:
     allow_connections()
     share_heap()
     server = Server(settings)
+    Watchdog(server.state.engine.longest_run, lambda: server.should_exit).start()
     with disk_cache.pruning(settings, server.state.database):
         server.run()
 

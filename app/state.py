@@ -12,13 +12,14 @@ from app.avatars.cache.fast_path import ResponseCache
 from app.avatars.cache.picture_cache import PictureCache
 from app.avatars.generate.engine import Engine
 from app.rate_limits.limiter import Limiter
+from app.training.queue_watch import QueueWatch
 from models.registry import Registry
 from models.settings import Settings
 
 
 @dataclass(frozen=True)
 class AppState:
-    """Settings, database, registry, engine, picture cache and limits; `closing` ends streams."""
+    """What the routes share; `closing` ends streams."""
 
     settings: Settings
     database: sa.Engine
@@ -27,6 +28,7 @@ class AppState:
     pictures: PictureCache
     responses: ResponseCache
     limiter: Limiter
+    queue_watch: QueueWatch
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     # Zips validated at once: each uses a core and up to a few hundred megabytes meanwhile.
     checks: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))

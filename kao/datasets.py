@@ -77,6 +77,8 @@ def show_labels(
     table = Table("label", "values")
     for name, counts in label_table.counts().items():
         table.add_row(name, ", ".join(f"{value} {count:,}" for value, count in counts.items()))
+    for name, (least, greatest) in label_table.ranges().items():
+        table.add_row(name, f"a slider, from {least:g} to {greatest:g}")
     out.print(table)
     for column in label_table.left_out:
         err.print(f"left out {column.name}: {column.reason}")

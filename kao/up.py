@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shlex
 import socket
 import sys
 import time
@@ -144,22 +145,31 @@ def _prepare(settings: Settings) -> None:
 
 
 def _refuse_taken_port(settings: Settings) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError as error:
-            raise KaoError(
-                f"{settings.host}:{settings.port} cannot be used ({error.strerror}). "
-                "Choose another with --port or KAO_PORT."
-            ) from None
+    try:
+        (family, kind, protocol, _, address), *_ = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise KaoError(
+            f"{_authority(settings.host, settings.port)} cannot be used ({error.strerror}). "
+            "Choose another with --port or KAO_PORT."
+        ) from None
+
+
+def _authority(host: str, port: int) -> str:
+    """Host and port as in a URL: an IPv6 address is in brackets (RFC 3986 §3.2.2)."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _greet(settings: Settings) -> None:
-    host = "localhost" if settings.host in ("127.0.0.1", "0.0.0.0") else settings.host
-    url = f"http://{host}:{settings.port}"
+    everywhere = ("127.0.0.1", "0.0.0.0", "::", "::0")
+    host = "localhost" if settings.host in everywhere else settings.host
+    url = f"http://{_authority(host, settings.port)}{settings.path_prefix}"
     file = settings.home / layout.API_KEY
-    header = f'-H "Authorization: Bearer $(cat {file})"'
+    header = f'-H "Authorization: Bearer $(cat {shlex.quote(str(file))})"'
     body = '\'{"preset":"modern-64","minutes":3}\''
     err.print(f"\n  Kao 顔  {url}/avatar?seed=42", style="bold")
     err.print(f"  API key in {file}; everything lives in {settings.home}\n")

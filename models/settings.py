@@ -5,18 +5,58 @@ import ipaddress
 import os
 import re
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, unquote
 
 import platformdirs
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from models import cores
+from models.errors import KaoError
 from models.storage import layout
 from models.storage.blob_store import Blobs
 
 LONGEST_SOCKET_PATH = 100  # bytes
+PATH_PREFIX = r"^((/[A-Za-z0-9._~-]+)+)?$"
+# The first segments of Kao's own addresses, below which nothing could be told from a prefix.
+RESERVED_PREFIXES = frozenset({
+    "assets", "avatar", "avatars", "blend", "datasets", "docs", "family", "favicon.ico", "grow",
+    "health", "keys", "manifest.webmanifest", "metrics", "mix", "models", "morph", "og",
+    "openapi.json", "presets", "robots.txt", "session", "sheet", "sign", "studio", "train",
+    "walk", "webhooks",
+})  # fmt: skip
 RATE = r"^(none|[1-9][0-9]{0,8}/(second|minute|hour|day))$"
+
+
+class SecretFiles(PydanticBaseSettingsSource):
+    """Reads `NAME_FILE`, the path of a file with the value of `NAME`, as Docker has secrets."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """The content of the field's file without its last line end; None where none is named."""
+        path = os.environ.get(f"{variable_of(field_name, field)}_FILE")
+        if not path:
+            return None, field_name, False
+        try:
+            return Path(path).read_text(encoding="utf-8").rstrip("\r\n") or None, field_name, False
+        except (OSError, UnicodeDecodeError) as error:
+            name = variable_of(field_name, field)
+            raise KaoError(f"{name}_FILE names {path}, which cannot be read: {error}.") from None
+
+    def __call__(self) -> dict[str, Any]:
+        """The values of all fields that have a file."""
+        fields = self.settings_cls.model_fields.items()
+        values = {
+            str(field.validation_alias or name): self.get_field_value(field, name)[0]
+            for name, field in fields
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
+
+def variable_of(name: str, field: FieldInfo) -> str:
+    """The environment variable of a field."""
+    return str(field.validation_alias or f"KAO_{name.upper()}")
 
 
 class Settings(BaseSettings):
@@ -29,6 +69,7 @@ class Settings(BaseSettings):
     home: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("kao")))
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
+    path_prefix: str = Field(default="", pattern=PATH_PREFIX)
     api_key: str | None = Field(default=None, min_length=16)
     public_avatars: bool = True
     limit_pictures: str = Field(default="6000/minute", pattern=RATE)
@@ -58,6 +99,25 @@ class Settings(BaseSettings):
         except RuntimeError:  # no HOME, and no entry for this user in the system's list
             raise ValueError("this user has no home directory; set KAO_HOME") from None
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The variable itself takes precedence over its file."""
+        return init_settings, env_settings, SecretFiles(settings_cls)
+
+    @field_validator("path_prefix")
+    @classmethod
+    def _check_prefix(cls, prefix: str) -> str:
+        if prefix.split("/")[1:2] and prefix.split("/")[1] in RESERVED_PREFIXES:
+            raise ValueError(f"{prefix} begins as one of Kao's own addresses; choose another")
+        return prefix
+
     @field_validator("trusted_proxies")
     @classmethod
     def _check_networks(cls, proxies: str | None) -> str | None:
@@ -80,6 +140,18 @@ class Settings(BaseSettings):
     def _name_driver(cls, url: str | None) -> str | None:
         """Add the driver to `postgres://…`; SQLAlchemy's default is an older one."""
         return re.sub("^(postgres|postgresql)://", "postgresql+psycopg://", url) if url else url
+
+    @property
+    def trusted_networks(self) -> list[str]:
+        """The trusted proxies, with the IPv6 form in which a dual-stack socket shows IPv4 ones."""
+        names = (self.trusted_proxies or "").split(",")
+        networks = [ipaddress.ip_network(name.strip()) for name in names if name.strip()]
+        mapped = [
+            f"::ffff:{network.network_address}/{network.prefixlen + 96}"
+            for network in networks
+            if network.version == 4
+        ]
+        return [*map(str, networks), *mapped]
 
     @property
     def storage(self) -> Path:

@@ -75,11 +75,16 @@ FORMATS = {
             loop_options={"disposal": 2, "optimize": False},
         ),
         Format("svg", "image/svg+xml", has_alpha=True),
+        # A face in words (encode/description.py).
+        Format("json", "application/json", has_alpha=True),
     )
 }
-STILL = tuple(FORMATS)
+JSON = "json"
+STILL = tuple(name for name in FORMATS if name != JSON)
+# What `/avatar` answers with. Accept never chooses JSON: clients of HTTP list it by default.
+FACE = (*STILL, JSON)
 # Without SVG, which is traced from one face, and without the formats for animations.
-RASTER = tuple(name for name in FORMATS if name not in ("apng", "gif", "svg"))
+RASTER = tuple(name for name in STILL if name not in ("apng", "gif", "svg"))
 LOOP = ("webp", "apng", "gif")
 EXTENSIONS = {name: name for name in FORMATS} | {"jpg": "jpeg"}
 
@@ -107,7 +112,7 @@ def parse_format(text: str, choices: Sequence[str]) -> str:
     raise InvalidParameter("format", problem, writable)
 
 
-def parse_extension(extension: str, choices: Sequence[str] = STILL) -> str:
+def parse_extension(extension: str, choices: Sequence[str] = FACE) -> str:
     """The format of `png`, `.JPG` and the like. Raises UnknownExtension, InvalidParameter."""
     name = extension.lower().removeprefix(".")
     if name not in EXTENSIONS:
@@ -120,14 +125,19 @@ def parse_extension(extension: str, choices: Sequence[str] = STILL) -> str:
 
 
 def negotiate(accept: str | None, choices: Sequence[str]) -> str:
-    """The format that an Accept header prefers (RFC 9110 §12.5.1), else the first of `choices`."""
+    """The format that an Accept header prefers (RFC 9110 §12.5.1), else the first of `choices`.
+
+    Of formats that it names and likes equally, WebP: Firefox and Safari name PNG as well.
+    """
     ranges = dict(parse_qualities(accept or ""))
 
-    def preference(name: str) -> tuple[float, bool]:
+    def preference(name: str) -> tuple[float, bool, bool]:
         for pattern in (FORMATS[name].media_type, "image/*", "*/*"):
             if pattern in ranges:
-                return ranges[pattern], "*" not in pattern
-        return 0.0, False
+                is_named = "*" not in pattern
+                return ranges[pattern], is_named, is_named and name == "webp"
+        return 0.0, False, False
 
     # max() returns the first of equals, so the order of `choices` breaks ties.
-    return max((name for name in choices if name in writable_formats()), key=preference)
+    pictures = (name for name in choices if name in writable_formats() and name != JSON)
+    return max(pictures, key=preference)

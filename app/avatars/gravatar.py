@@ -1,12 +1,16 @@
 """Gravatar's and Libravatar's addresses: `/avatar/{md5 or sha256}?s=&d=&f=&r=`.
 
-Every hash has a face here, so a default (`d`) has an effect only where it is forced (`f=y`). As in
-the originals, unknown parameters and values are ignored, never refused. A URL in `d` is not
-followed: redirecting to an address from the query would be an open redirect (CWE-601).
+Clients also send them with slashes before or after the hash (django-avatar), and without a hash,
+for a person without an e-mail address (WordPress): that is the default image. Every hash has a face
+here, so a default (`d`) has an effect only where it is forced (`f=y`). As in the originals, unknown
+parameters and values are ignored, never refused. A URL in `d` is not followed: redirecting to an
+address from the query would be an open redirect (CWE-601).
 Sources: docs.gravatar.com/api/avatars/images, wiki.libravatar.org/api.
 """
 
+import contextlib
 import re
+from collections.abc import Mapping
 from urllib.parse import unquote_plus
 
 from PIL import Image
@@ -19,7 +23,7 @@ from app.avatars.formats import FORMATS, STILL, negotiate
 from app.avatars.request.parameters import LARGEST
 from app.avatars.request.picture_request import PictureRequest
 from app.avatars.request.picture_types import AVATAR
-from app.errors import NoAvatar
+from app.errors import InvalidParameter, NoAvatar
 
 DEFAULT_SIZE = 80
 SMALLEST = 16
@@ -35,37 +39,63 @@ GENERATED_DEFAULTS = {
     "initials",
     "color",
 }
+OWN_PARAMETERS = ("model", "psi", "dpr", "shape", "backdrop", "variant", "best_of")
 _HASH = re.compile(r"([0-9a-f]{32}|[0-9a-f]{64})(?:\.([a-z]+))?", re.IGNORECASE)
 
 
 def is_hash(name: str) -> bool:
-    """Whether a name is 32 or 64 hex digits, with or without the extension of a format."""
-    match = _HASH.fullmatch(name)
-    return match is not None and (match[2] or "png").lower() in formats.EXTENSIONS
+    """Whether a name is 32 or 64 hex digits, with or without the extension of a format.
+
+    Slashes around it do not matter. Without any other character, it is the address without a hash.
+    """
+    match = _HASH.fullmatch(name.strip("/"))
+    if match is None:
+        return name.strip("/") == ""
+    return (match[2] or "png").lower() in formats.EXTENSIONS
 
 
 def parse_gravatar(name: str, query: bytes, accept: str | None) -> PictureRequest | Response:
     """The request for a hash's face or for the average face, or a transparent image.
 
+    The parameters of `/avatar` that change the look are read too, where their values are valid.
+
     Raises NoAvatar for a forced `d=404`.
     """
-    hash, _, extension = name.lower().partition(".")
+    hash, _, extension = name.strip("/").lower().partition(".")
     parameters = _parse_query(query)
-    texts = {"seed": hash, "size": str(_parse_size(parameters.get("s", "")))}
+    size = _parse_size(parameters.get("s", ""))
+    texts = {"seed": hash, "size": str(size), **_own_parameters(parameters, size)}
     if extension:
         texts["format"] = formats.parse_extension(extension)
-    if "model" in parameters:
-        texts["model"] = parameters["model"]
     default = parameters.get("d", "").lower()
-    is_forced = parameters.get("f", "").lower() in ("y", "yes")
-    if not is_forced or default in GENERATED_DEFAULTS:
+    is_forced = not hash or parameters.get("f", "").lower() in ("y", "yes")
+    is_description = texts.get("format") == formats.JSON
+    if not is_forced or is_description or default in GENERATED_DEFAULTS:
         return PictureRequest.parse(AVATAR, texts, accept)
     if default == "404":
-        raise NoAvatar("The default was forced, and it is d=404.")
+        raise NoAvatar("The default is d=404, and it is forced or there is no hash.")
     if default == "blank":
         return _blank_image(int(texts["size"]), texts.get("format"), accept)
     # mp, a URL, an unknown word, or none: the model's average face.
     return PictureRequest.parse(AVATAR, {**texts, "seed": "", "psi": "0"}, accept)
+
+
+def _own_parameters(parameters: Mapping[str, str], size: int) -> dict[str, str]:
+    """The parameters of `/avatar` that Gravatar lacks, as far as their values are valid."""
+    texts = {}
+    for name in (*OWN_PARAMETERS, "format"):
+        if (text := parameters.get(name)) is None:
+            continue
+        with contextlib.suppress(InvalidParameter):
+            if name == "format":
+                texts[name] = formats.parse_format(text, formats.STILL)
+            else:
+                AVATAR.by_name[name].value(text)
+                texts[name] = text
+    with contextlib.suppress(InvalidParameter):
+        AVATAR.parse({"seed": "", "size": str(size), **texts})
+        return texts
+    return {name: text for name, text in texts.items() if name != "dpr"}
 
 
 def _parse_query(query: bytes) -> dict[str, str]:
@@ -89,7 +119,11 @@ def _blank_image(size: int, format: str | None, accept: str | None) -> Response:
     else:
         mode, colour = ("RGBA", "#ffffff00") if FORMATS[name].has_alpha else ("RGB", "white")
         body = still.write(Image.new(mode, (size, size), colour), name, still.NO_STAMP)
-    headers = {"Cache-Control": http_headers.MUTABLE, "Access-Control-Allow-Origin": "*"}
+    headers = {
+        "Cache-Control": http_headers.MUTABLE,
+        "Access-Control-Allow-Origin": "*",
+        "Cross-Origin-Resource-Policy": "cross-origin",
+    }
     if format is None:
         headers["Vary"] = "Accept"
     return Response(body, headers=headers, media_type=FORMATS[name].media_type)

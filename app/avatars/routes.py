@@ -14,11 +14,14 @@ from app.avatars.bulk import response as bulk
 from app.avatars.cache import http_headers
 from app.avatars.encode.picture import renderer
 from app.avatars.formats import FORMATS
+from app.avatars.generate.engine import Engine
 from app.avatars.request import picture_request
 from app.avatars.request.picture_request import PictureRequest
 from app.avatars.request.picture_types import AVATAR, PICTURE_TYPES, PictureType
 from app.avatars.request.value_types import percent_encode
+from app.http.cross_origin import EXPOSED
 from app.http.disconnects import cancel_on_disconnect
+from app.http.query_string import parse
 from app.state import get_state
 
 
@@ -128,8 +131,13 @@ async def get_random(request: Request) -> Response:
 
 
 async def get_by_path(request: Request, name: str) -> Response:
-    """`name` is a Gravatar hash, a seed and an extension after its last dot, or only a seed."""
+    """`name` is a Gravatar hash, a seed and an extension after its last dot, or only a seed.
+
+    Without a name it is Gravatar's address of a person without an e-mail address.
+    """
     query, accept = request.scope["query_string"], request.headers.get("accept")
+    if not name.strip("/") and "seed" in parse(query, known=AVATAR.names):  # /avatar/?seed=ada
+        return await _respond(request, *picture_request.parse_query(AVATAR, query, accept))
     if gravatar.is_hash(name):
         picture = gravatar.parse_gravatar(name, query, accept)
         return picture if isinstance(picture, Response) else await _respond(request, picture)
@@ -152,19 +160,28 @@ async def _respond(
         headers = {**_picture_headers(version, picture, None), **limits}
         body = await cancel_on_disconnect(request, render())
         return Response(body, headers=headers, media_type=picture.media_type)
-    etag = http_headers.make_etag(version, renderer(picture), picture.canonical)
+    is_pinned = picture.model == version
+    etag = http_headers.make_etag(version, renderer(picture, is_pinned), picture.canonical)
     headers = _picture_headers(version, picture, etag)
-    if http_headers.matches(request.headers.getlist("if-none-match"), etag):
+    headers |= _last_modified(state.engine, version)
+    if http_headers.is_unchanged(request.headers, headers):
         return Response(status_code=304, headers=headers)
     request.state.is_from_memory = state.pictures.get(etag) is not None
     limits = {}
     if not request.state.is_from_memory:
         limits = await _charge(request, version, picture)
     body = await cancel_on_disconnect(request, state.pictures.fetch(etag, render))
+    headers |= _last_modified(state.engine, version)  # its model is loaded now
     response = Response(body, headers=headers, media_type=picture.media_type)
     state.responses.keep(request.scope, picture.model, version, etag, response.raw_headers)
     response.headers.update(limits)
     return response
+
+
+def _last_modified(engine: Engine, version: str) -> dict[str, str]:
+    """The model's own date: no picture of a version changes. Empty until the model is loaded."""
+    created = engine.created(version)
+    return {} if created is None else {"Last-Modified": http_headers.format_time(created)}
 
 
 async def _charge(request: Request, version: str, picture: PictureRequest) -> dict[str, str]:
@@ -179,8 +196,9 @@ def _picture_headers(version: str, picture: PictureRequest, etag: str | None) ->
     headers = {
         "X-Avatar-Model": version,
         "Access-Control-Allow-Origin": "*",
-        "Access-Control-Expose-Headers": "X-Avatar-Model, X-Avatar-Seed, Content-Location",
+        "Access-Control-Expose-Headers": EXPOSED,
         "X-Content-Type-Options": "nosniff",
+        "Cross-Origin-Resource-Policy": "cross-origin",  # pages with COEP embed it too
         "Accept-Ranges": "none",
         **http_headers.cache_headers(
             etag, is_pinned=picture.model == version, is_negotiated=picture.is_negotiated

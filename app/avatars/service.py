@@ -3,20 +3,23 @@
 from collections.abc import Hashable
 from functools import partial
 
-from app.avatars.encode import picture
-from app.avatars.encode.provenance import Stamp
+from app.avatars import traits
+from app.avatars.encode import alt_text, picture
+from app.avatars.encode.provenance import Stamp, Words
+from app.avatars.formats import JSON
 from app.avatars.generate import faces
 from app.avatars.generate.engine import Engine
 from app.avatars.request.picture_request import PictureRequest
-from app.avatars.traits import resolve_traits
+from app.avatars.request.picture_types import AVATAR, OG
 from models.bundle.generator import Drawer, Pixels
 
 
 async def resolve(engine: Engine, version: str, request: PictureRequest) -> PictureRequest:
-    """The request with its traits parsed. Raises InvalidParameter, BadBundle, Overloaded."""
-    if not request.trait_texts:  # so that a picture in the cache does not wait for its model
-        return request
-    return resolve_traits(request, (await engine.drawer(version)).card)
+    """The request with its traits parsed and its psi filled in.
+
+    Raises InvalidParameter, BadBundle, Overloaded.
+    """
+    return traits.resolve(request, await engine.card(version))
 
 
 async def render(
@@ -27,16 +30,33 @@ async def render(
     Raises Overloaded, TooLargeToDraw, BadBundle, and what the picture type refuses.
     """
     drawer = await engine.drawer(version)
-    encode_request = partial(encode, request=request, version=version)
-    return await engine.draw(drawer, request, encode_request, client)
+    work = partial(encode, request=request, version=version, drawer=drawer)
+    return await engine.draw(drawer, request, work, client)
 
 
 def render_alone(drawer: Drawer, version: str, request: PictureRequest) -> bytes:
     """The same bytes without an engine. Raises what the picture type refuses."""
     (pixels,) = faces.draw([request], drawer)
-    return encode(pixels, request, version)
+    return encode(pixels, request, version, drawer)
 
 
-def encode(pixels: Pixels, request: PictureRequest, version: str) -> bytes:
-    """(N, S, S, 3) to the picture's bytes, with the model and address as metadata."""
-    return picture.encode(pixels, request, Stamp(version, request.address(version)))
+def encode(pixels: Pixels, request: PictureRequest, version: str, drawer: Drawer) -> bytes:
+    """(N, S, S, 3) to the picture's bytes, with model, address and words as metadata."""
+    is_described = request.format == JSON
+    # A description names the address of the picture, in the format that every client can show.
+    shown = request.with_values(format="png") if is_described else request
+    # Pictures of older models keep their bytes where a full version pins them.
+    is_pinned = request.model == version and drawer.card.provenance < 2
+    words = None if is_pinned and not is_described else describe(request, drawer)
+    return picture.encode(pixels, request, Stamp(version, shown.address(version), words))
+
+
+def describe(request: PictureRequest, drawer: Drawer) -> Words:
+    """The words of a picture; for one face, they come from its traits."""
+    credit = drawer.card.dataset
+    if request.picture_type not in (AVATAR, OG):
+        alt = alt_text.describe_picture(request.picture_type.name)
+        return Words(alt, {}, credit.licence, credit.credit)
+    shown = faces.traits_of(request.values, drawer)
+    alt = alt_text.describe_face(traits.legible_traits(shown, request.values, drawer.card))
+    return Words(alt, shown, credit.licence, credit.credit)

@@ -13,6 +13,7 @@ from app.datasets.schemas import (
     Datasets,
     Details,
     Label,
+    Number,
     Uploaded,
     label,
     report,
@@ -103,13 +104,17 @@ def show(state: State, name: str) -> Details:
         drawn = STARTER.model_copy(update={"name": name}).model_dump()
         labels = [Label(name=each, values={}) for each in catalogue.STARTER_ATTRIBUTES]
         nothing = report([], NearDuplicates())
-        return Details(**drawn, **nothing, labels=labels, labels_left_out=[])
+        return Details(**drawn, **nothing, labels=labels, numbers=[], labels_left_out=[])
     row = catalogue.get(state.database, name)
     table = catalogue.label_table(state.settings, row)
     return Details(
         **row,
         **report(*catalogue.report_of(state.settings, row)),
         labels=[label(name, values) for name, values in table.counts().items()],
+        numbers=[
+            Number(name=name, least=least, greatest=greatest)
+            for name, (least, greatest) in table.ranges().items()
+        ],
         labels_left_out=[Column(name=each.name, reason=each.reason) for each in table.left_out],
     )
 

@@ -49,11 +49,19 @@ class Label(BaseModel):
     )
 
 
+class Number(BaseModel):
+    """A numeric label, which a recipe's `labels` may name: it becomes a slider."""
+
+    name: str = Field(examples=["age_in_years"])
+    least: float
+    greatest: float
+
+
 class Column(BaseModel):
     """A column of the set's labels that cannot be trained on, and why."""
 
     name: str
-    reason: str = Field(examples=["numbers"])
+    reason: str = Field(examples=["one value only"])
 
 
 class Uploaded(Dataset):
@@ -67,6 +75,7 @@ class Details(Uploaded):
     """A set with its labels."""
 
     labels: list[Label]
+    numbers: list[Number]
     labels_left_out: list[Column]
 
 

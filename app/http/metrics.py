@@ -24,6 +24,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy import func, select
 
 from app import problems
+from app.health import all_faults
 from app.http import access_log
 from app.state import AppState
 from models.database.engine import reading
@@ -86,7 +87,14 @@ class AppCollector(Collector):
         """The current values."""
         engine, pictures = self.state.engine, self.state.pictures
         yield _gauge("kao_ready", "1: a verified model serves.", DEFAULT in engine.served)
-        yield _gauge("kao_degraded", "1: /health/ready lists problems.", bool(engine.problems()))
+        yield _gauge(
+            "kao_degraded", "1: /health/ready lists problems.", bool(all_faults(self.state))
+        )
+        waiting = self.state.queue_watch.state.oldest or 0
+        yield _gauge("kao_run_waiting_seconds", "How long the oldest waiting run waits.", waiting)
+        yield _gauge(
+            "kao_draw_longest_seconds", "The longest running drawing.", engine.longest_run()
+        )
         yield _gauge("kao_cache_bytes", "Encoded pictures in memory.", pictures.bytes)
         yield _gauge("kao_cache_limit_bytes", "KAO_CACHE_BYTES.", pictures.capacity)
         yield _gauge("kao_models_loaded", "Verified models in memory.", len(engine.loaded_versions))

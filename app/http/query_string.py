@@ -1,5 +1,6 @@
 """Parses query strings strictly: no unknown or repeated names, UTF-8 only."""
 
+import re
 from collections.abc import Collection
 from urllib.parse import unquote_to_bytes
 
@@ -8,6 +9,17 @@ from fastapi import Request
 from app.errors import InvalidParameter
 
 UTF8 = "text that is percent-encoded UTF-8"
+# What newsletters, social networks and analytics append to every link that they pass on, and what
+# pages append so that a cache asks again. It never changes a picture, and never breaks one.
+_TRACKING = re.compile(
+    r"utm_\w+|mc_[ce]id|_(ga|gl|hsenc|hsmi|kx|openstat|branch_\w+)|[a-z]*clid|msclkid|igshid?"
+    r"|_|v|t|ts|ver|rev|cb|rnd|rand|nocache|cache_?bust(er)?|cachebust(er)?|timestamp"
+)
+
+
+def is_tracking(name: str) -> bool:
+    """Whether a parameter only tracks or defeats caches, where a route has none of its name."""
+    return _TRACKING.fullmatch(name.lower()) is not None
 
 
 def decode(raw: bytes, parameter: str) -> str:
@@ -18,10 +30,14 @@ def decode(raw: bytes, parameter: str) -> str:
         raise InvalidParameter(parameter, "is not valid UTF-8", UTF8) from None
 
 
-def parse(raw: bytes, allowed: Collection[str] | None = None) -> dict[str, str]:
+def parse(
+    raw: bytes, allowed: Collection[str] | None = None, known: Collection[str] = ()
+) -> dict[str, str]:
     """The values of a raw query string by name; allowed: None accepts every name.
 
-    Raises InvalidParameter, which names the parameter.
+    Tracking parameters are never a reason to refuse: those not `allowed` are left out. With None,
+    those that are not `known` are kept as far as they can be read. Raises InvalidParameter, which
+    names the parameter.
     """
     values: dict[str, str] = {}
     for part in raw.split(b"&"):
@@ -29,6 +45,10 @@ def parse(raw: bytes, allowed: Collection[str] | None = None) -> dict[str, str]:
             continue
         key, _, value = part.replace(b"+", b" ").partition(b"=")
         name = decode(key, unquote_to_bytes(key).decode(errors="replace"))
+        if name not in (allowed or known) and is_tracking(name):
+            if allowed is None:
+                values[name] = unquote_to_bytes(value).decode(errors="replace")
+            continue
         if allowed is not None and name not in allowed:
             raise InvalidParameter(name, "is not a parameter here", list(allowed))
         if name in values:

@@ -10,6 +10,7 @@ from app.rate_limits.gcra import Buckets, Policy, Verdict
 from app.rate_limits.redis_gcra import RedisBuckets
 from models.settings import Settings
 
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 # Faces for a 304 or a picture from memory, which take a seventieth of a new face's time
 # (docs/performance.md): behind one address may be an office whose browsers revalidate.
 CACHED = 0.02
@@ -88,7 +89,7 @@ def client_address(request: Request, trusts_proxies: bool = False) -> str | None
     For IPv6 its first 64 bits: a client with one such address has all of them (RFC 6177). An
     address of this machine that a proxy forwarded may be the client's invention, so it is charged.
     """
-    host = request.client.host if request.client else ""
+    host = _without_ipv6_form(request.client.host if request.client else "")
     if host.startswith("127.") or host in ("::1", ""):
         is_forwarded = trusts_proxies and "x-forwarded-for" in request.headers
         return host if is_forwarded else None
@@ -98,6 +99,17 @@ def client_address(request: Request, trusts_proxies: bool = False) -> str | None
         return str(ipaddress.ip_network((host.partition("%")[0], 64), strict=False))
     except ValueError:
         return host
+
+
+def _without_ipv6_form(host: str) -> str:
+    """The IPv4 address inside an IPv6 one: mapped (RFC 4291 §2.5.5.2) or of NAT64 (RFC 6052)."""
+    try:
+        address = ipaddress.IPv6Address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if address in _NAT64:
+        return str(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+    return str(address.ipv4_mapped or host)
 
 
 def _refusal_headers(verdict: Verdict, cost: float) -> dict[str, str]:

@@ -30,6 +30,7 @@ STARTER_ATTRIBUTES = (
     "background",
 )  # fmt: skip
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+ENDS = ("low", "high")  # of a numeric label
 LONGEST_LICENCE = 200  # characters, as the column has
 Row = dict[str, Any]
 
@@ -81,13 +82,8 @@ def add(
     settings.blobs.put_once(upload, blob)
     with engine.begin() as db:
         lock(db, "datasets")
-        old = db.execute(select(datasets).where(datasets.c.name == name)).first()
-        if old is not None and old.digest != digest:
-            raise DatasetExists(
-                f"There is already another dataset named {name!r}; choose another name, or "
-                "delete that one first."
-            )
-        if old is None:
+        is_new = _is_new(db, name, digest)
+        if is_new:
             # Again, as others may have uploaded meanwhile.
             quotas.room_in(db, settings, key).check(size)
             db.execute(
@@ -107,9 +103,21 @@ def add(
             target.parent.mkdir(parents=True, exist_ok=True)
             upload.rename(target)
             atomic.sync(target.parent)
-        if not settings.blobs.exists(blob):  # deleted under another name since it was sent
-            settings.blobs.put_once(target)
-        return _get(db, name), old is None
+        row = _get(db, name)
+    if not settings.blobs.exists(blob):  # deleted under another name since it was sent
+        settings.blobs.put_once(target)
+    return row, is_new
+
+
+def _is_new(db: sa.Connection, name: str, digest: str) -> bool:
+    """Whether the name is free; False where it names this content. Raises DatasetExists."""
+    row = db.execute(select(datasets).where(datasets.c.name == name)).first()
+    if row is not None and row.digest != digest:
+        raise DatasetExists(
+            f"There is already another dataset named {name!r}; choose another name, or "
+            "delete that one first."
+        )
+    return row is None
 
 
 def get(engine: sa.Engine, name: str) -> Row:
@@ -136,8 +144,38 @@ def delete(engine: sa.Engine, settings: Settings, name: str) -> None:
                 f"Dataset {name!r} is used by run {users[0]}; cancel it or wait for its end."
             )
         db.execute(sa.delete(datasets).where(datasets.c.name == name))
-        if db.execute(select(datasets.c.name).where(datasets.c.digest == digest)).first() is None:
-            settings.blobs.remove(path(settings, digest))
+        is_last = not _has_name(db, digest)
+        hidden = _hide(path(settings, digest)) if is_last else None
+    if is_last:
+        _remove(engine, settings, digest, hidden)
+
+
+def _hide(zip_path: Path) -> Path | None:
+    """Rename a zip within the transaction; `kao gc` finds it where this process is killed."""
+    if not zip_path.exists():
+        return None
+    return zip_path.rename(zip_path.with_name(f".{zip_path.name}.garbage"))
+
+
+def _remove(engine: sa.Engine, settings: Settings, digest: str, hidden: Path | None) -> None:
+    """Remove a forgotten zip after the transaction: a bucket may take seconds.
+
+    The same zip may have been uploaded again meanwhile; then it is put back.
+    """
+    settings.blobs.remove_names([layout.dataset(digest)])
+    with reading(engine).begin() as db:
+        is_needed = _has_name(db, digest)
+    for copy in (path(settings, digest), hidden):
+        if is_needed and copy is not None and copy.exists():
+            settings.blobs.put_once(copy, layout.dataset(digest))
+            break
+    if hidden is not None:
+        hidden.unlink(missing_ok=True)
+
+
+def _has_name(db: sa.Connection, digest: str) -> bool:
+    query = select(datasets.c.name).where(datasets.c.digest == digest)
+    return db.execute(query).first() is not None
 
 
 def _get(db: sa.Connection, name: str) -> Row:
@@ -170,13 +208,21 @@ def report_of(settings: Settings, row: Row) -> tuple[list[Reason], NearDuplicate
 
 
 def examples(settings: Settings, row: Row, label: str, value: str, count: int) -> list[str]:
-    """The first pictures by name that have a value of a label. Raises DatasetError."""
-    values = label_table(settings, row).attributes.get(label)
-    if values is None:
-        raise DatasetError(f"{row['name']!r} has no label {label[:80]!r}.")
+    """Some pictures that have a value of a label, the first by name; no more than `count`.
+
+    Of a numeric label `low` and `high` are the pictures at its ends. Raises DatasetError.
+    """
+    table = label_table(settings, row)
     names = _pictures(fetch(settings, row["digest"]))
-    having = (name for name, each in zip(names, values, strict=True) if each == value)
-    return list(islice(having, count))
+    if label in table.attributes:
+        pairs = zip(names, table.attributes[label], strict=True)
+        return list(islice((name for name, each in pairs if each == value), count))
+    if label in table.numbers and value in ENDS:
+        numbers = zip(names, table.numbers[label], strict=True)
+        order = sorted((number, name) for name, number in numbers if number is not None)
+        ends = order[:count] if value == ENDS[0] else order[-count:]
+        return [name for _, name in ends]
+    raise DatasetError(f"{row['name']!r} has no label {label[:80]!r} with {value[:80]!r}.")
 
 
 def label_table(settings: Settings, row: Row) -> LabelTable:

@@ -2,13 +2,14 @@
 
 Read from, in this order: `metadata.csv` or `metadata.jsonl` (Hugging Face ImageFolder: `file_name`,
 relative to the metadata file's folder, and further columns), `dataset.json` (StyleGAN), and else
-from a folder for each class. Text columns with few values and booleans become attributes; the
-others are left out, each with a reason.
+from a folder for each class. Text columns with few values and booleans become attributes, columns
+of numbers sliders; the others are left out, each with a reason.
 """
 
 import csv
 import io
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -48,14 +49,26 @@ class LeftOutColumn:
 
 @dataclass(frozen=True)
 class LabelTable:
-    """attributes: name → a value for each picture, in the order of the pictures' names."""
+    """Labels by name, with a value for each picture in the order of the pictures' names.
+
+    attributes: texts with few values. numbers: become sliders; None where a picture has no value.
+    """
 
     attributes: dict[str, list[str]] = field(default_factory=dict)
+    numbers: dict[str, list[float | None]] = field(default_factory=dict)
     left_out: list[LeftOutColumn] = field(default_factory=list)
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Attribute → value → number of pictures, the most frequent value first."""
         return {name: dict(Counter(row).most_common()) for name, row in self.attributes.items()}
+
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """Numeric label → its least and greatest number."""
+        present = {
+            name: [number for number in column if number is not None]
+            for name, column in self.numbers.items()
+        }
+        return {name: (min(column), max(column)) for name, column in present.items()}
 
     def to_json(self, names: Sequence[str], packed_names: Sequence[str]) -> dict[str, Any]:
         """The `labels.json` of a packed set: the values, and a code for each of `packed_names`.
@@ -69,7 +82,14 @@ class LabelTable:
             code = {value: number for number, value in enumerate(values)}
             codes = [code[row[place[picture]]] for picture in packed_names]
             attributes[name] = {"values": values, "codes": codes}
-        return {"attributes": attributes}
+        numbers = {
+            name: [column[place[picture]] for picture in packed_names]
+            for name, column in self.numbers.items()
+        }
+        return {"attributes": attributes, **({"numbers": numbers} if numbers else {})}
+
+    def __bool__(self) -> bool:
+        return bool(self.attributes or self.numbers)
 
 
 def rare_values(counts: Mapping[str, int]) -> list[str]:
@@ -80,14 +100,13 @@ def rare_values(counts: Mapping[str, int]) -> list[str]:
 
 def check_names(names: Sequence[str], table: LabelTable, dataset: str) -> None:
     """Raises InvalidRecipe, listing what there is, for labels that a dataset does not have."""
-    unknown = [name for name in names if name not in table.attributes]
+    known = {*table.attributes, *table.numbers}
+    unknown = [name for name in names if name not in known]
     if not unknown:
         return
     reasons = {_name(each.name, {}): each.reason for each in table.left_out}
     why = [f"{name} ({reasons[name]})" if name in reasons else name for name in unknown]
-    available = (
-        f"has {', '.join(sorted(table.attributes))}" if table.attributes else "has no labels"
-    )
+    available = f"has {', '.join(sorted(known))}" if known else "has no labels"
     problem = f"{dataset!r} cannot be trained with {', '.join(why)}; it {available}"
     raise InvalidRecipe([{"field": "labels", "problem": problem}])
 
@@ -185,23 +204,33 @@ def _classes(names: Sequence[str]) -> Rows:
     values = set(classes.values())
     if len(values) < 2 or all(_SHARD.fullmatch(value) for value in values):
         return {}
-    return {name: {"class": value} for name, value in classes.items()}
+    # Folders that are called 0, 1, 2 … are classes, no quantities.
+    prefix = "class " if all(value.isdecimal() for value in values) else ""
+    return {name: {"class": f"{prefix}{value}"} for name, value in classes.items()}
 
 
 def _table(names: Sequence[str], rows: Rows) -> LabelTable:
     columns = list(dict.fromkeys(column for row in rows.values() for column in row))
     attributes: dict[str, list[str]] = {}
+    numbers: dict[str, list[float | None]] = {}
     left_out = []
     for column in columns:
         values = [_text(rows.get(name, {}).get(column)) for name in names]
-        result = _attribute(values)
-        if isinstance(result, str):
-            left_out.append(LeftOutColumn(column, result))
-        elif len(attributes) == MOST_ATTRIBUTES:
-            left_out.append(LeftOutColumn(column, f"more than {MOST_ATTRIBUTES} attributes"))
+        reason = _reason_to_leave_out(values)
+        taken = {**attributes, **numbers}
+        if reason is None and len(taken) == MOST_ATTRIBUTES:
+            reason = f"more than {MOST_ATTRIBUTES} labels"
+        if reason is not None:
+            left_out.append(LeftOutColumn(column, reason))
+        elif _are_booleans(values):
+            attributes[_name(column, taken)] = [
+                BOOLEANS[value.lower()] if value else UNLABELLED for value in values
+            ]
+        elif _are_numbers(values):
+            numbers[_name(column, taken)] = [_number(value) for value in values]
         else:
-            attributes[_name(column, attributes)] = result
-    return LabelTable(attributes, left_out)
+            attributes[_name(column, taken)] = [value or UNLABELLED for value in values]
+    return LabelTable(attributes, numbers, left_out)
 
 
 def _text(value: Any) -> str | None:
@@ -214,34 +243,44 @@ def _text(value: Any) -> str | None:
     return text or None
 
 
-def _attribute(values: Sequence[str | None]) -> list[str] | str:
-    """The values of an attribute, or the reason why the column is none."""
-    present = [value for value in values if value is not None]
+def _reason_to_leave_out(values: Sequence[str | None]) -> str | None:
+    """Why a column is no label; None for one that is. Numbers that are not finite are missing."""
+    numeric = _are_numbers(values)
+    present = [value for value in values if value and not (numeric and _number(value) is None)]
     distinct = set(present)
     missing = 1 - len(present) / max(1, len(values))
     if missing > MOST_MISSING:
         return f"{100 * missing:.0f} % of the pictures have no value"
     if len(distinct) < 2:
         return "one value only"
-    if {value.lower() for value in distinct} <= BOOLEANS.keys():
-        return [BOOLEANS[value.lower()] if value else UNLABELLED for value in values]
+    if numeric or _are_booleans(values):
+        return None
     if any(value[0] in "[{" for value in distinct):
         return "nested values"
-    if all(_is_number(value) for value in distinct):
-        return "numbers"
     if len(distinct) > MOST_VALUES or len(present) < FEWEST_OF_EACH * len(distinct):
         return f"{len(distinct):,} different texts for {len(present):,} pictures"
     if any(len(value) > LONGEST_VALUE for value in distinct):
         return f"texts of more than {LONGEST_VALUE} characters"
-    return [value or UNLABELLED for value in values]
+    return None
 
 
-def _is_number(text: str) -> bool:
+def _are_booleans(values: Sequence[str | None]) -> bool:
+    return {value.lower() for value in values if value} <= BOOLEANS.keys()
+
+
+def _are_numbers(values: Sequence[str | None]) -> bool:
     try:
-        float(text)
+        for value in filter(None, values):
+            float(value)
     except ValueError:
         return False
     return True
+
+
+def _number(text: str | None) -> float | None:
+    """A number, or None where there is none: an empty field, `nan` or `inf`."""
+    number = float(text) if text else math.nan
+    return number if math.isfinite(number) else None
 
 
 def _name(column: str, names: Mapping[str, Any]) -> str:

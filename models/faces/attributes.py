@@ -87,6 +87,14 @@ class Attribute(BaseModel):
         lowest = np.nextafter(lower, np.float32(FAR))
         return np.clip(normals.astype(np.float32), lowest, upper)
 
+    def value_of(self, element: float) -> str:
+        """The value that a latent element selects, compared in float32 as the network does."""
+        number = np.float32(element)
+        for value, (lower, upper) in zip(self.values, self.intervals(), strict=True):
+            if np.float32(lower) < number <= np.float32(upper):
+                return value
+        raise ValueError(f"{element} lies in no interval")  # not finite, or beyond FAR
+
     def normal(self, value: str) -> float:
         """The latent element for a value: the median of its interval. Raises ValueError."""
         index = self.values.index(value)

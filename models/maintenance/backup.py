@@ -1,7 +1,8 @@
 """Backup and restore: a consistent copy of database and blobs in one archive, made online.
 
 The archive is an uncompressed tar of `manifest.json` (every file's SHA-256), the database
-(database_dump.py), and the store's files under `store/`. The database is copied first, then the
+(database_dump.py), and the store's files under `store/`, and the
+unfinished enlargers under `enlarging/`. The database is copied first, then the
 files that it names, as hard links or from the bucket. If one of them is removed in between, the
 whole copy is made again.
 """
@@ -43,6 +44,7 @@ def backup(settings: Settings, target: Path) -> Manifest:
                 _gather(settings, names, stage)
             except FileNotFoundError:
                 continue  # a snapshot or dataset was removed; the next copy does not name it
+            _gather_enlarging(settings, stage)
             if (settings.home / KEY).exists():
                 shutil.copyfile(settings.home / KEY, stage / KEY)
             manifest = Manifest(files={name: atomic.sha256(stage / name) for name in _all(stage)})
@@ -70,6 +72,8 @@ def restore(settings: Settings, source: Path) -> Manifest:
                 place = settings.storage / name.removeprefix(f"{STORE}/")
                 _move(stage / name, place)
                 settings.blobs.put(place)
+            elif name.startswith(f"{layout.ENLARGING}/"):
+                _move(stage / name, settings.home / name)
         if (stage / KEY).exists():
             with atomic.whole_file(settings.home / KEY) as temporary:
                 temporary.touch(mode=0o600)
@@ -91,6 +95,12 @@ def _gather(settings: Settings, names: list[str], stage: Path) -> None:
             staging.fetch(target)
         if not target.exists():
             raise FileNotFoundError(name)
+
+
+def _gather_enlarging(settings: Settings, stage: Path) -> None:
+    """Link what trainings of published models' enlargers saved, which `kao enlarge` continues."""
+    for file in sorted((settings.home / layout.ENLARGING).glob(f"*{layout.SNAPSHOT_SUFFIX}")):
+        _link(file, stage / layout.ENLARGING / file.name)
 
 
 def _link(source: Path, target: Path) -> None:

@@ -23,7 +23,9 @@ MINIMUM_AGE = 24 * 3600.0
 NO_MODEL, NO_DATASET = "a bundle that was never published", "the zip of no dataset"
 NO_RUN, OLD_SNAPSHOT = "the snapshots of no run", "a snapshot that no run resumes from"
 NO_RUN_SHEETS = "the sheets of no run"
+ABANDONED_ENLARGER = "an enlarger's training that was not continued for 30 days"
 INTERRUPTED_WORK = "unfinished work of a process that was killed"
+ENLARGING_AGE = 30 * MINIMUM_AGE  # `kao enlarge` continues what its saved file has
 SNAPSHOTS_KEPT = 2  # the one that the run resumes from, and the one before it
 
 
@@ -104,19 +106,24 @@ def _find(settings: Settings, db: sa.Connection, minimum_age: float) -> Iterator
             stats = [file.stat() for file in files]
         except FileNotFoundError:
             continue  # its process has just finished or removed it
-        if time.time() - max(stat.st_mtime for stat in stats) >= minimum_age:
+        least = max(minimum_age, ENLARGING_AGE) if reason == ABANDONED_ENLARGER else minimum_age
+        if time.time() - max(stat.st_mtime for stat in stats) >= least:
             yield Garbage(path, reason, sum(stat.st_size for stat in stats))
 
 
 def _find_unreferenced(settings: Settings, db: sa.Connection) -> Iterator[tuple[Path, str]]:
     store, references = settings.storage, References.read(db)
     # backup.py and restore work in temporary folders of the store itself.
-    for folder in (store, store / layout.BUNDLES, store / layout.DATASETS, settings.cache):
+    enlarging = settings.home / layout.ENLARGING
+    places = (store, store / layout.BUNDLES, store / layout.DATASETS, settings.cache, enlarging)
+    for folder in places:
         for path in _entries(folder):
             if layout.is_temporary(path.name):
                 yield path, INTERRUPTED_WORK
     for path in _entries(store / layout.UPLOADS):
         yield path, INTERRUPTED_WORK
+    for path in _finished_entries(enlarging):
+        yield path, ABANDONED_ENLARGER
     for path in _finished_entries(store / layout.BUNDLES):
         if path.name not in references.versions:
             yield path, NO_MODEL

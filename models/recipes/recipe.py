@@ -60,7 +60,8 @@ class Recipe(_Strict):
     labels: Annotated[
         list[TraitName],
         Field(
-            max_length=32, description="Dataset attributes that the generator is conditioned on."
+            max_length=32,
+            description="Labels of the dataset: attributes for conditioning, numbers for sliders.",
         ),
     ] = []
 

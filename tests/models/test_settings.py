@@ -1,5 +1,6 @@
 """Settings: documented, inherited by child processes, and safe with any path or empty variable."""
 
+import ipaddress
 import os
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from kombu.utils.url import url_to_parts
 from pydantic import ValidationError
 
 from models.database.engine import connect, migrate, url_of
+from models.errors import KaoError
 from models.settings import Settings
 
 DOCS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
@@ -39,8 +41,8 @@ def test_a_child_reads_the_same_settings_but_not_the_key(
     for name, value in settings.environment().items():
         monkeypatch.setenv(name, value)
     assert Settings() == settings
-    keyed = Settings(home=tmp_path, api_key="k" * 20)
-    assert "k" * 20 not in keyed.environment().values()
+    settings = Settings(home=tmp_path, api_key="k" * 20)
+    assert "k" * 20 not in settings.environment().values()
 
 
 @pytest.mark.parametrize(
@@ -118,3 +120,39 @@ def test_a_database_that_others_could_read_becomes_private(tmp_path: Path) -> No
         modes = {path.stat().st_mode & 0o777 for path in settings.home.glob("kao.db*")}
     engine.dispose()
     assert modes == {0o600}
+
+
+def test_a_secret_may_be_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, text in {"DATABASE_URL": "sqlite:////a b.db\n", "KAO_API_KEY": "k" * 16}.items():
+        (tmp_path / name).write_text(text)
+        monkeypatch.setenv(f"{name}_FILE", str(tmp_path / name))
+    settings = Settings(home=tmp_path)
+    assert (settings.database_url, settings.api_key) == ("sqlite:////a b.db", "k" * 16)
+    monkeypatch.setenv("DATABASE_URL", "sqlite:///own.db")
+    assert Settings(home=tmp_path).database_url == "sqlite:///own.db"
+
+
+def test_a_secret_that_cannot_be_read_is_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DATABASE_URL_FILE", str(tmp_path / "missing"))
+    with pytest.raises(KaoError, match=r"DATABASE_URL_FILE names .*missing, which cannot be read"):
+        Settings(home=tmp_path)
+
+
+def test_an_empty_file_of_a_secret_is_unset(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").write_text("\n")
+    monkeypatch.setenv("KAO_API_KEY_FILE", str(tmp_path / "empty"))
+    assert Settings(home=tmp_path).api_key is None
+
+
+def test_a_trusted_ipv4_proxy_is_known_in_its_ipv6_form() -> None:
+    settings = Settings(trusted_proxies="10.0.0.0/8, 203.0.113.7, fd00::/8")
+    networks = [ipaddress.ip_network(text) for text in settings.trusted_networks]
+    for address in ("10.1.2.3", "::ffff:10.1.2.3", "::ffff:203.0.113.7", "fd00::1"):
+        assert any(ipaddress.ip_address(address) in network for network in networks), address
+    for address in ("11.1.2.3", "::ffff:11.1.2.3", "203.0.113.8"):
+        assert not any(ipaddress.ip_address(address) in network for network in networks), address
+    assert Settings().trusted_networks == []

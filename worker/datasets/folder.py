@@ -26,7 +26,7 @@ from worker.datasets.source import (
     median_side,
 )
 
-VERSION = "folder-3"  # raise it whenever the same files give other pixels or labels
+VERSION = "folder-4"  # raise it whenever the same files give other pixels or labels
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class FolderSource:
     def labels(self, contents: Contents, names: Sequence[str]) -> dict[str, Any]:
         """`labels.json` of the pictures `names`, those that were packed."""
         table = self.label_table()
-        return table.to_json(self._pictures(), names) if table.attributes else {}
+        return table.to_json(self._pictures(), names) if table else {}
 
     def side(self) -> int:
         """The median of the shorter sides of up to PROBED readable pictures, in pixels."""

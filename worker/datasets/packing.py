@@ -92,11 +92,17 @@ class PackedDataset:
 
     def labels(self) -> dict[str, dict[str, list[Any]]]:
         """Read attribute -> {"values": [...], "codes": [one a picture]}; empty when unlabelled."""
-        path = self.folder / "labels.json"
-        if not path.exists():
-            return {}
-        attributes: dict[str, dict[str, list[Any]]] = json.loads(path.read_text())["attributes"]
+        attributes: dict[str, dict[str, list[Any]]] = self._label_file().get("attributes", {})
         return attributes
+
+    def numbers(self) -> dict[str, list[float | None]]:
+        """Read numeric label -> a number for each picture, None where it has none."""
+        numbers: dict[str, list[float | None]] = self._label_file().get("numbers", {})
+        return numbers
+
+    def _label_file(self) -> dict[str, Any]:
+        path = self.folder / "labels.json"
+        return dict(json.loads(path.read_text())) if path.exists() else {}
 
 
 def pack(

@@ -23,7 +23,7 @@ from worker.datasets.source import (
     median_side,
 )
 
-VERSION = "zip-3"  # raise it whenever the same bytes give other pixels or labels
+VERSION = "zip-4"  # raise it whenever the same bytes give other pixels or labels
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class ZipSource:
     def labels(self, contents: Contents, names: Sequence[str]) -> dict[str, Any]:
         """`labels.json` of the pictures `names`, those that were packed."""
         table = self.label_table()
-        return table.to_json(self._listing.pictures, names) if table.attributes else {}
+        return table.to_json(self._listing.pictures, names) if table else {}
 
     def side(self) -> int:
         """The median of the shorter sides of up to PROBED readable pictures, in pixels."""

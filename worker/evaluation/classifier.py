@@ -70,6 +70,12 @@ class TrainedClassifier:
         return np.concatenate(parts)
 
     @torch.no_grad()
+    def probabilities(self, images: Pixels) -> list[Floats]:
+        """(N, S, S, 3) → for each question (N, answers): how likely each answer is."""
+        parts = [[row.softmax(1).numpy() for row in self.network(x)] for x in _batches(images)]
+        return [np.concatenate(rows) for rows in zip(*parts, strict=True)]
+
+    @torch.no_grad()
     def features(self, images: Pixels) -> Floats:
         """(N, S, S, 3) → (N, HIDDEN): what the answers are read from."""
         network = self.network

@@ -1,6 +1,5 @@
 """From averaged weights to a bundle folder that `models.registry` can publish."""
 
-import copy
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +22,8 @@ from models.registry import Registry
 from models.storage import atomic
 from worker.datasets.packing import PackedDataset
 from worker.publishing import onnx_export, slider_search
+from worker.publishing.slider_search import Property
+from worker.publishing.weight_grid import on_grid
 
 SHEET = 8  # faces along each side of samples.png
 
@@ -54,26 +55,19 @@ def write(
     moments: Sequence[Moment] = (),
     curve: Sequence[tuple[int, float]] = (),
     enlarger: Enlarger | None = None,
+    properties: Mapping[str, Property] | None = None,
 ) -> None:
     """Fill `folder` with a bundle of this generator; the caller settles it.
 
     A discriminator goes along as the model's critic; moments, the oldest first, as its growth.
+    properties: what to find sliders for beside slider_search's own (number_properties.learn).
     """
     # A copy on the CPU in plain layout: the trained one goes on training.
-    network = copy.deepcopy(generator).cpu().eval()
-    weights = {
-        name: tensor.contiguous()
-        for name, tensor in network.state_dict().items()
-        if tensor.is_floating_point()
-    }
-    save_file(weights, folder / bundle.WEIGHTS)
+    network = on_grid(generator).eval()
     latent = recipe.latent + len(attributes)
-    layers = onnx_export.export_generator(network, latent, recipe.style, folder)
+    layers = _write_generator(folder, network, recipe, latent, moments)
     if discriminator is not None:
         onnx_export.export_critic(discriminator, recipe.resolution, folder)
-    if moments:
-        earlier = [moment.weights for moment in moments]
-        onnx_export.export_growth(network, earlier, latent, folder / bundle.GROWTH)
     if enlarger is not None:
         onnx_export.export_enlarger(enlarger.network, recipe.resolution, folder)
     card = bundle.card_for(
@@ -81,13 +75,7 @@ def write(
         network=bundle.Network(
             resolution=recipe.resolution, latent=latent, style=recipe.style, layers=layers
         ),
-        dataset=bundle.DatasetCredit(
-            name=dataset.name,
-            fingerprint=dataset.fingerprint,
-            licence=dataset.licence,
-            credit=dataset.credit,
-            images=dataset.count,
-        ),
+        dataset=_credit(dataset),
         training=training,
         measures=measures or {},
         attributes=list(attributes),
@@ -95,22 +83,63 @@ def write(
         moments=[*(moment.images for moment in moments), training.images] if moments else [],
         curve=list(curve),
         enlarger=enlarger.card if enlarger is not None else None,
+        provenance=2,
         parent_run=run,
         created=now(),
     )
     drawer = bundle_generator.Drawer(folder, card, threads=1)
-    reserved_names = [attribute.name for attribute in attributes]
-    search = (
-        slider_search.find(network, drawer, reserved_names)
-        if recipe.sliders
-        else slider_search.SearchResult([], {})
-    )
-    if search.sliders:
-        save_numpy(search.vectors, folder / bundle.TRAITS)
-        card = card.model_copy(update={"sliders": search.sliders})
+    card = _add_sliders(folder, network, drawer, recipe, properties or {})
     write_card(folder, card)
     z = latents.derive_all(map(str, range(SHEET**2)), latent)
     Image.fromarray(sheet(drawer.draw(z, 1.0))).save(folder / bundle.SAMPLES, optimize=True)
+
+
+def _write_generator(
+    folder: Path, network: nn.Module, recipe: Recipe, latent: int, moments: Sequence[Moment]
+) -> int:
+    """Write the generator's weights and graphs; how many rows of w they take."""
+    weights = {
+        name: tensor.contiguous()
+        for name, tensor in network.state_dict().items()
+        if tensor.is_floating_point()
+    }
+    save_file(weights, folder / bundle.WEIGHTS)
+    layers = onnx_export.export_generator(network, latent, recipe.style, folder)
+    if moments:
+        earlier = [moment.weights for moment in moments]
+        onnx_export.export_growth(network, earlier, latent, folder / bundle.GROWTH)
+    return layers
+
+
+def _credit(dataset: PackedDataset) -> bundle.DatasetCredit:
+    return bundle.DatasetCredit(
+        name=dataset.name,
+        fingerprint=dataset.fingerprint,
+        licence=dataset.licence,
+        credit=dataset.credit,
+        images=dataset.count,
+    )
+
+
+def _add_sliders(
+    folder: Path,
+    network: nn.Module,
+    drawer: bundle_generator.Drawer,
+    recipe: Recipe,
+    properties: Mapping[str, Property],
+) -> bundle.Card:
+    """Search sliders and write their vectors; the drawer's card with them."""
+    search = slider_search.find(
+        network,
+        drawer,
+        [attribute.name for attribute in drawer.card.attributes],
+        {**(slider_search.PROPERTIES if recipe.sliders else {}), **properties},
+        slider_search.SHAPES if recipe.sliders else (),
+    )
+    if not search.sliders:
+        return drawer.card
+    save_numpy(search.vectors, folder / bundle.TRAITS)
+    return drawer.card.model_copy(update={"sliders": search.sliders})
 
 
 def with_evaluation(
@@ -118,10 +147,12 @@ def with_evaluation(
     version: str,
     evaluation: bundle.Evaluation,
     nearest: bundle_generator.Pixels,
+    default_psi: float | None = None,
 ) -> str:
     """The same model once more, with what was measured on its card; the new version.
 
-    nearest: the picture of drawn faces above their nearest training images.
+    nearest: the picture of drawn faces above their nearest training images. default_psi: the psi of
+    pictures whose request has none, in place of the card's.
     """
     with atomic.scratch_folder(registry.bundles) as folder:
         shutil.copytree(
@@ -129,7 +160,8 @@ def with_evaluation(
         )
         Image.fromarray(nearest).save(folder / bundle.NEAREST, optimize=True)
         card = bundle.Card.model_validate(bundle.read_card(folder))
-        write_card(folder, card.model_copy(update={"evaluation": evaluation}))
+        psi = card.psi if default_psi is None else default_psi
+        write_card(folder, card.model_copy(update={"evaluation": evaluation, "psi": psi}))
         return registry.add(folder)
 
 
@@ -171,7 +203,12 @@ def _publish_with_enlarger(
         )
         card = bundle.Card.model_validate(bundle.read_card(folder))
         write_graph(folder, card.network.resolution)
-        changes = {"enlarger": enlargement, "created": now(), **_without_served_size(card)}
+        changes = {
+            "enlarger": enlargement,
+            "provenance": 2,
+            "created": now(),
+            **_without_served_size(card),
+        }
         write_card(folder, card.model_copy(update=changes))
         return registry.add(folder)
 

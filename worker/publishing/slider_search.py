@@ -5,11 +5,12 @@ so from scores); beyond that the directions that move the styles most (SeFa, arX
 Each is tried on fresh faces, and kept where nearly all of them follow it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
+import structlog
 import torch
 from numpy.typing import NDArray
 
@@ -28,6 +29,8 @@ TRIES = 8  # of the strongest directions; weaker ones hardly move a face
 ALIKE = 0.6  # cosine from which two directions count as one
 BATCH = 32
 
+log = structlog.get_logger()
+
 Doubles = NDArray[np.float64]
 Values = dict[str, Doubles]
 THIRDS = ("at the top", "in the middle", "at the bottom")
@@ -38,8 +41,10 @@ def _luma(x: Doubles) -> Doubles:
     return luma
 
 
-# Of (N, S, S, 3) in [0, 1]: one number a face, and what more of it means.
-PROPERTIES: dict[str, tuple[str, Callable[[Doubles], Doubles]]] = {
+# Of (N, S, S, 3) in [0, 1]: one number a face. With a description of what more of it means.
+Measure = Callable[[Doubles], Doubles]
+Property = tuple[str, Measure]
+PROPERTIES: dict[str, Property] = {
     "brightness": ("darker to brighter", lambda x: _luma(x).mean((1, 2))),
     "warmth": ("bluer to redder", lambda x: (x[..., 0] - x[..., 2]).mean((1, 2))),
     "greenness": (
@@ -60,24 +65,31 @@ class SearchResult:
 
 
 def find(
-    network: torch.nn.Module, drawer: Drawer, reserved_names: Sequence[str] = ()
+    network: torch.nn.Module,
+    drawer: Drawer,
+    reserved_names: Sequence[str] = (),
+    properties: Mapping[str, Property] = PROPERTIES,
+    shapes: Sequence[str] = SHAPES,
 ) -> SearchResult:
     """Find sliders that faces follow.
 
-    network: the generator that the drawer draws with. reserved: names that attributes have.
+    network: the generator that the drawer draws with. reserved_names: names that attributes have.
+    properties: what to find a direction for. shapes: names for directions without a known meaning.
 
     The result is empty where the network has no styles, or no direction works.
     """
-    if not isinstance(network, modern.Generator) or network.mapping is None:
+    nothing_to_find = not properties and not shapes
+    if nothing_to_find or not isinstance(network, modern.Generator) or network.mapping is None:
         return SearchResult([], {})
     w = _styles(drawer, "slider", SAMPLES)
     fresh = _styles(drawer, "slider try", TRIALS)
-    values = _measure(drawer, w)
+    values = _measure(drawer, w, properties)
     result = SearchResult([], {})
     for name, direction in _by_regression(w, values):
         if name not in reserved_names:
-            _try(result, drawer, fresh, name, _reaching(direction, w), values[name])
-    names = [name for name in SHAPES if name not in reserved_names]
+            vector = _reaching(direction, w)
+            _try(result, drawer, fresh, name, properties[name], vector, values[name])
+    names = [name for name in shapes if name not in reserved_names]
     for direction in islice(_by_weights(network), TRIES):
         vector = _reaching(direction, w)
         new = all(abs(_cosine(vector, other)) < ALIKE for other in result.vectors.values())
@@ -116,15 +128,23 @@ def _reaching(direction: Doubles, w: Floats) -> Floats:
 
 
 def _try(
-    result: SearchResult, drawer: Drawer, fresh: Floats, name: str, vector: Floats, usual: Doubles
+    result: SearchResult,
+    drawer: Drawer,
+    fresh: Floats,
+    name: str,
+    of: Property,
+    vector: Floats,
+    usual: Doubles,
 ) -> None:
     """Keep a direction where more of it gives more of its property, face by face."""
-    low, middle, high = (_measure(drawer, fresh + end * vector)[name] for end in (LOW, 0, HIGH))
+    ends = (fresh + end * vector for end in (LOW, 0, HIGH))
+    low, middle, high = (_measure(drawer, w, {name: of})[name] for w in ends)
     effect = float((high - low).mean() / usual.std())
     share = float(((low <= middle) & (middle <= high)).mean())
     if effect >= LEAST_EFFECT and share >= LEAST_OBEYED:
-        changes, _ = PROPERTIES[name]
-        _keep(result, Slider(name=name, changes=changes, effect=effect, obeyed=share), vector)
+        _keep(result, Slider(name=name, changes=of[0], effect=effect, obeyed=share), vector)
+    else:
+        log.info("slider.refused", name=name, effect=effect, obeyed=share)
 
 
 def _try_shape(
@@ -170,14 +190,14 @@ def _draw(drawer: Drawer, w: Floats) -> Pixels:
     return drawer.synthesise(np.repeat(w[:, None], drawer.rows, axis=1))
 
 
-def _measure(drawer: Drawer, w: Floats) -> Values:
+def _measure(drawer: Drawer, w: Floats, properties: Mapping[str, Property]) -> Values:
     starts = range(0, len(w), BATCH)
-    parts = [_values(_draw(drawer, w[start : start + BATCH]) / 255) for start in starts]
-    return {name: np.concatenate([part[name] for part in parts]) for name in PROPERTIES}
+    parts = [_values(_draw(drawer, w[start : start + BATCH]) / 255, properties) for start in starts]
+    return {name: np.concatenate([part[name] for part in parts]) for name in properties}
 
 
-def _values(x: Doubles) -> Values:
-    return {name: measure(x) for name, (_, measure) in PROPERTIES.items()}
+def _values(x: Doubles, properties: Mapping[str, Property] = PROPERTIES) -> Values:
+    return {name: measure(x) for name, (_, measure) in properties.items()}
 
 
 def _cosine(one: Floats, other: Floats) -> float:

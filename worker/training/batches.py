@@ -1,6 +1,6 @@
 """Real images in batches: each once a pass, in an order that the seed and the pass fix."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -14,8 +14,8 @@ from models.errors import DatasetError
 from models.faces.attributes import Attribute, from_labels
 from models.faces.pixels import to_network
 from models.recipes.recipe import Recipe
+from worker.rng import draws
 from worker.training.distributed.collectives import Share
-from worker.training.rng import draws
 
 SHARE_OF_DEVICE = 0.25  # of the free memory that a dataset may take
 
@@ -31,17 +31,19 @@ class Reals:
         share: Share | None = None,
         labels: Mapping[str, Mapping[str, Sequence[Any]]] | None = None,
         places: NDArray[np.int64] | None = None,
+        numbers: Container[str] = (),
     ) -> None:
         """images: (N, S, S, 3) uint8, usually a memory map; labels: as the packed set has them.
 
-        places: indices of the images to train on; None: all.
+        places: indices of the images to train on; None: all. numbers: the set's numeric labels,
+        which become sliders after training.
         Raises DatasetError where the set lacks labels that the recipe wants.
         """
         self.recipe, self.device, self.share = recipe, device, share or Share()
         self.count = len(images) if places is None else len(places)
         self._places = None if places is None else torch.from_numpy(places)
         self.lineage: tuple[str, ...] = ()  # as the trainer's
-        self.attributes = _attributes(_at(labels or {}, places), recipe)
+        self.attributes = _attributes(_at(labels or {}, places), recipe, numbers)
         codes = [(labels or {})[attribute.name]["codes"] for attribute in self.attributes]
         self._codes = torch.tensor(codes, dtype=torch.long)
         self._images = images
@@ -149,9 +151,12 @@ def _at(
     }
 
 
-def _attributes(labels: Mapping[str, Any], recipe: Recipe) -> list[Attribute]:
-    lacking = [name for name in recipe.labels if name not in labels]
+def _attributes(
+    labels: Mapping[str, Any], recipe: Recipe, numbers: Container[str]
+) -> list[Attribute]:
+    names = [name for name in recipe.labels if name not in numbers]
+    lacking = [name for name in names if name not in labels]
     if lacking:
         reason = f"has {', '.join(sorted(labels))}" if labels else "is not labelled"
         raise DatasetError(f"`labels` asks for {', '.join(lacking)}, but the set {reason}.")
-    return from_labels(labels, recipe.labels)
+    return from_labels(labels, names)

@@ -15,21 +15,21 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from app.avatars import service
+from app.avatars import service, traits
 from app.avatars.bulk.distinct import Team
 from app.avatars.bulk.request import SCHEMA, BulkRequest, parse_body, read_body
 from app.avatars.cache import http_headers
+from app.avatars.encode.provenance import Words
 from app.avatars.generate.engine import Engine
 from app.avatars.generate.faces import enlarge
 from app.avatars.request.picture_request import PictureRequest
-from app.avatars.traits import resolve_traits
 from app.state import AppState, get_state
 from models.bundle.generator import Drawer
 from models.errors import Overloaded
 
 log = structlog.get_logger()
 T = TypeVar("T")
-Faces = AsyncIterator[tuple[PictureRequest, bytes]]
+Faces = AsyncIterator[tuple[PictureRequest, bytes, Words]]
 
 RETRY_INTERVAL = 0.2  # s before a face that found the queue full is tried again
 LIFETIME = 900.0  # s for a whole batch; the largest takes a quarter of it on one core
@@ -56,7 +56,7 @@ async def respond(request: Request) -> Response:
     state.batches.check(client)
     version = await state.engine.resolve(bulk.faces[0].model)
     drawer = await state.engine.drawer(version)
-    bulk = replace(bulk, faces=[resolve_traits(face, drawer.card) for face in bulk.faces])
+    bulk = replace(bulk, faces=[traits.resolve(face, drawer.card) for face in bulk.faces])
     units = sum(state.engine.estimate(version, face).units for face in bulk.faces)
     limits = await state.limiter.charge_pictures(request, units)
     is_ndjson = NDJSON in request.headers.get("accept", "")
@@ -67,6 +67,7 @@ async def respond(request: Request) -> Response:
         "Vary": "Accept",
         "X-Content-Type-Options": "nosniff",
         "Access-Control-Allow-Origin": "*",
+        "Cross-Origin-Resource-Policy": "cross-origin",
     }
     if not is_ndjson:
         headers["Content-Disposition"] = 'attachment; filename="avatars.zip"'
@@ -89,13 +90,15 @@ async def _render_faces(
                 raise Overloaded(f"The batch was not read within {LIFETIME:g} seconds.")
             if bulk.is_distinct:
                 render = partial(_render_distinct, state.engine, team, version, face, client)
-                yield await _retry_while_overloaded(render)
+                face, body = await _retry_while_overloaded(render)
             else:
                 render_same = partial(service.render, state.engine, version, face, client)
-                yield face, await _retry_while_overloaded(render_same)
+                body = await _retry_while_overloaded(render_same)
+            # In a thread: with `best_of` it draws.
+            yield face, body, await asyncio.to_thread(service.describe, face, drawer)
 
 
-async def _prepend(first: tuple[PictureRequest, bytes], faces: Faces) -> Faces:
+async def _prepend(first: tuple[PictureRequest, bytes, Words], faces: Faces) -> Faces:
     yield first
     async for face in faces:
         yield face
@@ -107,7 +110,7 @@ async def _render_distinct(
     def render() -> tuple[PictureRequest, bytes]:
         variant, pixels = team.add(face)
         pixels = enlarge(pixels, variant, team.drawer)
-        return variant, service.encode(pixels, variant, version)
+        return variant, service.encode(pixels, variant, version, team.drawer)
 
     return await engine.run(render, client, engine.estimate(version, face))
 
@@ -122,9 +125,10 @@ async def _retry_while_overloaded(render: Callable[[], Awaitable[T]]) -> T:
 
 async def _write_lines(faces: Faces, count: int, version: str) -> AsyncIterator[bytes]:
     number = 0
-    async for face, body in faces:
+    async for face, body, words in faces:
         number += 1
-        fields = {"done": number, "of": count, **_describe(face, version), "type": face.media_type}
+        about = _describe(face, version, words)
+        fields = {"done": number, "of": count, **about, "type": face.media_type}
         fields["content"] = base64.b64encode(body).decode()
         yield json.dumps(fields).encode() + b"\n"
 
@@ -134,18 +138,24 @@ async def _write_zip(faces: Faces, count: int, version: str) -> AsyncIterator[by
     sink = _Sink()
     index: dict[str, Any] = {}
     with zipfile.ZipFile(sink, "w") as archive:
-        async for face, body in faces:
+        async for face, body, words in faces:
             name = f"{len(index):04}.{face.format}"
             # ZipInfo has a constant date, so that equal requests get equal bytes.
             archive.writestr(zipfile.ZipInfo(name), body)
-            index[name] = _describe(face, version)
+            index[name] = _describe(face, version, words)
             yield sink.take()
         archive.writestr(zipfile.ZipInfo("index.json"), json.dumps(index, indent=1))
     yield sink.take()
 
 
-def _describe(face: PictureRequest, version: str) -> dict[str, Any]:
-    return {"seed": face.seed, "variant": face.values["variant"], "address": face.address(version)}
+def _describe(face: PictureRequest, version: str, words: Words) -> dict[str, Any]:
+    return {
+        "seed": face.seed,
+        "variant": face.values["variant"],
+        "address": face.address(version),
+        "traits": dict(words.traits),
+        "alt": dict(words.alt),
+    }
 
 
 class _Sink(io.RawIOBase):

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.avatars.cache import http_headers
@@ -20,8 +21,10 @@ LONGEST_KEY = 512  # bytes of path, query and Accept; longer requests are not ke
 # Headers of a 200 that describe its body, which a 304 does not have.
 BODY_HEADERS = {b"content-length", b"content-type"}
 
+CONDITIONS = {b"if-none-match", b"if-modified-since"}
+
 Key = tuple[bytes, bytes, bytes]  # path, query, Accept
-Headers = list[tuple[bytes, bytes]]
+RawHeaders = list[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +32,9 @@ class _Response:
     model: str
     version: str
     etag: str
-    headers: Headers
-    headers_304: Headers
+    validators: Mapping[str, str]
+    headers: RawHeaders
+    headers_304: RawHeaders
 
 
 class ResponseCache:
@@ -48,24 +52,27 @@ class ResponseCache:
         """The requests whose responses are kept, oldest first."""
         return tuple(self._responses)
 
-    def keep(self, scope: Scope, model: str, version: str, etag: str, headers: Headers) -> None:
+    def keep(self, scope: Scope, model: str, version: str, etag: str, headers: RawHeaders) -> None:
         """Keep the headers of a 200, to be sent again while `model` stands for `version`."""
         key, _ = _parse_request(scope)
         # A prefix of a version is resolved each time: a new model may share it.
         if sum(map(len, key)) > LONGEST_KEY or not self._is_current(model, version):
             return
         headers_304 = [pair for pair in headers if pair[0] not in BODY_HEADERS]
-        self._responses[key] = _Response(model, version, etag, list(headers), headers_304)
+        validators = {"ETag": etag, "Last-Modified": Headers(raw=headers).get("last-modified", "")}
+        self._responses[key] = _Response(
+            model, version, etag, validators, list(headers), headers_304
+        )
         if len(self._responses) > MOST_RESPONSES:
             self._responses.popitem(last=False)
 
-    def find(self, scope: Scope) -> tuple[int, Headers, bytes] | None:
+    def find(self, scope: Scope) -> tuple[int, RawHeaders, bytes] | None:
         """Status, headers and body for a request; None: it has to be answered by its route."""
-        key, if_none_match = _parse_request(scope)
+        key, conditions = _parse_request(scope)
         response = self._responses.get(key)
         if response is None or not self._is_current(response.model, response.version):
             return None
-        if if_none_match and http_headers.matches(if_none_match, response.etag):
+        if conditions and http_headers.is_unchanged(Headers(raw=conditions), response.validators):
             return 304, response.headers_304, b""
         body = self.pictures.get(response.etag)
         if body is None:
@@ -77,16 +84,17 @@ class ResponseCache:
         return model == version or self.versions.get(model) == version
 
 
-def _parse_request(scope: Scope) -> tuple[Key, list[str]]:
-    """The key of a request, and the values of its If-None-Match headers."""
-    accept, if_none_match = b"", []
+def _parse_request(scope: Scope) -> tuple[Key, RawHeaders]:
+    """The key of a request, and its conditional headers."""
+    accept: bytes = b""
+    conditions: RawHeaders = []
     for name, value in scope["headers"]:
         if name == b"accept":
             # A separator that no value contains, so that two lists of headers have two keys.
             accept += value + b"\n"
-        elif name == b"if-none-match":
-            if_none_match.append(value.decode("latin-1"))
-    return (scope["raw_path"], scope["query_string"], accept), if_none_match
+        elif name in CONDITIONS:
+            conditions.append((name, value))
+    return (scope["raw_path"], scope["query_string"], accept), conditions
 
 
 class FastPath:
@@ -101,7 +109,8 @@ class FastPath:
         response = self.responses.find(scope) if is_picture else None
         if response is None:
             return await self.app(scope, receive, send)
-        status, headers, body = response
+        status, kept_headers, body = response
+        headers = list(kept_headers)  # other middleware adds to them
         scope.setdefault("state", {})["is_from_memory"] = True  # for the rate limit
         await send({"type": "http.response.start", "status": status, "headers": headers})
         # The server drops the body of a response to HEAD.

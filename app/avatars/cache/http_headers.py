@@ -1,11 +1,18 @@
 """HTTP cache headers of pictures: ETag, Cache-Control and Vary."""
 
 import hashlib
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import format_datetime
+
+from starlette.datastructures import Headers
 
 IMMUTABLE = "public, max-age=31536000, immutable"
 MUTABLE = "public, max-age=300, stale-while-revalidate=60, stale-if-error=43200"
 NOT_STORED = "no-store"
+# What compressing proxies append to the ETags that they pass on (Apache, Caddy, Jetty).
+_SUFFIX = re.compile(r'(?:--?|;|\+|:)(?:gzip|br|zstd|deflate|df)"$')
 
 
 def make_etag(version: str, renderer: int, address: str) -> str:
@@ -24,7 +31,25 @@ def matches(if_none_match: Sequence[str], etag: str) -> bool:
     if_none_match: the values of all If-None-Match headers of the request.
     """
     etags = [item.strip().removeprefix("W/") for line in if_none_match for item in line.split(",")]
-    return "*" in etags or etag.removeprefix("W/") in etags
+    plain = etag.removeprefix("W/")
+    return any(text in ("*", plain) or _SUFFIX.sub('"', text) == plain for text in etags)
+
+
+def is_unchanged(request: Headers, headers: Mapping[str, str]) -> bool:
+    """Whether the client has the picture with these headers (RFC 9110 §13.2.2).
+
+    If-Modified-Since counts where it is exactly this date, and only without If-None-Match: after
+    a rollback an alias serves an older model, whose date lies before the client's.
+    """
+    if_none_match = request.getlist("if-none-match")
+    if if_none_match:
+        return matches(if_none_match, headers["ETag"])
+    return request.get("if-modified-since", "never") == headers.get("Last-Modified")
+
+
+def format_time(moment: str) -> str:
+    """An ISO 8601 time as an HTTP date (RFC 9110 §5.6.7)."""
+    return format_datetime(datetime.fromisoformat(moment).astimezone(UTC), usegmt=True)
 
 
 def cache_headers(etag: str | None, *, is_pinned: bool, is_negotiated: bool) -> dict[str, str]:

@@ -2,22 +2,27 @@
 
 from dataclasses import replace
 
-from app.avatars.encode import animation, layout, still
+from app.avatars.encode import animation, description, layout, still
 from app.avatars.encode.provenance import Stamp
 from app.avatars.encode.still import RENDERER, WHITE, Look
-from app.avatars.formats import FORMATS
+from app.avatars.formats import FORMATS, JSON
 from app.avatars.request.picture_request import PictureRequest
 from app.avatars.request.picture_types import count_columns
 from models.bundle.generator import Pixels
 
 # Increment it whenever equal models and parameters give other bytes in a loop of GIF.
 GIF_LOOP_RENDERER = 5
+UNPINNED = 100  # added where an alias names the model
 
 
-def renderer(request: PictureRequest) -> int:
-    """The number of the encoding in a request's ETag."""
+def renderer(request: PictureRequest, is_pinned: bool) -> int:
+    """The number of the encoding in a request's ETag.
+
+    is_pinned: by a full version; of older models, such pictures have fewer words in their files.
+    """
     is_loop = request.picture_type.layout == "loop" and not request.is_single
-    return GIF_LOOP_RENDERER if is_loop and request.format == "gif" else RENDERER
+    number = GIF_LOOP_RENDERER if is_loop and request.format == "gif" else RENDERER
+    return number if is_pinned else number + UNPINNED
 
 
 def encode(pixels: Pixels, request: PictureRequest, stamp: Stamp) -> bytes:
@@ -27,6 +32,8 @@ def encode(pixels: Pixels, request: PictureRequest, stamp: Stamp) -> bytes:
 
 
 def _encode_face(pixels: Pixels, request: PictureRequest, stamp: Stamp) -> bytes:
+    if request.format == JSON:
+        return description.encode(pixels[0], request.seed, stamp)
     look = Look.parse(request.values)
     return still.encode(pixels[0], request.face_size, request.format, look, stamp)
 

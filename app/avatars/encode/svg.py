@@ -5,6 +5,7 @@ before tracing, since otherwise the outlines would follow the corners of 64 × 6
 (`docs/pictures/` has an example).
 """
 
+import hashlib
 import io
 import re
 
@@ -33,14 +34,27 @@ def trace(pixels: Pixels, size: int, shape: str, backdrop: str | None, stamp: St
     face = f'<rect width="100%" height="100%" fill="#{background}"/>{paths}'
     clip = ""
     if shape in _CLIPS:
-        clip = f'<clipPath id="s">{_CLIPS[shape]}</clipPath>'
-        face = f'<g clip-path="url(#s)">{face}</g>'
+        name = _clip_id(stamp)
+        clip = f'<clipPath id="{name}">{_CLIPS[shape]}</clipPath>'
+        face = f'<g clip-path="url(#{name})">{face}</g>'
         if backdrop is not None:
             face = f'<rect width="100%" height="100%" fill="#{backdrop}"/>{face}'
+    role, titles = ' role="img"' if stamp.words else "", stamp.titles()
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{size}" height="{size}" '
-        f'viewBox="0 0 {CANVAS} {CANVAS}"><metadata>{stamp.rdf()}</metadata>{clip}{face}</svg>'
+        f'viewBox="0 0 {CANVAS} {CANVAS}"{role}>{titles}<metadata>{stamp.rdf()}</metadata>'
+        f"{clip}{face}</svg>"
     ).encode()
+
+
+def _clip_id(stamp: Stamp) -> str:
+    """An id that differs between pictures, since several may be inlined in one page.
+
+    Pinned pictures of older models keep theirs, as all their bytes.
+    """
+    if stamp.words is None:
+        return "s"
+    return f"s{hashlib.sha256(f'{stamp.model}{stamp.address}'.encode()).hexdigest()[:12]}"
 
 
 def _trace_paths(pixels: Pixels) -> str:

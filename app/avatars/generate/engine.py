@@ -23,6 +23,7 @@ from app.avatars.generate.fair_queue import Outcome
 from app.avatars.generate.memory_budget import MemoryBudget
 from app.avatars.request.costs import PLAIN, Estimate
 from app.avatars.request.picture_request import PictureRequest
+from app.faults import DATABASE_UNREACHABLE, MODEL_REFUSED, Fault
 from models import cores, memory
 from models.bundle import Card
 from models.bundle.generator import Drawer, Pixels
@@ -64,7 +65,9 @@ class Engine:
         self._batcher = Batcher(budget.threads, max_queue, budget.pictures)
         self._loader = ThreadPoolExecutor(1, "load")
         self._drawers: OrderedDict[str, Drawer] = OrderedDict()
+        self._cards: dict[str, Card] = {}  # small, so they stay when their model is evicted
         self._sizes: dict[str, int] = {}
+        self._created: dict[str, str] = {}
         self._optional_users: OrderedDict[Drawer, None] = OrderedDict()
         self._loads: dict[str, asyncio.Task[Drawer]] = {}
         self._refreshing = asyncio.Lock()
@@ -87,17 +90,18 @@ class Engine:
         """The versions of the verified models in memory, least recently used first."""
         return tuple(self._drawers)
 
-    def problems(self) -> list[str]:
-        """Faults that do not stop serving: aliases of refused models, an unreachable database."""
+    def faults(self) -> list[Fault]:
+        """What does not stop serving: aliases of refused models, an unreachable database."""
         reasons = self.reasons()
-        sentences = [
-            f"{alias!r} names a refused model: {reasons[version]}"
+        faults = [
+            Fault(MODEL_REFUSED, f"{alias!r} names a refused model: {reasons[version]}")
             for alias, version in self._aliases.items()
             if version in reasons
         ]
         if self._is_unreachable:
-            sentences.append("The database does not answer; the loaded models keep serving.")
-        return sentences
+            text = "The database does not answer; the loaded models keep serving."
+            faults.append(Fault(DATABASE_UNREACHABLE, text))
+        return faults
 
     async def start(self) -> None:
         """Load the models of the aliases, and follow the aliases from now on."""
@@ -137,6 +141,10 @@ class Engine:
             return name
         return await self._load_thread(lambda: self.registry.resolve(name))
 
+    def created(self, version: str) -> str | None:
+        """When a model was made, in ISO 8601; None until it is first loaded."""
+        return self._created.get(version)
+
     async def drawer(self, version: str) -> Drawer:
         """A verified model; concurrent calls share one load. Raises BadBundle, Overloaded."""
         drawer = self._drawers.get(version)
@@ -150,6 +158,13 @@ class Engine:
             self._loads[version] = asyncio.create_task(self._load(version))
         # Shielded: a client that disconnects must not cancel what other clients wait for.
         return await asyncio.shield(self._loads[version])
+
+    async def card(self, version: str) -> Card:
+        """A verified model's card. Raises BadBundle, Overloaded.
+
+        A picture in the cache needs it, and does not wait for a model that was evicted.
+        """
+        return self._cards.get(version) or (await self.drawer(version)).card
 
     async def run(
         self, work: Callable[[], T], client: Hashable = None, estimate: Estimate = PLAIN
@@ -264,7 +279,9 @@ class Engine:
         finally:
             del self._loads[version]
         self.refused.pop(version, None)
+        self._created[version] = drawer.card.created
         self._drawers[version] = drawer
+        self._cards[version] = drawer.card
         files = sum(path.stat().st_size for path in folder.iterdir())
         self._sizes[version] = int(files * LOADED_SIZE)
         self._evict()

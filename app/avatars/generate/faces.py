@@ -12,6 +12,7 @@ from itertools import islice
 import numpy as np
 
 from app.avatars import interruption
+from app.avatars.formats import JSON
 from app.avatars.request import picture_types
 from app.avatars.request.easing import EASES
 from app.avatars.request.parameters import LARGEST, Values
@@ -59,8 +60,8 @@ def batch_key(request: PictureRequest, drawer: Drawer) -> Hashable | None:
 def draw(requests: Sequence[PictureRequest], drawer: Drawer) -> list[Pixels]:
     """Draw one request of any picture type, or several with equal batch keys.
 
-    Returns (N, S, S, 3) for each, enlarged where its size needs that. Raises what the picture type
-    refuses.
+    The requests are resolved (`app/avatars/traits.py`). Returns (N, S, S, 3) for each, enlarged
+    where its size needs that. Raises what the picture type refuses.
     """
     if len(requests) == 1:
         request = requests[0]
@@ -75,6 +76,8 @@ def draw(requests: Sequence[PictureRequest], drawer: Drawer) -> list[Pixels]:
 
 def enlarge(pixels: Pixels, request: PictureRequest, drawer: Drawer) -> Pixels:
     """Faces (N, S, S, 3) through the model's enlarger, where the request needs more pixels."""
+    if request.format == JSON:  # described at the network's resolution
+        return pixels
     # An SVG has no size in pixels, so it is traced from the largest face there is.
     size = LARGEST if request.format == "svg" else request.face_size
     return drawer.enlarge(pixels, size)
@@ -83,6 +86,22 @@ def enlarge(pixels: Pixels, request: PictureRequest, drawer: Drawer) -> Pixels:
 def draw_face(values: Values, drawer: Drawer) -> Pixels:
     """One seed's face, or the best of its variants, at an age."""
     return _draw_batch([values], drawer)
+
+
+def traits_of(values: Values, drawer: Drawer) -> dict[str, str | float]:
+    """The traits of a seed's face: each attribute's value, and the sliders that are not 0.
+
+    Draws the candidates of `best_of` again, where a model chose among them.
+    """
+    card = drawer.card
+    if not card.attributes:
+        return dict(sliders.values_of(card.sliders, values))
+    z = _derive_face(values, drawer, FaceOptions.parse(values, drawer))[0]
+    chosen = zip(card.attributes, z[len(z) - len(card.attributes) :], strict=True)
+    return {
+        **{attribute.name: attribute.value_of(element) for attribute, element in chosen},
+        **sliders.values_of(card.sliders, values),
+    }
 
 
 def _draw_batch(batch: Sequence[Values], drawer: Drawer) -> Pixels:

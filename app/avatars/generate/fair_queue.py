@@ -7,7 +7,7 @@ two lines, for fast and for slow jobs, so that its faces do not wait behind its 
 
 import asyncio
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +19,7 @@ LARGEST_BATCH = 8
 # A job that takes longer, or more memory, is slow.
 SLOW_MILLISECONDS = 100.0
 FAST_BYTES = 32 * 2**20
+ACTIVE = 1.0  # s
 MOST_IDLE_CLIENTS = 1000  # kept virtual times of clients without waiting jobs
 
 Outcome = Any  # a result, or the exception that replaces it
@@ -50,6 +51,7 @@ class FairQueue:
         self._lines: dict[bool, dict[Hashable, deque[Job]]] = {False: {}, True: {}}
         self._times: dict[Hashable, float] = {}  # virtual, in ms
         self._now = 0.0
+        self._seen: OrderedDict[Hashable, float] = OrderedDict()  # each client's last job
 
     def __len__(self) -> int:
         return sum(len(line) for lanes in self._lines.values() for line in lanes.values())
@@ -66,6 +68,8 @@ class FairQueue:
             # A client that was idle gains nothing by it.
             self._times[job.client] = max(self._times.get(job.client, 0.0), self._now)
         self._lines[job.is_slow].setdefault(job.client, deque()).append(job)
+        self._seen[job.client] = job.since
+        self._seen.move_to_end(job.client)
 
     def remove(self, job: Job) -> bool:
         """Remove a job; whether it was waiting."""
@@ -98,14 +102,6 @@ class FairQueue:
         lane = self._lines[is_slow]
         return lane[min(lane, key=self._times.__getitem__)][0] if lane else None
 
-    def is_before(self, one: Job, other: Job) -> bool:
-        """Whether the turn of one job's client comes before that of the other's."""
-        first, second = (
-            (self._times[one.client], one.since),
-            (self._times[other.client], other.since),
-        )
-        return first < second
-
     def take(self, job: Job) -> None:
         """Remove a job that starts, and charge its client."""
         self.remove(job)
@@ -115,10 +111,27 @@ class FairQueue:
             self._forget_idle()
 
     def companions(self, job: Job) -> list[Job]:
-        """The other fast jobs with the same key, the longest waiting first."""
-        jobs = [other for line in self._lines[False].values() for other in line]
-        same = (other for other in jobs if other.key == job.key and other is not job)
-        return sorted(same, key=lambda other: other.since)
+        """The other fast jobs with the same key, in the order of turns.
+
+        Of a client as many as fit when every active client has as many in the batch: otherwise the
+        longest line would fill what the others leave, and they would wait for the whole batch.
+        """
+        share = max(1, LARGEST_BATCH // self._count_active())
+        turns = []
+        for client, line in self._lines[False].items():
+            jobs = [other for other in line if other.key == job.key and other is not job]
+            start = self._times[client]
+            for number, other in enumerate(jobs[: share - (client == job.client)]):
+                turn = start + number * other.estimate.milliseconds
+                turns.append((turn, other.since, id(other), other))
+        return [entry[-1] for entry in sorted(turns)]
+
+    def _count_active(self) -> int:
+        """The number of clients that added a job within the last ACTIVE seconds."""
+        limit = time.perf_counter() - ACTIVE
+        while self._seen and next(iter(self._seen.values())) < limit:
+            self._seen.popitem(last=False)
+        return max(1, len(self._seen))
 
     def _forget_idle(self) -> None:
         """Forget the times that no longer matter: the present is later."""

@@ -50,7 +50,8 @@ class Estimate:
 
 PLAIN = Estimate(FACE, FIXED_BYTES)  # a face up to the network's resolution
 
-# By layout and format. A row of an SVG is for a megapixel of the face that is traced.
+# By layout and format. A row of an SVG is for a megapixel of the face that is traced, that of JSON
+# for one of the face that is described.
 ENCODINGS = {
     ("face", "png"): Encoding(10, 17),
     ("face", "webp"): Encoding(98, 34),
@@ -59,6 +60,7 @@ ENCODINGS = {
     ("face", "apng"): Encoding(11, 17),
     ("face", "gif"): Encoding(201, 23),
     ("face", "svg"): Encoding(2528, 19),
+    ("face", "json"): Encoding(1500, 19),
     ("loop", "webp"): Encoding(51, 39, 4.1),
     ("loop", "apng"): Encoding(11, 22, 2.2),
     ("loop", "gif"): Encoding(17, 25, 1.2),
@@ -93,14 +95,14 @@ class Shape:
 def estimate(shape: Shape, has_enlarger: bool = True) -> Estimate:
     """The estimate of a picture, by a model with or without an enlarger."""
     encoding = ENCODINGS[shape.layout, shape.format]
-    is_svg = shape.format == "svg"
-    side = LARGEST if is_svg else shape.face_size
+    own_sizes = {"svg": LARGEST, "json": ENLARGED_ABOVE}  # whatever size is requested
+    side = own_sizes.get(shape.format, shape.face_size)
     enlarging = 0.0
     if has_enlarger and side > ENLARGED_ABOVE:
         enlarging = ENLARGED_FACE * shape.faces
     else:
         side = ENLARGED_ABOVE
-    pixels = side * side if is_svg else shape.pixels
+    pixels = side * side if shape.format in own_sizes else shape.pixels
     milliseconds = encoding.milliseconds * pixels * shape.frames / 1e6
     peak = float(FACE_BYTES * shape.faces * side * side)
     peak += pixels * (encoding.bytes + encoding.total_bytes * shape.frames)

@@ -128,7 +128,7 @@ def parse_query(
 
     `/avatar` without a seed gets a random one, so it is not repeatable.
     """
-    texts = parse(query)
+    texts = parse(query, known=picture_type.names)
     if picture_type is AVATAR and "seed" not in texts:
         texts = {**texts, "seed": latents.random_seed()}
         return PictureRequest.parse(picture_type, texts, accept), False
@@ -145,7 +145,7 @@ def parse_path(name: bytes, query: bytes, accept: str | None) -> PictureRequest:
     if not dot:
         return PictureRequest.parse(AVATAR, {**texts, "seed": extension}, accept)
     if "format" in texts:  # the extension wins, but an invalid format is refused all the same
-        formats.parse_format(texts["format"], formats.STILL)
+        formats.parse_format(texts["format"], formats.FACE)
     format = formats.parse_extension(extension)
     return PictureRequest.parse(AVATAR, {**texts, "seed": seed, "format": format}, accept)
 
@@ -157,7 +157,7 @@ def parse_random(query: bytes) -> tuple[PictureRequest, dict[str, str]]:
 
 
 def _parse_without_seed(query: bytes) -> dict[str, str]:
-    texts = parse(query)
+    texts = parse(query, known=AVATAR.names)
     if "seed" in texts:
         names = [name for name in AVATAR.names if name != "seed"]
         raise InvalidParameter("seed", "is not a parameter here", names)

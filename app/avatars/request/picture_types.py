@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, Literal
 
-from app.avatars.formats import LOOP, RASTER, STILL
+from app.avatars.formats import FACE, LOOP, RASTER, STILL
 from app.avatars.request import costs, parameters
 from app.avatars.request.easing import EASES
 from app.avatars.request.parameters import (
@@ -184,6 +184,7 @@ AVATAR = PictureType(
     description="Equal seeds always give equal faces; without a seed, a new random face.",
     example="/avatar?seed=42&psi=0.7",
     parameters=(SEED, *LOOK_PARAMETERS, *MODEL_PARAMETERS, *FACE_PARAMETERS),
+    formats=FACE,
     drawing=_drawing_of_face,
 )
 MORPH = PictureType(

@@ -50,7 +50,8 @@ function fillStart() {
 /** Offer the labels of the chosen dataset to tick. */
 async function offerLabels() {
   const dataset = control("dataset").value;
-  const { labels } = await call("GET", `/datasets/${dataset}`);
+  const set = await call("GET", `/datasets/${dataset}`);
+  const labels = [...set.labels, ...set.numbers];
   if (dataset !== control("dataset").value) return;
   const wanted = read(control("labels"));
   byId("ticks").replaceChildren(...labels.map(({ name }) => {

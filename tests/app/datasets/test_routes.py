@@ -16,6 +16,7 @@ from app.main import create_app
 from models.registry import Registry
 from models.settings import Settings
 from models.storage import atomic
+from models.storage.blob_store import Blobs
 from tests.app.conftest import Start
 from worker.datasets import starter
 
@@ -67,11 +68,11 @@ def test_an_upload_is_kept_and_can_be_trained_on(
     assert run.status_code == 202
 
 
-def _labelled(**files: bytes) -> bytes:
+def _labelled_zip(**files: bytes) -> bytes:
     """Sixteen pictures with labels, and other files by name."""
     target = io.BytesIO(_zip(16, "faces/{}.png"))
-    rows = ["file_name,Hair Colour,height,smiling"]
-    rows += [f"{n}.png,{('red', 'blue')[n % 2]},{n * 1.5},{n < 4}" for n in range(16)]
+    rows = ["file_name,Hair Colour,height,smiling,caption"]
+    rows += [f"{n}.png,{('red', 'blue')[n % 2]},{n * 1.5},{n < 4},text {n}" for n in range(16)]
     with zipfile.ZipFile(target, "a") as archive:
         archive.writestr("faces/metadata.csv", "\n".join(rows))
         for name, content in files.items():
@@ -82,29 +83,43 @@ def _labelled(**files: bytes) -> bytes:
 def test_labels_of_an_upload_are_shown_and_can_be_trained_on(
     client: TestClient, key: dict[str, str], upload: Upload
 ) -> None:
-    assert upload(_labelled()).status_code == 201
+    assert upload(_labelled_zip()).status_code == 201
     details = client.get("/datasets/faces", headers=key).json()
     assert details["labels"] == [
         {"name": "hair_colour", "values": {"red": 8, "blue": 8}, "rare": []},
         {"name": "smiling", "values": {"no": 12, "yes": 4}, "rare": []},
     ]
-    assert details["labels_left_out"] == [{"name": "height", "reason": "numbers"}]
-    body = {"preset": "smoke", "dataset": "faces", "labels": ["hair_colour", "smiling"]}
+    assert details["numbers"] == [{"name": "label_height", "least": 0, "greatest": 22.5}]
+    assert details["labels_left_out"] == [
+        {"name": "caption", "reason": "16 different texts for 16 pictures"}
+    ]
+    preview = client.get(
+        "/datasets/faces/preview.webp?label=label_height&value=high&count=2&size=16", headers=key
+    )
+    assert Image.open(io.BytesIO(preview.content)).size == (32, 16)
+    wrong = client.get("/datasets/faces/preview.webp?label=label_height&value=x", headers=key)
+    assert wrong.status_code == 422
+    labels = ["hair_colour", "smiling", "label_height"]
+    body = {"preset": "smoke", "dataset": "faces", "labels": labels}
     assert client.post("/train", json=body, headers=key).status_code == 202
 
 
 @pytest.mark.parametrize(
     ("dataset", "label", "reason"),
     [
-        pytest.param("faces", "age_group", "it has hair_colour, smiling", id="unknown"),
-        pytest.param("faces", "height_", "it has hair_colour, smiling", id="nearly a column"),
+        pytest.param(
+            "faces", "age_group", "it has hair_colour, label_height, smiling", id="unknown"
+        ),
+        pytest.param(
+            "faces", "height_", "it has hair_colour, label_height, smiling", id="nearly a column"
+        ),
         pytest.param("starter", "colour", "hair_colour", id="unknown to the starter"),
     ],
 )
 def test_unknown_labels_are_refused_before_a_run_exists(
     client: TestClient, key: dict[str, str], upload: Upload, dataset: str, label: str, reason: str
 ) -> None:
-    upload(_labelled())
+    upload(_labelled_zip())
     body = {"preset": "smoke", "dataset": dataset, "labels": [label]}
     answer = client.post("/train", json=body, headers=key)
     assert answer.status_code == 422
@@ -117,7 +132,7 @@ def test_what_is_left_out_is_counted_by_reason_and_named(
     client: TestClient, key: dict[str, str], upload: Upload
 ) -> None:
     files = {"a_heic": b"x", "b_heic": b"x", "notes_txt": b"x", "page_jpg": b"<html>"}
-    answer = upload(_labelled(**files))
+    answer = upload(_labelled_zip(**files))
     assert answer.status_code == 201
     assert answer.json()["images"] == 16
     left_out = {each["reason"]: each for each in answer.json()["left_out"]}
@@ -130,7 +145,7 @@ def test_what_is_left_out_is_counted_by_reason_and_named(
     assert shown["left_out"] == answer.json()["left_out"]
     assert shown["near_duplicates"] == answer.json()["near_duplicates"]
     client.delete("/datasets/faces", headers=key)
-    refused = upload(_labelled(**files), f"{ADDRESS}&strict=true")
+    refused = upload(_labelled_zip(**files), f"{ADDRESS}&strict=true")
     assert refused.status_code == 422
     assert "page.jpg" in refused.json()["detail"]
 
@@ -263,3 +278,24 @@ def test_two_names_share_one_file_until_both_are_gone(
     assert _files(settings) == [f"datasets/{digest}.zip"]
     client.delete("/datasets/more", headers=key)
     assert _files(settings) == []
+
+
+def test_a_zip_that_is_uploaded_again_while_it_is_deleted_stays(
+    client: TestClient,
+    key: dict[str, str],
+    upload: Upload,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Removing it from a bucket takes a while, in which other writers go on."""
+    digest = upload(_zip()).json()["digest"]
+    remove, statuses = Blobs.remove_names, []
+
+    def upload_meanwhile(blobs: Blobs, names: list[str]) -> None:
+        statuses.append(upload(_zip(), ADDRESS.replace("faces", "more")).status_code)
+        remove(blobs, names)
+
+    monkeypatch.setattr(Blobs, "remove_names", upload_meanwhile)
+    assert client.delete("/datasets/faces", headers=key).status_code == 204
+    assert statuses == [201]
+    assert _files(settings) == [f"datasets/{digest}.zip"]

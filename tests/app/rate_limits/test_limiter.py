@@ -121,6 +121,9 @@ def test_this_machine_is_not_charged(start_limited: StartLimited) -> None:
         ("::1", None),
         ("203.0.113.9", "203.0.113.9"),
         ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("::ffff:203.0.113.9", "203.0.113.9"),  # IPv4 as a dual-stack proxy forwards it
+        ("64:ff9b::203.0.113.9", "203.0.113.9"),  # NAT64
+        ("::ffff:127.0.0.1", None),
         ("2001:db8:1:2::", "2001:db8:1:2::/64"),
         ("fe80::1%eth0", "fe80::/64"),
         ("x:y", "x:y"),
@@ -134,8 +137,8 @@ def test_the_address_that_is_charged(host: str, address: str | None) -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_a_client_cannot_claim_to_be_this_machine(host: str) -> None:
     """Behind a trusted proxy, X-Forwarded-For may contain what the client sent."""
-    forwarded = [(b"x-forwarded-for", host.encode())]
-    scope = {"type": "http", "client": (host, 1), "headers": forwarded}
+    headers = [(b"x-forwarded-for", host.encode())]
+    scope = {"type": "http", "client": (host, 1), "headers": headers}
     assert client_address(Request(scope), trusts_proxies=True) == host
     assert client_address(Request({**scope, "headers": []}), trusts_proxies=True) is None
 

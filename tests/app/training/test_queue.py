@@ -1,18 +1,12 @@
 """A queue that accepts no writes: training is refused clearly, and no run is stored."""
 
-import subprocess
-import time
-from collections.abc import Iterator
-
 import pytest
 import redis
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
-from kao import embedded_valkey
 from models import runs
 from models.registry import Registry
-from models.settings import Settings
 from tests.support.fixtures import Begin
 
 SMOKE = {"preset": "smoke"}
@@ -21,30 +15,6 @@ FAULTS = {
     "replica": {"replicaof": "127.0.0.1 1"},  # of a primary that does not exist
     "too-few-replicas": {"min-replicas-to-write": "1"},
 }
-
-
-@pytest.fixture
-def queue(settings: Settings) -> Iterator[redis.Redis]:
-    """A real server at the settings' socket."""
-    binary = embedded_valkey.find_server()
-    if binary is None:
-        pytest.skip("no Valkey or Redis server here")
-    server = subprocess.Popen(embedded_valkey.command(settings, binary))
-    with redis.Redis(unix_socket_path=str(settings.redis_socket)) as client:
-        deadline = time.monotonic() + 30
-        while not _answers(client):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        yield client
-    server.terminate()
-    server.wait(10)
-
-
-def _answers(client: redis.Redis) -> bool:
-    try:
-        return bool(client.ping())
-    except redis.ConnectionError:
-        return False
 
 
 def _break(queue: redis.Redis, fault: dict[str, str]) -> None:

@@ -1,9 +1,13 @@
-"""On a child's PYTHONPATH: CUDA is out of memory while the file $KAO_TEST_OOM is there."""
+"""On a child's PYTHONPATH: faults by environment variable.
+
+KAO_TEST_OOM: in a training process CUDA is out of memory while this file is there. KAO_TEST_HANG:
+in an app, drawings of this seed never end, and are stuck after a second.
+"""
 
 import os
 import sys
 
-if "worker.training" in sys.orig_argv:
+if "worker.training" in sys.orig_argv and "KAO_TEST_OOM" in os.environ:
     import torch
 
     from worker.training.trainer import Losses, Trainer
@@ -16,3 +20,22 @@ if "worker.training" in sys.orig_argv:
         return advance(self, fraction)
 
     Trainer.advance = fail_while_full  # type: ignore[method-assign]
+
+if "serve" in sys.orig_argv and "KAO_TEST_HANG" in os.environ:
+    import threading
+    from collections.abc import Sequence
+
+    from app import watchdog
+    from app.avatars.generate import faces
+    from app.avatars.request.picture_request import PictureRequest
+    from models.bundle.generator import Drawer, Pixels
+
+    watchdog.STUCK, watchdog.NOTICE = 1.0, 3.0
+    draw = faces.draw
+
+    def hang(requests: Sequence[PictureRequest], drawer: Drawer) -> list[Pixels]:
+        if any(request.seed == os.environ["KAO_TEST_HANG"] for request in requests):
+            threading.Event().wait()
+        return draw(requests, drawer)
+
+    faces.draw = hang

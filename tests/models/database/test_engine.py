@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -101,6 +102,37 @@ def test_only_what_writes_takes_the_write_lock() -> None:
         for line in _needless_write_transactions(path.read_text("utf-8"))
     }
     assert needless == set()
+
+
+# Receivers and functions that reach a bucket, copy, hash or delete whole files.
+SLOW = re.compile(
+    r"\bblobs\.|\bshutil\.|\bsubprocess\.|\bsha256\(|\brmtree\(|\.unlink\(|\bsettle\("
+)
+
+
+def _slow_write_transactions(text: str) -> list[int]:
+    """Lines of `with engine.begin()` whose body does I/O beside the database's."""
+    return [
+        node.lineno
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.With)
+        for item in node.items
+        if ".begin()" in (source := ast.unparse(item.context_expr))
+        and "reading(" not in source
+        and SLOW.search("\n".join(map(ast.unparse, node.body)))
+    ]
+
+
+def test_no_write_transaction_waits_for_a_bucket_or_a_file() -> None:
+    """Every other writer waits meanwhile. Renaming is no such I/O: it hides a file at once."""
+    assert _slow_write_transactions("with engine.begin() as db:\n    settings.blobs.remove(path)")
+    slow = {
+        f"{path.relative_to(ROOT)}:{line}"
+        for room in ("app", "models", "worker", "kao")
+        for path in sorted((ROOT / room).rglob("*.py"))
+        for line in _slow_write_transactions(path.read_text("utf-8"))
+    }
+    assert slow == set()
 
 
 def test_a_newer_database_is_refused_in_a_sentence(engine: sa.Engine) -> None:

@@ -14,7 +14,7 @@ from models.registry import Registry
 from models.settings import Settings
 from tests.support.fixtures import Begin, WriteBundle
 
-OLD = time.time() - 2 * garbage.MINIMUM_AGE
+OLD = time.time() - 31 * garbage.MINIMUM_AGE
 
 
 def make_old(path: Path, seconds: float = OLD) -> Path:
@@ -65,6 +65,8 @@ def orphan_files(settings: Settings, store: Path, needed_files: list[Path]) -> l
         file_at(store / "uploads" / "half.zip"),
         file_at(store / ".0123.tmp" / "store" / "x").parent.parent,  # a backup that was killed
         file_at(settings.cache / ".packing-x" / "images.npy").parent,
+        file_at(settings.home / "enlarging" / f"{'0' * 32}.pt"),
+        file_at(settings.home / "enlarging" / ".half.tmp"),
         file_at(store / "snapshots" / "norun" / "000000000001.pt").parent,
         file_at(snapshots / ".000000000030.pt.x.tmp"),
         file_at(snapshots / "000000000005.pt"),
@@ -98,6 +100,16 @@ def test_a_young_file_may_be_in_use(
     settings: Settings, engine: sa.Engine, needed_files: list[Path], orphan_files: list[Path]
 ) -> None:
     assert garbage.find(settings, engine) == []
+
+
+def test_an_unfinished_enlarger_may_be_continued_for_a_month(
+    settings: Settings, engine: sa.Engine
+) -> None:
+    file = file_at(settings.home / "enlarging" / f"{'0' * 32}.pt")
+    make_old(file, time.time() - 29 * 24 * 3600)
+    assert garbage.find(settings, engine) == []
+    make_old(file, time.time() - 31 * 24 * 3600)
+    assert [item.path for item in garbage.find(settings, engine)] == [file]
 
 
 def test_an_empty_home_has_no_garbage(settings: Settings, engine: sa.Engine) -> None:

@@ -45,7 +45,7 @@ def test_the_default_serves_again_once_it_is_repaired(
         (registry.folder(versions[0]) / bundle.WEIGHTS).write_bytes(data)
         await engine.refresh()
         assert engine.served[DEFAULT] == versions[0]
-        assert engine.problems() == []
+        assert engine.faults() == []
         await engine.stop()
 
     asyncio.run(follow())

@@ -1,0 +1,66 @@
+"""Serves everything below a path, as in https://example.com/faces/avatar?seed=42."""
+
+import re
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from models.settings import PATH_PREFIX, RESERVED_PREFIXES
+
+MOST_CHARACTERS = 200
+
+
+class PathPrefix:
+    """Middleware that removes the prefix from paths, and adds it to Location headers.
+
+    prefix: of KAO_PATH_PREFIX, whether the proxy removes it or not; trusts_proxies: whether
+    X-Forwarded-Prefix names it where the setting does not. Pages read `root_path`. Slashes at the
+    beginning of a path count as one, since clients join addresses carelessly.
+    """
+
+    def __init__(self, app: ASGIApp, prefix: str, trusts_proxies: bool) -> None:
+        self.app, self.prefix, self.trusts_proxies = app, prefix, trusts_proxies
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Call the app with the path below the prefix."""
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        if scope["path"].startswith("//"):
+            _replace_path(scope, scope["path"].lstrip("/"), scope["raw_path"].lstrip(b"/"))
+        prefix = self.prefix or self._forwarded_prefix(scope)
+        if not prefix:
+            return await self.app(scope, receive, send)
+        raw, start = scope["raw_path"], f"{prefix}/"
+        if scope["path"] == prefix:
+            _replace_path(scope, "", b"")
+        elif scope["path"].startswith(start) and raw.startswith(start.encode()):
+            _replace_path(scope, scope["path"][len(start) :], raw[len(start) :])
+        scope["root_path"] = prefix
+
+        async def send_prefixed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                location = headers.get("location", "")
+                if location.startswith("/") and not location.startswith(start):
+                    headers["location"] = prefix + location
+            await send(message)
+
+        await self.app(scope, receive, send_prefixed)
+
+    def _forwarded_prefix(self, scope: Scope) -> str:
+        if not self.trusts_proxies:
+            return ""
+        headers = Headers(scope=scope)
+        prefix = headers.get("x-forwarded-prefix", "").partition(",")[0].strip().rstrip("/")
+        is_valid = (
+            len(prefix) <= MOST_CHARACTERS
+            and re.fullmatch(PATH_PREFIX, prefix)
+            and prefix.split("/")[1:2] != []
+            and prefix.split("/")[1] not in RESERVED_PREFIXES
+        )
+        return prefix if is_valid and "x-forwarded-for" in headers else ""
+
+
+def _replace_path(scope: Scope, path: str, raw_path: bytes) -> None:
+    """Set the path without its first slash; raw_path: the same, percent-encoded."""
+    scope["path"], scope["raw_path"] = f"/{path}", b"/" + raw_path

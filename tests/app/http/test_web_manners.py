@@ -1,0 +1,357 @@
+"""What browsers, proxies and other sites may expect of any server."""
+
+import gzip
+import hashlib
+import http.client
+import json
+from collections.abc import Iterator
+
+import pytest
+from pydantic import ValidationError
+from starlette.testclient import TestClient
+
+from app.avatars.cache import http_headers
+from app.main import create_app
+from models.registry import Registry
+from models.settings import RESERVED_PREFIXES, Settings
+from tests.app.conftest import Start
+from tests.support.pictures import decode
+
+MD5 = hashlib.md5(b"ada@example.com").hexdigest()
+FIREFOX = "image/avif,image/webp,image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5"
+SAFARI = (
+    "image/webp,image/avif,image/jxl,image/heic,image/heic-sequence,video/*;q=0.8,image/png,"
+    "image/svg+xml,image/*;q=0.8,*/*;q=0.5"
+)
+CHROME = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
+PICTURES = ["/avatar?seed=a&size=32", "/og?seed=a", "/sheet?count=2&size=16"]
+
+
+# --- Compression
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/openapi.json", "/avatar?seed=a&format=svg", "/models"],
+)
+def test_text_is_compressed_for_those_who_accept_it(client: TestClient, path: str) -> None:
+    for _ in range(2):  # the second picture comes from memory
+        answer = client.get(path, headers={"Accept-Encoding": "gzip"})
+        assert answer.headers["content-encoding"] == "gzip"
+        assert "accept-encoding" in answer.headers["vary"].lower()
+        plain = client.get(path, headers={"Accept-Encoding": "identity"})
+        assert "content-encoding" not in plain.headers
+        assert plain.content == answer.content
+        assert int(answer.headers["content-length"]) < len(plain.content)
+
+
+@pytest.mark.parametrize("format", ["png", "webp", "jpeg", "avif", "apng", "gif"])
+def test_pictures_are_not_compressed_again(client: TestClient, format: str) -> None:
+    answer = client.get(f"/avatar?seed=a&format={format}", headers={"Accept-Encoding": "gzip"})
+    assert "content-encoding" not in answer.headers
+
+
+def test_the_bytes_on_the_wire_are_gzip(start: Start, registry: Registry) -> None:
+    live = start()
+    connection = http.client.HTTPConnection(live.url.removeprefix("http://"), timeout=20)
+    connection.request("GET", "/avatar?seed=a&format=svg", headers={"Accept-Encoding": "gzip"})
+    assert gzip.decompress(connection.getresponse().read()).startswith(b"<svg")
+    connection.close()
+
+
+# --- Other sites
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/avatar?seed=a&size=0", "/avatar?sed=a", "/avatar/a.b", "/og", f"/avatar/{MD5}?d=404&f=y"],
+)
+def test_another_site_can_read_why_there_is_no_picture(client: TestClient, path: str) -> None:
+    answer = client.get(path, headers={"Origin": "https://elsewhere.example"})
+    assert answer.status_code in (404, 422)
+    assert answer.headers["access-control-allow-origin"] == "*"
+
+
+def test_errors_of_other_routes_stay_closed(client: TestClient) -> None:
+    answer = client.get("/train", headers={"Origin": "https://elsewhere.example"})
+    assert answer.status_code == 401
+    assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["/avatar", "/avatar/ada.png", "/avatars", "/morph"])
+def test_a_browser_may_ask_before_it_sends_a_key(client: TestClient, path: str) -> None:
+    headers = {
+        "Origin": "https://elsewhere.example",
+        "Access-Control-Request-Method": "GET",
+        "Access-Control-Request-Headers": "authorization",
+    }
+    answer = client.options(path, headers=headers)
+    assert answer.status_code == 204
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert "authorization" in answer.headers["access-control-allow-headers"].lower()
+    assert "access-control-allow-credentials" not in answer.headers
+
+
+@pytest.mark.parametrize("path", [*PICTURES, f"/avatar/{MD5}", f"/avatar/{MD5}?d=blank&f=y"])
+def test_a_page_with_coep_may_embed_a_picture(client: TestClient, path: str) -> None:
+    for _ in range(2):
+        answer = client.get(path)
+        assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
+
+
+# --- Conditional requests
+
+
+@pytest.mark.parametrize("path", PICTURES)
+def test_a_picture_has_the_date_of_its_model(client: TestClient, path: str) -> None:
+    first = client.get(path)
+    card = client.get("/models/default").json()["card"]
+    assert first.headers["last-modified"] == http_headers.format_time(card["created"])
+    for _ in range(2):
+        since = {"If-Modified-Since": first.headers["last-modified"]}
+        assert client.get(path, headers=since).status_code == 304
+    older = {"If-Modified-Since": "Thu, 01 Jan 1970 00:00:00 GMT"}
+    newer = {"If-Modified-Since": "Fri, 01 Jan 2100 00:00:00 GMT"}
+    # After a rollback the model is older than what the client has.
+    for headers in (older, newer, {**since, "If-None-Match": '"other"'}):
+        assert client.get(path, headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("suffix", ["", "-gzip", "-br", "--gzip", ";gzip", "-zstd", ":br", "+gzip"])
+@pytest.mark.parametrize("weak", ["W/", ""])
+def test_an_etag_with_a_proxys_suffix_is_the_same(
+    client: TestClient, suffix: str, weak: str
+) -> None:
+    etag = client.get(PICTURES[0]).headers["etag"].removeprefix("W/").strip('"')
+    headers = {"If-None-Match": f'"other", {weak}"{etag}{suffix}"'}
+    assert client.get(PICTURES[0], headers=headers).status_code == 304
+
+
+@pytest.mark.parametrize("text", ["x", "-gzip", "1", "-gz"])
+def test_another_etag_is_another(client: TestClient, text: str) -> None:
+    etag = client.get(PICTURES[0]).headers["etag"].removeprefix("W/").strip('"')
+    headers = {"If-None-Match": f'"{etag[:-1]}{text}"'}
+    assert client.get(PICTURES[0], headers=headers).status_code == 200
+
+
+# --- Addresses as others pass them on
+
+
+@pytest.mark.parametrize(
+    "suffix",
+    [
+        "utm_source=newsletter&utm_medium=email",
+        "fbclid=IwAR0",
+        "gclid=x&_ga=2.1",
+        "_=1700000000000",
+        "v=2",
+        "v=2&v=3",
+        "t=1",
+        "ver=6.4",
+        "mc_cid=a&mc_eid=b",
+        "utm_term=%FF",
+        "UTM_Source=x",
+    ],
+)
+@pytest.mark.parametrize("path", ["/avatar?seed=a&", "/avatar/a.png?", "/og?seed=a&"])
+def test_tracking_never_breaks_a_picture(client: TestClient, path: str, suffix: str) -> None:
+    answer = client.get(f"{path}{suffix}")
+    assert answer.status_code == 200, answer.text
+    plain = client.get(path.rstrip("?&"))
+    assert answer.headers["etag"] == plain.headers["etag"]
+    assert answer.content == plain.content
+
+
+def test_tracking_parameters_of_a_picture_keep_their_meaning(client: TestClient) -> None:
+    assert client.get("/morph?from=a&to=b&t=0.5").headers["content-type"] == "image/png"
+    assert client.get("/morph?from=a&to=b&t=2").status_code == 422
+    assert client.get("/morph?from=a&to=b&t=0&t=1").status_code == 422
+    assert client.get("/avatar?seed=a&colour=red").status_code == 422
+    assert client.get("/models?utm_source=x").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "seed", "side"),
+    [
+        pytest.param(f"/avatar/{MD5}/?s=90", MD5, 90, id="django-avatar"),
+        pytest.param(f"/avatar/{MD5}/", MD5, 80, id="trailing-slash"),
+        pytest.param(f"/avatar//{MD5}?s=90", MD5, 90, id="double-slash"),
+        pytest.param(f"//avatar/{MD5}?s=90", MD5, 90, id="double-slash-first"),
+        pytest.param(f"/avatar/{MD5.upper()}.jpg?s=90", MD5, 90, id="capitals"),
+        pytest.param(f"/avatar/{MD5}?d=mm&amp;s=90", MD5, 80, id="html-escaped"),
+        pytest.param("/avatar/?seed=ada&size=64", "ada", 64, id="slash-before-query"),
+    ],
+)
+def test_gravatars_clients_get_the_face_of_the_hash(
+    client: TestClient, path: str, seed: str, side: int
+) -> None:
+    # As a client sends it: httpx would read `//avatar` as a host.
+    answer = client.get(f"http://testserver{path}")
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["x-avatar-seed"] == seed
+    assert decode(answer.content).shape[:2] == (side, side)
+
+
+@pytest.mark.parametrize("path", ["/avatar/", "/avatar//"])
+@pytest.mark.parametrize("query", ["", "s=64&d=mm&r=g", "d=mm", "d=https://a.example/b.png"])
+def test_a_person_without_an_address_gets_the_average_face(
+    client: TestClient, path: str, query: str
+) -> None:
+    answer = client.get(f"http://testserver{path}?{query}", follow_redirects=False)
+    side = 64 if "s=64" in query else 80
+    average = client.get(f"/avatar?seed=x&psi=0&size={side}")
+    assert (decode(answer.content) == decode(average.content)).all()
+
+
+def test_a_person_without_an_address_may_have_no_picture(client: TestClient) -> None:
+    assert client.get("/avatar/?d=404").status_code == 404
+    assert client.get("/avatar/?d=blank").status_code == 200
+    assert client.get("/avatar/?d=identicon").headers["x-avatar-seed"] == ""
+
+
+def test_a_hash_takes_the_look_of_other_faces(client: TestClient) -> None:
+    query = "s=64&shape=circle&dpr=2&psi=0.5&variant=1&format=webp"
+    face = client.get(f"/avatar/{MD5}?{query}")
+    expected = client.get(f"/avatar?seed={MD5}&size=64&{query.partition('&')[2]}")
+    assert face.headers["etag"] == expected.headers["etag"]
+    # Invalid values are ignored there, as all of Gravatar's.
+    odd = client.get(f"/avatar/{MD5}?s=1000&dpr=4&shape=star&psi=9&format=tiff")
+    assert decode(odd.content).shape[:2] == (1000, 1000)
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        pytest.param(FIREFOX, "image/webp", id="firefox"),
+        pytest.param(SAFARI, "image/webp", id="safari"),
+        pytest.param(CHROME, "image/webp", id="chrome"),
+        pytest.param("*/*", "image/png", id="anything"),
+        pytest.param("image/png,image/jpeg", "image/png", id="no-webp"),
+        pytest.param("image/webp;q=0.5,image/png", "image/png", id="prefers-png"),
+        pytest.param("image/webp;q=0,image/*", "image/png", id="refuses-webp"),
+    ],
+)
+def test_browsers_get_webp(client: TestClient, accept: str, media_type: str) -> None:
+    answer = client.get("/avatar?seed=a", headers={"Accept": accept})
+    assert answer.headers["content-type"] == media_type
+
+
+# --- Below a path
+
+
+@pytest.fixture
+def below(settings: Settings, registry: Registry) -> Iterator[TestClient]:
+    """An app that a proxy shows below /kao/faces."""
+    settings = settings.model_copy(update={"path_prefix": "/kao/faces"})
+    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.mark.parametrize("keeps", [True, False], ids=["proxy-keeps", "proxy-removes"])
+def test_everything_works_below_a_path(below: TestClient, key: dict[str, str], keeps: bool) -> None:
+    base = "/kao/faces" if keeps else ""
+    assert below.get(f"{base}/avatar/a.b.png?size=16").headers["x-avatar-seed"] == "a.b"
+    for _ in range(2):
+        assert below.get(f"{base}/avatar?seed=a").status_code == 200
+    page = below.get(f"{base}/").text
+    assert 'href="/kao/faces/assets/' in page
+    assert 'src="/kao/faces/avatar?' in page
+    assert 'data-root="/kao/faces"' in page
+    assert 'href="/assets/' not in page
+    asset = page.partition('href="/kao/faces/assets/')[2].partition('"')[0]
+    assert below.get(f"{base}/assets/{asset}").status_code == 200
+    random = below.get(f"{base}/avatar/random", follow_redirects=False)
+    assert random.headers["location"].startswith("/kao/faces/avatar?")
+    answer = below.post(f"{base}/keys", json={"name": "x", "scopes": ["read"]}, headers=key)
+    assert answer.headers["location"].startswith("/kao/faces/keys/")
+    slash = below.get(f"{base}/models/", follow_redirects=False)
+    assert slash.headers["location"] == "/kao/faces/models"
+    assert below.get(f"{base}/openapi.json").json()["servers"][0]["url"] == "/kao/faces"
+    manifest = below.get(f"{base}/manifest.webmanifest").json()
+    assert manifest["start_url"] == "/kao/faces/"
+
+
+def test_the_bare_prefix_is_the_playground(below: TestClient) -> None:
+    assert "Kao" in below.get("/kao/faces").text
+
+
+PROXY_HEADERS = {"X-Forwarded-For": "203.0.113.1", "X-Forwarded-Prefix": "/faces"}
+
+
+@pytest.mark.parametrize(
+    ("proxies", "headers", "root"),
+    [
+        pytest.param("127.0.0.1", PROXY_HEADERS, "/faces", id="trusted"),
+        pytest.param(
+            "127.0.0.1", {**PROXY_HEADERS, "X-Forwarded-Prefix": "/a/, /b"}, "/a", id="two"
+        ),
+        pytest.param(None, PROXY_HEADERS, "", id="not-trusted"),
+        pytest.param("127.0.0.1", {"X-Forwarded-Prefix": "/faces"}, "", id="no-proxy"),
+        pytest.param(
+            "127.0.0.1", {**PROXY_HEADERS, "X-Forwarded-Prefix": "//evil.example"}, "", id="host"
+        ),
+        pytest.param(
+            "127.0.0.1", {**PROXY_HEADERS, "X-Forwarded-Prefix": '/"><script>'}, "", id="markup"
+        ),
+        pytest.param(
+            "127.0.0.1", {**PROXY_HEADERS, "X-Forwarded-Prefix": "/avatar"}, "", id="route"
+        ),
+    ],
+)
+def test_a_trusted_proxy_names_the_path(
+    settings: Settings,
+    registry: Registry,
+    proxies: str | None,
+    headers: dict[str, str],
+    root: str,
+) -> None:
+    settings = settings.model_copy(update={"trusted_proxies": proxies})
+    with TestClient(create_app(settings)) as client:
+        assert f'data-root="{root}"' in client.get("/", headers=headers).text
+
+
+# --- HEAD, robots, manifest
+
+
+def test_head_is_answered_wherever_get_is(client: TestClient, key: dict[str, str]) -> None:
+    run = client.post("/train", json={"preset": "smoke"}, headers=key).json()["id"]
+    paths = [
+        *("/", "/docs", "/studio", "/studio/new", "/studio/models", "/favicon.ico", "/robots.txt"),
+        *("/openapi.json", "/models", "/models/default/card", "/health/ready", "/presets"),
+        *("/manifest.webmanifest", f"/train/{run}", f"/train/{run}/events", *PICTURES),
+    ]
+    for path in paths:
+        head = client.head(path, headers=key)
+        assert head.status_code == 200, path
+        assert head.content == b""
+        if not path.endswith("/events"):
+            assert (
+                head.headers["content-type"]
+                == client.get(path, headers=key).headers["content-type"]
+            )
+    assert client.head("/nowhere").status_code == 404
+    assert client.head("/avatars").status_code == 405
+
+
+# --- Bodies without a type
+
+
+@pytest.mark.parametrize("media_type", [None, "application/x-www-form-urlencoded"])
+def test_json_without_its_type_is_told_what_to_send(
+    client: TestClient, key: dict[str, str], media_type: str | None
+) -> None:
+    headers = {**key, **({"Content-Type": media_type} if media_type else {})}
+    answer = client.post("/train", content=json.dumps({"preset": "smoke"}), headers=headers)
+    if answer.status_code != 202:
+        assert answer.status_code == 422
+        assert "Content-Type: application/json" in answer.json()["detail"]
+
+
+def test_every_own_address_is_no_prefix(client: TestClient) -> None:
+    paths = client.get("/openapi.json").json()["paths"]
+    assert {path.split("/")[1] for path in paths} <= RESERVED_PREFIXES
+
+
+def test_a_prefix_that_is_an_address_of_kao_is_refused() -> None:
+    with pytest.raises(ValidationError, match="begins as one of Kao's own addresses"):
+        Settings(path_prefix="/avatar/faces")

@@ -1,0 +1,82 @@
+"""Readiness tells apart why a run waits, and says nothing of a queue that no run needs."""
+
+import pytest
+import redis
+import sqlalchemy as sa
+from starlette.testclient import TestClient
+
+from app import faults
+from app.training import queue_watch
+from app.training.queue_watch import QueueWatch, Waiting
+from models.settings import Settings
+from tests.support.app_client import state_of
+from tests.support.fixtures import Begin
+
+
+@pytest.fixture
+def watch(settings: Settings, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> QueueWatch:
+    """A watch without patience."""
+    monkeypatch.setattr(queue_watch, "PATIENCE", -1.0)
+    return QueueWatch(settings, engine)
+
+
+def test_without_a_waiting_run_nothing_is_wrong(watch: QueueWatch, begin: Begin) -> None:
+    assert watch.look() == Waiting()
+    begin("succeeded")
+    begin("cancelled")
+    assert watch.look() == Waiting()
+
+
+def test_a_waiting_run_without_a_queue(watch: QueueWatch, begin: Begin) -> None:
+    begin()
+    fault = watch.look().fault
+    assert fault is not None
+    assert fault.code == faults.QUEUE_UNREACHABLE
+
+
+def test_a_waiting_run_without_a_worker(
+    watch: QueueWatch, begin: Begin, queue: redis.Redis
+) -> None:
+    begin()
+    fault = watch.look().fault
+    assert fault is not None
+    assert fault.code == faults.NO_WORKER
+
+
+def test_a_waiting_run_that_its_worker_does_not_take(
+    watch: QueueWatch, begin: Begin, queue: redis.Redis
+) -> None:
+    begin()
+    with queue.pubsub() as worker:
+        worker.psubscribe("/0.celery.pidbox")  # as Celery's workers do
+        worker.get_message(timeout=5)
+        fault = watch.look().fault
+    assert fault is not None
+    assert fault.code == faults.RUN_WAITING
+
+
+def test_a_run_may_wait_while_another_one_trains(watch: QueueWatch, begin: Begin) -> None:
+    begin("running")
+    begin()
+    state = watch.look()
+    assert state.fault is None
+    assert state.oldest is not None
+
+
+def test_a_run_is_given_time(watch: QueueWatch, begin: Begin) -> None:
+    queue_watch.PATIENCE = 60.0  # the fixture restores it
+    begin()
+    assert watch.look().fault is None
+
+
+def test_readiness_and_metrics_say_what_a_run_waits_for(client: TestClient) -> None:
+    state = state_of(client)
+    fault = faults.Fault(faults.NO_WORKER, "no worker")
+    state.queue_watch.state = Waiting(90.4, fault)
+    body = client.get("/health/ready").json()
+    assert (body["status"], body["codes"], body["oldest_waiting_run"]) == (
+        "degraded",
+        ["no-worker"],
+        90,
+    )
+    assert "kao_run_waiting_seconds 90.4" in client.get("/metrics").text
