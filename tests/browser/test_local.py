@@ -61,6 +61,7 @@ async () => {
 }
 """
 DELETE = "async () => { for (const name of await caches.keys()) await caches.delete(name); }"
+MOST_SCRIPT = 30_000  # bytes of gzip, kernels included
 VERSION = re.compile("^[0-9a-f]{64}$")
 
 
@@ -246,3 +247,23 @@ def test_only_the_scripts_that_draw_may_compile(
     assert not any(
         "'unsafe-eval'" in policy or "unsafe-inline" in policy for policy in policies.values()
     )
+
+
+def test_the_playgrounds_switch_draws_its_pictures_here(visit: Visit) -> None:
+    page = visit("/")
+    expect(page.locator("#wall img.here").first).to_be_attached()
+    let_the_worker_draw(page)
+    with page.expect_response(
+        lambda answer: "seed=somebody" in answer.url and answer.from_service_worker
+    ) as response:
+        page.locator("#seed").fill("somebody")
+    assert response.value.headers["content-type"] == "image/png"
+    page.locator("#here").uncheck()
+    page.reload()
+    expect(page.locator("#here")).not_to_be_checked()
+
+
+def test_what_draws_stays_small(site: str, http: httpx.Client) -> None:
+    for name in ("worker", "service"):
+        answer = http.get(f"{site}/local/{name}.js", headers={"Accept-Encoding": "gzip"})
+        assert int(answer.headers["content-length"]) <= MOST_SCRIPT, name
