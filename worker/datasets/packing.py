@@ -26,7 +26,7 @@ from models.datasets.images import MIN_SIDE, BrokenImage
 from models.datasets.listing import Reason, summarise
 from models.datasets.near_duplicates import NearDuplicates
 from models.errors import DatasetError
-from models.storage.disk_cache import MANIFEST
+from models.storage.layout import MANIFEST
 from worker.datasets import starter_attributes
 from worker.datasets.folder import FolderSource
 from worker.datasets.source import Contents, DatasetSource, Decoding, Images, LeftOut, Part
