@@ -3,7 +3,7 @@
 Waiting fast work with equal keys goes to a thread as one batch. Nothing waits in order to be
 batched: only work that had to wait anyway shares one run of the network (`docs/performance.md`
 says what that gains). What runs at once fits the memory budget, and clients take turns
-(`fair_queue.py`). Slow work has threads of its own, which get a tenth of a core beside faces that
+(`fair_queue.py`). Slow work has threads of its own, which get a quarter of a core beside faces that
 want it too.
 """
 
@@ -37,7 +37,7 @@ from models.errors import Overloaded, TooLargeToDraw
 DEADLINE = 60.0  # s from submission to outcome
 FULL = "Too many avatars are waiting to be drawn; try again in a second."
 UNLIMITED = 2**62  # bytes
-SLOW_NICE = 10  # a weight of 110, where a fast thread has 1024
+SLOW_NICE = 5  # a weight of 335, where a fast thread has 1024
 
 
 class Batcher:
@@ -205,7 +205,7 @@ def count_slow(threads: int) -> int:
 
 
 def _lower_priority() -> None:
-    """Give this thread a tenth of a core where others want it (sched(7): nice is per thread)."""
+    """Give this thread a quarter of a core where another wants it (sched(7): one thread only)."""
     if sys.platform == "linux":
         thread = threading.get_native_id()
         with contextlib.suppress(OSError):
