@@ -20,13 +20,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from models.recipes.recipe import resolve
 from models.settings import Settings
+from worker import devices
 from worker.datasets.packing import pack
 from worker.evaluation import metrics, reference
 from worker.evaluation.features import Features
 from worker.evaluation.in_training import draw
 from worker.evaluation.metrics import Moments
 from worker.training.batches import Reals
-from worker.training.distributed import collectives
 from worker.training.trainer import Trainer
 
 SAMPLES = 2_500
@@ -85,7 +85,7 @@ def measure(arm: str, dataset: str, side: int, images: int) -> dict[str, Any]:
     few = slice(recipe.dataset_limit)
     labels = {label: {**row, "codes": row["codes"][few]} for label, row in packed.labels().items()}
     reals = Reals(packed.images()[few], recipe, cpu, labels=labels)
-    trainer = Trainer(recipe, reals, cpu, collectives.uses_bf16(recipe, cpu))
+    trainer = Trainer(recipe, reals, cpu, devices.uses_bf16(recipe, cpu))
     began = time.process_time()
     while trainer.images < images:
         trainer.advance(trainer.images / images)

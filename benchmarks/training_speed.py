@@ -21,8 +21,8 @@ from models.networks import classic
 from models.recipes.recipe import Recipe, resolve
 from models.settings import Settings
 from worker.datasets.packing import Images
+from worker.devices import uses_bf16
 from worker.training.batches import Reals
-from worker.training.distributed.collectives import uses_bf16
 from worker.training.trainer import Trainer
 
 BATCH = 100

@@ -61,7 +61,7 @@ def train(
     settings = Settings()
     if int(os.environ.get("RANK", "0")) > 0:
         # torchrun started this on several hosts: the first one's command leads.
-        from worker.training.distributed import lockstep
+        from worker.training import lockstep
 
         lockstep.follow(settings)
         return

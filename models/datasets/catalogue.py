@@ -82,13 +82,8 @@ def add(
     settings.blobs.put_once(upload, blob)
     with engine.begin() as db:
         lock(db, "datasets")
-        old = db.execute(select(datasets).where(datasets.c.name == name)).first()
-        if old is not None and old.digest != digest:
-            raise DatasetExists(
-                f"There is already another dataset named {name!r}; choose another name, or "
-                "delete that one first."
-            )
-        if old is None:
+        is_new = _is_new(db, name, digest)
+        if is_new:
             # Again, as others may have uploaded meanwhile.
             quotas.room_in(db, settings, key).check(size)
             db.execute(
@@ -111,7 +106,18 @@ def add(
         row = _get(db, name)
     if not settings.blobs.exists(blob):  # deleted under another name since it was sent
         settings.blobs.put_once(target)
-    return row, old is None
+    return row, is_new
+
+
+def _is_new(db: sa.Connection, name: str, digest: str) -> bool:
+    """Whether the name is free; False where it names this content. Raises DatasetExists."""
+    row = db.execute(select(datasets).where(datasets.c.name == name)).first()
+    if row is not None and row.digest != digest:
+        raise DatasetExists(
+            f"There is already another dataset named {name!r}; choose another name, or "
+            "delete that one first."
+        )
+    return row is None
 
 
 def get(engine: sa.Engine, name: str) -> Row:

@@ -193,6 +193,7 @@ def keep_busy(house: House, submitted: list[str]) -> None:
 
 @pytest.mark.soak
 @pytest.mark.timeout(SECONDS * 2 + 900)
+# long: one story, whose steps need the ones before
 def test_nothing_is_lost_for_a_while(
     build_house: BuildHouse, capsys: pytest.CaptureFixture[str]
 ) -> None:

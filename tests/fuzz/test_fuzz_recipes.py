@@ -31,5 +31,5 @@ def test_any_body_is_a_recipe_or_a_refusal(body: dict[str, Any]) -> None:
         recipe = inheritance.resolve(engine, registry, body)
     except (InvalidRecipe, UnknownPreset):
         return
-    stored = json.loads(json.dumps(recipe.model_dump(mode="json"), allow_nan=False))
-    assert Recipe.model_validate(stored) == recipe
+    fields = json.loads(json.dumps(recipe.model_dump(mode="json"), allow_nan=False))
+    assert Recipe.model_validate(fields) == recipe

@@ -18,10 +18,6 @@ KNOTS: dict[str, list[set[str]]] = {
         {"models.bundle", "models.recipes", "models.registry", "models.runs"},
         {"models.database", "models.settings", "models.storage"},
     ],
-    "worker": [{"worker.enlarging", "worker.training"}],
-    "worker.training": [
-        {"worker.training.batches", "worker.training.distributed", "worker.training.trainer"}
-    ],
 }
 
 Edges = dict[str, set[str]]
@@ -36,13 +32,13 @@ def imports() -> Edges:
 
 def reachable(edges: Edges, start: str) -> set[str]:
     """What one node imports, directly or through others."""
-    seen: set[str] = set()
+    visits: set[str] = set()
     stack = [start]
     while stack:
-        for name in edges.get(stack.pop(), set()) - seen:
-            seen.add(name)
+        for name in edges.get(stack.pop(), set()) - visits:
+            visits.add(name)
             stack.append(name)
-    return seen
+    return visits
 
 
 def cycles(edges: Edges) -> list[set[str]]:

@@ -15,13 +15,13 @@ from models.recipes.presets import ENLARGER_STEPS
 from models.registry import Registry
 from models.settings import Settings
 from models.storage import atomic, layout
+from worker import devices
 from worker.datasets import lookup
 from worker.datasets.packing import PackedDataset
 from worker.enlarging.pairs import Pairs
 from worker.enlarging.stage import Event, Progress, Stage
 from worker.enlarging.training import EnlargerTrainer, Plan
 from worker.publishing import bundle_writer
-from worker.training.distributed import collectives, lockstep
 
 # Steps that tell how many fit into the minutes; the first ones are slower.
 UNTIMED_STEPS, TIMED_STEPS = 5, 25
@@ -59,8 +59,8 @@ class PublishedModel:
         self.settings, self.engine, self.version = settings, engine, version
         self.options, self.report = options, report
         self.registry = Registry(engine, settings.blobs)
-        device = lockstep.device()
-        self.stage = Stage(device, collectives.has_bf16(device), report.event)
+        device = devices.own()
+        self.stage = Stage(device, devices.has_bf16(device), report.event)
         key = hashlib.sha256(json.dumps([version, asdict(options)]).encode()).hexdigest()[:32]
         self.snapshot = settings.home / layout.enlarging(key)
 

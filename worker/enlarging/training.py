@@ -14,8 +14,8 @@ from models.faces.resizing import resize
 from models.networks.enlarger import Enlarger, loss, psnr
 from worker.enlarging.degradation import degrade
 from worker.enlarging.pairs import Pairs
-from worker.training.rng import draws
-from worker.training.schedules import cosine
+from worker.learning_rates import cosine
+from worker.rng import draws
 
 CROP = 32  # pixels along a side of the small picture
 BATCH = 8

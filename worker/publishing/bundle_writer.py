@@ -1,6 +1,5 @@
 """From averaged weights to a bundle folder that `models.registry` can publish."""
 
-import copy
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +23,7 @@ from models.storage import atomic
 from worker.datasets.packing import PackedDataset
 from worker.publishing import onnx_export, slider_search
 from worker.publishing.slider_search import Property
+from worker.publishing.weight_grid import on_grid
 
 SHEET = 8  # faces along each side of samples.png
 
@@ -63,20 +63,11 @@ def write(
     properties: what to find sliders for beside slider_search's own (number_properties.learn).
     """
     # A copy on the CPU in plain layout: the trained one goes on training.
-    network = copy.deepcopy(generator).cpu().eval()
-    weights = {
-        name: tensor.contiguous()
-        for name, tensor in network.state_dict().items()
-        if tensor.is_floating_point()
-    }
-    save_file(weights, folder / bundle.WEIGHTS)
+    network = on_grid(generator).eval()
     latent = recipe.latent + len(attributes)
-    layers = onnx_export.export_generator(network, latent, recipe.style, folder)
+    layers = _write_generator(folder, network, recipe, latent, moments)
     if discriminator is not None:
         onnx_export.export_critic(discriminator, recipe.resolution, folder)
-    if moments:
-        earlier = [moment.weights for moment in moments]
-        onnx_export.export_growth(network, earlier, latent, folder / bundle.GROWTH)
     if enlarger is not None:
         onnx_export.export_enlarger(enlarger.network, recipe.resolution, folder)
     card = bundle.card_for(
@@ -84,13 +75,7 @@ def write(
         network=bundle.Network(
             resolution=recipe.resolution, latent=latent, style=recipe.style, layers=layers
         ),
-        dataset=bundle.DatasetCredit(
-            name=dataset.name,
-            fingerprint=dataset.fingerprint,
-            licence=dataset.licence,
-            credit=dataset.credit,
-            images=dataset.count,
-        ),
+        dataset=_credit(dataset),
         training=training,
         measures=measures or {},
         attributes=list(attributes),
@@ -103,20 +88,58 @@ def write(
         created=now(),
     )
     drawer = bundle_generator.Drawer(folder, card, threads=1)
-    reserved_names = [attribute.name for attribute in attributes]
-    search = slider_search.find(
-        network,
-        drawer,
-        reserved_names,
-        {**(slider_search.PROPERTIES if recipe.sliders else {}), **(properties or {})},
-        slider_search.SHAPES if recipe.sliders else (),
-    )
-    if search.sliders:
-        save_numpy(search.vectors, folder / bundle.TRAITS)
-        card = card.model_copy(update={"sliders": search.sliders})
+    card = _add_sliders(folder, network, drawer, recipe, properties or {})
     write_card(folder, card)
     z = latents.derive_all(map(str, range(SHEET**2)), latent)
     Image.fromarray(sheet(drawer.draw(z, 1.0))).save(folder / bundle.SAMPLES, optimize=True)
+
+
+def _write_generator(
+    folder: Path, network: nn.Module, recipe: Recipe, latent: int, moments: Sequence[Moment]
+) -> int:
+    """Write the generator's weights and graphs; how many rows of w they take."""
+    weights = {
+        name: tensor.contiguous()
+        for name, tensor in network.state_dict().items()
+        if tensor.is_floating_point()
+    }
+    save_file(weights, folder / bundle.WEIGHTS)
+    layers = onnx_export.export_generator(network, latent, recipe.style, folder)
+    if moments:
+        earlier = [moment.weights for moment in moments]
+        onnx_export.export_growth(network, earlier, latent, folder / bundle.GROWTH)
+    return layers
+
+
+def _credit(dataset: PackedDataset) -> bundle.DatasetCredit:
+    return bundle.DatasetCredit(
+        name=dataset.name,
+        fingerprint=dataset.fingerprint,
+        licence=dataset.licence,
+        credit=dataset.credit,
+        images=dataset.count,
+    )
+
+
+def _add_sliders(
+    folder: Path,
+    network: nn.Module,
+    drawer: bundle_generator.Drawer,
+    recipe: Recipe,
+    properties: Mapping[str, Property],
+) -> bundle.Card:
+    """Search sliders and write their vectors; the drawer's card with them."""
+    search = slider_search.find(
+        network,
+        drawer,
+        [attribute.name for attribute in drawer.card.attributes],
+        {**(slider_search.PROPERTIES if recipe.sliders else {}), **properties},
+        slider_search.SHAPES if recipe.sliders else (),
+    )
+    if not search.sliders:
+        return drawer.card
+    save_numpy(search.vectors, folder / bundle.TRAITS)
+    return drawer.card.model_copy(update={"sliders": search.sliders})
 
 
 def with_evaluation(

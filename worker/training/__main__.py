@@ -17,8 +17,7 @@ from models import runs
 from models.database.engine import connect
 from models.errors import KaoError, StaleFence
 from models.settings import Settings
-from worker.training import resource_errors
-from worker.training.distributed import lockstep
+from worker.training import lockstep, resource_errors
 from worker.training.divergence import Divergence
 from worker.training.run import Attempt, HandedBack
 
@@ -32,8 +31,8 @@ def main(run: str, number: str) -> None:
     if count > 1 and "RANK" not in os.environ:
         _become_torchrun(count)
     threading.Thread(target=_die_with_the_supervisor, daemon=True).start()
-    mates = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    torch.set_num_threads(max(1, settings.parallel // mates))
+    local_processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    torch.set_num_threads(max(1, settings.parallel // local_processes))
     if int(os.environ.get("RANK", "0")) > 0:
         lockstep.follow(settings)
     else:
@@ -69,7 +68,7 @@ def _become_torchrun(count: int) -> None:
     # The same process, so that the supervisor's pipe and signals go on to reach it.
     torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
     command = [sys.executable, *torchrun, "-m", "worker.training", *sys.argv[1:]]
-    # torchrun sets one thread a process where nobody says otherwise, and warns about it.
+    # torchrun sets one thread a process by default, and warns about it.
     environment = {"OMP_NUM_THREADS": "1", **os.environ}
     os.execve(sys.executable, command, environment)
 

@@ -14,8 +14,8 @@ from models.errors import DatasetError
 from models.faces.attributes import Attribute, from_labels
 from models.faces.pixels import to_network
 from models.recipes.recipe import Recipe
+from worker.rng import draws
 from worker.training.distributed.collectives import Share
-from worker.training.rng import draws
 
 SHARE_OF_DEVICE = 0.25  # of the free memory that a dataset may take
 

@@ -5,10 +5,7 @@
 
 import math
 
-
-def cosine(start: float, end: float, fraction: float) -> float:
-    """From start to end on half a cosine, flat at both ends (arXiv:1608.03983)."""
-    return end + (start - end) * (1 + math.cos(math.pi * min(max(fraction, 0.0), 1.0))) / 2
+from models.recipes.recipe import Recipe
 
 
 def ema_decay(batch: int, images: int, half_life: int, ramp: float = 0.05) -> float:
@@ -19,6 +16,18 @@ def ema_decay(batch: int, images: int, half_life: int, ramp: float = 0.05) -> fl
     """
     half_life_now = min(float(half_life), ramp * images)
     return 0.5 ** (batch / half_life_now) if half_life_now > 0 else 0.0
+
+
+def run_fraction(recipe: Recipe, steps: int, seconds: float, steps_per_epoch: int) -> float:
+    """The share of a run that is done, by the nearest of its ends; 1 and above: it is over."""
+    fractions = [0.0]
+    if recipe.minutes is not None:
+        fractions.append(seconds / (recipe.minutes * 60))
+    if recipe.images is not None:
+        fractions.append(steps * recipe.batch / recipe.images)
+    if recipe.epochs is not None:
+        fractions.append(steps / (recipe.epochs * steps_per_epoch))
+    return max(fractions)
 
 
 AMPLE = 100_000  # images; a set this large is hurt by augmentation (arXiv:2006.10738 §4)

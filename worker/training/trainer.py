@@ -10,6 +10,8 @@ from torch.nn import functional
 from models.networks import build, modern
 from models.recipes.losses import LOSSES
 from models.recipes.recipe import Adam, Recipe
+from worker.learning_rates import cosine
+from worker.rng import draws
 from worker.training import augmentation, ema, feature_discriminator, frozen_features
 from worker.training.augmentation import Changes
 from worker.training.batches import Reals
@@ -17,9 +19,8 @@ from worker.training.distributed import collectives
 from worker.training.distributed.collectives import Share
 from worker.training.feature_discriminator import FeatureDiscriminator, Heads
 from worker.training.losses import label_loss
-from worker.training.rng import draws
 from worker.training.schedules import augmentation as augmentation_strength
-from worker.training.schedules import cosine, ema_decay
+from worker.training.schedules import ema_decay
 from worker.training.step import LabelledImages, Penalty, Step
 
 FEATURE_CHANGES = 0.5  # the probability that an image is changed before the features see it

@@ -31,13 +31,13 @@ def test_a_page_is_public_and_loads_from_this_server_alone(client: TestClient, p
     assert "default-src 'self'" in policy
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["referrer-policy"] == "same-origin"
-    for address in _Loaded(answer.text).addresses:
-        loaded = client.get(address)
-        assert loaded.status_code == 200, address
-        assert "immutable" in loaded.headers["cache-control"]
+    for address in _Addresses(answer.text).addresses:
+        asset = client.get(address)
+        assert asset.status_code == 200, address
+        assert "immutable" in asset.headers["cache-control"]
 
 
-class _Loaded(HTMLParser):
+class _Addresses(HTMLParser):
     """What a page loads; it fails for anything inline that the policy would forbid."""
 
     def __init__(self, text: str) -> None:
@@ -115,8 +115,8 @@ def _json(page: str, name: str) -> dict[str, Any]:
     """What a page embeds for its scripts."""
     text = re.search(rf'id="{name}">(.*?)</script>', page, re.DOTALL)
     assert text is not None
-    embedded: dict[str, Any] = json.loads(text[1])
-    return embedded
+    values: dict[str, Any] = json.loads(text[1])
+    return values
 
 
 def test_the_page_tells_its_scripts_the_limits_of_the_pictures(client: TestClient) -> None:
@@ -202,10 +202,10 @@ def test_an_asset_of_another_version_is_a_problem(client: TestClient) -> None:
 def test_an_asset_is_the_same_packed_or_not(client: TestClient) -> None:
     address = f"/assets/{assets.digest()}/style.css"
     plain = client.get(address, headers={"Accept-Encoding": "identity"})
-    packed = client.get(address, headers={"Accept-Encoding": "gzip"})
+    compressed_answer = client.get(address, headers={"Accept-Encoding": "gzip"})
     assert "content-encoding" not in plain.headers
-    assert packed.headers["content-encoding"] == "gzip"
-    assert packed.content == plain.content
+    assert compressed_answer.headers["content-encoding"] == "gzip"
+    assert compressed_answer.content == plain.content
 
 
 def test_pages_are_no_part_of_the_api(client: TestClient) -> None:

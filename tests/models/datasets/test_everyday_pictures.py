@@ -44,7 +44,7 @@ EXACT: dict[str, dict[str, object]] = {
 HEIC = Path(__file__).parents[2] / "fixtures" / "heic"
 
 
-def saved(image: Image.Image, format: str, **options: object) -> bytes:
+def encode(image: Image.Image, format: str, **options: object) -> bytes:
     file = io.BytesIO()
     image.save(file, format, **options)
     return file.getvalue()
@@ -60,15 +60,19 @@ def matrix_profile(primaries: list[tuple[float, float]], gamma: float) -> bytes:
         data = kind + bytes(4) + body
         return data + bytes(-len(data) % 4)
 
-    def fixed(values: NDArray[np.float64]) -> bytes:
+    def fixed_point(values: NDArray[np.float64]) -> bytes:
         return b"".join(struct.pack(">i", round(value * 65536)) for value in values)
 
     text = b"another space\0"
     description = tag(b"desc", struct.pack(">I", len(text)) + text + bytes(78))
     curve = tag(b"curv", struct.pack(">IH", 1, round(gamma * 256)))
-    tags = {b"desc": description, b"wtpt": tag(b"XYZ ", fixed(white)), b"cprt": tag(b"text", text)}
+    tags = {
+        b"desc": description,
+        b"wtpt": tag(b"XYZ ", fixed_point(white)),
+        b"cprt": tag(b"text", text),
+    }
     tags |= {
-        name: tag(b"XYZ ", fixed(column))
+        name: tag(b"XYZ ", fixed_point(column))
         for name, column in zip((b"rXYZ", b"gXYZ", b"bXYZ"), columns, strict=True)
     }
     tags |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve)
@@ -80,7 +84,7 @@ def matrix_profile(primaries: list[tuple[float, float]], gamma: float) -> bytes:
     header = struct.pack(
         ">I4sI4s4s4s", start + len(body), bytes(4), 0x02400000, b"mntr", b"RGB ", b"XYZ "
     )
-    header += bytes(12) + b"acsp" + bytes(28) + fixed(white)
+    header += bytes(12) + b"acsp" + bytes(28) + fixed_point(white)
     return header + bytes(128 - len(header)) + struct.pack(">I", len(tags)) + table + body
 
 
@@ -97,18 +101,18 @@ def in_profile(image: Image.Image, profile: bytes) -> Image.Image:
     target = ImageCms.ImageCmsProfile(io.BytesIO(profile))
     intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
     source = ImageCms.createProfile("sRGB")
-    converted = ImageCms.profileToProfile(image, source, target, intent)
-    assert converted is not None
-    del converted.info["icc_profile"]  # save() would write it without being told
-    return converted
+    result = ImageCms.profileToProfile(image, source, target, intent)
+    assert result is not None
+    del result.info["icc_profile"]  # save() would write it without being told
+    return result
 
 
 def worst(data: bytes, expected: Image.Image | None = None) -> int:
     """The largest difference at the middle of the four quarters."""
-    found = read_square(data, SIDE).astype(int)
-    wanted = np.asarray(expected or twin()).astype(int)
+    pixels = read_square(data, SIDE).astype(int)
+    reference = np.asarray(expected or twin()).astype(int)
     middles = (slice(SIDE // 4, None, SIDE // 2), slice(SIDE // 4, None, SIDE // 2))
-    return int(np.abs(found[middles] - wanted[middles]).max())
+    return int(np.abs(pixels[middles] - reference[middles]).max())
 
 
 @pytest.mark.parametrize("format", EXACT)
@@ -117,29 +121,31 @@ def test_a_colour_profile_is_converted(name: str, format: str) -> None:
     """photoprism/photoprism#1798, immich-app/immich#3658, BestImageViewer/geeqie#885."""
     profile = PROFILES[name]
     options = EXACT[format]
-    data = saved(in_profile(twin(), profile), format, icc_profile=profile, **options)
+    data = encode(in_profile(twin(), profile), format, icc_profile=profile, **options)
     assert worst(data) <= NEAR
-    ignored = saved(in_profile(twin(), profile), format, **options)
-    assert worst(ignored) > 2 * NEAR, "without the profile the colours are wrong: the row tests it"
+    unconverted_data = encode(in_profile(twin(), profile), format, **options)
+    assert worst(unconverted_data) > 2 * NEAR, (
+        "without the profile the colours are wrong: the row tests it"
+    )
 
 
 def test_a_profile_counts_beneath_transparency_too() -> None:
     profile = PROFILES["Display P3"]
     image = in_profile(twin(), profile)
     image.putalpha(Image.new("L", image.size, 255))
-    assert worst(saved(image, "PNG", icc_profile=profile)) <= NEAR
+    assert worst(encode(image, "PNG", icc_profile=profile)) <= NEAR
 
 
 @pytest.mark.parametrize("profile", [b"spoilt", PROFILES["Display P3"][:200]])
 def test_a_spoilt_profile_is_ignored(profile: bytes) -> None:
-    assert worst(saved(twin(), "PNG", icc_profile=profile)) == 0
+    assert worst(encode(twin(), "PNG", icc_profile=profile)) == 0
 
 
 def test_an_srgb_profile_moves_no_pixel() -> None:
     """Sets whose pictures carry one keep their fingerprints."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    data = saved(twin(), "PNG", icc_profile=profile)
-    assert (read_square(data, SIDE) == read_square(saved(twin(), "PNG"), SIDE)).all()
+    data = encode(twin(), "PNG", icc_profile=profile)
+    assert (read_square(data, SIDE) == read_square(encode(twin(), "PNG"), SIDE)).all()
 
 
 def grey_16_with_transparency() -> bytes:
@@ -164,9 +170,9 @@ def grey_16_with_transparency() -> bytes:
 
 def test_sixteen_bit_grey_is_white_where_it_is_transparent() -> None:
     """Pillow#3744, #3379."""
-    found = read_square(grey_16_with_transparency(), SIDE)
-    assert (found[:, -4:] == 255).all()
-    assert (found[:, :4] == round(30_000 / 257)).all()
+    pixels = read_square(grey_16_with_transparency(), SIDE)
+    assert (pixels[:, -4:] == 255).all()
+    assert (pixels[:, :4] == round(30_000 / 257)).all()
 
 
 @pytest.mark.parametrize("kind", ["text", "profile"])
@@ -177,14 +183,14 @@ def test_two_megabytes_of_metadata_are_read_past(kind: str) -> None:
         info = PngImagePlugin.PngInfo()
         info.add_text("history", "x" * (2 << 20), zip=True)
         options = {"pnginfo": info}
-    data = saved(twin(), "PNG", **options)
+    data = encode(twin(), "PNG", **options)
     peek(data)
     assert worst(data) == 0
 
 
 def test_a_photograph_of_48_megapixels_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """mattermost#2365: phones take 24 to 50 megapixels. Read reduced, so never all in memory."""
-    data = saved(twin().resize((6_000, 8_000)), "JPEG", quality=60)
+    data = encode(twin().resize((6_000, 8_000)), "JPEG", quality=60)
     peek(data)
     assert worst(data) <= NEAR
     monkeypatch.setattr(images, "MAX_JPEG_PIXELS", 40_000_000)
@@ -298,7 +304,7 @@ def test_a_jpeg_cut_short_is_broken_for_upload_and_training_alike(
 ) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
     with pytest.raises(BrokenImage, match="breaks off"):
-        read(cut(saved(Image.fromarray(noise), "JPEG")))
+        read(cut(encode(Image.fromarray(noise), "JPEG")))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -312,7 +318,7 @@ def test_a_rotated_photograph_stands_upright(format: str, orientation: int) -> N
     exif = Image.Exif()
     exif[0x0112] = orientation
     options = EXACT[format]
-    assert worst(saved(image, format, exif=exif, **options)) <= 2 * NEAR
+    assert worst(encode(image, format, exif=exif, **options)) <= 2 * NEAR
 
 
 @pytest.mark.parametrize(

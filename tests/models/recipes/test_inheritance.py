@@ -29,8 +29,8 @@ def test_a_model_may_be_fine_tuned_on_another_set(
     engine: sa.Engine, registry: Registry, write_bundle, settings: Settings
 ) -> None:
     version = registry.import_folder(write_bundle())
-    asked = {"start_from": version, "dataset": "mine", "images": 100}
-    recipe = inheritance.resolve(engine, registry, asked)
+    overrides = {"start_from": version, "dataset": "mine", "images": 100}
+    recipe = inheritance.resolve(engine, registry, overrides)
     assert (recipe.dataset, recipe.preset, recipe.start_from) == ("mine", "smoke", version)
 
 
@@ -38,8 +38,8 @@ def test_a_model_may_learn_labels_beside_another_discriminator(
     engine: sa.Engine, registry: Registry, write_bundle
 ) -> None:
     version = registry.import_folder(write_bundle())
-    asked = {"start_from": version, "labels": ["mood"], "discriminator_width": 8, "images": 100}
-    recipe = inheritance.resolve(engine, registry, asked)
+    overrides = {"start_from": version, "labels": ["mood"], "discriminator_width": 8, "images": 100}
+    recipe = inheritance.resolve(engine, registry, overrides)
     assert (recipe.labels, recipe.discriminator_width) == (["mood"], 8)
 
 
@@ -48,9 +48,9 @@ def test_without_a_source_a_preset_is_resolved(engine: sa.Engine, registry: Regi
 
 
 def test_an_unknown_source_is_named(engine: sa.Engine, registry: Registry) -> None:
-    with pytest.raises(InvalidRecipe, match="neither a run nor a model") as caught:
+    with pytest.raises(InvalidRecipe, match="neither a run nor a model") as error:
         inheritance.resolve(engine, registry, {"start_from": "nobody"})
-    assert caught.value.problems[0]["field"] == "start_from"
+    assert error.value.problems[0]["field"] == "start_from"
 
 
 @pytest.mark.parametrize("field", sorted(inheritance.SHAPE))
@@ -86,8 +86,8 @@ def test_how_much_labels_weigh_may_change_within_a_run() -> None:
 def test_a_resumed_run_may_last_longer_and_learn_slower(engine: sa.Engine, begin) -> None:
     run, _ = begin("failed")
     before = runs.get(engine, run)["recipe"]
-    asked = {"minutes": 9, "generator": {"learning_rate": 1e-5}, "width": before["width"]}
-    row = runs.resume(engine, run, inheritance.change(before, asked))
+    overrides = {"minutes": 9, "generator": {"learning_rate": 1e-5}, "width": before["width"]}
+    row = runs.resume(engine, run, inheritance.change(before, overrides))
     assert row["state"] == "queued"
     assert row["recipe"]["minutes"] == 9
     assert row["recipe"]["images"] is None

@@ -13,7 +13,7 @@ import pytest
 
 from worker.datasets import packing, starter
 
-SEEN = 400
+SAMPLE = 400
 
 
 @pytest.mark.parametrize(
@@ -67,8 +67,8 @@ def test_where_contrast_is_low_a_contour_is_drawn() -> None:
 
 def test_two_sizes_of_an_image_make_a_pair() -> None:
     for index in range(4):
-        reduced = starter.render(index, 256).reshape(64, 4, 64, 4, 3).mean((1, 3))
-        assert np.abs(starter.render(index, 64) - reduced).mean() < 0.5
+        small = starter.render(index, 256).reshape(64, 4, 64, 4, 3).mean((1, 3))
+        assert np.abs(starter.render(index, 64) - small).mean() < 0.5
 
 
 def test_an_image_is_the_same_in_another_process() -> None:
@@ -78,18 +78,18 @@ def test_an_image_is_the_same_in_another_process() -> None:
     )
     root = str(Path(starter.__file__).parents[2])
     environment = {**os.environ, "PYTHONPATH": root, "PYTHONHASHSEED": "123"}
-    told = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True
     )
-    assert told.stdout.strip() == hashlib.sha256(starter.render(7, 32).tobytes()).hexdigest()
+    assert process.stdout.strip() == hashlib.sha256(starter.render(7, 32).tobytes()).hexdigest()
 
 
 def test_neither_size_nor_order_changes_what_is_shown() -> None:
     large = starter.render(3, 64)
     starter.render(4, 16)
     assert (starter.render(3, 64) == large).all()
-    reduced = large.reshape(32, 2, 32, 2, 3).mean((1, 3))
-    assert np.abs(starter.render(3, 32) - reduced).mean() < 5
+    small = large.reshape(32, 2, 32, 2, 3).mean((1, 3))
+    assert np.abs(starter.render(3, 32) - small).mean() < 5
 
 
 @pytest.mark.parametrize("size", [8, 64, 96])
@@ -112,7 +112,7 @@ def test_images_differ() -> None:
 
 
 def test_every_attribute_is_named_and_varies() -> None:
-    rows = [starter.attributes(index) for index in range(SEEN)]
+    rows = [starter.attributes(index) for index in range(SAMPLE)]
     assert len({tuple(row) for row in rows}) == 1
     for name in set(rows[0]) - {"beard"}:
         assert len({row[name] for row in rows}) > 1, name
@@ -149,17 +149,17 @@ def test_the_labelled_colour_is_in_the_picture(table: str) -> None:
     ],
 )
 def test_a_labelled_extra_is_surely_drawn_or_not(attribute: str, option: str, absent: str) -> None:
-    for index in range(SEEN):
-        there = starter.attributes(index)[attribute] != absent
-        assert starter.options(index)[option] == (100 if there else 0)
+    for index in range(SAMPLE):
+        is_present = starter.attributes(index)[attribute] != absent
+        assert starter.options(index)[option] == (100 if is_present else 0)
 
 
 def test_every_choice_exists_in_the_style() -> None:
     components = starter._style().components()
-    for index in range(SEEN):
-        for option, chosen in starter.options(index).items():
+    for index in range(SAMPLE):
+        for option, choice in starter.options(index).items():
             if option.endswith("Variant"):
-                assert chosen in components[option.removesuffix("Variant")].variants()
+                assert choice in components[option.removesuffix("Variant")].variants()
 
 
 def test_each_hair_has_one_length() -> None:
@@ -170,8 +170,8 @@ def test_each_hair_has_one_length() -> None:
 def test_labels_say_what_attributes_say() -> None:
     table = starter.labels(50)["attributes"]
     for index in range(50):
-        told = {name: row["values"][row["codes"][index]] for name, row in table.items()}
-        assert told == starter.attributes(index)
+        values = {name: row["values"][row["codes"][index]] for name, row in table.items()}
+        assert values == starter.attributes(index)
 
 
 def test_many_processes_draw_what_one_draws() -> None:
@@ -181,10 +181,10 @@ def test_many_processes_draw_what_one_draws() -> None:
 
 
 def test_a_rendered_set_is_kept(tmp_path: Path) -> None:
-    seen: list[tuple[int, int]] = []
+    reports: list[tuple[int, int]] = []
     first = packing.pack(
-        "starter", 8, tmp_path, limit=6, workers=1, progress=lambda *done: seen.append(done)
+        "starter", 8, tmp_path, limit=6, workers=1, progress=lambda *count: reports.append(count)
     )
-    assert seen == [(done, 6) for done in range(1, 7)]
+    assert reports == [(count, 6) for count in range(1, 7)]
     assert np.load(first.folder / "images.npy").shape == (6, 8, 8, 3)
     assert packing.pack("starter", 8, tmp_path, limit=6).folder == first.folder

@@ -9,9 +9,10 @@ import torch
 from models.networks import modern
 from models.recipes.recipe import resolve
 from models.storage.blob_store import Blobs
+from worker.learning_rates import cosine
 from worker.training import losses, snapshots
 from worker.training.batches import Reals
-from worker.training.schedules import augmentation, cosine, ema_decay
+from worker.training.schedules import augmentation, ema_decay
 from worker.training.trainer import Trainer
 
 CPU = torch.device("cpu")

@@ -16,7 +16,6 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from models.errors import KaoError
-from models.recipes.recipe import Recipe
 
 MOMENTUM = 0.1  # nn.BatchNorm2d's default
 # The other processes wait in a broadcast while the first packs a set, measures, publishes or
@@ -144,15 +143,3 @@ class _AllReduce(torch.autograd.Function):
 def _sum(x: Tensor) -> Tensor:
     total: Tensor = _AllReduce.apply(x)  # type: ignore[no-untyped-call]
     return total
-
-
-def uses_bf16(recipe: Recipe, device: torch.device) -> bool:
-    """Whether the networks compute in bf16 on this device, as the recipe says."""
-    return has_bf16(device) if recipe.precision == "auto" else recipe.precision == "bf16"
-
-
-def has_bf16(device: torch.device) -> bool:
-    """Whether the device computes in bf16 by itself."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return bool(torch.cpu._is_avx512_bf16_supported())

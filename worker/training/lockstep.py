@@ -1,15 +1,14 @@
 """Several processes in lockstep: rank 0 decides, and the others follow until it stops."""
 
-import os
 import signal
 from typing import Any
 
-import torch
 import torch.distributed as dist
 
 from models.database.engine import connect
 from models.recipes.recipe import Recipe
 from models.settings import Settings
+from worker import devices
 from worker.datasets import held_out, lookup
 from worker.training.batches import Reals
 from worker.training.distributed import collectives
@@ -57,15 +56,6 @@ class Together:
         collectives.agree([order, fraction], self.share, self.trainer.device)
 
 
-def device() -> torch.device:
-    """The device of this process: on a host with several GPUs each process has its own."""
-    if not torch.cuda.is_available():
-        return torch.device("cpu")
-    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-    torch.cuda.set_device(device)
-    return device
-
-
 def broadcast_recipe(recipe: Recipe, share: Share) -> None:
     """Send the recipe to the other processes."""
     if share.world > 1:
@@ -77,21 +67,15 @@ def follow(settings: Settings) -> None:
     # torchrun passes signals on to every process; rank 0 handles them for all.
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, signal.SIG_IGN)
-    own_device = device()
-    share = collectives.join(own_device)
+    device = devices.own()
+    share = collectives.join(device)
     message: list[Any] = [None]
     dist.broadcast_object_list(message, src=0)
     recipe = Recipe.model_validate(message[0])
     dataset = lookup.pack_for(settings, connect(settings), recipe, lambda count, total: None)
     places = held_out.training_places(dataset.names(), recipe.held_out)
     reals = Reals(
-        dataset.images(),
-        recipe,
-        own_device,
-        share,
-        dataset.labels(),
-        places,
-        dataset.numbers(),
+        dataset.images(), recipe, device, share, dataset.labels(), places, dataset.numbers()
     )
-    bf16 = collectives.uses_bf16(recipe, own_device)
-    Together(Trainer(recipe, reals, own_device, bf16, share)).follow()
+    bf16 = devices.uses_bf16(recipe, device)
+    Together(Trainer(recipe, reals, device, bf16, share)).follow()

@@ -1,0 +1,35 @@
+"""The device that a process computes on, and whether it computes in bf16."""
+
+import os
+
+import torch
+
+from models.recipes.recipe import Recipe
+
+
+def own() -> torch.device:
+    """The device of this process: on a host with several GPUs each process has its own."""
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    torch.cuda.set_device(device)
+    return device
+
+
+def name(device: torch.device) -> str:
+    """The device as a card shows it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU, {torch.get_num_threads()} threads"
+
+
+def uses_bf16(recipe: Recipe, device: torch.device) -> bool:
+    """Whether the networks compute in bf16 on this device, as the recipe says."""
+    return has_bf16(device) if recipe.precision == "auto" else recipe.precision == "bf16"
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether the device computes in bf16 by itself."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return bool(torch.cpu._is_avx512_bf16_supported())

@@ -1,0 +1,101 @@
+"""Publishes what a run has trained, and decides whether it becomes the default."""
+
+import copy
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import sqlalchemy as sa
+import torch
+
+from models import bundle
+from models.failpoints import fail_point
+from models.recipes.recipe import Recipe
+from models.registry import Registry
+from models.runs import Fence
+from models.settings import Settings
+from models.storage import atomic
+from worker import devices
+from worker.datasets import lookup
+from worker.datasets.packing import PackedDataset
+from worker.evaluation.served_size import ServedSize
+from worker.publishing import bundle_writer, number_properties, promotion
+from worker.publishing.slider_search import Property
+from worker.training.progress import Progress
+from worker.training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class Publication:
+    """Where one run publishes. dataset: at the network's resolution."""
+
+    settings: Settings
+    engine: sa.Engine
+    registry: Registry
+    recipe: Recipe
+    dataset: PackedDataset
+    run: str
+    fence: Fence
+
+    def publish(
+        self,
+        trainer: Trainer,
+        progress: Progress,
+        enlarger: bundle_writer.Enlarger | None,
+        final: bool,
+    ) -> str:
+        """Write a bundle and add it to the registry; the new version. final: the run ends."""
+        generator = trainer.average
+        if progress.best is not None:
+            # A copy, since before the run's end the average goes on.
+            generator = copy.deepcopy(generator)
+            generator.load_state_dict(progress.best)
+        training = bundle.Training(
+            images=int(progress.measures["images"]) if progress.best else trainer.images,
+            seconds=round(progress.seconds, 1),
+            device=devices.name(trainer.device),
+            warnings=progress.warnings,
+        )
+        with atomic.scratch_folder(self.registry.bundles) as folder:
+            fail_point("publish.begun")
+            bundle_writer.write(
+                folder,
+                generator,
+                self.recipe,
+                self.dataset,
+                training,
+                self.run,
+                progress.measures,
+                trainer.reals.attributes,
+                trainer.discriminator if self.recipe.critic else None,
+                [moment for moment in progress.moments if moment.images < training.images],
+                progress.curve,
+                enlarger,
+                self._number_properties,
+            )
+            return self.registry.publish(
+                folder,
+                run=self.run,
+                fence=self.fence,
+                final=final,
+                promote=self._judge(folder),
+                latest=self.recipe.publish != "manual",
+            )
+
+    @cached_property
+    def _number_properties(self) -> dict[str, Property]:
+        """What the recipe's numeric labels describe, learnt once a run; they become sliders."""
+        return number_properties.learn(self.dataset, self.recipe.labels)
+
+    def _judge(self, folder: Path) -> bool:
+        """Measure the written model at the served size; whether to serve it by default."""
+        recipe, threads = self.recipe, torch.get_num_threads()
+        if recipe.measure_every is not None or recipe.promote == "if_better":
+            dataset = lookup.pack_served(self.settings, self.engine, recipe)
+            real = ServedSize(dataset, recipe.measure_samples, self.settings.cache, threads)
+            measures = promotion.add_measures(folder, real, threads)
+            if recipe.promote == "if_better":
+                return promotion.is_better_than_default(
+                    measures, self.registry, self.dataset.fingerprint, real, threads
+                )
+        return recipe.promote == "always"
