@@ -227,3 +227,5 @@ def test_a_page_shows_no_state_of_the_past(visit: Visit, start_run: StartRun) ->
     expect(page.locator("#run")).to_have_attribute("data-last", re.compile(r"\d"))
     expect(page.locator("#log")).to_contain_text("planted")
     assert page.evaluate("[window.states, window.phasesShown]") == [["failed"], False]
+    expect(page.locator("[data-number=images]")).to_have_text("80")
+    expect(page.locator("[data-number=seconds_left]")).to_have_text("–")

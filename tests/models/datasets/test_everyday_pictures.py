@@ -258,7 +258,7 @@ MODES = [
 def test_every_mode_of_every_format_looks_as_in_a_viewer(
     image: Image.Image, format: str, expected: Image.Image
 ) -> None:
-    data = saved(image, format, **EXACT.get(format, {}))
+    data = encode(image, format, **EXACT.get(format, {}))
     peek(data)
     assert worst(data, expected) <= NEAR
 
@@ -287,7 +287,7 @@ def test_a_heic_is_measured_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch
 def test_a_film_behind_a_photograph_and_a_thumbnail_within_do_not_matter() -> None:
     """Motion photographs: upscayl/upscayl#983. The film may hold a JPEG's markers by chance."""
     thumbnail = b"\xff\xe1" + struct.pack(">H", 8) + b"\xff\xda\xff\xd9\0\0"
-    photograph = saved(twin(), "JPEG", quality=95, subsampling=0)
+    photograph = encode(twin(), "JPEG", quality=95, subsampling=0)
     whole = photograph[:2] + thumbnail + photograph[2:]
     assert worst(whole + b"ftypmp42\xff\xda" * 9) <= NEAR
     with pytest.raises(BrokenImage, match="breaks off"):
