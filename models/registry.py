@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import select
 
 from models import bundle, runs
-from models.bundle import Card
+from models.bundle import Card, isolated
 from models.database import tables
 from models.database.engine import lock, now, reading
 from models.database.tables import aliases, models, moves
@@ -223,7 +223,10 @@ class Registry:
         return version
 
     def import_zip(self, source: Path) -> str:
-        """Verify and register a bundle that `export` wrote; its version. Raises BadBundle."""
+        """Verify and register a bundle that `export` wrote; its version. Raises BadBundle.
+
+        A child process with limits draws first, because the file may come from anybody.
+        """
         with atomic.scratch_folder(self.bundles) as folder:
             try:
                 with zipfile.ZipFile(source) as archive:
@@ -232,6 +235,7 @@ class Registry:
                 raise BadBundle(
                     f"{source.name} is not a bundle that kao exported: {error}"
                 ) from None
+            isolated.verify(folder, bundle.digest(folder))
             return self.add(folder)
 
     def import_folder(self, source: Path) -> str:

@@ -75,11 +75,11 @@ def write_bundle(tmp_path_factory: pytest.TempPathFactory) -> WriteBundle:
             generator = build.generator(recipe)
             generator(torch.randn(16, recipe.latent))
         folder = tmp_path_factory.mktemp("bundle")
-        packed = PackedDataset(
+        dataset = PackedDataset(
             folder, "starter", "0" * 64, "CC0-1.0", "nobody", 64, recipe.resolution
         )
         training = bundle.Training(images=seed, seconds=1.0, device="CPU")
-        write(folder, generator.eval(), recipe, packed, training, None)
+        write(folder, generator.eval(), recipe, dataset, training, None)
         return folder
 
     return make

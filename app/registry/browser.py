@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from app.auth import scopes
 from app.auth.scopes import needs
 from app.avatars.cache.http_headers import IMMUTABLE, MUTABLE
-from app.http.headers import NO_SNIFF
+from app.headers import NO_SNIFF
 from app.http.query_string import Only
 from app.registry import packing
 from app.state import AppState, State
@@ -54,6 +54,7 @@ class BrowserModel(BaseModel):
     seed_specification: int
     network: dict[str, int]
     truncation: str
+    psi: float = Field(description="Of a request that names none.")
     attributes: list[Attribute]
     sliders: list[str]
     enlarger_scale: int = Field(description="0: the model has no enlarger.")
@@ -121,6 +122,7 @@ def describe(folder: Path, version: str, card: Card) -> BrowserModel:
         seed_specification=card.seed_specification,
         network=card.network.model_dump(include={"resolution", "latent", "style", "layers"}),
         truncation=card.truncation,
+        psi=getattr(card, "psi", 1.0),  # cards may name what looks best
         attributes=card.attributes,
         sliders=[slider.name for slider in card.sliders],
         enlarger_scale=card.enlarger.scale if card.enlarger else 0,

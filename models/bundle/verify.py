@@ -23,6 +23,7 @@ from models.bundle.format import (
 )
 from models.bundle.generator import Drawer, Pixels
 from models.errors import BadBundle
+from models.faces import latents
 from models.faces.resizing import reduce
 
 LARGEST = 2**30  # pixels; larger than any enlarger's output, which is therefore not reduced
@@ -76,15 +77,18 @@ def check_files(folder: Path, version: str) -> tuple[dict[str, str], Card]:
 def _check_drawing(drawer: Drawer, has_critic: bool, version: str) -> None:
     """Raises BadBundle unless every part draws, in the shapes that the card states."""
     card = drawer.card
-    z = np.full((1, card.network.latent), 0.5, np.float32)
-    face = drawer.draw(z, 1.0)
+    length = card.network.latent
+    # One constant latent, and two that only this version can have been prepared for.
+    seeds = [latents.derive(f"{version}:{number}", length) for number in range(2)]
+    faces = drawer.draw(np.stack([np.full(length, 0.5, np.float32), *seeds]), 1.0)
+    z, face = np.full((1, length), 0.5, np.float32), faces[:1]
     young_face = drawer.grow(z, 1.0, 0.5) if card.moments else face
     drawer.steer(drawer.styles(z), dict.fromkeys((each.name for each in card.sliders), 1.0))
     scores = drawer.score(face) if has_critic else np.zeros(1, np.float32)
     large_face = drawer.enlarge(face, LARGEST) if card.enlarger else face
     drawer.unload_optional_parts()
     side = card.network.resolution
-    for pixels in (face, young_face):
+    for pixels in (face, faces[1:2], faces[2:], young_face):
         if pixels.shape != (1, side, side, 3) or pixels.dtype != np.uint8:
             raise BadBundle(
                 f"Bundle {version[:12]} draws {pixels.shape}; its card says {side}×{side}."

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import select
 
 from models import registry
+from models.bundle import isolated
 from models.database.engine import reading
 from models.database.tables import datasets, models, runs
 from models.errors import BadBundle, DatasetError, StorageUnreachable
@@ -56,13 +57,11 @@ def _check_database(engine: sa.Engine) -> Iterator[Damage]:
 
 
 def _check_bundle(bundles: registry.Registry, version: str, repair: bool) -> Iterator[Damage]:
-    from models.bundle.verify import verify
-
     name, folder = layout.bundle(version), bundles.folder(version)
     if not folder.exists() and bundles.blobs.url is not None and bundles.blobs.names(name):
         return  # not on this host; it is verified when it is fetched
     try:
-        verify(folder, version)
+        isolated.verify(folder, version)
         return
     except BadBundle as error:
         problem = str(error)

@@ -32,7 +32,7 @@ from worker.publishing.bundle_writer import Moment, write
 KEY = "kao_a-key-for-the-tests"
 
 Start = Callable[..., Live]  # `start(port, **settings)`
-Served = tuple[str, psutil.Process]  # URL and process of `kao serve`
+LiveServer = tuple[str, psutil.Process]  # URL and process of `kao serve`
 Damage = Callable[[Registry], str]  # serve a damaged bundle; its version
 
 
@@ -50,17 +50,17 @@ def _bundle(folder: Path, seed: int) -> Path:
         young = {name: value.clone() for name, value in generator.state_dict().items()}
         torch.nn.init.normal_(generator.get_parameter("synthesis.paint.weight"))
         generator(torch.randn(16, recipe.latent))
-    packed = PackedDataset(folder, "starter", "0" * 64, "CC0-1.0", "nobody", 64, recipe.resolution)
+    dataset = PackedDataset(folder, "starter", "0" * 64, "CC0-1.0", "nobody", 64, recipe.resolution)
     training = bundle.Training(images=seed, seconds=1.0, device="CPU")
-    write(folder, generator.eval(), recipe, packed, training, None, moments=[Moment(0, young)])
+    write(folder, generator.eval(), recipe, dataset, training, None, moments=[Moment(0, young)])
     return folder
 
 
 @pytest.fixture(autouse=True)
 def _no_shipped_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    shipped = tmp_path / "shipped"
-    shipped.mkdir()
-    monkeypatch.setattr(bootstrap, "SHIPPED", shipped)
+    folder = tmp_path / "shipped"
+    folder.mkdir()
+    monkeypatch.setattr(bootstrap, "SHIPPED", folder)
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def start(settings: Settings) -> Iterator[Start]:
 
 
 @pytest.fixture
-def served(settings: Settings, registry: Registry, tmp_path: Path) -> Iterator[Served]:
+def live_server(settings: Settings, registry: Registry, tmp_path: Path) -> Iterator[LiveServer]:
     """`kao serve` as a process of its own; (url, process)."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -149,7 +149,7 @@ def http() -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
-def damaged(bundles: list[Path], tmp_path: Path) -> Damage:
+def damage_bundle(bundles: list[Path], tmp_path: Path) -> Damage:
     """Put `default` on a bundle whose files do not have their digest; its version."""
 
     def make(registry: Registry) -> str:

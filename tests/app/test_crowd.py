@@ -8,7 +8,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from tests.app.conftest import Served
+from tests.app.conftest import LiveServer
 
 pytestmark = pytest.mark.slow
 
@@ -57,8 +57,8 @@ def _count_established(port: int) -> int:
     return sum(row[1].endswith(f":{port:04X}") and row[3] == "01" for row in rows)
 
 
-def test_every_client_of_a_crowd_is_answered(served: Served) -> None:
-    url, process = served
+def test_every_client_of_a_crowd_is_answered(live_server: LiveServer) -> None:
+    url, process = live_server
     answers: Answers = Counter()
     memory: list[int] = []
     for number in range(ROUNDS):

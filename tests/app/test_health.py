@@ -26,9 +26,9 @@ def test_an_app_with_a_model_is_ready(client: TestClient, versions: list[str]) -
 
 
 def test_an_app_whose_models_are_all_refused_says_why(
-    settings: Settings, registry: Registry, damaged: Damage
+    settings: Settings, registry: Registry, damage_bundle: Damage
 ) -> None:
-    version = damaged(registry)
+    version = damage_bundle(registry)
     for row in registry.list_models():
         (registry.folder(row["version"]) / bundle.WEIGHTS).write_bytes(b"damaged too")
     with TestClient(create_app(settings)) as client:
@@ -39,9 +39,9 @@ def test_an_app_whose_models_are_all_refused_says_why(
 
 
 def test_a_refused_default_is_a_problem_while_another_model_serves(
-    settings: Settings, registry: Registry, damaged: Damage
+    settings: Settings, registry: Registry, damage_bundle: Damage
 ) -> None:
-    version = damaged(registry)
+    version = damage_bundle(registry)
     with TestClient(create_app(settings)) as client:
         ready = client.get("/health/ready")
         assert (ready.status_code, ready.json()["status"]) == (200, "degraded")

@@ -104,10 +104,10 @@ def test_the_documentation_has_every_problem_and_its_status() -> None:
 def test_the_documentation_has_no_other_problem() -> None:
     text = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
     table = text.partition("## Errors")[2].partition("\n## ")[0]
-    documented = set(re.findall(r"^\| `([a-z-]+)` \| \d+ \|$", table, re.MULTILINE))
+    documented_names = set(re.findall(r"^\| `([a-z-]+)` \| \d+ \|$", table, re.MULTILINE))
     of_http = {"bad-request", "not-found", "method-not-allowed", "internal-error"}
-    others = {"invalid-request", "database-unavailable"}
-    assert documented == {slug for _, slug in PROBLEMS.values()} | of_http | others
+    other_names = {"invalid-request", "database-unavailable"}
+    assert documented_names == {slug for _, slug in PROBLEMS.values()} | of_http | other_names
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def site(site_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> I
     engine = connect(settings)
     migrate(engine)
     registry = Registry(engine, settings.storage)
-    for source in (_plain(folder / "plain"), _labelled(folder / "labelled")):
+    for source in (_plain(folder / "plain"), _labelled_folder(folder / "labelled")):
         registry.import_folder(source)
     engine.dispose()
     with ExitStack() as stack:
@@ -89,7 +89,7 @@ def _plain(folder: Path) -> Path:
     return _written(folder, recipe, generator.eval(), "plain")
 
 
-def _labelled(folder: Path) -> Path:
+def _labelled_folder(folder: Path) -> Path:
     recipe = resolve({"preset": "smoke", "labels": ["hair", "smile"], "dataset_limit": None})
     codes = np.arange(60) % 3
     labels: dict[str, dict[str, list[Any]]] = {
@@ -111,9 +111,9 @@ def _written(
     attributes: Sequence[Attribute] = (),
 ) -> Path:
     folder.mkdir()
-    packed = PackedDataset(folder, name, "0" * 64, "CC0-1.0", "nobody", 64, recipe.resolution)
+    dataset = PackedDataset(folder, name, "0" * 64, "CC0-1.0", "nobody", 64, recipe.resolution)
     training = bundle.Training(images=1, seconds=60, device="CPU")
-    write(folder, generator, recipe, packed, training, None, {}, list(attributes))
+    write(folder, generator, recipe, dataset, training, None, {}, list(attributes))
     return folder
 
 
@@ -217,9 +217,9 @@ def start_run(site: str, site_settings: Settings) -> Iterator[Callable[..., Repo
     def start(preset: str = "smoke", **fields: Any) -> Reporter:
         recipe = resolve({"preset": preset, **fields})
         row, _ = runs.create(engine, recipe, {"preset": preset, **fields})
-        claimed = runs.claim(engine, row["id"])
-        assert claimed is not None
-        return Reporter(engine, row["id"], claimed[1])
+        claim = runs.claim(engine, row["id"])
+        assert claim is not None
+        return Reporter(engine, row["id"], claim[1])
 
     yield start
     engine.dispose()

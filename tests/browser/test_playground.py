@@ -33,21 +33,21 @@ def test_whoever_types_faster_than_faces_come_gets_the_last_one(
     page = visit("/")
     picture_of(page, "#face")
     addresses: list[str] = []
-    delayed: list[Route] = []
+    routes: list[Route] = []
 
     def delay_the_first(route: Route) -> None:
         addresses.append(route.request.url)
-        if delayed:
+        if routes:
             route.continue_()
         else:
-            delayed.append(route)
+            routes.append(route)
 
     page.route(re.compile("size=512"), delay_the_first)
     with page.expect_request(re.compile("size=512")):
         page.locator("#seed").fill("")
     page.locator("#seed").press_sequentially("somebody")
     expect(page.locator("#seed")).to_have_value("somebody")
-    delayed[0].continue_()  # the first face comes when all is typed
+    routes[0].continue_()  # the first face comes when all is typed
     picture_of(page, "#face", "somebody&")
     assert len(addresses) == 2, "faces between were requested"
 

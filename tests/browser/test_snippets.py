@@ -30,8 +30,8 @@ EXACT = {
 def test_a_snippet_is_exact(visit: Visit, site: str, kind: str) -> None:
     page = visit(PATH)
     page.locator(f"#kinds [value={kind}]").check()
-    wanted = EXACT[kind].format(site=site, query=QUERY, amp=QUERY.replace("&", "&amp;"))
-    assert text_of(page.locator("#snippet")) == wanted
+    snippet = EXACT[kind].format(site=site, query=QUERY, amp=QUERY.replace("&", "&amp;"))
+    assert text_of(page.locator("#snippet")) == snippet
 
 
 def test_the_html_gives_the_picture_that_it_says(visit: Visit, http: httpx.Client) -> None:

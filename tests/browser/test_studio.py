@@ -311,14 +311,14 @@ def test_what_is_dropped_is_taken(enter: Enter, pictures: Path, tmp_path: Path) 
     with zipfile.ZipFile(archive, "w") as written:
         written.write(pictures / "00.png", "00.png")
     page = enter("/studio/datasets")
-    for file, told, name in (
+    for file, sentence, name in (
         (pictures, "Some Faces, 12 pictures", "some-faces"),
         (archive, "Mine too.zip", "mine-too"),
         (pictures / "01.png", "01, 1 pictures", "01"),
     ):
         page.locator("#name").fill("")
         _drop(page, "#drop", file)
-        expect(page.locator("#chosen")).to_contain_text(told)
+        expect(page.locator("#chosen")).to_contain_text(sentence)
         expect(page.locator("#name")).to_have_value(name)
         expect(page.locator("#drop")).not_to_have_class(re.compile("over"))
 
@@ -402,8 +402,8 @@ def test_nothing_jumps_and_nothing_comes_from_elsewhere(
         page.goto(path)
         page.wait_for_timeout(1500)
         assert page.evaluate("window.shift") <= MOST_SHIFT, path
-        loaded = page.evaluate("performance.getEntriesByType('resource').map(one => one.name)")
-        assert all(name.startswith(f"{up.url}/") for name in loaded)
+        addresses = page.evaluate("performance.getEntriesByType('resource').map(one => one.name)")
+        assert all(name.startswith(f"{up.url}/") for name in addresses)
 
 
 def test_all_pages_together_fit_the_budget() -> None:
@@ -448,12 +448,12 @@ def test_a_keyboard_is_enough(enter: Enter, up: Up, dataset: str) -> None:
     expect(page.locator("#badge")).to_have_text("cancelled", timeout=120_000)
 
 
-def _tab_to(page: Page, wanted: str) -> None:
+def _tab_to(page: Page, text: str) -> None:
     for _ in range(80):
         page.keyboard.press("Tab")
-        if page.evaluate("wanted => document.activeElement.matches(wanted)", wanted):
+        if page.evaluate("wanted => document.activeElement.matches(wanted)", text):
             return
-    raise AssertionError(f"no Tab leads to {wanted}")
+    raise AssertionError(f"no Tab leads to {text}")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -142,13 +142,13 @@ def test_a_notification_says_that_the_run_is_over(visit: Visit, start_run: Start
 def test_every_event_that_workers_report_is_known_to_the_page() -> None:
     root = Path(__file__).parents[2]
     script = (root / "app/studio/assets/studio-run.js").read_text()
-    known = set(re.findall(r'"([a-z]+\.[a-z_]+)"', script))
+    known_types = set(re.findall(r'"([a-z]+\.[a-z_]+)"', script))
     rooms = "run|dataset|sheet|snapshot|enlarger"
     pattern = re.compile(rf'(?:event|record|_tell|_emit|_move)\w*\([^"\n]*"((?:{rooms})\.[a-z_]+)"')
     files = [*(root / "worker").rglob("*.py"), root / "models/runs.py"]
-    reported = {name for path in files for name in pattern.findall(path.read_text())}
-    assert len(reported) > 8
-    assert reported <= known
+    reported_types = {name for path in files for name in pattern.findall(path.read_text())}
+    assert len(reported_types) > 8
+    assert reported_types <= known_types
 
 
 def test_compare_without_runs_and_with_different_recipes(visit: Visit, start_run: StartRun) -> None:
@@ -227,3 +227,5 @@ def test_a_page_shows_no_state_of_the_past(visit: Visit, start_run: StartRun) ->
     expect(page.locator("#run")).to_have_attribute("data-last", re.compile(r"\d"))
     expect(page.locator("#log")).to_contain_text("planted")
     assert page.evaluate("[window.states, window.phasesShown]") == [["failed"], False]
+    expect(page.locator("[data-number=images]")).to_have_text("80")
+    expect(page.locator("[data-number=seconds_left]")).to_have_text("–")

@@ -23,13 +23,13 @@ COMMANDS: dict[str, Any] = dict(commands.commands(typer.main.get_group(cli), "ka
 GROUPS = {" ".join(path.split()[:2]) for path in COMMANDS if path.count(" ") == 2}
 # In code, `kao …` or a line of a block: the words of a command, then its options.
 CODE = re.compile(r"`([^`\n]+)`|^ {4,}(\S.*)$", re.MULTILINE)
-NAMED = re.compile(r"(?:^|[/\s$])(?<!/srv/)kao ([a-z]+)( [a-z-]+)?([^|;&#]*)")
+COMMAND = re.compile(r"(?:^|[/\s$])(?<!/srv/)kao ([a-z]+)( [a-z-]+)?([^|;&#]*)")
 
 
 def mentions(page: Path) -> Iterator[tuple[str, str]]:
     """Each command that a page names in code, and the text after it."""
     for quote, block in CODE.findall(page.read_text()):
-        for first, second, text in NAMED.findall(quote or block):
+        for first, second, text in COMMAND.findall(quote or block):
             command = f"kao {first}"
             yield (command + second, text) if command in GROUPS else (command, second + text)
 

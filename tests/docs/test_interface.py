@@ -91,16 +91,16 @@ def test_every_parameter_that_is_named_exists(app: FastAPI) -> None:
         operation = document["paths"].get(address, {}).get(method.lower())
         if not query or operation is None:
             continue
-        known = {row["name"] for row in operation.get("parameters", [])}
+        parameters = {row["name"] for row in operation.get("parameters", [])}
         names = {pair.partition("=")[0] for pair in query[1:].split("&") if pair}
-        assert names <= known, f"{file}: {method} {address}{query}"
+        assert names <= parameters, f"{file}: {method} {address}{query}"
 
 
 def test_the_documentation_lists_every_event_type_of_a_run() -> None:
     text = (ROOT / "docs" / "api.md").read_text("utf-8")
     table = text.partition("| event |")[2].partition("\n\n")[0]
-    documented = set(re.findall(r"`([a-z]+\.[a-z_]+)`", table))
-    assert documented == _event_types()
+    documented_types = set(re.findall(r"`([a-z]+\.[a-z_]+)`", table))
+    assert documented_types == _event_types()
 
 
 def _event_types() -> set[str]:
@@ -108,7 +108,7 @@ def _event_types() -> set[str]:
     types = {f"run.{MOVES[move][1]}" for move in ("fail", "succeed", "cancel")}
     for path in [ROOT / "models" / "runs.py", *(ROOT / "worker").rglob("*.py")]:
         tree = ast.parse(path.read_text("utf-8"))
-        logged = {
+        logged_types = {
             id(argument)
             for node in ast.walk(tree)
             if isinstance(node, ast.Call) and "log." in ast.unparse(node.func)
@@ -120,6 +120,6 @@ def _event_types() -> set[str]:
             if isinstance(node, ast.Constant)
             and isinstance(node.value, str)
             and EVENT.fullmatch(node.value)
-            and id(node) not in logged
+            and id(node) not in logged_types
         }
     return types

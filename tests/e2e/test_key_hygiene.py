@@ -53,10 +53,10 @@ def _misuse(up: Up, key: str) -> Iterator[httpx.Response]:
 
 
 def test_a_key_is_nowhere(up: Up, folder: Path) -> None:
-    created = up.client.post(
+    answer = up.client.post(
         "/keys", json={"name": "ci", "scopes": ["train"]}, headers=up.key
     ).json()
-    secrets = [KEY, WRONG, created["key"]]
+    secrets = [KEY, WRONG, answer["key"]]
     texts: list[str] = []
     over = threading.Event()
 

@@ -39,8 +39,8 @@ def test_sentences_about_presets_are_about_those_that_exist(file: Path) -> None:
 
 
 def test_states_and_moves_name_the_same() -> None:
-    named = {state for sources, target in runs.MOVES.values() for state in (*sources, target)}
-    assert named == set(runs.STATES)
+    states = {state for sources, target in runs.MOVES.values() for state in (*sources, target)}
+    assert states == set(runs.STATES)
     assert set(runs.STATES) >= runs.FINAL
 
 

@@ -73,12 +73,12 @@ def test_all_comes_back_in_another_database_and_another_bucket(
         storage_url=f"s3://{s3.bucket()}/other",
     )
     restore(other, archive)
-    restored = connect(other)
-    migrate(restored)
-    assert runs.get(restored, run) == runs.get(engine, run)
-    assert runs.events_after(restored, run, 0) == runs.events_after(engine, run, 0)
+    database = connect(other)
+    migrate(database)
+    assert runs.get(database, run) == runs.get(engine, run)
+    assert runs.events_after(database, run, 0) == runs.events_after(engine, run, 0)
     shutil.rmtree(other.storage)  # the bucket alone has to be enough
-    registry = Registry(restored, other.blobs)
+    registry = Registry(database, other.blobs)
     assert registry.aliases() == Registry(engine, settings.blobs).aliases()
     verify.verify(registry.fetch(version), version)
     name = f"snapshots/{run}/000000000007.pt"
@@ -86,7 +86,7 @@ def test_all_comes_back_in_another_database_and_another_bucket(
     # The next row's number follows those that came: sequences are restored too.
     registry.promote(version)
     registry.publish(_copy(registry.folder(version), other.storage / "again"))
-    restored.dispose()
+    database.dispose()
     with pytest.raises(KaoError, match="has tables already"):
         restore(other, archive)
 
@@ -111,10 +111,10 @@ def test_a_damaged_archive_leaves_an_empty_database_empty(
     other = Settings(home=tmp_path / "two", database_url=postgres.database())
     with pytest.raises(KaoError, match="damaged"):
         restore(other, archive)
-    restored = connect(other)
-    migrate(restored)
-    assert runs.list_runs(restored) == []
-    restored.dispose()
+    database = connect(other)
+    migrate(database)
+    assert runs.list_runs(database) == []
+    database.dispose()
 
 
 def test_what_the_bucket_lacks_is_told(

@@ -43,8 +43,8 @@ def test_a_folder_is_packed_and_its_broken_file_named(
 
 
 def test_a_limit_is_kept(quick: Kao, pictures: Path) -> None:
-    packed = quick("dataset", "pack", str(pictures), "--size", "16", "--limit", "9")
-    assert packed.out.startswith("9 images")
+    result = quick("dataset", "pack", str(pictures), "--size", "16", "--limit", "9")
+    assert result.out.startswith("9 images")
 
 
 def test_a_folder_without_pictures_is_a_sentence(quick: Kao, tmp_path: Path) -> None:

@@ -77,9 +77,9 @@ def test_small_pictures_publish_nothing(kao: Kao, registry: Registry, tmp_path: 
 
 def test_it_trains_or_copies(kao: Kao, registry: Registry) -> None:
     assert "--dataset to train" in kao("enlarge", "default").err
-    copied = kao("enlarge", "default", "--from", "default")
-    assert copied.code == 1
-    assert "has no enlarger" in copied.err
+    result = kao("enlarge", "default", "--from", "default")
+    assert result.code == 1
+    assert "has no enlarger" in result.err
 
 
 def test_minutes_and_steps_exclude_each_other(kao: Kao, registry: Registry) -> None:

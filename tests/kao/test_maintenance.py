@@ -46,7 +46,7 @@ def test_gc_lists_and_removes_only_with_yes(
 def test_a_backup_fills_an_empty_home(
     quick: Kao, settings: Settings, registry: Registry, tmp_path: Path
 ) -> None:
-    created = quick("keys", "create", "ci", "--scope", "read")
+    key_output = quick("keys", "create", "ci", "--scope", "read")
     file, home = tmp_path / "kao.tar", tmp_path / "restored"
     code, output, _ = quick("backup", str(file))
     assert code == 0
@@ -54,10 +54,10 @@ def test_a_backup_fills_an_empty_home(
     code, output, message = quick("restore", str(file), KAO_HOME=str(home))
     assert (code, message) == (0, "")
     assert str(home) in output
-    restored = Settings(home=home)
-    engine = connect(restored)
-    assert keys.find(engine, created.out.strip()) is not None
-    assert Registry(engine, restored.storage).aliases() == registry.aliases()
+    new_settings = Settings(home=home)
+    engine = connect(new_settings)
+    assert keys.find(engine, key_output.out.strip()) is not None
+    assert Registry(engine, new_settings.storage).aliases() == registry.aliases()
     engine.dispose()
 
 

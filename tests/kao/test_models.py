@@ -38,8 +38,8 @@ def test_a_model_is_carried_to_another_home(
     version, file = bundle.digest(bundles[1]), tmp_path / "model.zip"
     assert version in quick("models", "export", version[:12], str(file)).out
     other = Settings(home=tmp_path / "other")
-    imported = quick("models", "import", str(file), KAO_HOME=str(other.home))
-    assert imported == (0, f"added {version}\n", "")
+    output = quick("models", "import", str(file), KAO_HOME=str(other.home))
+    assert output == (0, f"added {version}\n", "")
     assert quick("models", "list", KAO_HOME=str(other.home)).out.count("default") == 1
     assert bundle.digest(other.storage / "bundles" / version) == version
 

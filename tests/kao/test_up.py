@@ -22,10 +22,10 @@ def test_it_can_listen_on_ipv6(host: str) -> None:
     ("family", "host"), [(socket.AF_INET6, "::1"), (socket.AF_INET, "127.0.0.1")]
 )
 def test_a_taken_port_is_named_as_in_an_address(family: int, host: str) -> None:
-    with socket.socket(family) as taken:
-        taken.bind((host, 0))
-        taken.listen()
-        port = taken.getsockname()[1]
+    with socket.socket(family) as listener:
+        listener.bind((host, 0))
+        listener.listen()
+        port = listener.getsockname()[1]
         authority = f"[::1]:{port}" if family == socket.AF_INET6 else f"127.0.0.1:{port}"
         with pytest.raises(KaoError) as refusal:
             up._refuse_taken_port(Settings(host=host, port=port))

@@ -157,7 +157,7 @@ def test_runs_are_found_by_parts_of_what_they_are(engine: sa.Engine) -> None:
         description = Description(name=name, note=note)
         row, _ = runs.create(engine, resolve({"preset": preset}), {}, description=description)
         names[name] = row["id"]
-    for text, found in (
+    for text, expected in (
         ("ÜLLER".lower(), ["Müller"]),
         ("othe", ["Other"]),
         ("SMOKE", ["Müller"]),
@@ -166,7 +166,7 @@ def test_runs_are_found_by_parts_of_what_they_are(engine: sa.Engine) -> None:
         ("50%o", []),
         (names["Other"][:8], ["Other"]),
     ):
-        assert [row["name"] for row in runs.list_runs(engine, text=text)] == found, text
+        assert [row["name"] for row in runs.list_runs(engine, text=text)] == expected, text
     assert runs.list_runs(engine, text="müller", state="running") == []
 
 

@@ -41,8 +41,8 @@ def test_a_child_reads_the_same_settings_but_not_the_key(
     for name, value in settings.environment().items():
         monkeypatch.setenv(name, value)
     assert Settings() == settings
-    keyed = Settings(home=tmp_path, api_key="k" * 20)
-    assert "k" * 20 not in keyed.environment().values()
+    settings = Settings(home=tmp_path, api_key="k" * 20)
+    assert "k" * 20 not in settings.environment().values()
 
 
 @pytest.mark.parametrize(

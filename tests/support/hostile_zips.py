@@ -47,7 +47,7 @@ def special(kind: int) -> zipfile.ZipInfo:
     return info
 
 
-def patched(content: bytes, local: int, central: int, value: bytes) -> bytes:
+def patch(content: bytes, local: int, central: int, value: bytes) -> bytes:
     """A zip of one entry with some bytes of both of its headers changed."""
     data = bytearray(content)
     for start, offset in ((0, local), (data.find(b"PK\x01\x02"), central)):
@@ -102,14 +102,14 @@ def long_list(entries: int) -> bytes:
     return b"PK\x03\x04" + directory + end
 
 
-BAD_NAME = patched(zipped(("\u00e9.png", picture())), 30, 46, b"\xff\xfe")
+BAD_NAME = patch(zipped(("\u00e9.png", picture())), 30, 46, b"\xff\xfe")
 KINDS: dict[str, tuple[Callable[[], bytes], str]] = {
     "nothing": (lambda: b"", "whole zip"),
     "text": (lambda: b"no zip at all " * 99, "whole zip"),
     "a picture": (picture, "whole zip"),
     "gzip": (lambda: gzip.compress(picture()), "whole zip"),
     "cut short": (lambda: zipped(GOOD)[:-30], "whole zip"),
-    "wrong checksum": (lambda: patched(zipped(GOOD), 14, 16, b"crc!"), "whole zip"),
+    "wrong checksum": (lambda: patch(zipped(GOOD), 14, 16, b"crc!"), "whole zip"),
     "a program before it": (lambda: b"MZ" + bytes(998) + zipped(GOOD), "begin"),
     "a page before it": (lambda: b"<script>alert(1)</script>" + zipped(GOOD), "begin"),
     "no entries": (lambda: zipped(), "no pictures"),
@@ -126,8 +126,8 @@ KINDS: dict[str, tuple[Callable[[], bytes], str]] = {
     "symbolic link": (lambda: zipped(GOOD, (special(stat.S_IFLNK), b"/etc/passwd")), "link"),
     "pipe": (lambda: zipped(GOOD, (special(stat.S_IFIFO), b"")), "device"),
     "device": (lambda: zipped(GOOD, (special(stat.S_IFBLK), b"")), "device"),
-    "encrypted": (lambda: patched(zipped(GOOD), 6, 8, b"\x01"), "encrypted"),
-    "deflate64": (lambda: patched(zipped(GOOD), 8, 10, b"\x09\x00"), "compression"),
+    "encrypted": (lambda: patch(zipped(GOOD), 6, 8, b"\x01"), "encrypted"),
+    "deflate64": (lambda: patch(zipped(GOOD), 8, 10, b"\x09\x00"), "compression"),
     "lzma": (lambda: zipped(GOOD, method=zipfile.ZIP_LZMA), "compression"),
     "bzip2": (lambda: zipped(GOOD, method=zipfile.ZIP_BZIP2), "compression"),
     "twice": (lambda: zipped(GOOD, GOOD), "twice"),
@@ -148,7 +148,7 @@ KINDS: dict[str, tuple[Callable[[], bytes], str]] = {
         "save it smaller",
     ),
     "a size that lies": (
-        lambda: patched(zipped(("a.bmp", bytes(8 << 20))), 22, 24, struct.pack("<I", 100)),
+        lambda: patch(zipped(("a.bmp", bytes(8 << 20))), 22, 24, struct.pack("<I", 100)),
         "whole zip",
     ),
     "entries that overlap": (overlapping, "overlaps"),

@@ -85,18 +85,18 @@ def test_a_database_that_takes_no_writes_costs_no_lease(
     watch.last_look = time.monotonic()
     watch.heartbeats[run] = (row["fence"], row["heartbeat"], time.monotonic() - 1_000)
     monkeypatch.setattr(leases, "INTERVAL", 0.2)
-    locked, waiting = threading.Event(), threading.Event()
+    is_locked, waiting = threading.Event(), threading.Event()
 
     def lock() -> None:
         with engine.begin():  # SQLite's one writer
-            locked.set()
+            is_locked.set()
             assert waiting.wait(10)
             time.sleep(0.5)  # longer than INTERVAL, after the watch began to wait
 
     monkeypatch.setattr(leases, "time", SimpleNamespace(monotonic=_setting(waiting)))
     locker = threading.Thread(target=lock)
     locker.start()
-    assert locked.wait(10)
+    assert is_locked.wait(10)
     watch.requeue_abandoned()
     locker.join()
     assert runs.get(engine, run)["state"] == "running"

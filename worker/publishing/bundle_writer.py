@@ -1,6 +1,5 @@
 """From averaged weights to a bundle folder that `models.registry` can publish."""
 
-import copy
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +23,7 @@ from models.storage import atomic
 from worker.datasets.packing import PackedDataset
 from worker.publishing import onnx_export, slider_search
 from worker.publishing.slider_search import Property
+from worker.publishing.weight_grid import on_grid
 
 SHEET = 8  # faces along each side of samples.png
 
@@ -63,7 +63,7 @@ def write(
     properties: what to find sliders for beside slider_search's own (number_properties.learn).
     """
     # A copy on the CPU in plain layout: the trained one goes on training.
-    network = copy.deepcopy(generator).cpu().eval()
+    network = on_grid(generator).eval()
     latent = recipe.latent + len(attributes)
     layers = _write_generator(folder, network, recipe, latent, moments)
     if discriminator is not None:
@@ -147,10 +147,12 @@ def with_evaluation(
     version: str,
     evaluation: bundle.Evaluation,
     nearest: bundle_generator.Pixels,
+    default_psi: float | None = None,
 ) -> str:
     """The same model once more, with what was measured on its card; the new version.
 
-    nearest: the picture of drawn faces above their nearest training images.
+    nearest: the picture of drawn faces above their nearest training images. default_psi: the psi of
+    pictures whose request has none, in place of the card's.
     """
     with atomic.scratch_folder(registry.bundles) as folder:
         shutil.copytree(
@@ -158,7 +160,8 @@ def with_evaluation(
         )
         Image.fromarray(nearest).save(folder / bundle.NEAREST, optimize=True)
         card = bundle.Card.model_validate(bundle.read_card(folder))
-        write_card(folder, card.model_copy(update={"evaluation": evaluation}))
+        psi = card.psi if default_psi is None else default_psi
+        write_card(folder, card.model_copy(update={"evaluation": evaluation, "psi": psi}))
         return registry.add(folder)
 
 

@@ -15,6 +15,7 @@ from models import bundle
 from models.faces import latents
 from models.networks import modern
 from worker.publishing.serving_networks import serving_form
+from worker.publishing.weight_grid import on_grid
 
 OPSET = 17
 FLOAT = onnx.TensorProto.FLOAT
@@ -168,7 +169,7 @@ def export_growth(network: nn.Module, earlier: Sequence[Weights], latent: int, p
 def export_enlarger(network: nn.Module, resolution: int, folder: Path) -> None:
     """Write an enlarger as a graph of its own: (N, S, S, 3) uint8 → the same, larger."""
     images = torch.zeros(1, resolution, resolution, 3, dtype=torch.uint8)
-    plain = copy.deepcopy(network).cpu()
+    plain = on_grid(network)
     _onnx(_Pixels(_EnlargerGraph(plain)).eval(), {"images": images}, folder / bundle.ENLARGER)
 
 

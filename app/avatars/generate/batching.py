@@ -2,11 +2,16 @@
 
 Waiting fast work with equal keys goes to a thread as one batch. Nothing waits in order to be
 batched: only work that had to wait anyway shares one run of the network (`docs/performance.md`
-says what that gains). What runs at once fits the memory budget, slow work leaves one thread to
-faces, and clients take turns (`fair_queue.py`).
+says what that gains). What runs at once fits the memory budget, and clients take turns
+(`fair_queue.py`). Slow work has threads of its own, which get a quarter of a core beside faces that
+want it too.
 """
 
 import asyncio
+import contextlib
+import os
+import sys
+import threading
 import time
 from collections.abc import Hashable
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +37,7 @@ from models.errors import Overloaded, TooLargeToDraw
 DEADLINE = 60.0  # s from submission to outcome
 FULL = "Too many avatars are waiting to be drawn; try again in a second."
 UNLIMITED = 2**62  # bytes
+SLOW_NICE = 5  # a weight of 335, where a fast thread has 1024
 
 
 class Batcher:
@@ -42,9 +48,11 @@ class Batcher:
 
     def __init__(self, threads: int, queue_length: int, memory: int = UNLIMITED) -> None:
         self.threads, self.capacity, self.memory = threads, threads + queue_length, memory
-        # The slow lane leaves one thread to faces; where there is only one, it has a second one.
-        self._pool_size, self._slow_threads = max(2, threads), max(1, threads - 1)
-        self._pool = ThreadPoolExecutor(self._pool_size, "draw")
+        self.slow_threads = count_slow(threads)
+        self._pools = {
+            False: ThreadPoolExecutor(threads, "draw"),
+            True: ThreadPoolExecutor(self.slow_threads, "draw-slow", _lower_priority),
+        }
         self._queue = FairQueue()
         self._running: dict[int, tuple[float, list[Job]]] = {}  # start and jobs of each batch
         self._numbers = count()
@@ -104,7 +112,8 @@ class Batcher:
         for job in list(self._queue):
             job.future.cancel()
             self._queue.remove(job)
-        await asyncio.to_thread(self._pool.shutdown)
+        for pool in self._pools.values():
+            await asyncio.to_thread(pool.shutdown)
 
     def _make_room(self, client: Hashable) -> None:
         """Refuse the newest job of the client with the most. Raises Overloaded: it is this one."""
@@ -123,24 +132,20 @@ class Batcher:
                 self._wait.observe(now - job.since)
             self._sizes.observe(len(jobs))
             self._running[number] = now, jobs
-            outcomes = loop.run_in_executor(self._pool, _work, jobs)
+            outcomes = loop.run_in_executor(self._pools[jobs[0].is_slow], _work, jobs)
             outcomes.add_done_callback(partial(self._finish, number))
 
     def _next_batch(self) -> list[Job]:
-        """The jobs that start next, of the client whose turn it is; empty: none can start."""
-        if len(self._running) >= self._pool_size:
-            return []
-        fast, slow = self._queue.first(is_slow=False), self._queue.first(is_slow=True)
-        is_slow_next = slow is not None and (fast is None or self._queue.is_before(slow, fast))
-        if slow is not None and is_slow_next and self._has_slow_thread():
+        """The jobs that start next in a lane with a free thread; empty: none can start."""
+        slow = self._queue.first(is_slow=True)
+        if slow is not None and self._batches(is_slow=True) < self.slow_threads:
             if self._slow_fits(slow):
                 return [slow]
-            if self._batches(is_slow=False):
+            if not self._batches(is_slow=True):
                 return []  # running faces end soon, and then there is room
+        fast = self._queue.first(is_slow=False)
         if fast is not None and self._fast_fits(fast):
             return [fast, *self._companions(fast)]
-        if slow is not None and self._has_slow_thread() and self._slow_fits(slow):
-            return [slow]
         return []
 
     def _batches(self, is_slow: bool) -> int:
@@ -150,9 +155,6 @@ class Batcher:
         """The bytes that the running jobs of a lane may take."""
         batches = [jobs for _, jobs in self._running.values() if jobs[0].is_slow is is_slow]
         return sum(job.estimate.bytes for jobs in batches for job in jobs)
-
-    def _has_slow_thread(self) -> bool:
-        return self._batches(is_slow=True) < self._slow_threads
 
     def _slow_fits(self, job: Job) -> bool:
         slow, fast = self._used(is_slow=True), self._used(is_slow=False)
@@ -195,6 +197,20 @@ class Batcher:
             else:
                 job.future.set_result(outcome)
         self._start()
+
+
+def count_slow(threads: int) -> int:
+    """The number of threads for slow work beside so many for faces."""
+    return max(1, threads // 2)
+
+
+def _lower_priority() -> None:
+    """Give this thread a quarter of a core where another wants it (sched(7): one thread only)."""
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        with contextlib.suppress(OSError):
+            nice = os.getpriority(os.PRIO_PROCESS, thread) + SLOW_NICE
+            os.setpriority(os.PRIO_PROCESS, thread, min(19, nice))
 
 
 def _work(jobs: list[Job]) -> list[Outcome]:

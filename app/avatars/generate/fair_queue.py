@@ -102,14 +102,6 @@ class FairQueue:
         lane = self._lines[is_slow]
         return lane[min(lane, key=self._times.__getitem__)][0] if lane else None
 
-    def is_before(self, one: Job, other: Job) -> bool:
-        """Whether the turn of one job's client comes before that of the other's."""
-        first, second = (
-            (self._times[one.client], one.since),
-            (self._times[other.client], other.since),
-        )
-        return first < second
-
     def take(self, job: Job) -> None:
         """Remove a job that starts, and charge its client."""
         self.remove(job)

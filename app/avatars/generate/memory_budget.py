@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from app.avatars.generate.batching import count_slow
 from app.avatars.generate.fair_queue import FAST_BYTES
 from app.avatars.request.costs import ENCODINGS, FACE_BYTES
 from app.avatars.request.picture_types import LARGEST_SHEET
@@ -10,7 +11,6 @@ from app.avatars.request.picture_types import LARGEST_SHEET
 PROCESS_BYTES = 208 * 2**20
 # The activations of a batch of 8 faces of 64 pixels, which ONNX Runtime's arena keeps.
 THREAD_BYTES = 24 * 2**20
-FEWEST = 2  # threads, where only one may draw: a fast and a slow one
 MODEL_SHARE = 16  # bundles beside those that an alias serves take at most this part of the limit
 # The largest picture is a sheet, in the format that takes most.
 LARGEST_PICTURE = LARGEST_SHEET**2 * (FACE_BYTES + int(ENCODINGS["sheet", "webp"].bytes))
@@ -33,7 +33,12 @@ class MemoryBudget:
         models = min(models, limit // MODEL_SHARE)
         rest = max(0, limit - PROCESS_BYTES - FAST_BYTES - cache - models)
         spare = rest - LARGEST_PICTURE
-        if spare < FEWEST * THREAD_BYTES:  # it is refused, so that others need not wait for it
+        if spare < THREAD_BYTES * _all_threads(1):  # then that picture is refused
             spare = rest // 4
-        threads = max(1, min(threads, spare // THREAD_BYTES))
-        return cls(threads, max(FAST_BYTES, rest - max(FEWEST, threads) * THREAD_BYTES), models)
+        while threads > 1 and THREAD_BYTES * _all_threads(threads) > spare:
+            threads -= 1
+        return cls(threads, max(FAST_BYTES, rest - _all_threads(threads) * THREAD_BYTES), models)
+
+
+def _all_threads(threads: int) -> int:
+    return threads + count_slow(threads)

@@ -68,10 +68,10 @@ def _train(folder: Path, **fields: Any) -> Path:
     young = Moment(0, copy.deepcopy(trainer.average.state_dict()))
     for _ in range(400):
         trainer.advance()
-    packed = PackedDataset(folder, "halves", "0" * 64, "CC0-1.0", "", 512, recipe.resolution)
+    dataset = PackedDataset(folder, "halves", "0" * 64, "CC0-1.0", "", 512, recipe.resolution)
     training = bundle.Training(images=400 * recipe.batch, seconds=1, device="CPU")
     attributes = trainer.reals.attributes
-    write(folder, trainer.average, recipe, packed, training, None, {}, attributes, None, [young])
+    write(folder, trainer.average, recipe, dataset, training, None, {}, attributes, None, [young])
     return folder
 
 

@@ -38,19 +38,19 @@ def test_libgravatar_gets_the_face_of_its_hash(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "who", [{"email": "Ada@example.com"}, {"openid": "https://example.com/ada"}]
+    "query", [{"email": "Ada@example.com"}, {"openid": "https://example.com/ada"}]
 )
 @pytest.mark.parametrize("https", [True, False])
 def test_libravatar_gets_the_face_of_its_hash(
-    client: TestClient, monkeypatch: pytest.MonkeyPatch, https: bool, who: dict[str, str]
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, https: bool, query: dict[str, str]
 ) -> None:
     # Libravatar finds a domain's server by DNS; this one's record names us.
     monkeypatch.setattr(libravatar, "lookup_avatar_server", lambda *_: "faces.example.com")
-    url = libravatar.libravatar_url(https=https, size=64, default="mm", **who)
+    url = libravatar.libravatar_url(https=https, size=64, default="mm", **query)
     assert urlsplit(url).netloc == "faces.example.com"
     answer = client.get(_local(url))
     assert _size(answer.content) == (64, 64)
-    assert len(answer.headers["x-avatar-seed"]) == (32 if "email" in who else 64)
+    assert len(answer.headers["x-avatar-seed"]) == (32 if "email" in query else 64)
 
 
 @pytest.mark.parametrize("hash", [MD5, SHA256, MD5.upper()])
@@ -99,8 +99,8 @@ def test_a_default_is_silent_unless_forced(client: TestClient, default: str) -> 
     "default", ["identicon", "monsterid", "wavatar", "retro", "robohash", "RETRO"]
 )
 def test_forced_defaults_that_are_drawn_are_the_face(client: TestClient, default: str) -> None:
-    forced = client.get(f"/avatar/{MD5}?f=y&d={default}")
-    assert forced.content == client.get(f"/avatar/{MD5}").content
+    answer = client.get(f"/avatar/{MD5}?f=y&d={default}")
+    assert answer.content == client.get(f"/avatar/{MD5}").content
 
 
 @pytest.mark.parametrize("default", ["mp", "mm", "nonsense", "https://evil.example/a.png", None])

@@ -163,8 +163,8 @@ def test_a_matching_etag_is_304_without_drawing(
     tag = client.get("/avatar?seed=1").headers["etag"]
     assert tag.startswith('W/"')
     monkeypatch.setattr(state_of(client).engine, "draw", None)
-    sent = shape.format(tag=tag, strong=tag.removeprefix("W/"))
-    answer = client.get("/avatar?seed=1", headers={"If-None-Match": sent})
+    header = shape.format(tag=tag, strong=tag.removeprefix("W/"))
+    answer = client.get("/avatar?seed=1", headers={"If-None-Match": header})
     assert answer.status_code == 304
     assert answer.content == b""
     assert answer.headers["etag"] == tag

@@ -184,11 +184,11 @@ def test_a_model_lists_its_traits(choosy: TestClient) -> None:
 
 def test_no_trait_has_the_name_of_a_parameter() -> None:
     parameters = {name for picture_type in PICTURE_TYPES for name in picture_type.names}
-    others = {
+    other_names = {
         "seeds",
         "distinct",
         *signed_urls.NAMES,
         *gravatar.ALIASES,
         *gravatar.ALIASES.values(),
     }
-    assert parameters | others <= RESERVED_NAMES
+    assert parameters | other_names <= RESERVED_NAMES

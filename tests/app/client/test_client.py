@@ -246,13 +246,13 @@ def _work(registry: Registry, run: str, steps: int) -> None:
 def test_a_run_is_followed_to_its_end(kao: Sender, url: str, registry: Registry, run: str) -> None:
     worker = threading.Thread(target=_work, args=(registry, run, 3))
     worker.start()
-    seen = kao.follow(url, run)
+    events = kao.follow(url, run)
     worker.join()
     types = ["run.queued", "run.started", *["run.progressed"] * 3, "run.failed"]
-    assert [event.type for event in seen] == types
-    assert [event.number for event in seen] == list(range(1, 7))
-    assert seen[3].data["step"] == 1
-    assert kao.follow(url, run, after=4) == seen[4:]
+    assert [event.type for event in events] == types
+    assert [event.number for event in events] == list(range(1, 7))
+    assert events[3].data["step"] == 1
+    assert kao.follow(url, run, after=4) == events[4:]
 
 
 def test_each_event_comes_once_although_every_connection_breaks(

@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from models.settings import Settings
-from tests.app.conftest import Served
+from tests.app.conftest import LiveServer
 from tests.support.hostile_zips import KINDS, MOST, zipped
 
 ADDRESS = "/datasets?name=evil&licence=none"
@@ -59,8 +59,10 @@ def peak_memory(pid: int) -> int:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
-def test_all_of_them_together_take_little_memory(served: Served, settings: Settings) -> None:
-    url, pid = served[0], served[1].pid
+def test_all_of_them_together_take_little_memory(
+    live_server: LiveServer, settings: Settings
+) -> None:
+    url, pid = live_server[0], live_server[1].pid
     key = (settings.home / "api-key").read_text().strip()
     headers = {"Authorization": f"Bearer {key}"}
     before, files = peak_memory(pid), _files(settings)

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from models.settings import Settings
-from tests.app.conftest import Served
+from tests.app.conftest import LiveServer
 from tests.app.datasets.test_hostile_uploads import peak_memory
 
 pytestmark = pytest.mark.slow
@@ -39,9 +39,9 @@ def _pieces(path: Path) -> Iterator[bytes]:
 
 
 def test_a_large_zip_streams_to_disk_in_constant_memory(
-    served: Served, large: Path, settings: Settings
+    live_server: LiveServer, large: Path, settings: Settings
 ) -> None:
-    url, process = served
+    url, process = live_server
     before = peak_memory(process.pid)
     key, size = (settings.home / "api-key").read_text().strip(), large.stat().st_size
     headers = {"Authorization": f"Bearer {key}", "Content-Length": str(size)}

@@ -18,7 +18,7 @@ from models.settings import Settings
 from models.storage import atomic
 from models.storage.blob_store import Blobs
 from tests.app.conftest import Start
-from worker.datasets import starter
+from worker.datasets import starter, starter_attributes
 
 ADDRESS = "/datasets?name=faces&licence=CC0-1.0"
 Upload = Callable[..., Response]
@@ -68,7 +68,7 @@ def test_an_upload_is_kept_and_can_be_trained_on(
     assert run.status_code == 202
 
 
-def _labelled(**files: bytes) -> bytes:
+def _labelled_zip(**files: bytes) -> bytes:
     """Sixteen pictures with labels, and other files by name."""
     target = io.BytesIO(_zip(16, "faces/{}.png"))
     rows = ["file_name,Hair Colour,height,smiling,caption"]
@@ -83,7 +83,7 @@ def _labelled(**files: bytes) -> bytes:
 def test_labels_of_an_upload_are_shown_and_can_be_trained_on(
     client: TestClient, key: dict[str, str], upload: Upload
 ) -> None:
-    assert upload(_labelled()).status_code == 201
+    assert upload(_labelled_zip()).status_code == 201
     details = client.get("/datasets/faces", headers=key).json()
     assert details["labels"] == [
         {"name": "hair_colour", "values": {"red": 8, "blue": 8}, "rare": []},
@@ -119,7 +119,7 @@ def test_labels_of_an_upload_are_shown_and_can_be_trained_on(
 def test_unknown_labels_are_refused_before_a_run_exists(
     client: TestClient, key: dict[str, str], upload: Upload, dataset: str, label: str, reason: str
 ) -> None:
-    upload(_labelled())
+    upload(_labelled_zip())
     body = {"preset": "smoke", "dataset": dataset, "labels": [label]}
     answer = client.post("/train", json=body, headers=key)
     assert answer.status_code == 422
@@ -131,13 +131,13 @@ def test_unknown_labels_are_refused_before_a_run_exists(
 def test_what_is_left_out_is_counted_by_reason_and_named(
     client: TestClient, key: dict[str, str], upload: Upload
 ) -> None:
-    files = {"a_heic": b"x", "b_heic": b"x", "notes_txt": b"x", "page_jpg": b"<html>"}
-    answer = upload(_labelled(**files))
+    files = {"a_jxl": b"x", "b_jxl": b"x", "notes_txt": b"x", "page_jpg": b"<html>"}
+    answer = upload(_labelled_zip(**files))
     assert answer.status_code == 201
     assert answer.json()["images"] == 16
     left_out = {each["reason"]: each for each in answer.json()["left_out"]}
-    assert left_out["HEIC is not read"]["count"] == 2
-    assert left_out["HEIC is not read"]["examples"] == ["a.heic", "b.heic"]
+    assert left_out["JXL is not read"]["count"] == 2
+    assert left_out["JXL is not read"]["examples"] == ["a.jxl", "b.jxl"]
     assert left_out["no picture by its name"]["examples"] == ["notes.txt"]
     (broken,) = [each for each in left_out.values() if each["examples"] == ["page.jpg"]]
     assert "not a picture" in broken["reason"]
@@ -145,7 +145,7 @@ def test_what_is_left_out_is_counted_by_reason_and_named(
     assert shown["left_out"] == answer.json()["left_out"]
     assert shown["near_duplicates"] == answer.json()["near_duplicates"]
     client.delete("/datasets/faces", headers=key)
-    refused = upload(_labelled(**files), f"{ADDRESS}&strict=true")
+    refused = upload(_labelled_zip(**files), f"{ADDRESS}&strict=true")
     assert refused.status_code == 422
     assert "page.jpg" in refused.json()["detail"]
 
@@ -168,7 +168,7 @@ def test_pictures_that_were_saved_again_are_near_duplicates(
 
 def test_the_starters_labels_are_named(client: TestClient, key: dict[str, str]) -> None:
     names = [each["name"] for each in client.get("/datasets/starter", headers=key).json()["labels"]]
-    assert sorted(names) == sorted(starter.attributes(0))
+    assert sorted(names) == sorted(starter_attributes.attributes(0))
 
 
 def test_the_same_upload_again_is_200_and_another_one_is_409(

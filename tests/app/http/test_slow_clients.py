@@ -16,7 +16,7 @@ import pytest
 
 from app.http import slow_clients
 from models.registry import Registry
-from tests.app.conftest import Served, Start
+from tests.app.conftest import LiveServer, Start
 from tests.support.live_app import Live
 
 KEEP_ALIVE = 5  # s, uvicorn's
@@ -194,8 +194,10 @@ def test_a_seed_of_4096_bytes_fits_into_the_headers(live: Live, http: httpx.Clie
 
 
 @pytest.mark.slow
-def test_a_server_that_was_suspended_answers_requests_that_came_meanwhile(served: Served) -> None:
-    url, process = served
+def test_a_server_that_was_suspended_answers_requests_that_came_meanwhile(
+    live_server: LiveServer,
+) -> None:
+    url, process = live_server
     with httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
         assert client.get("/avatar?seed=0").status_code == 200
         process.suspend()
@@ -211,8 +213,10 @@ def test_a_server_that_was_suspended_answers_requests_that_came_meanwhile(served
 
 
 @pytest.mark.slow
-def test_an_idle_connection_is_closed(served: Served) -> None:
-    with socket.create_connection(("127.0.0.1", urlsplit(served[0]).port), timeout=30) as client:
+def test_an_idle_connection_is_closed(live_server: LiveServer) -> None:
+    with socket.create_connection(
+        ("127.0.0.1", urlsplit(live_server[0]).port), timeout=30
+    ) as client:
         client.sendall(b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n")
         data, seconds = _read_all(client)
     assert data.startswith(b"HTTP/1.1 200")

@@ -10,13 +10,13 @@ import httpx
 import pytest
 
 from app.http import slow_clients
-from tests.app.conftest import Served
+from tests.app.conftest import LiveServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 HALF_OPEN, CLIENTS = 1000, 8
 BODY = b"POST /avatars HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n"
-ANSWERED = b"GET /health/live HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n"
+REQUEST = b"GET /health/live HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n"
 # What each kind of client sends at once, and then every second.
 KINDS = {
     "nothing": (b"", b""),
@@ -26,7 +26,7 @@ KINDS = {
     "a header a second": (b"GET /avatar HTTP/1.1\r\nHost: a\r\n", b"X-A: b\r\n"),
     "half a body": (BODY + b"{", b""),
     "a byte of a body a second": (BODY + b"{", b" "),
-    "a body after the answer": (ANSWERED, b" " * 2000),
+    "a body after the answer": (REQUEST, b" " * 2000),
     "idle after an answer": (b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n", b""),
 }
 # The longest deadline, and time for a loaded machine.
@@ -81,9 +81,9 @@ async def _attack(url: str) -> tuple[Counter[str], Counter[int], float]:
 
 
 def test_a_thousand_half_open_connections_are_cut_and_every_client_is_served(
-    served: Served,
+    live_server: LiveServer,
 ) -> None:
-    url, process = served
+    url, process = live_server
     cut, statuses, seconds = asyncio.run(_attack(url))
     assert cut.total() == HALF_OPEN
     assert set(cut) == set(KINDS)

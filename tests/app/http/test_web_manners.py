@@ -36,13 +36,13 @@ PICTURES = ["/avatar?seed=a&size=32", "/og?seed=a", "/sheet?count=2&size=16"]
 )
 def test_text_is_compressed_for_those_who_accept_it(client: TestClient, path: str) -> None:
     for _ in range(2):  # the second picture comes from memory
-        packed = client.get(path, headers={"Accept-Encoding": "gzip"})
-        assert packed.headers["content-encoding"] == "gzip"
-        assert "accept-encoding" in packed.headers["vary"].lower()
+        answer = client.get(path, headers={"Accept-Encoding": "gzip"})
+        assert answer.headers["content-encoding"] == "gzip"
+        assert "accept-encoding" in answer.headers["vary"].lower()
         plain = client.get(path, headers={"Accept-Encoding": "identity"})
         assert "content-encoding" not in plain.headers
-        assert plain.content == packed.content
-        assert int(packed.headers["content-length"]) < len(plain.content)
+        assert plain.content == answer.content
+        assert int(answer.headers["content-length"]) < len(plain.content)
 
 
 @pytest.mark.parametrize("format", ["png", "webp", "jpeg", "avif", "apng", "gif"])
@@ -155,11 +155,11 @@ def test_another_etag_is_another(client: TestClient, text: str) -> None:
 )
 @pytest.mark.parametrize("path", ["/avatar?seed=a&", "/avatar/a.png?", "/og?seed=a&"])
 def test_tracking_never_breaks_a_picture(client: TestClient, path: str, suffix: str) -> None:
-    tracked = client.get(f"{path}{suffix}")
-    assert tracked.status_code == 200, tracked.text
+    answer = client.get(f"{path}{suffix}")
+    assert answer.status_code == 200, answer.text
     plain = client.get(path.rstrip("?&"))
-    assert tracked.headers["etag"] == plain.headers["etag"]
-    assert tracked.content == plain.content
+    assert answer.headers["etag"] == plain.headers["etag"]
+    assert answer.content == plain.content
 
 
 def test_tracking_parameters_of_a_picture_keep_their_meaning(client: TestClient) -> None:
@@ -262,8 +262,8 @@ def test_everything_works_below_a_path(below: TestClient, key: dict[str, str], k
     assert below.get(f"{base}/assets/{asset}").status_code == 200
     random = below.get(f"{base}/avatar/random", follow_redirects=False)
     assert random.headers["location"].startswith("/kao/faces/avatar?")
-    created = below.post(f"{base}/keys", json={"name": "x", "scopes": ["read"]}, headers=key)
-    assert created.headers["location"].startswith("/kao/faces/keys/")
+    answer = below.post(f"{base}/keys", json={"name": "x", "scopes": ["read"]}, headers=key)
+    assert answer.headers["location"].startswith("/kao/faces/keys/")
     slash = below.get(f"{base}/models/", follow_redirects=False)
     assert slash.headers["location"] == "/kao/faces/models"
     assert below.get(f"{base}/openapi.json").json()["servers"][0]["url"] == "/kao/faces"
@@ -275,23 +275,27 @@ def test_the_bare_prefix_is_the_playground(below: TestClient) -> None:
     assert "Kao" in below.get("/kao/faces").text
 
 
-FORWARDED = {"X-Forwarded-For": "203.0.113.1", "X-Forwarded-Prefix": "/faces"}
+PROXY_HEADERS = {"X-Forwarded-For": "203.0.113.1", "X-Forwarded-Prefix": "/faces"}
 
 
 @pytest.mark.parametrize(
     ("proxies", "headers", "root"),
     [
-        pytest.param("127.0.0.1", FORWARDED, "/faces", id="trusted"),
-        pytest.param("127.0.0.1", {**FORWARDED, "X-Forwarded-Prefix": "/a/, /b"}, "/a", id="two"),
-        pytest.param(None, FORWARDED, "", id="not-trusted"),
+        pytest.param("127.0.0.1", PROXY_HEADERS, "/faces", id="trusted"),
+        pytest.param(
+            "127.0.0.1", {**PROXY_HEADERS, "X-Forwarded-Prefix": "/a/, /b"}, "/a", id="two"
+        ),
+        pytest.param(None, PROXY_HEADERS, "", id="not-trusted"),
         pytest.param("127.0.0.1", {"X-Forwarded-Prefix": "/faces"}, "", id="no-proxy"),
         pytest.param(
-            "127.0.0.1", {**FORWARDED, "X-Forwarded-Prefix": "//evil.example"}, "", id="host"
+            "127.0.0.1", {**PROXY_HEADERS, "X-Forwarded-Prefix": "//evil.example"}, "", id="host"
         ),
         pytest.param(
-            "127.0.0.1", {**FORWARDED, "X-Forwarded-Prefix": '/"><script>'}, "", id="markup"
+            "127.0.0.1", {**PROXY_HEADERS, "X-Forwarded-Prefix": '/"><script>'}, "", id="markup"
         ),
-        pytest.param("127.0.0.1", {**FORWARDED, "X-Forwarded-Prefix": "/avatar"}, "", id="route"),
+        pytest.param(
+            "127.0.0.1", {**PROXY_HEADERS, "X-Forwarded-Prefix": "/avatar"}, "", id="route"
+        ),
     ],
 )
 def test_a_trusted_proxy_names_the_path(

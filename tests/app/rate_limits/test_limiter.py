@@ -137,8 +137,8 @@ def test_the_address_that_is_charged(host: str, address: str | None) -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_a_client_cannot_claim_to_be_this_machine(host: str) -> None:
     """Behind a trusted proxy, X-Forwarded-For may contain what the client sent."""
-    forwarded = [(b"x-forwarded-for", host.encode())]
-    scope = {"type": "http", "client": (host, 1), "headers": forwarded}
+    headers = [(b"x-forwarded-for", host.encode())]
+    scope = {"type": "http", "client": (host, 1), "headers": headers}
     assert client_address(Request(scope), trusts_proxies=True) == host
     assert client_address(Request({**scope, "headers": []}), trusts_proxies=True) is None
 

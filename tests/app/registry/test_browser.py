@@ -16,32 +16,32 @@ from models.registry import Registry
 from tests.support.enlargers import add_enlarger
 
 
-def unpack(packed: bytes) -> bytes:
+def unpack(packed_bytes: bytes) -> bytes:
     """The original of a packed file, by the words of packing.py alone."""
-    length = int.from_bytes(packed[:4], "little")
-    header = json.loads(packed[4 : 4 + length])
+    length = int.from_bytes(packed_bytes[:4], "little")
+    header = json.loads(packed_bytes[4 : 4 + length])
     place, end, original = 4 + length, 0, bytearray()
     for tensor in header["tensors"]:
-        rest = tensor["at"] - end
-        original += packed[place : place + rest] + bytes(4 * tensor["count"])
-        place, end = place + rest, tensor["at"] + 4 * tensor["count"]
-    rest = header["bytes"] - end
-    original += packed[place : place + rest]
-    place += rest
+        gap = tensor["at"] - end
+        original += packed_bytes[place : place + gap] + bytes(4 * tensor["count"])
+        place, end = place + gap, tensor["at"] + 4 * tensor["count"]
+    gap = header["bytes"] - end
+    original += packed_bytes[place : place + gap]
+    place += gap
     for tensor in header["tensors"]:
         count, scales = tensor["count"], tensor["scales"]
         if scales:
-            factors = np.frombuffer(packed, "<f4", scales, place)
-            whole = np.frombuffer(packed, np.int8, count, place + 4 * scales)
+            factors = np.frombuffer(packed_bytes, "<f4", scales, place)
+            whole = np.frombuffer(packed_bytes, np.int8, count, place + 4 * scales)
             place += 4 * scales + count
             numbers = whole * factors[np.arange(count) // tensor["inner"] % scales]
             content = numbers.astype("<f4").tobytes()
         else:
-            planes = np.frombuffer(packed, np.uint8, 4 * count, place).reshape(4, count)
+            planes = np.frombuffer(packed_bytes, np.uint8, 4 * count, place).reshape(4, count)
             place += 4 * count
             content = planes.T.tobytes()
         original[tensor["at"] : tensor["at"] + 4 * count] = content
-    assert place == len(packed)
+    assert place == len(packed_bytes)
     return bytes(original)
 
 
@@ -106,9 +106,9 @@ def test_a_model_too_large_for_browsers_says_so(
 
 def test_weights_within_a_graph_are_packed_too(bundles: list[Path], tmp_path: Path) -> None:
     content = (add_enlarger(bundles[0], tmp_path / "b") / bundle.ENLARGER).read_bytes()
-    packed = packing.pack(bundle.ENLARGER, content)
-    assert unpack(packed) == content
-    header = json.loads(packed[4 : 4 + int.from_bytes(packed[:4], "little")])
+    packed_bytes = packing.pack(bundle.ENLARGER, content)
+    assert unpack(packed_bytes) == content
+    header = json.loads(packed_bytes[4 : 4 + int.from_bytes(packed_bytes[:4], "little")])
     assert sum(tensor["count"] for tensor in header["tensors"]) * 4 > len(content) / 2
 
 
@@ -124,6 +124,6 @@ def test_weights_on_a_grid_take_a_byte_each(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     weights = random.normal(size=(64, 32, 4, 4)).astype(np.float32)
     content = save({"a": grid.snap(weights, 1), "b": random.normal(size=7).astype(np.float32)})
-    packed = packing.pack(bundle.WEIGHTS, content)
-    assert unpack(packed) == content
-    assert len(packed) < len(content) / 3.5
+    packed_bytes = packing.pack(bundle.WEIGHTS, content)
+    assert unpack(packed_bytes) == content
+    assert len(packed_bytes) < len(content) / 3.5

@@ -47,8 +47,11 @@ def test_an_evaluation_changes_the_card_and_no_face(
     ]
     before, after = (np.asarray(Image.open(io.BytesIO(face))) for face in faces)
     assert np.array_equal(before, after)
-    shown = client.get(f"/models/{evaluation}").json()["card"]["evaluation"]
-    assert (shown["measures"]["fd"], shown["traits"][0]["shown"]) == (71.5, 0.93)
+    evaluation_on_card = client.get(f"/models/{evaluation}").json()["card"]["evaluation"]
+    assert (evaluation_on_card["measures"]["fd"], evaluation_on_card["traits"][0]["shown"]) == (
+        71.5,
+        0.93,
+    )
 
 
 def test_the_page_shows_what_the_card_says(client: TestClient, evaluation: str) -> None:

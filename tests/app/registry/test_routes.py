@@ -60,10 +60,10 @@ def test_a_promotion_verifies_the_model_once(
         return original(folder, version, threads)
 
     monkeypatch.setattr(verify, "verify", count)
-    for promoted in (versions[1], versions[1]):
+    for version in (versions[1], versions[1]):
         verifications.clear()
-        assert client.post(f"/models/{promoted}/promote", headers=key).status_code == 200
-        assert verifications == [promoted], "a loaded model's files are verified again"
+        assert client.post(f"/models/{version}/promote", headers=key).status_code == 200
+        assert verifications == [version], "a loaded model's files are verified again"
 
 
 def test_a_repaired_model_is_promoted_and_serves_at_once(
@@ -82,9 +82,9 @@ def test_a_model_takes_a_name_and_keeps_its_faces(
     client: TestClient, versions: list[str], key: dict[str, str]
 ) -> None:
     face = client.get("/avatar?seed=42").content
-    named = client.patch(f"/models/{versions[0][:12]}", json={"name": "Anime"}, headers=key)
-    assert (named.status_code, named.json()["name"]) == (200, "Anime")
+    answer = client.patch(f"/models/{versions[0][:12]}", json={"name": "Anime"}, headers=key)
+    assert (answer.status_code, answer.json()["name"]) == (200, "Anime")
     assert client.get("/models/default").json()["name"] == "Anime"
-    assert "note" not in named.json()  # everybody sees models; notes are the studio's
+    assert "note" not in answer.json()  # everybody sees models; notes are the studio's
     assert client.get("/avatar?seed=42").content == face
     assert client.patch(f"/models/{versions[0]}", json={"name": "x"}).status_code == 401

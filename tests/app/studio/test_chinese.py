@@ -24,7 +24,7 @@ NAMES = re.findall(
     r"\S+",
     """
     Kao API JavaScript HTML URL Markdown React Python curl GitHub PNG JPEG JPG WebP GIF BMP
-    AVIF SVG APNG ZIP zip psi FD Lite0 KID Own GPU NVIDIA CPU DCGAN GAN Lorelei Lisa
+    AVIF HEIC TIFF SVG APNG ZIP zip psi FD Lite0 KID Own GPU NVIDIA CPU DCGAN GAN Lorelei Lisa
     Wischofsky DiceBear CC0 English starter px kB MB min dB a-z FD-Lite0 KID-Lite0 FD-Own
     Swagger auto bf16 arXiv RpGAN AC-GAN r1r2 relativistic age avatar best kao evaluate keep
     AMD EPYC precision recall density coverage setting unstated nobody threads bfloat16 via
@@ -103,14 +103,14 @@ def pages(registry: Registry) -> Iterator[str]:
 
 
 def test_no_page_has_english_words(studio: TestClient, registry: Registry) -> None:
-    known = {*NAMES, *PRESETS, "smoke", "modern", "mine", "red", "blue", SEED, *SEEDS}
-    known |= {each["version"][:12] for each in registry.list_models()}
+    allowed_words = {*NAMES, *PRESETS, "smoke", "modern", "mine", "red", "blue", SEED, *SEEDS}
+    allowed_words |= {each["version"][:12] for each in registry.list_models()}
     left: dict[str, set[str]] = {}
     for path in pages(registry):
         page = studio.get(path, headers={"Accept": "text/html"})
         assert 'lang="zh"' in page.text, path
         words = {word for text in Texts(page.text).texts for word in WORD.findall(text)}
-        strange = {word for word in words - known if not re.fullmatch(r"[0-9a-f-]+", word)}
+        strange = {word for word in words - allowed_words if not re.fullmatch(r"[0-9a-f-]+", word)}
         if strange:
             left[path] = strange
     assert left == {}
@@ -123,12 +123,12 @@ def test_the_login_has_no_english_words(client: TestClient) -> None:
 
 
 def test_words_of_scripts_are_chinese_too() -> None:
-    known = {*NAMES, "minutes", "images", "epochs", "measure_every"}
+    allowed_words = {*NAMES, "minutes", "images", "epochs", "measure_every"}
     for key, text in translations.words("zh").items():
         plain = re.sub(r"\{\w+\}", "", text)
         if key.startswith("studio.field.") or not WORD.search(plain):
             continue
-        assert re.search("[\u4e00-\u9fff]", plain) or set(WORD.findall(plain)) <= known, key
+        assert re.search("[\u4e00-\u9fff]", plain) or set(WORD.findall(plain)) <= allowed_words, key
 
 
 def test_every_field_of_a_recipe_has_chinese_help() -> None:

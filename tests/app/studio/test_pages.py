@@ -16,7 +16,7 @@ from app.main import create_app
 from app.studio import assets, pages, translations
 from models.registry import Registry
 from models.settings import Settings
-from worker.datasets import starter
+from worker.datasets import starter_attributes
 from worker.publishing import slider_search
 
 PAGES = ("/", "/docs")
@@ -31,13 +31,13 @@ def test_a_page_is_public_and_loads_from_this_server_alone(client: TestClient, p
     assert "default-src 'self'" in policy
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["referrer-policy"] == "same-origin"
-    for address in _Loaded(answer.text).addresses:
-        loaded = client.get(address)
-        assert loaded.status_code == 200, address
-        assert "immutable" in loaded.headers["cache-control"]
+    for address in _Addresses(answer.text).addresses:
+        asset = client.get(address)
+        assert asset.status_code == 200, address
+        assert "immutable" in asset.headers["cache-control"]
 
 
-class _Loaded(HTMLParser):
+class _Addresses(HTMLParser):
     """What a page loads; it fails for anything inline that the policy would forbid."""
 
     def __init__(self, text: str) -> None:
@@ -115,8 +115,8 @@ def _json(page: str, name: str) -> dict[str, Any]:
     """What a page embeds for its scripts."""
     text = re.search(rf'id="{name}">(.*?)</script>', page, re.DOTALL)
     assert text is not None
-    embedded: dict[str, Any] = json.loads(text[1])
-    return embedded
+    values: dict[str, Any] = json.loads(text[1])
+    return values
 
 
 def test_the_page_tells_its_scripts_the_limits_of_the_pictures(client: TestClient) -> None:
@@ -136,7 +136,7 @@ def test_the_page_tells_its_scripts_the_limits_of_the_pictures(client: TestClien
 
 
 def test_words_and_colours_of_traits_are_those_of_the_starter_set() -> None:
-    labels = starter.labels(3000)
+    labels = starter_attributes.labels(3000)
     # Its other attributes number the variants of a part, which no published model offers.
     known = {name: set(row["values"]) for name, row in labels["attributes"].items()}
     values = {name: known[name] for name in known if f"trait.{name}" in translations.words("en")}
@@ -148,10 +148,12 @@ def test_words_and_colours_of_traits_are_those_of_the_starter_set() -> None:
         for slider in slider_search.PROPERTIES:
             assert f"trait.{slider}" in words
     swatches = translations.swatches()
-    assert swatches["hair_colour"] == starter.HAIR_COLOURS
-    assert swatches["background"] == starter.BACKGROUNDS
-    assert swatches["skin"] == {name: skin.fill for name, skin in starter.SKINS.items()}
-    assert swatches["eye_colour"] == {name: eye.iris for name, eye in starter.EYE_COLOURS.items()}
+    assert swatches["hair_colour"] == starter_attributes.HAIR_COLOURS
+    assert swatches["background"] == starter_attributes.BACKGROUNDS
+    assert swatches["skin"] == {name: skin.fill for name, skin in starter_attributes.SKINS.items()}
+    assert swatches["eye_colour"] == {
+        name: eye.iris for name, eye in starter_attributes.EYE_COLOURS.items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -202,10 +204,10 @@ def test_an_asset_of_another_version_is_a_problem(client: TestClient) -> None:
 def test_an_asset_is_the_same_packed_or_not(client: TestClient) -> None:
     address = f"/assets/{assets.digest()}/style.css"
     plain = client.get(address, headers={"Accept-Encoding": "identity"})
-    packed = client.get(address, headers={"Accept-Encoding": "gzip"})
+    compressed_answer = client.get(address, headers={"Accept-Encoding": "gzip"})
     assert "content-encoding" not in plain.headers
-    assert packed.headers["content-encoding"] == "gzip"
-    assert packed.content == plain.content
+    assert compressed_answer.headers["content-encoding"] == "gzip"
+    assert compressed_answer.content == plain.content
 
 
 def test_pages_are_no_part_of_the_api(client: TestClient) -> None:

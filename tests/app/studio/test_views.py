@@ -34,9 +34,9 @@ def begin(registry: Registry) -> Begin:
         measured: Sequence[tuple[int, float]] = (),
     ) -> str:
         row, _ = runs.create(registry.engine, resolve({"preset": preset}), {"preset": preset})
-        claimed = runs.claim(registry.engine, row["id"])
-        assert claimed is not None
-        fence = claimed[1]
+        claim = runs.claim(registry.engine, row["id"])
+        assert claim is not None
+        fence = claim[1]
         for images, loss in points:
             data = {"images": images, "g_loss": loss, "d_loss": 1.0, "images_per_second": 80.0}
             runs.record(registry.engine, row["id"], fence, "run.progress", data, True)
@@ -73,16 +73,16 @@ def _png(colour: str, size: tuple[int, int] = (20, 30)) -> bytes:
 def test_a_presets_time_is_what_runs_here_measured_and_else_unknown(
     client: TestClient, key: dict[str, str], begin: Begin
 ) -> None:
-    listed = {each["name"]: each for each in client.get("/presets", headers=key).json()["presets"]}
-    assert listed.keys() == PRESETS.keys()
-    assert listed["smoke"]["seconds"] is None
-    assert listed["modern-64"]["seconds"] == 3600
-    assert listed["modern-64"]["images"] is None
+    presets = {each["name"]: each for each in client.get("/presets", headers=key).json()["presets"]}
+    assert presets.keys() == PRESETS.keys()
+    assert presets["smoke"]["seconds"] is None
+    assert presets["modern-64"]["seconds"] == 3600
+    assert presets["modern-64"]["images"] is None
     run = begin([(80, 1.0)])
-    listed = {each["name"]: each for each in client.get("/presets", headers=key).json()["presets"]}
-    assert listed["smoke"]["seconds"] == 8.0  # 640 images at 80 a second
-    assert listed["smoke"]["measured_by"] == [run]
-    assert listed["modern-64"]["images"] is None
+    presets = {each["name"]: each for each in client.get("/presets", headers=key).json()["presets"]}
+    assert presets["smoke"]["seconds"] == 8.0  # 640 images at 80 a second
+    assert presets["smoke"]["measured_by"] == [run]
+    assert presets["modern-64"]["images"] is None
 
 
 def test_the_form_has_every_field_of_a_recipe_once() -> None:
@@ -308,10 +308,10 @@ def test_runs_are_listed_by_name_with_measures_and_filtered(
     assert "FD 61.2" in page
     assert "latest.png" not in page  # neither has a sheet
     assert other in page
-    found = client.get("/studio?q=a+%3Cb").text
-    assert named in found
-    assert other not in found
-    assert 'value="a &lt;b"' in found
+    page = client.get("/studio?q=a+%3Cb").text
+    assert named in page
+    assert other not in page
+    assert 'value="a &lt;b"' in page
     assert named not in client.get("/studio?state=failed").text
     assert named in client.get("/studio?state=nonsense&limit=x").text
     assert "limit=61" in client.get("/studio?limit=1").text

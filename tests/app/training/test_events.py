@@ -135,9 +135,9 @@ def test_a_revoked_key_ends_its_open_streams(
         lines = answer.iter_lines()
         assert next(lines) == "event: run.queued"
         keys.revoke(registry.engine, key.id)
-        rest = _parse(lines)  # ends, or httpx's timeout raises
+        events = _parse(lines)  # ends, or httpx's timeout raises
     runs.cancel(registry.engine, run)
-    assert [event.get("event") for event in rest if "event" in event] == []
+    assert [event.get("event") for event in events if "event" in event] == []
     assert http.get(f"{live.url}/train/{run}/events", headers=headers).status_code == 401
 
 

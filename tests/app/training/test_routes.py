@@ -207,15 +207,15 @@ def test_presets_have_two_addresses_and_neither_is_a_run(
 def test_a_run_has_a_name_and_a_note_and_takes_others(
     client: TestClient, key: dict[str, str]
 ) -> None:
-    made = client.post("/train?name=+First%20try+&note=why", json=SMOKE, headers=key).json()
-    assert (made["name"], made["note"]) == ("First try", "why")
-    path = made["links"]["self"]
-    changed = client.patch(path, json={"name": "第二次"}, headers=key)
-    assert changed.status_code == 200
-    assert (changed.json()["name"], changed.json()["note"]) == ("第二次", "why")
+    run = client.post("/train?name=+First%20try+&note=why", json=SMOKE, headers=key).json()
+    assert (run["name"], run["note"]) == ("First try", "why")
+    path = run["links"]["self"]
+    answer = client.patch(path, json={"name": "第二次"}, headers=key)
+    assert answer.status_code == 200
+    assert (answer.json()["name"], answer.json()["note"]) == ("第二次", "why")
     assert client.patch(path, json={"note": ""}, headers=key).json()["note"] is None
     assert client.get(path, headers=key).json()["name"] == "第二次"
-    assert client.get(path, headers=key).json()["recipe"] == made["recipe"]
+    assert client.get(path, headers=key).json()["recipe"] == run["recipe"]
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ def plain(write_bundle: Callable[..., Path]) -> Path:
     return write_bundle()
 
 
-def _verified(folder: Path) -> Drawer:
+def _verify(folder: Path) -> Drawer:
     return verify.verify(folder, bundle.digest(folder))
 
 
@@ -48,7 +48,7 @@ def _latents(drawer: Drawer, count: int) -> np.ndarray:
 def test_sizes_above_the_generators_come_from_the_enlarger(
     plain: Path, tmp_path: Path, scale: int, size: int, enlarged: int
 ) -> None:
-    drawer = _verified(add_enlarger(plain, tmp_path / "b", scale))
+    drawer = _verify(add_enlarger(plain, tmp_path / "b", scale))
     z = _latents(drawer, 2)
     pixels = drawer.enlarge(drawer.draw(z, 1.0), size)
     assert pixels.shape == (2, enlarged, enlarged, 3)
@@ -58,7 +58,7 @@ def test_sizes_above_the_generators_come_from_the_enlarger(
 
 
 def test_what_is_too_large_is_reduced(plain: Path, tmp_path: Path) -> None:
-    drawer = _verified(add_enlarger(plain, tmp_path / "b"))
+    drawer = _verify(add_enlarger(plain, tmp_path / "b"))
     native = drawer.draw(_latents(drawer, 1), 1.0)
     (largest,) = drawer.enlarge(native, 64)
     (half,), (other,) = drawer.enlarge(native, 32), drawer.enlarge(native, 40)
@@ -69,14 +69,14 @@ def test_what_is_too_large_is_reduced(plain: Path, tmp_path: Path) -> None:
 
 
 def test_a_bundle_without_one_is_left_as_it_is(plain: Path) -> None:
-    drawer = _verified(plain)
+    drawer = _verify(plain)
     native = drawer.draw(_latents(drawer, 2), 1.0)
     assert drawer.enlarge(native, 256) is native
 
 
 @pytest.mark.parametrize("size", [32, 64])
 def test_enlarged_pixels_do_not_depend_on_the_batch(plain: Path, tmp_path: Path, size: int) -> None:
-    drawer = _verified(add_enlarger(plain, tmp_path / "b"))
+    drawer = _verify(add_enlarger(plain, tmp_path / "b"))
     together = drawer.draw_at(_latents(drawer, 32), 1.0, size)
     for count in (1, 2, 8):
         np.testing.assert_array_equal(
@@ -96,8 +96,8 @@ def _set_weights(folder: Path, value: float) -> None:
     for tensor in model.graph.initializer:
         weights = onnx.numpy_helper.to_array(tensor)
         if weights.dtype == np.float32 and weights.ndim == 4:
-            changed = np.full_like(weights, value)
-            tensor.CopyFrom(onnx.numpy_helper.from_array(changed, tensor.name))
+            new_weights = np.full_like(weights, value)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(new_weights, tensor.name))
     onnx.save(model, folder / bundle.ENLARGER)
 
 
@@ -124,12 +124,12 @@ def test_a_bad_enlarger_is_refused(
     plain: Path, tmp_path: Path, damage: Callable[[Path], object], reason: str
 ) -> None:
     folder = add_enlarger(plain, tmp_path / "b")
-    _verified(folder)
+    _verify(folder)
     damage(folder)
     with pytest.raises(BadBundle, match=reason):
-        _verified(folder)
+        _verify(folder)
 
 
 def test_one_whose_card_names_another_scale_is_refused(plain: Path, tmp_path: Path) -> None:
     with pytest.raises(BadBundle, match="its card says 32"):
-        _verified(add_enlarger(plain, tmp_path / "b", card_scale=2))
+        _verify(add_enlarger(plain, tmp_path / "b", card_scale=2))

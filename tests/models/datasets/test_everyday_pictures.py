@@ -7,6 +7,7 @@ import io
 import struct
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -37,12 +38,15 @@ EXACT: dict[str, dict[str, object]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
     "WEBP": {"lossless": True},
     "AVIF": {"quality": 95},
+    "TIFF": {"compression": "tiff_lzw"},
 }
+# pi-heif only reads; these were written by pillow-heif (x265) from `twin`, 64 pixels a side.
+HEIC = Path(__file__).parents[2] / "fixtures" / "heic"
 
 
-def saved(image: Image.Image, format: str, **options: object) -> bytes:
+def encode(image: Image.Image, format: str, **options: object) -> bytes:
     file = io.BytesIO()
-    image.save(file, format, **options)  # type: ignore[arg-type]
+    image.save(file, format, **options)
     return file.getvalue()
 
 
@@ -56,15 +60,19 @@ def matrix_profile(primaries: list[tuple[float, float]], gamma: float) -> bytes:
         data = kind + bytes(4) + body
         return data + bytes(-len(data) % 4)
 
-    def fixed(values: NDArray[np.float64]) -> bytes:
+    def fixed_point(values: NDArray[np.float64]) -> bytes:
         return b"".join(struct.pack(">i", round(value * 65536)) for value in values)
 
     text = b"another space\0"
     description = tag(b"desc", struct.pack(">I", len(text)) + text + bytes(78))
     curve = tag(b"curv", struct.pack(">IH", 1, round(gamma * 256)))
-    tags = {b"desc": description, b"wtpt": tag(b"XYZ ", fixed(white)), b"cprt": tag(b"text", text)}
+    tags = {
+        b"desc": description,
+        b"wtpt": tag(b"XYZ ", fixed_point(white)),
+        b"cprt": tag(b"text", text),
+    }
     tags |= {
-        name: tag(b"XYZ ", fixed(column))
+        name: tag(b"XYZ ", fixed_point(column))
         for name, column in zip((b"rXYZ", b"gXYZ", b"bXYZ"), columns, strict=True)
     }
     tags |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve)
@@ -76,7 +84,7 @@ def matrix_profile(primaries: list[tuple[float, float]], gamma: float) -> bytes:
     header = struct.pack(
         ">I4sI4s4s4s", start + len(body), bytes(4), 0x02400000, b"mntr", b"RGB ", b"XYZ "
     )
-    header += bytes(12) + b"acsp" + bytes(28) + fixed(white)
+    header += bytes(12) + b"acsp" + bytes(28) + fixed_point(white)
     return header + bytes(128 - len(header)) + struct.pack(">I", len(tags)) + table + body
 
 
@@ -93,49 +101,51 @@ def in_profile(image: Image.Image, profile: bytes) -> Image.Image:
     target = ImageCms.ImageCmsProfile(io.BytesIO(profile))
     intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
     source = ImageCms.createProfile("sRGB")
-    converted = ImageCms.profileToProfile(image, source, target, intent)
-    assert converted is not None
-    del converted.info["icc_profile"]  # save() would write it without being told
-    return converted
+    result = ImageCms.profileToProfile(image, source, target, intent)
+    assert result is not None
+    del result.info["icc_profile"]  # save() would write it without being told
+    return result
 
 
 def worst(data: bytes, expected: Image.Image | None = None) -> int:
     """The largest difference at the middle of the four quarters."""
-    found = read_square(data, SIDE).astype(int)
-    wanted = np.asarray(expected or twin()).astype(int)
+    pixels = read_square(data, SIDE).astype(int)
+    reference = np.asarray(expected or twin()).astype(int)
     middles = (slice(SIDE // 4, None, SIDE // 2), slice(SIDE // 4, None, SIDE // 2))
-    return int(np.abs(found[middles] - wanted[middles]).max())
+    return int(np.abs(pixels[middles] - reference[middles]).max())
 
 
-@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "AVIF"])
+@pytest.mark.parametrize("format", EXACT)
 @pytest.mark.parametrize("name", PROFILES)
 def test_a_colour_profile_is_converted(name: str, format: str) -> None:
-    """photoprism#1798, immich#3658, geeqie#885."""
+    """photoprism/photoprism#1798, immich-app/immich#3658, BestImageViewer/geeqie#885."""
     profile = PROFILES[name]
     options = EXACT[format]
-    data = saved(in_profile(twin(), profile), format, icc_profile=profile, **options)
+    data = encode(in_profile(twin(), profile), format, icc_profile=profile, **options)
     assert worst(data) <= NEAR
-    ignored = saved(in_profile(twin(), profile), format, **options)
-    assert worst(ignored) > 2 * NEAR, "without the profile the colours are wrong: the row tests it"
+    unconverted_data = encode(in_profile(twin(), profile), format, **options)
+    assert worst(unconverted_data) > 2 * NEAR, (
+        "without the profile the colours are wrong: the row tests it"
+    )
 
 
 def test_a_profile_counts_beneath_transparency_too() -> None:
     profile = PROFILES["Display P3"]
     image = in_profile(twin(), profile)
     image.putalpha(Image.new("L", image.size, 255))
-    assert worst(saved(image, "PNG", icc_profile=profile)) <= NEAR
+    assert worst(encode(image, "PNG", icc_profile=profile)) <= NEAR
 
 
 @pytest.mark.parametrize("profile", [b"spoilt", PROFILES["Display P3"][:200]])
 def test_a_spoilt_profile_is_ignored(profile: bytes) -> None:
-    assert worst(saved(twin(), "PNG", icc_profile=profile)) == 0
+    assert worst(encode(twin(), "PNG", icc_profile=profile)) == 0
 
 
 def test_an_srgb_profile_moves_no_pixel() -> None:
     """Sets whose pictures carry one keep their fingerprints."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    data = saved(twin(), "PNG", icc_profile=profile)
-    assert (read_square(data, SIDE) == read_square(saved(twin(), "PNG"), SIDE)).all()
+    data = encode(twin(), "PNG", icc_profile=profile)
+    assert (read_square(data, SIDE) == read_square(encode(twin(), "PNG"), SIDE)).all()
 
 
 def grey_16_with_transparency() -> bytes:
@@ -160,9 +170,9 @@ def grey_16_with_transparency() -> bytes:
 
 def test_sixteen_bit_grey_is_white_where_it_is_transparent() -> None:
     """Pillow#3744, #3379."""
-    found = read_square(grey_16_with_transparency(), SIDE)
-    assert (found[:, -4:] == 255).all()
-    assert (found[:, :4] == round(30_000 / 257)).all()
+    pixels = read_square(grey_16_with_transparency(), SIDE)
+    assert (pixels[:, -4:] == 255).all()
+    assert (pixels[:, :4] == round(30_000 / 257)).all()
 
 
 @pytest.mark.parametrize("kind", ["text", "profile"])
@@ -173,19 +183,115 @@ def test_two_megabytes_of_metadata_are_read_past(kind: str) -> None:
         info = PngImagePlugin.PngInfo()
         info.add_text("history", "x" * (2 << 20), zip=True)
         options = {"pnginfo": info}
-    data = saved(twin(), "PNG", **options)
+    data = encode(twin(), "PNG", **options)
     peek(data)
     assert worst(data) == 0
 
 
 def test_a_photograph_of_48_megapixels_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """mattermost#2365: phones take 24 to 50 megapixels. Read reduced, so never all in memory."""
-    data = saved(twin().resize((6_000, 8_000)), "JPEG", quality=60)
+    data = encode(twin().resize((6_000, 8_000)), "JPEG", quality=60)
     peek(data)
     assert worst(data) <= NEAR
     monkeypatch.setattr(images, "MAX_JPEG_PIXELS", 40_000_000)
     with pytest.raises(BrokenImage, match="more than 40,000,000 pixels"):
         read_square(data, SIDE)
+
+
+def half_clear() -> Image.Image:
+    """The twin, its left half transparent and black."""
+    image = twin().convert("RGBA")
+    image.paste((0, 0, 0, 0), (0, 0, SIDE // 2, SIDE))
+    return image
+
+
+def on_white(image: Image.Image) -> Image.Image:
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+
+
+def grey(image: Image.Image) -> Image.Image:
+    return image.convert("L").convert("RGB")
+
+
+def lab(image: Image.Image) -> Image.Image:
+    profiles = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+    converted = ImageCms.profileToProfile(image, *profiles, outputMode="LAB")
+    assert converted is not None
+    return converted
+
+
+def deep(image: Image.Image, scale: float, kind: str) -> Image.Image:
+    return Image.fromarray((np.asarray(image.convert("L"), float) * scale).round(6).astype(kind))
+
+
+CLEAR, PLAIN = half_clear(), twin()
+INDEXED = CLEAR.quantize(16, Image.Quantize.FASTOCTREE)
+
+
+GREY_CLEAR = CLEAR.convert("LA")
+MODES = [
+    ("RGBA PNG, kohya-ss/sd-scripts#1269", CLEAR, "PNG", on_white(CLEAR)),
+    ("RGBA WebP, kohya-ss/sd-scripts#1269", CLEAR, "WEBP", on_white(CLEAR)),
+    ("RGBA AVIF, kohya-ss/sd-scripts#1269", CLEAR, "AVIF", on_white(CLEAR)),
+    ("RGBA TIFF, TIFF 6.0 section 18", CLEAR, "TIFF", on_white(CLEAR)),
+    ("LA PNG, NVIDIA/DIGITS#85", GREY_CLEAR, "PNG", on_white(GREY_CLEAR.convert("RGBA"))),
+    ("LA TIFF, TIFF 6.0 section 18", GREY_CLEAR, "TIFF", on_white(GREY_CLEAR.convert("RGBA"))),
+    ("palette PNG, Pillow#9281", INDEXED, "PNG", on_white(INDEXED.convert("RGBA"))),
+    ("palette GIF, layumi/University1652-Baseline#17", CLEAR, "GIF", on_white(CLEAR)),
+    ("grey JPEG, bmaltais/kohya_ss#454", PLAIN.convert("L"), "JPEG", grey(PLAIN)),
+    ("grey BMP, bmaltais/kohya_ss#454", PLAIN.convert("L"), "BMP", grey(PLAIN)),
+    ("CMYK JPEG, lovell/sharp#1649", PLAIN.convert("CMYK"), "JPEG", PLAIN),
+    ("CMYK TIFF, ImageMagick#6094, darktable#3560", PLAIN.convert("CMYK"), "TIFF", PLAIN),
+    ("YCbCr TIFF, TIFF 6.0 section 21", PLAIN.convert("YCbCr"), "TIFF", PLAIN),
+    ("CIELAB TIFF, TIFF 6.0 section 23", lab(PLAIN), "TIFF", PLAIN),
+    ("16-bit PNG, Pillow#5991", deep(PLAIN, 257, "u2"), "PNG", grey(PLAIN)),
+    ("16-bit TIFF, Pillow#1108", deep(PLAIN, 257, "u2"), "TIFF", grey(PLAIN)),
+    ("32-bit TIFF, Pillow#274", deep(PLAIN, 257, "i4"), "TIFF", grey(PLAIN)),
+    ("float TIFF, Pillow#7333", deep(PLAIN, 1 / 255, "f4"), "TIFF", grey(PLAIN)),
+    ("float TIFF up to 255, Pillow#7333", deep(PLAIN, 1, "f4"), "TIFF", grey(PLAIN)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("image", "format", "expected"), [pytest.param(*row, id=name) for name, *row in MODES]
+)
+def test_every_mode_of_every_format_looks_as_in_a_viewer(
+    image: Image.Image, format: str, expected: Image.Image
+) -> None:
+    data = encode(image, format, **EXACT.get(format, {}))
+    peek(data)
+    assert worst(data, expected) <= NEAR
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        pytest.param("plain", PLAIN, id="caezium/burrow#283"),
+        pytest.param("display-p3", PLAIN, id="an iPhone's profile, immich-app/immich#3658"),
+        pytest.param("turned", PLAIN, id="irot and EXIF at once, strukturag/libheif#227"),
+        pytest.param("clear", on_white(CLEAR), id="an alpha plane, ISO 23008-12"),
+    ],
+)
+def test_a_phones_heic_is_read(name: str, expected: Image.Image) -> None:
+    data = (HEIC / f"{name}.heic").read_bytes()
+    peek(data)
+    assert worst(data, expected) <= NEAR
+
+
+def test_a_heic_is_measured_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "MAX_HEIF_PIXELS", 1_000)
+    with pytest.raises(BrokenImage, match="more than 1,000 pixels"):
+        peek((HEIC / "plain.heic").read_bytes())
+
+
+def test_a_film_behind_a_photograph_and_a_thumbnail_within_do_not_matter() -> None:
+    """Motion photographs: upscayl/upscayl#983. The film may hold a JPEG's markers by chance."""
+    thumbnail = b"\xff\xe1" + struct.pack(">H", 8) + b"\xff\xda\xff\xd9\0\0"
+    photograph = encode(twin(), "JPEG", quality=95, subsampling=0)
+    whole = photograph[:2] + thumbnail + photograph[2:]
+    assert worst(whole + b"ftypmp42\xff\xda" * 9) <= NEAR
+    with pytest.raises(BrokenImage, match="breaks off"):
+        peek(whole[:-2])
 
 
 def cut(data: bytes) -> bytes:
@@ -198,12 +304,13 @@ def test_a_jpeg_cut_short_is_broken_for_upload_and_training_alike(
 ) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
     with pytest.raises(BrokenImage, match="breaks off"):
-        read(cut(saved(Image.fromarray(noise), "JPEG")))
+        read(cut(encode(Image.fromarray(noise), "JPEG")))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("format", EXACT)
 def test_a_rotated_photograph_stands_upright(format: str, orientation: int) -> None:
+    """kohya-ss/sd-scripts#1316, hydrusnetwork/hydrus#1442."""
     turns = {2: [0], 3: [3], 4: [1], 5: [5], 6: [2], 7: [6], 8: [4]}
     image = twin()
     for method in turns.get(orientation, []):
@@ -211,7 +318,7 @@ def test_a_rotated_photograph_stands_upright(format: str, orientation: int) -> N
     exif = Image.Exif()
     exif[0x0112] = orientation
     options = EXACT[format]
-    assert worst(saved(image, format, exif=exif, **options)) <= 2 * NEAR
+    assert worst(encode(image, format, exif=exif, **options)) <= 2 * NEAR
 
 
 @pytest.mark.parametrize(
@@ -224,7 +331,8 @@ def test_a_rotated_photograph_stands_upright(format: str, orientation: int) -> N
         pytest.param("#recycle/a.png", False, id="Synology's trash"),
         pytest.param(".Trash-1000/files/a.png", False, id="Linux's trash"),
         pytest.param("$RECYCLE.BIN/a.png", False, id="Windows' trash"),
-        pytest.param("a.heic", False, id="a phone's format"),
+        pytest.param("a.HEIC", True, id="a phone's format, caezium/burrow#283"),
+        pytest.param("a.jxl", False, id="JPEG XL"),
         pytest.param("my.photos/a.png", True, id="a dot within"),
     ],
 )

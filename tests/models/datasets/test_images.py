@@ -16,7 +16,7 @@ from models.datasets.images import FORMATS, BrokenImage, is_image_name, read_squ
 RED, GREEN, BLUE = (220, 30, 40), (20, 200, 60), (30, 60, 230)
 
 
-def saved(image: Image.Image, format: str = "PNG", **options: Any) -> bytes:
+def encode(image: Image.Image, format: str = "PNG", **options: Any) -> bytes:
     """Save an image into bytes."""
     buffer = io.BytesIO()
     image.save(buffer, format, **options)
@@ -36,11 +36,11 @@ def thirds(width: int, height: int, horizontal: bool = True) -> Image.Image:
     return image
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", [each for each in FORMATS if each != "HEIF"])
 def test_every_format_of_the_allow_list_is_read(format: str) -> None:
     if format == "AVIF" and not features.check("avif"):
         pytest.skip("this Pillow was built without AVIF")
-    pixels = read_square(saved(Image.new("RGB", (40, 30), RED), format), 16)
+    pixels = read_square(encode(Image.new("RGB", (40, 30), RED), format), 16)
     assert pixels.shape == (16, 16, 3)
     assert pixels.dtype == np.uint8
     assert near(pixels[8, 8], RED)
@@ -51,7 +51,7 @@ def test_every_format_of_the_allow_list_is_read(format: str) -> None:
     ("width", "height"), [(8, 8), (300, 100), (100, 300), (2000, 1400), (5000, 3200)]
 )
 def test_any_shape_gives_the_asked_square(width: int, height: int, size: int) -> None:
-    assert read_square(saved(Image.new("RGB", (width, height))), size).shape == (size, size, 3)
+    assert read_square(encode(Image.new("RGB", (width, height))), size).shape == (size, size, 3)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_any_shape_gives_the_asked_square(width: int, height: int, size: int) ->
 )
 @pytest.mark.parametrize("format", ["PNG", "JPEG"])
 def test_the_centre_is_kept(picture: Image.Image, format: str) -> None:
-    pixels = read_square(saved(picture, format), 32)
+    pixels = read_square(encode(picture, format), 32)
     # Both outer thirds are cropped away; JPEG's chroma bleeds a pixel at the edge.
     assert all(near(pixels[y, x], GREEN, 16) for y in (3, 16, 28) for x in (3, 16, 28))
 
@@ -85,18 +85,18 @@ def test_the_centre_is_kept(picture: Image.Image, format: str) -> None:
 def test_every_mode_becomes_rgb_over_white(
     image: Image.Image, expected: tuple[int, int, int]
 ) -> None:
-    assert near(read_square(saved(image), 16)[8, 8], expected, 2)
+    assert near(read_square(encode(image), 16)[8, 8], expected, 2)
 
 
 def test_cmyk_becomes_rgb() -> None:
     picture = Image.new("CMYK", (20, 20), (0, 255, 255, 0))
-    assert near(read_square(saved(picture, "JPEG"), 16)[8, 8], (255, 0, 0), 40)
+    assert near(read_square(encode(picture, "JPEG"), 16)[8, 8], (255, 0, 0), 40)
 
 
 def test_a_transparent_palette_lies_over_white() -> None:
     picture = Image.new("P", (20, 20), 0)
     picture.putpalette([0, 0, 0] * 256)
-    assert near(read_square(saved(picture, "GIF", transparency=0), 16)[8, 8], (255, 255, 255))
+    assert near(read_square(encode(picture, "GIF", transparency=0), 16)[8, 8], (255, 255, 255))
 
 
 def test_exif_orientation_is_honoured() -> None:
@@ -104,25 +104,25 @@ def test_exif_orientation_is_honoured() -> None:
     exif[0x0112] = 6  # shown turned a quarter clockwise: the left edge is the top
     sideways = Image.new("RGB", (64, 64), GREEN)
     sideways.paste(RED, (0, 0, 32, 64))
-    pixels = read_square(saved(sideways, "JPEG", exif=exif, quality=95), 32)
+    pixels = read_square(encode(sideways, "JPEG", exif=exif, quality=95), 32)
     assert near(pixels[4, 16], RED)
     assert near(pixels[28, 16], GREEN)
 
 
 def test_an_animation_gives_its_first_frame() -> None:
     frames = [Image.new("RGB", (20, 20), colour) for colour in (RED, BLUE)]
-    data = saved(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    data = encode(frames[0], "GIF", save_all=True, append_images=frames[1:])
     assert near(read_square(data, 16)[8, 8], RED)
 
 
 def test_reducing_averages_rather_than_drops_pixels() -> None:
     stripes = np.zeros((256, 256, 3), np.uint8)
     stripes[:, ::2] = 255
-    assert near(read_square(saved(Image.fromarray(stripes)), 16)[8, 8], (127, 127, 127))
+    assert near(read_square(encode(Image.fromarray(stripes)), 16)[8, 8], (127, 127, 127))
 
 
 def test_a_path_and_a_file_read_like_bytes(tmp_path: Path) -> None:
-    data = saved(thirds(60, 60))
+    data = encode(thirds(60, 60))
     (tmp_path / "a.png").write_bytes(data)
     expected = read_square(data, 16)
     assert (read_square(tmp_path / "a.png", 16) == expected).all()
@@ -145,22 +145,22 @@ BROKEN: list[Any] = [
     pytest.param(lambda: b"", "format", id="empty"),
     pytest.param(lambda: b"#!/bin/sh\nrm -rf /\n", "format", id="script"),
     pytest.param(lambda: b"<svg xmlns='http://www.w3.org/2000/svg'/>", "format", id="svg"),
-    pytest.param(lambda: saved(Image.new("RGB", (20, 20)), "TIFF"), "format", id="tiff"),
-    pytest.param(lambda: saved(Image.new("RGB", (20, 20)), "EPS"), "format", id="postscript"),
-    pytest.param(lambda: saved(thirds(90, 90))[:120], "decoded", id="truncated-png"),
-    pytest.param(lambda: saved(thirds(90, 90), "JPEG")[:700], "decoded", id="truncated-jpeg"),
+    pytest.param(lambda: encode(Image.new("RGB", (20, 20)), "TIFF")[:90], "decoded", id="cut-tiff"),
+    pytest.param(lambda: encode(Image.new("RGB", (20, 20)), "EPS"), "format", id="postscript"),
+    pytest.param(lambda: encode(thirds(90, 90))[:120], "decoded", id="truncated-png"),
+    pytest.param(lambda: encode(thirds(90, 90), "JPEG")[:700], "decoded", id="truncated-jpeg"),
     pytest.param(lambda: png_of(4001, 4000), "16,000,000", id="above-16-megapixels"),
     pytest.param(lambda: png_of(60_000, 60_000), "pixels", id="bomb"),
     pytest.param(lambda: png_of(10_000, 9_500), "pixels", id="pillow-warns"),
-    pytest.param(lambda: saved(Image.new("RGB", (7, 900))), "smaller than 8", id="sliver"),
+    pytest.param(lambda: encode(Image.new("RGB", (7, 900))), "smaller than 8", id="sliver"),
 ]
 
 
 @pytest.mark.parametrize(("data", "reason"), BROKEN)
 def test_what_cannot_be_used_says_why(data: Callable[[], bytes], reason: str) -> None:
-    with pytest.raises(BrokenImage, match=reason) as refused:
+    with pytest.raises(BrokenImage, match=reason) as error:
         read_square(data(), 16)
-    assert str(refused.value) == refused.value.reason
+    assert str(error.value) == error.value.reason
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_what_cannot_be_used_says_why(data: Callable[[], bytes], reason: str) ->
         ("deep/er/B.JPEG", True),
         ("a.avif", True),
         ("a.svg", False),
-        ("a.tiff", False),
+        ("a.tiff", True),
         ("png", False),
         ("__MACOSX/a.png", False),
         ("x/._a.png", False),

@@ -29,10 +29,10 @@ def csv(**columns: Sequence[object]) -> str:
 
 
 def test_hugging_faces_csv() -> None:
-    found = table("\ufeff" + csv(Colour=COLOURS * 4, smiling=["True", "False"] * 8))
-    assert found.attributes == {"colour": COLOURS * 4, "smiling": ["yes", "no"] * 8}
-    assert found.counts()["colour"] == {"red": 8, "blue": 4, "green": 4}
-    assert found.left_out == []
+    label_table = table("\ufeff" + csv(Colour=COLOURS * 4, smiling=["True", "False"] * 8))
+    assert label_table.attributes == {"colour": COLOURS * 4, "smiling": ["yes", "no"] * 8}
+    assert label_table.counts()["colour"] == {"red": 8, "blue": 4, "green": 4}
+    assert label_table.left_out == []
 
 
 def test_hugging_faces_jsonl_in_the_folder_of_a_split() -> None:
@@ -46,8 +46,8 @@ def test_hugging_faces_jsonl_in_the_folder_of_a_split() -> None:
 def test_stylegans_json(form: str) -> None:
     names = [f"00000/{name}" for name in NAMES]
     codes = [place % 3 for place in range(16)]
-    given = [code if form == "number" else [int(n == code) for n in range(3)] for code in codes]
-    text = json.dumps({"labels": [list(pair) for pair in zip(names, given, strict=True)]})
+    rows = [code if form == "number" else [int(n == code) for n in range(3)] for code in codes]
+    text = json.dumps({"labels": [list(pair) for pair in zip(names, rows, strict=True)]})
     expected = [f"class {code}" for code in codes]
     assert table(text, "dataset.json", names).attributes == {"label": expected}
 
@@ -70,8 +70,8 @@ def test_stylegans_json_without_labels_makes_no_class_of_its_folders() -> None:
 )
 def test_class_folders(folders: list[str], expected: list[str] | None) -> None:
     names = [f"{folders[place % 2]}/{name}" for place, name in enumerate(NAMES)]
-    found = labels.read(names, {}).attributes
-    assert found == ({"class": expected * 8} if expected else {})
+    attributes = labels.read(names, {}).attributes
+    assert attributes == ({"class": expected * 8} if expected else {})
 
 
 @pytest.mark.parametrize(
@@ -85,33 +85,33 @@ def test_class_folders(folders: list[str], expected: list[str] | None) -> None:
     ],
 )
 def test_what_is_left_out_says_why(values: list[object], reason: str) -> None:
-    found = table(csv(odd=values, colour=COLOURS * 4))
-    assert list(found.attributes) == ["colour"]
-    assert [each.name for each in found.left_out] == ["odd"]
-    assert reason in found.left_out[0].reason
+    label_table = table(csv(odd=values, colour=COLOURS * 4))
+    assert list(label_table.attributes) == ["colour"]
+    assert [each.name for each in label_table.left_out] == ["odd"]
+    assert reason in label_table.left_out[0].reason
 
 
 def test_a_column_of_numbers_becomes_a_slider() -> None:
     halves = [0.5 * n for n in range(15)]
-    found = table(csv(Age=["nan", *halves], colour=COLOURS * 4))
-    assert found.numbers == {"label_age": [None, *halves]}
-    assert found.ranges() == {"label_age": (0, 7)}
-    assert found.left_out == []
-    packed = found.to_json(NAMES, [NAMES[1], NAMES[0]])
-    assert packed["numbers"] == {"label_age": [0, None]}
-    labels.check_names(["label_age", "colour"], found, "faces")
+    label_table = table(csv(Age=["nan", *halves], colour=COLOURS * 4))
+    assert label_table.numbers == {"label_age": [None, *halves]}
+    assert label_table.ranges() == {"label_age": (0, 7)}
+    assert label_table.left_out == []
+    content = label_table.to_json(NAMES, [NAMES[1], NAMES[0]])
+    assert content["numbers"] == {"label_age": [0, None]}
+    labels.check_names(["label_age", "colour"], label_table, "faces")
 
 
 def test_folders_that_are_called_by_numbers_are_classes() -> None:
     names = [f"{place % 3}/{name}" for place, name in enumerate(NAMES)]
-    found = labels.read(names, {})
-    assert found.counts() == {"class": {"class 0": 6, "class 1": 5, "class 2": 5}}
-    assert found.numbers == {}
+    label_table = labels.read(names, {})
+    assert label_table.counts() == {"class": {"class 0": 6, "class 1": 5, "class 2": 5}}
+    assert label_table.numbers == {}
 
 
 def test_a_few_pictures_without_a_value_are_unlabelled() -> None:
-    found = table(csv(colour=[*(COLOURS * 4)[:15], ""]))
-    assert found.attributes["colour"][-1] == labels.UNLABELLED
+    label_table = table(csv(colour=[*(COLOURS * 4)[:15], ""]))
+    assert label_table.attributes["colour"][-1] == labels.UNLABELLED
 
 
 def test_names_become_parameters_and_none_that_has_a_meaning() -> None:
@@ -142,8 +142,8 @@ def test_a_spoilt_file_is_named(file: str, text: str) -> None:
 
 
 def test_packed_codes_are_those_of_the_pictures_that_were_kept() -> None:
-    kept = [NAMES[0], NAMES[3], NAMES[5]]
-    to_json = table(csv(colour=COLOURS * 4)).to_json(NAMES, kept)
-    assert to_json == {
+    names = [NAMES[0], NAMES[3], NAMES[5]]
+    content = table(csv(colour=COLOURS * 4)).to_json(NAMES, names)
+    assert content == {
         "attributes": {"colour": {"values": ["blue", "green", "red"], "codes": [2, 1, 0]}}
     }

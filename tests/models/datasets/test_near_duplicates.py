@@ -22,7 +22,7 @@ def faces() -> list[Pixels]:
     return [starter.render(number, 128) for number in range(FACES)]
 
 
-def saved(face: Pixels, how: str) -> Pixels:
+def reencode(face: Pixels, how: str) -> Pixels:
     image, file = Image.fromarray(face), io.BytesIO()
     if how == "smaller":
         image.resize((90, 90), Image.Resampling.LANCZOS).save(file, "PNG")
@@ -39,8 +39,8 @@ def test_other_faces_are_no_duplicates(faces: list[Pixels]) -> None:
 
 @pytest.mark.parametrize("how", ["as JPEG", "smaller", "brighter"])
 def test_a_picture_that_was_saved_again_is_found(faces: list[Pixels], how: str) -> None:
-    """imagededup and fastdup are asked for exactly this: idealo/imagededup#47."""
-    again = [saved(face, how) for face in faces]
+    """dogsheep/dogsheep-photos#7, kungfuai/kaishi#1."""
+    again = [reencode(face, how) for face in faces]
     names = [*NAMES, *(f"{name} again" for name in NAMES)]
     alike = find(names, [thumbnail(face) for face in [*faces, *again]])
     assert alike.looked == 2 * FACES

@@ -61,18 +61,18 @@ def test_a_restored_home_has_every_row_and_every_blob(
     backup(settings, archive)
     assert archive.stat().st_mode & 0o077 == 0, "it has keys"
     restore(empty, archive)
-    restored = connect(empty)
-    migrate(restored)
-    registry = Registry(restored, empty.storage)
+    database = connect(empty)
+    migrate(database)
+    registry = Registry(database, empty.storage)
     assert registry.aliases() == Registry(engine, settings.storage).aliases()
     verify.verify(registry.folder(version), version)
-    row = runs.get(restored, run)
+    row = runs.get(database, run)
     assert row == runs.get(engine, run)
     assert (empty.storage / "snapshots" / run / row["snapshot"]).stat().st_size == 1000
     assert (empty.home / "enlarging" / "0123.pt").read_bytes() == b"half an enlarger"
     assert (empty.home / "api-key").read_text() == "kao_secret"
     assert (empty.home / "api-key").stat().st_mode & 0o077 == 0
-    restored.dispose()
+    database.dispose()
 
 
 def test_a_backup_is_consistent_while_a_run_writes(

@@ -25,9 +25,9 @@ def files(
     upload = settings.storage / "upload.zip"
     upload.write_bytes(b"a zip of pictures")
     digest = atomic.sha256(upload)
-    zipped = settings.storage / layout.dataset(digest)
-    zipped.parent.mkdir()
-    upload.rename(zipped)
+    zip_path = settings.storage / layout.dataset(digest)
+    zip_path.parent.mkdir()
+    upload.rename(zip_path)
     with engine.begin() as db:
         row = {"name": "faces", "digest": digest, "bytes": 9, "images": 2}
         db.execute(datasets.insert().values(**row, licence="mine", uploaded="now"))
@@ -38,7 +38,7 @@ def files(
         archive.writestr("data", b"weights" * 100)
     runs.snapshot(engine, run, fence, snapshot.name, {})
     weights = settings.storage / layout.bundle(version) / bundle.WEIGHTS
-    return {"bundle": weights, "dataset": zipped, "snapshot": snapshot}
+    return {"bundle": weights, "dataset": zip_path, "snapshot": snapshot}
 
 
 def _flip_a_bit(path: Path) -> None:

@@ -10,12 +10,12 @@ from models.recipes.recipe import RESOLUTIONS, resolve
 
 
 def shapes(network, x):
-    seen = []
+    outputs = []
     for layer in network.layers:
         x = layer(x)
         if isinstance(layer, torch.nn.Conv2d | torch.nn.ConvTranspose2d):
-            seen.append(tuple(x.shape[1:]))
-    return seen
+            outputs.append(tuple(x.shape[1:]))
+    return outputs
 
 
 def test_classic_is_the_tutorials_generator() -> None:
@@ -91,8 +91,8 @@ def test_a_presets_generator_is_cheap_enough_to_serve(preset) -> None:
         nonlocal macs
         # A transposed convolution multiplies at every place that it reads, the others where
         # they write.
-        seen = inputs[0] if isinstance(module, torch.nn.ConvTranspose2d) else output
-        macs += module.weight.numel() * (seen[0, 0].numel() if seen.dim() == 4 else 1)
+        places = inputs[0] if isinstance(module, torch.nn.ConvTranspose2d) else output
+        macs += module.weight.numel() * (places[0, 0].numel() if places.dim() == 4 else 1)
 
     for module in network.modules():
         if isinstance(module, torch.nn.Conv2d | torch.nn.ConvTranspose2d | torch.nn.Linear):
@@ -106,25 +106,25 @@ def test_kernels_of_the_first_version_are_read() -> None:
     kernel, x = torch.randn(5, 6, 3, 3), torch.randn(2, 6, 4, 4)
     block = modern.Block(6, 5, 8)
     block.load_state_dict({**block.state_dict(), "convolution.weight": kernel})
-    doubled = torch.nn.functional.interpolate(x, scale_factor=2.0, mode="nearest")
-    before = torch.nn.functional.conv2d(doubled, kernel, padding=1)
+    large = torch.nn.functional.interpolate(x, scale_factor=2.0, mode="nearest")
+    before = torch.nn.functional.conv2d(large, kernel, padding=1)
     with torch.no_grad():
         assert torch.allclose(block.convolution(x), before, atol=1e-5)
 
 
 def test_a_generator_that_is_now_told_labels_draws_as_before() -> None:
     plain = modern.Generator(16, 8, 8, 4).eval()
-    told = modern.Generator(
+    conditional = modern.Generator(
         16, 8, 8, 4, [Attribute(name="hat", values=["a", "b"], shares=[0.5, 0.5])]
     )
-    missing, unexpected = told.load_state_dict(plain.state_dict(), strict=False)
+    missing, unexpected = conditional.load_state_dict(plain.state_dict(), strict=False)
     assert (set(missing), unexpected) == ({"mapping.above", "mapping.up_to"}, [])
     z, wishes = torch.randn(3, 8), torch.tensor([[-1.0], [0.5], [2.0]])
     with torch.no_grad():
-        drawn = told.eval()(torch.cat([z, wishes], dim=1))
-        assert torch.allclose(drawn, plain(z), atol=1e-5)
-    told(torch.cat([z, wishes], dim=1)).sum().backward()
-    assert told.mapping.layers[0].weight.grad[:, 8:].abs().sum() > 0, "and can learn them"
+        images = conditional.eval()(torch.cat([z, wishes], dim=1))
+        assert torch.allclose(images, plain(z), atol=1e-5)
+    conditional(torch.cat([z, wishes], dim=1)).sum().backward()
+    assert conditional.mapping.layers[0].weight.grad[:, 8:].abs().sum() > 0, "and can learn them"
 
 
 def test_what_is_fainter_than_its_levels_is_smoothed_away_and_lines_stay() -> None:

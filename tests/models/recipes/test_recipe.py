@@ -58,7 +58,7 @@ def test_an_unknown_preset_is_told_the_known() -> None:
     ],
 )
 def test_a_wrong_field_is_named_with_its_range(overrides, field, words) -> None:
-    with pytest.raises(InvalidRecipe, match="cannot be used") as caught:
+    with pytest.raises(InvalidRecipe, match="cannot be used") as error:
         resolve({"preset": "modern-64", **overrides})
-    told = {item["field"]: item["problem"] for item in caught.value.problems}
-    assert words in told[field]
+    problems = {item["field"]: item["problem"] for item in error.value.problems}
+    assert words in problems[field]

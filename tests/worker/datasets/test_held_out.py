@@ -20,10 +20,10 @@ def test_a_name_has_its_place_for_ever() -> None:
 
 
 def test_about_the_share_is_held_out_wherever_the_names_stand() -> None:
-    chosen = held_out.mask(NAMES, 0.05)
-    assert 70 < chosen.sum() < 130
-    assert (held_out.mask(NAMES[::-1], 0.05)[::-1] == chosen).all()
-    assert not (chosen & ~held_out.mask(NAMES, 0.1)).any(), "a larger share has all of a smaller"
+    mask = held_out.mask(NAMES, 0.05)
+    assert 70 < mask.sum() < 130
+    assert (held_out.mask(NAMES[::-1], 0.05)[::-1] == mask).all()
+    assert not (mask & ~held_out.mask(NAMES, 0.1)).any(), "a larger share has all of a smaller"
 
 
 def test_a_small_set_keeps_every_picture() -> None:
@@ -50,15 +50,15 @@ def test_no_held_out_image_is_trained_on_and_every_other_one_is() -> None:
     labels = {"half": {"values": ["a", "b"], "codes": (images >= 1_000).astype(int).tolist()}}
     recipe = recipe.model_copy(update={"labels": ["half"]})
     reals = Reals(pixels, recipe, torch.device("cpu"), labels=labels, places=places)
-    seen: set[int] = set()
+    trained_numbers: set[int] = set()
     for step in range(reals.steps_per_epoch):
         batch = reals.batch(step).add(1).mul(127.5).round().long()
         numbers = (batch[:, 0, 0, 0] + 256 * batch[:, 1, 0, 0]).tolist()
-        seen |= set(numbers)
+        trained_numbers |= set(numbers)
         truth = reals.labels(step)
         assert truth is not None
         assert truth.argmax(1).tolist() == [int(number >= 1_000) for number in numbers]
-    assert seen <= set(places.tolist())
-    assert len(seen) == reals.steps_per_epoch * 50
+    assert trained_numbers <= set(places.tolist())
+    assert len(trained_numbers) == reals.steps_per_epoch * 50
     shares = reals.attributes[0].shares
     assert shares[1] == np.mean(places >= 1_000)

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from models.settings import Settings
-from tests.worker.datasets.test_packing import picture, zipped
+from tests.worker.datasets.test_packing import picture, write_zip
 from worker.datasets import lookup
 
 
@@ -23,10 +23,10 @@ def test_a_dot_in_a_folders_name_is_no_suffix(tmp_path: Path, folder: str, name:
     pictures.mkdir()
     for number in range(2):
         (pictures / f"{number}.png").write_bytes(picture(number))
-    zipped(pictures, tmp_path / f"{folder}.zip")
+    write_zip(pictures, tmp_path / f"{folder}.zip")
     settings, engine = Settings(home=tmp_path / "home"), sa.create_engine("sqlite://")
     for path in (pictures, tmp_path / f"{folder}.zip"):
-        packed = lookup.pack_named(
-            settings, engine, f"{lookup.LOCAL}{path}", 8, None, lambda done, total: None
+        dataset = lookup.pack_named(
+            settings, engine, f"{lookup.LOCAL}{path}", 8, None, lambda count, total: None
         )
-        assert packed.name == name
+        assert dataset.name == name

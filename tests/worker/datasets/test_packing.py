@@ -44,40 +44,40 @@ def faces(tmp_path: Path) -> Path:
     return folder
 
 
-def zipped(folder: Path, path: Path) -> Path:
+def write_zip(folder: Path, path: Path) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
         for file in folder.rglob("*"):
             archive.write(file, file.relative_to(folder).as_posix())
     return path
 
 
-def shades(packed: PackedDataset) -> list[int]:
-    return [int(image[0, 0, 0]) for image in packed.images()]
+def shades(dataset: PackedDataset) -> list[int]:
+    return [int(image[0, 0, 0]) for image in dataset.images()]
 
 
 def test_a_folder_is_packed_in_order_of_its_names(faces: Path, cache: Path) -> None:
-    packed = pack(faces, 16, cache)
-    assert shades(packed) == [10, 20, 30, 40, 50, 10]
-    assert (packed.name, packed.count, packed.size) == ("faces", 6, 16)
-    assert packed.duplicates == 1
-    assert packed.labels() == {}
-    images = packed.images()
+    dataset = pack(faces, 16, cache)
+    assert shades(dataset) == [10, 20, 30, 40, 50, 10]
+    assert (dataset.name, dataset.count, dataset.size) == ("faces", 6, 16)
+    assert dataset.duplicates == 1
+    assert dataset.labels() == {}
+    images = dataset.images()
     assert images.dtype == np.uint8
     assert images.flags.c_contiguous
     assert isinstance(images, np.memmap)
 
 
 def test_what_was_skipped_is_named_with_its_reason(faces: Path, cache: Path) -> None:
-    skipped = pack(faces, 16, cache).skipped
-    assert [one.name for one in skipped] == ["cut.jpg", "text.png"]
-    assert "decoded" in skipped[0].reason
-    assert "format" in skipped[1].reason
+    left_out = pack(faces, 16, cache).skipped
+    assert [one.name for one in left_out] == ["cut.jpg", "text.png"]
+    assert "decoded" in left_out[0].reason
+    assert "format" in left_out[1].reason
 
 
 def test_the_manifest_says_it_all(faces: Path, cache: Path) -> None:
-    packed = pack(faces, 16, cache, name="mine", licence="CC-BY-4.0")
-    manifest = json.loads((packed.folder / "manifest.json").read_text())
-    pixels = packed.images().tobytes()
+    dataset = pack(faces, 16, cache, name="mine", licence="CC-BY-4.0")
+    manifest = json.loads((dataset.folder / "manifest.json").read_text())
+    pixels = dataset.images().tobytes()
     assert manifest == {
         "format": 1,
         "name": "mine",
@@ -86,22 +86,22 @@ def test_the_manifest_says_it_all(faces: Path, cache: Path) -> None:
         "count": 6,
         "size": 16,
         "fingerprint": hashlib.sha256(pixels).hexdigest(),
-        "skipped": [{"name": one.name, "reason": one.reason} for one in packed.skipped],
+        "skipped": [{"name": one.name, "reason": one.reason} for one in dataset.skipped],
         "left_out": [
             {"reason": "no picture by its name", "count": 1, "examples": ["notes.txt"]},
         ],
         "duplicates": 1,
         "near_duplicates": {"looked": 6, "count": 1, "groups": [["a.png", "same.png"]]},
     }
-    files = sorted(path.name for path in packed.folder.iterdir())
+    files = sorted(path.name for path in dataset.folder.iterdir())
     assert files == ["images.npy", "manifest.json", "names.json"]
-    assert packed.names() == ["a.png", "b.png", "c.png", "deep/d.png", "e.jpg", "same.png"]
+    assert dataset.names() == ["a.png", "b.png", "c.png", "deep/d.png", "e.jpg", "same.png"]
 
 
 def test_a_zip_gives_what_its_folder_gives(faces: Path, cache: Path, tmp_path: Path) -> None:
-    packed = pack(zipped(faces, tmp_path / "faces.zip"), 16, cache)
-    assert packed.name == "faces"
-    assert packed.fingerprint == pack(faces, 16, cache).fingerprint
+    dataset = pack(write_zip(faces, tmp_path / "faces.zip"), 16, cache)
+    assert dataset.name == "faces"
+    assert dataset.fingerprint == pack(faces, 16, cache).fingerprint
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -111,7 +111,7 @@ def test_the_workers_change_nothing(faces: Path, cache: Path, workers: int) -> N
 
 def test_a_limit_takes_the_first_names(faces: Path, cache: Path, tmp_path: Path) -> None:
     assert shades(pack(faces, 16, cache, limit=3)) == [10, 20, 30]
-    archive = zipped(faces, tmp_path / "faces.zip")
+    archive = write_zip(faces, tmp_path / "faces.zip")
     assert shades(pack(archive, 16, cache, limit=2)) == [10, 20]
     assert shades(pack(archive, 16, cache, limit=1000)) == [10, 20, 30, 40, 50, 10]
 
@@ -121,24 +121,24 @@ def test_more_than_a_batch_stays_in_order(tmp_path: Path, cache: Path) -> None:
     folder.mkdir()
     for number in range(source.BATCH + 20):
         (folder / f"{number:03}.png").write_bytes(picture(number))
-    seen: list[tuple[int, int]] = []
-    packed = pack(folder, 8, cache, progress=lambda done, total: seen.append((done, total)))
-    assert shades(packed) == list(range(source.BATCH + 20))
-    assert seen == [(n, packed.count) for n in range(1, packed.count + 1)]
+    reports: list[tuple[int, int]] = []
+    dataset = pack(folder, 8, cache, progress=lambda count, total: reports.append((count, total)))
+    assert shades(dataset) == list(range(source.BATCH + 20))
+    assert reports == [(n, dataset.count) for n in range(1, dataset.count + 1)]
 
 
 def test_the_starter_is_packed_with_its_labels(cache: Path) -> None:
-    packed = pack("starter", 8, cache, limit=5, workers=1)
-    assert (packed.name, packed.licence, packed.count) == ("starter", "CC0-1.0", 5)
-    assert "Lisa Wischofsky" in packed.credit
-    assert all(len(row["codes"]) == 5 for row in packed.labels().values())
+    dataset = pack("starter", 8, cache, limit=5, workers=1)
+    assert (dataset.name, dataset.licence, dataset.count) == ("starter", "CC0-1.0", 5)
+    assert "Lisa Wischofsky" in dataset.credit
+    assert all(len(row["codes"]) == 5 for row in dataset.labels().values())
 
 
 @pytest.mark.parametrize("kind", ["starter", "folder", "zip"])
 def test_the_second_time_reads_nothing(
     kind: str, faces: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    archive = zipped(faces, tmp_path / "f.zip")
+    archive = write_zip(faces, tmp_path / "f.zip")
     source = {"starter": "starter", "folder": str(faces), "zip": str(archive)}[kind]
     first = pack(source, 8, cache, limit=4)
 
@@ -154,10 +154,10 @@ def test_another_size_name_or_content_is_another_dataset(faces: Path, cache: Pat
     folders.add(pack(faces, 16, cache, name="other").folder)
     (faces / "a.png").write_bytes(picture(99))
     os.utime(faces / "a.png", (1, 1))
-    changed = pack(faces, 16, cache)
-    folders.add(changed.folder)
+    new_dataset = pack(faces, 16, cache)
+    folders.add(new_dataset.folder)
     assert len(folders) == 4
-    assert shades(changed)[0] == 99
+    assert shades(new_dataset)[0] == 99
 
 
 @pytest.mark.parametrize(
@@ -172,14 +172,14 @@ def test_another_size_name_or_content_is_another_dataset(faces: Path, cache: Pat
     ],
 )
 def test_a_damaged_cache_is_packed_again(faces: Path, cache: Path, spoil: Any) -> None:
-    packed = pack(faces, 16, cache)
-    spoil(packed.folder)
+    dataset = pack(faces, 16, cache)
+    spoil(dataset.folder)
     assert shades(pack(faces, 16, cache)) == [10, 20, 30, 40, 50, 10]
 
 
 def test_stopping_halfway_leaves_nothing(faces: Path, cache: Path) -> None:
-    def stop(done: int, total: int) -> None:
-        if done == 3:
+    def stop(count: int, total: int) -> None:
+        if count == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -200,8 +200,8 @@ def test_what_a_kill_left_is_swept(faces: Path, cache: Path) -> None:
 def test_two_packers_at_once_share_the_first_result(faces: Path, cache: Path) -> None:
     inner: list[PackedDataset] = []
 
-    def race(done: int, total: int) -> None:
-        if done == 4:
+    def race(count: int, total: int) -> None:
+        if count == 4:
             inner.append(pack(faces, 16, cache))
 
     assert pack(faces, 16, cache, progress=race) == inner[0]
@@ -262,7 +262,7 @@ def test_numbers_out_of_range_are_refused(
         pack(faces, size, cache, limit=limit)
 
 
-def labelled(folder: Path) -> Path:
+def labelled_folder(folder: Path) -> Path:
     """Add twelve pictures in two classes, with a column beside, to a folder."""
     rows = ["file_name,mood,number"]
     for number in range(12):
@@ -278,24 +278,24 @@ def labelled(folder: Path) -> Path:
 def test_labels_are_packed_beside_the_pictures_that_were_read(
     kind: str, cache: Path, tmp_path: Path
 ) -> None:
-    folder = labelled(tmp_path / "set")
+    folder = labelled_folder(tmp_path / "set")
     (folder / "cat" / "00.png").write_bytes(b"no picture")
-    source = folder if kind == "folder" else zipped(folder, tmp_path / "set.zip")
-    packed = pack(source, 8, cache)
-    label = packed.labels()["mood"]
-    assert list(packed.labels()) == ["mood"]
-    assert packed.names()[0] == "cat/02.png"
+    source = folder if kind == "folder" else write_zip(folder, tmp_path / "set.zip")
+    dataset = pack(source, 8, cache)
+    label = dataset.labels()["mood"]
+    assert list(dataset.labels()) == ["mood"]
+    assert dataset.names()[0] == "cat/02.png"
     moods = [label["values"][code] for code in label["codes"]]
-    numbers = [int(Path(name).stem) for name in packed.names()]
+    numbers = [int(Path(name).stem) for name in dataset.names()]
     assert moods == [("happy", "sad", "calm")[number % 3] for number in numbers]
-    assert shades(packed) == [10 * number for number in numbers]
+    assert shades(dataset) == [10 * number for number in numbers]
     part = pack(source, 8, cache, sample=6)
     assert part.count == len(part.labels()["mood"]["codes"]) >= 5
-    assert set(part.names()) <= {*packed.names(), "cat/00.png"}
+    assert set(part.names()) <= {*dataset.names(), "cat/00.png"}
 
 
 def test_changed_labels_pack_a_folder_again(cache: Path, tmp_path: Path) -> None:
-    folder = labelled(tmp_path / "set")
+    folder = labelled_folder(tmp_path / "set")
     before = pack(folder, 8, cache)
     (folder / "metadata.csv").unlink()
     after = pack(folder, 8, cache)
@@ -305,15 +305,15 @@ def test_changed_labels_pack_a_folder_again(cache: Path, tmp_path: Path) -> None
 
 def test_linked_folders_are_followed_and_loops_end(cache: Path, tmp_path: Path) -> None:
     """pytorch-image-models#334: most of a set may lie behind links."""
-    real = labelled(tmp_path / "elsewhere")
+    real = labelled_folder(tmp_path / "elsewhere")
     folder = tmp_path / "set"
     folder.mkdir()
     (folder / "linked").symlink_to(real, target_is_directory=True)
     (real / "loop").symlink_to(folder, target_is_directory=True)
     (folder / "gone.png").symlink_to(tmp_path / "nothing.png")
-    packed = pack(folder, 8, cache)
-    assert packed.count == 12
-    assert packed.names()[0] == "linked/cat/00.png"
+    dataset = pack(folder, 8, cache)
+    assert dataset.count == 12
+    assert dataset.names()[0] == "linked/cat/00.png"
 
 
 def test_names_that_are_not_utf_8_are_packed_and_reported(cache: Path, tmp_path: Path) -> None:
@@ -322,10 +322,10 @@ def test_names_that_are_not_utf_8_are_packed_and_reported(cache: Path, tmp_path:
     folder.mkdir()
     for name, content in ((b"\xe9.png", picture(1)), (b"b.png", picture(2)), (b"\xff.png", b"x")):
         Path(os.fsdecode(os.fsencode(folder) + b"/" + name)).write_bytes(content)
-    packed = pack(folder, 8, cache)
-    assert packed.names() == ["b.png", "\udce9.png"]
-    assert [each.name for each in packed.skipped] == ["\udcff.png"]
-    assert pack(folder, 8, cache) == packed
+    dataset = pack(folder, 8, cache)
+    assert dataset.names() == ["b.png", "\udce9.png"]
+    assert [each.name for each in dataset.skipped] == ["\udcff.png"]
+    assert pack(folder, 8, cache) == dataset
 
 
 def test_one_picture_is_too_few_and_says_so_at_once(cache: Path, tmp_path: Path) -> None:

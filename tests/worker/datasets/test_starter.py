@@ -11,21 +11,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from worker.datasets import packing, starter
+from worker.datasets import packing, starter, starter_attributes
 
-SEEN = 400
+SAMPLE = 400
 
 
 @pytest.mark.parametrize(
     ("edition", "expected"),
     [
-        (starter.FIRST, "3a483624ccd5f7b32ca3cccc750c1229f5744b0a3054f394fcbbf1771b52f6ff"),
-        (starter.SECOND, "d1302b26e52045ad227a876374270f5848ddda168bb1b96809977ac992d0ab58"),
+        (
+            starter_attributes.FIRST,
+            "3a483624ccd5f7b32ca3cccc750c1229f5744b0a3054f394fcbbf1771b52f6ff",
+        ),
+        (
+            starter_attributes.SECOND,
+            "d1302b26e52045ad227a876374270f5848ddda168bb1b96809977ac992d0ab58",
+        ),
     ],
     ids=["first", "second"],
 )
-def test_the_choices_of_an_image_never_change(edition: starter.Edition, expected: str) -> None:
-    rows = [sorted(starter.attributes(index, edition).items()) for index in range(200)]
+def test_the_choices_of_an_image_never_change(
+    edition: starter_attributes.Edition, expected: str
+) -> None:
+    rows = [sorted(starter_attributes.attributes(index, edition).items()) for index in range(200)]
     digest = hashlib.sha256(repr(rows).encode()).hexdigest()
     assert digest == expected, "the choices moved: that needs a new edition"
 
@@ -33,19 +41,27 @@ def test_the_choices_of_an_image_never_change(edition: starter.Edition, expected
 @pytest.mark.parametrize(
     ("edition", "expected"),
     [
-        (starter.FIRST, "cfcf1998dd657fc357930299011162c42840f12a539c08dc6fd2b61bfb752002"),
-        (starter.SECOND, "5c08a2c7d3e2faea53c438d745d5a349ef6a2b2ed9feac31f1099cfaae50e87f"),
+        (
+            starter_attributes.FIRST,
+            "cfcf1998dd657fc357930299011162c42840f12a539c08dc6fd2b61bfb752002",
+        ),
+        (
+            starter_attributes.SECOND,
+            "5c08a2c7d3e2faea53c438d745d5a349ef6a2b2ed9feac31f1099cfaae50e87f",
+        ),
     ],
     ids=["first", "second"],
 )
-def test_the_pixels_of_an_image_never_change(edition: starter.Edition, expected: str) -> None:
+def test_the_pixels_of_an_image_never_change(
+    edition: starter_attributes.Edition, expected: str
+) -> None:
     pixels = b"".join(starter.render(index, 64, edition).tobytes() for index in range(8))
     assert hashlib.sha256(pixels).hexdigest() == expected, "pixels moved: that needs a new edition"
 
 
 def test_independent_attributes_ask_for_every_pair() -> None:
     names = ("hair_colour", "skin", "background")
-    rows = [starter.attributes(index) for index in range(4000)]
+    rows = [starter_attributes.attributes(index) for index in range(4000)]
     for one, other in combinations(names, 2):
         pairs = {(row[one], row[other]) for row in rows}
         values = [len({row[name] for row in rows}) for name in (one, other)]
@@ -56,19 +72,19 @@ def test_where_contrast_is_low_a_contour_is_drawn() -> None:
     index = next(
         index
         for index in range(4000)
-        if starter.attributes(index)["hair_colour"] == "rose"
-        and starter.attributes(index)["background"] == "rosy"
+        if starter_attributes.attributes(index)["hair_colour"] == "rose"
+        and starter_attributes.attributes(index)["background"] == "rosy"
     )
     contour = starter.options(index)["hairContourColor"]
-    assert contour != starter.HAIR_COLOURS["rose"]
+    assert contour != starter_attributes.HAIR_COLOURS["rose"]
     distance = np.abs(starter.render(index, 256).astype(int) - list(bytes.fromhex(contour)))
     assert (distance.max(-1) <= 2).sum() > 100
 
 
 def test_two_sizes_of_an_image_make_a_pair() -> None:
     for index in range(4):
-        reduced = starter.render(index, 256).reshape(64, 4, 64, 4, 3).mean((1, 3))
-        assert np.abs(starter.render(index, 64) - reduced).mean() < 0.5
+        small = starter.render(index, 256).reshape(64, 4, 64, 4, 3).mean((1, 3))
+        assert np.abs(starter.render(index, 64) - small).mean() < 0.5
 
 
 def test_an_image_is_the_same_in_another_process() -> None:
@@ -78,18 +94,18 @@ def test_an_image_is_the_same_in_another_process() -> None:
     )
     root = str(Path(starter.__file__).parents[2])
     environment = {**os.environ, "PYTHONPATH": root, "PYTHONHASHSEED": "123"}
-    told = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True
     )
-    assert told.stdout.strip() == hashlib.sha256(starter.render(7, 32).tobytes()).hexdigest()
+    assert process.stdout.strip() == hashlib.sha256(starter.render(7, 32).tobytes()).hexdigest()
 
 
 def test_neither_size_nor_order_changes_what_is_shown() -> None:
     large = starter.render(3, 64)
     starter.render(4, 16)
     assert (starter.render(3, 64) == large).all()
-    reduced = large.reshape(32, 2, 32, 2, 3).mean((1, 3))
-    assert np.abs(starter.render(3, 32) - reduced).mean() < 5
+    small = large.reshape(32, 2, 32, 2, 3).mean((1, 3))
+    assert np.abs(starter.render(3, 32) - small).mean() < 5
 
 
 @pytest.mark.parametrize("size", [8, 64, 96])
@@ -112,28 +128,34 @@ def test_images_differ() -> None:
 
 
 def test_every_attribute_is_named_and_varies() -> None:
-    rows = [starter.attributes(index) for index in range(SEEN)]
+    rows = [starter_attributes.attributes(index) for index in range(SAMPLE)]
     assert len({tuple(row) for row in rows}) == 1
     for name in set(rows[0]) - {"beard"}:
         assert len({row[name] for row in rows}) > 1, name
 
 
 def test_the_weights_are_met() -> None:
-    glasses = Counter(starter.attributes(index)["glasses"] for index in range(4000))
+    glasses = Counter(starter_attributes.attributes(index)["glasses"] for index in range(4000))
     assert 0.86 < glasses["none"] / 4000 < 0.90
 
 
 @pytest.mark.parametrize("index", range(12))
 def test_the_corner_shows_the_background_of_the_label(index: int) -> None:
-    fill = bytes.fromhex(starter.BACKGROUNDS[starter.attributes(index)["background"]])
+    fill = bytes.fromhex(
+        starter_attributes.BACKGROUNDS[starter_attributes.attributes(index)["background"]]
+    )
     assert starter.render(index, 64)[1, 1].tolist() == list(fill)
 
 
 @pytest.mark.parametrize("table", ["hair_colour", "skin"])
 def test_the_labelled_colour_is_in_the_picture(table: str) -> None:
     for index in range(12):
-        name = starter.attributes(index)[table]
-        fill = starter.HAIR_COLOURS[name] if table == "hair_colour" else starter.SKINS[name].fill
+        name = starter_attributes.attributes(index)[table]
+        fill = (
+            starter_attributes.HAIR_COLOURS[name]
+            if table == "hair_colour"
+            else starter_attributes.SKINS[name].fill
+        )
         distance = np.abs(starter.render(index, 96).astype(int) - list(bytes.fromhex(fill)))
         assert (distance.max(-1) <= 2).mean() > 0.01, (index, name)
 
@@ -149,29 +171,29 @@ def test_the_labelled_colour_is_in_the_picture(table: str) -> None:
     ],
 )
 def test_a_labelled_extra_is_surely_drawn_or_not(attribute: str, option: str, absent: str) -> None:
-    for index in range(SEEN):
-        there = starter.attributes(index)[attribute] != absent
-        assert starter.options(index)[option] == (100 if there else 0)
+    for index in range(SAMPLE):
+        is_present = starter_attributes.attributes(index)[attribute] != absent
+        assert starter.options(index)[option] == (100 if is_present else 0)
 
 
 def test_every_choice_exists_in_the_style() -> None:
     components = starter._style().components()
-    for index in range(SEEN):
-        for option, chosen in starter.options(index).items():
+    for index in range(SAMPLE):
+        for option, choice in starter.options(index).items():
             if option.endswith("Variant"):
-                assert chosen in components[option.removesuffix("Variant")].variants()
+                assert choice in components[option.removesuffix("Variant")].variants()
 
 
 def test_each_hair_has_one_length() -> None:
-    numbers = [number for group in starter.HAIR_LENGTHS.values() for number in group]
+    numbers = [number for group in starter_attributes.HAIR_LENGTHS.values() for number in group]
     assert sorted(numbers) == list(range(1, 49))
 
 
 def test_labels_say_what_attributes_say() -> None:
-    table = starter.labels(50)["attributes"]
+    table = starter_attributes.labels(50)["attributes"]
     for index in range(50):
-        told = {name: row["values"][row["codes"][index]] for name, row in table.items()}
-        assert told == starter.attributes(index)
+        values = {name: row["values"][row["codes"][index]] for name, row in table.items()}
+        assert values == starter_attributes.attributes(index)
 
 
 def test_many_processes_draw_what_one_draws() -> None:
@@ -181,10 +203,10 @@ def test_many_processes_draw_what_one_draws() -> None:
 
 
 def test_a_rendered_set_is_kept(tmp_path: Path) -> None:
-    seen: list[tuple[int, int]] = []
+    reports: list[tuple[int, int]] = []
     first = packing.pack(
-        "starter", 8, tmp_path, limit=6, workers=1, progress=lambda *done: seen.append(done)
+        "starter", 8, tmp_path, limit=6, workers=1, progress=lambda *count: reports.append(count)
     )
-    assert seen == [(done, 6) for done in range(1, 7)]
+    assert reports == [(count, 6) for count in range(1, 7)]
     assert np.load(first.folder / "images.npy").shape == (6, 8, 8, 3)
     assert packing.pack("starter", 8, tmp_path, limit=6).folder == first.folder

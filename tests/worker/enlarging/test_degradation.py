@@ -7,19 +7,19 @@ from worker.enlarging.degradation import DISPLACEMENT, GRAIN, degrade
 from worker.rng import draws
 
 
-def _degraded(images: Tensor, key: int = 0) -> Tensor:
+def _degrade_seeded(images: Tensor, key: int = 0) -> Tensor:
     return degrade(images, draws(1, key))
 
 
 def test_the_same_random_numbers_give_the_same_damage() -> None:
     images = torch.rand(3, 3, 16, 16) * 2 - 1
-    assert torch.equal(_degraded(images), _degraded(images))
-    assert not torch.equal(_degraded(images), _degraded(images, 1))
+    assert torch.equal(_degrade_seeded(images), _degrade_seeded(images))
+    assert not torch.equal(_degrade_seeded(images), _degrade_seeded(images, 1))
 
 
 def test_flat_areas_get_grain_alone() -> None:
     flat = torch.full((64, 3, 16, 16), 0.25)
-    difference = _degraded(flat) - flat
+    difference = _degrade_seeded(flat) - flat
     assert 0 < difference.std() < GRAIN
     assert difference.mean().abs() < GRAIN / 20
 
@@ -27,7 +27,7 @@ def test_flat_areas_get_grain_alone() -> None:
 def test_edges_move_by_about_a_pixel_at_most() -> None:
     edge = torch.full((64, 3, 16, 16), -1.0)
     edge[..., 8:] = 1.0
-    damage = (_degraded(edge) - edge).abs().mean((0, 1, 2))
+    damage = (_degrade_seeded(edge) - edge).abs().mean((0, 1, 2))
     assert damage[7:9].min() > 0.1
     # Beyond three standard deviations of the displacement there is grain alone.
     reach = round(3 * DISPLACEMENT)

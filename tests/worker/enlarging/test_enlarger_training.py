@@ -34,9 +34,9 @@ def _train(trainer: EnlargerTrainer, steps: int) -> None:
 @pytest.mark.parametrize("scale", [2, 4])
 def test_a_new_enlarger_enlarges_bilinearly(scale: int, fold: int) -> None:
     images = torch.rand(2, 3, 10, 10)
-    enlarged = Enlarger(scale, 8, 1, fold)(images)
+    large_images = Enlarger(scale, 8, 1, fold)(images)
     plain = torch.nn.functional.interpolate(images, scale_factor=scale, mode="bilinear")
-    assert torch.equal(enlarged, plain)
+    assert torch.equal(large_images, plain)
 
 
 @pytest.mark.parametrize("scale", [2, 4])
@@ -55,20 +55,20 @@ def test_held_out_pictures_become_better_than_resized_ones(
 
 
 def test_resuming_gives_the_weights_of_an_unbroken_training(large: Pixels) -> None:
-    unbroken, begun, resumed = (_trainer(large) for _ in range(3))
+    unbroken, first_half, second_half = (_trainer(large) for _ in range(3))
     _train(unbroken, 6)
-    _train(begun, 3)
-    assert resumed.restore(begun.state())
-    assert resumed.step == 3
-    _train(resumed, 3)
-    assert torch.equal(_weights(resumed), _weights(unbroken))
+    _train(first_half, 3)
+    assert second_half.restore(first_half.state())
+    assert second_half.step == 3
+    _train(second_half, 3)
+    assert torch.equal(_weights(second_half), _weights(unbroken))
 
 
 def test_another_plan_does_not_go_on_from_a_state(large: Pixels) -> None:
-    begun = _trainer(large)
-    _train(begun, 3)
+    trainer = _trainer(large)
+    _train(trainer, 3)
     other = _trainer(large, plan=dataclasses.replace(PLAN, steps=7))
-    assert not other.restore(begun.state())
+    assert not other.restore(trainer.state())
     assert other.step == 0
 
 
@@ -86,9 +86,9 @@ def test_the_weights_depend_on_the_seed_alone(large: Pixels) -> None:
 
 
 def test_held_out_pictures_are_never_trained_on(large: Pixels) -> None:
-    changed = large.copy()
-    changed[-3:] = np.random.default_rng(0).integers(0, 256, changed[-3:].shape)
-    first, second = _trainer(large), _trainer(changed)
+    other_pictures = large.copy()
+    other_pictures[-3:] = np.random.default_rng(0).integers(0, 256, other_pictures[-3:].shape)
+    first, second = _trainer(large), _trainer(other_pictures)
     for trainer in (first, second):
         _train(trainer, 6)
     assert torch.equal(_weights(first), _weights(second))
@@ -102,11 +102,11 @@ def test_psnr_is_that_of_its_definition() -> None:
 
 def test_the_loss_is_that_of_its_definition_and_so_is_its_gradient() -> None:
     random = torch.Generator().manual_seed(0)
-    enlarged = torch.randn(2, 3, 6, 5, generator=random, dtype=torch.float64, requires_grad=True)
+    prediction = torch.randn(2, 3, 6, 5, generator=random, dtype=torch.float64, requires_grad=True)
     real = torch.randn(2, 3, 6, 5, generator=random, dtype=torch.float64)
-    error = enlarged - real
+    error = prediction - real
     expected = error.abs().mean()
     for axis in (2, 3):
         expected = expected + 0.5 * error.diff(dim=axis).abs().mean()
-    torch.testing.assert_close(loss(enlarged, real), expected)
-    assert torch.autograd.gradcheck(lambda x: loss(x, real), enlarged)
+    torch.testing.assert_close(loss(prediction, real), expected)
+    assert torch.autograd.gradcheck(lambda x: loss(x, real), prediction)

@@ -39,27 +39,27 @@ def _packer(sides: list[int], folder: Path) -> pairs.Pack:
 def test_the_scale_depends_on_how_large_the_pictures_are(
     tmp_path: Path, sides: list[int], scale: int | None, count: int
 ) -> None:
-    found = pairs.find(_packer(sides, tmp_path), 16)
-    assert (found and found.scale) == scale
-    assert (len(found.large) if found else 0) == count
+    training_pairs = pairs.find(_packer(sides, tmp_path), 16)
+    assert (training_pairs and training_pairs.scale) == scale
+    assert (len(training_pairs.large) if training_pairs else 0) == count
 
 
 def test_a_limit_is_kept(tmp_path: Path) -> None:
-    found = pairs.find(_packer([64] * 100, tmp_path), 16, limit=45)
-    assert found is not None
-    assert len(found.large) == 45
+    training_pairs = pairs.find(_packer([64] * 100, tmp_path), 16, limit=45)
+    assert training_pairs is not None
+    assert len(training_pairs.large) == 45
 
 
 def test_the_small_side_is_the_large_one_reduced(large: Pixels) -> None:
-    made = pairs.make(large, 4, "discs")
-    assert made.small.shape == (2, 60, 16, 16, 3)
-    assert made.resolution == 16
+    training_pairs = pairs.make(large, 4, "discs")
+    assert training_pairs.small.shape == (2, 60, 16, 16, 3)
+    assert training_pairs.resolution == 16
     area = large.reshape(60, 16, 4, 16, 4, 3).mean((2, 4))
-    assert np.abs(made.small[0] - area).max() <= 1
+    assert np.abs(training_pairs.small[0] - area).max() <= 1
     lanczos = Image.fromarray(large[5]).resize((16, 16), Image.Resampling.LANCZOS)
-    np.testing.assert_array_equal(made.small[1, 5], np.asarray(lanczos))
+    np.testing.assert_array_equal(training_pairs.small[1, 5], np.asarray(lanczos))
 
 
 def test_a_twentieth_is_held_out(large: Pixels) -> None:
-    made = pairs.make(large, 4, "discs")
-    assert (made.held_out, made.trained_on) == (3, 57)
+    training_pairs = pairs.make(large, 4, "discs")
+    assert (training_pairs.held_out, training_pairs.trained_on) == (3, 57)

@@ -26,7 +26,7 @@ def plain(colour: int, noise: int = 3) -> Pixels:
     return image.clip(0, 255).astype(np.uint8)
 
 
-def packed(folder: Path, images: Pixels) -> PackedDataset:
+def write_dataset(folder: Path, images: Pixels) -> PackedDataset:
     folder.mkdir(exist_ok=True)
     np.save(folder / "images.npy", images)
     (folder / "names.json").write_text(json.dumps([str(place) for place in range(len(images))]))
@@ -35,7 +35,7 @@ def packed(folder: Path, images: Pixels) -> PackedDataset:
 
 @pytest.fixture
 def plain_set(tmp_path: Path) -> PackedDataset:
-    return packed(tmp_path / "plain", np.stack([plain(number % 3) for number in range(60)]))
+    return write_dataset(tmp_path / "plain", np.stack([plain(number % 3) for number in range(60)]))
 
 
 def split(share: float, axis: int = 1) -> Pixels:
@@ -75,28 +75,28 @@ def test_a_patch_of_another_background_in_a_corner_counts(plain_set: PackedDatas
 
 
 def test_the_measure_is_the_share_of_both_kinds(plain_set: PackedDataset) -> None:
-    found = backgrounds.measure(np.stack([plain(0), split(0.5), plain(1), plain(2)]), plain_set)
-    assert found is not None
-    assert (found.samples, found.two_coloured, found.two_coloured_real) == (4, 0.25, 0.0)
+    shares = backgrounds.measure(np.stack([plain(0), split(0.5), plain(1), plain(2)]), plain_set)
+    assert shares is not None
+    assert (shares.samples, shares.two_coloured, shares.two_coloured_real) == (4, 0.25, 0.0)
 
 
 def test_no_starter_picture_has_two(tmp_path: Path) -> None:
     images = np.stack([starter.render(index, SIDE) for index in range(150)])
-    starters = packed(tmp_path / "starter", images)
+    starters = write_dataset(tmp_path / "starter", images)
     colours = backgrounds.palette(starters)
     assert colours is not None
     assert not backgrounds.two_coloured(images, colours).any()
     # The right third of each as in the next picture, where their backgrounds differ.
     other = np.roll(images, 1, axis=0)
-    joined = np.concatenate([images[:, :, :40], other[:, :, 40:]], axis=2)
+    halves = np.concatenate([images[:, :, :40], other[:, :, 40:]], axis=2)
     corners = [images[:, 0, 0].astype(int), other[:, 0, -1].astype(int)]
     differ = np.abs(corners[0] - corners[1]).sum(1) > 60
     assert differ.sum() > 50
-    assert backgrounds.two_coloured(joined, colours)[differ].mean() > 0.9
+    assert backgrounds.two_coloured(halves, colours)[differ].mean() > 0.9
 
 
 def test_photographs_have_no_plain_backgrounds(tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (40, SIDE, SIDE, 3), dtype=np.uint8)
-    photographs = packed(tmp_path / "photographs", images)
+    photographs = write_dataset(tmp_path / "photographs", images)
     assert backgrounds.palette(photographs) is None
     assert backgrounds.measure(images, photographs) is None

@@ -65,20 +65,20 @@ def test_both_sizes_are_measured_and_the_larger_one_comes_from_the_set(
     repeater: Drawer, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(own_features, "STEPS", 2)
-    native, served = pack(folder, SIDE, tmp_path), pack(folder, LARGE, tmp_path)
-    found, pairs = evaluate.evaluate(repeater, native, 40, tmp_path, 1, served_set=served)
-    assert (found.served.size, found.native.size) == (LARGE, SIDE)
-    assert found.served.samples == found.native.samples == 40
-    assert found.held_out is None, "this model's run held nothing out"
+    native, served_set = pack(folder, SIDE, tmp_path), pack(folder, LARGE, tmp_path)
+    evaluation, pairs = evaluate.evaluate(repeater, native, 40, tmp_path, 1, served_set=served_set)
+    assert (evaluation.served.size, evaluation.native.size) == (LARGE, SIDE)
+    assert evaluation.served.samples == evaluation.native.samples == 40
+    assert evaluation.held_out is None, "this model's run held nothing out"
     assert pairs.shape[2] == 3
-    for side in (found.served, found.native):
+    for side in (evaluation.served, evaluation.native):
         assert side.fd < 3 * side.fd_floor, "equal distributions"
         assert side.fd_own < 5 * side.fd_own_floor
         assert side.fd_interval[0] < side.fd < side.fd_interval[1]
     again, _ = evaluate.evaluate(repeater, native, 40, tmp_path, 1)
     assert again.served == again.native
-    assert again.native.fd == pytest.approx(found.native.fd)
-    assert again.native.fd_own == pytest.approx(found.native.fd_own)
+    assert again.native.fd == pytest.approx(evaluation.native.fd)
+    assert again.native.fd_own == pytest.approx(evaluation.native.fd_own)
 
 
 def test_a_model_drawn_coarser_than_its_set_is_worse_at_the_served_size_alone(
@@ -87,16 +87,16 @@ def test_a_model_drawn_coarser_than_its_set_is_worse_at_the_served_size_alone(
     monkeypatch.setattr(own_features, "STEPS", 2)
     sharp = Repeater.draw_at
 
-    def enlarged(self: Repeater, z: NDArray[np.float32], psi: float, size: int) -> Pixels:
+    def draw_coarse(self: Repeater, z: NDArray[np.float32], psi: float, size: int) -> Pixels:
         if size == SIDE:
             return sharp(self, z, psi, size)
         small = sharp(self, z, psi, SIDE // 2)
         return np.stack([np.asarray(Image.fromarray(one).resize((size, size))) for one in small])
 
-    native, served = pack(folder, SIDE, tmp_path), pack(folder, LARGE, tmp_path)
-    before, _ = evaluate.evaluate(repeater, native, 40, tmp_path, 1, served_set=served)
-    monkeypatch.setattr(Repeater, "draw_at", enlarged)
-    after, _ = evaluate.evaluate(repeater, native, 40, tmp_path, 1, served_set=served)
+    native, served_set = pack(folder, SIDE, tmp_path), pack(folder, LARGE, tmp_path)
+    before, _ = evaluate.evaluate(repeater, native, 40, tmp_path, 1, served_set=served_set)
+    monkeypatch.setattr(Repeater, "draw_at", draw_coarse)
+    after, _ = evaluate.evaluate(repeater, native, 40, tmp_path, 1, served_set=served_set)
     assert after.native.fd == pytest.approx(before.native.fd)
     assert after.served.fd > 1.5 * before.served.fd
 
@@ -110,20 +110,20 @@ def random_side(training: NDArray[np.float32], held_out: NDArray[np.float32]) ->
 def test_a_model_that_remembers_its_pictures_is_nearer_to_those_that_it_saw() -> None:
     random = np.random.default_rng(0)
     training, held_out = random.standard_normal((2, 300, 16)).astype(np.float32)
-    remembered = training + random.normal(0, 0.01, training.shape).astype(np.float32)
-    found = comparison.compare_held_out(random_side(training, held_out), remembered)
-    assert found is not None
-    assert found.samples == 300
-    assert found.fd > 5 * found.fd_trained
-    assert found.coverage <= found.coverage_trained
-    invented = random.standard_normal((300, 16)).astype(np.float32)
-    fair = comparison.compare_held_out(random_side(training, held_out), invented)
+    copies = training + random.normal(0, 0.01, training.shape).astype(np.float32)
+    held_out_measures = comparison.compare_held_out(random_side(training, held_out), copies)
+    assert held_out_measures is not None
+    assert held_out_measures.samples == 300
+    assert held_out_measures.fd > 5 * held_out_measures.fd_trained
+    assert held_out_measures.coverage <= held_out_measures.coverage_trained
+    inventions = random.standard_normal((300, 16)).astype(np.float32)
+    fair = comparison.compare_held_out(random_side(training, held_out), inventions)
     assert fair is not None
     assert fair.fd == pytest.approx(fair.fd_trained, rel=0.4)
-    assert comparison.compare_held_out(random_side(training, held_out[:0]), invented) is None
+    assert comparison.compare_held_out(random_side(training, held_out[:0]), inventions) is None
 
 
-def labelled(folder: Path, images: Pixels) -> PackedDataset:
+def labelled_set(folder: Path, images: Pixels) -> PackedDataset:
     np.save(folder / "images.npy", images)
     return PackedDataset(folder, "set", "1" * 64, "CC0-1.0", "", len(images), images.shape[1])
 
@@ -134,15 +134,15 @@ def test_the_own_network_is_trained_once_and_sees_a_blur(
 ) -> None:
     monkeypatch.setattr(own_features, "STEPS", 120)
     images = np.stack([np.asarray(face(number).resize((32, 32))) for number in range(400)])
-    packed = labelled(tmp_path, images)
+    dataset = labelled_set(tmp_path, images)
     if labels:
         codes = (images[:, 16, 16].mean(1) > 100).astype(int).tolist()
         truth = {"attributes": {"light": {"values": ["no", "yes"], "codes": codes}}}
         (tmp_path / "labels.json").write_text(json.dumps(truth))
     reports: list[int] = []
     places = np.arange(400)[::-1][:300].copy()
-    first = own_features.prepare(packed, places, tmp_path, lambda: reports.append(1))
-    again = own_features.prepare(packed, places, tmp_path, lambda: reports.append(2))
+    first = own_features.prepare(dataset, places, tmp_path, lambda: reports.append(1))
+    again = own_features.prepare(dataset, places, tmp_path, lambda: reports.append(2))
     assert reports == [1]
     features = first.extract(images[:100])
     assert features.shape == (100, classifier.HIDDEN)
@@ -156,11 +156,11 @@ def test_the_own_network_is_trained_once_and_sees_a_blur(
 
 def test_the_changes_of_an_unlabelled_set_can_be_told_apart() -> None:
     images = np.stack([np.asarray(face(number).resize((32, 32))) for number in range(600)])
-    change_at_random, codes, sizes = classifier.change_at_random(images)
-    assert change_at_random.shape == images.shape
+    new_images, codes, sizes = classifier.change_at_random(images)
+    assert new_images.shape == images.shape
     assert [len(np.unique(column)) for column in codes.T] == sizes == [4, 6, 3]
-    same = (codes == 0).all(1)
-    np.testing.assert_array_equal(change_at_random[same], images[same])
+    is_unchanged = (codes == 0).all(1)
+    np.testing.assert_array_equal(new_images[is_unchanged], images[is_unchanged])
 
 
 @pytest.mark.parametrize(

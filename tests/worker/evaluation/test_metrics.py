@@ -22,31 +22,33 @@ def test_the_frechet_distance_of_a_set_to_itself_is_zero() -> None:
 
 def test_the_frechet_distance_of_normals_is_the_closed_form() -> None:
     """‖μ₁ - μ₂‖² + Σ(σ₁ - σ₂)² where covariances are diagonal."""
-    real, drawn = normal(200_000), normal(200_000, shift=0.5, scale=2.0)
-    found = metrics.frechet(Moments.of(real), drawn)
-    assert found.distance == pytest.approx(8 * 0.25 + 8 * 1.0, rel=0.02)
+    real, fake = normal(200_000), normal(200_000, shift=0.5, scale=2.0)
+    result = metrics.frechet(Moments.of(real), fake)
+    assert result.distance == pytest.approx(8 * 0.25 + 8 * 1.0, rel=0.02)
 
 
 def test_the_frechet_distance_survives_fewer_images_than_features() -> None:
-    real, drawn = normal(40, 64), normal(40, 64)
-    found = metrics.frechet(Moments.of(real), drawn)
-    assert 0 < found.distance < 128
-    assert 0 < found.error < found.distance
+    real, fake = normal(40, 64), normal(40, 64)
+    result = metrics.frechet(Moments.of(real), fake)
+    assert 0 < result.distance < 128
+    assert 0 < result.error < result.distance
 
 
 def test_the_standard_error_is_the_spread_over_other_faces_of_the_same_model() -> None:
     moments = Moments.of(normal(4_000, 16))
-    found = [metrics.frechet(moments, normal(500, 16, shift=0.3, scale=1.2)) for _ in range(100)]
-    spread = np.std([each.distance for each in found])
-    assert np.mean([each.error for each in found]) == pytest.approx(spread, rel=0.25)
-    low, high = found[0].interval
-    assert low < found[0].distance < high
+    distances = [
+        metrics.frechet(moments, normal(500, 16, shift=0.3, scale=1.2)) for _ in range(100)
+    ]
+    spread = np.std([each.distance for each in distances])
+    assert np.mean([each.error for each in distances]) == pytest.approx(spread, rel=0.25)
+    low, high = distances[0].interval
+    assert low < distances[0].distance < high
 
 
 def test_the_kernel_distance_is_unbiased_and_sees_a_shift() -> None:
     real = normal(1_000)
-    same = [metrics.kernel(real, normal(1_000)) for _ in range(8)]
-    assert abs(np.mean(same)) < 0.02
+    distances = [metrics.kernel(real, normal(1_000)) for _ in range(8)]
+    assert abs(np.mean(distances)) < 0.02
     assert metrics.kernel(real, normal(1_000, shift=1.0)) > 0.5
 
 
@@ -63,20 +65,20 @@ def test_the_kernel_distance_equals_the_double_sum() -> None:
 
 
 def test_manifolds_of_equal_distributions_are_full() -> None:
-    found = metrics.manifolds(normal(2_000), normal(2_000))
-    assert found.precision.mean() > 0.9
-    assert found.recall.mean() > 0.9
-    assert found.density.mean() == pytest.approx(1, abs=0.1)
-    assert found.coverage.mean() > 0.9
+    manifolds = metrics.manifolds(normal(2_000), normal(2_000))
+    assert manifolds.precision.mean() > 0.9
+    assert manifolds.recall.mean() > 0.9
+    assert manifolds.density.mean() == pytest.approx(1, abs=0.1)
+    assert manifolds.coverage.mean() > 0.9
 
 
 def test_a_collapse_keeps_precision_and_loses_coverage() -> None:
     real = normal(1_000)
-    drawn = np.repeat(real[:1], 1_000, axis=0) + normal(1_000, scale=1e-3)
-    found = metrics.manifolds(real, drawn)
-    assert found.precision.mean() == 1
-    assert found.coverage.mean() < 0.05
-    assert found.recall.mean() < 0.05
+    fake = np.repeat(real[:1], 1_000, axis=0) + normal(1_000, scale=1e-3)
+    manifolds = metrics.manifolds(real, fake)
+    assert manifolds.precision.mean() == 1
+    assert manifolds.coverage.mean() < 0.05
+    assert manifolds.recall.mean() < 0.05
 
 
 def test_radii_do_not_count_the_image_itself() -> None:
@@ -101,17 +103,17 @@ def test_the_interval_covers_the_truth() -> None:
 
 def test_copies_are_told_from_inventions() -> None:
     training = normal(1_000, 32)
-    copied = novelty(training, training[:200] + normal(200, 32, scale=1e-3))
-    assert copied.copies == 1
-    assert copied.nearest.tolist() == list(range(200))
-    invented = novelty(training, normal(200, 32))
-    assert invented.copies < 0.05
-    assert 0.8 < invented.ratio < 1.2
+    of_copies = novelty(training, training[:200] + normal(200, 32, scale=1e-3))
+    assert of_copies.copies == 1
+    assert of_copies.nearest.tolist() == list(range(200))
+    of_inventions = novelty(training, normal(200, 32))
+    assert of_inventions.copies < 0.05
+    assert 0.8 < of_inventions.ratio < 1.2
 
 
 def test_side_by_side_puts_the_training_image_beneath() -> None:
-    drawn, training = np.zeros((3, 8, 8, 3), np.uint8), np.full((3, 8, 8, 3), 9, np.uint8)
-    picture = side_by_side(drawn, training)
+    fake, training = np.zeros((3, 8, 8, 3), np.uint8), np.full((3, 8, 8, 3), 9, np.uint8)
+    picture = side_by_side(fake, training)
     assert picture.shape == (16, 3 * 8 + 2 * 4, 3)
     assert (picture[:8, :8] == 0).all()
     assert (picture[8:, :8] == 9).all()
@@ -120,9 +122,9 @@ def test_side_by_side_puts_the_training_image_beneath() -> None:
 def test_features_are_the_same_in_any_batch_and_see_a_blur() -> None:
     features = Features(threads=1)
     images = random.integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
-    found = features.extract(images)
-    assert found.shape == (40, 1280)
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(features.extract(images[33:34])[0], found[33], atol=1e-4)
+    batch_features = features.extract(images)
+    assert batch_features.shape == (40, 1280)
+    assert batch_features.dtype == np.float32
+    np.testing.assert_allclose(features.extract(images[33:34])[0], batch_features[33], atol=1e-4)
     smooth = features.extract(np.full((2, 32, 32, 3), 128, np.uint8))
-    assert np.abs(smooth[0] - found[0]).mean() > 0.05
+    assert np.abs(smooth[0] - batch_features[0]).mean() > 0.05

@@ -23,7 +23,7 @@ COUNT, SIDE = 256, 16
 
 
 @pytest.fixture(scope="module")
-def packed(tmp_path_factory: pytest.TempPathFactory):
+def dataset(tmp_path_factory: pytest.TempPathFactory):
     """Plain pictures in two colours, every other one with a dark lower half."""
     folder = tmp_path_factory.mktemp("packed")
     random = np.random.default_rng(0)
@@ -41,30 +41,30 @@ def packed(tmp_path_factory: pytest.TempPathFactory):
 
 
 @pytest.fixture(scope="module")
-def trainer(packed):
+def trainer(dataset):
     recipe = resolve({"preset": "smoke", "labels": ["colour", "dark"], "dataset_limit": None})
-    reals = Reals(packed.images(), recipe, CPU, labels=packed.labels())
+    reals = Reals(dataset.images(), recipe, CPU, labels=dataset.labels())
     return Trainer(recipe, reals, CPU, bf16=False)
 
 
-def drawer_of(trainer, packed, folder, attributes):
+def drawer_of(trainer, dataset, folder, attributes):
     folder.mkdir()
     training = bundle.Training(images=1, seconds=1, device="CPU")
-    write(folder, trainer.average, trainer.recipe, packed, training, None, {}, attributes)
+    write(folder, trainer.average, trainer.recipe, dataset, training, None, {}, attributes)
     return verify.verify(folder, bundle.digest(folder))
 
 
 def test_marks_tell_a_generator_that_learnt_its_labels_from_one_that_did_not(
-    trainer, packed, tmp_path: Path
+    trainer, dataset, tmp_path: Path
 ) -> None:
     attributes = trainer.reals.attributes
     naive = trait_accuracy.evaluate(
-        drawer_of(trainer, packed, tmp_path / "0", attributes), packed, 60
+        drawer_of(trainer, dataset, tmp_path / "0", attributes), dataset, 60
     )
     for _ in range(800):
         trainer.advance()
     learnt = trait_accuracy.evaluate(
-        drawer_of(trainer, packed, tmp_path / "1", attributes), packed, 60
+        drawer_of(trainer, dataset, tmp_path / "1", attributes), dataset, 60
     )
     assert [trait.name for trait in learnt] == ["colour", "dark"]
     for before, after in zip(naive, learnt, strict=True):
@@ -75,8 +75,8 @@ def test_marks_tell_a_generator_that_learnt_its_labels_from_one_that_did_not(
         assert after.kept > 0.85
 
 
-def test_a_model_without_labels_has_no_traits(packed, tmp_path: Path) -> None:
+def test_a_model_without_labels_has_no_traits(dataset, tmp_path: Path) -> None:
     recipe = resolve({"preset": "smoke", "dataset_limit": None})
-    plain = Trainer(recipe, Reals(packed.images(), recipe, CPU), CPU, bf16=False)
+    plain = Trainer(recipe, Reals(dataset.images(), recipe, CPU), CPU, bf16=False)
     with pytest.raises(DatasetError, match="labels"):
-        trait_accuracy.evaluate(drawer_of(plain, packed, tmp_path / "0", []), packed, 60)
+        trait_accuracy.evaluate(drawer_of(plain, dataset, tmp_path / "0", []), dataset, 60)

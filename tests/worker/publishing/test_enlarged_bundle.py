@@ -49,8 +49,8 @@ def test_measures_of_the_served_size_are_dropped(
     registry.import_folder(write_bundle())  # serves, so that nothing that follows does
     old = _publish(registry, write_bundle(seed=1))
     torch.manual_seed(0)
-    made = bundle_writer.Enlarger(Enlarger(4, 8, 1, 1), CARD)
-    new = bundle_writer.with_enlarger(registry, old, made)
+    enlarger = bundle_writer.Enlarger(Enlarger(4, 8, 1, 1), CARD)
+    new = bundle_writer.with_enlarger(registry, old, enlarger)
     card = bundle.Card.model_validate(bundle.read_card(registry.folder(new)))
     before = bundle.Card.model_validate(bundle.read_card(registry.folder(old)))
     assert card.enlarger == CARD

@@ -86,8 +86,8 @@ def test_shapes_differ_and_are_described_by_their_place(network: nn.Module) -> N
         assert "shape" in slider.changes
     unit = {name: vector / np.linalg.norm(vector) for name, vector in result.vectors.items()}
     for slider in shapes:
-        others = [unit[name] for name in unit if name != slider.name]
-        assert max(abs(unit[slider.name] @ other) for other in others) < slider_search.ALIKE
+        other_vectors = [unit[name] for name in unit if name != slider.name]
+        assert max(abs(unit[slider.name] @ other) for other in other_vectors) < slider_search.ALIKE
 
 
 def test_the_same_generator_has_the_same_sliders(network: nn.Module) -> None:

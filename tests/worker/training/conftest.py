@@ -49,11 +49,11 @@ def attempt(settings: Settings, engine: sa.Engine):
 
 
 @pytest.fixture
-def told(engine: sa.Engine):
+def events_of(engine: sa.Engine):
     """The data of a run's events of one type."""
 
     def find(attempt, type):
-        found = runs.events_after(engine, attempt.run, 0, limit=10_000)
-        return [event["data"] for event in found if event["type"] == type]
+        events = runs.events_after(engine, attempt.run, 0, limit=10_000)
+        return [event["data"] for event in events if event["type"] == type]
 
     return find

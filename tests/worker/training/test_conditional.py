@@ -1,4 +1,4 @@
-"""A generator that is told labels learns to show them."""
+"""A conditional generator learns to show its labels."""
 
 import math
 from pathlib import Path
@@ -70,8 +70,8 @@ def test_labels_missed_is_the_mean_of_each_attributes_cross_entropy() -> None:
     labels = torch.tensor([[1.0, 0.0, 0.0, 0.0, 1.0], [0.0, 1.0, 1.0, 0.0, 0.0]])
     first = (math.log(1 + math.exp(-2)) + math.log(2)) / 2
     second = (math.log(3) + math.log(2 + math.exp(3))) / 2
-    found = losses.label_loss(logits, labels, [2, 3])
-    assert float(found) == pytest.approx((first + second) / 2)
+    loss = losses.label_loss(logits, labels, [2, 3])
+    assert float(loss) == pytest.approx((first + second) / 2)
 
 
 def test_a_conditional_bundle_draws_what_its_network_draws(tmp_path: Path) -> None:
@@ -79,31 +79,31 @@ def test_a_conditional_bundle_draws_what_its_network_draws(tmp_path: Path) -> No
     trainer = Trainer(recipe, reals(recipe), CPU, bf16=False)
     trainer.advance()
     attributes = trainer.reals.attributes
-    packed = PackedDataset(tmp_path, "colours", "0" * 64, "CC0-1.0", "", 256, recipe.resolution)
+    dataset = PackedDataset(tmp_path, "colours", "0" * 64, "CC0-1.0", "", 256, recipe.resolution)
     training = bundle.Training(images=1, seconds=1, device="CPU")
     folder = tmp_path / "bundle"
     folder.mkdir()
-    write(folder, trainer.average, recipe, packed, training, None, {}, attributes)
+    write(folder, trainer.average, recipe, dataset, training, None, {}, attributes)
     drawer = verify.verify(folder, bundle.digest(folder))
     assert drawer.card.network.latent == trainer.latent
     assert drawer.card.attributes == attributes
     z = np.stack([latents.derive(str(seed), trainer.latent) for seed in range(8)])
     with torch.no_grad():
         images = trainer.average(torch.from_numpy(z)).clamp(-1, 1).add(1).mul(127.5).round()
-    drawn = drawer.draw(z, 1.0).astype(int)
-    assert np.abs(drawn - images.permute(0, 2, 3, 1).numpy().astype(int)).max() <= 1
+    served_images = drawer.draw(z, 1.0).astype(int)
+    assert np.abs(served_images - images.permute(0, 2, 3, 1).numpy().astype(int)).max() <= 1
 
 
 @pytest.mark.parametrize(
-    ("labels", "told"),
+    ("labels", "message"),
     [
         pytest.param({}, "is not labelled", id="unlabelled"),
         pytest.param({"hat": {"values": ["no"], "codes": [0]}}, "has hat", id="others"),
     ],
 )
-def test_labels_that_a_set_lacks_are_named(labels, told) -> None:
+def test_labels_that_a_set_lacks_are_named(labels, message) -> None:
     recipe = resolve({"preset": "smoke", "labels": ["colour"]})
-    with pytest.raises(DatasetError, match=f"colour.*{told}"):
+    with pytest.raises(DatasetError, match=f"colour.*{message}"):
         Reals(np.zeros((4, 16, 16, 3), np.uint8), recipe, CPU, labels=labels)
 
 
@@ -161,20 +161,20 @@ def test_labels_are_never_named_on_recoloured_pictures() -> None:
     trainer = Trainer(recipe, reals(recipe), CPU, bf16=False)
     trainer.begin(10**6, 10**6)
     plain = torch.ones(recipe.batch, 3, recipe.resolution, recipe.resolution)
-    seen, _ = trainer._augment(plain, plain)
-    inner = seen[:, :, 4:-4, 4:-4]
+    augmented, _ = trainer._augment(plain, plain)
+    inner = augmented[:, :, 4:-4, 4:-4]
     assert torch.equal(inner, torch.ones_like(inner)), "moved by two pixels at most, nothing else"
 
 
-def published(tmp_path: Path, trainer: Trainer, recipe: Recipe) -> Drawer:
-    packed = PackedDataset(tmp_path, "colours", "0" * 64, "CC0-1.0", "", 256, recipe.resolution)
+def published_drawer(tmp_path: Path, trainer: Trainer, recipe: Recipe) -> Drawer:
+    dataset = PackedDataset(tmp_path, "colours", "0" * 64, "CC0-1.0", "", 256, recipe.resolution)
     training = bundle.Training(images=1, seconds=1, device="CPU")
     folder = tmp_path / "bundle"
     folder.mkdir()
     attributes = trainer.reals.attributes
     earlier = {name: value.clone() for name, value in trainer.average.state_dict().items()}
     moments = [Moment(1, earlier)]
-    write(folder, trainer.average, recipe, packed, training, None, {}, attributes, moments=moments)
+    write(folder, trainer.average, recipe, dataset, training, None, {}, attributes, moments=moments)
     return verify.verify(folder, bundle.digest(folder))
 
 
@@ -184,7 +184,7 @@ def test_truncation_keeps_the_colour_that_was_asked_for(tmp_path: Path) -> None:
     trainer = Trainer(recipe, reals(recipe), CPU, bf16=False)
     for _ in range(100):
         trainer.advance()
-    drawer = published(tmp_path, trainer, recipe)
+    drawer = published_drawer(tmp_path, trainer, recipe)
     assert drawer.card.truncation == "attributes"
     z = np.stack([latents.derive(str(seed), trainer.latent) for seed in range(4)])
     for value, strong, weak in (("red", 0, 2), ("blue", 2, 0)):
@@ -201,7 +201,7 @@ def test_a_card_without_the_field_truncates_to_the_average(tmp_path: Path) -> No
     recipe = resolve({"preset": "smoke", "labels": ["colour"]})
     trainer = Trainer(recipe, reals(recipe), CPU, bf16=False)
     trainer.advance()
-    drawer = published(tmp_path, trainer, recipe)
+    drawer = published_drawer(tmp_path, trainer, recipe)
     drawer.card = drawer.card.model_copy(update={"truncation": "average"})
     z = np.stack([latents.derive(str(seed), trainer.latent) for seed in range(4)])
     w, average = drawer.styles(z), trainer.average.state_dict()["mapping.average"].numpy()
@@ -210,16 +210,16 @@ def test_a_card_without_the_field_truncates_to_the_average(tmp_path: Path) -> No
 
 
 def test_labels_are_sampled_from_training_images_alone() -> None:
-    """A value that only held-out pictures have is never asked for."""
+    """A value that only held-out pictures have is never sampled."""
     recipe = resolve({"preset": "smoke", "labels": ["colour"], "batch": 64})
     labels = {"colour": {"values": ["red", "blue"], "codes": [1] * 32 + [0] * 32}}
     images = np.zeros((64, recipe.resolution, recipe.resolution, 3), np.uint8)
     places = np.arange(32, 64)
     batches = Reals(images, recipe, CPU, labels=labels, places=places)
     trainer = Trainer(recipe, batches, CPU, bf16=False)
-    chosen = trainer._labels_of(trainer._latents()[0])
-    assert chosen is not None
-    assert chosen[:, 0].all()
+    batch_labels = trainer._labels_of(trainer._latents()[0])
+    assert batch_labels is not None
+    assert batch_labels[:, 0].all()
 
 
 def test_an_epoch_s_order_is_kept_for_its_steps() -> None:

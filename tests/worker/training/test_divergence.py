@@ -7,31 +7,31 @@ from worker.training.divergence import Divergence, Watch
 HEALTHY = {"d_loss": 0.5, "d_accuracy": 0.8, "g_loss": 1.0, "diversity": 0.3}
 
 
-def seen(losses, loss="relativistic", steps=400):
+def watch_after(losses, loss="relativistic", steps=400):
     watch = Watch(loss, real_diversity=0.4)
     return [alarm.name for _ in range(steps) for alarm in watch.update(losses)]
 
 
 def test_a_healthy_run_raises_no_alarm() -> None:
-    assert seen(HEALTHY) == []
+    assert watch_after(HEALTHY) == []
 
 
 def test_a_winning_discriminator_is_named_once() -> None:
     ill = {**HEALTHY, "d_loss": 0.05, "d_accuracy": 1.0, "g_loss": 8.0}
-    assert seen(ill, "bce") == ["discriminator_winning"]
+    assert watch_after(ill, "bce") == ["discriminator_winning"]
 
 
 def test_a_collapse_is_named_once() -> None:
-    assert seen({**HEALTHY, "diversity": 0.01}) == ["collapse"]
+    assert watch_after({**HEALTHY, "diversity": 0.01}) == ["collapse"]
 
 
 def test_a_passed_illness_may_be_named_again() -> None:
     watch = Watch("relativistic", real_diversity=0.4)
-    told = []
+    names = []
     for phase in (0.01, 0.4, 0.01):
         for _ in range(600):
-            told += [alarm.name for alarm in watch.update({**HEALTHY, "diversity": phase})]
-    assert told == ["collapse", "collapse"]
+            names += [alarm.name for alarm in watch.update({**HEALTHY, "diversity": phase})]
+    assert names == ["collapse", "collapse"]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

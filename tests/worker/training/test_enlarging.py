@@ -18,8 +18,8 @@ from worker.training import snapshots
 from worker.training.run import Attempt, HandedBack
 
 Attempts = Callable[..., Attempt]
-Told = Callable[[Attempt, str], list[dict[str, Any]]]
-WANTED: dict[str, Any] = {"enlarger_steps": 6, "enlarger_width": 8, "enlarger_blocks": 1}
+EventsOf = Callable[[Attempt, str], list[dict[str, Any]]]
+RECIPE: dict[str, Any] = {"enlarger_steps": 6, "enlarger_width": 8, "enlarger_blocks": 1}
 
 
 @pytest.fixture
@@ -41,25 +41,25 @@ def _card(attempt: Attempt, version: str) -> dict[str, Any]:
     return bundle.read_card(attempt.registry.folder(version))
 
 
-def test_a_run_publishes_its_enlarger(attempt: Attempts, large: Path, told: Told) -> None:
-    run = attempt(large, **WANTED)
+def test_a_run_publishes_its_enlarger(attempt: Attempts, large: Path, events_of: EventsOf) -> None:
+    run = attempt(large, **RECIPE)
     version = run.go()
     folder = run.registry.folder(version)
     drawer = verify.verify(folder, version)
     z = latents.derive("42", drawer.card.network.latent)[None]
     assert drawer.enlarge(drawer.draw(z, 1.0), 64).shape == (1, 64, 64, 3)
-    (started,) = told(run, "enlarger.started")
+    (started,) = events_of(run, "enlarger.started")
     assert started == {"pictures": 61, "scale": 4, "steps": 6}
-    (measured,) = told(run, "enlarger.measured")
+    (measured,) = events_of(run, "enlarger.measured")
     card = _card(run, version)["enlarger"]
     assert (card["steps"], card["pictures"], card["scale"]) == (6, 61, 4)
     assert (card["psnr"], card["psnr_without"]) == (measured["psnr"], measured["psnr_without"])
-    assert told(run, "enlarger.progress")[-1]["step"] == 6
-    assert not told(run, "enlarger.skipped")
+    assert events_of(run, "enlarger.progress")[-1]["step"] == 6
+    assert not events_of(run, "enlarger.skipped")
 
 
 def test_it_takes_no_more_steps_than_the_generator(attempt: Attempts, large: Path) -> None:
-    run = attempt(large, **WANTED | {"enlarger_steps": 1000})
+    run = attempt(large, **RECIPE | {"enlarger_steps": 1000})
     card = _card(run, run.go())
     assert card["enlarger"]["steps"] == card["training"]["images"] // run.recipe.batch == 20
 
@@ -68,35 +68,37 @@ def test_a_set_of_twice_the_size_gives_an_enlarger_of_twice(attempt: Attempts, l
     for path in list(large.iterdir())[:40]:
         with Image.open(path) as image:
             image.resize((40, 40)).save(path)
-    run = attempt(large, **WANTED)
+    run = attempt(large, **RECIPE)
     assert _card(run, run.go())["enlarger"]["scale"] == 2
 
 
 def test_a_set_of_small_pictures_gives_none_and_says_so(
-    attempt: Attempts, pictures: Path, told: Told
+    attempt: Attempts, pictures: Path, events_of: EventsOf
 ) -> None:
-    run = attempt(pictures, **WANTED)
+    run = attempt(pictures, **RECIPE)
     version = run.go()
-    (skipped,) = told(run, "enlarger.skipped")
+    (skipped,) = events_of(run, "enlarger.skipped")
     assert "fewer than 40 pictures have a side of 32 pixels" in skipped["message"]
     assert _card(run, version)["enlarger"] is None
     assert not (run.registry.folder(version) / bundle.ENLARGER).exists()
 
 
 def test_one_that_makes_pictures_worse_is_left_out(
-    attempt: Attempts, large: Path, told: Told, monkeypatch: pytest.MonkeyPatch
+    attempt: Attempts, large: Path, events_of: EventsOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Quality, "is_better", False)
-    run = attempt(large, **WANTED)
+    run = attempt(large, **RECIPE)
     assert _card(run, run.go())["enlarger"] is None
-    (skipped,) = told(run, "enlarger.skipped")
+    (skipped,) = events_of(run, "enlarger.skipped")
     assert "after 6 steps held-out pictures have" in skipped["message"]
 
 
-def test_without_steps_there_is_no_stage(attempt: Attempts, large: Path, told: Told) -> None:
+def test_without_steps_there_is_no_stage(
+    attempt: Attempts, large: Path, events_of: EventsOf
+) -> None:
     run = attempt(large)
     assert _card(run, run.go())["enlarger"] is None
-    assert not told(run, "enlarger.started") + told(run, "enlarger.skipped")
+    assert not events_of(run, "enlarger.started") + events_of(run, "enlarger.skipped")
 
 
 def _signalled(
@@ -117,10 +119,10 @@ def test_an_interrupted_stage_goes_on_to_the_same_enlarger(
 ) -> None:
     from models import runs
 
-    unbroken = attempt(large, **WANTED)
+    unbroken = attempt(large, **RECIPE)
     expected = unbroken.registry.folder(unbroken.go()) / bundle.ENLARGER
 
-    run = attempt(large, **WANTED)
+    run = attempt(large, **RECIPE)
     with monkeypatch.context() as patch:
         _signalled(patch, run, signal.SIGTERM, at=2)
         with pytest.raises(HandedBack):
@@ -149,22 +151,22 @@ def test_an_interrupted_stage_goes_on_to_the_same_enlarger(
 def test_ctrl_c_in_the_stage_publishes_what_is_there(
     attempt: Attempts, large: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = attempt(large, **WANTED)
+    run = attempt(large, **RECIPE)
     _signalled(monkeypatch, run, signal.SIGINT, at=2)
     assert _card(run, run.go())["enlarger"]["steps"] == 3
 
 
 def test_ctrl_c_before_the_stage_publishes_without(
-    attempt: Attempts, large: Path, told: Told
+    attempt: Attempts, large: Path, events_of: EventsOf
 ) -> None:
-    run = attempt(large, **WANTED)
+    run = attempt(large, **RECIPE)
     run._on_signal(signal.SIGINT, None)
     assert _card(run, run.go())["enlarger"] is None
-    assert not told(run, "enlarger.started")
+    assert not events_of(run, "enlarger.started")
 
 
 def test_the_stage_leaves_the_generator_as_it_is(attempt: Attempts, large: Path) -> None:
-    with_one, without = attempt(large, **WANTED), attempt(large)
+    with_one, without = attempt(large, **RECIPE), attempt(large)
     faces = []
     for run in (with_one, without):
         version = run.go()

@@ -17,6 +17,7 @@ from models.errors import DatasetError
 from models.settings import Settings
 from worker.evaluation.in_training import Measuring
 from worker.evaluation.served_size import ServedSize
+from worker.publishing.weight_grid import on_grid
 from worker.training.divergence import Divergence
 from worker.training.run import Attempt, HandedBack
 from worker.training.trainer import Trainer
@@ -46,7 +47,8 @@ def test_a_child_begins_with_its_parents_weights(attempt, pictures) -> None:
     child = attempt(pictures, start_from=parent.run, images=80)
     child._prepare()
     for name, value in weights(parent, version).items():
-        assert torch.equal(child.trainer.average.state_dict()[name], value), name
+        # Published on a grid; the snapshot keeps the trained numbers.
+        assert torch.equal(on_grid(child.trainer.average).state_dict()[name], value), name
     # Its optimisers go on too, so that the first steps are no jolt.
     assert child.trainer.optimizers["generator"].state_dict()["state"]
     child.reporter.close()
@@ -101,14 +103,14 @@ def planted(monkeypatch: pytest.MonkeyPatch, at, value=math.nan) -> None:
 
 
 def test_a_run_that_diverges_rolls_back_and_ends_well(
-    attempt, pictures, monkeypatch: pytest.MonkeyPatch, told
+    attempt, pictures, monkeypatch: pytest.MonkeyPatch, events_of
 ) -> None:
     planted(monkeypatch, at=15)
     run = attempt(pictures, on_divergence="rollback")
     # A snapshot a step: the recipe's least, a tenth of a second, may be longer than the run.
     run.recipe = run.recipe.model_copy(update={"snapshot_seconds": 0.0})
     version = run.go()
-    (event,) = told(run, "run.rolled_back")
+    (event,) = events_of(run, "run.rolled_back")
     assert "g_loss is no longer a finite number" in event["message"]
     assert run.trainer.slowed == 0.5
     assert event["message"] in card(run, version)["training"]["warnings"]
@@ -157,14 +159,14 @@ def stopped_at(monkeypatch: pytest.MonkeyPatch, run, step) -> None:
 
 
 def test_the_best_snapshot_is_published_not_the_last(
-    attempt, pictures, monkeypatch: pytest.MonkeyPatch, told
+    attempt, pictures, monkeypatch: pytest.MonkeyPatch, events_of
 ) -> None:
     scripted(monkeypatch, [90.0, 40.0, 70.0, math.nan])
     run = attempt(pictures, publish="best", measure_every=40)
     version = run.go()
     assert card(run, version)["measures"]["fd"] == 40
     assert card(run, version)["training"]["images"] == 80
-    assert [event["images"] for event in told(run, "run.measured")] == [40, 80, 120, 160]
+    assert [event["images"] for event in events_of(run, "run.measured")] == [40, 80, 120, 160]
     last = run.trainer.average.state_dict()
     assert any(not torch.equal(last[name], v) for name, v in weights(run, version).items())
 

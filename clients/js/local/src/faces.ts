@@ -36,7 +36,7 @@ export class LocalFaces {
 
   /** Load a model of a Kao server. Rejects where it cannot be drawn with here. */
   static async open(server: string, model = "default"): Promise<LocalFaces> {
-    const faces = new LocalFaces(new Worker(new URL("local/worker.js", server)));
+    const faces = new LocalFaces(await startWorker(new URL("local/worker.js", server)));
     const answer = await faces.ask({ kind: "open", server, model });
     if (answer.kind !== "opened") {
       faces.close();
@@ -64,6 +64,15 @@ export class LocalFaces {
       this.worker.postMessage({ ...request, id });
     });
   }
+}
+
+/** A worker's script must be of the page's origin; one of another server becomes a blob. */
+async function startWorker(address: URL): Promise<Worker> {
+  if (address.origin === location.origin) return new Worker(address);
+  const blob = URL.createObjectURL(await (await fetch(address)).blob());
+  const worker = new Worker(blob);
+  URL.revokeObjectURL(blob);
+  return worker;
 }
 
 /** Let a service worker draw the pictures of this server's pages from now on. */

@@ -3,6 +3,7 @@
 import { kernels } from "./kernels.js";
 import { Machine } from "./machine.js";
 import { Model, type Manifest } from "./model.js";
+import { Unsupported } from "./values.js";
 
 const CACHE = "kao-models-1";
 const VERSION = /^[0-9a-f]{64}$/;
@@ -14,7 +15,7 @@ export async function open(server: string, name: string): Promise<Model> {
   try {
     return new Model(manifest, await loadFiles(address, manifest, false), new Machine(module));
   } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
+    if (error instanceof Unsupported) throw error;
     // What is damaged in the cache may be whole at the server.
     return new Model(manifest, await loadFiles(address, manifest, true), new Machine(module));
   }

@@ -23,15 +23,16 @@ export interface Manifest {
   seed_specification: number;
   network: { resolution: number; latent: number; style: number; layers: number };
   truncation: "average" | "attributes";
+  psi: number;
   attributes: Attribute[];
   sliders: string[];
   enlarger_scale: number;
   files: Record<string, ManifestFile>;
 }
 
-/** What a face looks like, beside its seed. `traits`: values of attributes and of sliders. */
+/** What a face looks like, beside its seed. Without `psi` it has the model's own; `traits`: values of attributes and of sliders. */
 export interface Look {
-  psi?: number;
+  psi?: number | undefined;
   variant?: number;
   traits?: Readonly<Record<string, string | number>>;
 }
@@ -104,7 +105,7 @@ export class Model {
     const known = new Set([...attributes.map(({ name }) => name), ...this.manifest.sliders]);
     const unknown = Object.keys(traits).find((name) => !known.has(name));
     if (unknown !== undefined) throw new RangeError(`This model has no trait ${unknown}.`);
-    const w = this.truncate(this.mapping ? this.mapping.run(z) : z, look.psi ?? 1, z);
+    const w = this.truncate(this.mapping ? this.mapping.run(z) : z, look.psi ?? this.manifest.psi, z);
     return this.steer(w, traits);
   }
 

@@ -6,7 +6,7 @@ export interface Picture {
   model: string; // a full version
   seed: string;
   size: number;
-  psi: number;
+  psi: number | undefined; // the model's own
   variant: number;
   traits: Record<string, string>;
 }
@@ -36,14 +36,18 @@ export function parseQuery(query: string): Picture | undefined {
   };
   const seed = values.get("seed");
   values.delete("seed");
-  const [model, size, psi] = [take("model", ""), take("size", "128"), take("psi", "1")];
+  const [model, size, dpr] = [take("model", ""), take("size", "128"), take("dpr", "1")];
+  const psi = values.get("psi");
+  values.delete("psi");
   const [variant, format, shape] = [take("variant", "0"), take("format", "png"), take("shape", "square")];
   const isKnown =
     seed !== undefined && VERSION.test(model) && FORMATS.has(format) && shape === "square" &&
-    WHOLE.test(size) && NUMBER.test(psi) && WHOLE.test(variant);
-  const picture = { model, seed: seed ?? "", size: Number(size), psi: Number(psi) };
+    WHOLE.test(size) && NUMBER.test(dpr) && NUMBER.test(psi ?? "1") && WHOLE.test(variant);
+  const side = Math.trunc(Number(size) * Number(dpr) + 0.5);
+  const picture = { model, seed: seed ?? "", size: side, psi: psi === undefined ? psi : Number(psi) };
   const isInRange =
-    picture.size >= 16 && picture.size <= 1024 && picture.psi <= 1.5 && Number(variant) <= 999;
+    Number(size) >= 16 && side <= 1024 && Number(dpr) >= 1 && Number(dpr) <= 4 &&
+    (picture.psi ?? 1) <= 1.5 && Number(variant) <= 999;
   if (!isKnown || !isInRange) return undefined;
   return { ...picture, variant: Number(variant), traits: Object.fromEntries(values) };
 }

@@ -10,7 +10,7 @@ from app.avatars.request.picture_types import PICTURE_TYPES
 from models import bootstrap
 from models.bundle.format import Card, read_card
 
-SHIPPED = bootstrap.SHIPPED  # before a fixture puts an empty folder in its place
+SHIPPED_MODELS = bootstrap.SHIPPED  # before a fixture puts an empty folder in its place
 PINK = {"hair_colour": "pink", "hair_length": "long", "glasses": "round", "mood": "happy"}
 
 
@@ -48,7 +48,7 @@ def test_traits_become_a_sentence(
 
 def test_every_value_of_the_starter_set_has_a_chinese_word() -> None:
     words = json.loads(Path(alt_text.__file__).with_suffix(".json").read_text())["zh"]
-    (folder,) = SHIPPED.glob("250b1d41f417*")
+    (folder,) = SHIPPED_MODELS.glob("250b1d41f417*")
     for attribute in Card.model_validate(read_card(folder)).attributes:
         if attribute.name not in ("skin", "background"):
             assert set(attribute.values) <= set(words[attribute.name]), attribute.name

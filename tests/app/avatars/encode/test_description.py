@@ -44,8 +44,8 @@ def test_a_description_names_its_face(choosy: TestClient) -> None:
 
 
 def test_the_traits_are_those_that_the_pixels_show(choosy: TestClient) -> None:
-    shown = [_is_shown(choosy, str(seed)) for seed in range(24)]
-    assert sum(shown) >= 18  # by chance 4; a small model shows some of its labels badly
+    is_shown = [_is_shown(choosy, str(seed)) for seed in range(24)]
+    assert sum(is_shown) >= 18  # by chance 4; a small model shows some of its labels badly
 
 
 def _is_shown(client: TestClient, seed: str) -> bool:
@@ -143,14 +143,14 @@ def test_pinned_pictures_of_older_models_keep_their_bytes(
     drawer = state_of(choosy).engine._drawers[version]
     monkeypatch.setattr(drawer, "card", drawer.card.model_copy(update={"provenance": 1}))
     query = f"seed=older&shape=circle&format={format}"
-    pinned = choosy.get(f"/avatar?{query}&model={version}")
+    answer = choosy.get(f"/avatar?{query}&model={version}")
     by_alias = choosy.get(f"/avatar?{query}")
     for word in (b"AltTextAccessibility", b"<title>", b"Trained on"):
-        assert word not in pinned.content
+        assert word not in answer.content
     assert b"AltTextAccessibility" in by_alias.content
-    assert pinned.headers["etag"] != by_alias.headers["etag"]
+    assert answer.headers["etag"] != by_alias.headers["etag"]
     if format == "svg":
-        assert b'<clipPath id="s">' in pinned.content
+        assert b'<clipPath id="s">' in answer.content
 
 
 def test_words_cannot_break_the_file(tmp_path: Path) -> None:
@@ -175,6 +175,6 @@ def test_what_a_model_does_not_show_is_not_claimed(choosy: TestClient) -> None:
     assert legible_traits(traits, now, card) == traits
     assert legible_traits(traits, now, weak) == {"light": "dark"}
     assert legible_traits(traits, {**now, "age": 0.5}, card) == {}
-    averaged = card.model_copy(update={"truncation": "average"})
-    assert legible_traits(traits, {**now, "psi": 0.4}, averaged) == {}
+    new_card = card.model_copy(update={"truncation": "average"})
+    assert legible_traits(traits, {**now, "psi": 0.4}, new_card) == {}
     assert legible_traits(traits, {**now, "psi": 0.4}, card) == traits

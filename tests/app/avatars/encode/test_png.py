@@ -47,7 +47,7 @@ def test_further_chunks_are_read_and_change_no_pixel() -> None:
 
 
 def test_a_flipped_byte_is_noticed() -> None:
-    encoded = bytearray(png.encode(_noise(16, 16)))
-    encoded[60] ^= 1
+    data = bytearray(png.encode(_noise(16, 16)))
+    data[60] ^= 1
     with pytest.raises(Exception, match=r"(?i)crc|checksum|broken|bad"):
-        Image.open(io.BytesIO(bytes(encoded))).load()
+        Image.open(io.BytesIO(bytes(data))).load()

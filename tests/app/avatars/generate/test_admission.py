@@ -1,6 +1,8 @@
 """Clients take turns, slow work leaves a thread to faces, and what runs at once fits the memory."""
 
 import asyncio
+import os
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -105,8 +107,8 @@ def test_a_client_pays_with_its_turns_for_what_its_work_takes() -> None:
     """After a slow picture of 3 s its faces wait behind a thousand of another client."""
 
     async def scenario(batcher: Batcher, work: Work) -> list[str]:
-        tasks = await _submit(batcher, work, "greedy", "slow", estimate=SLOW)
-        tasks += await _submit(batcher, work, "polite", "p0")
+        tasks = await _submit(batcher, work, "polite", "p0")
+        tasks += await _submit(batcher, work, "greedy", "slow", estimate=SLOW)
         tasks += await _submit(batcher, work, "greedy", "g0")
         tasks += await _submit(batcher, work, "polite", *(f"p{number}" for number in range(1, 20)))
         work.gate.set()
@@ -117,18 +119,33 @@ def test_a_client_pays_with_its_turns_for_what_its_work_takes() -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 2, 4])
-def test_slow_work_cannot_take_the_last_thread(threads: int) -> None:
+def test_slow_work_takes_no_thread_from_faces(threads: int) -> None:
+    names = [f"face {number}" for number in range(threads)]
+
     async def scenario(batcher: Batcher, work: Work) -> int:
         tasks = await _submit(batcher, work, "greedy", *"abcdefgh", estimate=SLOW)
-        await _until(lambda: len(work.started) == max(1, threads - 1))
-        tasks += await _submit(batcher, work, "greedy", "face")
-        await _until(lambda: "face" in work.started)
+        await _until(lambda: len(work.started) == batcher.slow_threads)
+        tasks += await _submit(batcher, work, "polite", *names)
+        await _until(lambda: {*names} <= {*work.started})
         count = len(work.started)
         work.gate.set()
         await asyncio.gather(*tasks)
         return count
 
-    assert _run(scenario, threads) == max(1, threads - 1) + 1
+    assert _run(scenario, threads) == max(1, threads // 2) + threads
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="nice is per thread on Linux alone")
+def test_slow_work_yields_the_cores_to_faces() -> None:
+    def priority(_: Sequence[Any]) -> Sequence[Any]:
+        return [os.getpriority(os.PRIO_PROCESS, threading.get_native_id())]
+
+    async def scenario(batcher: Batcher, _: Work) -> tuple[int, int]:
+        fast = await batcher.submit("fast", priority, 0)
+        return fast, await batcher.submit("slow", priority, 0, None, SLOW)
+
+    fast, slow = _run(scenario)
+    assert slow == min(19, fast + batching.SLOW_NICE)
 
 
 def test_slow_work_at_once_fits_the_memory() -> None:
@@ -224,8 +241,8 @@ def test_a_drawing_has_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         pytest.param(64 * 2**30, 8, id="a-host"),
         pytest.param(2 * 2**30, 8, id="2-GiB"),
-        pytest.param(2**30, 3, id="1-GiB"),
-        pytest.param(2**29, 2, id="512-MiB"),
+        pytest.param(2**30, 2, id="1-GiB"),
+        pytest.param(2**29, 1, id="512-MiB"),
         pytest.param(2**20, 1, id="nothing"),
     ],
 )

@@ -80,10 +80,13 @@ def test_an_alias_moved_elsewhere_is_followed_within_seconds(
 
 
 def test_a_bad_bundle_is_refused_and_the_old_serves(
-    client: TestClient, registry: Registry, versions: list[str], damaged: Callable[[Registry], str]
+    client: TestClient,
+    registry: Registry,
+    versions: list[str],
+    damage_bundle: Callable[[Registry], str],
 ) -> None:
     before = client.get("/avatar?seed=1").content
-    bad = damaged(registry)
+    bad = damage_bundle(registry)
     engine = state_of(client).engine
     _eventually(lambda: bad in engine.refused)
     answer = client.get("/avatar?seed=1")
@@ -185,7 +188,7 @@ def test_overload_is_503_with_retry_after(client: TestClient, settings: Settings
     engine, gate, portal = state_of(client).engine, threading.Event(), client.portal
     assert portal is not None
     count = (settings.threads or 1) + settings.max_queue
-    blocked = [portal.start_task_soon(engine.run, gate.wait) for _ in range(count)]
+    tasks = [portal.start_task_soon(engine.run, gate.wait) for _ in range(count)]
     try:
         _eventually(lambda: engine.pending == count)
         # This machine is the client of the blocked work too, so no other one makes room.
@@ -196,7 +199,7 @@ def test_overload_is_503_with_retry_after(client: TestClient, settings: Settings
         assert response.headers["cache-control"] == "no-store"
     finally:
         gate.set()
-    assert all(future.result() for future in blocked)
+    assert all(future.result() for future in tasks)
 
 
 def test_a_refused_bundle_is_read_again_after_a_while(

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from models import bootstrap
 from tests.app.avatars.conftest import serving
 
-SHIPPED = bootstrap.SHIPPED  # before a fixture puts an empty folder in its place
+SHIPPED_MODELS = bootstrap.SHIPPED  # before a fixture puts an empty folder in its place
 # Seed 42 at psi 0.7, drawn before there was an enlarger: VERSION-SIZE.png.
 FIXTURES = sorted((Path(__file__).parents[3] / "fixtures" / "shipped").glob("*.png"))
 
@@ -20,14 +20,14 @@ FIXTURES = sorted((Path(__file__).parents[3] / "fixtures" / "shipped").glob("*.p
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     """An app with the shipped models."""
-    bundles = [path for path in sorted(SHIPPED.iterdir()) if path.is_dir()]
+    bundles = [path for path in sorted(SHIPPED_MODELS.iterdir()) if path.is_dir()]
     yield from serving(tmp_path_factory.mktemp("shipped"), bundles)
 
 
 def test_four_versions_are_pinned_at_three_sizes() -> None:
     names = {path.stem.partition("-")[0] for path in FIXTURES}
-    shipped = {path.name[:12] for path in SHIPPED.iterdir()}
-    assert names <= shipped
+    prefixes = {path.name[:12] for path in SHIPPED_MODELS.iterdir()}
+    assert names <= prefixes
     assert (len(names), len(FIXTURES)) == (4, 12)
 
 

@@ -25,7 +25,7 @@ from tests.support.app_client import app_of, state_of
 from tests.support.fixtures import Begin
 from tests.support.live_app import running
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]  # by name and sorted labels
 Scrape = Callable[[], Samples]
 
@@ -132,12 +132,12 @@ def test_swaps_and_refused_bundles_are_counted(
     scrape: Scrape,
     registry: Registry,
     versions: list[str],
-    damaged: Damage,
+    damage_bundle: Damage,
     key: dict[str, str],
 ) -> None:
     before = scrape()
     assert client.post(f"/models/{versions[1]}/promote", headers=key).status_code == 200
-    bad = damaged(registry)
+    bad = damage_bundle(registry)
     assert client.portal is not None
     client.portal.call(state_of(client).engine.refresh)
     after = scrape()
@@ -155,10 +155,10 @@ def test_swaps_and_refused_bundles_are_counted(
 def test_without_its_database_an_app_exports_the_rest(
     client: TestClient, scrape: Scrape, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gone = connect(settings.model_copy(update={"database_url": "sqlite:////nowhere/kao.db"}))
+    database = connect(settings.model_copy(update={"database_url": "sqlite:////nowhere/kao.db"}))
     for collector in app_of(client).state.telemetry._collector_to_names:
         if hasattr(collector, "database"):
-            monkeypatch.setattr(collector, "database", gone)
+            monkeypatch.setattr(collector, "database", database)
     now = scrape()
     assert now["kao_database_up", ()] == 0
     assert now["kao_ready", ()] == 1
@@ -171,17 +171,17 @@ def test_openmetrics_where_the_client_accepts_it(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "is_valid"),
+    ("header", "is_valid"),
     [
         pytest.param("abc-1.2_3", True, id="good"),
         pytest.param("a" * 65, False, id="long"),
         pytest.param('x"y', False, id="quotes"),
     ],
 )
-def test_a_valid_request_id_is_returned(client: TestClient, sent: str, is_valid: bool) -> None:
+def test_a_valid_request_id_is_returned(client: TestClient, header: str, is_valid: bool) -> None:
     for path in ("/avatar?seed=1", "/avatar?seed=1", "/health/live", "/nowhere"):
-        answer = client.get(path, headers={"X-Request-ID": sent})
-        assert (answer.headers.get("x-request-id") == sent) is is_valid
+        answer = client.get(path, headers={"X-Request-ID": header})
+        assert (answer.headers.get("x-request-id") == header) is is_valid
     assert "x-request-id" not in client.get("/avatar?seed=1").headers, "kept with the answer"
 
 
