@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from app import errors as app_errors
-from app.http.headers import NOT_STORED
+from app.headers import NOT_STORED
 from models import errors
 
 log = structlog.get_logger()

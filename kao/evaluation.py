@@ -51,6 +51,12 @@ Traits = Annotated[
     ),
 ]
 Keep = Annotated[bool, typer.Option(help="Add the model once more, with this on its card.")]
+DefaultPsi = Annotated[
+    float | None,
+    typer.Option(
+        min=0, max=1.5, help="For the card, with --keep: the psi of pictures that name none."
+    ),
+]
 Failures = Annotated[str, typer.Option(help="For the card: what you saw go wrong, in your words.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -76,6 +82,7 @@ def evaluate(
     picture: Picture = None,
     traits: Traits = False,
     keep: Keep = False,
+    default_psi: DefaultPsi = None,
     failures: Failures = "",
     json_: Json = False,
 ) -> None:
@@ -94,7 +101,7 @@ def evaluate(
     if picture is not None:
         Image.fromarray(result.pairs).save(picture)
     if keep:
-        _publish(registry, result, failures)
+        _publish(registry, result, failures, default_psi)
     if json_:
         out.print_json(data=_as_json(result))
         return
@@ -165,12 +172,14 @@ class _Bench:
         )
 
 
-def _publish(registry: "Registry", result: Result, failures: str) -> None:
+def _publish(
+    registry: "Registry", result: Result, failures: str, default_psi: float | None
+) -> None:
     """Publish the model once more, with the measures on its card."""
     from worker.publishing import bundle_writer
 
     version = bundle_writer.with_evaluation(
-        registry, result.version, _on_card(result, failures), result.pairs
+        registry, result.version, _on_card(result, failures), result.pairs, default_psi
     )
     err.print(f"Kept as {version}; `kao models promote {version[:12]}` serves it.")
 

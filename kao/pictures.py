@@ -7,13 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from app.avatars import service
+from app.avatars import service, traits
 from app.avatars.encode import provenance
 from app.avatars.formats import parse_extension
 from app.avatars.request.parameters import Parameter
 from app.avatars.request.picture_request import PictureRequest
 from app.avatars.request.picture_types import AVATAR, PICTURE_TYPES, PictureType
-from app.avatars.traits import resolve_traits
 from app.errors import InvalidParameter
 from models import bootstrap
 from models.faces import latents
@@ -49,7 +48,7 @@ def render(picture_type: PictureType, texts: dict[str, str], out: Path, settings
     registry = Registry(bootstrap.prepare(settings), settings.blobs)
     version = registry.resolve(request.model)
     drawer = registry.load(version, settings.threads or 1)
-    request = resolve_traits(request, drawer.card)
+    request = traits.resolve(request, drawer.card)
     with atomic.whole_file(out) as temporary:
         temporary.write_bytes(service.render_alone(drawer, version, request))
     return request.address(version)

@@ -20,7 +20,8 @@ def name(device: torch.device) -> str:
     """The device as a card shows it."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"CPU, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    return f"CPU, {threads} {'thread' if threads == 1 else 'threads'}"
 
 
 def uses_bf16(recipe: Recipe, device: torch.device) -> bool:

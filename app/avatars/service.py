@@ -3,6 +3,7 @@
 from collections.abc import Hashable
 from functools import partial
 
+from app.avatars import traits
 from app.avatars.encode import alt_text, picture
 from app.avatars.encode.provenance import Stamp, Words
 from app.avatars.formats import JSON
@@ -10,15 +11,15 @@ from app.avatars.generate import faces
 from app.avatars.generate.engine import Engine
 from app.avatars.request.picture_request import PictureRequest
 from app.avatars.request.picture_types import AVATAR, OG
-from app.avatars.traits import legible_traits, resolve_traits
 from models.bundle.generator import Drawer, Pixels
 
 
 async def resolve(engine: Engine, version: str, request: PictureRequest) -> PictureRequest:
-    """The request with its traits parsed. Raises InvalidParameter, BadBundle, Overloaded."""
-    if not request.trait_texts:  # so that a picture in the cache does not wait for its model
-        return request
-    return resolve_traits(request, (await engine.drawer(version)).card)
+    """The request with its traits parsed and its psi filled in.
+
+    Raises InvalidParameter, BadBundle, Overloaded.
+    """
+    return traits.resolve(request, await engine.card(version))
 
 
 async def render(
@@ -56,6 +57,6 @@ def describe(request: PictureRequest, drawer: Drawer) -> Words:
     if request.picture_type not in (AVATAR, OG):
         alt = alt_text.describe_picture(request.picture_type.name)
         return Words(alt, {}, credit.licence, credit.credit)
-    traits = faces.traits_of(request.values, drawer)
-    alt = alt_text.describe_face(legible_traits(traits, request.values, drawer.card))
-    return Words(alt, traits, credit.licence, credit.credit)
+    shown = faces.traits_of(request.values, drawer)
+    alt = alt_text.describe_face(traits.legible_traits(shown, request.values, drawer.card))
+    return Words(alt, shown, credit.licence, credit.credit)

@@ -1,6 +1,7 @@
-"""Traits: what a model lets a request choose about a face.
+"""What only the model knows of a request: its traits and its default psi.
 
-Each is one more parameter of every picture: a value of a dataset's attribute, or a slider's number.
+A trait is one more parameter of every picture: a value of a dataset's attribute, or a slider's
+number.
 """
 
 from collections.abc import Mapping
@@ -31,12 +32,16 @@ def trait_parameters(card: Card) -> dict[str, Parameter]:
     return {parameter.name: parameter for parameter in (*attributes, *sliders)}
 
 
-def resolve_traits(request: PictureRequest, card: Card) -> PictureRequest:
-    """Parse the request's traits into its values. Raises InvalidParameter for unknown ones."""
-    if not request.trait_texts:
-        return request
-    traits = _parse_traits(card, request.trait_texts, request.picture_type.names)
-    return replace(request, values={**request.values, **traits}, trait_texts={})
+def resolve(request: PictureRequest, card: Card) -> PictureRequest:
+    """Fill in what only the model knows: its traits, parsed, and its default psi.
+
+    Raises InvalidParameter for unknown traits.
+    """
+    names = request.picture_type.names
+    values = {**request.values, **_parse_traits(card, request.trait_texts, names)}
+    if values["psi"] is None:
+        values["psi"] = card.psi
+    return replace(request, values=values, trait_texts={})
 
 
 def _parse_traits(

@@ -22,6 +22,7 @@ from app.datasets.uploads import receive
 from app.http.query_string import Only
 from app.state import State
 from models.datasets import archive, catalogue, quotas
+from models.datasets.images import FORMAT_NAMES
 from models.datasets.listing import summarise
 from models.datasets.near_duplicates import NearDuplicates
 
@@ -30,7 +31,7 @@ router = APIRouter(prefix="/datasets", tags=["datasets"])
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "description": "A zip of pictures: PNG, JPEG, WebP, GIF, BMP or AVIF, of any size.",
+        "description": f"A zip of pictures: {FORMAT_NAMES}, of any size.",
         "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
     }
 }

@@ -8,10 +8,9 @@ from fastapi import BackgroundTasks
 from app.errors import InvalidParameter
 from app.state import AppState
 from app.training import queue
-from models import runs
+from models import recipe_inheritance, runs
 from models.datasets import catalogue
 from models.description import Description
-from models.recipes import inheritance
 from models.runs import Row
 
 MAX_IDEMPOTENCY_KEY = 200  # characters
@@ -30,7 +29,7 @@ def start(
     Raises InvalidRecipe, UnknownDataset, QueueRefuses, and ForbiddenMove for an idempotency key
     that came with another body.
     """
-    recipe = inheritance.resolve(state.database, state.registry, body)
+    recipe = recipe_inheritance.resolve(state.database, state.registry, body)
     catalogue.check_recipe(state.database, state.settings, recipe.dataset, recipe.labels)
     queue.check(state.settings)
     scoped_key = _scope(idempotency_key, owner)
@@ -48,7 +47,7 @@ def resume(
     Raises UnknownRun, InvalidRecipe, ForbiddenMove, QueueRefuses.
     """
     old = runs.get(state.database, run)["recipe"]
-    recipe = inheritance.change(old, changes) if changes else None
+    recipe = recipe_inheritance.change(old, changes) if changes else None
     queue.check(state.settings)
     row = runs.resume(state.database, run, recipe)
     tasks.add_task(queue.wake, state.settings)

@@ -125,6 +125,8 @@ class Card(_Part):
     # What psi pulls towards: the average of all faces, or of those with the same attributes.
     # Older cards lack it.
     truncation: Literal["average", "attributes"] = "average"
+    # The psi of pictures whose request has none: what looks best. Older cards lack it.
+    psi: float = Field(default=1.0, ge=0, le=1.5)
     sliders: list[Slider] = []
     # Images seen at each checkpoint in `growth.onnx`, the published one last.
     moments: list[int] = []

@@ -119,7 +119,8 @@ class Drawer:
         if psi == 1:
             return w
         centre = self._centre(z)
-        style: Floats = centre + np.float32(psi) * (w - centre)
+        # float() raises for the None of an unresolved request, which NumPy takes for NaN.
+        style: Floats = centre + np.float32(float(psi)) * (w - centre)
         return style
 
     def _centre(self, z: Floats) -> Floats:
@@ -156,7 +157,11 @@ class Drawer:
             )
         count = len(self.card.moments)
         share = np.maximum(0, 1 - np.abs(np.arange(count) - age * (count - 1)))
-        inputs = {"z": z, "psi": np.array(psi, np.float32), "share": share.astype(np.float32)}
+        inputs = {
+            "z": z,
+            "psi": np.array(float(psi), np.float32),
+            "share": share.astype(np.float32),
+        }
         pixels: Pixels = growth.run(None, inputs)[0]
         return pixels
 

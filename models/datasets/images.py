@@ -4,22 +4,32 @@ Nothing here trusts the file: formats are an allow-list, and its size is known b
 """
 
 import io
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+import pi_heif
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
 from models.errors import DatasetError
 
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "AVIF")
-FORMAT_NAMES = "PNG, JPEG, WebP, GIF, BMP or AVIF"
-EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".avif"})
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "AVIF", "HEIF", "TIFF")
+FORMAT_NAMES = "PNG, JPEG, WebP, GIF, BMP, AVIF, HEIC or TIFF"
+EXTENSIONS = frozenset(
+    {
+        ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".avif",
+        ".heic", ".heif", ".hif", ".tif", ".tiff",
+    }
+)  # fmt: skip
 MAX_PIXELS = 16_000_000  # decoded
+# Phones of 24 megapixels write HEIC, which has no reduced size. It takes 12 bytes a pixel.
+MAX_HEIF_PIXELS = 26_000_000
 # A JPEG decodes at a half, quarter or eighth of its size, so a phone's 50 megapixels are read.
 MAX_JPEG_PIXELS = 64_000_000
 MIN_SIDE = 8  # pixels; below it there is no face to learn
@@ -32,6 +42,9 @@ HIDDEN = frozenset(
 )  # fmt: skip
 END_OF_JPEG, SCAN_OF_JPEG = b"\xff\xd9", b"\xff\xda"
 SRGB = ImageCms.createProfile("sRGB")
+LAB = ImageCms.createProfile("LAB")
+# Pictures above MAX_PIXELS are decoded one at a time, whatever the number of threads.
+_large = threading.Lock()
 # Illustrators' programs write megabytes of history into a PNG; Pillow's limit is 1 MiB.
 PngImagePlugin.MAX_TEXT_CHUNK = 16 << 20
 PngImagePlugin.MAX_TEXT_MEMORY = 64 << 20
@@ -77,22 +90,26 @@ def read_square(
     """Read one picture as (size, size, 3) uint8: upright, centre-cropped, over white.
 
     An animation gives its first frame. Raises BrokenImage for anything else than a whole picture
-    in one of FORMATS with sides of `least` and up and at most MAX_PIXELS, or MAX_JPEG_PIXELS.
+    in one of FORMATS with sides of `least` and up and at most MAX_PIXELS, MAX_JPEG_PIXELS or
+    MAX_HEIF_PIXELS.
     """
     with _open(source) as image:
         _check_size(image, least)
         _check_end(image)
+        is_large = image.width * image.height > MAX_PIXELS
         # JPEG decodes at a half, quarter or eighth for free; 2x leaves the filter its work.
         image.draft("RGB", (2 * size, 2 * size))
-        if image.width * image.height > MAX_PIXELS:
+        if image.format != "HEIF" and image.width * image.height > MAX_PIXELS:
             raise BrokenImage(f"more than {MAX_PIXELS:,} pixels at {size} px")
         profile = image.info.get("icc_profile")
-        return _square(_flat(ImageOps.exif_transpose(image), profile), size)
+        with _large if is_large else nullcontext():
+            return _square(_flat(ImageOps.exif_transpose(image), profile), size)
 
 
 @contextmanager
 def _open(source: bytes | BinaryIO | Path) -> Iterator[Image.Image]:
     """A picture whose header was read; whatever goes wrong with it becomes a BrokenImage."""
+    _register_heif()
     try:
         with Image.open(_file(source), formats=FORMATS) as image:
             yield image
@@ -108,13 +125,21 @@ def _open(source: bytes | BinaryIO | Path) -> Iterator[Image.Image]:
         raise BrokenImage(f"cannot be decoded: {detail}") from error
 
 
+@cache
+def _register_heif() -> None:
+    """Let Pillow read HEIC; without thumbnails, depth maps and gain maps."""
+    pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
+
+
 def _file(source: bytes | BinaryIO | Path) -> BinaryIO | Path:
     return io.BytesIO(source) if isinstance(source, bytes) else source
 
 
 def _check_size(image: Image.Image, least: int) -> None:
     width, height = image.size
-    most = MAX_JPEG_PIXELS if isinstance(image, JpegImageFile) else MAX_PIXELS
+    most = {"JPEG": MAX_JPEG_PIXELS, "MPO": MAX_JPEG_PIXELS, "HEIF": MAX_HEIF_PIXELS}.get(
+        image.format or "", MAX_PIXELS
+    )
     if width * height > most:
         raise BrokenImage(f"{width}×{height} is more than {most:,} pixels")
     if min(width, height) < least:
@@ -122,21 +147,40 @@ def _check_size(image: Image.Image, least: int) -> None:
 
 
 def _check_end(image: Image.Image) -> None:
-    """Raises BrokenImage for a JPEG without an end after its last scan: it was cut short."""
+    """Raises BrokenImage for a JPEG without an end after its first scan: it was cut short.
+
+    A thumbnail within its metadata has an end of its own, which does not count; what follows the
+    end (a film of a moving photograph) does not matter.
+    """
     if not isinstance(image, JpegImageFile) or image.fp is None:
         return
     place = image.fp.tell()
     image.fp.seek(0)
     data = image.fp.read()
     image.fp.seek(place)
-    if data.rfind(END_OF_JPEG) < data.rfind(SCAN_OF_JPEG):
+    if data.find(END_OF_JPEG, _first_scan(data)) < 0:
         raise BrokenImage("cannot be decoded: the JPEG breaks off")
+
+
+def _first_scan(data: bytes) -> int:
+    """Where the first scan's segment begins; the data's length where there is none (T.81 B.1)."""
+    place = 2
+    while place + 4 <= len(data):
+        marker, length = data[place : place + 2], int.from_bytes(data[place + 2 : place + 4])
+        if marker == SCAN_OF_JPEG:
+            return place
+        # 0xFF may be repeated before a marker; Pillow reads past garbage, and so does this.
+        is_segment = marker[0] == 0xFF and marker[1] not in (0x00, 0xFF)
+        place += 2 + length if is_segment else 1
+    return len(data)
 
 
 def _flat(image: Image.Image, profile: bytes | None = None) -> Image.Image:
     """Bring any mode to sRGB, transparency over white and 16 bits to 8."""
-    if image.mode.startswith("I;16") or image.mode == "I":
+    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
         image = _eight_bits(image)
+    if image.mode == "LAB":
+        image, profile = _from_lab(image), None
     if not image.has_transparency_data:
         return _to_srgb(image, profile)
     clear = image.convert("RGBA")
@@ -147,12 +191,27 @@ def _flat(image: Image.Image, profile: bytes | None = None) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """16-bit grey as LA: convert() would clip it to 255 and lose which value is transparent."""
+    """Deep grey as LA: convert() would clip it to 255 and lose which value is transparent.
+
+    16 and 32 bits are divided by 257; floating point is from 0 to 1, or else from 0 to 255.
+    """
     deep = np.asarray(image)
-    grey = (deep.astype(np.float32) / 257).round().clip(0, 255).astype(np.uint8)
+    scale = 1 / 257
+    if image.mode == "F":
+        deep = np.nan_to_num(deep)
+        scale = 255 if deep.max() <= 1 else 1
+    grey = (deep.astype(np.float32) * scale).round().clip(0, 255).astype(np.uint8)
     clear = image.info.get("transparency")
     alpha = np.full(grey.shape, 255, np.uint8) if clear is None else (deep != clear) * np.uint8(255)
     return Image.merge("LA", (Image.fromarray(grey), Image.fromarray(alpha)))
+
+
+def _from_lab(image: Image.Image) -> Image.Image:
+    """CIELAB, as image editors write it into TIFF, in sRGB."""
+    converted = ImageCms.profileToProfile(image, LAB, SRGB, outputMode="RGB")
+    if converted is None:
+        raise BrokenImage("cannot be decoded: its CIELAB colours cannot be converted")
+    return converted
 
 
 def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:

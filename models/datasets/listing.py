@@ -8,7 +8,13 @@ from models.datasets.images import EXTENSIONS, is_hidden
 from models.datasets.labels import is_metadata
 
 EXAMPLES = 20  # names for each reason
-UNREAD = frozenset({".heic", ".heif", ".tif", ".tiff", ".jxl", ".svg", ".psd", ".jp2", ".dng"})
+UNREAD = frozenset(
+    {
+        ".jxl", ".jp2", ".j2k", ".svg", ".psd", ".xcf", ".kra", ".clip", ".procreate", ".ico",
+        ".tga", ".exr", ".hdr", ".dds", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf",
+        ".rw2",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

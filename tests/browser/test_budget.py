@@ -91,3 +91,15 @@ def test_the_description_has_the_colours_of_the_page(visit: Visit) -> None:
     page.locator("#theme").click()
     expect(page.locator("html")).to_have_class("dark-mode")
     assert title.evaluate("one => getComputedStyle(one).color") != dark
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_description_is_for_everybody_and_locks_only_what_needs_a_key(
+    visit: Visit, scheme: str
+) -> None:
+    page = visit("/docs", color_scheme=scheme)
+    expect(page.locator(".opblock", has_text="/train").first).to_be_visible()
+    _sound(page)
+    lock = ".authorization__btn"
+    assert page.locator(".opblock", has_text="/avatar/random").locator(lock).count() == 0
+    assert page.locator(".opblock", has_text="/train/{run}/cancel").locator(lock).count() == 1

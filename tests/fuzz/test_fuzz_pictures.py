@@ -6,11 +6,10 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.avatars import gravatar
+from app.avatars import gravatar, traits
 from app.avatars.bulk import request
 from app.avatars.request import picture_request
 from app.avatars.request.picture_types import PICTURE_TYPES, PictureType
-from app.avatars.traits import resolve_traits
 from app.errors import NoAvatar
 from models import bootstrap, bundle
 from models.errors import KaoError
@@ -37,20 +36,20 @@ def test_any_query_is_a_picture_or_a_refusal(
 ) -> None:
     try:
         picture, _ = picture_request.parse_query(kind, raw, accept)
-        picture = resolve_traits(picture, CARD)
+        picture = traits.resolve(picture, CARD)
     except KaoError:
         return
     again, _ = picture_request.parse_query(
         kind, picture.address().partition("?")[2].encode(), accept
     )
-    assert resolve_traits(again, CARD).values == picture.values
+    assert traits.resolve(again, CARD).values == picture.values
 
 
 @OFTEN
 @given(name=st.binary(max_size=60), raw=QUERY, accept=st.none() | st.text())
 def test_any_path_is_a_picture_or_a_refusal(name: bytes, raw: bytes, accept: str | None) -> None:
     try:
-        picture = resolve_traits(picture_request.parse_path(name, raw, accept), CARD)
+        picture = traits.resolve(picture_request.parse_path(name, raw, accept), CARD)
     except KaoError:
         return
     assert latents.derive(str(picture.seed), 8).shape == (8,)
@@ -67,7 +66,7 @@ def test_a_gravatar_refuses_no_query(name: str, raw: bytes) -> None:
 @given(body=st.dictionaries(st.sampled_from(FIELDS) | st.text(), JSON, max_size=5))
 def test_any_batch_is_read_or_refused(body: dict[str, Any]) -> None:
     try:
-        picture = [resolve_traits(face, CARD) for face in request.parse_body(body).faces]
+        picture = [traits.resolve(face, CARD) for face in request.parse_body(body).faces]
     except KaoError:
         return
     assert 1 <= len(picture) <= request.MOST_SEEDS

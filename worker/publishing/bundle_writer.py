@@ -147,10 +147,12 @@ def with_evaluation(
     version: str,
     evaluation: bundle.Evaluation,
     nearest: bundle_generator.Pixels,
+    default_psi: float | None = None,
 ) -> str:
     """The same model once more, with what was measured on its card; the new version.
 
-    nearest: the picture of drawn faces above their nearest training images.
+    nearest: the picture of drawn faces above their nearest training images. default_psi: the psi of
+    pictures whose request has none, in place of the card's.
     """
     with atomic.scratch_folder(registry.bundles) as folder:
         shutil.copytree(
@@ -158,7 +160,8 @@ def with_evaluation(
         )
         Image.fromarray(nearest).save(folder / bundle.NEAREST, optimize=True)
         card = bundle.Card.model_validate(bundle.read_card(folder))
-        write_card(folder, card.model_copy(update={"evaluation": evaluation}))
+        psi = card.psi if default_psi is None else default_psi
+        write_card(folder, card.model_copy(update={"evaluation": evaluation, "psi": psi}))
         return registry.add(folder)
 
 

@@ -15,7 +15,7 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from app.avatars import service
+from app.avatars import service, traits
 from app.avatars.bulk.distinct import Team
 from app.avatars.bulk.request import SCHEMA, BulkRequest, parse_body, read_body
 from app.avatars.cache import http_headers
@@ -23,7 +23,6 @@ from app.avatars.encode.provenance import Words
 from app.avatars.generate.engine import Engine
 from app.avatars.generate.faces import enlarge
 from app.avatars.request.picture_request import PictureRequest
-from app.avatars.traits import resolve_traits
 from app.state import AppState, get_state
 from models.bundle.generator import Drawer
 from models.errors import Overloaded
@@ -57,7 +56,7 @@ async def respond(request: Request) -> Response:
     state.batches.check(client)
     version = await state.engine.resolve(bulk.faces[0].model)
     drawer = await state.engine.drawer(version)
-    bulk = replace(bulk, faces=[resolve_traits(face, drawer.card) for face in bulk.faces])
+    bulk = replace(bulk, faces=[traits.resolve(face, drawer.card) for face in bulk.faces])
     units = sum(state.engine.estimate(version, face).units for face in bulk.faces)
     limits = await state.limiter.charge_pictures(request, units)
     is_ndjson = NDJSON in request.headers.get("accept", "")

@@ -65,6 +65,7 @@ class Engine:
         self._batcher = Batcher(budget.threads, max_queue, budget.pictures)
         self._loader = ThreadPoolExecutor(1, "load")
         self._drawers: OrderedDict[str, Drawer] = OrderedDict()
+        self._cards: dict[str, Card] = {}  # small, so they stay when their model is evicted
         self._sizes: dict[str, int] = {}
         self._created: dict[str, str] = {}
         self._optional_users: OrderedDict[Drawer, None] = OrderedDict()
@@ -157,6 +158,13 @@ class Engine:
             self._loads[version] = asyncio.create_task(self._load(version))
         # Shielded: a client that disconnects must not cancel what other clients wait for.
         return await asyncio.shield(self._loads[version])
+
+    async def card(self, version: str) -> Card:
+        """A verified model's card. Raises BadBundle, Overloaded.
+
+        A picture in the cache needs it, and does not wait for a model that was evicted.
+        """
+        return self._cards.get(version) or (await self.drawer(version)).card
 
     async def run(
         self, work: Callable[[], T], client: Hashable = None, estimate: Estimate = PLAIN
@@ -273,6 +281,7 @@ class Engine:
         self.refused.pop(version, None)
         self._created[version] = drawer.card.created
         self._drawers[version] = drawer
+        self._cards[version] = drawer.card
         files = sum(path.stat().st_size for path in folder.iterdir())
         self._sizes[version] = int(files * LOADED_SIZE)
         self._evict()

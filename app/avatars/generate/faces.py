@@ -60,8 +60,8 @@ def batch_key(request: PictureRequest, drawer: Drawer) -> Hashable | None:
 def draw(requests: Sequence[PictureRequest], drawer: Drawer) -> list[Pixels]:
     """Draw one request of any picture type, or several with equal batch keys.
 
-    Returns (N, S, S, 3) for each, enlarged where its size needs that. Raises what the picture type
-    refuses.
+    The requests are resolved (`app/avatars/traits.py`). Returns (N, S, S, 3) for each, enlarged
+    where its size needs that. Raises what the picture type refuses.
     """
     if len(requests) == 1:
         request = requests[0]

@@ -166,8 +166,8 @@ PSI = number(
     "psi",
     0,
     1.5,
-    "Truncation: 0 gives the average face, below 1 faces are nearer to it, above 1 more extreme.",
-    default="1",
+    "Truncation: 0 gives the average face, below 1 faces are nearer to it, above 1 more extreme. "
+    "Default: the model's own, on its card; 1 where it has none.",
     example=0.7,
 )
 SIZE = integer("size", 16, LARGEST, "Side in pixels.", default="128", example=256)

@@ -90,7 +90,7 @@ export class Chart {
     const log = this.logarithmic && Math.min(...values) > 0;
     const on = log ? Math.log10 : (y) => y;
     let [low, high] = [on(Math.min(...values)), on(Math.max(...values))];
-    if (low === high) [low, high] = [low - 0.5, high + 0.5];
+    if (low === high) [low, high] = [low - (Math.abs(low) / 2 || 0.5), high + (Math.abs(low) / 2 || 0.5)];
     const most = Math.max(...images);
     this.x = (value) => EDGE.left + ((width - EDGE.left - EDGE.right) * value) / (most || 1);
     this.y = (value) => EDGE.top + (HEIGHT - EDGE.top - EDGE.bottom) * (1 - (on(value) - low) / (high - low));

@@ -4,7 +4,7 @@ import { root, t } from "./chrome.js";
 import { downloadZip } from "./client-zip.js";
 import { byId, call, onClick, showProblem, parseResponse } from "./studio.js";
 
-const USED = /\.(png|jpe?g?|jfif|webp|gif|bmp|avif)$|(^|\/)(metadata\.(csv|jsonl)|dataset\.json)$/i;
+const USED = /\.(png|jpe?g?|jfif|webp|gif|bmp|avif|hei[cf]|hif|tiff?)$|(^|\/)(metadata\.(csv|jsonl)|dataset\.json)$/i;
 let chosen = null; // a File, or a list of {name, input}
 
 function choose(what, name, words) {

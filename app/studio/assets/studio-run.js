@@ -39,6 +39,7 @@ function duration(seconds) {
 const FORMATS = { images: (n) => whole.format(n), seconds_left: duration };
 function showNumber(name, value) {
   const cell = document.querySelector(`[data-number=${name}]`);
+  if (name === "seconds_left" && FINAL.includes(state)) return;
   if (cell && value !== undefined) cell.textContent = (FORMATS[name] ?? ((n) => short.format(n)))(value);
 }
 

@@ -18,7 +18,7 @@ from models.settings import Settings
 from models.storage import atomic
 from models.storage.blob_store import Blobs
 from tests.app.conftest import Start
-from worker.datasets import starter
+from worker.datasets import starter, starter_attributes
 
 ADDRESS = "/datasets?name=faces&licence=CC0-1.0"
 Upload = Callable[..., Response]
@@ -131,13 +131,13 @@ def test_unknown_labels_are_refused_before_a_run_exists(
 def test_what_is_left_out_is_counted_by_reason_and_named(
     client: TestClient, key: dict[str, str], upload: Upload
 ) -> None:
-    files = {"a_heic": b"x", "b_heic": b"x", "notes_txt": b"x", "page_jpg": b"<html>"}
+    files = {"a_jxl": b"x", "b_jxl": b"x", "notes_txt": b"x", "page_jpg": b"<html>"}
     answer = upload(_labelled_zip(**files))
     assert answer.status_code == 201
     assert answer.json()["images"] == 16
     left_out = {each["reason"]: each for each in answer.json()["left_out"]}
-    assert left_out["HEIC is not read"]["count"] == 2
-    assert left_out["HEIC is not read"]["examples"] == ["a.heic", "b.heic"]
+    assert left_out["JXL is not read"]["count"] == 2
+    assert left_out["JXL is not read"]["examples"] == ["a.jxl", "b.jxl"]
     assert left_out["no picture by its name"]["examples"] == ["notes.txt"]
     (broken,) = [each for each in left_out.values() if each["examples"] == ["page.jpg"]]
     assert "not a picture" in broken["reason"]
@@ -168,7 +168,7 @@ def test_pictures_that_were_saved_again_are_near_duplicates(
 
 def test_the_starters_labels_are_named(client: TestClient, key: dict[str, str]) -> None:
     names = [each["name"] for each in client.get("/datasets/starter", headers=key).json()["labels"]]
-    assert sorted(names) == sorted(starter.attributes(0))
+    assert sorted(names) == sorted(starter_attributes.attributes(0))
 
 
 def test_the_same_upload_again_is_200_and_another_one_is_409(

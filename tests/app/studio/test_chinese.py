@@ -24,7 +24,7 @@ NAMES = re.findall(
     r"\S+",
     """
     Kao API JavaScript HTML URL Markdown React Python curl GitHub PNG JPEG JPG WebP GIF BMP
-    AVIF SVG APNG ZIP zip psi FD Lite0 KID Own GPU NVIDIA CPU DCGAN GAN Lorelei Lisa
+    AVIF HEIC TIFF SVG APNG ZIP zip psi FD Lite0 KID Own GPU NVIDIA CPU DCGAN GAN Lorelei Lisa
     Wischofsky DiceBear CC0 English starter px kB MB min dB a-z FD-Lite0 KID-Lite0 FD-Own
     Swagger auto bf16 arXiv RpGAN AC-GAN r1r2 relativistic age avatar best kao evaluate keep
     AMD EPYC precision recall density coverage setting unstated nobody threads bfloat16 via

