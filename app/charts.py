@@ -11,7 +11,7 @@ import pygal
 from fastapi import Response
 from pygal.style import Style
 
-from app.http.headers import NO_SNIFF
+from app.headers import NO_SNIFF
 
 sys.meta_path[:] = [
     finder for finder in sys.meta_path if not isinstance(finder, pygal.PluginImportFixer)

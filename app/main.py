@@ -11,7 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.middleware import gzip
 from starlette.middleware.gzip import GZipMiddleware
 
-from app import health, openapi, problems
+from app import health, metrics, openapi, problems
 from app.auth import routes as auth
 from app.avatars import routes as avatars
 from app.avatars.cache.fast_path import FastPath, ResponseCache
@@ -20,7 +20,7 @@ from app.avatars.generate.engine import Engine
 from app.avatars.request.picture_types import PICTURE_TYPES
 from app.datasets import contents
 from app.datasets import routes as datasets
-from app.http import metrics, opentelemetry
+from app.http import opentelemetry
 from app.http.access_log import AccessLog
 from app.http.body_size import BodyLimit
 from app.http.cross_origin import CrossOrigin
@@ -29,6 +29,7 @@ from app.http.path_prefix import PathPrefix
 from app.http.private_cache import PrivateCache
 from app.http.relative_redirects import RelativeRedirects
 from app.local import routes as local
+from app.queue_watch import QueueWatch
 from app.rate_limits.charge_rest import ChargeRest
 from app.rate_limits.limiter import Limiter
 from app.registry import browser, model_images
@@ -38,7 +39,6 @@ from app.studio import model_card, pages, playground, team, views
 from app.studio.error_pages import ErrorPages
 from app.training import curves, events, measurements, presets, sheets
 from app.training import routes as training
-from app.training.queue_watch import QueueWatch
 from models import bootstrap, keys
 from models.database import engine as database
 from models.registry import Registry

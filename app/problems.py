@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from app import errors as app_errors
-from app.http.headers import NOT_STORED
+from app.headers import NOT_STORED
 from models import errors
 
 log = structlog.get_logger()
@@ -48,6 +48,7 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     errors.NotReady: (503, "not-ready"),
     errors.Overloaded: (503, "overloaded"),
     errors.QueueRefuses: (503, "queue-refuses"),
+    errors.TrainingNotInstalled: (501, "training-not-installed"),
     errors.StorageUnreachable: (503, "storage-unreachable"),
     app_errors.InvalidParameter: (422, "invalid-parameter"),
     app_errors.NoAvatar: (404, "no-avatar"),

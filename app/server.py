@@ -12,8 +12,8 @@ from app.main import create_app
 from app.state import AppState
 from app.watchdog import Watchdog
 from models import logs
+from models.maintenance import disk_cache
 from models.settings import Settings
-from models.storage import disk_cache
 
 GRACE = 5  # s; without it SIGTERM took over 30 s with one open event stream (uvicorn 0.54)
 MAX_FILES = 65_536  # many systems allow 1,024 by default, which one slow client can use up

@@ -11,8 +11,8 @@ from app.avatars.bulk.slots import BatchSlots
 from app.avatars.cache.fast_path import ResponseCache
 from app.avatars.cache.picture_cache import PictureCache
 from app.avatars.generate.engine import Engine
+from app.queue_watch import QueueWatch
 from app.rate_limits.limiter import Limiter
-from app.training.queue_watch import QueueWatch
 from models.registry import Registry
 from models.settings import Settings
 

@@ -81,17 +81,19 @@ def measure(arm: str, dataset: str, side: int, images: int) -> dict[str, Any]:
     """Train one arm; its numbers."""
     recipe = resolve({"resolution": side, "images": images, **ARMS[arm]})
     cpu, threads, cache = torch.device("cpu"), torch.get_num_threads(), Settings().cache
-    packed = pack(dataset, side, cache)
+    packed_set = pack(dataset, side, cache)
     few = slice(recipe.dataset_limit)
-    labels = {label: {**row, "codes": row["codes"][few]} for label, row in packed.labels().items()}
-    reals = Reals(packed.images()[few], recipe, cpu, labels=labels)
+    labels = {
+        label: {**row, "codes": row["codes"][few]} for label, row in packed_set.labels().items()
+    }
+    reals = Reals(packed_set.images()[few], recipe, cpu, labels=labels)
     trainer = Trainer(recipe, reals, cpu, devices.uses_bf16(recipe, cpu))
     began = time.process_time()
     while trainer.images < images:
         trainer.advance(trainer.images / images)
     seconds = time.process_time() - began
     features = Features(threads)
-    theirs = reference.real(packed, SAMPLES, features, cache)
+    theirs = reference.real(packed_set, SAMPLES, features, cache)
     ours = features.extract(draw(trainer.average, trainer.latent, SAMPLES))
     row = metrics.manifolds(theirs, ours)
     return {

@@ -13,11 +13,11 @@ from harness import Server, kao, load, serving
 PATH = "/avatar?seed=42"
 
 
-def told(label: str, server: Server, path: str, **options: object) -> float:
+def measure(label: str, server: Server, path: str, **options: object) -> float:
     """Measure, print, and return requests a second."""
-    seen = load(server, path, **options)  # type: ignore[arg-type]
-    print(f"{label:34} {seen}", flush=True)
-    return seen.rate
+    result = load(server, path, **options)  # type: ignore[arg-type]
+    print(f"{label:34} {result}", flush=True)
+    return result.rate
 
 
 def dicebear() -> float | None:
@@ -28,7 +28,7 @@ def dicebear() -> float | None:
     program, folder = node
     script = shutil.copy(peers.FOLDER / "dicebear.mjs", folder)
     with serving([program, script], "/svg?seed=1") as server:
-        return told("DiceBear, SVG of one seed", server, "/svg?seed=42")
+        return measure("DiceBear, SVG of one seed", server, "/svg?seed=42")
 
 
 def main() -> None:
@@ -36,13 +36,15 @@ def main() -> None:
     with kao() as server:
         with urllib.request.urlopen(server.url(PATH)) as answer:
             tag = answer.headers["ETag"]
-        known = told("Kao, 304", server, PATH, headers={"If-None-Match": tag}, status=304)
-        repeated = told("Kao, 200 of one seed", server, PATH)
-        told("Kao, 200, 16 px", server, f"{PATH}&size=16")
+        not_modified_rate = measure(
+            "Kao, 304", server, PATH, headers={"If-None-Match": tag}, status=304
+        )
+        cached_rate = measure("Kao, 200 of one seed", server, PATH)
+        measure("Kao, 200, 16 px", server, f"{PATH}&size=16")
     theirs = dicebear()
     if theirs:
-        print(f"\na repeated seed (PNG) against DiceBear's SVG: {repeated / theirs:.2f}")
-        print(f"a 304 against DiceBear's SVG: {known / theirs:.2f}")
+        print(f"\na repeated seed (PNG) against DiceBear's SVG: {cached_rate / theirs:.2f}")
+        print(f"a 304 against DiceBear's SVG: {not_modified_rate / theirs:.2f}")
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def pillow(**options: int) -> Encoder:
     return encode
 
 
-def framed(compress: Callable[[bytes], bytes]) -> Encoder:
+def with_own_framing(compress: Callable[[bytes], bytes]) -> Encoder:
     """Our own framing and filter around another compressor."""
 
     def encode(pixels: np.ndarray) -> bytes:
@@ -69,11 +69,11 @@ def encoders() -> dict[str, Encoder]:
     up, rle = 0x20, 3  # libpng's PNG_FILTER_UP, zlib's Z_RLE
     return {
         "ours (ISA-L 1, up)": png.encode,
-        "ISA-L 0, up": framed(lambda rows: isal_zlib.compress(rows, 0)),
-        "ISA-L 3, up": framed(lambda rows: isal_zlib.compress(rows, 3)),
-        "libdeflate 1, up": framed(lambda rows: deflate.zlib_compress(rows, 1)),
-        "libdeflate 6, up": framed(lambda rows: deflate.zlib_compress(rows, 6)),
-        "zlib-ng 2, up": framed(lambda rows: zlib_ng.compress(rows, 2)),
+        "ISA-L 0, up": with_own_framing(lambda rows: isal_zlib.compress(rows, 0)),
+        "ISA-L 3, up": with_own_framing(lambda rows: isal_zlib.compress(rows, 3)),
+        "libdeflate 1, up": with_own_framing(lambda rows: deflate.zlib_compress(rows, 1)),
+        "libdeflate 6, up": with_own_framing(lambda rows: deflate.zlib_compress(rows, 6)),
+        "zlib-ng 2, up": with_own_framing(lambda rows: zlib_ng.compress(rows, 2)),
         "Pillow (6)": pillow(),
         "Pillow 1": pillow(compress_level=1),
         "Pillow, run lengths": pillow(compress_type=rle),
@@ -93,8 +93,8 @@ def encoders() -> dict[str, Encoder]:
 
 def measure(encode: Encoder, faces: list[np.ndarray]) -> tuple[float, float]:
     """(milliseconds, bytes) a face, the best round; refuses an encoder that loses a pixel."""
-    encoded = [encode(face) for face in faces]
-    for face, data in zip(faces, encoded, strict=True):
+    files = [encode(face) for face in faces]
+    for face, data in zip(faces, files, strict=True):
         assert np.array_equal(np.asarray(Image.open(io.BytesIO(data)).convert("RGB")), face)
     best = float("inf")
     for _ in range(ROUNDS):
@@ -102,17 +102,17 @@ def measure(encode: Encoder, faces: list[np.ndarray]) -> tuple[float, float]:
         for face in faces:
             encode(face)
         best = min(best, time.process_time() - start)
-    return best / len(faces) * 1e3, sum(map(len, encoded)) / len(encoded)
+    return best / len(faces) * 1e3, sum(map(len, files)) / len(files)
 
 
 def main() -> None:
     """Print a table for each size."""
     drawer = harness.drawer()
     z = np.stack([latents.derive(str(seed), drawer.card.network.latent) for seed in range(FACES)])
-    drawn = drawer.draw(z, 1.0)
+    pixels = drawer.draw(z, 1.0)
     candidates = encoders()
     for size in (256, 128):
-        faces = [np.ascontiguousarray(still.resize(face, size)) for face in drawn]
+        faces = [np.ascontiguousarray(still.resize(face, size)) for face in pixels]
         rows = {name: measure(encode, faces) for name, encode in candidates.items()}
         print(f"\n{size} px{'':24} ms a face    bytes")
         for name, (milliseconds, size_) in sorted(rows.items(), key=lambda row: row[1]):

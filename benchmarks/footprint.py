@@ -36,11 +36,11 @@ def imports() -> list[tuple[str, float]]:
     output = subprocess.run(
         [sys.executable, "-X", "importtime", "-c", code], capture_output=True, text=True, check=True
     ).stderr
-    spent: Counter[str] = Counter()
+    times: Counter[str] = Counter()
     for line in output.splitlines()[1:]:
         own, _, name = line.removeprefix("import time:").split("|")
-        spent[name.strip().split(".")[0]] += int(own)
-    return [(name, own / 1e3) for name, own in spent.most_common(8)]
+        times[name.strip().split(".")[0]] += int(own)
+    return [(name, own / 1e3) for name, own in times.most_common(8)]
 
 
 def main() -> None:
@@ -54,7 +54,9 @@ def main() -> None:
             load_report = load(server, "/avatar?seed=SEED")
             print(f"{label}: {resident(server):.0f} MB   {load_report}")
         full = resident(server)
-    print("imports:", ", ".join(f"{name} {spent:.0f} ms" for name, spent in imports()))
+    print(
+        "imports:", ", ".join(f"{name} {milliseconds:.0f} ms" for name, milliseconds in imports())
+    )
     print(
         f"\nseconds to the first picture, of {ALLOWED_SECONDS:g}: {seconds / ALLOWED_SECONDS:.2f}"
     )

@@ -48,7 +48,7 @@ def cores() -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def pinned(core: int) -> Iterator[None]:
+def on_core(core: int) -> Iterator[None]:
     """Run this process on one core."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})
@@ -154,9 +154,9 @@ class Load:
     cpu: float
 
     def __str__(self) -> str:
-        told = f"{self.rate:8.1f} requests/s   p50 {self.p50:.1f}  p95 {self.p95:.1f}"
-        told += f"  p99 {self.p99:.1f} ms   {self.cpu * 1e3:.2f} ms of processor each"
-        return told + (f"   {self.wrong} WRONG" if self.wrong else "")
+        text = f"{self.rate:8.1f} requests/s   p50 {self.p50:.1f}  p95 {self.p95:.1f}"
+        text += f"  p99 {self.p99:.1f} ms   {self.cpu * 1e3:.2f} ms of processor each"
+        return text + (f"   {self.wrong} WRONG" if self.wrong else "")
 
 
 def load(
@@ -171,25 +171,25 @@ def load(
     """Ask for some seconds with wrk; `SEED` in the path or the JSON body is another each time."""
     if shutil.which("wrk") is None:
         sys.exit("This needs wrk (Debian: apt-get install wrk).")
-    told = {"LOAD_PATH": path, "LOAD_BODY": body, "LOAD_STATUS": str(status)}
+    environment = {"LOAD_PATH": path, "LOAD_BODY": body, "LOAD_STATUS": str(status)}
     options = [f"-H{name}: {value}" for name, value in (headers or {}).items()]
     argv = ["taskset", "-c", str(cores()[1]), "wrk", "-t1", f"-c{connections}", "--timeout", "30s"]
     argv += ["-s", str(ROOT / "benchmarks" / "load.lua"), *options]
 
     def ask(seconds: float) -> dict[str, float]:
-        done = subprocess.run(
+        process = subprocess.run(
             [*argv, f"-d{seconds:g}s", server.url("/")],
-            env={**os.environ, **told, "LOAD_FROM": str(time.time_ns() // 1000)},
+            env={**os.environ, **environment, "LOAD_FROM": str(time.time_ns() // 1000)},
             capture_output=True,
             text=True,
             check=True,
         )
-        report: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+        report: dict[str, float] = json.loads(process.stdout.splitlines()[-1])
         return report
 
     ask(2)
     before = server.cpu()
     report = ask(SECONDS)
-    spent = (server.cpu() - before) / max(1, report["requests"])
+    seconds_each = (server.cpu() - before) / max(1, report["requests"])
     wrong = int(report["wrong"])
-    return Load(report["rate"], report["p50"], report["p95"], report["p99"], wrong, spent)
+    return Load(report["rate"], report["p50"], report["p95"], report["p99"], wrong, seconds_each)

@@ -27,7 +27,7 @@ with mock.patch.object(torch.cuda, "is_available", return_value=True):  # assert
 
 SIDE, BATCH, LATENT = 64, 32, 256
 NEVER = 10**9  # steps
-AVERAGED = 20_000  # its average follows the generator from this step on; before, a rare copy
+AVERAGE_FROM = 20_000  # its average follows the generator from this step on; before, a rare copy
 
 
 class OnCpu(TorchFunctionMode):
@@ -66,7 +66,7 @@ def main(dataset: str, minutes: str, count: str, out: str) -> None:
         while time.monotonic() - began < float(minutes) * 60:
             trainer.train()
             steps += 1
-        faces = draw(trainer.GAN.GE if steps > AVERAGED else trainer.GAN.G, int(count))
+        faces = draw(trainer.GAN.GE if steps > AVERAGE_FROM else trainer.GAN.G, int(count))
         np.savez(out, faces=faces, images=steps * BATCH)
 
 

@@ -36,8 +36,8 @@ def trainer() -> Path:
 
 
 def _environment(name: str, *, ours: bool) -> Path:
-    folder, listed = CACHE / name, f"{name}.txt"
-    pins, marker = (FOLDER / listed).read_text(), folder / listed
+    folder, lock = CACHE / name, f"{name}.txt"
+    pins, marker = (FOLDER / lock).read_text(), folder / lock
     if not marker.exists() or marker.read_text() != pins:
         print("installing the peers (a few minutes, once)", file=sys.stderr)
         venv.create(folder, clear=True, with_pip=True)
@@ -45,7 +45,7 @@ def _environment(name: str, *, ours: bool) -> Path:
             site_packages = next(folder.glob("lib/python*/site-packages"))
             (site_packages / "ours.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
         pip = [folder / "bin/python", "-m", "pip", "install", "--quiet"]
-        subprocess.run([*pip, "-r", FOLDER / listed], check=True)
+        subprocess.run([*pip, "-r", FOLDER / lock], check=True)
         marker.write_text(pins)
     return folder / "bin/python"
 

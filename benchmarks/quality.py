@@ -108,18 +108,18 @@ def _own(
 
 
 def _lightweight(
-    packed: Path, minutes: float, samples: int, cache_folder: Path
+    folder: Path, minutes: float, samples: int, cache_folder: Path
 ) -> tuple[Pixels, dict[str, Any]] | None:
     command = [peers.trainer(), str(Path(__file__).with_name("lightweight.py"))]
     path = cache_folder / f"{PEER}.npz"
-    arguments = [str(packed), str(minutes), str(samples), str(path)]
+    arguments = [str(folder), str(minutes), str(samples), str(path)]
     process = subprocess.run([*command, *arguments], stderr=subprocess.PIPE, text=True)
     if process.returncode:
         reason = process.stderr.strip().splitlines()[-1]
         print(f"{PEER} cannot run here ({reason}).")
         return None
-    saved = np.load(path)
-    return saved["faces"], {"images": int(saved["images"]), "warnings": []}
+    result = np.load(path)
+    return result["faces"], {"images": int(result["images"]), "warnings": []}
 
 
 def _cpu_seconds() -> float:

@@ -31,7 +31,7 @@ SEED = {"seed": "42"}
 
 def bare() -> float:
     """Faces a second without HTTP, on the server's core."""
-    with harness.pinned(harness.cores()[0]):
+    with harness.on_core(harness.cores()[0]):
         drawer = harness.drawer()
         length, count, start = drawer.card.network.latent, 0, time.perf_counter()
         while time.perf_counter() - start < harness.SECONDS:
@@ -41,11 +41,11 @@ def bare() -> float:
         return count / (time.perf_counter() - start)
 
 
-def fetched(server: Server, path: str, body: dict[str, str] | None = None) -> np.ndarray:
+def fetch_pixels(server: Server, path: str, body: dict[str, str] | None = None) -> np.ndarray:
     """The pixels of one picture."""
     data = None if body is None else json.dumps(body).encode()
-    asked = urllib.request.Request(server.url(path), data, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(asked, timeout=60) as answer:
+    request = urllib.request.Request(server.url(path), data, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return np.asarray(Image.open(io.BytesIO(answer.read())).convert("RGB"))
 
 
@@ -66,7 +66,7 @@ def bentoml(painter: str, batch: str) -> AbstractContextManager[Server]:
 PEERS = {"LitServe": (litserve, "/predict"), "BentoML": (bentoml, "/avatar")}
 
 
-def told(label: str, pixels_seen: Load) -> float:
+def print_rate(label: str, pixels_seen: Load) -> float:
     """Print a row; its rate, or nothing where answers were lost."""
     print(f"{label:46} {pixels_seen}", flush=True)
     return pixels_seen.rate
@@ -78,12 +78,12 @@ def best(name: str, painter: str, ours: np.ndarray) -> float:
     rates = []
     for batch in BATCHES[painter]:
         with start(painter, batch) as server:
-            theirs = fetched(server, path, SEED)
+            theirs = fetch_pixels(server, path, SEED)
             apart = int(np.abs(theirs.astype(int) - ours).max())
             # One of 255 in the drawing; resizing may double it.
             assert apart <= 2, f"{name} draws another face: {apart} of 255 apart"
             label = f"{name}, {WORDS[painter]}, batch {batch}"
-            rates.append(told(label, load(server, path, body='{"seed":"SEED"}')))
+            rates.append(print_rate(label, load(server, path, body='{"seed":"SEED"}')))
     return max(rates)
 
 
@@ -94,15 +94,15 @@ def dicebear() -> None:
         program, folder = node
         script = shutil.copy(FOLDER / "dicebear.mjs", folder)
         with serving([program, script], "/png?seed=1") as server:
-            told("DiceBear, PNG", load(server, "/png?seed=SEED"))
+            print_rate("DiceBear, PNG", load(server, "/png?seed=SEED"))
 
 
 def ours() -> tuple[np.ndarray, float, float]:
     """Kao's picture of seed 42, its rate, and the bare loop's beside it."""
     with kao() as server:
-        picture = fetched(server, "/avatar?seed=42")
+        picture = fetch_pixels(server, "/avatar?seed=42")
         before = bare()
-        rate = told("Kao", load(server, "/avatar?seed=SEED"))
+        rate = print_rate("Kao", load(server, "/avatar?seed=SEED"))
     loop = (before + bare()) / 2
     print(f"{'bare loop':46} {loop:8.1f} faces/s")
     return picture, rate, loop

@@ -10,11 +10,11 @@ import asyncio
 import contextlib
 import time
 
-from harness import SECONDS, Server, cores, kao, pinned
+from harness import SECONDS, Server, cores, kao, on_core
 
 HALF_OPEN, CLIENTS = 1000, 8
 PACE = 0.08  # s between two requests of a client: 100 faces a second in all
-BEGUN, LINE = b"GET /avatar HTTP/1.1\r\nHost: kao\r\n", b"X-Slow: loris\r\n"
+REQUEST_START, LINE = b"GET /avatar HTTP/1.1\r\nHost: kao\r\n", b"X-Slow: loris\r\n"
 
 
 async def half_open(port: int) -> None:
@@ -22,7 +22,7 @@ async def half_open(port: int) -> None:
     while True:
         with contextlib.suppress(OSError):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(BEGUN)
+            writer.write(REQUEST_START)
             while not reader.at_eof() and not writer.is_closing():
                 await asyncio.sleep(1)
                 writer.write(LINE)
@@ -54,7 +54,7 @@ async def ask(server: Server, label: str, seconds: float) -> list[float]:
     return sorted(took)
 
 
-async def attacked(server: Server, seconds: float) -> list[float]:
+async def ask_under_attack(server: Server, seconds: float) -> list[float]:
     """The same beside the half-open connections."""
     attackers = [asyncio.ensure_future(half_open(server.port)) for _ in range(HALF_OPEN)]
     await asyncio.sleep(2)
@@ -70,7 +70,7 @@ def p99(took: list[float]) -> float:
     return took[int(len(took) * 0.99)]
 
 
-def told(label: str, took: list[float]) -> None:
+def print_times(label: str, took: list[float]) -> None:
     """Print one line."""
     middle = took[len(took) // 2]
     print(f"{label:34} {len(took):6,} faces   p50 {middle:.1f}  p99 {p99(took):.1f} ms", flush=True)
@@ -78,12 +78,14 @@ def told(label: str, took: list[float]) -> None:
 
 def main() -> None:
     """Measure both and print the ratio."""
-    with kao() as server, pinned(cores()[1]):
+    with kao() as server, on_core(cores()[1]):
         asyncio.run(ask(server, "warm", 2))
         quiet = asyncio.run(ask(server, "quiet", SECONDS))
-        told("quiet", quiet)
-        slow = asyncio.run(attacked(server, max(SECONDS, 15)))  # longer than the first deadline
-        told(f"{HALF_OPEN:,} half-open connections", slow)
+        print_times("quiet", quiet)
+        slow = asyncio.run(
+            ask_under_attack(server, max(SECONDS, 15))
+        )  # longer than the first deadline
+        print_times(f"{HALF_OPEN:,} half-open connections", slow)
     print(f"\np99 with them over p99 without: {p99(slow) / p99(quiet):.2f}")
 
 

@@ -48,11 +48,11 @@ def main() -> None:
     rates: dict[str, list[float]] = {name: [] for name in arms}
     for _ in range(options.rounds):
         for name, (step, batch) in arms.items():
-            rates[name].append(timed(step, batch, options.seconds, device))
-    middle = {name: statistics.median(found) for name, found in rates.items()}
+            rates[name].append(measure_rate(step, batch, options.seconds, device))
+    middle = {name: statistics.median(values) for name, values in rates.items()}
     for name, rate in middle.items():
-        told = ", ".join(f"{each:.1f}" for each in rates[name])
-        print(f"{name:20} {rate:7.1f} images/s  ({told})")
+        rounds = ", ".join(f"{each:.1f}" for each in rates[name])
+        print(f"{name:20} {rate:7.1f} images/s  ({rounds})")
     base = middle["the tutorial's loop"]
     print(f"modern-64 over the tutorial's loop: {middle['modern-64'] / base:.2f}")
     print(f"classic over the tutorial's loop: {middle['classic'] / base:.2f}")
@@ -94,7 +94,9 @@ def ours(recipe: Recipe, images: Images, device: torch.device) -> tuple[Callable
     return trainer.advance, recipe.batch
 
 
-def timed(step: Callable[[], object], batch: int, seconds: float, device: torch.device) -> float:
+def measure_rate(
+    step: Callable[[], object], batch: int, seconds: float, device: torch.device
+) -> float:
     """Images a second."""
     step()
     if device.type == "cuda":

@@ -36,7 +36,7 @@ SCROLL = """async faces => {
   }
   return most;
 }"""
-REST = "() => new Promise(done => setTimeout(done, 10000))"
+IDLE = "() => new Promise(done => setTimeout(done, 10000))"
 
 
 def main() -> None:
@@ -44,14 +44,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--faces", type=int, default=5000)
     parser.add_argument("--width", type=int, default=1600)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         environment = {**os.environ, "KAO_HOME": home, "KAO_PORT": str(PORT)}
         command = [sys.executable, "-m", "kao", "serve"]
         server = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
         try:
             _wait()
-            measure(asked.faces, asked.width)
+            measure(options.faces, options.width)
         finally:
             server.terminate()
             server.wait()
@@ -66,9 +66,9 @@ def measure(faces: int, width: int) -> None:
         page.set_default_timeout(600_000)
         page.goto(f"http://127.0.0.1:{PORT}/")
         page.locator("#wall img.here").first.wait_for(state="attached")
-        for name, script in (("at rest", REST), ("scrolled", SCROLL % STEP)):
+        for name, script in (("at rest", IDLE), ("scrolled", SCROLL % STEP)):
             began = time.monotonic()
-            most, tasks = traced(page, script, faces)
+            most, tasks = trace(page, script, faces)
             print(
                 f"{name}: {time.monotonic() - began:.1f} s, {len(tasks)} script tasks"
                 + (f", at most {most} faces in the document" if most else "")
@@ -84,7 +84,7 @@ def measure(faces: int, width: int) -> None:
         browser.close()
 
 
-def traced(page: Page, script: str, faces: int) -> tuple[int | None, list[tuple[float, float]]]:
+def trace(page: Page, script: str, faces: int) -> tuple[int | None, list[tuple[float, float]]]:
     """What the script returns, and the µs of each task that ran script, by both clocks."""
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
         browser = page.context.browser
@@ -102,7 +102,7 @@ def script_tasks(events: list[dict[str, Any]]) -> list[tuple[float, float]]:
     """The durations of the main thread's tasks with a FunctionCall or a frame's callback inside."""
     whole = [event for event in events if event.get("ph") == "X"]
     calls = [e for e in whole if e["name"] in ("FunctionCall", "FireAnimationFrame", "TimerFire")]
-    found = []
+    durations = []
     for thread in {(call["pid"], call["tid"]) for call in calls}:
         times = sorted(call["ts"] for call in calls if (call["pid"], call["tid"]) == thread)
         tasks = [
@@ -113,8 +113,8 @@ def script_tasks(events: list[dict[str, Any]]) -> list[tuple[float, float]]:
             while times and times[0] < task["ts"]:
                 times.pop(0)
             if times and times[0] < end:
-                found.append((float(task["dur"]), float(task.get("tdur", task["dur"]))))
-    return found
+                durations.append((float(task["dur"]), float(task.get("tdur", task["dur"]))))
+    return durations
 
 
 def _wait() -> None:

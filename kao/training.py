@@ -88,11 +88,10 @@ def train(
 
 def _create(settings: Settings, engine: "sa.Engine", fields: Row) -> str:
     """Create a run with these recipe fields. Returns its id. Raises KaoError."""
-    from models import runs
-    from models.recipes import inheritance
+    from models import recipe_inheritance, runs
     from models.registry import Registry
 
-    recipe = inheritance.resolve(engine, Registry(engine, settings.blobs), fields)
+    recipe = recipe_inheritance.resolve(engine, Registry(engine, settings.blobs), fields)
     _check_labels(settings, engine, recipe)
     row, _ = runs.create(engine, recipe, fields)
     return str(row["id"])
@@ -113,8 +112,7 @@ def _check_labels(settings: Settings, engine: "sa.Engine", recipe: "Recipe") -> 
 
 def _resume(settings: Settings, engine: "sa.Engine", run: str, fields: Row) -> str:
     """Queue a run again, with changed recipe fields. Returns its id."""
-    from models import runs
-    from models.recipes import inheritance
+    from models import recipe_inheritance, runs
 
     row = runs.get(engine, run)
     if row["state"] == "running":
@@ -122,7 +120,7 @@ def _resume(settings: Settings, engine: "sa.Engine", run: str, fields: Row) -> s
         row = runs.get(engine, run)
     # A waiting run continues as it is; a change is refused, for a worker may have read it.
     if row["state"] != "queued" or fields:
-        recipe = inheritance.change(row["recipe"], fields) if fields else None
+        recipe = recipe_inheritance.change(row["recipe"], fields) if fields else None
         runs.resume(engine, run, recipe)
     return run
 

@@ -9,8 +9,8 @@ from celery.signals import worker_ready, worker_shutting_down
 
 from models import bootstrap, logs
 from models.database.engine import connect
+from models.maintenance import disk_cache
 from models.settings import Settings
-from models.storage import disk_cache
 from worker import leases
 from worker.celery_app import celery_app
 from worker.reconciler import Reconciler

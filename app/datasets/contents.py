@@ -17,7 +17,7 @@ from PIL import Image
 from app.auth.scopes import needs
 from app.datasets import schemas
 from app.datasets.schemas import Contents
-from app.http.headers import NO_SNIFF
+from app.headers import NO_SNIFF
 from app.http.query_string import Only
 from app.state import AppState, State
 from models.datasets import archive, catalogue

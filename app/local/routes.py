@@ -12,7 +12,7 @@ from typing import Literal
 
 from fastapi import APIRouter, Request, Response
 
-from app.http.headers import NO_SNIFF
+from app.headers import NO_SNIFF
 
 router = APIRouter(include_in_schema=False, prefix="/local")
 

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from app.auth import scopes
 from app.auth.scopes import needs
 from app.avatars.cache.http_headers import IMMUTABLE, MUTABLE
-from app.http.headers import NO_SNIFF
+from app.headers import NO_SNIFF
 from app.http.query_string import Only
 from app.registry import packing
 from app.state import AppState, State

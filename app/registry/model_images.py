@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from app import charts
 from app.auth.scopes import needs
 from app.charts import Theme
-from app.http.headers import NO_SNIFF
+from app.headers import NO_SNIFF
 from app.http.query_string import Only
 from app.state import State
 from models.bundle.format import NEAREST, Card

@@ -144,7 +144,7 @@ class Blobs:
         return folder
 
     def _touch(self, path: Path) -> bool:
-        """Whether it is here. Marks it as used: disk_cache.py evicts the least recently used."""
+        """Whether it is here. Marks it as used; disk_cache.py evicts the oldest."""
         with contextlib.suppress(FileNotFoundError, PermissionError):  # as another user
             os.utime(path)
         return path.exists()

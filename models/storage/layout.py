@@ -14,6 +14,7 @@ RUNS, STORE, CACHE, ENLARGING = "runs", "store", "cache", "enlarging"
 DATABASE, API_KEY, QUEUE_SOCKET = "kao.db", "api-key", "run/valkey.sock"
 # Below the cache: measured features of packed sets. Everything else there is a packed set.
 FEATURES = "features"
+MANIFEST = "manifest.json"  # of a packed set; open and locked (shared) while it is in use
 SNAPSHOT_SUFFIX, DATASET_SUFFIX = ".pt", ".zip"
 
 

@@ -6,8 +6,8 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from models import recipe_inheritance
 from models.errors import InvalidRecipe, UnknownPreset
-from models.recipes import inheritance
 from models.recipes.presets import PRESETS
 from models.recipes.recipe import Recipe
 from tests.fuzz.empty_store import empty
@@ -28,7 +28,7 @@ JSON = st.recursive(
 def test_any_body_is_a_recipe_or_a_refusal(body: dict[str, Any]) -> None:
     engine, registry = empty()
     try:
-        recipe = inheritance.resolve(engine, registry, body)
+        recipe = recipe_inheritance.resolve(engine, registry, body)
     except (InvalidRecipe, UnknownPreset):
         return
     fields = json.loads(json.dumps(recipe.model_dump(mode="json"), allow_nan=False))

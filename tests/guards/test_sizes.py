@@ -15,7 +15,6 @@ REASON = "# long: "  # on the line before a longer function's def, and why it is
 LONG_FILES = {
     "tests/browser/test_playground.py",
     "tests/browser/test_studio.py",
-    "worker/datasets/starter.py",
 }
 
 FILES = sorted(

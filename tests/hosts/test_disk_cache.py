@@ -14,10 +14,11 @@ from PIL import Image
 
 from models import runs
 from models.database.engine import connect, migrate
+from models.maintenance import disk_cache
 from models.recipes.recipe import resolve
 from models.registry import Registry
 from models.settings import Settings
-from models.storage import disk_cache, layout
+from models.storage import layout
 from tests.support.fixtures import WriteBundle
 from worker.datasets.packing import pack
 

@@ -11,7 +11,7 @@ from models.datasets.images import MIN_SIDE
 from models.recipes.presets import HELD_OUT
 from models.recipes.recipe import Recipe
 from models.settings import Settings
-from worker.datasets import starter
+from worker.datasets import starter_attributes
 from worker.datasets.held_out import FEWEST
 from worker.datasets.packing import PackedDataset, open_source, pack
 from worker.datasets.source import DatasetSource
@@ -58,7 +58,7 @@ def served_size(settings: Settings, engine: sa.Engine, name: str, resolution: in
 
 def find_source(settings: Settings, engine: sa.Engine, name: str) -> DatasetSource:
     """The source of a dataset by its name. Raises DatasetError or UnknownDataset."""
-    if name in starter.EDITIONS:
+    if name in starter_attributes.EDITIONS:
         return open_source(name)
     path, title, licence = _locate(settings, engine, name)
     return open_source(path, title, licence)
@@ -88,7 +88,7 @@ def pack_named(
     options: dict[str, Any] = {
         "limit": limit, "sample": sample, "progress": progress, "least": least
     }  # fmt: skip
-    if name in starter.EDITIONS:
+    if name in starter_attributes.EDITIONS:
         return pack(name, size, settings.cache, **options)
     path, title, licence = _locate(settings, engine, name)
     return pack(path, size, settings.cache, name=title, licence=licence, **options)

@@ -26,8 +26,8 @@ from models.datasets.images import MIN_SIDE, BrokenImage
 from models.datasets.listing import Reason, summarise
 from models.datasets.near_duplicates import NearDuplicates
 from models.errors import DatasetError
-from models.storage.disk_cache import MANIFEST
-from worker.datasets import starter
+from models.storage.layout import MANIFEST
+from worker.datasets import starter_attributes
 from worker.datasets.folder import FolderSource
 from worker.datasets.source import Contents, DatasetSource, Decoding, Images, LeftOut, Part
 from worker.datasets.starter_source import StarterSource
@@ -156,7 +156,7 @@ def open_source(
     source: str | Path, name: str | None = None, licence: str = "unknown"
 ) -> DatasetSource:
     """The source that a name or a path means. Raises DatasetError."""
-    if isinstance(source, str) and source in starter.EDITIONS:
+    if isinstance(source, str) and source in starter_attributes.EDITIONS:
         return StarterSource(source)
     path = Path(source)
     if path.is_dir():

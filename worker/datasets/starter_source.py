@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.datasets.labels import LabelTable
-from worker.datasets import starter
+from worker.datasets import starter, starter_attributes
 from worker.datasets.source import Contents, Decoding, Part, Picture
 
 
@@ -18,8 +18,8 @@ class StarterSource:
     credit: str = starter.CREDIT
 
     @property
-    def _edition(self) -> starter.Edition:
-        return starter.EDITIONS[self.name]
+    def _edition(self) -> starter_attributes.Edition:
+        return starter_attributes.EDITIONS[self.name]
 
     def contents(self, part: Part, size: int) -> Contents:
         """The first pictures, named by their numbers: they are as fair a sample as any."""
@@ -36,11 +36,11 @@ class StarterSource:
 
     def labels(self, contents: Contents, names: Sequence[str]) -> dict[str, Any]:
         """The attributes that were drawn; every picture is packed."""
-        return starter.labels(len(names), self._edition)
+        return starter_attributes.labels(len(names), self._edition)
 
     def label_table(self) -> LabelTable:
         """The attributes' names; their values are drawn, so none is listed."""
-        return LabelTable({name: [] for name in starter.attributes(0, self._edition)})
+        return LabelTable({name: [] for name in starter_attributes.attributes(0, self._edition)})
 
     def side(self) -> int:
         """Pictures are drawn at any size up to this, in pixels."""

@@ -18,7 +18,7 @@ from models.settings import Settings
 from models.storage import atomic
 from models.storage.blob_store import Blobs
 from tests.app.conftest import Start
-from worker.datasets import starter
+from worker.datasets import starter, starter_attributes
 
 ADDRESS = "/datasets?name=faces&licence=CC0-1.0"
 Upload = Callable[..., Response]
@@ -168,7 +168,7 @@ def test_pictures_that_were_saved_again_are_near_duplicates(
 
 def test_the_starters_labels_are_named(client: TestClient, key: dict[str, str]) -> None:
     names = [each["name"] for each in client.get("/datasets/starter", headers=key).json()["labels"]]
-    assert sorted(names) == sorted(starter.attributes(0))
+    assert sorted(names) == sorted(starter_attributes.attributes(0))
 
 
 def test_the_same_upload_again_is_200_and_another_one_is_409(

@@ -16,7 +16,7 @@ from app.main import create_app
 from app.studio import assets, pages, translations
 from models.registry import Registry
 from models.settings import Settings
-from worker.datasets import starter
+from worker.datasets import starter_attributes
 from worker.publishing import slider_search
 
 PAGES = ("/", "/docs")
@@ -136,7 +136,7 @@ def test_the_page_tells_its_scripts_the_limits_of_the_pictures(client: TestClien
 
 
 def test_words_and_colours_of_traits_are_those_of_the_starter_set() -> None:
-    labels = starter.labels(3000)
+    labels = starter_attributes.labels(3000)
     # Its other attributes number the variants of a part, which no published model offers.
     known = {name: set(row["values"]) for name, row in labels["attributes"].items()}
     values = {name: known[name] for name in known if f"trait.{name}" in translations.words("en")}
@@ -148,10 +148,12 @@ def test_words_and_colours_of_traits_are_those_of_the_starter_set() -> None:
         for slider in slider_search.PROPERTIES:
             assert f"trait.{slider}" in words
     swatches = translations.swatches()
-    assert swatches["hair_colour"] == starter.HAIR_COLOURS
-    assert swatches["background"] == starter.BACKGROUNDS
-    assert swatches["skin"] == {name: skin.fill for name, skin in starter.SKINS.items()}
-    assert swatches["eye_colour"] == {name: eye.iris for name, eye in starter.EYE_COLOURS.items()}
+    assert swatches["hair_colour"] == starter_attributes.HAIR_COLOURS
+    assert swatches["background"] == starter_attributes.BACKGROUNDS
+    assert swatches["skin"] == {name: skin.fill for name, skin in starter_attributes.SKINS.items()}
+    assert swatches["eye_colour"] == {
+        name: eye.iris for name, eye in starter_attributes.EYE_COLOURS.items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -280,7 +282,7 @@ def test_texts_are_compressed(client: TestClient, path: str) -> None:
 
 
 def test_pictures_are_not_compressed_twice(client: TestClient) -> None:
-    for path in ("/avatar?seed=1", "/avatar?seed=1&format=svg"):
+    for path in ("/avatar?seed=1&size=512&format=png", "/sheet?count=4", "/favicon.ico"):
         answer = client.get(path, headers={"Accept-Encoding": "gzip"})
         assert "content-encoding" not in answer.headers
         assert "Accept-Encoding" not in answer.headers.get("vary", "")

@@ -13,9 +13,8 @@ from models import keys, registry, runs
 from models.database.engine import connect, migrate
 from models.datasets import catalogue, quotas
 from models.errors import KaoError, NewerDatabase, UnknownDataset, UnknownModel, UnknownRun
-from models.maintenance import garbage, scrub
+from models.maintenance import disk_cache, garbage, scrub
 from models.settings import Settings
-from models.storage import disk_cache
 
 ROOT = Path(__file__).parents[3]
 

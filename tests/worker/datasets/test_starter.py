@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from worker.datasets import packing, starter
+from worker.datasets import packing, starter, starter_attributes
 
 SAMPLE = 400
 
@@ -19,13 +19,21 @@ SAMPLE = 400
 @pytest.mark.parametrize(
     ("edition", "expected"),
     [
-        (starter.FIRST, "3a483624ccd5f7b32ca3cccc750c1229f5744b0a3054f394fcbbf1771b52f6ff"),
-        (starter.SECOND, "d1302b26e52045ad227a876374270f5848ddda168bb1b96809977ac992d0ab58"),
+        (
+            starter_attributes.FIRST,
+            "3a483624ccd5f7b32ca3cccc750c1229f5744b0a3054f394fcbbf1771b52f6ff",
+        ),
+        (
+            starter_attributes.SECOND,
+            "d1302b26e52045ad227a876374270f5848ddda168bb1b96809977ac992d0ab58",
+        ),
     ],
     ids=["first", "second"],
 )
-def test_the_choices_of_an_image_never_change(edition: starter.Edition, expected: str) -> None:
-    rows = [sorted(starter.attributes(index, edition).items()) for index in range(200)]
+def test_the_choices_of_an_image_never_change(
+    edition: starter_attributes.Edition, expected: str
+) -> None:
+    rows = [sorted(starter_attributes.attributes(index, edition).items()) for index in range(200)]
     digest = hashlib.sha256(repr(rows).encode()).hexdigest()
     assert digest == expected, "the choices moved: that needs a new edition"
 
@@ -33,19 +41,27 @@ def test_the_choices_of_an_image_never_change(edition: starter.Edition, expected
 @pytest.mark.parametrize(
     ("edition", "expected"),
     [
-        (starter.FIRST, "cfcf1998dd657fc357930299011162c42840f12a539c08dc6fd2b61bfb752002"),
-        (starter.SECOND, "5c08a2c7d3e2faea53c438d745d5a349ef6a2b2ed9feac31f1099cfaae50e87f"),
+        (
+            starter_attributes.FIRST,
+            "cfcf1998dd657fc357930299011162c42840f12a539c08dc6fd2b61bfb752002",
+        ),
+        (
+            starter_attributes.SECOND,
+            "5c08a2c7d3e2faea53c438d745d5a349ef6a2b2ed9feac31f1099cfaae50e87f",
+        ),
     ],
     ids=["first", "second"],
 )
-def test_the_pixels_of_an_image_never_change(edition: starter.Edition, expected: str) -> None:
+def test_the_pixels_of_an_image_never_change(
+    edition: starter_attributes.Edition, expected: str
+) -> None:
     pixels = b"".join(starter.render(index, 64, edition).tobytes() for index in range(8))
     assert hashlib.sha256(pixels).hexdigest() == expected, "pixels moved: that needs a new edition"
 
 
 def test_independent_attributes_ask_for_every_pair() -> None:
     names = ("hair_colour", "skin", "background")
-    rows = [starter.attributes(index) for index in range(4000)]
+    rows = [starter_attributes.attributes(index) for index in range(4000)]
     for one, other in combinations(names, 2):
         pairs = {(row[one], row[other]) for row in rows}
         values = [len({row[name] for row in rows}) for name in (one, other)]
@@ -56,11 +72,11 @@ def test_where_contrast_is_low_a_contour_is_drawn() -> None:
     index = next(
         index
         for index in range(4000)
-        if starter.attributes(index)["hair_colour"] == "rose"
-        and starter.attributes(index)["background"] == "rosy"
+        if starter_attributes.attributes(index)["hair_colour"] == "rose"
+        and starter_attributes.attributes(index)["background"] == "rosy"
     )
     contour = starter.options(index)["hairContourColor"]
-    assert contour != starter.HAIR_COLOURS["rose"]
+    assert contour != starter_attributes.HAIR_COLOURS["rose"]
     distance = np.abs(starter.render(index, 256).astype(int) - list(bytes.fromhex(contour)))
     assert (distance.max(-1) <= 2).sum() > 100
 
@@ -112,28 +128,34 @@ def test_images_differ() -> None:
 
 
 def test_every_attribute_is_named_and_varies() -> None:
-    rows = [starter.attributes(index) for index in range(SAMPLE)]
+    rows = [starter_attributes.attributes(index) for index in range(SAMPLE)]
     assert len({tuple(row) for row in rows}) == 1
     for name in set(rows[0]) - {"beard"}:
         assert len({row[name] for row in rows}) > 1, name
 
 
 def test_the_weights_are_met() -> None:
-    glasses = Counter(starter.attributes(index)["glasses"] for index in range(4000))
+    glasses = Counter(starter_attributes.attributes(index)["glasses"] for index in range(4000))
     assert 0.86 < glasses["none"] / 4000 < 0.90
 
 
 @pytest.mark.parametrize("index", range(12))
 def test_the_corner_shows_the_background_of_the_label(index: int) -> None:
-    fill = bytes.fromhex(starter.BACKGROUNDS[starter.attributes(index)["background"]])
+    fill = bytes.fromhex(
+        starter_attributes.BACKGROUNDS[starter_attributes.attributes(index)["background"]]
+    )
     assert starter.render(index, 64)[1, 1].tolist() == list(fill)
 
 
 @pytest.mark.parametrize("table", ["hair_colour", "skin"])
 def test_the_labelled_colour_is_in_the_picture(table: str) -> None:
     for index in range(12):
-        name = starter.attributes(index)[table]
-        fill = starter.HAIR_COLOURS[name] if table == "hair_colour" else starter.SKINS[name].fill
+        name = starter_attributes.attributes(index)[table]
+        fill = (
+            starter_attributes.HAIR_COLOURS[name]
+            if table == "hair_colour"
+            else starter_attributes.SKINS[name].fill
+        )
         distance = np.abs(starter.render(index, 96).astype(int) - list(bytes.fromhex(fill)))
         assert (distance.max(-1) <= 2).mean() > 0.01, (index, name)
 
@@ -150,7 +172,7 @@ def test_the_labelled_colour_is_in_the_picture(table: str) -> None:
 )
 def test_a_labelled_extra_is_surely_drawn_or_not(attribute: str, option: str, absent: str) -> None:
     for index in range(SAMPLE):
-        is_present = starter.attributes(index)[attribute] != absent
+        is_present = starter_attributes.attributes(index)[attribute] != absent
         assert starter.options(index)[option] == (100 if is_present else 0)
 
 
@@ -163,15 +185,15 @@ def test_every_choice_exists_in_the_style() -> None:
 
 
 def test_each_hair_has_one_length() -> None:
-    numbers = [number for group in starter.HAIR_LENGTHS.values() for number in group]
+    numbers = [number for group in starter_attributes.HAIR_LENGTHS.values() for number in group]
     assert sorted(numbers) == list(range(1, 49))
 
 
 def test_labels_say_what_attributes_say() -> None:
-    table = starter.labels(50)["attributes"]
+    table = starter_attributes.labels(50)["attributes"]
     for index in range(50):
         values = {name: row["values"][row["codes"][index]] for name, row in table.items()}
-        assert values == starter.attributes(index)
+        assert values == starter_attributes.attributes(index)
 
 
 def test_many_processes_draw_what_one_draws() -> None:

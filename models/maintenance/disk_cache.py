@@ -29,7 +29,6 @@ log = structlog.get_logger()
 
 INTERVAL = 600.0  # s between two evictions
 MINIMUM_AGE = 3600.0  # s since the last use; a process may still be using younger copies
-MANIFEST = "manifest.json"  # of a packed dataset; open and locked (shared) while it is in use
 ACTIVE = ("queued", "running")  # states of runs that need their files
 
 
@@ -131,7 +130,7 @@ def _remove(settings: Settings, copy: Copy, bucket_sizes: dict[str, int]) -> boo
 
 def _remove_unless_locked(folder: Path) -> bool:
     try:
-        with (folder / MANIFEST).open() as manifest:
+        with (folder / layout.MANIFEST).open() as manifest:
             fcntl.flock(manifest, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _hide_and_delete(folder)
     except BlockingIOError:

@@ -25,7 +25,7 @@ from tests.support.app_client import app_of, state_of
 from tests.support.fixtures import Begin
 from tests.support.live_app import running
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]  # by name and sorted labels
 Scrape = Callable[[], Samples]
 

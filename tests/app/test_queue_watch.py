@@ -5,9 +5,8 @@ import redis
 import sqlalchemy as sa
 from starlette.testclient import TestClient
 
-from app import faults
-from app.training import queue_watch
-from app.training.queue_watch import QueueWatch, Waiting
+from app import faults, queue_watch
+from app.queue_watch import QueueWatch, Waiting
 from models.settings import Settings
 from tests.support.app_client import state_of
 from tests.support.fixtures import Begin

@@ -3,9 +3,8 @@
 import pytest
 import sqlalchemy as sa
 
-from models import runs
+from models import recipe_inheritance, runs
 from models.errors import InvalidRecipe
-from models.recipes import inheritance
 from models.recipes import recipe as recipes
 from models.registry import Registry
 from models.settings import Settings
@@ -20,7 +19,9 @@ def test_a_child_inherits_its_parents_recipe_and_its_own_length(
     engine: sa.Engine, registry: Registry, begin
 ) -> None:
     parent, _ = begin("succeeded")
-    recipe = inheritance.resolve(engine, registry, {"start_from": parent, "minutes": 5, "gamma": 3})
+    recipe = recipe_inheritance.resolve(
+        engine, registry, {"start_from": parent, "minutes": 5, "gamma": 3}
+    )
     assert (recipe.start_from, recipe.preset, recipe.resolution) == (parent, "smoke", 16)
     assert (recipe.minutes, recipe.images, recipe.gamma) == (5, None, 3)
 
@@ -30,7 +31,7 @@ def test_a_model_may_be_fine_tuned_on_another_set(
 ) -> None:
     version = registry.import_folder(write_bundle())
     overrides = {"start_from": version, "dataset": "mine", "images": 100}
-    recipe = inheritance.resolve(engine, registry, overrides)
+    recipe = recipe_inheritance.resolve(engine, registry, overrides)
     assert (recipe.dataset, recipe.preset, recipe.start_from) == ("mine", "smoke", version)
 
 
@@ -39,28 +40,30 @@ def test_a_model_may_learn_labels_beside_another_discriminator(
 ) -> None:
     version = registry.import_folder(write_bundle())
     overrides = {"start_from": version, "labels": ["mood"], "discriminator_width": 8, "images": 100}
-    recipe = inheritance.resolve(engine, registry, overrides)
+    recipe = recipe_inheritance.resolve(engine, registry, overrides)
     assert (recipe.labels, recipe.discriminator_width) == (["mood"], 8)
 
 
 def test_without_a_source_a_preset_is_resolved(engine: sa.Engine, registry: Registry) -> None:
-    assert inheritance.resolve(engine, registry, {"preset": "smoke"}).preset == "smoke"
+    assert recipe_inheritance.resolve(engine, registry, {"preset": "smoke"}).preset == "smoke"
 
 
 def test_an_unknown_source_is_named(engine: sa.Engine, registry: Registry) -> None:
     with pytest.raises(InvalidRecipe, match="neither a run nor a model") as error:
-        inheritance.resolve(engine, registry, {"start_from": "nobody"})
+        recipe_inheritance.resolve(engine, registry, {"start_from": "nobody"})
     assert error.value.problems[0]["field"] == "start_from"
 
 
-@pytest.mark.parametrize("field", sorted(inheritance.SHAPE))
+@pytest.mark.parametrize("field", sorted(recipe_inheritance.SHAPE))
 def test_a_childs_networks_have_its_parents_shape(
     engine: sa.Engine, registry: Registry, begin, field
 ) -> None:
     parent, _ = begin("succeeded")
     value = "classic" if field == "network" else 64
     with pytest.raises(InvalidRecipe, match=field):
-        inheritance.resolve(engine, registry, {"start_from": parent, field: value, "minutes": 1})
+        recipe_inheritance.resolve(
+            engine, registry, {"start_from": parent, field: value, "minutes": 1}
+        )
 
 
 @pytest.mark.parametrize("field", ["batch", "dataset", "seed", "width"])
@@ -68,26 +71,26 @@ def test_a_resumed_run_keeps_what_its_place_is_counted_in(engine: sa.Engine, beg
     run, _ = begin("failed")
     value = "other" if field == "dataset" else 64
     with pytest.raises(InvalidRecipe, match=field):
-        inheritance.change(runs.get(engine, run)["recipe"], {field: value})
+        recipe_inheritance.change(runs.get(engine, run)["recipe"], {field: value})
 
 
 @pytest.mark.parametrize(("before", "after"), [(0.0, 1.0), (1.0, 0.0)])
 def test_a_discriminator_that_names_no_labels_cannot_begin_to(before, after) -> None:
     recipe = recipes.resolve({"preset": "smoke", "label_weight": before}).model_dump()
     with pytest.raises(InvalidRecipe, match="label_weight"):
-        inheritance.change(recipe, {"label_weight": after})
+        recipe_inheritance.change(recipe, {"label_weight": after})
 
 
 def test_how_much_labels_weigh_may_change_within_a_run() -> None:
     recipe = recipes.resolve({"preset": "smoke", "label_weight": 1.0}).model_dump()
-    assert inheritance.change(recipe, {"label_weight": 0.5}).label_weight == 0.5
+    assert recipe_inheritance.change(recipe, {"label_weight": 0.5}).label_weight == 0.5
 
 
 def test_a_resumed_run_may_last_longer_and_learn_slower(engine: sa.Engine, begin) -> None:
     run, _ = begin("failed")
     before = runs.get(engine, run)["recipe"]
     overrides = {"minutes": 9, "generator": {"learning_rate": 1e-5}, "width": before["width"]}
-    row = runs.resume(engine, run, inheritance.change(before, overrides))
+    row = runs.resume(engine, run, recipe_inheritance.change(before, overrides))
     assert row["state"] == "queued"
     assert row["recipe"]["minutes"] == 9
     assert row["recipe"]["images"] is None
