@@ -1,7 +1,7 @@
-/** Builds the scripts that Kao serves: node build.mjs [FOLDER]
+/** Builds the scripts that Kao serves: node build.mjs [--kernels] [FOLDER]
  *
- * kernels.wasm is compiled where clang with a WebAssembly target is installed; else the one in git
- * is used.
+ * --kernels compiles kernels.c anew, which needs clang and lld for WebAssembly; else the
+ * kernels.wasm in git is used.
  */
 
 import { spawnSync } from "node:child_process";
@@ -11,18 +11,19 @@ import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
-const folder = process.argv[2] ?? join(HERE, "../../../app/local/scripts");
+const words = process.argv.slice(2);
+const folder = words.find((word) => word !== "--kernels") ?? join(HERE, "../../../app/local/scripts");
 const FLAGS = [
   "--target=wasm32", "-O2", "-msimd128", "-mbulk-memory", "-nostdlib", "-fno-builtin",
   "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror", "-Wl,--no-entry", "-Wl,--export-dynamic",
   "-Wl,--strip-all", "-Wl,-z,stack-size=16384", "-Wl,--import-memory", "-Wl,--initial-memory=1048576",
 ];
 
-for (const compiler of ["clang-16", "clang"]) {
+if (words.includes("--kernels")) {
   const files = [join(HERE, "src/kernels.c"), "-o", join(HERE, "src/kernels.wasm")];
+  const compiler = process.env.CC ?? "clang";
   const { error, status, stderr } = spawnSync(compiler, [...FLAGS, ...files], { encoding: "utf8" });
-  if (!error && status !== 0) throw new Error(stderr);
-  if (!error) break;
+  if (error || status !== 0) throw error ?? new Error(stderr);
 }
 
 const common = {
