@@ -48,6 +48,7 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     errors.NotReady: (503, "not-ready"),
     errors.Overloaded: (503, "overloaded"),
     errors.QueueRefuses: (503, "queue-refuses"),
+    errors.TrainingNotInstalled: (501, "training-not-installed"),
     errors.StorageUnreachable: (503, "storage-unreachable"),
     app_errors.InvalidParameter: (422, "invalid-parameter"),
     app_errors.NoAvatar: (404, "no-avatar"),

@@ -4,6 +4,7 @@ import hashlib
 import ipaddress
 import os
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -191,6 +192,11 @@ class Settings(BaseSettings):
     def parallel(self) -> int:
         """Number of threads of one heavy job: KAO_THREADS, else the available cores."""
         return self.threads or cores.available()
+
+    @property
+    def can_train(self) -> bool:
+        """Whether a worker can: one on this machine needs PyTorch, others may be anywhere."""
+        return self.redis_url is not None or find_spec("torch") is not None
 
     @property
     def redis_socket(self) -> Path:

@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import Reporter
+from tests.browser.conftest import KEY, Reporter
 from tests.browser.types import Visit
 
 pytestmark = pytest.mark.slow  # a second each, and some tens of them
@@ -229,3 +229,37 @@ def test_a_page_shows_no_state_of_the_past(visit: Visit, start_run: StartRun) ->
     assert page.evaluate("[window.states, window.phasesShown]") == [["failed"], False]
     expect(page.locator("[data-number=images]")).to_have_text("80")
     expect(page.locator("[data-number=seconds_left]")).to_have_text("–")
+
+
+def test_a_run_is_renamed_and_found_by_its_name(visit: Visit, start_run: StartRun) -> None:
+    run, other = start_run(), start_run()
+    page = watch(visit, run)
+    page.get_by_text("Name and note").click()
+    page.get_by_label("Name", exact=True).fill("Anime <2>")
+    page.get_by_label("Note", exact=True).fill("More\nof it")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(re.compile("^Anime <2>"))
+    expect(page).to_have_title(re.compile("Anime <2> · Kao$"))
+    page.goto("/studio?q=ANIME")
+    expect(page.locator(".run")).to_have_count(1)
+    expect(page.locator(".run")).to_contain_text("More\nof it")
+    page.goto(f"/studio/compare?run={run.id}&run={other.id}")
+    expect(page.locator("[data-sheets] h2").first).to_have_text("Anime <2>")
+
+
+def test_a_run_gets_its_name_at_its_start(visit: Visit) -> None:
+    page = visit("/studio/new?preset=smoke&dataset=starter", session=True)
+    page.get_by_label("Name", exact=True).fill("Named at once")
+    page.locator("#start-run").click()
+    page.wait_for_url("**/studio/runs/*")
+    expect(page.get_by_role("heading", level=1)).to_have_text(re.compile("^Named at once"))
+
+
+def test_a_key_is_asked_for_and_a_wrong_one_can_be_corrected(visit: Visit) -> None:
+    page = visit("/studio")
+    page.get_by_role("button", name="Log in").click()
+    assert page.evaluate("document.getElementById('key').validity.valueMissing")
+    expect(page.get_by_role("alert")).to_be_hidden()
+    page.get_by_label("API key").fill(KEY)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Runs")

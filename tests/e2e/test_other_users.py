@@ -102,26 +102,29 @@ def _pictures() -> bytes:
 
 @pytest.fixture
 def up(folder: Path, start_up: StartUp) -> Up:
-    """A private service below a folder that everybody may enter, with one file of each kind."""
+    """A private service below a folder that everybody may enter."""
     folder.chmod(0o755)
     home = folder / "home"
     home.mkdir(mode=0o755)  # as `mkdir` makes it; Kao makes it private
     previous = os.umask(0o022)
     try:
-        up = start_up(KAO_PUBLIC_AVATARS="false")
+        return start_up(KAO_PUBLIC_AVATARS="false")
     finally:
         os.umask(previous)
+
+
+def _fill(up: Up) -> None:
+    """Let Kao write one file of each kind."""
     query = {"name": "faces", "licence": "mine"}
     upload = up.client.post("/datasets", params=query, content=_pictures(), headers=up.key)
     assert upload.status_code == 201, upload.text
     up.finished(up.train(preset="smoke", images=320, dataset_limit=64, snapshot_seconds=0.2))
-    environment = {**up.environment, "KAO_HOME": str(home)}
-    command = [sys.executable, "-m", "kao", "backup", str(folder / "kao.tar")]
-    subprocess.run(command, env=environment, check=True, capture_output=True)
-    return up
+    command = [sys.executable, "-m", "kao", "backup", str(up.home.parent / "kao.tar")]
+    subprocess.run(command, env=up.environment, check=True, capture_output=True)
 
 
 def test_another_user_reads_nothing_that_kao_wrote(up: Up, folder: Path) -> None:
+    _fill(up)
     (folder / "public").write_text("so that this test can fail")
     (folder / "public").chmod(0o644)
     names = {path.name for path in folder.rglob("*") if path.is_file()}

@@ -2,8 +2,6 @@
 
 import { canDouble, extent, full, isSheet, link } from "./state.js";
 
-export const KINDS = ["url", "html", "markdown", "react"];
-
 /** The text to copy. `version`: the model that its address names, or null. */
 export function snippet(kind, state, version) {
   const url = absolute(full(state, version));

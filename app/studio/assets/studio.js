@@ -81,11 +81,13 @@ for (const time of document.querySelectorAll("main time")) {
   time.textContent = minutes > -60 ? relative.format(minutes, "minute") : minutes > -1440 ? relative.format(Math.round(minutes / 60), "hour") : time.title;
 }
 
-// A form whose fields change what its address names.
-for (const form of document.querySelectorAll("[data-patch]")) {
+// A form that sends its fields: data-send is the method and the path.
+for (const form of document.querySelectorAll("[data-send]")) {
   form.addEventListener("submit", (event) => event.preventDefault());
-  onClick(form.querySelector("button"), async () => {
-    await call("PATCH", form.dataset.patch, Object.fromEntries(new FormData(form)));
+  onClick(form.querySelector("[type=submit]"), async () => {
+    if (!form.reportValidity()) return;
+    form.elements[0].select(); // what has to be corrected after an error
+    await call(...form.dataset.send.split(" "), Object.fromEntries(new FormData(form)));
     location.reload();
   });
 }

@@ -1,7 +1,7 @@
 """On a child's PYTHONPATH: faults by environment variable.
 
 KAO_TEST_OOM: in a training process CUDA is out of memory while this file is there. KAO_TEST_HANG:
-in an app, drawings of this seed never end, and are stuck after a second.
+in an app, drawings of this seed never end, and are stuck after five seconds.
 """
 
 import os
@@ -30,7 +30,7 @@ if "serve" in sys.orig_argv and "KAO_TEST_HANG" in os.environ:
     from app.avatars.request.picture_request import PictureRequest
     from models.bundle.generator import Drawer, Pixels
 
-    watchdog.STUCK, watchdog.NOTICE = 1.0, 3.0
+    watchdog.STUCK, watchdog.NOTICE = 5.0, 10.0
     draw = faces.draw
 
     def hang(requests: Sequence[PictureRequest], drawer: Drawer) -> list[Pixels]:
