@@ -84,22 +84,14 @@ def check(
     look: read each picture too (Survey), leave out what is broken, and refuse fewer than FEWEST.
     strict: refuse the archive for such a picture instead.
     """
+    total, survey = 0, Survey()
     with _open(path, limits) as archive:
-        entries = archive.infolist()
-        if len(entries) > limits.entries:
-            raise ArchiveError(
-                f"The archive has {len(entries):,} entries and at most {limits.entries:,} are "
-                "read; split it into several datasets."
-            )
-        _check_names(entries)
+        images = _check_entries(archive, limits)
         files = _listing(archive)
-        images = _images(archive)
-        if not images:
-            raise ArchiveError(NO_PICTURES)
-        _check_places(images)
-        survey = Survey()
-        see = survey.look if look else _ignore
-        total = _measure(archive, images, limits, path.stat().st_size, see)
+        for name, data in _read(archive, images, limits, path.stat().st_size):
+            total += len(data)
+            if look:
+                survey.look(name, data)
     unreadable = survey.unreadable
     if unreadable and strict:
         raise ArchiveError(_strict_message(unreadable))
@@ -114,8 +106,26 @@ def check(
     return ArchiveReport(usable, left_out, total, survey.near_duplicates())
 
 
-def _ignore(name: str, data: bytes) -> None:
-    """Look at nothing."""
+def check_entries(path: Path, limits: Limits = Limits()) -> None:
+    """Check all that needs no decompressing; `members` checks the rest. Raises ArchiveError."""
+    with _open(path, limits) as archive:
+        _check_entries(archive, limits)
+
+
+def _check_entries(archive: zipfile.ZipFile, limits: Limits) -> list[zipfile.ZipInfo]:
+    """The pictures, after a check of every entry's name, kind and place."""
+    entries = archive.infolist()
+    if len(entries) > limits.entries:
+        raise ArchiveError(
+            f"The archive has {len(entries):,} entries and at most {limits.entries:,} are "
+            "read; split it into several datasets."
+        )
+    _check_names(entries)
+    images = _images(archive)
+    if not images:
+        raise ArchiveError(NO_PICTURES)
+    _check_places(images)
+    return images
 
 
 def listing(path: Path) -> Listing:
@@ -177,14 +187,11 @@ def members(
 ) -> Iterator[tuple[str, bytes]]:
     """Yield the pictures named in `only` (default: all) as (name, bytes), in order of their names.
 
-    One file is in memory at a time. Raises ArchiveError as `check` does for a file's size.
+    One file is in memory at a time. Raises ArchiveError as `check` does for sizes and damage.
     """
     with _open(path, limits) as archive:
-        for entry in _images(archive):
-            if only is not None and entry_name(entry) not in only:
-                continue
-            chunks = list(_chunks(archive, entry, limits))
-            yield entry_name(entry), b"".join(chunks)
+        images = [each for each in _images(archive) if only is None or entry_name(each) in only]
+        yield from _read(archive, images, limits, path.stat().st_size)
 
 
 class _BoundedReader(io.BufferedReader):
@@ -280,14 +287,10 @@ def _check_places(images: list[zipfile.ZipInfo]) -> None:
         end = entry.header_offset + LOCAL_HEADER + entry.compress_size
 
 
-def _measure(
-    archive: zipfile.ZipFile,
-    images: list[zipfile.ZipInfo],
-    limits: Limits,
-    size: int,
-    see: Callable[[str, bytes], None],
-) -> int:
-    """Decompress each picture for `see(name, data)` alone. Returns the pictures' bytes.
+def _read(
+    archive: zipfile.ZipFile, images: list[zipfile.ZipInfo], limits: Limits, size: int
+) -> Iterator[tuple[str, bytes]]:
+    """Decompress pictures one by one: (name, bytes). Raises ArchiveError where they grow too large.
 
     size: the archive's own bytes.
     """
@@ -305,8 +308,7 @@ def _measure(
                 f"The archive unpacks to more than {limits.ratio:g} times its size, as only a "
                 "zip bomb does; save the pictures as PNG."
             )
-        see(entry_name(entry), data)
-    return total
+        yield entry_name(entry), data
 
 
 def _chunks(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limits: Limits) -> Iterator[bytes]:

@@ -103,7 +103,8 @@ def read_square(
             raise BrokenImage(f"more than {MAX_PIXELS:,} pixels at {size} px")
         profile = image.info.get("icc_profile")
         with _large if is_large else nullcontext():
-            return _square(_flat(ImageOps.exif_transpose(image), profile), size)
+            ImageOps.exif_transpose(image, in_place=True)
+            return _square(_flat(image, profile), size)
 
 
 @contextmanager
@@ -233,7 +234,7 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
                 return srgb if srgb is not None else image.convert("RGB")
         except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
             pass
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _square(image: Image.Image, size: int) -> NDArray[np.uint8]:
