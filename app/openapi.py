@@ -18,14 +18,15 @@ DESCRIPTIONS = {
     413: "The body is too large.",
     415: "The body has an unsupported media type.",
     429: "A rate limit is exceeded; see Retry-After.",
+    501: "Training is not installed on this server.",
     503: "Overloaded, or no verified model is loaded yet; see Retry-After.",
     507: "The disk is full.",
 }
 # Statuses that cannot be inferred from the operation itself.
 EXTRA_STATUSES: dict[tuple[str, str], tuple[int, ...]] = {
-    ("post", "/train"): (404, 409),
+    ("post", "/train"): (404, 409, 501),
     ("post", "/train/{run}/cancel"): (409,),
-    ("post", "/train/{run}/resume"): (409,),
+    ("post", "/train/{run}/resume"): (409, 501),
     ("post", "/models/rollback"): (404, 409),
     ("post", "/models/{version}/promote"): (409,),
     ("post", "/datasets"): (409, 415, 507),

@@ -173,6 +173,8 @@ def _greet(settings: Settings) -> None:
     body = '\'{"preset":"modern-64","minutes":3}\''
     err.print(f"\n  Kao 顔  {url}/avatar?seed=42", style="bold")
     err.print(f"  API key in {file}; everything lives in {settings.home}\n")
+    if not settings.can_train:
+        err.print("  Training is not installed: pip install 'kao[worker]' adds it.\n")
     for line in (
         f'curl -s "{url}/avatar?seed=42" -o face.png',
         f"curl -X POST {url}/train {header} -H 'content-type: application/json' -d {body}",

@@ -159,6 +159,21 @@ class QueueRefuses(KaoError):
         )
 
 
+class TrainingNotInstalled(KaoError):
+    """No worker of this machine can train, because PyTorch is missing."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Training is not installed here: the packages of the extra `worker` are missing. Run "
+            "`pip install 'kao[worker]'` where Kao is installed, and start it again; faces are "
+            "drawn without it."
+        )
+
+
+class UnknownWebhook(KaoError):
+    """There is no such webhook, or no such delivery."""
+
+
 class InvalidKey(KaoError):
     """A new key with an invalid name or invalid scopes."""
 

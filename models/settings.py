@@ -4,6 +4,7 @@ import hashlib
 import ipaddress
 import os
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -77,6 +78,7 @@ class Settings(BaseSettings):
     trusted_proxies: str | None = None
     threads: int | None = Field(default=None, ge=1, le=256)
     processes: int | None = Field(default=None, ge=1, le=256)
+    webhooks_private: bool = False
     lease_seconds: float = Field(default=30, ge=1)
     max_upload_bytes: int = Field(default=2 * 2**30, ge=1)
     max_key_bytes: int = Field(default=20 * 2**30, ge=0)
@@ -191,6 +193,11 @@ class Settings(BaseSettings):
     def parallel(self) -> int:
         """Number of threads of one heavy job: KAO_THREADS, else the available cores."""
         return self.threads or cores.available()
+
+    @property
+    def can_train(self) -> bool:
+        """Whether a worker can: one on this machine needs PyTorch, others may be anywhere."""
+        return self.redis_url is not None or find_spec("torch") is not None
 
     @property
     def redis_socket(self) -> Path:

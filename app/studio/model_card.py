@@ -9,7 +9,7 @@ from app.avatars import traits
 from app.avatars.request.parameters import Parameter
 from app.http.query_string import Only
 from app.state import get_state
-from app.studio.pages import READ, render
+from app.studio.pages import render
 from app.studio.playground import SEED
 from models.bundle.format import Card
 
@@ -30,7 +30,7 @@ ROWS = (
 )
 
 
-@router.api_route("/{name}/card", methods=READ)
+@router.get("/{name}/card")
 def page(request: Request, name: str) -> Response:
     """Show the card to everybody who may see the model's faces."""
     state = get_state(request)

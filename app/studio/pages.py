@@ -14,7 +14,6 @@ from app.studio import translations
 from app.studio.assets import assets, digest
 
 router = APIRouter(include_in_schema=False)
-READ = ["GET", "HEAD"]  # the methods of a page: link checkers send HEAD
 TEMPLATES = Path(__file__).parent / "templates"
 THEMES = ("light", "dark")
 THEME_COOKIE = "kao_theme"
@@ -36,26 +35,26 @@ HEADERS = {
 }
 
 
-@router.api_route("/docs", methods=READ)
+@router.get("/docs")
 async def docs(request: Request) -> Response:
     """Show OpenAPI in Swagger UI, loaded from this server alone."""
     return render(request, "docs.html", "docs")
 
 
-@router.api_route("/favicon.ico", methods=READ)
+@router.get("/favicon.ico")
 async def favicon() -> Response:
     """Send the icon to browsers that ask for it without reading a page."""
     return _response("icon-180.png", compress=False)
 
 
-@router.api_route("/robots.txt", methods=READ)
+@router.get("/robots.txt")
 async def robots() -> Response:
     """Keep crawlers from what needs a key, and from pictures that have no end."""
     lines = ["User-agent: *", *(f"Disallow: {path}" for path in NOT_CRAWLED)]
     return PlainTextResponse("\n".join(lines) + "\n", headers={"Cache-Control": DAY})
 
 
-@router.api_route("/manifest.webmanifest", methods=READ)
+@router.get("/manifest.webmanifest")
 async def manifest(request: Request) -> Response:
     """Describe the playground to browsers that install it as an app."""
     root = request.scope.get("root_path", "")

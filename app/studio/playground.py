@@ -15,7 +15,7 @@ from app.avatars.request.picture_types import LARGEST_LOOP
 from app.errors import InvalidParameter
 from app.state import AppState, get_state
 from app.studio import translations
-from app.studio.pages import READ, render
+from app.studio.pages import render
 from models.bundle.format import Card
 from models.errors import KaoError
 from models.registry import DEFAULT
@@ -59,7 +59,7 @@ class FirstFace:
         return query({"seed": self.seed, **size, **look, "model": self.version or DEFAULT})
 
 
-@router.api_route("/", methods=READ)
+@router.get("/")
 def playground(request: Request) -> Response:
     """The page that everybody may see; where faces need a key it says so instead."""
     state = get_state(request)

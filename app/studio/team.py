@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from app.avatars.request import parameters
 from app.state import get_state
-from app.studio.pages import READ, render
+from app.studio.pages import render
 from models.errors import KaoError
 
 router = APIRouter(include_in_schema=False)
@@ -18,7 +18,7 @@ HEADINGS = {"name", "full name", "email", "e-mail", "user", "username", "seed", 
 DELIMITERS = ("\t", ";", ",")
 
 
-@router.api_route("/team", methods=READ)
+@router.get("/team")
 def page(request: Request) -> Response:
     """Show the form, and the faces of `?names=`; where faces need a key it says so instead."""
     if not get_state(request).settings.public_avatars:

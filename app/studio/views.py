@@ -13,7 +13,7 @@ from app.errors import Unauthorised
 from app.registry import routes as registry_routes
 from app.state import get_state
 from app.studio.forms import groups
-from app.studio.pages import READ, render
+from app.studio.pages import render
 from app.training import presets
 from app.training.curves import MAX_RUNS
 from app.training.schemas import run as public_fields
@@ -55,7 +55,7 @@ def _requires_session(page: Page) -> Page:
     return with_session
 
 
-@router.api_route("", methods=READ)
+@router.get("")
 @_requires_session
 def home(request: Request) -> Response:
     """List the runs, newest first; `?q=` a text, `?state=`, `?limit=`."""
@@ -82,7 +82,7 @@ def _limit(text: str) -> int:
     return min(MOST_RUNS, max(1, int(text))) if text.isdecimal() else LISTED_RUNS
 
 
-@router.api_route("/new", methods=READ)
+@router.get("/new")
 @_requires_session
 def new(request: Request) -> Response:
     """Show the form of a new run; `?from=` fills in a run's recipe, `?preset=`, `?dataset=`
@@ -111,7 +111,7 @@ def new(request: Request) -> Response:
     )
 
 
-@router.api_route("/runs/{run}", methods=READ)
+@router.get("/runs/{run}")
 @_requires_session
 def watch(request: Request, run: str) -> Response:
     """Show one run, live."""
@@ -130,7 +130,7 @@ def watch(request: Request, run: str) -> Response:
     )
 
 
-@router.api_route("/compare", methods=READ)
+@router.get("/compare")
 @_requires_session
 def compare(request: Request) -> Response:
     """Show up to four runs beside each other: `?run=A&run=B`."""
@@ -156,7 +156,7 @@ def differences(recipes: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     return {name: row for name, row in rows.items() if any(value != row[0] for value in row)}
 
 
-@router.api_route("/datasets", methods=READ)
+@router.get("/datasets")
 @_requires_session
 def datasets(request: Request) -> Response:
     """List the datasets, and the form to upload one."""
@@ -171,7 +171,7 @@ def datasets(request: Request) -> Response:
     )
 
 
-@router.api_route("/datasets/{name}", methods=READ)
+@router.get("/datasets/{name}")
 @_requires_session
 def dataset(request: Request, name: str) -> Response:
     """Show one dataset: its labels, to train on by ticking, and what is left out of it."""
@@ -179,7 +179,7 @@ def dataset(request: Request, name: str) -> Response:
     return _render(request, "studio_dataset.html", tab="datasets", set=details.model_dump())
 
 
-@router.api_route("/models", methods=READ)
+@router.get("/models")
 @_requires_session
 def models(request: Request) -> Response:
     """List the published models: the live one, then the newest first."""
@@ -198,7 +198,7 @@ def models(request: Request) -> Response:
     )
 
 
-@router.api_route("/models/{name}", methods=READ)
+@router.get("/models/{name}")
 @_requires_session
 def model(request: Request, name: str) -> Response:
     """Show one model beside the live one, and what promoting it would change."""

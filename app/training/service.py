@@ -11,6 +11,7 @@ from app.training import queue
 from models import recipe_inheritance, runs
 from models.datasets import catalogue
 from models.description import Description
+from models.errors import TrainingNotInstalled
 from models.runs import Row
 
 MAX_IDEMPOTENCY_KEY = 200  # characters
@@ -26,11 +27,12 @@ def start(
 ) -> tuple[Row, bool]:
     """Store a queued run; its row, and whether it is new. owner: the id of the API key.
 
-    Raises InvalidRecipe, UnknownDataset, QueueRefuses, and ForbiddenMove for an idempotency key
-    that came with another body.
+    Raises InvalidRecipe, UnknownDataset, TrainingNotInstalled, QueueRefuses, and ForbiddenMove for
+    an idempotency key that came with another body.
     """
     recipe = recipe_inheritance.resolve(state.database, state.registry, body)
     catalogue.check_recipe(state.database, state.settings, recipe.dataset, recipe.labels)
+    _check_installed(state)
     queue.check(state.settings)
     scoped_key = _scope(idempotency_key, owner)
     row, is_new = runs.create(state.database, recipe, body, scoped_key, description)
@@ -48,10 +50,16 @@ def resume(
     """
     old = runs.get(state.database, run)["recipe"]
     recipe = recipe_inheritance.change(old, changes) if changes else None
+    _check_installed(state)
     queue.check(state.settings)
     row = runs.resume(state.database, run, recipe)
     tasks.add_task(queue.wake, state.settings)
     return row
+
+
+def _check_installed(state: AppState) -> None:
+    if not state.settings.can_train:
+        raise TrainingNotInstalled
 
 
 def _scope(idempotency_key: str | None, owner: str) -> str | None:

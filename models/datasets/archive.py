@@ -3,6 +3,7 @@
 What a header promises is never believed: sizes and ratios are those of the bytes that come out.
 """
 
+import contextlib
 import io
 import os
 import re
@@ -32,6 +33,7 @@ LONGEST_NAME = 1000  # characters
 # Bytes of the archive's list of entries for each entry that is allowed. zipfile reads that list
 # in one go, whatever its length, and keeps ten times as much memory.
 LISTING_BYTES = 128
+UTF_8 = 0x800  # the flag of a name in UTF-8 (APPNOTE 4.4.4, bit 11)
 LOCAL_HEADER = 30  # bytes at least before an entry's data
 _SEPARATOR = re.compile(r"\\(?!\.)")
 MOST_NAMED = 5  # unreadable files in a message
@@ -84,22 +86,14 @@ def check(
     look: read each picture too (Survey), leave out what is broken, and refuse fewer than FEWEST.
     strict: refuse the archive for such a picture instead.
     """
+    total, survey = 0, Survey()
     with _open(path, limits) as archive:
-        entries = archive.infolist()
-        if len(entries) > limits.entries:
-            raise ArchiveError(
-                f"The archive has {len(entries):,} entries and at most {limits.entries:,} are "
-                "read; split it into several datasets."
-            )
-        _check_names(entries)
+        images = _check_entries(archive, limits)
         files = _listing(archive)
-        images = _images(archive)
-        if not images:
-            raise ArchiveError(NO_PICTURES)
-        _check_places(images)
-        survey = Survey()
-        see = survey.look if look else _ignore
-        total = _measure(archive, images, limits, path.stat().st_size, see)
+        for name, data in _read(archive, images, limits, path.stat().st_size):
+            total += len(data)
+            if look:
+                survey.look(name, data)
     unreadable = survey.unreadable
     if unreadable and strict:
         raise ArchiveError(_strict_message(unreadable))
@@ -114,8 +108,26 @@ def check(
     return ArchiveReport(usable, left_out, total, survey.near_duplicates())
 
 
-def _ignore(name: str, data: bytes) -> None:
-    """Look at nothing."""
+def check_entries(path: Path, limits: Limits = Limits()) -> None:
+    """Check all that needs no decompressing; `members` checks the rest. Raises ArchiveError."""
+    with _open(path, limits) as archive:
+        _check_entries(archive, limits)
+
+
+def _check_entries(archive: zipfile.ZipFile, limits: Limits) -> list[zipfile.ZipInfo]:
+    """The pictures, after a check of every entry's name, kind and place."""
+    entries = archive.infolist()
+    if len(entries) > limits.entries:
+        raise ArchiveError(
+            f"The archive has {len(entries):,} entries and at most {limits.entries:,} are "
+            "read; split it into several datasets."
+        )
+    _check_names(entries)
+    images = _images(archive)
+    if not images:
+        raise ArchiveError(NO_PICTURES)
+    _check_places(images)
+    return images
 
 
 def listing(path: Path) -> Listing:
@@ -157,9 +169,14 @@ def _listing(archive: zipfile.ZipFile) -> Listing:
 def entry_name(entry: zipfile.ZipInfo) -> str:
     """An entry's name with slashes: Windows' own Compress-Archive writes backslashes.
 
-    Not one before a dot: it is the second byte of a Japanese or Chinese character there.
+    Not one before a dot: it is the second byte of a Japanese or Chinese character there. Names in
+    UTF-8 without its flag, as macOS writes them, are read as UTF-8.
     """
-    return _SEPARATOR.sub("/", entry.filename)
+    name = entry.filename
+    if not entry.flag_bits & UTF_8:
+        with contextlib.suppress(UnicodeError):
+            name = name.encode("cp437").decode("utf-8")
+    return _SEPARATOR.sub("/", name)
 
 
 def _strict_message(unreadable: list[tuple[str, str]]) -> str:
@@ -177,14 +194,11 @@ def members(
 ) -> Iterator[tuple[str, bytes]]:
     """Yield the pictures named in `only` (default: all) as (name, bytes), in order of their names.
 
-    One file is in memory at a time. Raises ArchiveError as `check` does for a file's size.
+    One file is in memory at a time. Raises ArchiveError as `check` does for sizes and damage.
     """
     with _open(path, limits) as archive:
-        for entry in _images(archive):
-            if only is not None and entry_name(entry) not in only:
-                continue
-            chunks = list(_chunks(archive, entry, limits))
-            yield entry_name(entry), b"".join(chunks)
+        images = [each for each in _images(archive) if only is None or entry_name(each) in only]
+        yield from _read(archive, images, limits, path.stat().st_size)
 
 
 class _BoundedReader(io.BufferedReader):
@@ -280,14 +294,10 @@ def _check_places(images: list[zipfile.ZipInfo]) -> None:
         end = entry.header_offset + LOCAL_HEADER + entry.compress_size
 
 
-def _measure(
-    archive: zipfile.ZipFile,
-    images: list[zipfile.ZipInfo],
-    limits: Limits,
-    size: int,
-    see: Callable[[str, bytes], None],
-) -> int:
-    """Decompress each picture for `see(name, data)` alone. Returns the pictures' bytes.
+def _read(
+    archive: zipfile.ZipFile, images: list[zipfile.ZipInfo], limits: Limits, size: int
+) -> Iterator[tuple[str, bytes]]:
+    """Decompress pictures one by one: (name, bytes). Raises ArchiveError where they grow too large.
 
     size: the archive's own bytes.
     """
@@ -305,8 +315,7 @@ def _measure(
                 f"The archive unpacks to more than {limits.ratio:g} times its size, as only a "
                 "zip bomb does; save the pictures as PNG."
             )
-        see(entry_name(entry), data)
-    return total
+        yield entry_name(entry), data
 
 
 def _chunks(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limits: Limits) -> Iterator[bytes]:

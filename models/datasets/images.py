@@ -36,7 +36,7 @@ MIN_SIDE = 8  # pixels; below it there is no face to learn
 # What systems and programs put beside pictures: litter, thumbnails, deleted pictures.
 HIDDEN = frozenset(
     {
-        "__macosx", "thumbs.db", "desktop.ini", "@eadir", "#recycle", "$recycle.bin",
+        "__macosx", "thumbs.db", "desktop.ini", "@eadir", "#recycle", "@recycle", "$recycle.bin",
         "lost+found", "system volume information",
     }
 )  # fmt: skip
@@ -103,7 +103,8 @@ def read_square(
             raise BrokenImage(f"more than {MAX_PIXELS:,} pixels at {size} px")
         profile = image.info.get("icc_profile")
         with _large if is_large else nullcontext():
-            return _square(_flat(ImageOps.exif_transpose(image), profile), size)
+            ImageOps.exif_transpose(image, in_place=True)
+            return _square(_flat(image, profile), size)
 
 
 @contextmanager
@@ -233,7 +234,7 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
                 return srgb if srgb is not None else image.convert("RGB")
         except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
             pass
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _square(image: Image.Image, size: int) -> NDArray[np.uint8]:

@@ -156,3 +156,30 @@ def test_a_hostile_seed_stays_text(page_of: Open) -> None:
     expect(image).to_have_class("here")
     read = "face => new URL(face.address()).searchParams.get('seed')"
     assert page.locator("kao-face").evaluate(read) == seed
+
+
+def test_a_local_face_is_drawn_without_a_request_for_it(page_of: Open, labelled: str) -> None:
+    addresses: list[str] = []
+
+    def watch(page: Page) -> None:
+        page.on("request", lambda request: addresses.append(request.url))
+
+    face = f'<kao-face local seed="ada" size="32" model="{labelled}" hair="pink"></kao-face>'
+    page = page_of(face, before=watch)
+    image = page.locator("kao-face img")
+    expect(image).to_have_class("here")
+    expect(image).to_have_attribute("src", re.compile("^data:image/png"))
+    assert image.evaluate("image => image.naturalWidth") == 64  # two device pixels each
+    assert any(address.endswith("/local/faces.js") for address in addresses)
+    assert not [address for address in addresses if "/avatar" in address]
+
+
+@pytest.mark.parametrize(
+    "attributes", ['backdrop="ff0000" shape="circle"', 'model="latest" age="1"']
+)
+def test_a_local_face_that_the_engine_does_not_know_comes_from_the_server(
+    page_of: Open, attributes: str
+) -> None:
+    page = page_of(f'<kao-face local seed="ada" {attributes}></kao-face>')
+    image = page.locator("kao-face img")
+    expect(image).to_have_attribute("src", re.compile("/avatar"))

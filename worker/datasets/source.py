@@ -1,10 +1,10 @@
 """The interface of dataset sources: pictures by name, and labels where there are any."""
 
 import contextlib
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,7 +17,7 @@ from models.datasets.labels import LabelTable
 from worker.datasets import held_out
 
 PROBE_SAMPLE = 50  # pictures whose size is read to estimate the set's
-BATCH = 64  # pictures decoded ahead of the writer: bounds the memory, feeds every core
+AHEAD = 64  # pictures decoded ahead of the writer: bounds the memory, feeds every core
 
 Images = NDArray[np.uint8]
 Picture = tuple[str, Images | BrokenImage]
@@ -100,18 +100,29 @@ class DatasetSource(Protocol):
 
 
 def decode(files: Iterable[NamedFile], decoding: Decoding) -> Iterator[Picture]:
-    """Decode files in order on threads: Pillow releases the interpreter's lock as it decodes."""
+    """Decode files in order on threads: Pillow releases the interpreter's lock as it decodes.
+
+    No more than AHEAD pictures are read before the caller takes the first of them, and no thread
+    waits for the slowest of a batch.
+    """
 
     def read(file: NamedFile) -> Picture:
         try:
             return file[0], read_square(file[1], decoding.size, decoding.least)
-        except BrokenImage as broken:
-            return file[0], broken
+        except BrokenImage as error:
+            return file[0], error
 
-    remaining = iter(files)
-    with ThreadPoolExecutor(decoding.workers or cores.available()) as pool:
-        while batch := list(islice(remaining, BATCH)):
-            yield from pool.map(read, batch)
+    pool = ThreadPoolExecutor(decoding.workers or cores.available())
+    pending = deque[Future[Picture]]()
+    try:
+        for file in files:
+            pending.append(pool.submit(read, file))
+            if len(pending) == AHEAD:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def median_side(files: Iterable[NamedFile]) -> int:

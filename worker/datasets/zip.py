@@ -53,7 +53,7 @@ class ZipSource:
 
     def pictures(self, contents: Contents, decoding: Decoding) -> Iterator[Picture]:
         """Check the archive, then decode the listed pictures in order."""
-        archive.check(self.path)
+        archive.check_entries(self.path)
         return decode(self._members(contents.names), decoding)
 
     def labels(self, contents: Contents, names: Sequence[str]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 const DEFAULT_SIZE = 64;
 const LARGEST = 1024; // pixels that the server draws along a side
 /** Attributes that are no parameters of `/avatar`: the element's own, and those of every element. */
-const NOT_SENT = /^(server|size|alt|loading|class|style|id|slot|part|is|title|lang|dir|role|hidden|tabindex|translate|nonce|popover|inert|draggable|contenteditable|data-.*|aria-.*|on.*)$/;
+const NOT_SENT = /^(server|local|size|alt|loading|class|style|id|slot|part|is|title|lang|dir|role|hidden|tabindex|translate|nonce|popover|inert|draggable|contenteditable|data-.*|aria-.*|on.*)$/;
 const STYLE = `
 :host { display: inline-grid; width: var(--size); height: var(--size); vertical-align: middle; overflow: hidden }
 :host([shape=circle]) { border-radius: 50% }
@@ -20,6 +20,25 @@ img.here + span { visibility: hidden }
 /** What `format=json` answers with; `api.ts` has the types of the whole interface. */
 interface Description {
   alt: Record<string, string>;
+}
+
+/** What `/local/faces.js` of a server opens: a model that draws in this browser (docs/browser.md). */
+interface LocalFaces {
+  draw(seed: string, size: number, look: object): Promise<{ image: ImageData }>;
+}
+
+const opened = new Map<string, Promise<LocalFaces>>();
+
+/** One model for all elements of a page; one that does not open is tried again by the next element. */
+function open(server: string, model: string): Promise<LocalFaces> {
+  const key = `${server} ${model}`;
+  const loading = opened.get(key) ?? import(`${server}local/faces.js`).then(
+    ({ LocalFaces }: { LocalFaces: { open(server: string, model: string): Promise<LocalFaces> } }) =>
+      LocalFaces.open(server, model),
+  );
+  opened.set(key, loading);
+  loading.catch(() => opened.delete(key));
+  return loading;
 }
 
 /** The first letters of up to two words, each as readers count letters. */
@@ -110,6 +129,33 @@ export class KaoFace extends HTMLElement {
     const image = this.#image;
     image.loading = this.getAttribute("loading") === "eager" ? "eager" : "lazy";
     image.width = image.height = this.#size;
+    if (this.hasAttribute("local")) {
+      void this.#draw(address).catch(() => address === this.#shown && this.#request(address));
+    } else {
+      this.#request(address);
+    }
+  }
+
+  /** Draw in this browser. Rejects where it cannot, or where the page's policy shows no `data:`. */
+  async #draw(address: string): Promise<void> {
+    const { searchParams, href } = new URL(address, document.baseURI);
+    const { seed, size, model, psi, variant, shape, ...traits } = Object.fromEntries(searchParams);
+    const faces = await open(href.replace(/avatar\?.*/, ""), model ?? "default");
+    const side = Math.min(LARGEST, Math.round(Number(size) * devicePixelRatio));
+    const look = { psi: psi === undefined ? psi : Number(psi || NaN), variant: Number(variant ?? 0), traits };
+    const { image } = await faces.draw(seed ?? "", side, look);
+    if (address !== this.#shown) return;
+    const canvas = document.createElement("canvas");
+    canvas.width = canvas.height = side;
+    canvas.getContext("2d")!.putImageData(image, 0, 0);
+    this.#image.removeAttribute("srcset");
+    this.#image.loading = "eager";
+    this.#image.src = canvas.toDataURL();
+    await this.#image.decode();
+  }
+
+  #request(address: string): void {
+    const image = this.#image;
     const densities = [2, 3].filter((dpr) => dpr * this.#size <= LARGEST);
     image.removeAttribute("srcset");
     image.srcset = densities.map((dpr) => `${this.address({ dpr: String(dpr) })} ${dpr}x`).join(", ");
@@ -119,7 +165,8 @@ export class KaoFace extends HTMLElement {
   #loaded(): void {
     this.#image.classList.add("here");
     this.dispatchEvent(new Event("load"));
-    if (!this.hasAttribute("alt")) void this.#describe(this.#shown);
+    // Drawn here, no server needs to know the seed.
+    if (!this.hasAttribute("alt") && !this.#image.src.startsWith("data:")) void this.#describe(this.#shown);
   }
 
   #failed(): void {

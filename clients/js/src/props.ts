@@ -8,11 +8,12 @@ export interface FaceProps {
   model?: string;
   alt?: string;
   loading?: "lazy" | "eager";
+  local?: boolean;
   traits?: Record<string, string | number>;
 }
 
 /** The attributes of the element. */
-export function attributes({ traits, ...rest }: FaceProps): Record<string, string> {
-  const pairs = Object.entries({ ...rest, ...traits }).filter(([, value]) => value !== undefined);
+export function attributes({ traits, local, ...rest }: FaceProps): Record<string, string> {
+  const pairs = Object.entries({ ...rest, ...traits, ...(local ? { local: "" } : {}) }).filter(([, value]) => value !== undefined);
   return Object.fromEntries(pairs.map(([name, value]) => [name.replaceAll("_", "-"), String(value)]));
 }

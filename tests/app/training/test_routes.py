@@ -15,6 +15,7 @@ from httpx2 import Response
 from app.training import queue
 from kao import embedded_valkey
 from models import runs
+from models import settings as settings_module
 from models.recipes.presets import PRESETS
 from models.registry import Registry
 from models.settings import Settings
@@ -26,6 +27,23 @@ SMOKE = {"preset": "smoke", "dataset": "starter"}
 def new_run(client: TestClient, key: dict[str, str]) -> Response:
     """The answer to `POST /train`."""
     return client.post("/train", json=SMOKE, headers=key)
+
+
+def test_without_pytorch_a_run_is_refused_with_what_to_install(
+    client: TestClient, key: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings_module, "find_spec", lambda _: None)
+    answer = client.post("/train", json={"preset": "smoke"}, headers=key)
+    assert answer.status_code == 501
+    assert answer.json()["type"].endswith(":training-not-installed")
+    assert "pip install 'kao[worker]'" in answer.json()["detail"]
+    assert client.get("/train", headers=key).json()["runs"] == []
+
+
+def test_workers_elsewhere_may_train(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings_module, "find_spec", lambda _: None)
+    assert Settings(redis_url="redis://elsewhere:6379/0").can_train
+    assert not Settings().can_train
 
 
 def test_a_run_is_accepted_while_redis_is_down(

@@ -119,11 +119,11 @@ def test_a_limit_takes_the_first_names(faces: Path, cache: Path, tmp_path: Path)
 def test_more_than_a_batch_stays_in_order(tmp_path: Path, cache: Path) -> None:
     folder = tmp_path / "many"
     folder.mkdir()
-    for number in range(source.BATCH + 20):
+    for number in range(source.AHEAD + 20):
         (folder / f"{number:03}.png").write_bytes(picture(number))
     reports: list[tuple[int, int]] = []
     dataset = pack(folder, 8, cache, progress=lambda count, total: reports.append((count, total)))
-    assert shades(dataset) == list(range(source.BATCH + 20))
+    assert shades(dataset) == list(range(source.AHEAD + 20))
     assert reports == [(n, dataset.count) for n in range(1, dataset.count + 1)]
 
 

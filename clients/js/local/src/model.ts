@@ -30,7 +30,8 @@ export interface Manifest {
   files: Record<string, ManifestFile>;
 }
 
-/** What a face looks like, beside its seed. Without `psi` it has the model's own; `traits`: values of attributes and of sliders. */
+/** What a face looks like, beside its seed. Without `psi` it has the model's own; `traits`: values of
+ * attributes and of sliders. */
 export interface Look {
   psi?: number | undefined;
   variant?: number;
@@ -43,6 +44,8 @@ export interface Pixels {
   bytes: Uint8Array<ArrayBuffer>;
 }
 
+const MOST_PSI = 1.5;
+const MOST_VARIANT = 999;
 const WEIGHTS = "generator.safetensors";
 const SLIDERS = "traits.safetensors";
 
@@ -103,9 +106,12 @@ export class Model {
     const traits = look.traits ?? {};
     const z = select(derive(seed, network.latent, look.variant), attributes, traits);
     const known = new Set([...attributes.map(({ name }) => name), ...this.manifest.sliders]);
+    const { psi = this.manifest.psi, variant = 0 } = look;
+    const isInRange = psi >= 0 && psi <= MOST_PSI && variant >= 0 && variant <= MOST_VARIANT;
+    if (!isInRange || !Number.isInteger(variant)) throw new RangeError("psi or variant is out of range.");
     const unknown = Object.keys(traits).find((name) => !known.has(name));
     if (unknown !== undefined) throw new RangeError(`This model has no trait ${unknown}.`);
-    const w = this.truncate(this.mapping ? this.mapping.run(z) : z, look.psi ?? this.manifest.psi, z);
+    const w = this.truncate(this.mapping ? this.mapping.run(z) : z, psi, z);
     return this.steer(w, traits);
   }
 
@@ -153,8 +159,10 @@ export class Model {
 
   private steer(w: Float32Array, traits: Readonly<Record<string, string | number>>): Float32Array {
     let style = w;
-    for (const name of this.manifest.sliders.filter((slider) => Number(traits[slider])).sort()) {
+    for (const name of this.manifest.sliders.filter((slider) => slider in traits).sort()) {
       const value = Math.fround(Number(traits[name]));
+      if (!(Math.abs(value) <= 1)) throw new RangeError(`${name} is a number from -1 to 1.`);
+      if (value === 0) continue;
       const vector = this.vectors.get(name);
       if (!vector) throw new Unsupported(`The slider ${name} has no vector.`);
       style = style.map((number, index) => number + Math.fround(value * vector[index]));
