@@ -78,9 +78,10 @@ sbom: install ## what is installed, as CycloneDX JSON in sbom.cdx.json
 	$(PIP) install --quiet -c constraints.txt -e ".[sbom]"
 	$(VENV)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file sbom.cdx.json $(PY)
 
-clients: install-dev ## build the npm package of clients/js into its dist (needs Node)
+clients: install-dev ## build the npm package of clients/js into its dist, and what browsers draw with (needs Node)
 	$(PY) clients/openapi.py > clients/js/openapi.json
 	cd clients/js && npm install --no-package-lock && npm run build
+	cd clients/js/local && npm install --no-package-lock && npm run build
 
 licences: install-dev ## write docs/licences.md anew
 	$(PY) docs/licences.py

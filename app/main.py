@@ -39,6 +39,7 @@ from app.studio import model_card, pages, playground, team, views
 from app.studio.error_pages import ErrorPages
 from app.training import curves, events, measurements, presets, sheets
 from app.training import routes as training
+from app.webhooks import routes as webhooks
 from models import bootstrap, keys
 from models.database import engine as database
 from models.registry import Registry
@@ -76,6 +77,7 @@ ROOMS = (
     datasets,
     contents,
     auth,
+    webhooks,
     health,
     metrics,
     views,

@@ -40,6 +40,7 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     errors.DatasetInUse: (409, "dataset-in-use"),
     errors.InvalidKey: (422, "invalid-key"),
     errors.UnknownKey: (404, "unknown-key"),
+    errors.UnknownWebhook: (404, "unknown-webhook"),
     errors.LastKey: (409, "last-key"),
     errors.TooLarge: (413, "too-large"),
     errors.TooLargeToDraw: (422, "too-large-to-draw"),

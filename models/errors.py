@@ -170,6 +170,10 @@ class TrainingNotInstalled(KaoError):
         )
 
 
+class UnknownWebhook(KaoError):
+    """There is no such webhook, or no such delivery."""
+
+
 class InvalidKey(KaoError):
     """A new key with an invalid name or invalid scopes."""
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy import select
 
-from models import bundle, runs
+from models import bundle, runs, webhooks
 from models.bundle import Card, isolated
 from models.database import tables
 from models.database.engine import lock, now, reading
@@ -363,6 +363,7 @@ class Registry:
         if not result.rowcount:
             db.execute(aliases.insert().values(name=name, version=version))
         db.execute(moves.insert().values(alias=name, version=version, at=now()))
+        webhooks.enqueue(db, "alias.moved", {"alias": name, "version": version})
 
 
 def is_whole(folder: Path, version: str) -> bool:

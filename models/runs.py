@@ -12,6 +12,7 @@ from typing import Any, NewType
 import sqlalchemy as sa
 from sqlalchemy import select, update
 
+from models import webhooks
 from models.database.engine import lock, now, reading
 from models.database.tables import events, runs
 from models.description import Description
@@ -311,3 +312,4 @@ def _append_event(db: sa.Connection, run: str, type: str, data: Row) -> None:
     last = select(sa.func.coalesce(sa.func.max(events.c.number), 0)).where(events.c.run == run)
     number = db.execute(last).scalar_one() + 1
     db.execute(events.insert().values(run=run, number=number, type=type, data=data, at=now()))
+    webhooks.enqueue(db, type, {"run": run, "number": number, **data})

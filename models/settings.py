@@ -78,6 +78,7 @@ class Settings(BaseSettings):
     trusted_proxies: str | None = None
     threads: int | None = Field(default=None, ge=1, le=256)
     processes: int | None = Field(default=None, ge=1, le=256)
+    webhooks_private: bool = False
     lease_seconds: float = Field(default=30, ge=1)
     max_upload_bytes: int = Field(default=2 * 2**30, ge=1)
     max_key_bytes: int = Field(default=20 * 2**30, ge=0)

@@ -15,6 +15,7 @@ from worker import leases
 from worker.celery_app import celery_app
 from worker.reconciler import Reconciler
 from worker.tasks import register
+from worker.webhooks import Deliverer
 
 
 def work(settings: Settings) -> None:
@@ -55,5 +56,14 @@ def _start_reconciler(settings: Settings, app: Celery) -> Any:
 
         never = threading.Event()
         threading.Thread(target=look, daemon=True, name="reconciler").start()
+        deliverer = Deliverer(settings, connect(settings))
+
+        def deliver() -> None:
+            while True:
+                deliverer.deliver_due()
+                never.wait(leases.INTERVAL)
+
+        # Of its own: a receiver that is slow must not delay the look at leases.
+        threading.Thread(target=deliver, daemon=True, name="webhooks").start()
 
     return start

@@ -103,3 +103,29 @@ keys = Table(
     Column("session_key", sa.String(64)),  # public keys, of Ed25519, in hex
     Column("address_key", sa.String(64)),
 )
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", sa.String(32), primary_key=True),
+    Column("url", sa.Text, nullable=False),
+    Column("secret", sa.String(64), nullable=False),
+    Column("types", sa.JSON, nullable=False),
+    Column("created", sa.String(32), nullable=False),
+    Column("deleted", sa.String(32)),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    Column("webhook", ForeignKey("webhooks.id"), nullable=False),
+    Column("type", sa.String(32), nullable=False),
+    Column("body", sa.JSON, nullable=False),
+    Column("created", sa.String(32), nullable=False),
+    Column("state", sa.String(16), nullable=False, index=True),
+    Column("due", sa.Float, nullable=False),  # Unix time of the next attempt
+    Column("attempts", sa.Integer, nullable=False),
+    Column("status", sa.Integer),  # of the last answer
+    Column("error", sa.Text),
+)

@@ -3,6 +3,7 @@
 What a header promises is never believed: sizes and ratios are those of the bytes that come out.
 """
 
+import contextlib
 import io
 import os
 import re
@@ -32,6 +33,7 @@ LONGEST_NAME = 1000  # characters
 # Bytes of the archive's list of entries for each entry that is allowed. zipfile reads that list
 # in one go, whatever its length, and keeps ten times as much memory.
 LISTING_BYTES = 128
+UTF_8 = 0x800  # the flag of a name in UTF-8 (APPNOTE 4.4.4, bit 11)
 LOCAL_HEADER = 30  # bytes at least before an entry's data
 _SEPARATOR = re.compile(r"\\(?!\.)")
 MOST_NAMED = 5  # unreadable files in a message
@@ -167,9 +169,14 @@ def _listing(archive: zipfile.ZipFile) -> Listing:
 def entry_name(entry: zipfile.ZipInfo) -> str:
     """An entry's name with slashes: Windows' own Compress-Archive writes backslashes.
 
-    Not one before a dot: it is the second byte of a Japanese or Chinese character there.
+    Not one before a dot: it is the second byte of a Japanese or Chinese character there. Names in
+    UTF-8 without its flag, as macOS writes them, are read as UTF-8.
     """
-    return _SEPARATOR.sub("/", entry.filename)
+    name = entry.filename
+    if not entry.flag_bits & UTF_8:
+        with contextlib.suppress(UnicodeError):
+            name = name.encode("cp437").decode("utf-8")
+    return _SEPARATOR.sub("/", name)
 
 
 def _strict_message(unreadable: list[tuple[str, str]]) -> str:

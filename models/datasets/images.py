@@ -36,7 +36,7 @@ MIN_SIDE = 8  # pixels; below it there is no face to learn
 # What systems and programs put beside pictures: litter, thumbnails, deleted pictures.
 HIDDEN = frozenset(
     {
-        "__macosx", "thumbs.db", "desktop.ini", "@eadir", "#recycle", "$recycle.bin",
+        "__macosx", "thumbs.db", "desktop.ini", "@eadir", "#recycle", "@recycle", "$recycle.bin",
         "lost+found", "system volume information",
     }
 )  # fmt: skip

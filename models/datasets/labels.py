@@ -11,6 +11,7 @@ import io
 import json
 import math
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -124,8 +125,10 @@ def read(names: Sequence[str], files: Mapping[str, Callable[[], bytes]]) -> Labe
     rows: Rows = {}
     for name in sorted(files):
         rows = _merge(rows, _rows(name, files[name]))
-    pictures = set(names)
-    rows = {picture: row for picture, row in rows.items() if picture in pictures}
+    # macOS decomposes letters with accents in the names of files, and a table has them composed.
+    pictures = {unicodedata.normalize("NFC", name): name for name in names}
+    composed = ((unicodedata.normalize("NFC", picture), row) for picture, row in rows.items())
+    rows = {pictures[picture]: row for picture, row in composed if picture in pictures}
     if not rows and not any(name.lower().endswith("dataset.json") for name in files):
         rows = _classes(names)
     return _table(names, rows)

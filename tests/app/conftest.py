@@ -15,10 +15,12 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+import redis
 import torch
 from starlette.testclient import TestClient
 
 from app.main import create_app
+from kao import embedded_valkey
 from models import bootstrap, bundle
 from models.database.engine import connect, migrate
 from models.networks import build
@@ -164,3 +166,27 @@ def damage_bundle(bundles: list[Path], tmp_path: Path) -> Damage:
         return version
 
     return make
+
+
+@pytest.fixture
+def queue(settings: Settings) -> Iterator[redis.Redis]:
+    """A real server at the settings' socket."""
+    binary = embedded_valkey.find_server()
+    if binary is None:
+        pytest.skip("no Valkey or Redis server here")
+    server = subprocess.Popen(embedded_valkey.command(settings, binary))
+    with redis.Redis(unix_socket_path=str(settings.redis_socket)) as client:
+        deadline = time.monotonic() + 30
+        while not _answers(client):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        yield client
+    server.terminate()
+    server.wait(10)
+
+
+def _answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.ConnectionError:
+        return False

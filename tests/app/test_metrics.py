@@ -124,7 +124,7 @@ def test_runs_are_counted_by_state_and_running_ones_export_their_losses(
     assert now["kao_run_loss", (("loss", "d"), ("run", run))] == 1.25
     assert now["kao_run_loss", (("loss", "g"), ("run", run))] == 0.5
     runs.finish(engine, run, fence, "fail", error="planted")
-    assert not [key for key in scrape() if key[0].startswith("kao_run_")]
+    assert not [labels for _, labels in scrape() if ("run", run) in labels]
 
 
 def test_swaps_and_refused_bundles_are_counted(

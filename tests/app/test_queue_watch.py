@@ -10,6 +10,7 @@ from app.queue_watch import QueueWatch, Waiting
 from models.settings import Settings
 from tests.support.app_client import state_of
 from tests.support.fixtures import Begin
+from tests.support.waiting import wait
 
 
 @pytest.fixture
@@ -68,10 +69,15 @@ def test_a_run_is_given_time(watch: QueueWatch, begin: Begin) -> None:
     assert watch.look().fault is None
 
 
-def test_readiness_and_metrics_say_what_a_run_waits_for(client: TestClient) -> None:
-    state = state_of(client)
-    fault = faults.Fault(faults.NO_WORKER, "no worker")
-    state.queue_watch.state = Waiting(90.4, fault)
+def test_readiness_and_metrics_say_what_a_run_waits_for(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = state_of(client).queue_watch
+    waiting = Waiting(90.4, faults.Fault(faults.NO_WORKER, "no worker"))
+    monkeypatch.setattr(watch, "look", lambda: waiting)
+    monkeypatch.setattr(queue_watch, "INTERVAL", 0.01)
+    # The app's own watch may be amid a look.
+    wait(lambda: watch.state is waiting, 30)
     body = client.get("/health/ready").json()
     assert (body["status"], body["codes"], body["oldest_waiting_run"]) == (
         "degraded",

@@ -5,6 +5,7 @@
  */
 
 import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -26,10 +27,14 @@ if (words.includes("--kernels")) {
   if (error || status !== 0) throw error ?? new Error(stderr);
 }
 
+const licence = readFileSync(join(HERE, "node_modules/@noble/hashes/LICENSE"), "utf8").trim();
+// faces and page contain nothing of it.
+const banner = { js: `/*! SHA-256 by @noble/hashes:\n${licence}\n*/` };
 const common = {
   bundle: true, minify: true, target: "es2022", charset: "utf8", legalComments: "none",
   loader: { ".wasm": "binary" }, logLevel: "warning",
 };
 const source = (name) => join(HERE, `src/${name}.ts`);
-await build({ ...common, entryPoints: ["core", "faces", "page"].map(source), format: "esm", outdir: folder });
-await build({ ...common, entryPoints: ["worker", "service"].map(source), format: "iife", outdir: folder });
+await build({ ...common, entryPoints: ["faces", "page"].map(source), format: "esm", outdir: folder });
+await build({ ...common, banner, entryPoints: [source("core")], format: "esm", outdir: folder });
+await build({ ...common, banner, entryPoints: ["worker", "service"].map(source), format: "iife", outdir: folder });

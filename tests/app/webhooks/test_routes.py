@@ -1,0 +1,43 @@
+"""Webhooks over HTTP."""
+
+from typing import get_args
+
+from starlette.testclient import TestClient
+
+from app.webhooks.schemas import Type
+from models import webhooks
+from models.registry import Registry
+
+
+def test_a_webhook_is_made_listed_and_deleted(
+    client: TestClient, key: dict[str, str], versions: list[str]
+) -> None:
+    body = {"url": "https://example.com/hook", "types": ["alias.moved"]}
+    made = client.post("/webhooks", json=body, headers=key)
+    assert made.status_code == 201
+    assert made.json()["secret"].startswith("whsec_")
+    (row,) = client.get("/webhooks", headers=key).json()["webhooks"]
+    assert "secret" not in row
+    client.post(f"/models/{versions[1]}/promote?force=true", headers=key)
+    path = f"/webhooks/{row['id']}/deliveries"
+    (delivery,) = client.get(path, headers=key).json()["deliveries"]
+    assert delivery["body"]["data"] == {"alias": "default", "version": versions[1]}
+    assert delivery["state"] == "pending"
+    replayed = client.post(f"{path}/{delivery['number']}/replay", headers=key)
+    assert replayed.status_code == 202
+    assert client.post(f"{path}/999/replay", headers=key).status_code == 404
+    assert client.delete(f"/webhooks/{row['id']}", headers=key).status_code == 204
+    assert client.get(path, headers=key).status_code == 404
+
+
+def test_only_a_key_that_manages_keys_may(client: TestClient, registry: Registry) -> None:
+    assert client.get("/webhooks").status_code == 401
+
+
+def test_what_is_no_web_address_is_refused(client: TestClient, key: dict[str, str]) -> None:
+    for url in ("file:///etc/passwd", "gopher://x/", "nonsense", ""):
+        assert client.post("/webhooks", json={"url": url}, headers=key).status_code == 422
+
+
+def test_the_types_are_those_that_are_sent() -> None:
+    assert get_args(Type) == webhooks.TYPES

@@ -1,0 +1,150 @@
+"""Zips as six programs write them: all pictures are counted, and labels find their pictures."""
+
+import io
+import unicodedata
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from models.datasets import archive, labels
+
+UNIX, DOS = 3, 0
+FOLDERS = "caf\u00e9", "b\u00e4r"
+NTFS_TIMES = b"\x0a\0\x20\0" + bytes(4) + b"\x01\0\x18\0" + bytes(24)
+UNIX_TIMES = b"UT\x05\0\x03" + bytes(4)
+
+
+@dataclass(frozen=True)
+class Program:
+    """How a program writes an entry.
+
+    encoding: of the names. flagged: with the flag of UTF-8. streamed: sizes follow the data.
+    """
+
+    encoding: str = "utf-8"
+    flagged: bool = False
+    system: int = UNIX
+    separator: str = "/"
+    extra: bytes = b""
+    folders: bool = False
+    streamed: bool = False
+    method: int = zipfile.ZIP_DEFLATED
+    form: Any = "NFC"
+    litter: tuple[str, ...] = ()
+
+
+class Entry(zipfile.ZipInfo):
+    """An entry whose name is written in a program's encoding."""
+
+    program = Program()
+
+    def _encodeFilenameFlags(self) -> tuple[bytes, int]:
+        flag = archive.UTF_8 if self.program.flagged else 0
+        return self.filename.encode(self.program.encoding), self.flag_bits & ~archive.UTF_8 | flag
+
+
+class Pipe(io.RawIOBase):
+    """A stream that cannot seek, so that zipfile writes data descriptors."""
+
+    def __init__(self) -> None:
+        self.content = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.content += data
+        return len(data)
+
+
+def write(path: Path, program: Program, files: dict[str, bytes]) -> None:
+    """Write a zip as the program does."""
+    stream = Pipe() if program.streamed else io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as target:
+        if program.folders:
+            for folder in sorted({name.rpartition("/")[0] for name in files} - {""}):
+                target.writestr(_entry(f"{folder}/", program), b"")
+        for name, data in {**files, **dict.fromkeys(program.litter, b"x")}.items():
+            target.writestr(_entry(name, program), data, program.method)
+    path.write_bytes(stream.content if isinstance(stream, Pipe) else stream.getvalue())
+
+
+def _entry(name: str, program: Program) -> Entry:
+    entry = Entry("x")
+    entry.program = program
+    name = unicodedata.normalize(program.form, name).replace("/", program.separator)
+    entry.filename = entry.orig_filename = name
+    entry.create_system, entry.extra = program.system, program.extra
+    entry.external_attr = 0o100644 << 16 if program.system == UNIX else 0x20
+    return entry
+
+
+FINDER = Program(form="NFD", streamed=True, folders=True, extra=UNIX_TIMES,
+                 litter=("__MACOSX/caf\u00e9/._0.png", "caf\u00e9/.DS_Store"))  # fmt: skip
+PROGRAMS = [
+    ("Info-ZIP on Linux", Program(flagged=True, folders=True, extra=UNIX_TIMES)),
+    ("Finder, apple/turicreate#644", FINDER),
+    ("Explorer in the West, splitbrain/php-archive#14", Program("cp850", system=DOS)),
+    ("PowerShell 5, PowerShell/PowerShell#2140",
+     Program(flagged=True, system=DOS, separator="\\")),
+    ("7-Zip, EasyRPG/Player#2562", Program("cp437", system=DOS, extra=NTFS_TIMES)),
+    ("a page with client-zip, Stuk/jszip#845",
+     Program(flagged=True, streamed=True, method=zipfile.ZIP_STORED)),
+    ("Firefox Send, mozilla/send#1432", Program(streamed=True)),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def files() -> dict[str, bytes]:
+    """Eight pictures in two folders, whose names have accents, and labels for them."""
+    files, rows = {}, ["file_name,hat"]
+    for number in range(8):
+        picture = io.BytesIO()
+        Image.new("RGB", (16, 16), (30 * number, 0, 0)).save(picture, "PNG")
+        name = f"{FOLDERS[number % 2]}/{number}.png"
+        files[name] = picture.getvalue()
+        rows.append(f"{name},{('cap', 'crown')[number // 4]}")
+    return {**files, "metadata.csv": "\n".join(rows).encode()}
+
+
+@pytest.mark.parametrize("program", [pytest.param(row[1], id=row[0]) for row in PROGRAMS])
+def test_what_programs_write_is_read_whole(
+    tmp_path: Path, files: dict[str, bytes], program: Program
+) -> None:
+    path = tmp_path / "a.zip"
+    write(path, program, files)
+    report = archive.check(path, look=True)
+    assert report.images == 8
+    assert len(report.left_out) == len(program.litter)
+    names = archive.listing(path).pictures
+    table = labels.read(names, archive.metadata(path))
+    assert table.counts() == {"hat": {"cap": 4, "crown": 4}}
+    write(path, program, {name: data for name, data in files.items() if name != "metadata.csv"})
+    counts = labels.read(archive.listing(path).pictures, {}).counts()["class"]
+    folders = {unicodedata.normalize("NFC", name): count for name, count in counts.items()}
+    assert folders == dict.fromkeys(FOLDERS, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding"),
+    [
+        pytest.param("\u8868\u60c5", "cp932", id="rubyzip/rubyzip#308"),
+        pytest.param("\u8774\u8776\u4ee3\u7801", "gbk", id="ib/xarchiver#224"),
+        pytest.param("\u0413\u0418\u0421 \u0416\u041a\u0425", "cp866",
+                     id="mate-desktop/engrampa#102"),
+        pytest.param("\u529f\u80fd", "big5", id="libarchive/libarchive#2798"),
+        pytest.param("\ud55c\uae00", "euc-kr", id="Korean"),
+        pytest.param("\u05e2\u05d1\u05e8\u05d9\u05ea", "cp862", id="Hebrew"),
+    ],
+)  # fmt: skip
+def test_names_in_a_countrys_encoding_are_accepted(
+    tmp_path: Path, files: dict[str, bytes], name: str, encoding: str
+) -> None:
+    pictures = [data for path, data in files.items() if path.endswith(".png")]
+    renamed = {f"{name}{number}.png": data for number, data in enumerate(pictures)}
+    write(tmp_path / "a.zip", Program(encoding, system=DOS), renamed)
+    assert archive.check(tmp_path / "a.zip", look=True).images == 8

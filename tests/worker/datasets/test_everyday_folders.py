@@ -1,0 +1,36 @@
+"""Folders as four systems leave them: pictures are counted, what lies beside them is left out."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.worker.datasets.test_packing import picture
+from worker.datasets.folder import FolderSource
+from worker.datasets.source import Part
+
+SYSTEMS = [
+    ("macOS, apple/turicreate#644",
+     [".DS_Store", "a/.DS_Store", "._0.png", "a/._1.png", ".Trashes/501/old.png",
+      ".Spotlight-V100/x.png", "__MACOSX/a/._1.png"]),
+    ("Windows, d8ahazard/sd_dreambooth_extension#64, soft-matter/trackpy#87",
+     ["Thumbs.db", "a/desktop.ini", "$RECYCLE.BIN/S-1-5/old.png",
+      "System Volume Information/x.png"]),
+    ("Synology and QNAP, bghira/SimpleTuner#94",
+     ["@eaDir/0.png/SYNOPHOTO_THUMB_M.jpg", "a/@eaDir/1.png@SynoEAStream.png", "#recycle/old.png",
+      "@Recycle/old.png", ".@__thumb/s1000.jpg"]),
+    ("Linux and Jupyter, pytorch/vision#2831",
+     [".Trash-1000/files/old.png", ".thumbnails/large/x.png", "lost+found/x.png",
+      "a/.ipynb_checkpoints/1-checkpoint.png", ".directory"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("litter", [pytest.param(row[1], id=row[0]) for row in SYSTEMS])
+def test_what_a_system_leaves_is_left_out_and_told(tmp_path: Path, litter: list[str]) -> None:
+    for place, name in enumerate(["0.png", "a/1.png", "a/2.JPG", *litter]):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(picture(10 * place, "JPEG" if name.endswith("JPG") else "PNG"))
+    contents = FolderSource(tmp_path, "set").contents(Part(), 16)
+    assert contents.names == ["0.png", "a/1.png", "a/2.JPG"]
+    assert {each.name for each in contents.left_out} == set(litter)
+    assert {each.reason for each in contents.left_out} == {"hidden, thumbnail or trash"}

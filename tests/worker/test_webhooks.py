@@ -1,0 +1,178 @@
+"""Webhooks: signed, retried, replayable, none lost, and none to a private network."""
+
+import base64
+import hashlib
+import hmac
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from models import runs, webhooks
+from models.database.tables import deliveries
+from models.errors import UnknownWebhook
+from models.settings import Settings
+from tests.support.fixtures import Begin
+from worker.webhooks import Deliverer, ForbiddenAddressError, resolve
+
+
+class Receiver:
+    """A server that keeps what it is sent, and answers `status`."""
+
+    def __init__(self) -> None:
+        self.status = 204
+        self.requests: list[tuple[dict[str, str], bytes]] = []
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                receiver.requests.append((headers, body))
+                self.send_response(receiver.status)
+                self.send_header("Location", "/elsewhere")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """Be quiet."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://localhost:{self.server.server_port}/hook?a=1"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A receiver on this machine."""
+    receiver = Receiver()
+    yield receiver
+    receiver.server.shutdown()
+    receiver.server.server_close()
+
+
+@pytest.fixture
+def deliverer(engine: sa.Engine, settings: Settings) -> Deliverer:
+    """A worker's part that may post to this machine."""
+    return Deliverer(settings.model_copy(update={"webhooks_private": True}), engine)
+
+
+def make_due(engine: sa.Engine) -> None:
+    """Let the time of every next attempt come."""
+    with engine.begin() as db:
+        db.execute(sa.update(deliveries).values(due=0.0))
+
+
+def test_an_event_is_posted_with_a_signature(
+    engine: sa.Engine, receiver: Receiver, deliverer: Deliverer, begin: Begin
+) -> None:
+    hook = webhooks.create(engine, receiver.url, ["run.started", "run.failed"])
+    run, _ = begin("failed")
+    assert deliverer.deliver_due() == 2
+    bodies = [json.loads(body) for _, body in receiver.requests]
+    assert [body["type"] for body in bodies] == ["run.started", "run.failed"]
+    assert bodies[1]["data"] == {"run": run, "number": 3, "error": "planted"}
+    headers, body = receiver.requests[0]
+    key = base64.b64decode(hook["secret"].removeprefix("whsec_"))
+    content = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    expected = base64.b64encode(hmac.new(key, content, hashlib.sha256).digest()).decode()
+    assert headers["webhook-signature"] == f"v1,{expected}"
+    assert headers["host"] == receiver.url.split("/")[2]
+    assert deliverer.deliver_due() == 0
+    states = {row["state"] for row in webhooks.list_deliveries(engine, hook["id"])}
+    assert states == {"delivered"}
+
+
+@pytest.mark.parametrize("status", [500, 404, 302])
+def test_a_refused_delivery_is_repeated_with_longer_pauses(
+    engine: sa.Engine, receiver: Receiver, deliverer: Deliverer, begin: Begin, status: int
+) -> None:
+    hook = webhooks.create(engine, receiver.url, ["run.queued"])
+    begin("queued")
+    receiver.status = status
+    for attempt in range(1, len(webhooks.DELAYS) + 2):
+        assert deliverer.deliver_due() == 1  # and not again before its time
+        (row,) = webhooks.list_deliveries(engine, hook["id"])
+        assert (row["attempts"], row["status"]) == (attempt, status)
+        assert row["state"] == ("failed" if attempt > len(webhooks.DELAYS) else "pending")
+        make_due(engine)
+    assert deliverer.deliver_due() == 0
+    assert len({headers["webhook-id"] for headers, _ in receiver.requests}) == 1
+    receiver.status = 200
+    webhooks.replay(engine, hook["id"], row["number"])
+    assert deliverer.deliver_due() == 1
+    (row,) = webhooks.list_deliveries(engine, hook["id"])
+    assert (row["state"], row["error"]) == ("delivered", None)
+
+
+def test_an_event_that_is_rolled_back_is_not_delivered(engine: sa.Engine, begin: Begin) -> None:
+    hook = webhooks.create(engine, "https://example.com/", list(webhooks.TYPES))
+
+    def fail() -> None:
+        with engine.begin() as db:
+            webhooks.enqueue(db, "alias.moved", {})
+            raise RuntimeError("planted")
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert webhooks.list_deliveries(engine, hook["id"]) == []
+
+
+def test_one_delivery_has_one_worker_until_its_claim_is_over(
+    engine: sa.Engine, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    webhooks.create(engine, "https://example.com/", ["run.queued"])
+    begin("queued")
+    assert webhooks.claim(engine) is not None
+    assert webhooks.claim(engine) is None
+    make_due(engine)  # the worker died
+    again = webhooks.claim(engine)
+    assert again is not None
+    assert again["attempts"] == 2
+
+
+def test_a_deleted_webhook_gets_nothing(
+    engine: sa.Engine, receiver: Receiver, deliverer: Deliverer, begin: Begin
+) -> None:
+    hook = webhooks.create(engine, receiver.url, ["run.queued"])
+    begin("queued")
+    webhooks.delete(engine, hook["id"])
+    begin("queued")
+    assert deliverer.deliver_due() == 0
+    assert receiver.requests == []
+    with pytest.raises(UnknownWebhook):
+        webhooks.list_deliveries(engine, hook["id"])
+
+
+ADDRESSES = ["127.0.0.1", "10.1.2.3", "169.254.169.254", "192.168.0.1", "::1", "fd00::1"]
+ADDRESSES += ["::ffff:10.0.0.1", "64:ff9b::7f00:1", "0.0.0.0", "100.64.0.1", "224.0.0.1"]
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_a_private_address_is_refused(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    def look_up(*_: object, **__: object) -> list[Any]:
+        return [(0, 0, 0, "", ("93.184.215.14", 80)), (0, 0, 0, "", (address, 80))]
+
+    monkeypatch.setattr("socket.getaddrinfo", look_up)
+    with pytest.raises(ForbiddenAddressError, match="KAO_WEBHOOKS_PRIVATE"):
+        resolve("http://rebinding.example/", allows_private=False)
+    assert resolve("http://rebinding.example/", allows_private=True)
+
+
+def test_a_receiver_on_this_machine_gets_nothing_unless_allowed(
+    engine: sa.Engine, settings: Settings, receiver: Receiver, begin: Begin
+) -> None:
+    hook = webhooks.create(engine, receiver.url, ["run.queued"])
+    begin("queued")
+    Deliverer(settings, engine).deliver_due()
+    assert receiver.requests == []
+    (row,) = webhooks.list_deliveries(engine, hook["id"])
+    assert "private network" in row["error"]
+
+
+def test_every_type_is_an_event() -> None:
+    moves = {f"run.{target}" for _, target in runs.MOVES.values()} - {"run.running"}
+    assert {name for name in webhooks.TYPES if name.startswith("run.")} <= moves | {"run.started"}

@@ -1,0 +1,115 @@
+"""Posts deliveries of webhooks, signed after Standard Webhooks (www.standardwebhooks.com)."""
+
+import base64
+import hashlib
+import hmac
+import ipaddress
+import json
+import socket
+import time
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import httpx
+import sqlalchemy as sa
+import structlog
+
+from models import webhooks
+from models.settings import Settings
+from models.webhooks import Row
+
+log = structlog.get_logger()
+
+TIMEOUT = 10.0  # s for a receiver to answer
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
+
+class ForbiddenAddressError(Exception):
+    """A receiver on this machine or a private network, without KAO_WEBHOOKS_PRIVATE."""
+
+
+@dataclass
+class Deliverer:
+    """Delivers what is due; several workers may do it at once."""
+
+    settings: Settings
+    engine: sa.Engine
+
+    def deliver_due(self) -> int:
+        """Attempt every due delivery; how many. Logs errors of the database."""
+        count = 0
+        try:
+            while (delivery := webhooks.claim(self.engine)) is not None:
+                status, error = self._attempt(delivery)
+                state = webhooks.settle(self.engine, delivery, status, error)
+                log.info("webhook.attempted", delivery=delivery["number"], state=state, error=error)
+                count += 1
+        except sa.exc.SQLAlchemyError as error:
+            log.warning("webhooks.failed", reason=type(error).__name__)
+        return count
+
+    def _attempt(self, delivery: Row) -> tuple[int | None, str | None]:
+        """The status of the answer, and why the attempt failed; None: it did not."""
+        try:
+            answer = self._post(delivery)
+        except (httpx.HTTPError, OSError, ValueError, ForbiddenAddressError) as error:
+            return None, f"{type(error).__name__}: {error}"[:500]
+        is_success = 200 <= answer < 300
+        return answer, None if is_success else f"the receiver answered {answer}"
+
+    def _post(self, delivery: Row) -> int:
+        """The status of the answer, whose body is not read."""
+        body = json.dumps(delivery["body"]).encode()
+        url = httpx.URL(delivery["url"])
+        # The checked address itself: a name could resolve to another one a moment later.
+        address = resolve(delivery["url"], self.settings.webhooks_private)
+        headers = {
+            "Host": url.netloc.decode(),
+            "Content-Type": "application/json",
+            "User-Agent": "Kao",
+            **signature(delivery["secret"], f"msg_{delivery['number']}", time.time(), body),
+        }
+        extensions = {"sni_hostname": url.host}
+        target = url.copy_with(host=address)
+        with (
+            httpx.Client(timeout=TIMEOUT, trust_env=False) as client,
+            client.stream(
+                "POST", target, content=body, headers=headers, extensions=extensions
+            ) as answer,
+        ):
+            return answer.status_code
+
+
+def signature(secret: str, id: str, moment: float, body: bytes) -> dict[str, str]:
+    """The headers that prove who sent a body, and when. moment: Unix time."""
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    content = f"{id}.{int(moment)}.".encode() + body
+    digest = base64.b64encode(hmac.new(key, content, hashlib.sha256).digest()).decode()
+    return {
+        "webhook-id": id,
+        "webhook-timestamp": str(int(moment)),
+        "webhook-signature": f"v1,{digest}",
+    }
+
+
+def resolve(url: str, allows_private: bool) -> str:
+    """The address to connect to. Raises ForbiddenAddressError, and OSError for an unknown name."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
+    addresses = [str(row[4][0]).partition("%")[0] for row in found]
+    if not allows_private and not all(map(_is_public, addresses)):
+        raise ForbiddenAddressError(
+            f"{parts.hostname} is on a private network; KAO_WEBHOOKS_PRIVATE=true allows it"
+        )
+    return addresses[0]
+
+
+def _is_public(text: str) -> bool:
+    address = ipaddress.ip_address(text)
+    if isinstance(address, ipaddress.IPv6Address):
+        if address in _NAT64:
+            address = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        elif address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+    return address.is_global and not address.is_multicast
