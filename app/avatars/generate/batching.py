@@ -171,9 +171,9 @@ class Batcher:
 
     def _companions(self, first: Job) -> list[Job]:
         """The jobs that share a batch with `first`, as few as let the batch stay fast."""
-        jobs = self._queue.companions(first)
+        jobs, total = self._queue.companions(first)
         # Only a share, so that other threads that become free find jobs too.
-        share = min(LARGEST_BATCH, -(-(len(jobs) + 1) // self.threads)) - 1
+        share = min(LARGEST_BATCH, -(-(total + 1) // self.threads)) - 1
         batch: list[Job] = []
         milliseconds, size = first.estimate.milliseconds, first.estimate.bytes
         for job in jobs[:share]:

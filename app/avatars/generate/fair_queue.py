@@ -110,21 +110,21 @@ class FairQueue:
         if len(self._times) > MOST_IDLE_CLIENTS + len(self):
             self._forget_idle()
 
-    def companions(self, job: Job) -> list[Job]:
-        """The other fast jobs with the same key, in the order of turns.
+    def companions(self, job: Job) -> tuple[list[Job], int]:
+        """The other fast jobs with the same key, in the order of turns, and how many there are.
 
         Of a client as many as fit when every active client has as many in the batch: otherwise the
         longest line would fill what the others leave, and they would wait for the whole batch.
         """
         share = max(1, LARGEST_BATCH // self._count_active())
-        turns = []
+        turns, total = [], 0
         for client, line in self._lines[False].items():
             jobs = [other for other in line if other.key == job.key and other is not job]
-            start = self._times[client]
+            start, total = self._times[client], total + len(jobs)
             for number, other in enumerate(jobs[: share - (client == job.client)]):
                 turn = start + number * other.estimate.milliseconds
                 turns.append((turn, other.since, id(other), other))
-        return [entry[-1] for entry in sorted(turns)]
+        return [entry[-1] for entry in sorted(turns)], total
 
     def _count_active(self) -> int:
         """The number of clients that added a job within the last ACTIVE seconds."""

@@ -13,6 +13,7 @@ interface Taps {
 }
 
 const BITS = 22; // 32 less the 8 of a pixel and 2 to spare
+const HALF = 2 ** (BITS - 1); // rounds
 const BICUBIC: Filter = { reach: 2, weight: cubic };
 const LANCZOS: Filter = { reach: 3, weight: (x) => (Math.abs(x) < 3 ? sinc(x) * sinc(x / 3) : 0) };
 
@@ -79,23 +80,28 @@ function pass(
 ): Uint8Array<ArrayBuffer> {
   const side = isAlongRows ? height : width; // numbers of a row of the input
   const [rows, columns] = isAlongRows ? [height, width] : [taps.length, width];
-  const result = new Uint8Array(rows * columns * 3);
+  const result = new Uint8ClampedArray(rows * columns * 3);
   const step = (isAlongRows ? 1 : side) * 3;
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {
       const { first, weights } = taps[isAlongRows ? column : row];
       const start = (isAlongRows ? row * side + first : first * side + column) * 3;
-      for (let channel = 0; channel < 3; channel++) {
-        let sum = 2 ** (BITS - 1);
-        for (let tap = 0, at = start + channel; tap < weights.length; tap++, at += step) {
-          sum += bytes[at] * weights[tap];
-        }
-        const value = sum >> BITS;
-        result[(row * columns + column) * 3 + channel] = value < 0 ? 0 : value > 255 ? 255 : value;
+      let red = HALF;
+      let green = HALF;
+      let blue = HALF;
+      for (let tap = 0, at = start; tap < weights.length; tap++, at += step) {
+        const weight = weights[tap];
+        red += bytes[at] * weight;
+        green += bytes[at + 1] * weight;
+        blue += bytes[at + 2] * weight;
       }
+      const out = (row * columns + column) * 3;
+      result[out] = red >> BITS;
+      result[out + 1] = green >> BITS;
+      result[out + 2] = blue >> BITS;
     }
   }
-  return result;
+  return new Uint8Array(result.buffer);
 }
 
 function cubic(x: number): number {
