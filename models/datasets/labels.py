@@ -288,7 +288,8 @@ def _number(text: str | None) -> float | None:
 
 def _name(column: str, names: Mapping[str, Any]) -> str:
     """A column's name as a parameter of an address: a-z, 0-9 and _, none that has a meaning."""
-    name = re.sub(r"[^a-z0-9]+", "_", column.lower()).strip("_")[:48]
+    plain = unicodedata.normalize("NFKD", column).encode("ascii", "ignore").decode()
+    name = re.sub(r"[^a-z0-9]+", "_", plain.lower()).strip("_")[:48]
     if not name or not name[0].isalpha() or name in RESERVED_NAMES:
         name = f"label_{name}".rstrip("_")
     unique, number = name, 2

@@ -55,13 +55,17 @@ def test_a_folder_without_pictures_is_a_sentence(quick: Kao, tmp_path: Path) -> 
 
 
 def test_labels_are_listed_with_their_counts(quick: Kao, pictures: Path) -> None:
-    rows = [f"{number}.png,{('red', 'blue')[number % 2]},{number / 7}" for number in range(12)]
-    (pictures / "metadata.csv").write_text("\n".join(["file_name,colour,weight", *rows]))
+    rows = [
+        f"{number}.png,{('red', 'blue')[number % 2]},{number / 4},text {number}"
+        for number in range(12)
+    ]
+    (pictures / "metadata.csv").write_text("\n".join(["file_name,colour,weight,caption", *rows]))
     (pictures / "broken.png").unlink()
     code, table, message = quick("dataset", "labels", str(pictures))
     assert code == 0
     assert "red 6, blue 6" in table
-    assert "left out weight: numbers" in message
+    assert "a slider, from 0 to 2.75" in table
+    assert "left out caption: 12 different texts" in message
 
 
 def test_labels_that_a_folder_lacks_are_refused_before_a_run_exists(

@@ -120,6 +120,11 @@ def test_names_become_parameters_and_none_that_has_a_meaning() -> None:
     assert list(table(text).attributes) == expected
 
 
+def test_accents_in_a_columns_name_are_dropped() -> None:
+    text = csv(Haarlänge=COLOURS * 4, 髪色=COLOURS * 4)
+    assert list(table(text).attributes) == ["haarlange", "label"]
+
+
 def test_rows_of_no_picture_are_ignored_and_backslashes_read() -> None:
     names = [f"a/{name}" for name in NAMES]
     text = csv(colour=COLOURS * 4).replace("\n", "\na\\") + "\na\\gone.png,black"

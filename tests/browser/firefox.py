@@ -1,0 +1,127 @@
+"""Firefox through Marionette, the protocol that Firefox itself speaks; geckodriver only adds HTTP.
+
+https://firefox-source-docs.mozilla.org/testing/marionette/Protocol.html
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.support.waiting import wait
+
+ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the key of an element's id (WebDriver §12)
+PATIENCE = 60  # s
+SYSTEM = "--remote-allow-system-access"  # the log of errors is the browser's own
+PREFERENCES = {
+    "marionette.port": 0,  # a free one, which Firefox writes to a file
+    "app.update.disabledForTesting": True,
+    "browser.shell.checkDefaultBrowser": False,
+    "datareporting.policy.dataSubmissionEnabled": False,
+    "intl.accept_languages": "en",
+    "toolkit.telemetry.reportingpolicy.firstRun": False,
+}
+ERRORS = """
+return Services.console.getMessageArray()
+  .filter((one) => one instanceof Ci.nsIScriptError)
+  .filter((one) => !(one.flags & Ci.nsIScriptError.warningFlag))
+  .filter((one) => one.sourceName.startsWith(arguments[0]))
+  .map((one) => `${one.errorMessage} ${one.sourceName}:${one.lineNumber}`)
+"""
+
+
+def program() -> str | None:
+    """The path of Firefox, where it is installed."""
+    return shutil.which("firefox-esr") or shutil.which("firefox")
+
+
+class Firefox:
+    """A Firefox without a window, in a profile of its own."""
+
+    def __init__(self, path: str, profile: Path) -> None:
+        lines = [f"user_pref({json.dumps(k)}, {json.dumps(v)});" for k, v in PREFERENCES.items()]
+        (profile / "user.js").write_text("\n".join(lines))
+        self.process = subprocess.Popen(
+            [path, "--headless", "--no-remote", "--marionette", SYSTEM, "--profile", str(profile)],
+            env={**os.environ, "HOME": str(profile)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        port = wait(lambda: _read(profile / "MarionetteActivePort"), PATIENCE, "Firefox listens")
+        self.socket = socket.create_connection(("127.0.0.1", int(port)), PATIENCE)
+        self.stream = self.socket.makefile("rb")
+        self._receive()  # its greeting
+        self.count = 0
+        self.call("WebDriver:NewSession")
+
+    def close(self) -> None:
+        """End the browser."""
+        self.stream.close()
+        self.socket.close()
+        self.process.terminate()
+        self.process.wait(PATIENCE)
+
+    def call(self, command: str, **parameters: Any) -> Any:
+        """Run one command of Marionette; its value. Raises AssertionError with its error."""
+        self.count += 1
+        message = json.dumps([0, self.count, command, parameters]).encode()
+        self.socket.sendall(b"%d:%s" % (len(message), message))
+        _, number, error, value = self._receive()
+        assert number == self.count
+        assert error is None, f"{command}: {error}"
+        return value.get("value", value) if isinstance(value, dict) else value
+
+    def _receive(self) -> Any:
+        digits = b""
+        while (character := self.stream.read(1)) != b":":
+            assert character, "Firefox closed its connection"
+            digits += character
+        return json.loads(self.stream.read(int(digits)))
+
+    def open(self, address: str) -> None:
+        """Open an address and wait until it has loaded."""
+        self.call("WebDriver:Navigate", url=address)
+
+    def run(self, script: str, *arguments: Any) -> Any:
+        """The value of a script, which returns it."""
+        return self.call("WebDriver:ExecuteScript", script=script, args=list(arguments))
+
+    def until(self, expression: str) -> None:
+        """Wait for an expression of JavaScript to be true."""
+        ends = time.monotonic() + PATIENCE
+        while not self.run(f"return Boolean({expression})"):
+            assert time.monotonic() < ends, expression
+            time.sleep(0.1)
+
+    def click(self, selector: str) -> None:
+        """Click an element; fails where another covers it."""
+        self.call("WebDriver:ElementClick", id=self._element(selector))
+
+    def write(self, selector: str, text: str) -> None:
+        """Empty a field and type."""
+        element = self._element(selector)
+        self.call("WebDriver:ElementClear", id=element)
+        self.call("WebDriver:ElementSendKeys", id=element, text=text)
+
+    def resize(self, width: int, height: int) -> None:
+        """Make the window this large, in pixels."""
+        self.call("WebDriver:SetWindowRect", width=width, height=height)
+
+    def errors(self, origin: str) -> list[str]:
+        """The errors of scripts and of the policy on pages of an origin, so far."""
+        self.call("Marionette:SetContext", value="chrome")
+        messages = self.run(ERRORS, origin)
+        self.call("Marionette:SetContext", value="content")
+        return list(messages)
+
+    def _element(self, selector: str) -> str:
+        found = self.call("WebDriver:FindElement", using="css selector", value=selector)
+        return str(found[ELEMENT])
+
+
+def _read(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
