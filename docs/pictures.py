@@ -21,7 +21,7 @@ FOLDER = Path(__file__).parent / "pictures"
 SHEETS = {"count": "16", "columns": "8", "gap": "8", "size": "160", "backdrop": "fff"}
 FACE = {"psi": "0.7", "size": "256"}
 LOOP = {"psi": "0.7", "size": "192"}
-FAMILY_OF = {"parents": "ada,grace", "psi": "0.7"}
+FAMILY_OF = {"parents": "ada,grace", "psi": "0.7", "size": "160"}
 TEAM = {"seeds": "ada,grace,alan,edsger,barbara,donald,margaret,tim", "columns": "8", "gap": "8",
         "size": "160", "backdrop": "fff", "psi": "0.7"}  # fmt: skip
 # The README's table: the same eight faces, asked for more.
