@@ -162,7 +162,7 @@ KINDS: dict[str, tuple[Callable[[], bytes], str]] = {
     "25 MP WebP": (lambda: zipped(("a.webp", picture("WEBP", (5000, 5000)))), "16,000,000 pixels"),
     "SVG by another name": (lambda: zipped(("a.png", b"<svg onload='x()'/>")), "format we read"),
     "page by another name": (lambda: zipped(("a.jpg", b"<html></html>")), "format we read"),
-    "TIFF by another name": (lambda: zipped(("a.png", picture("TIFF"))), "format we read"),
+    "PCX by another name": (lambda: zipped(("a.png", picture("PCX"))), "format we read"),
     "icon by another name": (lambda: zipped(("a.png", picture("ICO"))), "format we read"),
     "EPS by another name": (lambda: zipped(("a.png", b"%!PS-Adobe-3.0 EPSF")), "format we read"),
     "pickle by another name": (lambda: zipped(("a.png", pickle.dumps([1]))), "format we read"),

@@ -176,7 +176,7 @@ def test_few_models_keep_the_parts_that_few_requests_need(
 
     async def draw_aged() -> list[bool]:
         engine = Engine(registry, 1, 4, 2**30)
-        request = PictureRequest.parse(AVATAR, {"seed": "1", "age": "0.5"})
+        request = PictureRequest.parse(AVATAR, {"seed": "1", "age": "0.5", "psi": "1"})
         drawers = [await engine.drawer(version) for version in versions]
         for drawer in drawers:
             await engine.draw(drawer, request, np.copy)
