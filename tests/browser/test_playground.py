@@ -226,8 +226,9 @@ def test_the_keyboard_is_enough(visit: Visit, picture_of: PictureOf) -> None:
     page.keyboard.press("Enter")
     expect(page.locator("#detail-title")).to_have_text(str(far))
     expect(page.locator("#detail-title")).to_be_focused()
-    page.keyboard.press("Tab")
-    expect(page.locator("#detail-close")).to_be_focused()
+    for button in ("previous", "next", "detail-close"):
+        page.keyboard.press("Tab")
+        expect(page.locator(f"#{button}")).to_be_focused()
     page.keyboard.press("Tab")
     page.keyboard.press("ArrowRight")
     expect(page.locator("#views input:checked")).to_have_value("morph")
