@@ -212,7 +212,8 @@ def model(request: Request, name: str) -> Response:
         tab="models",
         model=row,
         card=row["card"],
-        measures=card.evaluation.measures if card.evaluation else {},
+        # Where both were measured, at the size that people see.
+        measures={**card.evaluation.measures, **card.evaluation.served} if card.evaluation else {},
         aliases=registry_routes.aliases_of(row["version"], aliases),
         default=live,
         previous=registry.previous_default(),
