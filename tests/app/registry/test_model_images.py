@@ -12,6 +12,7 @@ from PIL import Image
 
 from models import bundle
 from models.registry import Registry
+from tests.app.conftest import KEY
 from worker.publishing import bundle_writer
 
 MEASURES: dict[str, float | list[float]] = {
@@ -102,3 +103,18 @@ def test_the_pages_of_an_unknown_model_are_404(client: TestClient, page: str) ->
 def test_the_card_is_json_too(evaluation: str, registry: Registry) -> None:
     path = registry.folder(evaluation) / bundle.CARD
     assert json.loads(path.read_text())["evaluation"]["failures"] == "3 of 100 <smeared>"
+
+
+def test_the_studio_shows_what_people_see_and_the_card_may_name_a_psi(
+    client: TestClient, registry: Registry, evaluation: str
+) -> None:
+    served = {**MEASURES, "fd": 48.25, "size": 256.0}
+    result = bundle.Evaluation(dataset="starter", psi=1.0, measures=MEASURES, served=served)
+    pictures = np.zeros((32, 64, 3), np.uint8)
+    version = bundle_writer.with_evaluation(registry, evaluation, result, pictures, 0.7)
+    assert client.get(f"/models/{version}").json()["card"]["psi"] == 0.7
+    assert client.get(f"/models/{evaluation}").json()["card"]["psi"] == 1
+    client.post("/session", json={"key": KEY}, headers={"Origin": "http://testserver"})
+    page = client.get(f"/studio/models/{version}").text
+    assert "FD-Lite0 · 256 px</dt><dd>48.2<" in page
+    assert "71.5" not in page
