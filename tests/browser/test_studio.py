@@ -312,9 +312,9 @@ def test_what_is_dropped_is_taken(enter: Enter, pictures: Path, tmp_path: Path) 
         written.write(pictures / "00.png", "00.png")
     page = enter("/studio/datasets")
     for file, sentence, name in (
-        (pictures, "Some Faces, 12 files", "some-faces"),
+        (pictures, "Some Faces, 12 of 12 files", "some-faces"),
         (archive, "Mine too.zip", "mine-too"),
-        (pictures / "01.png", "01, 1 files", "01"),
+        (pictures / "01.png", "01, 1 of 1 files", "01"),
     ):
         page.locator("#name").fill("")
         _drop(page, "#drop", file)

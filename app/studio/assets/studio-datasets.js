@@ -19,7 +19,7 @@ const zip = (file) => choose(file, file.name, t("studio.data.chosen", { name: fi
 function folder(files, name) {
   const used = files.filter((file) => USED.test(file.name));
   if (!used.length) return showProblem(t("studio.data.empty"));
-  choose(used, name, t("studio.data.chosen.folder", { name, n: used.length, rest: files.length - used.length }));
+  choose(used, name, t("studio.data.chosen.folder", { name, n: used.length, all: files.length }));
 }
 
 byId("zip")?.addEventListener("change", () => byId("zip").files[0] && zip(byId("zip").files[0]));
