@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from models import bundle, failpoints, runs
+from models import bootstrap, bundle, failpoints, runs
 from models.bundle import verify
 from models.registry import LATEST
 from models.runs import Fence
@@ -103,7 +103,8 @@ def test_a_run_that_dies_of_publishing_fails_after_three_attempts_and_resumes(ho
 def test_a_full_store_fails_the_run_in_words_and_spoils_nothing(
     build_house: BuildHouse, tmp_path: Path
 ) -> None:
-    with tmpfs(tmp_path / "store", megabytes=40) as disk:
+    shipped = sum(path.stat().st_size for path in bootstrap.SHIPPED.rglob("*") if path.is_file())
+    with tmpfs(tmp_path / "store", megabytes=shipped // 2**20 + 12) as disk:
         house = build_house(storage_url=f"file://{disk.folder}")
         house.queue()
         worker = house.worker()
