@@ -99,6 +99,7 @@ def test_the_alias_moves_under_load_and_no_answer_is_wrong(up: Up, seconds: floa
     assert len(answers) > 100
 
 
+@pytest.mark.slow
 def test_whatever_is_killed_the_run_succeeds_and_faces_are_served(up: Up) -> None:
     stop = threading.Event()
     failures: list[int] = []

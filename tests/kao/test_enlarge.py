@@ -17,6 +17,8 @@ from models.registry import Registry
 from models.settings import Settings
 from tests.kao.conftest import Kao
 
+pytestmark = pytest.mark.slow
+
 WORDS = ("--width", "32", "--blocks", "1", "--limit", "60")
 
 

@@ -16,6 +16,8 @@ from worker.evaluation import classifier, comparison, evaluate, own_features
 from worker.evaluation.comparison import RealSide
 from worker.evaluation.served_size import is_lower
 
+pytestmark = pytest.mark.slow
+
 SIDE, LARGE, COUNT = 32, 64, 90
 Pixels = NDArray[np.uint8]
 

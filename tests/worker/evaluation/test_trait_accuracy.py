@@ -17,6 +17,8 @@ from worker.publishing.bundle_writer import write
 from worker.training.batches import Reals
 from worker.training.trainer import Trainer
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 COLOURS = np.array([(220, 60, 60), (60, 60, 220)])
 COUNT, SIDE = 256, 16
