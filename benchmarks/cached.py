@@ -6,6 +6,7 @@ the same core in the same call. The last line ends in how many times faster a 30
 
 import shutil
 import urllib.request
+from typing import Any
 
 import peers
 from harness import Server, kao, load, serving
@@ -13,9 +14,9 @@ from harness import Server, kao, load, serving
 PATH = "/avatar?seed=42"
 
 
-def measure(label: str, server: Server, path: str, **options: object) -> float:
+def measure(label: str, server: Server, path: str, **options: Any) -> float:
     """Measure, print, and return requests a second."""
-    result = load(server, path, **options)  # type: ignore[arg-type]
+    result = load(server, path, **options)
     print(f"{label:34} {result}", flush=True)
     return result.rate
 

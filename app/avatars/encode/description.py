@@ -34,9 +34,9 @@ def encode(pixels: Pixels, seed: str | None, stamp: Stamp) -> bytes:
 def dominant_colours(pixels: Pixels) -> list[str]:
     """(S, S, 3) to at most COLOURS colours as `#rrggbb`, the one with the largest area first."""
     image = Image.fromarray(pixels).quantize(COLOURS, Image.Quantize.MEDIANCUT, kmeans=1)
-    palette, areas = image.getpalette() or [], image.getcolors() or []
-    indices = [int(index) for _, index in sorted(areas, key=lambda area: -area[0])]  # type: ignore[call-overload]
-    return ["#" + bytes(palette[3 * index : 3 * index + 3]).hex() for index in indices]
+    palette, areas = image.getpalette() or [], image.histogram()
+    indices = sorted(range(len(areas)), key=lambda index: -areas[index])
+    return ["#" + bytes(palette[3 * i : 3 * i + 3]).hex() for i in indices if areas[i]]
 
 
 def blur_hash(pixels: Pixels) -> str:

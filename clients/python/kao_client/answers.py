@@ -87,4 +87,5 @@ class Model:
 
 def read(kind: type[T], members: Mapping[str, Any]) -> T:
     """A dataclass from a JSON object. Raises KeyError where a member is missing."""
+    # typing has no bound that means "a dataclass".
     return kind(**{field.name: members[field.name] for field in fields(kind)})  # type: ignore[arg-type]
