@@ -76,6 +76,21 @@ def test_the_worker_has_the_gpu_unless_another_file_takes_it_away() -> None:
     assert device == {"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}
 
 
+def test_the_queue_has_a_password_that_only_its_services_can_read() -> None:
+    services = {**COMPOSE["services"], **{"worker-cpu": CPU["services"]["worker-cpu"]}}
+    users = {
+        name
+        for name, service in services.items()
+        if any(volume.startswith("queue:") for volume in service.get("volumes", ()))
+    }
+    assert users == {"redis", "app", "worker", "worker-cpu"}
+    for name in users - {"redis"}:
+        assert "queue:/run/queue:ro" in services[name]["volumes"]
+        assert services[name]["environment"]["REDIS_URL_FILE"] == "/run/queue/url"
+    assert "requirepass" in services["redis"]["command"][-1]
+    assert COMPOSE["volumes"]["queue"]["driver_opts"]["type"] == "tmpfs"
+
+
 def test_every_file_that_the_guide_names_is_there() -> None:
     guide = (ROOT / "docs" / "deploy.md").read_text()
     paths = set(re.findall(r"`(deploy/[\w./-]+|docker-compose[\w.]*\.yml)`", guide))
