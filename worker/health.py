@@ -2,6 +2,7 @@
 
 import socket
 import sys
+from typing import Any
 
 from celery import Celery
 
@@ -13,7 +14,9 @@ TIMEOUT = 10.0  # s; while a run trains, the worker still answers within one
 
 def answers(app: Celery, host: str, timeout: float = TIMEOUT) -> bool:
     """Whether a worker of this host answers on the queue; another host's does not count."""
-    inspection = app.control.inspect(timeout=timeout, pattern=f"train-*@{host}", matcher="glob")
+    # The matcher is a name in kombu's registry; celery-types has it as a function.
+    options: dict[str, Any] = {"pattern": f"train-*@{host}", "matcher": "glob"}
+    inspection = app.control.inspect(timeout=timeout, **options)
     return bool(inspection.ping())
 
 

@@ -83,7 +83,7 @@ class Stack:
 
     def health(self, service: str) -> str:
         """What the engine says of its health check: starting, healthy or unhealthy."""
-        return self.inspect(service)["State"]["Health"]["Status"]
+        return str(self.inspect(service)["State"]["Health"]["Status"])
 
     def inspect(self, service: str) -> Any:
         """What the engine knows of a service's container."""

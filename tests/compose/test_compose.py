@@ -172,6 +172,10 @@ def test_three_apps_behind_a_proxy_serve_the_same_bytes_and_swap_within_five_sec
     assert time.monotonic() - start < 5
 
 
+def has_succeeded(stack: Stack, url: str, headers: dict[str, str]) -> bool:
+    return bool(stack.client.get(url, headers=headers).json()["state"] == "succeeded")
+
+
 def test_one_container_serves_trains_and_loses_nothing(stack: Stack) -> None:
     """The image of README's `docker run`: what one container keeps, the next one has."""
     words = ("docker", "build", "--target", "kao", "--tag", "kao", str(stack.folder))
@@ -197,8 +201,7 @@ def test_one_container_serves_trains_and_loses_nothing(stack: Stack) -> None:
             answer = stack.client.post(f"{url}/train", headers=headers, json=recipe)
             assert answer.status_code == 202, answer.text
             run = url + answer.headers["location"]
-            row = lambda run=run, headers=headers: stack.client.get(run, headers=headers).json()  # noqa: E731
-            stack.wait(lambda row=row: row()["state"] == "succeeded", 300, "it trains")
+            stack.wait(functools.partial(has_succeeded, stack, run, headers), 300, "it trains")
             assert run_command("docker", "stop", "--time", "60", ONE).returncode == 0
             gone = lambda: run_command("docker", "inspect", ONE).returncode != 0  # noqa: E731
             stack.wait(gone, 30, "the container is gone")
