@@ -43,7 +43,7 @@ def photograph(number: int, side: int = 256) -> Image.Image:
 def shaded(number: int, side: int = 256) -> Image.Image:
     """Lines over areas that are shaded softly, as most anime is coloured."""
     random = np.random.default_rng(number)
-    light = Image.fromarray(random.integers(40, 216, (4, 4, 3), dtype=np.uint8))
+    light = Image.fromarray(random.integers(40, 216, (6, 6, 3), dtype=np.uint8))
     image = light.resize((side, side), Image.Resampling.BICUBIC)
     lines = ImageDraw.Draw(image)
     for _ in range(12):
