@@ -49,7 +49,7 @@ class Up:
         )
 
     def wait_until_ready(self) -> None:
-        """Wait until an app answers on the port; after a kill, first for the end of the former one."""
+        """Wait until an app answers; after a kill, the former one must have ended before."""
         self.client = httpx.Client(base_url=self.url, timeout=30)
         self.wait(self.ready, 180, "it is ready")  # 5 s, or 90 where others train and test
         key = (self.home / "api-key").read_text().strip()
