@@ -5,7 +5,7 @@ Markup is off: a name such as `[/x]` comes from a user, and is text.
 
 import os
 
-from rich.console import Console, ConsoleDimensions
+from rich.console import Console, ConsoleOptions
 
 FILE_WIDTH = 1_000  # columns; the longest row of a table, with two paths, has about 300
 
@@ -18,12 +18,12 @@ class CommandConsole(Console):
     """
 
     @property
-    def size(self) -> ConsoleDimensions:
-        """Columns and rows: those of the terminal, of COLUMNS, or wide enough for every table."""
+    def options(self) -> ConsoleOptions:
+        """Those of Rich; in a file COLUMNS wide, or wide enough for every table."""
         if self.is_terminal:
-            return super().size
+            return super().options
         columns = os.environ.get("COLUMNS", "")
-        return ConsoleDimensions(int(columns) if columns.isdigit() else FILE_WIDTH, 25)
+        return super().options.update_width(int(columns) if columns.isdigit() else FILE_WIDTH)
 
 
 out = CommandConsole(markup=False, highlight=False, soft_wrap=True)
