@@ -4,6 +4,7 @@ Markup is off: a name such as `[/x]` comes from a user, and is text.
 """
 
 import os
+from typing import IO
 
 from rich.console import Console, ConsoleOptions
 
@@ -17,6 +18,9 @@ class CommandConsole(Console):
     `grep` or a script looks for.
     """
 
+    def __init__(self, *, stderr: bool = False, file: IO[str] | None = None) -> None:
+        super().__init__(stderr=stderr, file=file, markup=False, highlight=False, soft_wrap=True)
+
     @property
     def options(self) -> ConsoleOptions:
         """Those of Rich; in a file COLUMNS wide, or wide enough for every table."""
@@ -26,5 +30,5 @@ class CommandConsole(Console):
         return super().options.update_width(int(columns) if columns.isdigit() else FILE_WIDTH)
 
 
-out = CommandConsole(markup=False, highlight=False, soft_wrap=True)
-err = CommandConsole(stderr=True, markup=False, highlight=False, soft_wrap=True)
+out = CommandConsole()
+err = CommandConsole(stderr=True)
