@@ -12,8 +12,7 @@ from typing import Any, TypeVar
 import httpx
 import psutil
 
-from app.client import requests
-from app.client.client import Client, Event
+from kao_client import Client, Event
 from tests.support.waiting import free_port, wait
 
 T = TypeVar("T")
@@ -69,7 +68,7 @@ class Up:
 
     def train(self, **recipe: Any) -> str:
         """Start a run; its address."""
-        return str(self.kao.send(requests.train(**recipe)).links["self"])
+        return str(self.kao.train(**recipe).links["self"])
 
     def events(self, location: str) -> list[Event]:
         """All events of a run, until it is over."""

@@ -20,6 +20,7 @@ from worker.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 STEPS, IMAGES = 20, 48
+VALUES = {"hair": ["red", "blue", "black"], "eyes": ["open", "shut"]}
 Fields = dict[str, Any]
 
 # Recipe fields, and whether the networks compute in bf16.
@@ -55,12 +56,9 @@ def trainer(fields: Fields, bf16: bool = False) -> Trainer:
     random = np.random.default_rng(0)
     side = recipe.resolution
     pixels = random.integers(0, 256, (IMAGES, side, side, 3), dtype=np.uint8)
-    labels = {
-        "hair": {"values": ["red", "blue", "black"], "codes": random.integers(0, 3, IMAGES)},
-        "eyes": {"values": ["open", "shut"], "codes": random.integers(0, 2, IMAGES)},
-    }
-    lists = {name: {**label, "codes": label["codes"].tolist()} for name, label in labels.items()}
-    return Trainer(recipe, Reals(pixels, recipe, CPU, labels=lists), CPU, bf16)
+    codes = {name: random.integers(0, len(VALUES[name]), IMAGES).tolist() for name in VALUES}
+    labels = {name: {"values": VALUES[name], "codes": codes[name]} for name in VALUES}
+    return Trainer(recipe, Reals(pixels, recipe, CPU, labels=labels), CPU, bf16)
 
 
 def train(one: Trainer, steps: int = STEPS) -> list[dict[str, float]]:
