@@ -121,6 +121,14 @@ class Recipe(_Strict):
         int, Field(ge=1, le=64, description="Steps between penalties (lazy regularisation).")
     ] = 1
     batch: Annotated[int, Field(ge=2, le=4096, description="Images in a step.")]
+    accumulation: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=256,
+            description="Parts that a batch is computed in, for devices with little memory.",
+        ),
+    ] = 1
     generator: Adam
     discriminator: Adam
     learning_rate_end: Annotated[
@@ -217,6 +225,14 @@ class Recipe(_Strict):
     def _ends(self) -> "Recipe":
         if self.minutes is None and self.images is None and self.epochs is None:
             raise ValueError("give `minutes`, `images` or `epochs`, so that the run ends")
+        return self
+
+    @model_validator(mode="after")
+    def _divides(self) -> "Recipe":
+        if self.batch % self.accumulation or self.batch == self.accumulation > 1:
+            raise ValueError(
+                "`batch` must be a multiple of `accumulation`, and leave each part two images"
+            )
         return self
 
     @model_validator(mode="after")
