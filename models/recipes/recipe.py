@@ -247,6 +247,8 @@ class Recipe(_Strict):
             raise ValueError(
                 f"`resolution` must be b·2^k, b from 4 to 7; nearest to {self.resolution}: {near}"
             )
+        if self.flatten and self.network == "classic":
+            raise ValueError(
                 "`classic` is the tutorial's and draws as it does: `flatten` must be 0"
             )
         if self.residuals and self.network == "classic":
@@ -259,8 +261,6 @@ class Recipe(_Strict):
 
 
 RESOLUTIONS: list[int] = sorted(
-    b * 2**k for b in (4, 5, 6, 7) for k in range(2, 7) if 16 <= b * 2**k <= 256
-)
     b * 2**k for b in (4, 5, 6, 7) for k in range(2, 7) if 16 <= b * 2**k <= 256
 )
 
