@@ -48,7 +48,8 @@ run: install ## start Kao: app, worker and queue in one terminal
 	@exec $(VENV)/bin/kao up
 
 test: install-dev check ## install, check, and run the fast tests
-	$(PY) -m pytest -m "not slow and not soak"
+	@# two processes, each with whole files: threads of one test and shared fixtures stay together
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not slow and not soak" -n 2 --dist loadfile
 
 test-slow: install-dev ## the slow tests
 	$(PY) -m pytest -m "slow and not soak" || { s=$$?; [ $$s -eq 5 ] && echo "kao: no slow tests yet."; }
@@ -91,7 +92,7 @@ commands: install-dev ## write docs/commands.md anew
 
 coverage: install-dev ## branch coverage of the fast tests, into htmlcov/
 	$(PIP) install --quiet -c constraints.txt -e ".[coverage]"
-	$(PY) -m coverage run -m pytest -m "not slow and not soak"
+	OMP_NUM_THREADS=1 $(PY) -m coverage run -m pytest -m "not slow and not soak" -n 2 --dist loadfile
 	$(PY) -m coverage combine --quiet
 	$(PY) -m coverage html --quiet
 	$(PY) -m coverage report --skip-covered

@@ -23,7 +23,10 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Call(Generic[T]):
-    """A request, and the function that reads its answer. file: what is sent as the body."""
+    """A request, and the function that reads its answer.
+
+    file: what is sent as the body; target: where the answer's body is written.
+    """
 
     method: str
     path: str
@@ -32,6 +35,7 @@ class Call(Generic[T]):
     headers: Mapping[str, str] = field(default_factory=dict)
     json: Any = None
     file: Path | None = None
+    target: Path | None = None
 
     def request(self) -> dict[str, Any]:
         """The arguments of httpx's `request`, without the file."""

@@ -6,9 +6,10 @@ A method is a function of `pictures` or `requests`, which make calls, and sends 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import Any, BinaryIO, Concatenate, ParamSpec, Self, TypeVar
 
 import httpx
 
@@ -73,6 +74,8 @@ class Client:
     model = _method(requests.model)
     promote = _method(requests.promote)
     roll_back = _method(requests.roll_back)
+    download_model = _method(requests.download_model)
+    upload_model = _method(requests.upload_model)
     datasets = _method(requests.datasets)
     upload = _method(requests.upload)
     delete_dataset = _method(requests.delete_dataset)
@@ -83,8 +86,20 @@ class Client:
 
     def send(self, call: Call[T]) -> T:
         """The call's result."""
+        if call.target is not None:
+            return self._download(call, call.target)
         content = _chunks(call.file) if call.file else None
         return call.result(self._http.request(**call.request(), content=content))
+
+    def _download(self, call: Call[T], target: Path) -> T:
+        with self._http.stream(**call.request()) as answer:
+            if answer.is_error:
+                answer.read()
+            else:
+                with _whole_file(target) as file:
+                    for chunk in answer.iter_bytes(CHUNK):
+                        file.write(chunk)
+            return call.result(answer)
 
     def follow(self, run: str, after: int = 0, patience: float = 60) -> Iterator[Event]:
         """The events of a run until it ends, each once, across lost connections and restarts.
@@ -145,6 +160,8 @@ class AsyncClient:
     model = _coroutine(requests.model)
     promote = _coroutine(requests.promote)
     roll_back = _coroutine(requests.roll_back)
+    download_model = _coroutine(requests.download_model)
+    upload_model = _coroutine(requests.upload_model)
     datasets = _coroutine(requests.datasets)
     upload = _coroutine(requests.upload)
     delete_dataset = _coroutine(requests.delete_dataset)
@@ -155,8 +172,20 @@ class AsyncClient:
 
     async def send(self, call: Call[T]) -> T:
         """The call's result."""
+        if call.target is not None:
+            return await self._download(call, call.target)
         content = _chunks_async(call.file) if call.file else None
         return call.result(await self._http.request(**call.request(), content=content))
+
+    async def _download(self, call: Call[T], target: Path) -> T:
+        async with self._http.stream(**call.request()) as answer:
+            if answer.is_error:
+                await answer.aread()
+            else:
+                with _whole_file(target) as file:
+                    async for chunk in answer.aiter_bytes(CHUNK):
+                        await asyncio.to_thread(file.write, chunk)
+            return call.result(answer)
 
     async def follow(self, run: str, after: int = 0, patience: float = 60) -> AsyncIterator[Event]:
         """As `Client.follow`."""
@@ -191,6 +220,18 @@ class AsyncClient:
 def _options(url: str, key: str | None, options: dict[str, Any]) -> dict[str, Any]:
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     return {"base_url": url, "headers": headers, "timeout": TIMEOUT, **options}
+
+
+@contextmanager
+def _whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that has its name once it is complete."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with partial.open("wb") as file:
+            yield file
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _chunks(path: Path) -> Iterator[bytes]:

@@ -23,6 +23,8 @@ T = TypeVar("T")
 State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 Scope = Literal["avatars", "read", "train", "datasets", "models", "keys"]
 
+ZIP = {"Content-Type": "application/zip"}
+
 
 def train(idempotency_key: str | None = None, **recipe: Any) -> Call[Run]:
     """Start a run: `preset`, `dataset`, and other fields of the recipe."""
@@ -71,6 +73,17 @@ def roll_back() -> Call[str]:
     return Call("POST", "/models/rollback", _read_version)
 
 
+def download_model(name: str, target: Path) -> Call[str]:
+    """Write all files of a model into one zip; its version."""
+    path = f"/models/{segment(name)}/bundle.zip"
+    return Call("GET", path, lambda answer: str(answer.headers["X-Avatar-Model"]), target=target)
+
+
+def upload_model(file: Path) -> Call[Model]:
+    """Add a model from such a zip."""
+    return Call("POST", "/models", _one(Model), headers=ZIP, file=file)
+
+
 def datasets() -> Call[list[Dataset]]:
     """List the datasets: `starter`, then the uploads by name."""
     return Call("GET", "/datasets", _many("datasets", Dataset))
@@ -78,9 +91,8 @@ def datasets() -> Call[list[Dataset]]:
 
 def upload(name: str, file: Path, licence: str = "unstated") -> Call[Upload]:
     """Upload a zip of pictures."""
-    headers = {"Content-Type": "application/zip"}
     parameters = {"name": name, "licence": licence}
-    return Call("POST", "/datasets", _one(Upload), parameters, headers, file=file)
+    return Call("POST", "/datasets", _one(Upload), parameters, ZIP, file=file)
 
 
 def delete_dataset(name: str) -> Call[None]:

@@ -117,6 +117,19 @@ def test_models_are_listed_promoted_and_rolled_back(
     assert kao.call(url, "roll_back") == versions[0]
 
 
+def test_a_model_is_carried_to_another_server(
+    kao: Caller, url: str, start: Start, versions: list[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "model.zip"
+    assert kao.call(url, "download_model", versions[2][:12], file) == versions[2]
+    other = start(home=tmp_path / "other", public_avatars=True).url
+    assert kao.call(other, "upload_model", file).version == versions[2]
+    assert versions[2] in [row.version for row in kao.call(other, "models")]
+    with pytest.raises(Refused, match="There is no model"):
+        kao.call(url, "download_model", "nobody", tmp_path / "none.zip")
+    assert list(tmp_path.glob("*none*")) == []
+
+
 def test_a_key_is_made_used_and_revoked(kao: Caller, url: str) -> None:
     new_key = kao.call(url, "create_key", "ci", "read", "train")
     assert new_key.scopes == ["read", "train"]

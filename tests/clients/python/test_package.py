@@ -5,8 +5,8 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
-STANDARD = {"asyncio", "base64", "collections", "dataclasses", "decimal", "functools", "json"}
-STANDARD |= {"pathlib", "time", "typing", "urllib"}
+STANDARD = {"asyncio", "base64", "collections", "contextlib", "dataclasses", "decimal"}
+STANDARD |= {"functools", "json", "pathlib", "time", "typing", "urllib"}
 
 
 def test_the_server_does_not_need_it() -> None:
