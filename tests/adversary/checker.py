@@ -321,11 +321,15 @@ def _staleness(
 
 
 def _is_disturbed(one: Operation, faults: Sequence[Fault], bound: float) -> bool:
-    """Whether the server, or what all servers need, was disturbed shortly before."""
+    """Whether the server, or what all servers need, was disturbed shortly before.
+
+    A clock that jumps excuses nothing.
+    """
     since = one.start - bound - RECOVERY
     needed = (one.server, "database", "storage")
     return any(
-        fault.start < one.end
+        fault.kind != "clock"
+        and fault.start < one.end
         and fault.end > since
         and (fault.target in needed or fault.target.partition("-to-")[0] == one.server)
         for fault in faults

@@ -47,6 +47,8 @@ class Link:
         self._tasks.add(task)
         try:
             await self._carry(reader, writer)
+        except asyncio.CancelledError:
+            return  # by `close`; asyncio would report it
         finally:
             self._tasks.discard(task)
 
