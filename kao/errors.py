@@ -27,6 +27,9 @@ DATABASE = {
 }
 
 
+UNIX_MODULES = {"fcntl", "resource"}
+
+
 def explain(error: Exception, arguments: Sequence[str] = ()) -> str | None:
     """A sentence where a person can correct the error; None for a bug, which needs its traceback.
 
@@ -36,6 +39,11 @@ def explain(error: Exception, arguments: Sequence[str] = ()) -> str | None:
         return str(error)
     if isinstance(error, OSError):
         return _explain_file(error, arguments)
+    if isinstance(error, ModuleNotFoundError) and error.name in UNIX_MODULES:
+        return (
+            "Kao runs on Linux and macOS. On Windows use WSL 2 or Docker; the package kao-client "
+            "works everywhere."
+        )
     package = type(error).__module__.partition(".")[0]
     if package == "pydantic_core":
         return _explain_settings(error)

@@ -82,6 +82,11 @@ class LazyCommands(typer.core.TyperGroup):
         self.listing = True
         super().format_help(ctx, formatter)
 
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        """Complete a command's name, also without importing any."""
+        self.listing = True
+        return super().shell_complete(ctx, incomplete)
+
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Import a command; None where there is none of that name."""
         if self.listing:
@@ -105,7 +110,6 @@ class LazyCommands(typer.core.TyperGroup):
 cli = typer.Typer(
     cls=LazyCommands,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     help="A face for every seed.",
 )

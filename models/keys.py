@@ -35,10 +35,10 @@ Scope = Literal["avatars", "read", "train", "datasets", "models", "keys"]
 Scopes = Collection[Scope] | Collection[str]
 SCOPES: dict[Scope, str] = {
     "avatars": "pictures and the list of models, where they are not public",
-    "read": "read runs, their events and sheets, and datasets",
+    "read": "read runs, their events and sheets, and datasets; download models",
     "train": "start, cancel and resume runs",
     "datasets": "upload and delete datasets",
-    "models": "promote models and roll back",
+    "models": "upload and promote models, and roll back",
     "keys": "make, list and revoke keys",
 }
 

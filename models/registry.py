@@ -5,7 +5,6 @@
 
 import re
 import shutil
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ import structlog
 from sqlalchemy import select
 
 from models import bundle, runs, webhooks
-from models.bundle import Card, isolated
+from models.bundle import Card, archive, isolated
 from models.database import tables
 from models.database.engine import lock, now, reading
 from models.database.tables import aliases, models, moves
@@ -217,26 +216,26 @@ class Registry:
         """Verify a version and write it as one uncompressed zip; the version."""
         version = self.resolve(name)
         self.load(version)
-        with atomic.whole_file(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-            for path in sorted(self.folder(version).iterdir()):
-                archive.write(path, path.name)
+        with atomic.whole_file(target) as temporary, temporary.open("wb") as file:
+            file.writelines(archive.stream(self.folder(version)))
         return version
 
-    def import_zip(self, source: Path) -> str:
+    def import_zip(self, source: Path, largest: int = archive.LARGEST) -> str:
         """Verify and register a bundle that `export` wrote; its version. Raises BadBundle.
 
-        A child process with limits draws first, because the file may come from anybody.
+        largest: bytes of its files together.
         """
         with atomic.scratch_folder(self.bundles) as folder:
-            try:
-                with zipfile.ZipFile(source) as archive:
-                    bundle.unpack(archive, folder)
-            except (*atomic.BROKEN_ZIP, *atomic.UNREADABLE_ZIP, OSError) as error:
-                raise BadBundle(
-                    f"{source.name} is not a bundle that kao exported: {error}"
-                ) from None
-            isolated.verify(folder, bundle.digest(folder))
-            return self.add(folder)
+            archive.unpack(source, folder, largest)
+            return self.add_foreign(folder)
+
+    def add_foreign(self, folder: Path) -> str:
+        """Verify and register a finished folder from elsewhere; its version. Raises BadBundle.
+
+        A child process with limits draws first, because the files may come from anybody.
+        """
+        isolated.verify(folder, bundle.digest(folder))
+        return self.add(folder)
 
     def import_folder(self, source: Path) -> str:
         """Verify and register a copy of a bundle's folder; its version. Raises BadBundle."""

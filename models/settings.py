@@ -81,6 +81,7 @@ class Settings(BaseSettings):
     webhooks_private: bool = False
     lease_seconds: float = Field(default=30, ge=1)
     max_upload_bytes: int = Field(default=2 * 2**30, ge=1)
+    max_bundle_bytes: int = Field(default=512 * 2**20, ge=1)
     max_key_bytes: int = Field(default=20 * 2**30, ge=0)
     max_datasets_bytes: int = Field(default=100 * 2**30, ge=0)
     min_free_bytes: int = Field(default=2**30, ge=0)

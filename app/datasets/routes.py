@@ -18,9 +18,9 @@ from app.datasets.schemas import (
     label,
     report,
 )
-from app.datasets.uploads import receive
 from app.http.query_string import Only
 from app.state import State
+from app.uploads import receive
 from models.datasets import archive, catalogue, quotas
 from models.datasets.images import FORMAT_NAMES
 from models.datasets.listing import summarise

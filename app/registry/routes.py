@@ -1,14 +1,12 @@
 """Published models over HTTP: list, read, promote, roll back."""
 
-from typing import Any
-
 from fastapi import APIRouter, Depends, Response
 from fastapi.concurrency import run_in_threadpool
 
 from app.auth.scopes import needs
 from app.avatars import traits
 from app.http.query_string import Only
-from app.registry.schemas import Alias, Model, ModelDetails, Models
+from app.registry.schemas import Alias, Model, ModelDetails, Models, model
 from app.state import State
 from models.bundle.format import Card
 from models.description import Description
@@ -27,7 +25,7 @@ def list_models(state: State, response: Response) -> Models:
     response.headers["Cache-Control"] = REVALIDATED
     aliases = state.registry.aliases()
     rows = state.registry.list_models()
-    return Models(models=[Model(**_fields(row, aliases)) for row in rows], aliases=aliases)
+    return Models(models=[model(row, aliases) for row in rows], aliases=aliases)
 
 
 @router.post(
@@ -50,8 +48,8 @@ def show(state: State, name: str, response: Response) -> ModelDetails:
         name: {**parameter.schema, "description": parameter.description}
         for name, parameter in parameters.items()
     }
-    fields = _fields(row, state.registry.aliases())
-    return ModelDetails(**fields, card=row["card"], traits=schemas)
+    summary = model(row, state.registry.aliases())
+    return ModelDetails(**summary.model_dump(), card=row["card"], traits=schemas)
 
 
 @router.patch(
@@ -59,7 +57,7 @@ def show(state: State, name: str, response: Response) -> ModelDetails:
 )
 def describe(state: State, name: str, body: Description) -> Model:
     """Change its name, its note, or both. Its version and its faces stay the same."""
-    return Model(**_fields(state.registry.describe(name, body), state.registry.aliases()))
+    return model(state.registry.describe(name, body), state.registry.aliases())
 
 
 @router.post(
@@ -75,13 +73,3 @@ async def promote(state: State, version: str, force: bool = False) -> Alias:
     await run_in_threadpool(state.registry.promote, new_version, force, card)
     await state.engine.follow_verified(new_version)
     return Alias(alias=DEFAULT, version=new_version)
-
-
-def _fields(row: dict[str, Any], aliases: dict[str, str]) -> dict[str, Any]:
-    fields = {key: row[key] for key in ("version", "name", "published", "bytes", "run")}
-    return {**fields, "aliases": aliases_of(row["version"], aliases)}
-
-
-def aliases_of(version: str, aliases: dict[str, str]) -> list[str]:
-    """The aliases of a version, sorted."""
-    return sorted(alias for alias, target in aliases.items() if target == version)

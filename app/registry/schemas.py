@@ -1,5 +1,6 @@
 """Published models as clients see them."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -38,3 +39,14 @@ class Alias(BaseModel):
 
     alias: str = Field(examples=["default"])
     version: str
+
+
+def model(row: Mapping[str, Any], aliases: Mapping[str, str]) -> Model:
+    """A database row, with those of the aliases that name it."""
+    fields = {key: row[key] for key in ("version", "name", "published", "bytes", "run")}
+    return Model(**fields, aliases=aliases_of(row["version"], aliases))
+
+
+def aliases_of(version: str, aliases: Mapping[str, str]) -> list[str]:
+    """The aliases of a version, sorted."""
+    return sorted(alias for alias, target in aliases.items() if target == version)

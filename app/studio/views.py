@@ -10,7 +10,7 @@ from app.auth import sessions
 from app.avatars import traits
 from app.datasets import routes as dataset_routes
 from app.errors import Unauthorised
-from app.registry import routes as registry_routes
+from app.registry import schemas as registry_schemas
 from app.state import get_state
 from app.studio.forms import groups
 from app.studio.pages import render
@@ -214,7 +214,7 @@ def model(request: Request, name: str) -> Response:
         card=row["card"],
         # Where both were measured, at the size that people see.
         measures={**card.evaluation.measures, **card.evaluation.served} if card.evaluation else {},
-        aliases=registry_routes.aliases_of(row["version"], aliases),
+        aliases=registry_schemas.aliases_of(row["version"], aliases),
         default=live,
         previous=registry.previous_default(),
         lost=_lost_traits(Card.model_validate(registry.get(live)["card"]), card) if live else [],

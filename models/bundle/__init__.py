@@ -81,6 +81,3 @@ from models.bundle.format import (
 from models.bundle.format import (
     read_card as read_card,
 )
-from models.bundle.format import (
-    unpack as unpack,
-)

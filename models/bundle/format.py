@@ -17,7 +17,6 @@ and draws a test image.
 
 import hashlib
 import json
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -185,15 +184,3 @@ def check_digest(folder: Path, version: str) -> None:
     """Raises BadBundle unless the files have the digest that is the version."""
     if digest(folder) != version:
         raise BadBundle(f"Bundle {version[:12]} is damaged: its files do not have its digest.")
-
-
-def unpack(archive: zipfile.ZipFile, folder: Path) -> None:
-    """Write an exported bundle's files. Raises BadBundle for any other entry."""
-    for entry in archive.infolist():
-        if entry.filename not in FILES or entry.file_size > LARGEST_FILE:
-            raise BadBundle(f"{entry.filename[:80]!r} is not a file of a bundle.")
-        with archive.open(entry) as source, (folder / entry.filename).open("xb") as target:
-            while chunk := source.read(2**20):
-                target.write(chunk)
-                if target.tell() > LARGEST_FILE:
-                    raise BadBundle(f"{entry.filename} is larger than {LARGEST_FILE} bytes.")

@@ -11,6 +11,7 @@ from typing import Any, Never
 import httpx
 import pytest
 import structlog
+import yaml
 from fastapi.testclient import TestClient
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
@@ -232,7 +233,7 @@ def test_every_line_within_a_request_has_its_id(
     assert events["run.requested"]["run"] == answer.json()["id"]
 
 
-def test_every_metric_of_the_dashboard_exists(
+def test_every_metric_of_the_dashboard_and_the_alerts_exists(
     client: TestClient, scrape: Scrape, begin: Begin
 ) -> None:
     run, fence = begin("running")
@@ -245,6 +246,8 @@ def test_every_metric_of_the_dashboard_exists(
     names = {name for name, _ in scrape()}
     dashboard = json.loads((ROOT / "deploy" / "grafana" / "kao.json").read_text())
     queries = [t["expr"] for panel in dashboard["panels"] for t in panel.get("targets", [])]
+    rules = yaml.safe_load((ROOT / "deploy" / "prometheus" / "alerts.yaml").read_text())
+    queries += [rule["expr"] for group in rules["groups"] for rule in group["rules"]]
     metrics = {name for query in queries for name in re.findall(r"\b(?:kao|process)_\w+", query)}
     assert len(metrics) > 15
     assert metrics <= names

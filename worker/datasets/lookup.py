@@ -1,5 +1,6 @@
 """From a recipe's dataset name to packed pictures."""
 
+import statistics
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -52,8 +53,9 @@ def served_size(settings: Settings, engine: sa.Engine, name: str, resolution: in
 
     Raises DatasetError or UnknownDataset.
     """
-    side = find_source(settings, engine, name).side()
-    return max(SERVED_SIDE, resolution) if side >= SERVED_SIDE else resolution
+    sides = find_source(settings, engine, name).sides()
+    is_large = bool(sides) and statistics.median(sides) >= SERVED_SIDE
+    return max(SERVED_SIDE, resolution) if is_large else resolution
 
 
 def find_source(settings: Settings, engine: sa.Engine, name: str) -> DatasetSource:

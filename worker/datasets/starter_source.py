@@ -6,7 +6,7 @@ from typing import Any
 
 from models.datasets.labels import LabelTable
 from worker.datasets import starter, starter_attributes
-from worker.datasets.source import Contents, Decoding, Part, Picture
+from worker.datasets.source import PROBE_SAMPLE, Contents, Decoding, Part, Picture
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,6 @@ class StarterSource:
         """The attributes' names; their values are drawn, so none is listed."""
         return LabelTable({name: [] for name in starter_attributes.attributes(0, self._edition)})
 
-    def side(self) -> int:
+    def sides(self, sample: int = PROBE_SAMPLE) -> list[int]:
         """Pictures are drawn at any size up to this, in pixels."""
-        return starter.LARGEST_SIZE
+        return [starter.LARGEST_SIZE] * sample

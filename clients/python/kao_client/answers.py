@@ -53,6 +53,8 @@ class Run:
     """A training job. version: the model that it published."""
 
     id: str
+    name: str | None
+    note: str | None
     state: str
     recipe: Mapping[str, Any]
     progress: Mapping[str, Any] | None
@@ -63,6 +65,7 @@ class Run:
     finished: str | None
     attempt: int
     cancelling: bool
+    links: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -79,10 +82,65 @@ class Model:
     """A published model. bytes: the size of its files."""
 
     version: str
+    name: str | None
     aliases: list[str]
     published: str
     bytes: int
     run: str | None
+
+
+@dataclass(frozen=True)
+class ModelDetails(Model):
+    """A published model with its card. traits: the JSON Schema of each parameter, by name."""
+
+    card: Mapping[str, Any]
+    traits: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A set of pictures. The server draws `starter`, which has no size of its own."""
+
+    name: str
+    licence: str
+    images: int | None
+    bytes: int | None
+    digest: str | None
+    uploaded: str | None
+
+
+@dataclass(frozen=True)
+class Upload(Dataset):
+    """An uploaded set. left_out: reasons with counts and examples."""
+
+    left_out: list[Mapping[str, Any]]
+    near_duplicates: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Key:
+    """An API key without its secret."""
+
+    id: str
+    name: str
+    scopes: list[str]
+    created: str
+    revoked: str | None
+
+
+@dataclass(frozen=True)
+class NewKey(Key):
+    """A key with its secret."""
+
+    key: str
+
+
+@dataclass(frozen=True)
+class SignedUrl:
+    """An address that needs no key until `expires` (Unix time)."""
+
+    url: str
+    expires: int
 
 
 def read(kind: type[T], members: Mapping[str, Any]) -> T:

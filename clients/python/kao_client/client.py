@@ -1,21 +1,49 @@
-"""The clients: `Client` blocks, `AsyncClient` has the same methods as coroutines."""
+"""The clients: `Client` blocks, `AsyncClient` has the same methods as coroutines.
+
+A method is a function of `pictures` or `requests`, which make calls, and sends its call.
+"""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, BinaryIO, Concatenate, ParamSpec, Self, TypeVar
 
 import httpx
 
-from kao_client import calls
-from kao_client.answers import Description, Event, Face, Member, Model, Picture, Run
-from kao_client.calls import Call, Traits, Value, refusal
+from kao_client import pictures, requests
+from kao_client.answers import Event
+from kao_client.calls import Call, refusal
 from kao_client.events import EventReader
 
 T = TypeVar("T")
+P = ParamSpec("P")
 TIMEOUT = 60.0  # s; an upload or a cold model may take this long
 CHUNK = 1 << 18
+
+
+def _method(make: Callable[P, Call[T]]) -> Callable[Concatenate["Client", P], T]:
+    """A method of `Client` that makes a call and sends it."""
+
+    @wraps(make)
+    def send(client: "Client", /, *args: P.args, **options: P.kwargs) -> T:
+        return client.send(make(*args, **options))
+
+    return send
+
+
+def _coroutine(
+    make: Callable[P, Call[T]],
+) -> Callable[Concatenate["AsyncClient", P], Coroutine[Any, Any, T]]:
+    """A method of `AsyncClient` that makes a call and sends it."""
+
+    @wraps(make)
+    async def send(client: "AsyncClient", /, *args: P.args, **options: P.kwargs) -> T:
+        return await client.send(make(*args, **options))
+
+    return send
 
 
 class Client:
@@ -25,70 +53,53 @@ class Client:
         """options: of httpx.Client."""
         self._http = httpx.Client(**_options(url, key, options))
 
+    avatar = _method(pictures.avatar)
+    describe = _method(pictures.describe)
+    avatars = _method(pictures.avatars)
+    morph = _method(pictures.morph)
+    walk = _method(pictures.walk)
+    grow = _method(pictures.grow)
+    mix = _method(pictures.mix)
+    blend = _method(pictures.blend)
+    family = _method(pictures.family)
+    sheet = _method(pictures.sheet)
+    og = _method(pictures.og)
+
+    train = _method(requests.train)
+    run = _method(requests.run)
+    runs = _method(requests.runs)
+    cancel = _method(requests.cancel)
+    resume = _method(requests.resume)
+    models = _method(requests.models)
+    model = _method(requests.model)
+    promote = _method(requests.promote)
+    roll_back = _method(requests.roll_back)
+    download_model = _method(requests.download_model)
+    upload_model = _method(requests.upload_model)
+    datasets = _method(requests.datasets)
+    upload = _method(requests.upload)
+    delete_dataset = _method(requests.delete_dataset)
+    keys = _method(requests.keys)
+    create_key = _method(requests.create_key)
+    revoke_key = _method(requests.revoke_key)
+    sign = _method(requests.sign)
+
     def send(self, call: Call[T]) -> T:
         """The call's result."""
+        if call.target is not None:
+            return self._download(call, call.target)
         content = _chunks(call.file) if call.file else None
         return call.result(self._http.request(**call.request(), content=content))
 
-    def avatar(
-        self, seed: str | None = None, traits: Traits | None = None, **parameters: Value
-    ) -> Face:
-        """The face of a seed; without one, of a random seed. parameters: docs/api.md."""
-        return self.send(calls.avatar(seed, parameters, traits))
-
-    def describe(self, seed: str, traits: Traits | None = None, **parameters: Value) -> Description:
-        """The face of a seed in words: traits, alternative text, colours."""
-        return self.send(calls.describe(seed, parameters, traits))
-
-    def avatars(
-        self,
-        seeds: Sequence[str],
-        distinct: bool = False,
-        traits: Traits | None = None,
-        **parameters: Value,
-    ) -> list[Member]:
-        """Several faces in the order of their seeds; distinct: no two look alike."""
-        return self.send(calls.avatars(seeds, distinct, parameters, traits))
-
-    def picture(self, path: str, traits: Traits | None = None, **parameters: Value) -> Picture:
-        """Any picture, as `/morph`."""
-        return self.send(calls.picture(path, parameters, traits))
-
-    def train(self, idempotency_key: str | None = None, **recipe: Any) -> Run:
-        """Start a run: `preset`, `dataset`, and other fields of the recipe."""
-        return self.send(calls.train(recipe, idempotency_key))
-
-    def run(self, id: str) -> Run:
-        """Read a run."""
-        return self.send(calls.run(id))
-
-    def runs(self, state: str | None = None, limit: int | None = None) -> list[Run]:
-        """List runs, newest first."""
-        return self.send(calls.runs(state, limit))
-
-    def cancel(self, id: str) -> Run:
-        """Cancel a run; its snapshot is kept."""
-        return self.send(calls.run(id, "cancel"))
-
-    def resume(self, id: str, **changes: Any) -> Run:
-        """Resume a failed or cancelled run."""
-        return self.send(calls.run(id, "resume", changes))
-
-    def models(self) -> list[Model]:
-        """List the published models, newest first."""
-        return self.send(calls.models())
-
-    def promote(self, version: str, force: bool = False) -> str:
-        """Serve a model by default; its version."""
-        return self.send(calls.promote(version, force))
-
-    def roll_back(self) -> str:
-        """Serve the previous model again; its version."""
-        return self.send(calls.roll_back())
-
-    def upload(self, name: str, file: Path, licence: str = "unstated") -> Mapping[str, Any]:
-        """Upload a zip of pictures."""
-        return self.send(calls.upload(name, file, licence))
+    def _download(self, call: Call[T], target: Path) -> T:
+        with self._http.stream(**call.request()) as answer:
+            if answer.is_error:
+                answer.read()
+            else:
+                with _whole_file(target) as file:
+                    for chunk in answer.iter_bytes(CHUNK):
+                        file.write(chunk)
+            return call.result(answer)
 
     def follow(self, run: str, after: int = 0, patience: float = 60) -> Iterator[Event]:
         """The events of a run until it ends, each once, across lost connections and restarts.
@@ -128,74 +139,53 @@ class AsyncClient:
         """options: of httpx.AsyncClient."""
         self._http = httpx.AsyncClient(**_options(url, key, options))
 
+    avatar = _coroutine(pictures.avatar)
+    describe = _coroutine(pictures.describe)
+    avatars = _coroutine(pictures.avatars)
+    morph = _coroutine(pictures.morph)
+    walk = _coroutine(pictures.walk)
+    grow = _coroutine(pictures.grow)
+    mix = _coroutine(pictures.mix)
+    blend = _coroutine(pictures.blend)
+    family = _coroutine(pictures.family)
+    sheet = _coroutine(pictures.sheet)
+    og = _coroutine(pictures.og)
+
+    train = _coroutine(requests.train)
+    run = _coroutine(requests.run)
+    runs = _coroutine(requests.runs)
+    cancel = _coroutine(requests.cancel)
+    resume = _coroutine(requests.resume)
+    models = _coroutine(requests.models)
+    model = _coroutine(requests.model)
+    promote = _coroutine(requests.promote)
+    roll_back = _coroutine(requests.roll_back)
+    download_model = _coroutine(requests.download_model)
+    upload_model = _coroutine(requests.upload_model)
+    datasets = _coroutine(requests.datasets)
+    upload = _coroutine(requests.upload)
+    delete_dataset = _coroutine(requests.delete_dataset)
+    keys = _coroutine(requests.keys)
+    create_key = _coroutine(requests.create_key)
+    revoke_key = _coroutine(requests.revoke_key)
+    sign = _coroutine(requests.sign)
+
     async def send(self, call: Call[T]) -> T:
         """The call's result."""
+        if call.target is not None:
+            return await self._download(call, call.target)
         content = _chunks_async(call.file) if call.file else None
         return call.result(await self._http.request(**call.request(), content=content))
 
-    async def avatar(
-        self, seed: str | None = None, traits: Traits | None = None, **parameters: Value
-    ) -> Face:
-        """The face of a seed; without one, of a random seed. parameters: docs/api.md."""
-        return await self.send(calls.avatar(seed, parameters, traits))
-
-    async def describe(
-        self, seed: str, traits: Traits | None = None, **parameters: Value
-    ) -> Description:
-        """The face of a seed in words: traits, alternative text, colours."""
-        return await self.send(calls.describe(seed, parameters, traits))
-
-    async def avatars(
-        self,
-        seeds: Sequence[str],
-        distinct: bool = False,
-        traits: Traits | None = None,
-        **parameters: Value,
-    ) -> list[Member]:
-        """Several faces in the order of their seeds; distinct: no two look alike."""
-        return await self.send(calls.avatars(seeds, distinct, parameters, traits))
-
-    async def picture(
-        self, path: str, traits: Traits | None = None, **parameters: Value
-    ) -> Picture:
-        """Any picture, as `/morph`."""
-        return await self.send(calls.picture(path, parameters, traits))
-
-    async def train(self, idempotency_key: str | None = None, **recipe: Any) -> Run:
-        """Start a run: `preset`, `dataset`, and other fields of the recipe."""
-        return await self.send(calls.train(recipe, idempotency_key))
-
-    async def run(self, id: str) -> Run:
-        """Read a run."""
-        return await self.send(calls.run(id))
-
-    async def runs(self, state: str | None = None, limit: int | None = None) -> list[Run]:
-        """List runs, newest first."""
-        return await self.send(calls.runs(state, limit))
-
-    async def cancel(self, id: str) -> Run:
-        """Cancel a run; its snapshot is kept."""
-        return await self.send(calls.run(id, "cancel"))
-
-    async def resume(self, id: str, **changes: Any) -> Run:
-        """Resume a failed or cancelled run."""
-        return await self.send(calls.run(id, "resume", changes))
-
-    async def models(self) -> list[Model]:
-        """List the published models, newest first."""
-        return await self.send(calls.models())
-
-    async def promote(self, version: str, force: bool = False) -> str:
-        """Serve a model by default; its version."""
-        return await self.send(calls.promote(version, force))
-
-    async def roll_back(self) -> str:
-        """Serve the previous model again; its version."""
-        return await self.send(calls.roll_back())
-
-    async def upload(self, name: str, file: Path, licence: str = "unstated") -> Mapping[str, Any]:
-        """Upload a zip of pictures."""
-        return await self.send(calls.upload(name, file, licence))
+    async def _download(self, call: Call[T], target: Path) -> T:
+        async with self._http.stream(**call.request()) as answer:
+            if answer.is_error:
+                await answer.aread()
+            else:
+                with _whole_file(target) as file:
+                    async for chunk in answer.aiter_bytes(CHUNK):
+                        await asyncio.to_thread(file.write, chunk)
+            return call.result(answer)
 
     async def follow(self, run: str, after: int = 0, patience: float = 60) -> AsyncIterator[Event]:
         """As `Client.follow`."""
@@ -230,6 +220,18 @@ class AsyncClient:
 def _options(url: str, key: str | None, options: dict[str, Any]) -> dict[str, Any]:
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     return {"base_url": url, "headers": headers, "timeout": TIMEOUT, **options}
+
+
+@contextmanager
+def _whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that has its name once it is complete."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with partial.open("wb") as file:
+            yield file
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _chunks(path: Path) -> Iterator[bytes]:

@@ -55,7 +55,7 @@ async def _write(request: Request, settings: Settings, room: Room, path: Path) -
 def _check_headers(request: Request, settings: Settings, room: Room, folder: Path) -> None:
     if request.headers.get("content-type", "").lower().startswith("multipart/"):
         raise UnsupportedBody(
-            "Send the zip itself as the body, not a form: curl --data-binary @faces.zip"
+            "Send the zip itself as the body, not a form: curl --data-binary @FILE.zip"
         )
     length = request.headers.get("content-length", "")
     size = int(length) if length.isdecimal() else 0

@@ -1,0 +1,71 @@
+"""A bundle as one zip: its files side by side, uncompressed, the same bytes each time."""
+
+import io
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from models.bundle.format import FILES, LARGEST_FILE
+from models.errors import BadBundle
+from models.storage.atomic import BROKEN_ZIP, UNREADABLE_ZIP
+
+CHUNK = 1 << 20  # bytes
+LARGEST = len(FILES) * LARGEST_FILE  # bytes of all files together
+
+
+class _Buffer(io.RawIOBase):
+    """The bytes that were written since the last `take`."""
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, content: bytes) -> int:  # type: ignore[override]
+        self._bytes += content
+        return len(content)
+
+    def take(self) -> bytes:
+        """The bytes, which the buffer forgets."""
+        content = bytes(self._bytes)
+        self._bytes.clear()
+        return content
+
+
+def stream(folder: Path) -> Iterator[bytes]:
+    """The zip of a bundle's folder in chunks, in constant memory."""
+    buffer = _Buffer()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for path in sorted(folder.iterdir()):
+            # Without the file's time, and with room for the size that a stream does not know yet.
+            entry = zipfile.ZipInfo(path.name)
+            with path.open("rb") as source, archive.open(entry, "w", force_zip64=True) as target:
+                while chunk := source.read(CHUNK):
+                    target.write(chunk)
+                    yield buffer.take()
+    yield buffer.take()
+
+
+def unpack(source: Path, folder: Path, largest: int = LARGEST) -> None:
+    """Write an archive's files into `folder`. largest: bytes of all of them. Raises BadBundle."""
+    try:
+        with zipfile.ZipFile(source) as archive:
+            _unpack(archive, folder, largest)
+    except (*BROKEN_ZIP, *UNREADABLE_ZIP, OSError) as error:
+        raise BadBundle(f"{source.name} is not a bundle that kao exported: {error}") from None
+
+
+def _unpack(archive: zipfile.ZipFile, folder: Path, largest: int) -> None:
+    total = 0
+    for entry in archive.infolist():
+        if entry.filename not in FILES or entry.file_size > LARGEST_FILE:
+            raise BadBundle(f"{entry.filename[:80]!r} is not a file of a bundle.")
+        with archive.open(entry) as source, (folder / entry.filename).open("xb") as target:
+            while chunk := source.read(CHUNK):
+                target.write(chunk)
+                total += len(chunk)
+                if target.tell() > LARGEST_FILE:
+                    raise BadBundle(f"{entry.filename} is larger than {LARGEST_FILE} bytes.")
+                if total > largest:
+                    raise BadBundle(f"The bundle's files have more than {largest:,} bytes.")
