@@ -6,9 +6,11 @@ The long attacks are by hand: `python -m tests.adversary --seed 7 --minutes 60`,
 
 import runpy
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from tests.adversary.cluster import Mode
 from tests.adversary.driver import Plan, run
 from tests.adversary.schedule import client_order, plan, targets
 from tests.support.servers import Postgres
@@ -32,13 +34,10 @@ def test_a_seed_replays_its_schedule_and_another_one_has_another() -> None:
     assert client_order(7, 0, 1).random() != client_order(7, 0, 2).random()
 
 
-@pytest.mark.parametrize("mode", ["postgresql", "sqlite"])
-def test_every_kind_of_fault_and_every_target_comes(mode: str) -> None:
-    chosen = "sqlite" if mode == "sqlite" else "postgresql"
-    possible = {
-        (kind, name) for kind, names in targets(chosen).items() for name in names
-    }  # fmt: skip
-    assert {(one.kind, one.target) for one in plan(1, 0, 20_000, chosen)} == possible
+@pytest.mark.parametrize("mode", get_args(Mode))
+def test_every_kind_of_fault_and_every_target_comes(mode: Mode) -> None:
+    possible = {(kind, name) for kind, names in targets(mode).items() for name in names}
+    assert {(one.kind, one.target) for one in plan(1, 0, 20_000, mode)} == possible
 
 
 def test_every_planted_defect_has_its_rule() -> None:
