@@ -260,7 +260,9 @@ class Recipe(_Strict):
         return self
 
 
-RESOLUTIONS = sorted(b * 2**k for b in (4, 5, 6, 7) for k in range(2, 7) if 16 <= b * 2**k <= 256)
+RESOLUTIONS: list[int] = sorted(
+    b * 2**k for b in (4, 5, 6, 7) for k in range(2, 7) if 16 <= b * 2**k <= 256
+)
 
 _LENGTHS = ("minutes", "images", "epochs")
 
