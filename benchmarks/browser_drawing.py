@@ -1,7 +1,8 @@
-"""Drawing in Chromium: milliseconds, bytes and equality with the server, on the default model.
+"""Drawing in Chromium: bytes, milliseconds, equality with the server, on the default model.
 
-    python benchmarks/browser_drawing.py [--seeds 1000] [--rival FOLDER]
+    python benchmarks/browser_drawing.py [--seeds 1000] [--size 64 --size 256] [--rival FOLDER]
 
+--size: side in pixels of the faces that are compared; above the network's they are enlarged.
 A third of the seeds takes random traits, another third random sliders; psi is spread over 0 to 1.5.
 --rival: `node_modules/onnxruntime-web/dist` of an npm install, measured on the same graphs.
 """
@@ -25,7 +26,7 @@ from playwright.sync_api import Page, sync_playwright
 from models.bootstrap import SHIPPED
 from models.bundle import Card, read_card
 from models.bundle.generator import Drawer, Pixels
-from models.faces import attributes, latents
+from models.faces import attributes, latents, resizing
 from models.settings import Settings
 from tests.support.live_app import running
 
@@ -42,8 +43,9 @@ async jobs => {
   for (const {seed, size, look} of jobs) {
     const {image, milliseconds} = await window.faces.draw(seed, size, look);
     let text = "";
-    for (let at = 0; at < image.data.length; at += 8192) {
-      text += String.fromCharCode(...image.data.subarray(at, at + 8192));
+    const rgb = image.data.filter((_, index) => index % 4 !== 3);
+    for (let at = 0; at < rgb.length; at += 8192) {
+      text += String.fromCharCode(...rgb.subarray(at, at + 8192));
     }
     pictures.push([btoa(text), milliseconds]);
   }
@@ -84,7 +86,11 @@ async ({files, latents, layers}) => {
 """
 
 
-def main(seeds: int = 1000, rival: Annotated[Path | None, typer.Option()] = None) -> None:
+def main(
+    seeds: int = 1000,
+    size: Annotated[list[int] | None, typer.Option()] = None,
+    rival: Annotated[Path | None, typer.Option()] = None,
+) -> None:
     """Print one JSON line for each measurement."""
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -99,7 +105,8 @@ def main(seeds: int = 1000, rival: Annotated[Path | None, typer.Option()] = None
         folder = SHIPPED / version
         drawer = Drawer(folder, Card.model_validate(read_card(folder)), 1)
         report_start(browser.new_page(), site)
-        report_equality(browser.new_page(), site, drawer, seeds)
+        for side in size or [drawer.card.network.resolution]:
+            report_equality(browser.new_page(), site, drawer, seeds, side)
         if rival is not None:
             report_rival(browser.new_page(), site, drawer, folder, rival)
         browser.close()
@@ -120,11 +127,10 @@ def report_start(page: Page, site: str) -> None:
     print(json.dumps({"page": text, "bytes": sum(sizes), "answers": len(sizes)}), flush=True)
 
 
-def report_equality(page: Page, site: str, drawer: Drawer, seeds: int) -> None:
-    """Random looks here and there."""
+def report_equality(page: Page, site: str, drawer: Drawer, seeds: int, size: int) -> None:
+    """Random looks here and there, at one size in pixels."""
     page.goto(f"{site}/local")
     page.evaluate(OPEN)
-    size = drawer.card.network.resolution
     counts, times = np.zeros(256, np.int64), []
     jobs = [job(seed, drawer.card, size) for seed in range(seeds)]
     for start in range(0, seeds, CHUNK):
@@ -132,13 +138,13 @@ def report_equality(page: Page, site: str, drawer: Drawer, seeds: int) -> None:
         pictures = page.evaluate(DRAW, some)
         times += [milliseconds for _, milliseconds in pictures]
         for each, (text, _) in zip(some, pictures, strict=True):
-            rgba = np.frombuffer(base64.b64decode(text), np.uint8).reshape(size, size, 4)
-            apart = np.abs(rgba[..., :3].astype(int) - draw(drawer, each)[0])
+            rgb = np.frombuffer(base64.b64decode(text), np.uint8).reshape(size, size, 3)
+            apart = np.abs(rgb.astype(int) - draw(drawer, each))
             counts += np.bincount(apart.ravel(), minlength=256)
+    page.close()
     differences = {int(step): int(counts[step]) for step in np.flatnonzero(counts)}
-    print(
-        json.dumps({"seeds": seeds, "values apart by": differences, **summary(times)}), flush=True
-    )
+    line = {"size": size, "seeds": seeds, "values apart by": differences}
+    print(json.dumps({**line, **summary(times)}), flush=True)
 
 
 def report_rival(page: Page, site: str, drawer: Drawer, folder: Path, rival: Path) -> None:
@@ -180,7 +186,7 @@ def job(seed: int, card: Card, size: int) -> dict[str, Any]:
 
 
 def draw(drawer: Drawer, each: dict[str, Any]) -> Pixels:
-    """A job as the server draws it: (1, S, S, 3)."""
+    """A job as the server draws it: (size, size, 3)."""
     traits, length = each["look"]["traits"], drawer.card.network.latent
     z = attributes.select(
         latents.derive(each["seed"], length)[None], drawer.card.attributes, traits
@@ -188,7 +194,9 @@ def draw(drawer: Drawer, each: dict[str, Any]) -> Pixels:
     w = drawer.truncate(drawer.styles(z), each["look"]["psi"], z)
     values = {name: value for name, value in traits.items() if isinstance(value, float)}
     w = drawer.steer(w, values)
-    return drawer.synthesise(np.repeat(w[:, None], drawer.rows, axis=1))
+    face = drawer.synthesise(np.repeat(w[:, None], drawer.rows, axis=1))
+    (enlarged,) = drawer.enlarge(face, each["size"])
+    return np.asarray(resizing.resize(enlarged, each["size"]))
 
 
 def summary(times: list[float]) -> dict[str, float]:

@@ -23,7 +23,11 @@ Row = dict[str, Any]
 
 Dataset = Annotated[str | None, typer.Option(help="starter, an uploaded set, a folder or a zip.")]
 Preset = Annotated[
-    str | None, typer.Option(help="modern-64 (the default), modern-64-flat, classic, smoke, …")
+    str | None,
+    typer.Option(
+        help="modern-64, modern-64-flat, classic, smoke, …; without one, what fits the dataset "
+        "and this machine, and modern-64 for the starter."
+    ),
 ]
 Minutes = Annotated[float | None, typer.Option(help="Stop after so many minutes.")]
 Images = Annotated[int | None, typer.Option(help="Stop after so many images.")]
@@ -54,7 +58,10 @@ def train(
     resume: Resume = None,
     set_: Fields = None,
 ) -> None:
-    """Train in this terminal; Ctrl-C ends the run and publishes its model."""
+    """Train in this terminal; Ctrl-C ends the run and publishes its model.
+
+    With a dataset and no preset, the recipe is chosen to fit the pictures and this machine.
+    """
     from models import bootstrap, logs
 
     logs.configure()
@@ -80,10 +87,36 @@ def train(
     fields |= dict(_field(text) for text in set_ or [])
     engine = bootstrap.prepare(settings)
     if resume is None:
+        fields = _choose(settings, engine, fields) | fields
         run = _create(settings, engine, fields)
     else:
         run = _resume(settings, engine, resume, fields)
     _report(_watch(settings, engine, run))
+
+
+def _choose(settings: Settings, engine: "sa.Engine", fields: Row) -> Row:
+    """Recipe fields that fit the dataset and this machine, with reasons in the terminal.
+
+    Nothing for the starter, a preset or a start from another run. Raises KaoError.
+    """
+    from models.datasets import catalogue
+    from models.recipes import automatic
+    from worker import machine
+    from worker.datasets import lookup, statistics
+
+    dataset = fields.get("dataset")
+    if dataset is None or dataset in catalogue.BUILT_IN or {"preset", "start_from"} & fields.keys():
+        return {}
+    source = lookup.find_source(settings, engine, str(dataset))
+    pictures = statistics.measure(source, fields.get("dataset_limit"))
+    choices = automatic.choose(pictures, machine.describe(), fields)
+    err.print(
+        f"Chosen for {pictures.count:,} pictures in {pictures.name!r}; "
+        "--preset, an option or --set FIELD=VALUE replaces a choice:"
+    )
+    for choice in choices:
+        err.print(choice.reason)
+    return automatic.fields(choices)
 
 
 def _create(settings: Settings, engine: "sa.Engine", fields: Row) -> str:
@@ -128,7 +161,7 @@ def _resume(settings: Settings, engine: "sa.Engine", run: str, fields: Row) -> s
 def _wait_for_lease(settings: Settings, engine: "sa.Engine", run: str) -> None:
     """Requeue a run whose process was killed. Raises KaoError where it is still training."""
     from models import runs
-    from worker.leases import INTERVAL, LeaseWatch
+    from worker.abandoned_runs import INTERVAL, LeaseWatch
 
     err.print(f"Run {run} is marked as running; waiting for its heartbeat or the end of its lease.")
     watch, first = LeaseWatch(settings, engine), runs.get(engine, run)

@@ -24,7 +24,8 @@ hypothesis_settings.register_profile("fuzz", max_examples=20_000, deadline=None)
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Remove every variable that Settings reads."""
+    """Remove every variable that Settings reads, and the width that pytest-xdist sets."""
+    monkeypatch.delenv("COLUMNS", raising=False)
     for name, field in Settings.model_fields.items():
         monkeypatch.delenv(str(field.validation_alias or f"KAO_{name.upper()}"), raising=False)
 

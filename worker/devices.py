@@ -3,6 +3,7 @@
 import os
 
 import torch
+from torch import Tensor
 
 from models.recipes.recipe import Recipe
 
@@ -13,6 +14,8 @@ def own() -> torch.device:
         return torch.device("cpu")
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     torch.cuda.set_device(device)
+    # The shapes of a training never change: cuDNN tries its algorithms once and keeps the fastest.
+    torch.backends.cudnn.benchmark = True
     return device
 
 
@@ -34,3 +37,11 @@ def has_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.cpu._is_avx512_bf16_supported())
+
+
+def transfer(tensor: Tensor, device: torch.device) -> Tensor:
+    """The tensor on the device; a GPU is not waited for."""
+    if device.type != "cuda":
+        return tensor.to(device)
+    # The allocator of pinned memory reuses it only once the copy is done.
+    return tensor.pin_memory().to(device, non_blocking=True)

@@ -1,11 +1,9 @@
 """What a browser needs to draw a model's faces itself: a manifest, and the files that it names."""
 
 import hashlib
-import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field
@@ -15,6 +13,7 @@ from app.auth import scopes
 from app.auth.scopes import needs
 from app.avatars.cache.http_headers import IMMUTABLE, MUTABLE
 from app.headers import NO_SNIFF
+from app.http.content_encoding import EncodedContent, encode_content
 from app.http.query_string import Only
 from app.registry import packing
 from app.state import AppState, State
@@ -28,6 +27,8 @@ router = APIRouter(
 FILES = (WEIGHTS, MAPPING, SYNTHESIS, ENLARGER, TRAITS)
 LARGEST = 64 * 2**20  # bytes of a file; a model with a larger one is drawn by the server alone
 MOST_PACKED = 16  # files in memory; a model has five, of 2 to 6 MB together
+# 0.8 % less than gzip at the time of gzip. 11 would save 1.3 % and take 2.4 s of the first request.
+BROTLI_QUALITY = 9
 # Pages of every origin may draw; the answers depend on no cookie.
 SHARED = {
     "Access-Control-Allow-Origin": "*",
@@ -43,7 +44,8 @@ class BrowserFile(BaseModel):
     bytes: int
     sha256: str
     packed_bytes: int
-    gzip_bytes: int = Field(description="What travels to a browser that accepts gzip.")
+    gzip_bytes: int = Field(description="What travels to a client that accepts gzip.")
+    brotli_bytes: int = Field(description="What travels to a client that accepts brotli.")
 
 
 class BrowserModel(BaseModel):
@@ -63,10 +65,9 @@ class BrowserModel(BaseModel):
 
 @dataclass(frozen=True)
 class PackedFile:
-    """A file as it travels, plain and as gzip, and the original's size and SHA-256."""
+    """A file as it travels, and the original's size and SHA-256."""
 
-    content: bytes
-    gzip_content: bytes
+    content: EncodedContent
     size: int
     sha256: str
 
@@ -100,15 +101,9 @@ def packed_file(request: Request, state: State, version: str, name: str) -> Resp
     """Packed as `app/registry/packing.py` says; immutable. Takes full versions alone."""
     path = _path(state, version, name)
     packed = _packed(path)
-    accepts_gzip = "gzip" in request.headers.get("accept-encoding", "")
-    headers: dict[str, Any] = {**SHARED, "Cache-Control": IMMUTABLE, "Vary": "Accept-Encoding"}
-    if accepts_gzip:
-        headers["Content-Encoding"] = "gzip"
-    response = Response(
-        packed.gzip_content if accepts_gzip else packed.content,
-        headers=headers,
-        media_type="application/octet-stream",
-    )
+    body, headers = packed.content.choose(request.headers.get("accept-encoding", ""))
+    headers |= {**SHARED, "Cache-Control": IMMUTABLE}
+    response = Response(body, headers=headers, media_type="application/octet-stream")
     if not state.settings.public_avatars:
         scopes.keep_private(response)
     return response
@@ -145,8 +140,9 @@ def _describe_file(path: Path, version: str) -> BrowserFile:
         url=f"../{version}/browser/{path.name}",
         bytes=packed.size,
         sha256=packed.sha256,
-        packed_bytes=len(packed.content),
-        gzip_bytes=len(packed.gzip_content),
+        packed_bytes=len(packed.content.plain),
+        gzip_bytes=len(packed.content.by_coding["gzip"]),
+        brotli_bytes=len(packed.content.by_coding["br"]),
     )
 
 
@@ -156,8 +152,5 @@ def _packed(path: Path) -> PackedFile:
     if path.stat().st_size > LARGEST:
         raise HTTPException(404, f"{path.name} of this model is too large for browsers.")
     original = path.read_bytes()
-    content = packing.pack(path.name, original)
-    # wbits 31: as gzip.
-    compressor = zlib.compressobj(6, zlib.DEFLATED, 31)
-    compressed = compressor.compress(content) + compressor.flush()
-    return PackedFile(content, compressed, len(original), hashlib.sha256(original).hexdigest())
+    content = encode_content(packing.pack(path.name, original), BROTLI_QUALITY)
+    return PackedFile(content, len(original), hashlib.sha256(original).hexdigest())

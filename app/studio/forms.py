@@ -12,7 +12,14 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "data": ("dataset", "dataset_limit", "held_out", "start_from", "labels", "flip", "augment"),
     "network": ("network", "resolution", "latent", "style", "width", "discriminator_width"),
     "loss": ("loss", "penalty", "gamma", "gamma_end", "penalty_every", "mixing", "label_weight"),
-    "steps": ("batch", "generator", "discriminator", "learning_rate_end", "ema_images"),
+    "steps": (
+        "batch",
+        "accumulation",
+        "generator",
+        "discriminator",
+        "learning_rate_end",
+        "ema_images",
+    ),
     "reports": (
         "sheet_images",
         "measure_every",

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.templating import Jinja2Templates
 
+from app.headers import NO_SNIFF
 from app.studio import translations
 from app.studio.assets import assets, digest
 
@@ -44,7 +45,7 @@ async def docs(request: Request) -> Response:
 @router.get("/favicon.ico")
 async def favicon() -> Response:
     """Send the icon to browsers that ask for it without reading a page."""
-    return _response("icon-180.png", compress=False)
+    return _response("icon-180.png", "")
 
 
 @router.get("/robots.txt")
@@ -85,20 +86,14 @@ async def asset(request: Request, version: str, name: str) -> Response:
     """Send one file of the pages; 404 for any version but the current one."""
     if name not in assets() or version != digest():
         raise HTTPException(404)
-    return _response(name, compress="gzip" in request.headers.get("accept-encoding", ""))
+    return _response(name, request.headers.get("accept-encoding", ""))
 
 
-def _response(name: str, compress: bool) -> Response:
-    content = assets()[name]
-    headers = {
-        "Cache-Control": IMMUTABLE,
-        "X-Content-Type-Options": "nosniff",
-        "Vary": "Accept-Encoding",
-    }
-    if not compress:
-        return Response(content.plain, headers=headers, media_type=content.media)
-    headers["Content-Encoding"] = "gzip"
-    return Response(content.gzip_bytes, headers=headers, media_type=content.media)
+def _response(name: str, accept_encoding: str) -> Response:
+    asset = assets()[name]
+    body, headers = asset.content.choose(accept_encoding)
+    headers |= {"Cache-Control": IMMUTABLE, **NO_SNIFF}
+    return Response(body, headers=headers, media_type=asset.media)
 
 
 def render(

@@ -29,6 +29,7 @@ COSTS = (
     "penalty",
     "penalty_every",
     "batch",
+    "accumulation",
 )
 MAX_RUNS = 200  # newest runs that are searched for measurements
 MAX_SAMPLES = 5  # of those, the newest comparable ones
@@ -93,7 +94,8 @@ def _preset(name: str, rows: list[Row]) -> Preset:
 
 
 def _costs(recipe: dict[str, Any]) -> list[Any]:
-    return [recipe.get(name) for name in COSTS]
+    # Recipes of runs before `accumulation` lack it.
+    return [recipe.get(name, 1 if name == "accumulation" else None) for name in COSTS]
 
 
 def _speed(row: Row) -> float:

@@ -38,6 +38,7 @@ class Mapping(nn.Module):
     """
 
     average: Tensor
+    columns: Tensor
     above: Tensor
     up_to: Tensor
 
@@ -48,6 +49,9 @@ class Mapping(nn.Module):
         self.chosen_by = [
             latent + place for place, attribute in enumerate(attributes) for _ in attribute.values
         ]
+        # A buffer: an index from the host would halt a GPU at every step.
+        columns = torch.tensor(self.chosen_by, dtype=torch.long)
+        self.register_buffer("columns", columns, persistent=False)
         if pieces:
             above, up_to = zip(*pieces, strict=True)
             self.register_buffer("above", torch.tensor(above))
@@ -63,7 +67,7 @@ class Mapping(nn.Module):
 
     def labels(self, z: Tensor) -> Tensor:
         """The attributes that z chooses: (N, values of all) float32, one 1 an attribute."""
-        choices = z[:, self.chosen_by]
+        choices = z[:, self.columns]
         return ((choices > self.above) & (choices <= self.up_to)).float()
 
     def forward(self, z: Tensor) -> Tensor:

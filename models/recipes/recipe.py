@@ -121,6 +121,14 @@ class Recipe(_Strict):
         int, Field(ge=1, le=64, description="Steps between penalties (lazy regularisation).")
     ] = 1
     batch: Annotated[int, Field(ge=2, le=4096, description="Images in a step.")]
+    accumulation: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=256,
+            description="Parts that a batch is computed in, for devices with little memory.",
+        ),
+    ] = 1
     generator: Adam
     discriminator: Adam
     learning_rate_end: Annotated[
@@ -220,6 +228,14 @@ class Recipe(_Strict):
         return self
 
     @model_validator(mode="after")
+    def _divides(self) -> "Recipe":
+        if self.batch % self.accumulation or self.batch == self.accumulation > 1:
+            raise ValueError(
+                "`batch` must be a multiple of `accumulation`, and leave each part two images"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _fits_the_network(self) -> "Recipe":
         if self.network == "classic":
             if self.resolution != 96:
@@ -244,7 +260,9 @@ class Recipe(_Strict):
         return self
 
 
-RESOLUTIONS = sorted(b * 2**k for b in (4, 5, 6, 7) for k in range(2, 7) if 16 <= b * 2**k <= 256)
+RESOLUTIONS: list[int] = sorted(
+    b * 2**k for b in (4, 5, 6, 7) for k in range(2, 7) if 16 <= b * 2**k <= 256
+)
 
 _LENGTHS = ("minutes", "images", "epochs")
 

@@ -47,8 +47,9 @@ def test_a_killed_kao_up_takes_its_children_along_and_the_next_continues(up: Up)
     up.close()
     up.process.kill()
     up.process.wait()
-    up.start()  # at once: it waits for those that are still stopping
-    assert_all_end(children)
+    up.launch()  # at once: it waits for those that are still stopping
+    assert_all_end(children)  # until then the former app answers on the port
+    up.wait_until_ready()
     assert up.finished(location, 300)["state"] == "succeeded"
 
 

@@ -157,7 +157,6 @@ def test_the_command_tells_and_then_removes(
 ) -> None:
     monkeypatch.setenv("KAO_HOME", str(settings.home))
     monkeypatch.setenv("STORAGE_URL", bucket)
-    monkeypatch.setenv("COLUMNS", "200")
     for name in ("find", "collect"):
         monkeypatch.setattr(bucket_garbage, name, _at_once(getattr(bucket_garbage, name)))
     output = CliRunner().invoke(cli, ["gc"]).output

@@ -32,7 +32,7 @@ Kao = Callable[..., Result]
 @pytest.fixture
 def kao(settings: Settings) -> Kao:
     """Run a command on the test's home, as a process."""
-    environment = {**os.environ, **settings.environment(), "COLUMNS": "200", "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, **settings.environment(), "OMP_NUM_THREADS": "1"}
 
     def run(*words: str, **variables: str) -> Result:
         process = subprocess.run(
@@ -58,7 +58,7 @@ def quick(
     """Run a command on the test's home, in this process, without the shipped models."""
     (tmp_path / "none-shipped").mkdir()
     monkeypatch.setattr(bootstrap, "SHIPPED", tmp_path / "none-shipped")
-    for name, value in {**settings.environment(), "COLUMNS": "200"}.items():
+    for name, value in settings.environment().items():
         monkeypatch.setenv(name, value)
 
     def run(*words: str, **variables: str) -> Result:

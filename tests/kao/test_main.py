@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import io
 import os
 import sqlite3
 import subprocess
@@ -13,10 +14,12 @@ from typing import Any
 import pytest
 import typer
 from pydantic import BaseModel, ValidationError
+from rich.table import Table
 
 import kao as package
 from app.avatars.request.picture_types import PICTURE_TYPES
 from kao import pictures
+from kao.console import CommandConsole
 from kao.errors import explain
 from kao.main import COMMANDS, GROUPS, PICTURES, cli
 from models.errors import KaoError
@@ -178,6 +181,18 @@ def test_a_damaged_database_is_a_sentence(kao: Kao, settings: Settings) -> None:
     result = kao("models", "list")
     assert (result.code, "Traceback" in result.err) == (1, False)
     assert "backup" in result.err
+
+
+def test_a_table_in_a_file_is_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "/".join(["a-folder-with-a-long-name"] * 10)
+    table = Table("path")
+    table.add_row(text)
+    file = io.StringIO()
+    CommandConsole(file=file).print(table)
+    assert text in file.getvalue()
+    monkeypatch.setenv("COLUMNS", "40")
+    CommandConsole(file=file).print(table)
+    assert max(map(len, file.getvalue().splitlines()[-3:])) <= 40
 
 
 def run_kao(program: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from models import bundle, runs
 from models.database.engine import connect
@@ -99,3 +100,20 @@ def test_a_set_that_is_none_is_a_sentence(kao: Kao, tmp_path: Path) -> None:
     assert (code, output) == (1, "")
     assert "Traceback" not in message
     assert "failed" in message
+
+
+def test_a_folder_gets_a_recipe_of_its_own_with_reasons(quick: Kao, tmp_path: Path) -> None:
+    folder = tmp_path / "art"
+    folder.mkdir()
+    for number in range(6):
+        Image.new("RGB", (80, 80), (40 * number, 90, 200)).save(folder / f"{number}.png")
+    # The recipe is refused, so that nothing trains.
+    code, output, message = quick("train", "--dataset", str(folder), "--set", "latent=1")
+    assert (code, output) == (1, "")
+    assert "6 pictures in 'art'" in message
+    for word in ("preset=modern-64-flat", "Size: 64 px", "Labels: none", "Augmentation", "Machine"):
+        assert word in message
+    assert "latent" in message
+
+    code, _, message = quick("train", "--dataset", str(folder), "--preset", "smoke", "--set", "x=1")
+    assert (code, "Chosen for" in message) == (1, False)

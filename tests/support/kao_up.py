@@ -35,6 +35,11 @@ class Up:
 
     def start(self) -> None:
         """Start it, and wait until it serves."""
+        self.launch()
+        self.wait_until_ready()
+
+    def launch(self) -> None:
+        """Start it, and wait for nothing."""
         self.log = (self.home.parent / "up.log").open("ab")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "kao", "up"],
@@ -42,6 +47,9 @@ class Up:
             stdout=self.log,
             stderr=subprocess.STDOUT,
         )
+
+    def wait_until_ready(self) -> None:
+        """Wait until an app answers; after a kill, the former one must have ended before."""
         self.client = httpx.Client(base_url=self.url, timeout=30)
         self.wait(self.ready, 180, "it is ready")  # 5 s, or 90 where others train and test
         key = (self.home / "api-key").read_text().strip()

@@ -1,5 +1,6 @@
 """From a recipe's dataset name to packed pictures."""
 
+import statistics
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from models.recipes.recipe import Recipe
 from models.settings import Settings
 from worker.datasets import starter_attributes
 from worker.datasets.held_out import FEWEST
-from worker.datasets.packing import PackedDataset, open_source, pack
+from worker.datasets.packing import PackedDataset, pack
 from worker.datasets.source import DatasetSource
+from worker.datasets.sources import open_source
 
 # `kao train --dataset FOLDER` names a folder of this machine; over HTTP no such name is accepted.
 LOCAL = "path:"
@@ -52,8 +54,9 @@ def served_size(settings: Settings, engine: sa.Engine, name: str, resolution: in
 
     Raises DatasetError or UnknownDataset.
     """
-    side = find_source(settings, engine, name).side()
-    return max(SERVED_SIDE, resolution) if side >= SERVED_SIDE else resolution
+    sides = find_source(settings, engine, name).sides()
+    is_large = bool(sides) and statistics.median(sides) >= SERVED_SIDE
+    return max(SERVED_SIDE, resolution) if is_large else resolution
 
 
 def find_source(settings: Settings, engine: sa.Engine, name: str) -> DatasetSource:

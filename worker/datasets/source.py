@@ -94,8 +94,8 @@ class DatasetSource(Protocol):
         """The labels of all its pictures."""
         ...
 
-    def side(self) -> int:
-        """The median of the shorter sides of some of its pictures, in pixels."""
+    def sides(self, sample: int = PROBE_SAMPLE) -> list[int]:
+        """The shorter sides of up to `sample` readable pictures, in pixels."""
         ...
 
 
@@ -125,10 +125,10 @@ def decode(files: Iterable[NamedFile], decoding: Decoding) -> Iterator[Picture]:
         pool.shutdown(cancel_futures=True)
 
 
-def median_side(files: Iterable[NamedFile]) -> int:
-    """The median of the shorter sides of the readable pictures, in pixels; 0 without any."""
+def shorter_sides(files: Iterable[NamedFile]) -> list[int]:
+    """The shorter sides of the readable pictures, in pixels."""
     sides = []
     for _, file in files:
         with contextlib.suppress(BrokenImage):
             sides.append(min(size_of(file)))
-    return int(np.median(sides)) if sides else 0
+    return sides

@@ -5,6 +5,7 @@ probability p; no quarter turns, since a face is upright.
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,9 +29,9 @@ class Changes:
     hole: Tensor
     is_applied: Tensor
 
-    def rows(self, rows: slice, device: torch.device) -> "Changes":
-        """The changes of some images, on a device."""
-        return Changes(*(getattr(self, name)[rows].to(device) for name in self.__annotations__))
+    def tensors(self) -> dict[str, Tensor]:
+        """The fields by name; `Changes(**tensors)` is the same again."""
+        return {name: getattr(self, name) for name in self.__annotations__}
 
     def without_colour_and_cutout(self) -> "Changes":
         """These changes without colour and cutout, so that labels stay true."""
@@ -70,6 +71,28 @@ def _adjust_colours(x: Tensor, changes: Changes) -> Tensor:
 
 def _translate(x: Tensor, shift: Tensor) -> Tensor:
     """Shift each image by its (rows, columns); what enters is 0, middle grey."""
+    shifted: Tensor = _Translation.apply(x, shift)  # type: ignore[no-untyped-call]
+    return shifted
+
+
+class _Translation(torch.autograd.Function):
+    """A translation, whose gradient is the opposite one.
+
+    The gradient of the indexing itself would sort all indices on a GPU.
+    """
+
+    @staticmethod
+    def forward(context: Any, x: Tensor, shift: Tensor) -> Tensor:
+        context.save_for_backward(shift)
+        return _gather(x, shift)
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (shift,) = context.saved_tensors
+        return _translate(gradients[0], -shift), None
+
+
+def _gather(x: Tensor, shift: Tensor) -> Tensor:
     count, _, side, _ = x.shape
     place = torch.arange(side, device=x.device)
     rows, columns = (place[None] - shift[:, axis, None] for axis in (0, 1))

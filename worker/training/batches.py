@@ -14,6 +14,7 @@ from models.errors import DatasetError
 from models.faces.attributes import Attribute, from_labels
 from models.faces.pixels import to_network
 from models.recipes.recipe import Recipe
+from worker.devices import transfer
 from worker.rng import draws
 from worker.training.distributed.collectives import Share
 
@@ -62,25 +63,37 @@ class Reals:
         """Whole batches in a pass over the set; the partial one at its end is dropped."""
         return max(1, self.count // self.recipe.batch)
 
-    def batch(self, step: int) -> Tensor:
-        """This process's rows of the step's batch: (B, 3, S, S) float32 in [-1, 1]."""
-        images = to_network(self._pixels(step))
+    @property
+    def resident_bytes(self) -> int:
+        """Bytes of the set on the device; 0 where it stays on disk."""
+        return 0 if self._resident is None else self._resident.numel()
+
+    def inputs(self, step: int) -> dict[str, Tensor]:
+        """This process's rows of the step's batch, on the device.
+
+        pixels: (B, S, S, 3) uint8; with `flip` also mirror: (B,) bool; with attributes labels:
+        (B, values of all attributes) float32, one-hot.
+        """
+        inputs = {"pixels": self._pixels(step)}
         if self.recipe.flip:
             random = torch.rand(self.recipe.batch, generator=self._random("flip", step))
-            mirror = (random < 0.5)[self.share.rows].to(self.device)
-            images = torch.where(mirror[:, None, None, None], images.flip(3), images)
-        return images.contiguous(memory_format=torch.channels_last)
+            inputs["mirror"] = transfer((random < 0.5)[self.share.rows], self.device)
+        if self.attributes:
+            inputs["labels"] = transfer(self._labels(step), self.device)
+        return inputs
 
-    def labels(self, step: int) -> Tensor | None:
-        """The one-hot labels of the step's batch: (B, values of all attributes), or None."""
-        if not self.attributes:
-            return None
+    def batch(self, step: int) -> Tensor:
+        """This process's rows of the step's batch: (B, 3, S, S) float32 in [-1, 1]."""
+        inputs = self.inputs(step)
+        return to_images(inputs["pixels"], inputs.get("mirror"))
+
+    def _labels(self, step: int) -> Tensor:
         codes = self._codes[:, self._indices(step)]
         hot = [
             one_hot(column, len(attribute.values))
             for column, attribute in zip(codes, self.attributes, strict=True)
         ]
-        return torch.cat(hot, dim=1).float().to(self.device)
+        return torch.cat(hot, dim=1).float()
 
     def sample_attributes(self, step: int) -> Tensor:
         """Latents that select the labels of random images: (batch, attributes) float32.
@@ -107,7 +120,7 @@ class Reals:
 
     def _pixels(self, step: int) -> Tensor:
         if self._resident is not None:
-            return self._resident[self._indices(step).to(self.device)]
+            return self._resident[transfer(self._indices(step), self.device)]
         if self._loader is None:
             return self._read(step)
         if self._ahead is not None and self._ahead[0] == step:
@@ -137,6 +150,14 @@ class Reals:
             order = torch.randperm(self.count, generator=self._random("order", epoch))
             self._last_order = key, order
         return self._last_order[1]
+
+
+def to_images(pixels: Tensor, mirror: Tensor | None = None) -> Tensor:
+    """(N, S, S, 3) uint8 → (N, 3, S, S) float32 in [-1, 1]; `mirror` (N,) says which to mirror."""
+    images = to_network(pixels)
+    if mirror is not None:
+        images = torch.where(mirror[:, None, None, None], images.flip(3), images)
+    return images.contiguous(memory_format=torch.channels_last)
 
 
 def _at(

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, field
 
 from models.recipes.losses import LOSSES, LossName
-from worker.training.trainer import Losses
+from worker.training.loss_log import Losses
 
 MEMORY = 50  # steps over which quantities are averaged
 PATIENCE = 100  # steps before the first alarm: every run starts unbalanced

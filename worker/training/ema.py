@@ -18,10 +18,11 @@ def update(average: nn.Module, generator: nn.Module, decay: float) -> None:
     BatchNorm's running statistics are averaged too: those of the last step do not belong to
     averaged weights. Counters are copied.
     """
-    for mine, theirs in zip(
-        average.state_dict().values(), generator.state_dict().values(), strict=True
-    ):
-        if mine.is_floating_point():
-            mine.lerp_(theirs, 1 - decay)
-        else:
+    pairs = list(zip(average.state_dict().values(), generator.state_dict().values(), strict=True))
+    averages = [mine for mine, _ in pairs if mine.is_floating_point()]
+    sources = [theirs for _, theirs in pairs if theirs.is_floating_point()]
+    # A few operations on a GPU, not one for each tensor.
+    torch._foreach_lerp_(averages, sources, 1 - decay)
+    for mine, theirs in pairs:
+        if not mine.is_floating_point():
             mine.copy_(theirs)

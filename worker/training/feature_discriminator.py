@@ -6,7 +6,7 @@ discriminator, never in its place: alone, such heads let the generator collapse 
 (docs/experiments.md).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +16,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from models.networks.modern import SLOPE, spread
 from worker.training.frozen_features import TAPS, Trunk
-from worker.training.step import LabelledImages
+from worker.training.precision import autocast
 
 CHANNELS = 64  # of the fixed random projection and of the heads
 RAMP = 10_000  # images until the heads count fully: at first they know nothing
@@ -77,30 +77,31 @@ class Heads(nn.Module):
 
 @dataclass(frozen=True)
 class FeatureDiscriminator:
-    """The frozen trunk, its heads, and how they descend."""
+    """The frozen trunk and its heads."""
 
     trunk: Trunk
     heads: Heads
-    descend: Callable[[str, Tensor], None]
     bf16: bool
 
-    def train(
-        self, real: LabelledImages, fake: LabelledImages
-    ) -> tuple[dict[str, Tensor], Features]:
-        """One step of the heads; what was measured, and the fake images' features.
+    def loss(
+        self,
+        real: tuple[Tensor, Tensor | None],
+        fake: tuple[Tensor, Tensor | None],
+    ) -> tuple[Tensor, Features]:
+        """The heads' loss, and the fake images' features. real, fake: images and their labels.
 
         The features keep their graph to the generator, which spares its turn a pass of the trunk.
         """
+        (real_images, real_labels), (fake_images, fake_labels) = real, fake
         with torch.no_grad():
-            real_features = self.trunk(real.images)
-        fake_features = self.trunk(fake.images)
+            real_features = self.trunk(real_images)
+        fake_features = self.trunk(fake_images)
         self.heads.train_weights(True)
         loss = discriminator_loss(
-            self._judge(real_features, real.labels),
-            self._judge([each.detach() for each in fake_features], fake.labels),
+            self._judge(real_features, real_labels),
+            self._judge([each.detach() for each in fake_features], fake_labels),
         )
-        self.descend("heads", loss)
-        return {"feature_loss": loss.detach()}, fake_features
+        return loss, fake_features
 
     def generator_loss(self, fake_features: Features, labels: Tensor | None) -> Tensor:
         """What the heads say of the generator's images; lower looks more real."""
@@ -108,7 +109,7 @@ class FeatureDiscriminator:
         return generator_loss(self._judge(fake_features, labels))
 
     def _judge(self, features: Features, labels: Tensor | None) -> list[Tensor]:
-        with torch.autocast(features[0].device.type, torch.bfloat16, enabled=self.bf16):
+        with autocast(features[0].device, self.bf16):
             scores: list[Tensor] = self.heads(features, labels)
         return scores
 

@@ -13,7 +13,8 @@ from worker.datasets import held_out, lookup
 from worker.training.batches import Reals
 from worker.training.distributed import collectives
 from worker.training.distributed.collectives import Share
-from worker.training.trainer import Losses, Trainer
+from worker.training.loss_log import Losses
+from worker.training.trainer import Trainer
 
 STEP, RESTORE, STOP = 0.0, 1.0, 2.0
 
@@ -24,10 +25,10 @@ class Together:
     def __init__(self, trainer: Trainer) -> None:
         self.trainer, self.share = trainer, trainer.share
 
-    def advance(self, fraction: float) -> Losses:
-        """Run one step in every process; the losses of this process's rows."""
+    def train(self, fraction: float) -> list[Losses]:
+        """Run one step in every process; the losses of this process's rows, when they are read."""
         self._send(STEP, fraction)
-        return self.trainer.advance(fraction)
+        return self.trainer.train(fraction)
 
     def broadcast_state(self) -> None:
         """Send this process's training state to the others."""
@@ -50,7 +51,7 @@ class Together:
                 dist.broadcast_object_list(message, src=0)
                 self.trainer.restore(message[0])
             else:
-                self.trainer.advance(fraction)
+                self.trainer.train(fraction)
 
     def _send(self, order: float, fraction: float = 0.0) -> None:
         collectives.agree([order, fraction], self.share, self.trainer.device)

@@ -1,5 +1,6 @@
 """What a run does when its training diverges: it warns, stops, or returns to a snapshot."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +14,9 @@ from models.storage.blob_store import Blobs
 from worker.training import snapshots
 from worker.training.divergence import Alarm, Divergence, Watch
 from worker.training.lockstep import Together
+from worker.training.loss_log import Losses
 from worker.training.progress import Progress
 from worker.training.reporting import Reporter
-from worker.training.trainer import Losses
 
 MOST_ROLLBACKS = 3
 SLOWER = 0.5  # share of the learning rates that a rollback leaves
@@ -35,6 +36,10 @@ class Guard:
     progress: Progress
     together: Together
     watch: Watch
+
+    def check_all(self, steps: Sequence[Losses]) -> bool:
+        """Check the losses of several steps; False after a rollback. Raises Divergence."""
+        return all(self.check(losses) for losses in steps)
 
     def check(self, losses: Losses) -> bool:
         """Report divergence and act as the recipe says; False after a rollback.
@@ -64,6 +69,7 @@ class Guard:
             or name is None
         ):
             raise error
+        trainer.losses.read()  # of the steps that are given up
         trainer.restore(snapshots.read(self.snapshots, name)["trainer"])
         self._drop_newer(name)
         self.progress.rollbacks += 1

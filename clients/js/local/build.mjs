@@ -28,13 +28,13 @@ if (words.includes("--kernels")) {
 }
 
 const licence = readFileSync(join(HERE, "node_modules/@noble/hashes/LICENSE"), "utf8").trim();
-// faces and page contain nothing of it.
+// engine alone contains it; worker and service load that script.
 const banner = { js: `/*! SHA-256 by @noble/hashes:\n${licence}\n*/` };
 const common = {
   bundle: true, minify: true, target: "es2022", charset: "utf8", legalComments: "none",
-  loader: { ".wasm": "binary" }, logLevel: "warning",
+  loader: { ".wasm": "binary" }, logLevel: "warning", outdir: folder,
 };
 const source = (name) => join(HERE, `src/${name}.ts`);
-await build({ ...common, entryPoints: ["faces", "page"].map(source), format: "esm", outdir: folder });
-await build({ ...common, banner, entryPoints: [source("core")], format: "esm", outdir: folder });
-await build({ ...common, banner, entryPoints: ["worker", "service"].map(source), format: "iife", outdir: folder });
+await build({ ...common, entryPoints: ["faces", "page"].map(source), format: "esm" });
+await build({ ...common, banner, entryPoints: [source("engine")], format: "iife" });
+await build({ ...common, entryPoints: ["worker", "service"].map(source), format: "iife" });

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from app.registry import browser, packing
 from models import bundle
-from models.bundle import grid
+from models.bundle import weight_grid
 from models.registry import Registry
 from tests.support.enlargers import add_enlarger
 
@@ -75,15 +75,36 @@ def test_each_file_is_the_bundles_after_unpacking(
         assert (len(original), len(answer.content)) == (file["bytes"], file["packed_bytes"])
 
 
-def test_gzip_travels_where_it_is_accepted(client: TestClient, versions: list[str]) -> None:
+@pytest.mark.parametrize("coding", ["br", "gzip"])
+def test_a_file_travels_in_a_coding_that_the_client_accepts(
+    client: TestClient, versions: list[str], coding: str
+) -> None:
     address = f"/models/{versions[0]}/browser/{bundle.WEIGHTS}"
     plain = client.get(address, headers={"Accept-Encoding": "identity"})
-    small = client.get(address, headers={"Accept-Encoding": "gzip"})
+    encoded = client.get(address, headers={"Accept-Encoding": coding})
     assert "content-encoding" not in plain.headers
-    assert small.headers["content-encoding"] == "gzip"
-    assert small.headers["vary"] == "Accept-Encoding"
-    assert plain.content == small.content
-    assert int(small.headers["content-length"]) < len(plain.content)
+    assert encoded.headers["content-encoding"] == coding
+    assert encoded.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
+    assert plain.content == encoded.content  # httpx decodes both
+    assert int(encoded.headers["content-length"]) < len(plain.content)
+
+
+def test_the_manifest_says_what_each_coding_takes(client: TestClient, versions: list[str]) -> None:
+    address = f"/models/{versions[0]}/browser.json"
+    for file in client.get(address).json()["files"].values():
+        sizes = {
+            coding: int(
+                client.get(
+                    urljoin(address, file["url"]), headers={"Accept-Encoding": coding}
+                ).headers["content-length"]
+            )
+            for coding in ("br", "gzip", "identity")
+        }
+        assert sizes == {
+            "br": file["brotli_bytes"],
+            "gzip": file["gzip_bytes"],
+            "identity": file["packed_bytes"],
+        }
 
 
 @pytest.mark.parametrize("name", ["card.json", "critic.onnx", "..%2fcard.json", "enlarger.onnx"])
@@ -123,7 +144,9 @@ def test_weights_on_a_grid_take_a_byte_each(tmp_path: Path) -> None:
 
     random = np.random.default_rng(0)
     weights = random.normal(size=(64, 32, 4, 4)).astype(np.float32)
-    content = save({"a": grid.snap(weights, 1), "b": random.normal(size=7).astype(np.float32)})
+    content = save(
+        {"a": weight_grid.snap(weights, 1), "b": random.normal(size=7).astype(np.float32)}
+    )
     packed_bytes = packing.pack(bundle.WEIGHTS, content)
     assert unpack(packed_bytes) == content
     assert len(packed_bytes) < len(content) / 3.5

@@ -10,16 +10,17 @@ import sys
 if "worker.training" in sys.orig_argv and "KAO_TEST_OOM" in os.environ:
     import torch
 
-    from worker.training.trainer import Losses, Trainer
+    from worker.training.loss_log import Losses
+    from worker.training.trainer import Trainer
 
-    advance = Trainer.advance
+    train = Trainer.train
 
-    def fail_while_full(self: Trainer, fraction: float = 0.0) -> Losses:
+    def fail_while_full(self: Trainer, fraction: float = 0.0) -> list[Losses]:
         if os.path.exists(os.environ["KAO_TEST_OOM"]):
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-        return advance(self, fraction)
+        return train(self, fraction)
 
-    Trainer.advance = fail_while_full  # type: ignore[method-assign]
+    Trainer.train = fail_while_full  # type: ignore[method-assign]
 
 if "serve" in sys.orig_argv and "KAO_TEST_HANG" in os.environ:
     import threading

@@ -136,7 +136,7 @@ def test_no_combination_is_drawn_that_no_picture_has() -> None:
     trainer = Trainer(recipe, dependent(recipe), CPU, bf16=False)
     for step in range(4):
         trainer.step = step
-        labels = trainer._labels_of(trainer._latents()[0])
+        labels = trainer.step_program.labels_of(trainer.inputs.latents(trainer.step)["z"])
         assert labels is not None
         colour, bulk = labels.split(3, 1)
         assert torch.equal(colour, bulk)
@@ -160,9 +160,11 @@ def test_labels_are_never_named_on_recoloured_pictures() -> None:
     recipe = resolve({"preset": "smoke", "labels": ["colour"], "label_weight": 1.0, "augment": 1.0})
     trainer = Trainer(recipe, reals(recipe), CPU, bf16=False)
     trainer.begin(10**6, 10**6)
-    plain = torch.ones(recipe.batch, 3, recipe.resolution, recipe.resolution)
-    augmented, _ = trainer._augment(plain, plain)
+    inputs = trainer.step_inputs()
+    inputs["pixels"] = torch.full_like(inputs["pixels"], 255)
+    augmented, _ = trainer.step_program.views(inputs).real
     inner = augmented[:, :, 4:-4, 4:-4]
+    assert not torch.equal(augmented, torch.ones_like(augmented))
     assert torch.equal(inner, torch.ones_like(inner)), "moved by two pixels at most, nothing else"
 
 
@@ -217,7 +219,7 @@ def test_labels_are_sampled_from_training_images_alone() -> None:
     places = np.arange(32, 64)
     batches = Reals(images, recipe, CPU, labels=labels, places=places)
     trainer = Trainer(recipe, batches, CPU, bf16=False)
-    batch_labels = trainer._labels_of(trainer._latents()[0])
+    batch_labels = trainer.step_program.labels_of(trainer.inputs.latents(trainer.step)["z"])
     assert batch_labels is not None
     assert batch_labels[:, 0].all()
 

@@ -89,17 +89,17 @@ def test_a_source_that_is_gone_is_told(attempt, pictures) -> None:
 
 def planted(monkeypatch: pytest.MonkeyPatch, at, value=math.nan) -> None:
     """Make a loss no number at that step, once."""
-    advance = Trainer.advance
+    train = Trainer.train
     left = [at]
 
     def ill(self, fraction=0.0):
-        losses = advance(self, fraction)
+        steps = train(self, fraction)
         if left and self.step == left[0]:
             left.pop()
-            losses["g_loss"] = value
-        return losses
+            steps[-1]["g_loss"] = value
+        return steps
 
-    monkeypatch.setattr(Trainer, "advance", ill)
+    monkeypatch.setattr(Trainer, "train", ill)
 
 
 def test_a_run_that_diverges_rolls_back_and_ends_well(
@@ -145,17 +145,17 @@ def scripted(monkeypatch: pytest.MonkeyPatch, distances, error=0.0) -> None:
 
 def stopped_at(monkeypatch: pytest.MonkeyPatch, run, step) -> None:
     """Let a run go until a worker that stops hands it back."""
-    advance = Trainer.advance
+    train = Trainer.train
 
     def stopped(self, fraction=0.0):
         if self.step == step:
             run.signal = signal.SIGTERM
-        return advance(self, fraction)
+        return train(self, fraction)
 
-    monkeypatch.setattr(Trainer, "advance", stopped)
+    monkeypatch.setattr(Trainer, "train", stopped)
     with pytest.raises(HandedBack):
         run.go()
-    monkeypatch.setattr(Trainer, "advance", advance)
+    monkeypatch.setattr(Trainer, "train", train)
 
 
 def test_the_best_snapshot_is_published_not_the_last(

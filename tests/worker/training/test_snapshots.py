@@ -45,7 +45,9 @@ def test_a_damaged_snapshot_is_refused(folder, harm) -> None:
         snapshots.read(folder, name)
 
 
-@pytest.mark.parametrize("harm", [flip, truncate, empty, None], ids=str)
+@pytest.mark.parametrize(
+    "harm", [flip, truncate, empty, None], ids=["flip", "truncate", "empty", "gone"]
+)
 def test_where_the_newest_is_bad_or_gone_the_one_before_it_serves(
     settings: Settings, folder, harm
 ) -> None:

@@ -11,7 +11,7 @@ from models.recipes.recipe import resolve
 from models.storage.blob_store import Blobs
 from worker.learning_rates import cosine
 from worker.training import losses, snapshots
-from worker.training.batches import Reals
+from worker.training.batches import Reals, to_images
 from worker.training.schedules import augmentation, ema_decay
 from worker.training.trainer import Trainer
 
@@ -160,17 +160,16 @@ def test_augmentation_does_not_hide_a_collapse() -> None:
 
 def test_a_finetuned_run_has_not_seen_its_set_yet() -> None:
     one = trainer(augment=1.0)
-    real, fake = torch.zeros(8, 3, 16, 16), torch.zeros(8, 3, 16, 16)
     one.begin(624_416, parent="some model")
-    assert one._augment(real, fake) == (real, fake), "no augmentation yet"
+    assert "real.shift" not in one.step_inputs(), "no augmentation yet"
     one.begin(624_416, before_of_set=624_416)
-    assert one._augment(real, fake)[0] is not real
+    assert "real.shift" in one.step_inputs()
 
 
 def test_a_child_repeats_neither_the_latents_nor_the_order_of_its_parent() -> None:
     parent, child = trainer(), trainer()
     child.begin(0, parent="the parent")
-    assert not torch.equal(parent._latents()[0], child._latents()[0])
+    assert not torch.equal(parent.step_inputs()["z"], child.step_inputs()["z"])
     assert not torch.equal(parent.reals.batch(0), child.reals.batch(0))
 
 
@@ -179,14 +178,16 @@ def test_a_resumed_child_goes_on_with_its_own_draws(tmp_path: Path) -> None:
     child.begin(0, parent="the parent")
     name = snapshots.write(tmp_path, child.step, child.state())
     resumed.restore(snapshots.read(tmp_path, name))
-    assert torch.equal(child._latents()[0], resumed._latents()[0])
+    assert torch.equal(child.step_inputs()["z"], resumed.step_inputs()["z"])
     assert torch.equal(child.reals.batch(3), resumed.reals.batch(3))
 
 
 def test_real_and_drawn_images_are_seen_through_noise_of_the_same_strength() -> None:
     one = trainer(noise=10.0)
-    images = torch.zeros(8, 3, 16, 16)
-    real, fake = one._augment(images, images)
+    inputs, program = one.step_inputs(), one.step_program
+    views = program.views(inputs)
+    real = views.real.images - to_images(inputs["pixels"])
+    fake = views.fake.images - views.drawn
     for seen in (real, fake):
         assert seen.std().item() * 127.5 == pytest.approx(10, rel=0.05)
     assert not torch.equal(real, fake)

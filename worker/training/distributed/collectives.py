@@ -54,12 +54,14 @@ def join(device: torch.device) -> Share:
     return Share(dist.get_rank(), dist.get_world_size())
 
 
-def check(batch: int, share: Share) -> None:
-    """Check that a batch divides evenly among the processes. Raises KaoError."""
-    if batch % share.world:
+def check(batch: int, share: Share, accumulation: int = 1) -> None:
+    """Check that a batch divides evenly among processes and micro-batches. Raises KaoError."""
+    parts = share.world * accumulation
+    if batch % parts:
+        each = f" in {accumulation} parts each" if accumulation > 1 else ""
         raise KaoError(
-            f"A batch of {batch} cannot be shared by {share.world} processes; "
-            f"choose `batch` as a multiple of {share.world}."
+            f"A batch of {batch} cannot be shared by {share.world} processes{each}; "
+            f"choose `batch` as a multiple of {parts}."
         )
 
 

@@ -66,10 +66,11 @@ export class LocalFaces {
   }
 }
 
-/** A worker's script must be of the page's origin; one of another server becomes a blob. */
+/** A worker's script must be of the page's origin; those of another server become one blob. */
 async function startWorker(address: URL): Promise<Worker> {
   if (address.origin === location.origin) return new Worker(address);
-  const blob = URL.createObjectURL(await (await fetch(address)).blob());
+  const scripts = ["engine.js", address].map(async (name) => (await fetch(new URL(name, address))).text());
+  const blob = URL.createObjectURL(new Blob([(await Promise.all(scripts)).join("\n")]));
   const worker = new Worker(blob);
   URL.revokeObjectURL(blob);
   return worker;

@@ -4,12 +4,13 @@
  * trait that is not there, an error of any kind.
  */
 
-import { open } from "./loading.js";
 import type { Model } from "./model.js";
-import { drawAt, toImageData } from "./pictures.js";
-import { parseQuery, traitsOf, type Picture } from "./requests.js";
+import type { Picture } from "./requests.js";
+import { engine } from "./shared_engine.js";
 
 declare const self: ServiceWorkerGlobalScope;
+
+const { drawAt, open, parseQuery, toImageData, traitsOf } = engine;
 
 const SCRIPTS = "kao-scripts-1";
 const RETRY = 60_000; // ms after a model did not load

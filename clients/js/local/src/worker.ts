@@ -1,8 +1,7 @@
 /** The thread that draws for a page: one model, requests by messages. */
 
-import { open } from "./loading.js";
 import type { Look, Model } from "./model.js";
-import { drawAt, toImageData } from "./pictures.js";
+import { engine } from "./shared_engine.js";
 
 export interface OpenRequest {
   kind: "open";
@@ -24,6 +23,7 @@ export type Answer =
   | { id: number; kind: "drawn"; image: ImageData; milliseconds: number }
   | { id: number; kind: "failed"; message: string };
 
+const { drawAt, open, toImageData } = engine;
 let model: Model | undefined;
 
 self.addEventListener("message", ({ data }: MessageEvent<OpenRequest | DrawRequest>) => {

@@ -23,15 +23,15 @@ DrawInNode = Callable[[Path, Sequence[dict[str, Any]], int], Pixels]
 
 @pytest.fixture
 def run_node(tmp_path: Path) -> RunNode:
-    """Run a script of this folder with the built core and further arguments; its output."""
+    """Run a script of this folder with the built engine and further arguments; its output."""
     node = shutil.which("node")
     if node is None:
         pytest.skip("no Node here: `apt-get install nodejs`")
-    core = tmp_path / "core.mjs"
-    core.write_bytes((FOLDER / "core.js").read_bytes())
+    engine = tmp_path / "engine.mjs"
+    engine.write_bytes((FOLDER / "engine.js").read_bytes())
 
     def run(script: str, *arguments: str | Path) -> str:
-        command = [node, str(HERE / script), core.as_uri(), *map(str, arguments)]
+        command = [node, str(HERE / script), engine.as_uri(), *map(str, arguments)]
         result = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
         assert result.returncode == 0, result.stderr
         return result.stdout

@@ -1,7 +1,8 @@
-// derive.mjs CORE VECTORS: recompute the vectors in JavaScript; prints them as JSON.
+// derive.mjs ENGINE VECTORS: recompute the vectors in JavaScript; prints them as JSON.
 import { readFileSync } from "node:fs";
 
-const { derive, normals, numberOf, probes } = await import(process.argv[2]);
+await import(process.argv[2]);
+const { derive, normals, numberOf, probes } = globalThis.kaoEngine;
 const vectors = JSON.parse(readFileSync(process.argv[3], "utf8"));
 const numbers = (row) => Array.from(row);
 console.log(JSON.stringify({

@@ -1,8 +1,9 @@
-// draw.mjs CORE FOLDER OUT: draw the pictures of FOLDER/jobs.json with its packed files; one after
+// draw.mjs ENGINE FOLDER OUT: draw the pictures of FOLDER/jobs.json with its packed files; one after
 // the other, their RGB bytes go to OUT.
 import { readFileSync, writeFileSync } from "node:fs";
 
-const { drawAt, kernels, Machine, Model } = await import(process.argv[2]);
+await import(process.argv[2]);
+const { drawAt, kernels, Machine, Model } = globalThis.kaoEngine;
 const [, , , folder, out] = process.argv;
 const read = (name) => readFileSync(`${folder}/${name}`);
 const manifest = JSON.parse(read("browser.json"));

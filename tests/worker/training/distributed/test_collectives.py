@@ -37,17 +37,15 @@ recipe = resolve({"preset": "smoke", "batch": 32, "penalty_every": 1, "penalty":
 data = np.random.default_rng(0).integers(0, 256, (64, 16, 16, 3), dtype=np.uint8)
 trainer = Trainer(recipe, Reals(data, recipe, cpu, share), cpu, False, share)
 trainer.begin(10_000, 10_000)  # far enough for augmentation
-gradients, descend = {}, trainer._descend
+gradients = {}
 
-def kept(name, loss):
-    trainer.optimizers[name].zero_grad(set_to_none=True)
-    torch.autograd.backward(loss)
+def kept(name):
     network = getattr(trainer, name)
     collectives.average_gradients(network, share)
     gradients[name] = {k: p.grad.clone() for k, p in network.named_parameters()
                        if p.grad is not None}
 
-object.__setattr__(trainer._step, "descend", kept)
+object.__setattr__(trainer.step_program, "update", kept)
 trainer.advance()
 told = collectives.agree([float(share.rank + 7)], share, cpu)
 assert told == [7.0], told

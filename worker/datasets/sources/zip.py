@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,7 +21,7 @@ from worker.datasets.source import (
     Part,
     Picture,
     decode,
-    median_side,
+    shorter_sides,
 )
 
 VERSION = "zip-4"  # raise it whenever the same bytes give other pixels or labels
@@ -61,9 +62,9 @@ class ZipSource:
         table = self.label_table()
         return table.to_json(self._listing.pictures, names) if table else {}
 
-    def side(self) -> int:
-        """The median of the shorter sides of up to PROBED readable pictures, in pixels."""
-        return median_side(self._members(Part(sample=PROBE_SAMPLE).choose(self._pictures())))
+    def sides(self, sample: int = PROBE_SAMPLE) -> list[int]:
+        """The shorter sides of up to `sample` readable pictures, in pixels."""
+        return shorter_sides(self._members(Part(sample=sample).choose(self._pictures())))
 
     def label_table(self) -> LabelTable:
         """The labels of every picture of the archive, whatever part of it is packed."""
@@ -74,3 +75,11 @@ class ZipSource:
 
     def _pictures(self) -> list[str]:
         return self._listing.pictures
+
+
+def recognise(source: str | Path, name: str | None, licence: str) -> ZipSource | None:
+    """The zip at a path, by its name or its content; None where there is none."""
+    path = Path(source)
+    if not path.is_file() or not (path.suffix.lower() == ".zip" or zipfile.is_zipfile(path)):
+        return None
+    return ZipSource(path, name or path.stem, licence)

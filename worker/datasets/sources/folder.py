@@ -23,7 +23,7 @@ from worker.datasets.source import (
     Part,
     Picture,
     decode,
-    median_side,
+    shorter_sides,
 )
 
 VERSION = "folder-4"  # raise it whenever the same files give other pixels or labels
@@ -70,9 +70,9 @@ class FolderSource:
         table = self.label_table()
         return table.to_json(self._pictures(), names) if table else {}
 
-    def side(self) -> int:
-        """The median of the shorter sides of up to PROBED readable pictures, in pixels."""
-        return median_side(self._paths(Part(sample=PROBE_SAMPLE).choose(self._pictures())))
+    def sides(self, sample: int = PROBE_SAMPLE) -> list[int]:
+        """The shorter sides of up to `sample` readable pictures, in pixels."""
+        return shorter_sides(self._paths(Part(sample=sample).choose(self._pictures())))
 
     def label_table(self) -> LabelTable:
         """The labels of every picture of the folder, whatever part of it is packed."""
@@ -87,6 +87,12 @@ class FolderSource:
 
     def _metadata(self) -> list[str]:
         return sorted(name for name in self._files if reason_to_leave_out(name) == "labels")
+
+
+def recognise(source: str | Path, name: str | None, licence: str) -> FolderSource | None:
+    """The folder at a path; None where there is none."""
+    path = Path(source)
+    return FolderSource(path, name or path.resolve().name, licence) if path.is_dir() else None
 
 
 def _walk(root: Path) -> Iterator[tuple[str, Path]]:

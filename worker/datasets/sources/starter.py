@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from models.datasets.labels import LabelTable
 from worker.datasets import starter, starter_attributes
-from worker.datasets.source import Contents, Decoding, Part, Picture
+from worker.datasets.source import PROBE_SAMPLE, Contents, Decoding, Part, Picture
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,12 @@ class StarterSource:
         """The attributes' names; their values are drawn, so none is listed."""
         return LabelTable({name: [] for name in starter_attributes.attributes(0, self._edition)})
 
-    def side(self) -> int:
+    def sides(self, sample: int = PROBE_SAMPLE) -> list[int]:
         """Pictures are drawn at any size up to this, in pixels."""
-        return starter.LARGEST_SIZE
+        return [starter.LARGEST_SIZE] * sample
+
+
+def recognise(source: str | Path, name: str | None, licence: str) -> StarterSource | None:
+    """An edition of the starter by its name; None for any other source."""
+    is_edition = isinstance(source, str) and source in starter_attributes.EDITIONS
+    return StarterSource(str(source)) if is_edition else None

