@@ -131,6 +131,11 @@ class Trainer:
         """Whole passes over the set."""
         return self.step // self.reals.steps_per_epoch
 
+    @property
+    def strongest_augmentation(self) -> float:
+        """The highest probability that an image is changed, once the set is familiar."""
+        return augmentation_strength(self.reals.count, 10**12, self.recipe.augment)
+
     def train(self, fraction: float = 0.0) -> list[Losses]:
         """Train all networks on one batch; the losses of the steps since the last reading.
 

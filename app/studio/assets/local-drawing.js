@@ -1,6 +1,6 @@
 // The switch by which this browser draws the page's pictures itself (docs/browser.md).
 
-import { root } from "./chrome.js";
+import { root } from "./page.js";
 
 const box = document.getElementById("here");
 const workers = navigator.serviceWorker; // missing without TLS
