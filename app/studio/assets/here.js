@@ -8,7 +8,7 @@ const workers = navigator.serviceWorker; // missing without TLS
 const scope = `${root}/`;
 
 const preview = async () => {
-  const live = box.checked && (await import(`${root}/local/live.js`));
+  const live = box.checked ? await import(`${root}/local/live.js`) : null;
   followLive(live && new live.LiveFaces(new URL(scope, location).href));
 };
 
