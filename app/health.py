@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from app.faults import Fault
+from app.health_faults import Fault
 from app.state import AppState, State
 from app.watchdog import is_stuck
 from models.registry import DEFAULT

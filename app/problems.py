@@ -158,6 +158,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ClientDisconnect, _answer_disconnect)
     app.add_exception_handler(sa.exc.DataError, _answer_data_error)
     app.add_exception_handler(sa.exc.OperationalError, _answer_database_error)
+    # Every connection is in use, because the database does not answer the requests that have them.
+    app.add_exception_handler(sa.exc.TimeoutError, _answer_database_error)
     app.add_exception_handler(OSError, _answer_os_error)
     app.add_exception_handler(Exception, _answer_defect)
 
@@ -230,13 +232,20 @@ async def _answer_database_error(request: Request, error: Exception) -> Response
     if "disk is full" in reason or "No space left" in reason:
         status, slug = row(errors.DiskFull)
         return problem(status, slug, "The disk of the database is full; nothing was changed.")
-    detail = "The database is locked or does not answer; nothing was changed. Try again."
+    # A connection that was lost while a transaction was committed leaves its outcome unknown.
+    detail = (
+        "The database is locked or does not answer. Look whether the change was made before you "
+        "repeat it, or send POST /train with an Idempotency-Key."
+    )
     headers = {"Retry-After": str(DATABASE_RETRY)}
     return problem(503, "database-unavailable", detail, headers)
 
 
 async def _answer_os_error(request: Request, error: Exception) -> Response:
-    """507 where a disk or a quota is full; anything else is a defect, raised with its traceback."""
+    """507 where a disk or a quota is full, 503 where a disk is broken; else it is a defect."""
+    if isinstance(error, OSError) and error.errno in (errno.EIO, errno.EROFS):
+        log.error("disk.broken", path=request.url.path, reason=str(error))
+        return await answer(request, errors.StorageUnreachable("A disk of the server is broken."))
     if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
         raise error
     log.warning("disk.full", path=request.url.path)

@@ -15,7 +15,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from sqlalchemy import select
 
-from app.faults import NO_WORKER, QUEUE_UNREACHABLE, RUN_WAITING, Fault
+from app.health_faults import NO_WORKER, QUEUE_UNREACHABLE, RUN_WAITING, Fault
 from models.database.engine import reading
 from models.database.tables import runs
 from models.settings import Settings

@@ -1,4 +1,4 @@
-"""`kao models …`: list, show, promote, export and import published models."""
+"""`kao models …`: list, show, promote and share published models."""
 
 from pathlib import Path
 from typing import Annotated
@@ -72,6 +72,31 @@ def import_model(
 ) -> None:
     """Add a model from a zip of `kao models export`."""
     out.print(f"added {open_registry().import_zip(file)}")
+
+
+@cli.command("push")
+def push(
+    model: Model,
+    repository: Annotated[str, typer.Argument(help="owner/name; made if it is missing.")],
+    private: Annotated[bool, typer.Option("--private", help="Make it private.")] = False,
+) -> None:
+    """Upload a model with a README to the Hugging Face Hub, or to HF_ENDPOINT."""
+    from kao import hub
+
+    out.print(hub.push(hub.connect(), open_registry(), model, repository, private))
+
+
+@cli.command("pull")
+def pull(
+    repository: Annotated[str, typer.Argument(help="owner/name.")],
+    revision: Annotated[
+        str | None, typer.Option(help="A branch, tag or commit; by default the main branch.")
+    ] = None,
+) -> None:
+    """Add a model from the Hugging Face Hub, or from HF_ENDPOINT."""
+    from kao import hub
+
+    out.print(f"added {hub.pull(hub.connect(), open_registry(), repository, revision)}")
 
 
 @cli.command("adopt")

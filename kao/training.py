@@ -161,7 +161,7 @@ def _resume(settings: Settings, engine: "sa.Engine", run: str, fields: Row) -> s
 def _wait_for_lease(settings: Settings, engine: "sa.Engine", run: str) -> None:
     """Requeue a run whose process was killed. Raises KaoError where it is still training."""
     from models import runs
-    from worker.leases import INTERVAL, LeaseWatch
+    from worker.abandoned_runs import INTERVAL, LeaseWatch
 
     err.print(f"Run {run} is marked as running; waiting for its heartbeat or the end of its lease.")
     watch, first = LeaseWatch(settings, engine), runs.get(engine, run)

@@ -1,8 +1,8 @@
 """API keys and their scopes.
 
 The database has a key's SHA-256, to look it up, and two public keys, to verify what it signed
-(`models/signatures.py`); none of them authenticates. A plain hash suffices: a key has 256 random
-bits, too many to try, and a slow hash would only make every request slow.
+(`models/key_signatures.py`); none of them authenticates. A plain hash suffices: a key has 256
+random bits, too many to try, and a slow hash would only make every request slow.
 """
 
 import contextlib
@@ -21,8 +21,8 @@ from sqlalchemy import select
 from models.database.engine import lock, now, reading
 from models.database.tables import keys
 from models.errors import InvalidKey, KaoError, LastKey, UnknownKey
+from models.key_signatures import Purpose, public_key
 from models.settings import Settings
-from models.signatures import Purpose, public_key
 from models.storage import atomic, layout
 
 log = structlog.get_logger()

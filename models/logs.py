@@ -1,10 +1,12 @@
 """Logging of every process: events with fields, coloured on a terminal, else JSON lines."""
 
+import contextlib
+import io
 import logging
 import secrets
 import sys
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor
@@ -16,9 +18,33 @@ _PREFIX = secrets.token_hex(6)
 CHATTY = ("alembic", "uvicorn.access", "opentelemetry")
 
 
+class LogStream(io.TextIOBase):
+    """A stream whose write errors are ignored: a full disk must not fail what is logged.
+
+    Without it, a request whose log line could not be written was answered with a 500, although
+    its transaction had been committed.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+
 def configure() -> None:
     """Configure logging, once at a process's start. Libraries' logs go to stderr as well."""
-    is_terminal = sys.stderr.isatty()
+    stream = LogStream(sys.stderr)
+    is_terminal = stream.isatty()
     shared: list[Processor] = [
         _request,
         structlog.processors.add_log_level,
@@ -31,9 +57,9 @@ def configure() -> None:
     )
     structlog.configure(
         processors=[*shared, renderer],
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(file=cast(TextIO, stream)),
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream)
     tidy = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

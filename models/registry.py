@@ -17,9 +17,9 @@ from models.bundle import Card, archive, isolated
 from models.database import tables
 from models.database.engine import lock, now, reading
 from models.database.tables import aliases, models, moves
-from models.description import Description
 from models.errors import BadBundle, KaoError, LostTraits, UnknownModel
 from models.failpoints import fail_point
+from models.name_and_note import Description
 from models.storage import atomic, layout
 from models.storage.blob_store import Blobs
 

@@ -15,8 +15,8 @@ from sqlalchemy import select, update
 from models import webhooks
 from models.database.engine import lock, now, reading
 from models.database.tables import events, runs
-from models.description import Description
 from models.errors import ForbiddenMove, StaleFence, UnknownRun
+from models.name_and_note import Description
 from models.recipes.recipe import Recipe
 
 Fence = NewType("Fence", int)

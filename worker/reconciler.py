@@ -11,7 +11,7 @@ from celery import Celery
 from models import runs
 from models.runs import QUEUE, TASK
 from models.settings import Settings
-from worker.leases import LeaseWatch
+from worker.abandoned_runs import LeaseWatch
 
 log = structlog.get_logger()
 

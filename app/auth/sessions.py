@@ -1,7 +1,7 @@
 """Browser sessions: a cookie that a login with an API key makes, and that ends with that key.
 
 The cookie is `ID.EXPIRES.SIGNATURE`: the key's id, Unix time, and a signature of both under the
-API key (`models/signatures.py`). The database has the public key only, so nothing that a server
+API key (`models/key_signatures.py`). The database has the public key only, so nothing that a server
 stores makes a session; every server can verify it, and revoking the key ends all its sessions.
 """
 
@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from fastapi import Request, Response
 
 from app.errors import Forbidden, Unauthorised
-from models import keys, signatures
+from models import key_signatures, keys
 from models.errors import UnknownKey
 from models.keys import Key
 
@@ -37,7 +37,7 @@ class OpenSession:
 def start(response: Response, request: Request, id: str, secret: str) -> int:
     """Set the cookie of a new session; its end in Unix time. secret: the API key itself."""
     expires = int(time.time()) + LIFETIME
-    signature = signatures.sign(secret, "session", _message(id, str(expires)))
+    signature = key_signatures.sign(secret, "session", _message(id, str(expires)))
     _set(response, request, f"{id}.{expires}.{signature}", LIFETIME)
     return expires
 
@@ -106,7 +106,7 @@ def _verify(database: sa.Engine, cookie: str) -> OpenSession:
     # Also capped, so that no cookie outlives what this server would have granted.
     if not time.time() <= int(expires) <= time.time() + LIFETIME + CLOCK_SKEW:
         raise Unauthorised(SESSION_ENDED)
-    if not signatures.is_valid(key.session_key, signature, _message(id, expires)):
+    if not key_signatures.is_valid(key.session_key, signature, _message(id, expires)):
         raise Unauthorised(SESSION_ENDED)
     return OpenSession(key, int(expires))
 

@@ -1,8 +1,9 @@
 """Addresses of pictures that need no key until a time, signed with one.
 
 `?…&expires=1790000000&key=ID&signature=TEXT`: Unix time, the key's id, and a signature of the
-address and the time under the API key (`models/signatures.py`). Holders of a key can sign without
-the server, which has the public key only; revoking the key ends every address that it signature.
+address and the time under the API key (`models/key_signatures.py`). Holders of a key can sign
+without the server, which has the public key only; revoking the key ends every address that it
+signed.
 """
 
 import re
@@ -13,7 +14,7 @@ from urllib.parse import quote, unquote_to_bytes, urlsplit
 import sqlalchemy as sa
 
 from app.errors import Forbidden, InvalidParameter
-from models import keys, signatures
+from models import key_signatures, keys
 from models.errors import UnknownKey
 
 NAMES = ("expires", "key", "signature")
@@ -45,7 +46,7 @@ def sign(id: str, secret: str, address: str, expires: int) -> str:
         raise InvalidParameter("url", "cannot be parsed", "the address of a picture") from None
     if split(query)[0] is not None:
         raise InvalidParameter("url", "is signed already", "an address without a signature")
-    signature = signatures.sign(secret, "address", _message(path, query, str(expires)))
+    signature = key_signatures.sign(secret, "address", _message(path, query, str(expires)))
     suffix = f"expires={expires}&key={id}&signature={signature}"
     return parts._replace(query=f"{parts.query}&{suffix}" if query else suffix).geturl()
 
@@ -73,7 +74,7 @@ def verify(database: sa.Engine, signature: Signature, path: bytes, query: bytes)
     except UnknownKey:
         raise Forbidden("The key that signed this address is unknown or revoked.") from None
     message = _message(path, query, signature.expires)
-    if key.address_key is None or not signatures.is_valid(
+    if key.address_key is None or not key_signatures.is_valid(
         key.address_key, signature.signature, message
     ):
         raise Forbidden("The signature does not match the address; sign the exact address.")

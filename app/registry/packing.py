@@ -6,8 +6,8 @@ A packed file is a header and a payload:
     header              JSON: {"bytes": of the original, "tensors": [{"at", "count", "scales",
                         "inner"}, …]} in the order of `at`, an offset in the original
     the rest            the original's bytes that belong to none of the tensors
-    each tensor         on a grid (models/bundle/grid.py): `scales` float32, then `count` int8;
-                        number i has scale ⌊i / inner⌋ mod scales.
+    each tensor         on a grid (models/bundle/weight_grid.py): `scales` float32, then `count`
+                        int8; number i has scale ⌊i / inner⌋ mod scales.
                         Else `scales` is 0: the four bytes of all numbers, the lowest first
 
 Unpacking gives the original, whose SHA-256 the manifest states.
@@ -20,7 +20,7 @@ from math import prod
 
 import numpy as np
 
-from models.bundle import grid
+from models.bundle import weight_grid
 from models.bundle.format import GRAPH_SUFFIX
 
 FLOAT = 1  # of ONNX's types
@@ -57,7 +57,7 @@ def pack(name: str, content: bytes) -> bytes:
 def _packed_tensor(place: Place, content: bytes) -> tuple[dict[str, int], bytes]:
     numbers = np.frombuffer(content, "<f4").reshape(place.shape)
     row = {"at": place.at, "count": numbers.size, "scales": 0, "inner": 1}
-    found = grid.find(numbers)
+    found = weight_grid.find(numbers)
     if found is None:
         return row, np.frombuffer(content, np.uint8).reshape(-1, 4).T.tobytes()
     row |= {"scales": found.scales.size, "inner": prod(place.shape[found.axis + 1 :])}

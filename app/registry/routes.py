@@ -9,7 +9,7 @@ from app.http.query_string import Only
 from app.registry.schemas import Alias, Model, ModelDetails, Models, model
 from app.state import State
 from models.bundle.format import Card
-from models.description import Description
+from models.name_and_note import Description
 from models.registry import DEFAULT
 
 router = APIRouter(prefix="/models", tags=["models"])

@@ -20,9 +20,9 @@ from app.training.schemas import run as public_fields
 from models import runs
 from models.bundle.format import Card
 from models.datasets import catalogue
-from models.description import LONGEST_NAME
 from models.errors import UnknownDataset, UnknownModel, UnknownRun
 from models.keys import Key
+from models.name_and_note import LONGEST_NAME
 from models.registry import DEFAULT
 
 router = APIRouter(prefix="/studio", include_in_schema=False)

@@ -11,7 +11,7 @@ from app.state import State
 from app.training import schemas, service
 from app.training.schemas import Run, Runs, RunState
 from models import runs
-from models.description import Description, Name, Note
+from models.name_and_note import Description, Name, Note
 
 log = structlog.get_logger()
 router = APIRouter(prefix="/train", tags=["training"])

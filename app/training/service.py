@@ -10,8 +10,8 @@ from app.state import AppState
 from app.training import queue
 from models import recipe_inheritance, runs
 from models.datasets import catalogue
-from models.description import Description
 from models.errors import TrainingNotInstalled
+from models.name_and_note import Description
 from models.runs import Row
 
 MAX_IDEMPOTENCY_KEY = 200  # characters

@@ -50,6 +50,10 @@ def connect(settings: Settings) -> sa.Engine:
         engine = sa.create_engine(url, pool_pre_ping=True)
         # Before SQLAlchemy's own first queries, which fail on the answers of SQL_ASCII.
         event.listen(engine, "connect", _refuse_other_encodings, insert=True)
+        if url.get_driver_name() == "psycopg":
+            from models.database import postgresql  # psycopg is in the extra `hosts` alone
+
+            postgresql.install(engine)
         return engine
     if url.database and url.database != ":memory:":
         _create_private(Path(url.database))
@@ -144,6 +148,15 @@ def _revision(engine: sa.Engine) -> str | None:
     return None if revision is None else str(revision)
 
 
+def _unlimited(connection: sa.Connection) -> contextlib.AbstractContextManager[None]:
+    """While migrating, which takes as long as there are rows."""
+    if connection.dialect.driver != "psycopg":
+        return contextlib.nullcontext()
+    from models.database import postgresql
+
+    return postgresql.unlimited(connection)
+
+
 def migrate(engine: sa.Engine) -> None:
     """Bring the tables to this version's schema, in one transaction. Safe to run concurrently.
 
@@ -161,7 +174,7 @@ def migrate(engine: sa.Engine) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
-    with engine.begin() as connection:
+    with engine.begin() as connection, _unlimited(connection):
         lock(connection, "migrate")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

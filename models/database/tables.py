@@ -34,7 +34,7 @@ runs = Table(
     Column("version", sa.String(64)),
     Column("idempotency_key", sa.String(200), unique=True),
     Column("request", sa.JSON, nullable=False),
-    Column("name", sa.String(80)),  # as in models/description.py
+    Column("name", sa.String(80)),  # as in models/name_and_note.py
     Column("note", sa.Text),
 )
 

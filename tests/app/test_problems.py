@@ -165,10 +165,15 @@ def test_a_full_disk_under_the_database_is_507(
     assert (answer.status_code, answer.json()["type"]) == (507, "urn:kao:problem:disk-full")
 
 
-def test_a_full_disk_is_507_and_another_failure_of_the_system_is_500(
+def test_a_full_disk_is_507_a_broken_one_503_and_another_failure_of_the_system_is_500(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for number, status in ((errno.ENOSPC, 507), (errno.EDQUOT, 507), (errno.EACCES, 500)):
+    for number, status in (
+        (errno.ENOSPC, 507),
+        (errno.EDQUOT, 507),
+        (errno.EIO, 503),
+        (errno.EACCES, 500),
+    ):
         failure = OSError(number, "planted")
 
         def fail(*_: Any, failure: OSError = failure) -> Never:

@@ -231,9 +231,7 @@ def test_a_worker_without_its_model_leaves_pictures_to_the_server(
     assert page.evaluate(ADD_PICTURES, [f"{address}{seed}" for seed in range(5)]) == [64] * 5
 
 
-def test_a_morph_of_the_worker_is_the_servers(
-    visit: Visit, site: str, http: httpx.Client
-) -> None:
+def test_a_morph_of_the_worker_is_the_servers(visit: Visit, site: str, http: httpx.Client) -> None:
     page, version = open_local(visit)
     let_the_worker_draw(page)
     query = f"from=a&to=b&t=0.25&size=64&model={version}&format=png"

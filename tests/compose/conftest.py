@@ -91,10 +91,13 @@ class Stack:
         return json.loads(process.stdout)[0]
 
     def check(self, service: str) -> int:
-        """Run a service's health check now; its exit code."""
-        kind, *words = self.inspect(service)["Config"]["Healthcheck"]["Test"]
+        """Run a service's health check now; its exit code, 124 where it takes too long."""
+        health = self.inspect(service)["Config"]["Healthcheck"]
+        kind, *words = health["Test"]
         command = ["sh", "-c", *words] if kind == "CMD-SHELL" else words
-        return run_command("docker", "exec", self.container(service), *command).returncode
+        seconds = str(health["Timeout"] // 10**9)
+        words = ["timeout", seconds, *command]
+        return run_command("docker", "exec", self.container(service), *words).returncode
 
     def signal(self, service: str, name: str, number: str) -> None:
         """Send a signal to each process of that name in a service's container."""

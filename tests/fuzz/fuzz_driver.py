@@ -12,6 +12,7 @@ from pathlib import Path
 import atheris
 
 FOLDER = Path(__file__).parent
+MEMORY = 1_500  # MB of a process; a decoder that takes more is a finding
 SECONDS = int(os.environ.get("FUZZ_SECONDS", "600"))
 
 
@@ -31,9 +32,8 @@ def lead(name: str) -> None:
     with atheris.instrument_imports(include=["app", "models", "zipfile"]):
         test = getattr(importlib.import_module(f"tests.fuzz.{tests()[name]}"), name)
     # A picture may take a while on a busy machine; a minute is a hang.
-    atheris.Setup(
-        [name, f"-max_total_time={SECONDS}", "-timeout=60"], test.hypothesis.fuzz_one_input
-    )
+    limits = [f"-max_total_time={SECONDS}", "-timeout=60", f"-rss_limit_mb={MEMORY}"]
+    atheris.Setup([name, *limits], test.hypothesis.fuzz_one_input)
     atheris.Fuzz()
 
 

@@ -6,8 +6,8 @@ import pytest
 import sqlalchemy as sa
 
 from models import runs
-from models.description import Description
 from models.errors import ForbiddenMove, StaleFence, UnknownRun
+from models.name_and_note import Description
 from models.recipes.recipe import resolve
 from models.runs import MOST_STALLS, MOVES, STATES, Fence
 from tests.support.fixtures import Begin

@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from models import runs
 from models.settings import Settings
 from tests.support.fixtures import Begin
-from worker import leases
+from worker import abandoned_runs
+from worker.abandoned_runs import LeaseWatch
 from worker.celery_app import celery_app
-from worker.leases import LeaseWatch
 from worker.reconciler import Reconciler
 
 
@@ -30,7 +30,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(leases, "time", clock)
+    monkeypatch.setattr(abandoned_runs, "time", clock)
     return clock
 
 
@@ -84,7 +84,7 @@ def test_a_database_that_takes_no_writes_costs_no_lease(
     row = runs.get(engine, run)
     watch.last_look = time.monotonic()
     watch.heartbeats[run] = (row["fence"], row["heartbeat"], time.monotonic() - 1_000)
-    monkeypatch.setattr(leases, "INTERVAL", 0.2)
+    monkeypatch.setattr(abandoned_runs, "INTERVAL", 0.2)
     is_locked, waiting = threading.Event(), threading.Event()
 
     def lock() -> None:
@@ -93,7 +93,7 @@ def test_a_database_that_takes_no_writes_costs_no_lease(
             assert waiting.wait(10)
             time.sleep(0.5)  # longer than INTERVAL, after the watch began to wait
 
-    monkeypatch.setattr(leases, "time", SimpleNamespace(monotonic=_setting(waiting)))
+    monkeypatch.setattr(abandoned_runs, "time", SimpleNamespace(monotonic=_setting(waiting)))
     locker = threading.Thread(target=lock)
     locker.start()
     assert is_locked.wait(10)

@@ -14,8 +14,9 @@ from models.recipes.recipe import Recipe
 from models.settings import Settings
 from worker.datasets import starter_attributes
 from worker.datasets.held_out import FEWEST
-from worker.datasets.packing import PackedDataset, open_source, pack
+from worker.datasets.packing import PackedDataset, pack
 from worker.datasets.source import DatasetSource
+from worker.datasets.sources import open_source
 
 # `kao train --dataset FOLDER` names a folder of this machine; over HTTP no such name is accepted.
 LOCAL = "path:"

@@ -28,10 +28,8 @@ from models.datasets.near_duplicates import NearDuplicates
 from models.errors import DatasetError
 from models.storage.layout import MANIFEST
 from worker.datasets import starter_attributes
-from worker.datasets.folder import FolderSource
 from worker.datasets.source import Contents, DatasetSource, Decoding, Images, LeftOut, Part
-from worker.datasets.starter_source import StarterSource
-from worker.datasets.zip import ZipSource
+from worker.datasets.sources import open_source
 
 FORMAT = 1
 SIZES = range(8, 1025)
@@ -152,22 +150,6 @@ def pack(
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def open_source(
-    source: str | Path, name: str | None = None, licence: str = "unknown"
-) -> DatasetSource:
-    """The source that a name or a path means. Raises DatasetError."""
-    if isinstance(source, str) and source in starter_attributes.EDITIONS:
-        return StarterSource(source)
-    path = Path(source)
-    if path.is_dir():
-        return FolderSource(path, name or path.resolve().name, licence)
-    if path.is_file():
-        return ZipSource(path, name or path.stem, licence)
-    raise DatasetError(
-        f"There is no folder or zip at {str(source)!r}; give one of those, or 'starter'."
-    )
-
-
 def _write(
     folder: Path,
     source: DatasetSource,
@@ -224,7 +206,7 @@ def _alike(
     source: DatasetSource, names: Sequence[str], thumbnails: Sequence[Images]
 ) -> NearDuplicates:
     """Pictures that look alike; what Kao draws itself differs in parts that a thumbnail loses."""
-    if isinstance(source, StarterSource):
+    if source.name in starter_attributes.EDITIONS:
         return NearDuplicates()
     return near_duplicates.find(names, thumbnails)
 

@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 from safetensors.numpy import save_file as save_numpy
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 from torch import Tensor, nn
 
 from models import bundle
 from models.bundle import generator as bundle_generator
+from models.bundle.provenance import Provenance, provenance, provenance_of
 from models.database.engine import now
 from models.errors import KaoError
 from models.faces import latents
@@ -65,17 +66,20 @@ def write(
     # A copy on the CPU in plain layout: the trained one goes on training.
     network = on_grid(generator).eval()
     latent = recipe.latent + len(attributes)
-    layers = _write_generator(folder, network, recipe, latent, moments)
+    credit = _credit(dataset)
+    layers, origin = _write_generator(folder, network, recipe, latent, moments, credit)
     if discriminator is not None:
         onnx_export.export_critic(discriminator, recipe.resolution, folder)
     if enlarger is not None:
         onnx_export.export_enlarger(enlarger.network, recipe.resolution, folder)
+    for path in folder.glob(f"*{bundle.GRAPH_SUFFIX}"):
+        onnx_export.add_metadata(path, origin.entries())
     card = bundle.card_for(
         recipe,
         network=bundle.Network(
             resolution=recipe.resolution, latent=latent, style=recipe.style, layers=layers
         ),
-        dataset=_credit(dataset),
+        dataset=credit,
         training=training,
         measures=measures or {},
         attributes=list(attributes),
@@ -88,27 +92,33 @@ def write(
         created=now(),
     )
     drawer = bundle_generator.Drawer(folder, card, threads=1)
-    card = _add_sliders(folder, network, drawer, recipe, properties or {})
+    card = _add_sliders(folder, network, drawer, recipe, properties or {}, origin)
     write_card(folder, card)
     z = latents.derive_all(map(str, range(SHEET**2)), latent)
     Image.fromarray(sheet(drawer.draw(z, 1.0))).save(folder / bundle.SAMPLES, optimize=True)
 
 
 def _write_generator(
-    folder: Path, network: nn.Module, recipe: Recipe, latent: int, moments: Sequence[Moment]
-) -> int:
-    """Write the generator's weights and graphs; how many rows of w they take."""
+    folder: Path,
+    network: nn.Module,
+    recipe: Recipe,
+    latent: int,
+    moments: Sequence[Moment],
+    credit: bundle.DatasetCredit,
+) -> tuple[int, Provenance]:
+    """Write the generator's weights and graphs; how many rows of w they take, and their origin."""
     weights = {
         name: tensor.contiguous()
         for name, tensor in network.state_dict().items()
         if tensor.is_floating_point()
     }
-    save_file(weights, folder / bundle.WEIGHTS)
+    origin = provenance(credit, save(weights))
+    save_file(weights, folder / bundle.WEIGHTS, metadata=origin.entries())
     layers = onnx_export.export_generator(network, latent, recipe.style, folder)
     if moments:
         earlier = [moment.weights for moment in moments]
         onnx_export.export_growth(network, earlier, latent, folder / bundle.GROWTH)
-    return layers
+    return layers, origin
 
 
 def _credit(dataset: PackedDataset) -> bundle.DatasetCredit:
@@ -127,6 +137,7 @@ def _add_sliders(
     drawer: bundle_generator.Drawer,
     recipe: Recipe,
     properties: Mapping[str, Property],
+    origin: Provenance,
 ) -> bundle.Card:
     """Search sliders and write their vectors; the drawer's card with them."""
     search = slider_search.find(
@@ -138,7 +149,7 @@ def _add_sliders(
     )
     if not search.sliders:
         return drawer.card
-    save_numpy(search.vectors, folder / bundle.TRAITS)
+    save_numpy(search.vectors, folder / bundle.TRAITS, metadata=origin.entries())
     return drawer.card.model_copy(update={"sliders": search.sliders})
 
 
@@ -174,6 +185,9 @@ def with_enlarger(registry: Registry, version: str, enlarger: Enlarger) -> str:
 
     def write_graph(folder: Path, resolution: int) -> None:
         onnx_export.export_enlarger(enlarger.network, resolution, folder)
+        dataset = bundle.Card.model_validate(bundle.read_card(folder)).dataset
+        origin = provenance_of(folder, dataset)
+        onnx_export.add_metadata(folder / bundle.ENLARGER, origin.entries())
 
     return _publish_with_enlarger(registry, version, enlarger.card, write_graph)
 

@@ -189,6 +189,13 @@ def export_critic(discriminator: nn.Module, resolution: int, folder: Path) -> No
     onnx.save(model, path)
 
 
+def add_metadata(path: Path, entries: Mapping[str, str]) -> None:
+    """Write entries into a graph's metadata, and leave weights in the file beside it there."""
+    model = onnx.load(path, load_external_data=False)
+    onnx.helper.set_model_props(model, dict(entries))
+    onnx.save(model, path)
+
+
 def _quantise(graph: onnx.GraphProto, tensor: onnx.TensorProto) -> None:
     """Keep a tensor as int8 and a scale a row; nodes at the front give its name the floats."""
     name = tensor.name

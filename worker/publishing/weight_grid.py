@@ -1,11 +1,11 @@
-"""Weights of networks put on the grid of `models/bundle/grid.py` before they are published."""
+"""Put the weights of networks on the grid of `models/bundle/weight_grid.py` before publishing."""
 
 import copy
 
 import torch
 from torch import nn
 
-from models.bundle import grid
+from models.bundle import weight_grid
 
 # A scale for each output channel of a transposed convolution, and for each input of another layer.
 # On the shipped model that kept 47.4 dB, axis 0 43.6 and output channels throughout 43.4
@@ -18,5 +18,5 @@ def on_grid(network: nn.Module) -> nn.Module:
     rounded = copy.deepcopy(network).cpu()
     with torch.no_grad():
         for weights in rounded.parameters():
-            weights.copy_(torch.from_numpy(grid.snap(weights.float().numpy(), AXIS)))
+            weights.copy_(torch.from_numpy(weight_grid.snap(weights.float().numpy(), AXIS)))
     return rounded

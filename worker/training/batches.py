@@ -63,6 +63,11 @@ class Reals:
         """Whole batches in a pass over the set; the partial one at its end is dropped."""
         return max(1, self.count // self.recipe.batch)
 
+    @property
+    def resident_bytes(self) -> int:
+        """Bytes of the set on the device; 0 where it stays on disk."""
+        return 0 if self._resident is None else self._resident.numel()
+
     def inputs(self, step: int) -> dict[str, Tensor]:
         """This process's rows of the step's batch, on the device.
 

@@ -86,6 +86,11 @@ class Reporter:
         if text := data.get("message"):
             self._console.print(f"[yellow]{text}")
 
+    def memory(self, summary: str, data: dict[str, Any]) -> None:
+        """Report the estimated memory. summary: as "9.1 of 24.0 GB"."""
+        self.event("memory.estimated", data)
+        self._console.print(f"needs about {summary} of memory", highlight=False)
+
     def measurement(self, data: dict[str, Any]) -> None:
         """Report a measurement of the averaged generator."""
         self._metrics.write(json.dumps({"measured": data}) + "\n")

@@ -30,5 +30,5 @@ def explain(error: BaseException) -> str | None:
 def _smaller(device: str) -> str:
     return (
         f"The {device} has too little memory for this recipe: lower `batch`, `width`, "
-        "`discriminator_width` or `resolution`."
+        "`discriminator_width` or `resolution`, or raise `accumulation`."
     )

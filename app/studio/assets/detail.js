@@ -1,6 +1,6 @@
 // The dialog of one face: a second face, traits, size and format, code to embed it, download.
 
-import { copy, t } from "./chrome.js";
+import { copy, t } from "./page.js";
 import { Picture } from "./picture.js";
 import { caption, filename, snippet } from "./snippets.js";
 import * as states from "./state.js";

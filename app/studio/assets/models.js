@@ -1,6 +1,6 @@
 // The models of this server by name, and their cards.
 
-import { root } from "./chrome.js";
+import { root } from "./page.js";
 import { server } from "./state.js";
 
 async function get(path) {

@@ -1,6 +1,6 @@
 // The playground: one state, kept in the page's address, from which everything on it is drawn.
 
-import { root, t, toast } from "./chrome.js";
+import { root, t, toast } from "./page.js";
 import { Detail } from "./detail.js";
 import { Models } from "./models.js";
 import { Picture } from "./picture.js";

@@ -1,6 +1,6 @@
 // The playground's state, all of it in the page's address, and the addresses of its pictures.
 
-import { root } from "./chrome.js";
+import { root } from "./page.js";
 
 /** What the server says of itself: limits, formats, models (app/studio/playground.py). */
 export const server = JSON.parse(document.getElementById("settings").textContent);

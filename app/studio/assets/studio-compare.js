@@ -1,6 +1,6 @@
 // Runs beside each other: one slider shows the sheets of all after the same number of images.
 
-import { t } from "./chrome.js";
+import { t } from "./page.js";
 import { Charts } from "./chart.js";
 import { byId, showProblem } from "./studio.js";
 import { images, sheets, show } from "./studio-sheets.js";

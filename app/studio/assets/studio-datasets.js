@@ -1,6 +1,6 @@
 // Datasets: a zip as it is, or a folder that is packed here, sent with its progress.
 
-import { root, t } from "./chrome.js";
+import { root, t } from "./page.js";
 import { downloadZip } from "./client-zip.js";
 import { byId, call, onClick, showProblem, parseResponse } from "./studio.js";
 

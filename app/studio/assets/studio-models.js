@@ -1,6 +1,6 @@
 // Promoting a model, and rolling the last promotion back.
 
-import { root, t, toast } from "./chrome.js";
+import { root, t, toast } from "./page.js";
 import { byId, call, onClick } from "./studio.js";
 
 const PROMOTED = "#promoted";

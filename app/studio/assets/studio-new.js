@@ -1,6 +1,6 @@
 // The form of a new run: a preset's recipe, and what was changed of it; only that is sent.
 
-import { root, t } from "./chrome.js";
+import { root, t } from "./page.js";
 import { byId, call, onClick, showProblem } from "./studio.js";
 
 const recipes = JSON.parse(byId("recipes").textContent);

@@ -1,7 +1,7 @@
 // The page of one run, live. Every event has a number: after a lost connection the page asks for
 // those above the last one, so nothing is missed, and what comes twice is dropped.
 
-import { root, save, t, toast } from "./chrome.js";
+import { root, save, t, toast } from "./page.js";
 import { Charts } from "./chart.js";
 import { downloadZip } from "./client-zip.js";
 import { byId, call, onClick, showProblem } from "./studio.js";

@@ -1,6 +1,6 @@
 // A run's sheets in order, shown without flicker.
 
-import { root } from "./chrome.js";
+import { root } from "./page.js";
 import { call } from "./studio.js";
 
 /** How many images a sheet's name says. */

@@ -1,6 +1,6 @@
 // What the pages of the studio share: calls of the API, error messages, local times.
 
-import { root, t } from "./chrome.js";
+import { root, t } from "./page.js";
 
 /** The element with an id. */
 export const byId = (id) => document.getElementById(id);

@@ -1,6 +1,6 @@
 // Faces of a team: a stream of faces that are all distinct, then a sheet or a ZIP of them.
 
-import { root, save, t } from "./chrome.js";
+import { root, save, t } from "./page.js";
 import { downloadZip } from "./client-zip.js";
 
 const SIDE = 256; // pixels of a face

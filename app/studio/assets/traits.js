@@ -1,7 +1,7 @@
 // The controls of a model's traits: a swatch for each colour, a small face for each other value,
 // a slider for each number.
 
-import { t, translated } from "./chrome.js";
+import { t, translated } from "./page.js";
 import { face, server } from "./state.js";
 
 const MOST_FACES = 12; // values that are shown as faces; more are a list

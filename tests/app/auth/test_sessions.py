@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from app.auth import sessions
 from app.main import create_app
-from models import keys, signatures
+from models import key_signatures, keys
 from models.database import tables
 from models.registry import Registry
 from models.settings import Settings
@@ -248,11 +248,11 @@ def test_no_session_outlives_what_the_server_grants(
 ) -> None:
     """Even one that the holder of the key signed."""
     (key,) = keys.list_keys(database)
-    signature = signatures.sign(KEY, "session", sessions._message(key.id, expires))
+    signature = key_signatures.sign(KEY, "session", sessions._message(key.id, expires))
     cookie = f"{sessions.COOKIE}={key.id}.{expires}.{signature}".encode()
     assert client.get("/train", headers={b"Cookie": cookie}).status_code == 401
     soon = str(int(time.time()) + 3600)
-    signature = signatures.sign(KEY, "session", sessions._message(key.id, soon))
+    signature = key_signatures.sign(KEY, "session", sessions._message(key.id, soon))
     client.cookies.set(sessions.COOKIE, f"{key.id}.{soon}.{signature}")
     assert client.get("/train").status_code == 200
 

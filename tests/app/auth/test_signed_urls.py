@@ -15,7 +15,7 @@ from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from app.auth import signed_urls
-from models import keys, signatures
+from models import key_signatures, keys
 from models.database import tables
 from tests.app.auth.conftest import MakeKey
 from tests.app.auth.forgery import signatures_from
@@ -207,7 +207,7 @@ def test_no_address_is_valid_for_longer_than_allowed(
 ) -> None:
     """Even one that the holder of the key signed."""
     (key,) = keys.list_keys(database)
-    signature = signatures.sign(KEY, "address", f"/avatar?seed=1\n{expires}")
+    signature = key_signatures.sign(KEY, "address", f"/avatar?seed=1\n{expires}")
     url = f"/avatar?seed=1&expires={expires}&key={key.id}&signature={signature}"
     assert private.get(url).status_code == 403
 

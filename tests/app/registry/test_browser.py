@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from app.registry import browser, packing
 from models import bundle
-from models.bundle import grid
+from models.bundle import weight_grid
 from models.registry import Registry
 from tests.support.enlargers import add_enlarger
 
@@ -144,7 +144,9 @@ def test_weights_on_a_grid_take_a_byte_each(tmp_path: Path) -> None:
 
     random = np.random.default_rng(0)
     weights = random.normal(size=(64, 32, 4, 4)).astype(np.float32)
-    content = save({"a": grid.snap(weights, 1), "b": random.normal(size=7).astype(np.float32)})
+    content = save(
+        {"a": weight_grid.snap(weights, 1), "b": random.normal(size=7).astype(np.float32)}
+    )
     packed_bytes = packing.pack(bundle.WEIGHTS, content)
     assert unpack(packed_bytes) == content
     assert len(packed_bytes) < len(content) / 3.5

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.worker.datasets.test_packing import picture
-from worker.datasets.folder import FolderSource
 from worker.datasets.source import Part
+from worker.datasets.sources.folder import FolderSource
 
 SYSTEMS = [
     ("macOS, apple/turicreate#644",

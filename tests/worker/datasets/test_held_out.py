@@ -55,8 +55,7 @@ def test_no_held_out_image_is_trained_on_and_every_other_one_is() -> None:
         batch = reals.batch(step).add(1).mul(127.5).round().long()
         numbers = (batch[:, 0, 0, 0] + 256 * batch[:, 1, 0, 0]).tolist()
         trained_numbers |= set(numbers)
-        truth = reals.labels(step)
-        assert truth is not None
+        truth = reals.inputs(step)["labels"]
         assert truth.argmax(1).tolist() == [int(number >= 1_000) for number in numbers]
     assert trained_numbers <= set(places.tolist())
     assert len(trained_numbers) == reals.steps_per_epoch * 50

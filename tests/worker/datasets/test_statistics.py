@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw, ImageFilter
 from models.errors import DatasetError
 from models.recipes.automatic import FLAT
 from worker.datasets import starter, statistics
-from worker.datasets.folder import FolderSource
 from worker.datasets.source import Images
+from worker.datasets.sources.folder import FolderSource
 
 
 def drawn(number: int, side: int = 256) -> Image.Image:

@@ -7,7 +7,7 @@ from safetensors.numpy import load_file
 
 from app.registry import packing
 from models import bundle
-from models.bundle import grid
+from models.bundle import weight_grid
 from models.networks.enlarger import Enlarger
 from tests.support.enlargers import add_enlarger
 from tests.support.fixtures import WriteBundle
@@ -16,9 +16,9 @@ from worker.publishing.weight_grid import on_grid
 
 def test_every_large_weight_of_a_bundle_lies_on_the_grid(write_bundle: WriteBundle) -> None:
     weights = load_file(write_bundle() / bundle.WEIGHTS)
-    large = [name for name, tensor in weights.items() if grid.is_large(tensor)]
+    large = [name for name, tensor in weights.items() if weight_grid.is_large(tensor)]
     assert len(large) >= 3
-    assert [name for name in large if grid.find(weights[name]) is None] == []
+    assert [name for name in large if weight_grid.find(weights[name]) is None] == []
 
 
 def test_a_bundle_packs_into_little_more_than_a_byte_a_weight(write_bundle: WriteBundle) -> None:

@@ -70,11 +70,12 @@ export function tensors(file: Uint8Array): Map<string, Float32Array> {
   const start = 8 + view.getUint32(0, true);
   const header = JSON.parse(new TextDecoder().decode(file.subarray(8, start))) as Record<
     string,
-    { dtype?: string; data_offsets: [number, number] }
+    { dtype?: string; data_offsets?: [number, number] }
   >;
   const found = new Map<string, Float32Array>();
-  for (const [name, { dtype, data_offsets: [first, last] }] of Object.entries(header)) {
-    if (dtype !== "F32") continue;
+  for (const [name, { dtype, data_offsets }] of Object.entries(header)) {
+    if (dtype !== "F32" || !data_offsets) continue; // `__metadata__` has neither
+    const [first, last] = data_offsets;
     found.set(name, new Float32Array(Uint8Array.from(file.subarray(start + first, start + last)).buffer));
   }
   return found;

@@ -1,7 +1,7 @@
 // The switch by which this browser draws the page's pictures itself (docs/browser.md).
 
-import { root } from "./chrome.js";
 import { followLive } from "./picture.js";
+import { root } from "./page.js";
 
 const box = document.getElementById("here");
 const workers = navigator.serviceWorker; // missing without TLS

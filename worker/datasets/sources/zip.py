@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -74,3 +75,11 @@ class ZipSource:
 
     def _pictures(self) -> list[str]:
         return self._listing.pictures
+
+
+def recognise(source: str | Path, name: str | None, licence: str) -> ZipSource | None:
+    """The zip at a path, by its name or its content; None where there is none."""
+    path = Path(source)
+    if not path.is_file() or not (path.suffix.lower() == ".zip" or zipfile.is_zipfile(path)):
+        return None
+    return ZipSource(path, name or path.stem, licence)

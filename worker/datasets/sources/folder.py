@@ -89,6 +89,12 @@ class FolderSource:
         return sorted(name for name in self._files if reason_to_leave_out(name) == "labels")
 
 
+def recognise(source: str | Path, name: str | None, licence: str) -> FolderSource | None:
+    """The folder at a path; None where there is none."""
+    path = Path(source)
+    return FolderSource(path, name or path.resolve().name, licence) if path.is_dir() else None
+
+
 def _walk(root: Path) -> Iterator[tuple[str, Path]]:
     """(relative name, path) of every file; a folder that a link leads back to is read once."""
     folder_ids: set[tuple[int, int]] = set()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from models.datasets.labels import LabelTable
@@ -45,3 +46,9 @@ class StarterSource:
     def sides(self, sample: int = PROBE_SAMPLE) -> list[int]:
         """Pictures are drawn at any size up to this, in pixels."""
         return [starter.LARGEST_SIZE] * sample
+
+
+def recognise(source: str | Path, name: str | None, licence: str) -> StarterSource | None:
+    """An edition of the starter by its name; None for any other source."""
+    is_edition = isinstance(source, str) and source in starter_attributes.EDITIONS
+    return StarterSource(str(source)) if is_edition else None

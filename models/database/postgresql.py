@@ -1,0 +1,89 @@
+"""Connections to PostgreSQL that notice when the server no longer answers.
+
+TCP alone does not: a peer that vanished without a word, or stands still, looks like a slow one, and
+without a limit a thread that waits for it waits for hours. On a server the kept session of a lost
+host would hold its locks as long.
+"""
+
+import contextlib
+import time
+from collections.abc import Generator, Iterator
+from typing import Any, TypeVar
+
+import psycopg
+import sqlalchemy as sa
+from sqlalchemy import event
+
+T = TypeVar("T")
+
+PATIENCE = 20.0  # s for one statement, its locks included; those of Kao take milliseconds
+# The server ends the session of a client that was silent for so long within a transaction: Kao
+# waits for nothing there, and others wait for its locks.
+SILENCE = "60s"
+PARAMETERS = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,  # ms
+}
+
+
+class Connection(psycopg.Connection[Any]):
+    """A connection whose every statement ends within `patience` seconds, or breaks it.
+
+    patience: None waits for ever, for statements that take as long as there is data.
+    """
+
+    patience: float | None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.patience = PATIENCE
+
+    def wait(self, gen: Generator[Any, Any, T], *args: Any, **kwargs: Any) -> T:
+        """Run a statement to its end. Raises OperationalError after `patience` seconds."""
+        return super().wait(self._limit(gen), *args, **kwargs)
+
+    def _limit(self, statement: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
+        if self.patience is None:
+            return (yield from statement)
+        deadline = time.monotonic() + self.patience
+        try:
+            awaited = next(statement)
+            while True:
+                # psycopg resumes it at each answer, and ten times a second without one.
+                ready = yield awaited
+                if not ready and time.monotonic() > deadline:
+                    self.pgconn.finish()  # its answer could only come for another statement
+                    raise psycopg.OperationalError(
+                        f"PostgreSQL did not answer within {self.patience:g} seconds"
+                    )
+                awaited = statement.send(ready)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+
+def install(engine: sa.Engine) -> None:
+    """Let an engine make such connections."""
+
+    @event.listens_for(engine, "do_connect")
+    def _connect(_dialect: Any, _record: Any, arguments: Any, parameters: Any) -> Connection:
+        connection = Connection.connect(*arguments, **{**PARAMETERS, **parameters})
+        connection.autocommit = True
+        connection.execute(f"SET idle_in_transaction_session_timeout = '{SILENCE}'".encode())
+        connection.autocommit = False
+        return connection
+
+
+@contextlib.contextmanager
+def unlimited(db: sa.Connection) -> Iterator[None]:
+    """Let the statements of a connection take as long as they need, as migrations do."""
+    driver_connection = db.connection.driver_connection
+    assert isinstance(driver_connection, Connection)
+    driver_connection.patience = None
+    try:
+        yield
+    finally:
+        driver_connection.patience = PATIENCE  # it returns to the pool

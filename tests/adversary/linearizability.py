@@ -1,0 +1,62 @@
+"""Whether concurrent operations on one object could have happened one after the other.
+
+The search of Wing and Gong ("Testing and verifying concurrent objects", 1993) with the memory of
+Lowe ("Testing for linearizability", 2017), as Knossos and Porcupine use it: take any operation
+that no other one definitely precedes, apply it to a sequential model, go on with the rest, and
+never visit the same set of applied operations in the same state twice.
+"""
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import TypeVar
+
+from tests.adversary.history import Operation
+
+S = TypeVar("S", bound=Hashable)
+MOST_STATES = 500_000
+
+# The state after an operation; None where the answer contradicts the state.
+Model = Callable[[S, Operation], S | None]
+
+
+class TooManyStates(Exception):
+    """The history is too concurrent to judge."""
+
+
+def is_linearizable(operations: Sequence[Operation], initial: S, model: Model[S]) -> bool:
+    """Whether some order explains every certain answer and respects real time.
+
+    An operation with `end` infinite may be applied at any time after its start, or never. Raises
+    TooManyStates above half a million states.
+    """
+    order = sorted(operations, key=lambda one: one.start)
+    required = sum(1 << index for index, one in enumerate(order) if one.is_certain)
+    stack: list[tuple[int, S]] = [(0, initial)]
+    visited: set[tuple[int, S]] = {(0, initial)}
+    while stack:
+        applied, state = stack.pop()
+        if required & ~applied == 0:
+            return True
+        for index in _minimal(order, applied):
+            after = model(state, order[index])
+            node = (applied | 1 << index, after)
+            if after is None or node in visited:
+                continue
+            visited.add((applied | 1 << index, after))
+            stack.append((applied | 1 << index, after))
+        if len(visited) > MOST_STATES:
+            raise TooManyStates(f"{len(order)} operations")
+    return False
+
+
+def _minimal(order: Sequence[Operation], applied: int) -> list[int]:
+    """Operations that are left, and that no other one which is left definitely precedes."""
+    minimal: list[int] = []
+    first_end = float("inf")
+    for index, one in enumerate(order):
+        if applied >> index & 1:
+            continue
+        if one.start > first_end:
+            break  # and so do all later ones
+        minimal.append(index)
+        first_end = min(first_end, one.end)
+    return [index for index in minimal if order[index].start <= first_end]

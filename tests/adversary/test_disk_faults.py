@@ -1,0 +1,46 @@
+"""A full or broken disk, for one process and one folder, and whole again afterwards."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.adversary.disk_faults import DiskFault, FaultyDisk, compile_library
+
+WRITE = """
+import os, sys
+try:
+    with open(sys.argv[1], "wb", buffering=0) as file:
+        file.write(b"bytes")
+        os.fsync(file.fileno())
+except OSError as error:
+    sys.exit(error.errno)
+"""
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"), [("none", 0), ("full", errno.ENOSPC), ("broken", errno.EIO)]
+)
+def test_writes_below_the_folder_fail_and_others_do_not(
+    tmp_path: Path, fault: DiskFault, code: int
+) -> None:
+    library = compile_library(tmp_path)
+    if library is None:
+        pytest.skip("no C compiler here: `apt-get install gcc`")
+    folder = tmp_path / "home"
+    folder.mkdir()
+    disk = FaultyDisk(library, tmp_path / "control", folder)
+    environment = {**os.environ, **disk.environment}
+
+    def write(path: Path) -> int:
+        command = [sys.executable, "-S", "-c", WRITE, str(path)]
+        return subprocess.run(command, env=environment, check=False).returncode
+
+    disk.set(fault)
+    assert write(folder / "file") == code
+    assert write(tmp_path / "file") == 0
+    disk.set("none")
+    assert write(folder / "file") == 0

@@ -1,0 +1,67 @@
+"""The search for an order: registers with overlapping, missing and impossible answers."""
+
+import math
+
+import pytest
+
+from tests.adversary.history import Operation
+from tests.adversary.linearizability import TooManyStates, is_linearizable
+
+
+def register(state: int, operation: Operation) -> int | None:
+    """A register of one number."""
+    if operation.kind == "write":
+        return int(operation.value)
+    return state if state == operation.answer else None
+
+
+def write(value: int, start: float, end: float = math.inf) -> Operation:
+    status = None if math.isinf(end) else 200
+    return Operation(0, "", "write", "", start, end, status, value)
+
+
+def read(value: int, start: float, end: float) -> Operation:
+    return Operation(1, "", "read", "", start, end, 200, None, value)
+
+
+@pytest.mark.parametrize(
+    ("operations", "expected"),
+    [
+        pytest.param([], True, id="nothing"),
+        pytest.param([write(1, 0, 1), read(1, 2, 3)], True, id="one after the other"),
+        pytest.param([write(1, 0, 1), read(0, 2, 3)], False, id="an old value"),
+        pytest.param(
+            [write(1, 0, 5), read(0, 1, 2), read(1, 3, 4)], True, id="while it is written"
+        ),
+        pytest.param([write(1, 0, 5), read(1, 1, 2), read(0, 3, 4)], False, id="back again"),
+        pytest.param([write(1, 0), read(0, 1, 2), read(1, 3, 4)], True, id="no answer, but done"),
+        pytest.param([write(1, 0), read(0, 1, 2), read(0, 3, 4)], True, id="no answer, not done"),
+        pytest.param([write(1, 5), read(1, 1, 2)], False, id="before it was asked for"),
+        pytest.param(
+            [write(1, 0, 1), write(2, 0, 1), read(2, 2, 3), read(1, 4, 5)], False, id="both orders"
+        ),
+        pytest.param(
+            [write(1, 0, 3), write(2, 0, 3), read(2, 1, 2), read(1, 4, 5)], True, id="the other one"
+        ),
+    ],
+)
+def test_an_order_is_found_exactly_where_there_is_one(
+    operations: list[Operation], expected: bool
+) -> None:
+    assert is_linearizable(operations, 0, register) is expected
+
+
+def test_hundreds_of_operations_one_after_the_other_take_no_time() -> None:
+    operations = [
+        one
+        for number in range(400)
+        for one in (write(number, 2 * number, 2 * number + 1.5), read(number, 2 * number + 1, 9e9))
+    ]
+    assert is_linearizable([one for one in operations if one.kind == "write"], 0, register)
+
+
+def test_a_history_that_is_too_concurrent_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.adversary.linearizability.MOST_STATES", 100)
+    operations = [write(number, 0, 10) for number in range(12)]
+    with pytest.raises(TooManyStates):
+        is_linearizable([*operations, read(99, 11, 12)], 0, register)
