@@ -138,6 +138,14 @@ def _batch(gpu_memory: int, resolution: int, requested: Mapping[str, Any]) -> in
     return int(min(most, max(8, 1 << int(math.log2(max(room, 1))))))
 
 
+def _parts(batch: int, fitting: int) -> int:
+    """In how many equal parts a batch is computed so that each fits; 1 where none would."""
+    parts = 1
+    while batch // parts > fitting and batch % (2 * parts) == 0:
+        parts *= 2
+    return parts if batch // parts <= fitting else 1
+
+
 def _choose_style(pictures: Pictures, machine: Machine, resolution: int, is_flat: bool) -> Choice:
     """The preset, and for flat art what keeps its areas clean."""
     preset = "modern-64-flat" if is_flat else "modern-64"
@@ -250,14 +258,16 @@ def _choose_device(machine: Machine, resolution: int, requested: Mapping[str, An
             f"Machine: the CPU with {threads} (threads), batch=32, {length}, because there is "
             "no GPU and larger batches learn less in the same time.",
         )
-    batch = _batch(machine.gpu_memory, resolution, requested)
-    choice["batch"] = batch
+    fitting = _batch(machine.gpu_memory, resolution, requested)
+    batch = _whole(requested.get("batch")) or max(fitting, FEWEST_IN_BATCH)
+    choice |= {"batch": batch, "accumulation": _parts(batch, fitting)}
     # Half-life of the weight average: R3GAN's 500,000 images are 2,000 steps of 256.
     choice["ema_images"] = 30_000 if batch < LARGEST_BATCH else 500_000
     return Choice(
         choice,
-        f"Machine: {machine.gpu}, batch={batch}, {length}, because its "
-        f"{machine.gpu_memory / 1e9:.0f} GB hold so many pictures of {resolution} px.",
+        f"Machine: {machine.gpu}, {_words(choice, ('batch', 'accumulation'))}, {length}, because "
+        f"its {machine.gpu_memory / 1e9:.0f} GB hold {fitting} pictures of {resolution} px at a "
+        "time.",
     )
 
 

@@ -123,7 +123,7 @@ def resolved(pictures: Pictures, machine: Machine, **requested: Any) -> dict[str
         pytest.param(
             PHOTOGRAPHS, GPU_8,
             {"preset": "modern-64-gpu", "resolution": 64, "batch": 128, "ema_images": 30_000,
-             "noise": 0.0, "enlarger_steps": 12_000},
+             "accumulation": 1, "noise": 0.0, "enlarger_steps": 12_000},
             ["Stand-in RTX", "8 GB", "256 px"],
             id="gpu-of-8-gb",
         ),
@@ -148,8 +148,8 @@ def resolved(pictures: Pictures, machine: Machine, **requested: Any) -> dict[str
         ),
         pytest.param(
             PHOTOGRAPHS, replace(GPU_8, gpu_memory=2 * 10**9),
-            {"preset": "modern-64-gpu", "resolution": 64, "batch": 32},
-            ["2 GB"],
+            {"preset": "modern-64-gpu", "resolution": 64, "batch": 128, "accumulation": 4},
+            ["2 GB hold 32 pictures", "accumulation=4"],
             id="gpu-of-2-gb",
         ),
     ],
@@ -206,6 +206,12 @@ def test_what_is_requested_stays(
     )
     for word in words:
         assert word in reasons(LABELLED, CPU, **requested)
+
+
+@pytest.mark.parametrize(("batch", "parts"), [(64, 1), (512, 4), (127, 1), (384, 4), (2, 1)])
+def test_a_requested_batch_is_computed_in_parts_that_fit(batch: int, parts: int) -> None:
+    chosen = resolved(PHOTOGRAPHS, GPU_8, batch=batch)
+    assert (chosen["batch"], chosen["accumulation"]) == (batch, parts)
 
 
 def test_a_short_run_on_a_gpu_takes_more_and_smaller_steps() -> None:
