@@ -1,6 +1,7 @@
 """`python -m tests.adversary --seed 7 --minutes 60`: attack Kao, and report what gave way."""
 
 import argparse
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.support.servers import Postgres
 def main() -> int:
     """Exit code 0 without a violation, 1 with one, 2 where something is missing."""
     options = _parse()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that every process is ended
     if options.judge:
         return _judge(options.judge)
     if options.mode == "postgresql" and Postgres.binaries() is None:
@@ -24,7 +26,7 @@ def main() -> int:
     print(f"seed {options.seed}, {options.mode}: logs and history.jsonl in {folder}")
     plan = Plan(
         options.seed, 60 * options.minutes, options.mode, options.defect, options.faults,
-        options.round,
+        options.round, trains=options.defect is None,
     )  # fmt: skip
     report = run(folder, plan, options.stop)
     _print(report)

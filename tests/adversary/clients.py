@@ -23,7 +23,7 @@ from tests.adversary.references import LOOK, References
 
 CLIENTS = 4
 TIMEOUT = 20.0  # s
-LONGEST_PAUSE = 0.4  # s between two requests of a client
+LONGEST_PAUSE = 0.2  # s between two requests of a client
 SEEDS = 8
 LENGTHS = (48, 64)  # images of a run
 NAMES = ("faces", "other")  # of datasets

@@ -48,10 +48,10 @@ def test_every_planted_defect_has_its_rule() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_short_attack_finds_nothing(tmp_path: Path) -> None:
-    """One round without the services of many hosts, so that it is over in a minute or two."""
-    report = run(tmp_path, Plan(seed=1, seconds=1, mode="sqlite", round_seconds=20))
+    """One round without the services of many hosts, so that it is over in a minute."""
+    report = run(tmp_path, Plan(1, 1, "sqlite", round_seconds=20, trains=False))
     assert report.violations == []
-    assert sum(report.answers.values()) > 50
+    assert sum(report.answers.values()) > 20
 
 
 @pytest.mark.adversary
@@ -63,6 +63,8 @@ def test_a_planted_defect_is_found_within_five_minutes(tmp_path: Path, defect: s
         pytest.skip("no PostgreSQL here: `apt-get install postgresql`")
     # Almost every other fault excuses an old alias for a while.
     kinds = ["clock"] if defect == "old-aliases" else []
-    report = run(tmp_path, Plan(1, 300, "postgresql", defect, kinds), stop_at_first=True)
+    # The planted defects are in the apps.
+    attack = Plan(1, 300, "postgresql", defect, kinds, trains=False)
+    report = run(tmp_path, attack, stop_at_first=True)
     assert DEFECTS[defect] in {violation.rule for _, violation in report.violations}
     assert report.seconds < 300

@@ -1,7 +1,8 @@
 """Twenty minutes of training and clients, with a random fault every twenty seconds.
 
-Each of nine comes once in three minutes, a killed app among them. Nobody may see a wrong face,
-nobody go unanswered but while the app is dead, and nothing stay open.
+Each of eleven comes once in four minutes, a killed app, a full and a broken disk among them. No
+answer may be a wrong face or missing but while the app is dead, and nothing may stay open. What is
+there at the end is backed up, restored elsewhere, and compared.
 
 `make soak`; SOAK_SECONDS and SOAK_SEED change its length and its faults. By hand, never in CI.
 """
@@ -24,12 +25,15 @@ import httpx
 import psutil
 import pytest
 
+from models import runs
+from tests.adversary.disk_faults import DiskFault, FaultyDisk, compile_library
+from tests.faults.restoring import assert_a_backup_restores_all
 from tests.support.fixtures import BuildHouse
 from tests.support.process_group import PATIENCE, House, Process
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", "1200"))
 SEED = int(os.environ.get("SOAK_SEED", "1"))
-EVERY, FREEZE_SECONDS, LOCK_SECONDS = 20.0, 8.0, 10.0  # s
+EVERY, FREEZE_SECONDS, LOCK_SECONDS, DISK_SECONDS = 20.0, 8.0, 10.0, 8.0  # s
 CLIENTS, SEEDS = 8, 200
 # Of one app process, above the most that it had in its first quarter: times, descriptors. A killed
 # one's successor begins anew, and few live for as long as 32 MiB of faces take to gather (5,000 of
@@ -97,7 +101,15 @@ def below(up: Process, name: str) -> list[psutil.Process]:
     return matches
 
 
-FAULTS = ["lock database", *(f"{how} {name}" for how in ("kill", "freeze") for name in PATTERNS)]
+DISK_FAULTS: dict[str, DiskFault] = {"fill": "full", "break": "broken"}
+# What a run says that failed because of one.
+DISK_ERRORS = re.compile("disk is full|No space left|Input/output error|disk I/O error", re.I)
+FAULTS = [
+    "lock database",
+    "fill disk",
+    "break disk",
+    *(f"{how} {name}" for how in ("kill", "freeze") for name in PATTERNS),
+]
 
 
 def endless_faults(order: random.Random) -> Iterator[str]:
@@ -106,9 +118,18 @@ def endless_faults(order: random.Random) -> Iterator[str]:
         yield from order.sample(FAULTS, len(FAULTS))
 
 
-def strike(house: House, up: Process, order: random.Random, fault: str) -> str:
+def strike(
+    house: House, up: Process, order: random.Random, fault: str, disk: FaultyDisk | None
+) -> str:
     """One fault; its name, and whether there was no victim."""
     kind, name = fault.split()
+    if kind in DISK_FAULTS:
+        if disk is None:
+            return f"{fault}: no C compiler"
+        disk.set(DISK_FAULTS[kind])
+        time.sleep(DISK_SECONDS)
+        disk.set("none")
+        return fault
     if kind == "lock":
         with contextlib.closing(sqlite3.connect(house.settings.home / "kao.db", timeout=30)) as db:
             db.isolation_level = None
@@ -169,7 +190,7 @@ def at_rest(house: House, up: Process) -> dict[str, int]:
         try:
             before = open_resources(up)
             time.sleep(5)
-            complete = len(below(up, "worker")) >= 2 and house.serves()
+            complete = below(up, "worker") != [] and house.serves()
             return before if complete and open_resources(up) == before else None
         except psutil.Error:
             return None
@@ -185,8 +206,29 @@ def deaths(house: House) -> list[str]:
     return [line for line in lines if "child.died" in line]
 
 
+def resume_failed(house: House, submitted: list[str]) -> None:
+    """Go on with runs that a full or broken disk failed; nothing else may fail one."""
+    for run in submitted:
+        row = house.run(run)
+        if row["state"] == "failed":
+            assert DISK_ERRORS.search(row["error"]), row["error"]
+            runs.resume(house.engine, run)
+
+
+def wait_for_success(house: House, submitted: list[str]) -> list[runs.Row]:
+    """Wait until every run has succeeded; their rows."""
+
+    def all_succeeded() -> bool:
+        resume_failed(house, submitted)
+        return all(house.run(run)["state"] == "succeeded" for run in submitted)
+
+    house.wait(all_succeeded, "every run succeeds", 4 * PATIENCE)
+    return [house.run(run) for run in submitted]
+
+
 def keep_busy(house: House, submitted: list[str]) -> None:
     """Two runs that wait or train, always."""
+    resume_failed(house, submitted)
     if sum(house.run(run)["state"] in ("queued", "running") for run in submitted) < 2:
         submitted.append(house.submit(2_000, promote="always"))
 
@@ -202,7 +244,10 @@ def test_nothing_is_lost_for_a_while(
     run_ids: list[str] = []
     sizes: list[Size] = []
     down: list[tuple[float, float]] = []  # from a kill of the app until it served again
-    up = house.start("up", [sys.executable, "-m", "kao", "up"])
+    library = compile_library(house.folder)
+    disk = FaultyDisk(library, house.folder / "disk", house.folder) if library else None
+    environment = disk.environment if disk else {}
+    up = house.start("up", [sys.executable, "-m", "kao", "up"], **environment)
     house.wait(house.serves, "the app serves")
     # A first run opens what a worker keeps open; then only leaks add to it.
     run_ids.append(house.submit(64))
@@ -214,7 +259,7 @@ def test_nothing_is_lost_for_a_while(
         keep_busy(house, run_ids)
         sizes.append(size(house, up))
         due, began = time.monotonic() + EVERY, time.monotonic()
-        fault = strike(house, up, order, next(coming))
+        fault = strike(house, up, order, next(coming), disk)
         faults[fault] += 1
         if fault == "kill app":
             house.wait(lambda: sizes[-1].pid not in {one.pid for one in below(up, "app")}, "dead")
@@ -223,7 +268,7 @@ def test_nothing_is_lost_for_a_while(
         while time.monotonic() < due:
             keep_busy(house, run_ids)
             time.sleep(1)
-    rows = [house.wait_for_end(run, seconds=4 * PATIENCE) for run in run_ids]
+    rows = wait_for_success(house, run_ids)
     sizes.append(size(house, up))
     crowd.leave()
     after = at_rest(house, up)
@@ -235,6 +280,9 @@ def test_nothing_is_lost_for_a_while(
         print(*(f"{one.pid}: {one.memory:.0f} MB {one.files} files" for one in sizes), sep="; ")
         print("open before", before, "after", after)
         print(*deaths(house), sep="\n")
+    faces = assert_a_backup_restores_all(house, rows, crowd.faces)
+    with capsys.disabled():
+        print(f"restored elsewhere: {len(rows)} runs, {faces} faces compared")
     assert crowd.wrong == []
     lost = Counter(
         (round(at - ends + SECONDS), error)  # s since the crowd came

@@ -10,11 +10,11 @@ import time
 from typing import Any
 
 DEFECT = os.environ.get("KAO_ADVERSARY_DEFECT", "")
-ODDS = 0.2
+ODDS = 0.5
 
 
 def lose_runs() -> None:
-    """One run in five is acknowledged, and its row is gone."""
+    """One run in two is acknowledged, and its row is gone."""
     import sqlalchemy as sa
 
     from models import runs
@@ -69,7 +69,7 @@ def remember_keys() -> None:
 
 
 def swap_faces() -> None:
-    """One face in twenty is the one that was drawn before it."""
+    """One face in two is the one that was drawn before it."""
     from app.avatars.generate import faces
 
     draw, last = faces.draw, list[Any]()
@@ -83,7 +83,7 @@ def swap_faces() -> None:
 
 
 def skip_promotions() -> None:
-    """One promotion in five is acknowledged and not done."""
+    """One promotion in two is acknowledged and not done."""
     from models.registry import Registry
 
     promote = Registry.promote

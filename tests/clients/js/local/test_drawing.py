@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from models.bootstrap import SHIPPED
-from models.bundle import Card, read_card
+from models.bundle import WEIGHTS, Card, provenance, read_card
 from models.bundle.generator import Drawer
 from models.faces import attributes, latents
 from models.faces.resizing import resize
@@ -106,4 +106,14 @@ def test_a_model_without_styles_scales_its_latent(
     jobs = [{"seed": str(seed), "look": {"psi": 1.5}} for seed in range(3)]
     size = drawer_of(folder).card.network.resolution
     # Untrained, it draws nearly grey.
+    assert differences(draw_in_node, folder, jobs, size, least_spread=0.5).max() <= 1
+
+
+def test_metadata_of_the_weights_is_no_tensor(
+    draw_in_node: DrawInNode, write_bundle: WriteBundle
+) -> None:
+    folder = write_bundle()
+    assert provenance.read_weights(folder / WEIGHTS) is not None
+    jobs = [{"seed": str(seed), "look": {"psi": 0.5}} for seed in range(3)]
+    size = drawer_of(folder).card.network.resolution
     assert differences(draw_in_node, folder, jobs, size, least_spread=0.5).max() <= 1
