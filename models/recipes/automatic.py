@@ -24,8 +24,9 @@ FLIPPED_BELOW = 20_000  # photographs; twice the pictures where they are few
 FEATURE_WEIGHT = 0.5
 CPU_RESOLUTION = 64
 GPU_RESOLUTIONS = (128, 96, 64)
-# Bytes of GPU memory for each picture of a batch at 128 px: estimated from 50 GB for 256 of them.
-BYTES_A_PICTURE = 200e6
+# Bytes of GPU memory for each picture of a batch at 128 px, and for CUDA and the weights: from
+# `worker/training/memory.py`'s 16.1 GB for 256 of them, and 5.6 GB at 64 px.
+BYTES_A_PICTURE, BYTES_IN_ANY_CASE = 68e6, 1.2e9
 GPU_MEMORY_SHARE = 0.8
 LARGEST_BATCH, FEWEST_IN_BATCH = 256, 128
 # A run that short takes too few steps of 256 pictures.
@@ -131,7 +132,8 @@ def _resolution(pictures: Pictures, machine: Machine, requested: Mapping[str, An
 
 def _batch(gpu_memory: int, resolution: int, requested: Mapping[str, Any]) -> int:
     """The largest power of two that the memory holds, 8 at least."""
-    room = GPU_MEMORY_SHARE * gpu_memory / (BYTES_A_PICTURE * (resolution / 128) ** 2.0)
+    free = GPU_MEMORY_SHARE * gpu_memory - BYTES_IN_ANY_CASE
+    room = free / (BYTES_A_PICTURE * (resolution / 128) ** 2.0)
     minutes = requested.get("minutes")
     is_short = isinstance(minutes, int | float) and minutes <= SHORT_MINUTES
     most = FEWEST_IN_BATCH if is_short else LARGEST_BATCH

@@ -71,8 +71,23 @@ def test_a_transparent_and_an_animated_one_are_read() -> None:
     assert read_square(moving.getvalue(), 16).shape == (16, 16, 3)
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"\0" * 64, b"\0\0\0\1ftyp", struct.pack(">I4s", 8, b"iloc")]
-)
+NOTHING = [b"", b"\0" * 64, b"\0\0\0\1ftyp", struct.pack(">I4s", 8, b"iloc")]
+
+
+@pytest.mark.parametrize("data", NOTHING)
 def test_what_is_no_avif_has_no_coded_size(data: bytes) -> None:
     assert avif.coded_pixels(data) == 0
+
+
+def test_items_that_all_are_the_whole_file_are_refused() -> None:
+    # Neither offsets nor lengths have bytes, so that each of 60,000 parts is the whole file.
+    iloc = struct.pack(">IHHHHH", 0, 0, 1, 1, 0, 60_000)
+    with pytest.raises(ValueError, match="overlap"):
+        avif.coded_pixels(struct.pack(">I4s", 8 + len(iloc), b"iloc") + iloc)
+
+
+def test_a_sequence_header_behind_ten_thousand_others_is_refused() -> None:
+    iloc = struct.pack(">IHHHHHII", 0, 0x4400, 1, 1, 0, 1, 30, 0)
+    file = struct.pack(">I4s", 8 + len(iloc), b"iloc") + iloc
+    with pytest.raises(ValueError, match="parts"):
+        avif.coded_pixels(file + b"\x12\0" * 20_000)
