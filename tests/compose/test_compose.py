@@ -203,7 +203,7 @@ def test_one_container_serves_trains_and_loses_nothing(stack: Stack) -> None:
             run = url + answer.headers["location"]
             stack.wait(functools.partial(has_succeeded, stack, run, headers), 300, "it trains")
             assert run_command("docker", "stop", "--time", "60", ONE).returncode == 0
-            gone = lambda: run_command("docker", "inspect", ONE).returncode != 0  # noqa: E731
+            gone = lambda: run_command("docker", "container", "inspect", ONE).returncode != 0  # noqa: E731
             stack.wait(gone, 30, "the container is gone")
     finally:
         run_command("docker", "rm", "--force", ONE)
