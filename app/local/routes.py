@@ -60,7 +60,7 @@ def style(request: Request) -> Response:
 @router.get("/{name}.js")
 @router.head("/{name}.js")
 def script(
-    request: Request, name: Literal["faces", "page", "worker", "service", "engine"]
+    request: Request, name: Literal["faces", "live", "page", "worker", "service", "engine"]
 ) -> Response:
     """One script. The service worker may answer for the whole site."""
     headers = {

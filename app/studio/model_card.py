@@ -47,7 +47,7 @@ def page(request: Request, name: str) -> Response:
         card=card,
         measures=measures,
         tables=[
-            (table.get("size", card.network.resolution), _rows(table))
+            (int(table.get("size", card.network.resolution)), _rows(table))
             for table in ([at_served_size] if at_served_size else [])
             + ([measures] if measures else [])
             if table is at_served_size or at_served_size.get("size") != card.network.resolution

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
+from models.datasets import avif
 from models.errors import DatasetError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "AVIF", "HEIF", "TIFF")
@@ -113,6 +114,8 @@ def _open(source: bytes | BinaryIO | Path) -> Iterator[Image.Image]:
     _register_heif()
     try:
         with Image.open(_file(source), formats=FORMATS) as image:
+            if image.format == "AVIF":
+                _check_coded_size(source)
             yield image
     except BrokenImage:
         raise
@@ -145,6 +148,22 @@ def _check_size(image: Image.Image, least: int) -> None:
         raise BrokenImage(f"{width}×{height} is more than {most:,} pixels")
     if min(width, height) < least:
         raise BrokenImage(f"{width}×{height} is smaller than {least} pixels")
+
+
+def _check_coded_size(source: bytes | BinaryIO | Path) -> None:
+    """Raises BrokenImage for an AVIF that would be decoded larger than it says."""
+    if isinstance(source, bytes):
+        data = source
+    elif isinstance(source, Path):
+        data = source.read_bytes()
+    else:
+        place = source.tell()
+        source.seek(0)
+        data = source.read()
+        source.seek(place)
+    pixels = avif.coded_pixels(data)
+    if pixels > MAX_PIXELS:
+        raise BrokenImage(f"its {pixels:,} coded pixels are more than {MAX_PIXELS:,}")
 
 
 def _check_end(image: Image.Image) -> None:

@@ -24,8 +24,9 @@ FLIPPED_BELOW = 20_000  # photographs; twice the pictures where they are few
 FEATURE_WEIGHT = 0.5
 CPU_RESOLUTION = 64
 GPU_RESOLUTIONS = (128, 96, 64)
-# Bytes of GPU memory for each picture of a batch at 128 px: estimated from 50 GB for 256 of them.
-BYTES_A_PICTURE = 200e6
+# Bytes of GPU memory for each picture of a batch at 128 px, and for CUDA and the weights: from
+# `worker/training/memory.py`'s 16.1 GB for 256 of them, and 5.6 GB at 64 px.
+BYTES_A_PICTURE, BYTES_IN_ANY_CASE = 68e6, 1.2e9
 GPU_MEMORY_SHARE = 0.8
 LARGEST_BATCH, FEWEST_IN_BATCH = 256, 128
 # A run that short takes too few steps of 256 pictures.
@@ -131,11 +132,20 @@ def _resolution(pictures: Pictures, machine: Machine, requested: Mapping[str, An
 
 def _batch(gpu_memory: int, resolution: int, requested: Mapping[str, Any]) -> int:
     """The largest power of two that the memory holds, 8 at least."""
-    room = GPU_MEMORY_SHARE * gpu_memory / (BYTES_A_PICTURE * (resolution / 128) ** 2.0)
+    free = GPU_MEMORY_SHARE * gpu_memory - BYTES_IN_ANY_CASE
+    room = free / (BYTES_A_PICTURE * (resolution / 128) ** 2.0)
     minutes = requested.get("minutes")
     is_short = isinstance(minutes, int | float) and minutes <= SHORT_MINUTES
     most = FEWEST_IN_BATCH if is_short else LARGEST_BATCH
     return int(min(most, max(8, 1 << int(math.log2(max(room, 1))))))
+
+
+def _parts(batch: int, fitting: int) -> int:
+    """In how many equal parts a batch is computed so that each fits; 1 where none would."""
+    parts = 1
+    while batch // parts > fitting and batch % (2 * parts) == 0:
+        parts *= 2
+    return parts if batch // parts <= fitting else 1
 
 
 def _choose_style(pictures: Pictures, machine: Machine, resolution: int, is_flat: bool) -> Choice:
@@ -250,14 +260,16 @@ def _choose_device(machine: Machine, resolution: int, requested: Mapping[str, An
             f"Machine: the CPU with {threads} (threads), batch=32, {length}, because there is "
             "no GPU and larger batches learn less in the same time.",
         )
-    batch = _batch(machine.gpu_memory, resolution, requested)
-    choice["batch"] = batch
+    fitting = _batch(machine.gpu_memory, resolution, requested)
+    batch = _whole(requested.get("batch")) or max(fitting, FEWEST_IN_BATCH)
+    choice |= {"batch": batch, "accumulation": _parts(batch, fitting)}
     # Half-life of the weight average: R3GAN's 500,000 images are 2,000 steps of 256.
     choice["ema_images"] = 30_000 if batch < LARGEST_BATCH else 500_000
     return Choice(
         choice,
-        f"Machine: {machine.gpu}, batch={batch}, {length}, because its "
-        f"{machine.gpu_memory / 1e9:.0f} GB hold so many pictures of {resolution} px.",
+        f"Machine: {machine.gpu}, {_words(choice, ('batch', 'accumulation'))}, {length}, because "
+        f"its {machine.gpu_memory / 1e9:.0f} GB hold {fitting} pictures of {resolution} px at a "
+        "time.",
     )
 
 

@@ -40,6 +40,24 @@ _GPU: dict[str, Any] = {
     "on_divergence": "rollback",
 }
 
+# For a budget of time on one card: a smaller discriminator, R1 now and then and a batch that a step
+# learns enough from, so that there are many steps. Not run on a GPU yet (docs/training.md).
+_BUDGET: dict[str, Any] = {
+    **_GPU,
+    "width": 24,
+    "residuals": 2,
+    "discriminator_width": 48,
+    "feature_weight": 0.5,
+    "noise": 3.0,
+    "penalty": "r1",
+    "gamma": 0.5,
+    "gamma_end": 0.05,
+    "batch": 128,
+    "learning_rate_end": 0.1,
+    "measure_every": 250_000,
+    "sheet_images": 100_000,
+}
+
 _TWO_CORES: dict[str, Any] = {
     "network": "modern",
     "resolution": 64,
@@ -108,6 +126,42 @@ PRESETS: dict[str, dict[str, Any]] = {
             (96, 32, {"gamma": 7.0, "gamma_end": 0.7}),
             (128, 24, {"gamma": 17.0, "gamma_end": 1.7}),
         )
+    },
+    # An H100; draws what `modern-64-flat` draws, so it can go on from a model of that preset.
+    "ten-minutes-gpu": {
+        **_BUDGET,
+        "resolution": 64,
+        "label_weight": 2.0,
+        "penalty_every": 4,
+        "generator": {**_R3GAN, "learning_rate": 6e-4},
+        "discriminator": {**_R3GAN, "learning_rate": 6e-4},
+        "ema_images": 30_000,
+        "minutes": 8,
+    },
+    # A card of 24 GB.
+    "hour-gpu": {
+        **_BUDGET,
+        "resolution": 128,
+        "penalty_every": 4,
+        "gamma": 2.0,
+        "gamma_end": 0.2,
+        "generator": {**_R3GAN, "learning_rate": 4e-4},
+        "discriminator": {**_R3GAN, "learning_rate": 4e-4},
+        "ema_images": 50_000,
+        "minutes": 55,
+    },
+    # A card of 8 GB.
+    "night-gpu": {
+        **_BUDGET,
+        "resolution": 128,
+        "penalty_every": 8,
+        "gamma": 2.0,
+        "gamma_end": 0.2,
+        "accumulation": 2,
+        "generator": {**_R3GAN, "learning_rate": 3e-4},
+        "discriminator": {**_R3GAN, "learning_rate": 3e-4},
+        "ema_images": 100_000,
+        "minutes": 480,
     },
     "smoke": {
         "network": "modern",

@@ -60,6 +60,20 @@ async () => {
   return keys.length;
 }
 """
+# Moves a slider at each frame until its `moving` is deleted.
+MOVE = """
+one => {
+  one.moving = true;
+  let place = 0;
+  const step = () => {
+    if (!one.moving) return;
+    one.value = ((place += 1) % 100) / 100;
+    one.dispatchEvent(new Event("input", {bubbles: true}));
+    requestAnimationFrame(step);
+  };
+  step();
+}
+"""
 DELETE = "async () => { for (const name of await caches.keys()) await caches.delete(name); }"
 MOST_SCRIPT = 30_000  # bytes of gzip, kernels included
 VERSION = re.compile("^[0-9a-f]{64}$")
@@ -215,6 +229,36 @@ def test_a_worker_without_its_model_leaves_pictures_to_the_server(
     page.context.route(f"**/models/{labelled}/browser.json", refuse)
     address = f"/avatar?size=64&model={labelled}&hair=pink&seed="
     assert page.evaluate(ADD_PICTURES, [f"{address}{seed}" for seed in range(5)]) == [64] * 5
+
+
+def test_a_morph_of_the_worker_is_the_servers(visit: Visit, site: str, http: httpx.Client) -> None:
+    page, version = open_local(visit)
+    let_the_worker_draw(page)
+    query = f"from=a&to=b&t=0.25&size=64&model={version}&format=png"
+    with page.expect_response(
+        lambda answer: "/morph" in answer.url and answer.from_service_worker
+    ) as response:
+        page.evaluate(ADD_PICTURES, [f"/morph?{query}"])
+    drawn = np.asarray(Image.open(io.BytesIO(response.value.body())).convert("RGB"))
+    answer = http.get(f"{site}/morph?{query}")
+    assert apart(drawn, np.asarray(Image.open(io.BytesIO(answer.content)).convert("RGB"))) <= 1
+
+
+def test_a_slider_that_moves_is_followed_without_a_request(visit: Visit, labelled: str) -> None:
+    page = visit(f"/?model={labelled}&open=1&view=morph")
+    expect(page.locator("#picture img")).to_be_attached()
+    page.locator("#here").evaluate("box => box.click()")
+    page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+    slider = page.locator("#t")
+    # The first preview loads the model; until it comes, the server's pictures do.
+    slider.evaluate(MOVE)
+    expect(page.locator("#picture canvas")).to_be_attached()
+    canvas = page.locator("#picture canvas")
+    assert canvas.evaluate("one => [one.width, one.height]") == [16, 16]
+    slider.evaluate("one => delete one.moving")
+    # At rest the exact picture takes its place.
+    expect(canvas).to_have_count(0)
+    expect(page.locator("#picture img")).to_have_count(1)
 
 
 @pytest.mark.parametrize(

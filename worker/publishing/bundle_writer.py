@@ -68,10 +68,7 @@ def write(
     latent = recipe.latent + len(attributes)
     credit = _credit(dataset)
     layers, origin = _write_generator(folder, network, recipe, latent, moments, credit)
-    if discriminator is not None:
-        onnx_export.export_critic(discriminator, recipe.resolution, folder)
-    if enlarger is not None:
-        onnx_export.export_enlarger(enlarger.network, recipe.resolution, folder)
+    _write_optional_graphs(folder, recipe.resolution, discriminator, enlarger)
     for path in folder.glob(f"*{bundle.GRAPH_SUFFIX}"):
         onnx_export.add_metadata(path, origin.entries())
     card = bundle.card_for(
@@ -119,6 +116,15 @@ def _write_generator(
         earlier = [moment.weights for moment in moments]
         onnx_export.export_growth(network, earlier, latent, folder / bundle.GROWTH)
     return layers, origin
+
+
+def _write_optional_graphs(
+    folder: Path, resolution: int, discriminator: nn.Module | None, enlarger: Enlarger | None
+) -> None:
+    if discriminator is not None:
+        onnx_export.export_critic(discriminator, resolution, folder)
+    if enlarger is not None:
+        onnx_export.export_enlarger(enlarger.network, resolution, folder)
 
 
 def _credit(dataset: PackedDataset) -> bundle.DatasetCredit:

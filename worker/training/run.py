@@ -146,7 +146,7 @@ class Attempt:
         if estimate is None:
             return
         needs, available = round(estimate.needs), round(estimate.available)
-        log.info("memory.estimated", run=self.run, needs=needs, available=available)
+        log.info("training.memory", run=self.run, needs=needs, available=available)
         self.reporter.memory(str(estimate), {"needs": needs, "available": available})
 
     def _make_guard(self, watch: Watch) -> Guard:

@@ -283,7 +283,11 @@ def _move(network: nn.Module, device: torch.device) -> nn.Module:
 
 
 def _lazy(recipe: Recipe, name: str) -> float:
-    """A penalty that acts every k steps wants Adam slower (arXiv:1912.04958 App. B)."""
+    """Slow Adam down by k/(k + 1) where a penalty acts every k steps (arXiv:1912.04958 App. B).
+
+    There the penalty has optimiser steps of its own; here it joins the main loss, so nothing needs
+    it. It stays, because runs must resume exactly and the rates were measured with it.
+    """
     every = recipe.penalty_every if name == "discriminator" and recipe.gamma else 1
     return every / (every + 1) if every > 1 else 1.0
 

@@ -2,6 +2,14 @@
 
 const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 
+let live = null;
+
+/** Let LiveFaces of /local/live.js draw what moves; null: nothing. */
+export function followLive(faces) {
+  live?.close();
+  live = faces;
+}
+
 /** At most one picture loads at a time; of those requested meanwhile only the last is loaded. */
 export class Picture {
   /** `failed(detail)` gets the server's sentence or null; `shown()` follows each new picture. */
@@ -16,12 +24,14 @@ export class Picture {
     this.alt = alt;
     if (url === this.current && !this.loading) {
       this.label(alt);
+      this.requested = url;
+      live?.stop(this);
       // The server may have written an image that then failed to load.
       const image = this.frame.querySelector("img:last-of-type");
       return image?.decode().then(this.onShown, () => this.explain(url));
     }
     this.requested = url;
-    if (!this.loading) this.load();
+    if (!live?.follow(this, url) && !this.loading) this.load();
   }
 
   async load() {
@@ -34,7 +44,7 @@ export class Picture {
     image.src = url;
     try {
       await image.decode();
-      this.replace(image, url);
+      if (!live || this.requested === url) this.replace(image, url);
     } catch {
       if (this.requested === url) await this.explain(url);
     }
@@ -43,7 +53,7 @@ export class Picture {
   }
 
   replace(image, url) {
-    const previous = [...this.frame.querySelectorAll("img")];
+    const previous = [...this.frame.querySelectorAll("img, canvas")];
     this.frame.append(image);
     this.current = url;
     this.frame.dataset.shown = url;

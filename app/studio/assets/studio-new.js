@@ -95,7 +95,7 @@ function showChanges() {
     group.querySelector(".changed").textContent = inside ? t("studio.new.inside", { n: inside }) : "";
   }
   for (const name of LENGTHS) control(name).setCustomValidity(hasLength() ? "" : t("studio.new.no_length"));
-  const length = LENGTHS.filter((name) => control(name).value.trim()).map((name) => `${control(name).value} ${name}`);
+  const length = LENGTHS.filter((name) => control(name).value.trim()).map((name) => t(`studio.new.length.${name}`, { n: control(name).value }));
   byId("start-run").textContent = [t("studio.new.go"), preset(), ...length, control("dataset").value].join(" · ");
 }
 

@@ -48,7 +48,7 @@ function showElapsed() {
 }
 setInterval(showElapsed, 1000);
 
-// --- phases ---------------------------------------------------------------------------------
+// Phases
 
 /** Show which phase the run is in; `share` (0 to 1) of it is done, `left` in seconds remain. */
 function showPhase(name, share = null, left = null) {
@@ -98,7 +98,7 @@ const PHASE_OF = {
   "enlarger.skipped": () => showPhase("publishing"),
 };
 
-// --- log and state --------------------------------------------------------------------------
+// Log and state
 
 function log(type, data) {
   const item = document.createElement("li");
@@ -168,7 +168,7 @@ onClick(byId("notify"), async () => {
   showButtons();
 });
 
-// --- sheets ---------------------------------------------------------------------------------
+// Sheets
 
 const scrub = byId("scrub");
 function showSheet() {
@@ -222,7 +222,7 @@ onClick(byId("time-lapse"), async () => {
   save(await downloadZip(files).blob(), `${place.dataset.name}-${run.slice(0, 6)}-sheets.zip`);
 });
 
-// --- curves ---------------------------------------------------------------------------------
+// Curves
 
 const charts = new Charts();
 let redrawing = 0;
@@ -236,7 +236,7 @@ function redrawCurves() {
   }, FINAL.includes(state) || !drawnBefore ? 100 : REDRAW);
 }
 
-// --- events ---------------------------------------------------------------------------------
+// Events
 
 function receive(type, event) {
   const number = Number(event.lastEventId);

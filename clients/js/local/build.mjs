@@ -35,6 +35,6 @@ const common = {
   loader: { ".wasm": "binary" }, logLevel: "warning", outdir: folder,
 };
 const source = (name) => join(HERE, `src/${name}.ts`);
-await build({ ...common, entryPoints: ["faces", "page"].map(source), format: "esm" });
+await build({ ...common, entryPoints: ["faces", "live", "page"].map(source), format: "esm" });
 await build({ ...common, banner, entryPoints: [source("engine")], format: "iife" });
 await build({ ...common, entryPoints: ["worker", "service"].map(source), format: "iife" });

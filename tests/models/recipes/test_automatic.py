@@ -122,16 +122,16 @@ def resolved(pictures: Pictures, machine: Machine, **requested: Any) -> dict[str
         ),
         pytest.param(
             PHOTOGRAPHS, GPU_8,
-            {"preset": "modern-64-gpu", "resolution": 64, "batch": 128, "ema_images": 30_000,
-             "noise": 0.0, "enlarger_steps": 12_000},
-            ["Stand-in RTX", "8 GB", "256 px"],
+            {"preset": "modern-96-gpu", "resolution": 96, "batch": 128, "ema_images": 30_000,
+             "accumulation": 1, "noise": 0.0, "enlarger_steps": 12_000},
+            ["Stand-in RTX", "8 GB", "4 times as large, 384 px"],
             id="gpu-of-8-gb",
         ),
         pytest.param(
             FLAT_ART, GPU_24,
-            {"preset": "modern-96-gpu", "resolution": 96, "batch": 128, "noise": 8.0,
+            {"preset": "modern-128-gpu", "resolution": 128, "batch": 256, "noise": 8.0,
              "residuals": 2},
-            ["flat art", "24 GB", "2 times as large, 192 px"],
+            ["flat art", "24 GB", "2 times as large, 256 px"],
             id="gpu-of-24-gb-flat-art",
         ),
         pytest.param(
@@ -148,8 +148,8 @@ def resolved(pictures: Pictures, machine: Machine, **requested: Any) -> dict[str
         ),
         pytest.param(
             PHOTOGRAPHS, replace(GPU_8, gpu_memory=2 * 10**9),
-            {"preset": "modern-64-gpu", "resolution": 64, "batch": 32},
-            ["2 GB"],
+            {"preset": "modern-64-gpu", "resolution": 64, "batch": 128, "accumulation": 8},
+            ["2 GB hold 16 pictures", "accumulation=8"],
             id="gpu-of-2-gb",
         ),
     ],
@@ -206,6 +206,12 @@ def test_what_is_requested_stays(
     )
     for word in words:
         assert word in reasons(LABELLED, CPU, **requested)
+
+
+@pytest.mark.parametrize(("batch", "parts"), [(64, 1), (512, 4), (127, 1), (384, 4), (2, 1)])
+def test_a_requested_batch_is_computed_in_parts_that_fit(batch: int, parts: int) -> None:
+    chosen = resolved(PHOTOGRAPHS, GPU_8, batch=batch)
+    assert (chosen["batch"], chosen["accumulation"]) == (batch, parts)
 
 
 def test_a_short_run_on_a_gpu_takes_more_and_smaller_steps() -> None:

@@ -3,7 +3,7 @@
 export { kernels } from "./kernels.js";
 export { open } from "./loading.js";
 export { Machine } from "./machine.js";
-export { Model, type Look, type Manifest, type Pixels } from "./model.js";
+export { Model, type Look, type Manifest, type Morph, type Pixels } from "./model.js";
 export { quantile } from "./normal.js";
 export { parseQuery, traitsOf } from "./requests.js";
 export { drawAt, toImageData } from "./pictures.js";

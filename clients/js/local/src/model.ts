@@ -36,6 +36,13 @@ export interface Look {
   psi?: number | undefined;
   variant?: number;
   traits?: Readonly<Record<string, string | number>>;
+  morph?: Morph | undefined;
+}
+
+/** On the way to the face of another seed; `t`: 0 to 1. */
+export interface Morph {
+  to: string;
+  t: number;
 }
 
 /** RGB bytes of a square picture. */
@@ -91,7 +98,17 @@ export class Model {
 
   /** The face at the network's resolution. Throws RangeError for a trait that the model lacks. */
   draw(seed: string, look: Look = {}): Pixels {
-    return this.synthesise(this.style(seed, look));
+    const { morph, ...rest } = look;
+    const style = this.style(seed, rest);
+    return this.synthesise(morph ? this.between(style, this.style(morph.to, rest), morph.t) : style);
+  }
+
+  /** Linear between two styles; a model without a mapping goes along the sphere, which is not here. */
+  private between(a: Float32Array, b: Float32Array, t: number): Float32Array {
+    if (!this.mapping) throw new RangeError("This model has no styles to go between.");
+    if (!(t >= 0 && t <= 1)) throw new RangeError("t is from 0 to 1.");
+    const [first, second] = [Math.fround(1 - t), Math.fround(t)];
+    return a.map((value, index) => Math.fround(first * value) + Math.fround(second * b[index]));
   }
 
   /** A face as it is best resized to `size`: through the enlarger where that is larger. */

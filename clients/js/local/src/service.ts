@@ -1,4 +1,4 @@
-/** A service worker that answers <img src="/avatar?seed=…&model=VERSION"> by drawing.
+/** A service worker that answers <img src="/avatar?seed=…&model=VERSION"> and /morph by drawing.
  *
  * In every doubt the request goes to the server: another parameter, a model that does not load, a
  * trait that is not there, an error of any kind.
@@ -25,8 +25,8 @@ self.addEventListener("fetch", (event) => {
   const scope = new URL(self.registration.scope);
   if (request.method !== "GET" || url.origin !== scope.origin) return;
   const path = url.pathname.startsWith(scope.pathname) ? url.pathname.slice(scope.pathname.length) : "";
-  if (path === "avatar" && request.destination === "image") {
-    const picture = parseQuery(url.search);
+  if (request.destination === "image") {
+    const picture = parseQuery(url.search, path);
     if (picture) event.respondWith(answer(picture, request));
   } else if (path === "local" || path.startsWith("local/")) {
     event.respondWith(newestOrKept(request));
@@ -38,8 +38,8 @@ async function answer(picture: Picture, request: Request): Promise<Response> {
     const model = await modelOf(picture.model);
     const traits = traitsOf(picture, model.manifest);
     if (!traits) return await fetch(request);
-    const { seed, size, psi, variant } = picture;
-    const pixels = drawAt(model, size, seed, { psi, variant, traits });
+    const { seed, size, psi, variant, morph } = picture;
+    const pixels = drawAt(model, size, seed, { psi, variant, traits, morph });
     const canvas = new OffscreenCanvas(pixels.side, pixels.side);
     const context = canvas.getContext("2d");
     if (!context) return await fetch(request);

@@ -24,7 +24,7 @@ def test_the_scripts_are_those_that_the_source_builds(node: str, tmp_path: Path)
     command = [node, "build.mjs", str(tmp_path)]
     subprocess.run(command, cwd=SOURCE, check=True, timeout=120)
     built = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    assert len(built) == 5
+    assert len(built) == 6
     assert {name: (FOLDER / name).read_bytes() for name in built} == built
 
 

@@ -1,0 +1,175 @@
+"""Are gradients right on this device, and how fast do the presets train there?
+
+    python benchmarks/gpu.py [--device cuda] [--seconds 200] [--out gpu.json]
+
+First one step's gradients are compared with the CPU's in float32, parameter by parameter: in
+float32 without TF32, and in bf16, gradient penalty included. Then each preset is timed, operation
+by operation and as CUDA graphs (on a CPU: with inputs in buffers). The results are written as
+JSON; the exit code is 1 where a gradient is wrong. `--device cpu --seconds 30` is the same in
+small.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.recipes.recipe import Recipe, resolve
+from worker import devices
+from worker.training import memory
+from worker.training.batches import Reals
+from worker.training.execution import Buffered
+from worker.training.trainer import Trainer
+
+Result = dict[str, Any]
+CPU = torch.device("cpu")
+# Relative errors of a parameter's gradient, ‖a - b‖ / ‖b‖. Rounding in bf16 gives up to 0.16 (on
+# a CPU); cuDNN's wrong kernels on an H100 gave a half and more (pytorch #150700).
+TOLERANCE = {"fp32": 1e-3, "bf16": 0.4}
+PRESETS = ("ten-minutes-gpu", "hour-gpu", "night-gpu", "modern-64-gpu", "modern-128-gpu")
+IMAGES = 2_048
+CHECKED = {"batch": 16, "penalty": "r1+r2", "penalty_every": 1, "mixing": 0.5, "augment": 0.5}
+
+
+def main() -> None:
+    """Check the gradients, time the presets, write the results."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
+    parser.add_argument("--seconds", type=float, default=200, help="for all timings together")
+    parser.add_argument("--presets", nargs="*", help="default: those for GPUs; on a CPU smoke")
+    parser.add_argument("--out", type=Path, default=Path("gpu.json"))
+    options = parser.parse_args()
+    device = devices.own() if options.device == "cuda" else CPU
+    if options.device == "cuda" and device.type != "cuda":
+        sys.exit("There is no usable GPU; `--device cpu` runs the same in small.")
+    presets = options.presets or (PRESETS if device.type == "cuda" else ["smoke"])
+    result: Result = {"device": devices.name(device), "torch": torch.__version__}
+    result["gradients"] = [check_gradients(name, device) for name in _checked(device)]
+    _write(options.out, result)
+    seconds = options.seconds / (2 * len(presets))
+    result["speed"] = []
+    for name in presets:
+        for replayed in (False, True):
+            result["speed"].append(time_preset(name, device, replayed, seconds))
+            _write(options.out, result)
+    wrong = [each for each in result["gradients"] if not each["is_right"]]
+    sys.exit(1 if wrong else 0)
+
+
+def _checked(device: torch.device) -> list[str]:
+    return ["ten-minutes-gpu", "hour-gpu"] if device.type == "cuda" else ["smoke"]
+
+
+def check_gradients(preset: str, device: torch.device) -> Result:
+    """Compare one step's gradients on the device with the CPU's, and print the worst."""
+    recipe = resolve({"preset": preset, **CHECKED})
+    expected = gradients(_trainer(recipe, CPU, bf16=False), CPU)
+    result: Result = {"preset": preset, "is_right": True}
+    for precision in ("fp32", "bf16"):
+        with _exact_float32():
+            found = gradients(_trainer(recipe, device, precision == "bf16"), device)
+        errors = {name: _error(found[name], expected[name]) for name in expected}
+        worst = max(errors, key=lambda name: errors[name])
+        result[precision] = {"errors": errors, "worst": worst, "largest": errors[worst]}
+        result["is_right"] &= errors[worst] < TOLERANCE[precision]
+        print(f"gradients of {preset} in {precision}: {errors[worst]:.2e} at most, {worst}")
+    return result
+
+
+def gradients(trainer: Trainer, device: torch.device) -> dict[str, Tensor]:
+    """The first step's, on the CPU, by network and parameter; nothing is updated.
+
+    The inputs are sampled on the CPU, so that they are the same for all devices.
+    """
+    found: dict[str, Tensor] = {}
+
+    def keep(name: str) -> None:
+        for each, parameter in getattr(trainer, name).named_parameters():
+            if parameter.grad is not None:
+                found[f"{name}.{each}"] = parameter.grad.detach().float().cpu().clone()
+
+    object.__setattr__(trainer.step_program, "update", keep)
+    sampler = _trainer(trainer.recipe, CPU, bf16=False)
+    inputs = {name: values.to(device) for name, values in sampler.step_inputs().items()}
+    trainer.step_program.run(inputs)
+    return found
+
+
+def _error(found: Tensor, expected: Tensor) -> float:
+    return float((found - expected).norm() / expected.norm().clamp(min=1e-12))
+
+
+@contextmanager
+def _exact_float32() -> Iterator[None]:
+    """Without TF32, whose ten bits would hide a wrong kernel."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
+
+
+def time_preset(preset: str, device: torch.device, replayed: bool, seconds: float) -> Result:
+    """Train on random pixels for some seconds, after every variant of the step was recorded."""
+    recipe = resolve({"preset": preset})
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+    trainer = _trainer(recipe, device, devices.uses_bf16(recipe, device), replayed)
+    if replayed and device.type != "cuda":
+        trainer.execution = Buffered(trainer._run_step)
+    result: Result = {"preset": preset, "replayed": replayed}
+    result["estimated_bytes"] = round(memory.needed(trainer))
+    ends = time.monotonic() + seconds / 2
+    # Four steps with the penalty: three to warm up, one to record.
+    for _ in range(4 * recipe.penalty_every if device.type == "cuda" else 1):
+        trainer.train()
+        if time.monotonic() > ends:
+            break
+    _wait(device)
+    began, steps = time.monotonic(), 0
+    while time.monotonic() - began < seconds / 2:
+        trainer.train()
+        steps += 1
+    _wait(device)
+    rate = steps * recipe.batch / (time.monotonic() - began)
+    result |= {"steps": steps, "images_per_second": rate, "failure": trainer.execution.failure}
+    if device.type == "cuda":
+        result["peak_bytes"] = torch.cuda.max_memory_reserved(device)
+        trainer.execution.reset()
+    how = "replayed" if replayed else "eager"
+    print(f"{preset:18} {how:9} {rate:9.1f} images/s in {steps} steps")
+    return result
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _trainer(
+    recipe: Recipe, device: torch.device, bf16: bool, graphs: bool | None = False
+) -> Trainer:
+    random = np.random.default_rng(0)
+    shape = IMAGES, recipe.resolution, recipe.resolution, 3
+    pixels = random.integers(0, 256, shape, dtype=np.uint8)
+    trainer = Trainer(recipe, Reals(pixels, recipe, device), device, bf16, graphs=graphs)
+    trainer.begin(10**6, 10**6)  # far enough in for augmentation and the heads' full weight
+    return trainer
+
+
+def _write(path: Path, result: Result) -> None:
+    path.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

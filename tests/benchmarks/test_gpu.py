@@ -1,0 +1,78 @@
+"""The scripts for a lent GPU, run to the end on a CPU."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from models import bootstrap, bundle, runs
+from models.database.engine import connect
+from models.registry import Registry
+from models.settings import Settings
+from worker.datasets.packing import pack
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.slow
+
+
+def run(*command: str, **environment: str) -> str:
+    result = subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment},
+        capture_output=True,
+        text=True,
+        timeout=500,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def test_gradients_are_compared_and_presets_timed(tmp_path: Path) -> None:
+    path = tmp_path / "gpu.json"
+    run("benchmarks/gpu.py", "--device", "cpu", "--seconds", "8", "--out", str(path))
+    result = json.loads(path.read_text())
+    (gradients,) = result["gradients"]
+    assert gradients["is_right"]
+    assert gradients["fp32"]["largest"] == 0
+    assert 0 < gradients["bf16"]["largest"] < 0.4
+    assert any(name.startswith("generator.") for name in gradients["fp32"]["errors"])
+    assert [each["replayed"] for each in result["speed"]] == [False, True]
+    assert all(each["images_per_second"] > 0 for each in result["speed"])
+
+
+def pictures(folder: Path) -> Path:
+    folder.mkdir()
+    for number in range(16):
+        Image.new("RGB", (16, 16), (10 * number, 255 - 10 * number, 90)).save(
+            folder / f"{number}.png"
+        )
+    return folder
+
+
+def test_a_run_until_a_deadline_is_published_at_home(tmp_path: Path, settings: Settings) -> None:
+    """`train`, then `import`, then `kao train --resume`; and a second run from its snapshot."""
+    source = pictures(tmp_path / "faces")
+    packed = pack(source, 16, settings.cache).folder
+    name, out = json.dumps(f"path:{source}"), tmp_path / "run"
+    script = "benchmarks/gpu_train.py"
+    train = [script, "train", "--device", "cpu", "--packed", str(packed), "--preset", "smoke"]
+    train += ["--set", f"dataset={name}", "--seconds", "8"]
+    run(*train, "--out", str(out))
+    assert (out / "average.safetensors").stat().st_size > 0
+    home = {"KAO_HOME": str(settings.home)}
+    (line,) = run(script, "import", str(out), **home).splitlines()
+    *_, identifier = line.split()
+    run("-m", "kao", "train", "--resume", identifier, **home)
+    row = runs.get(bootstrap.prepare(settings), identifier)
+    assert row["state"] == "succeeded"
+    card = bundle.read_card(Registry(connect(settings), settings.blobs).fetch(row["version"]))
+    trained = [json.loads(text) for text in (out / "losses.jsonl").read_text().splitlines()]
+    assert card["training"]["images"] >= max([each["images"] for each in trained], default=8)
+    snapshot = next((settings.home / "store").rglob("*.pt"))
+    again = run(*train, "--from", str(snapshot), "--out", str(tmp_path / "again"))
+    assert "tensors of the discriminator are taken over" in again
