@@ -27,6 +27,8 @@ EXTRA_STATUSES: dict[tuple[str, str], tuple[int, ...]] = {
     ("post", "/train"): (404, 409, 501),
     ("post", "/train/{run}/cancel"): (409,),
     ("post", "/train/{run}/resume"): (409, 501),
+    ("post", "/models"): (409, 415, 507),
+    ("get", "/models/{name}/bundle.zip"): (409,),
     ("post", "/models/rollback"): (404, 409),
     ("post", "/models/{version}/promote"): (409,),
     ("post", "/datasets"): (409, 415, 507),

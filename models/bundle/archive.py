@@ -53,7 +53,7 @@ def unpack(source: Path, folder: Path, largest: int = LARGEST) -> None:
         with zipfile.ZipFile(source) as archive:
             _unpack(archive, folder, largest)
     except (*BROKEN_ZIP, *UNREADABLE_ZIP, OSError) as error:
-        raise BadBundle(f"{source.name} is not a bundle that kao exported: {error}") from None
+        raise BadBundle(f"This is not a bundle that kao exported: {error}") from None
 
 
 def _unpack(archive: zipfile.ZipFile, folder: Path, largest: int) -> None:

@@ -133,7 +133,7 @@ def test_whatever_is_killed_the_run_succeeds_and_nothing_is_lost(stack: Stack) -
         stack.compose("kill", "-s", "KILL", service)
         stack.start()
         stack.wait_for_health("redis", "app", "worker-cpu")
-    run = stack.wait_for_end(location)
+    run = stack.wait_for_end(location, 1800)
     assert run["state"] == "succeeded", run
     after = stack.state()
     assert after["runs"].pop(run["id"]) == run["version"]
