@@ -121,6 +121,9 @@ def _exact_float32() -> Iterator[None]:
 def time_preset(preset: str, device: torch.device, replayed: bool, seconds: float) -> Result:
     """Train on random pixels for some seconds, after every variant of the step was recorded."""
     recipe = resolve({"preset": preset})
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
     trainer = _trainer(recipe, device, devices.uses_bf16(recipe, device), replayed)
     if replayed and device.type != "cuda":
         trainer.execution = Buffered(trainer._run_step)
@@ -142,9 +145,7 @@ def time_preset(preset: str, device: torch.device, replayed: bool, seconds: floa
     result |= {"steps": steps, "images_per_second": rate, "failure": trainer.execution.failure}
     if device.type == "cuda":
         result["peak_bytes"] = torch.cuda.max_memory_reserved(device)
-        torch.cuda.reset_peak_memory_stats(device)
         trainer.execution.reset()
-        torch.cuda.empty_cache()
     how = "replayed" if replayed else "eager"
     print(f"{preset:18} {how:9} {rate:9.1f} images/s in {steps} steps")
     return result

@@ -11,6 +11,7 @@ cancelled one.
 """
 
 import argparse
+import copy
 import hashlib
 import io
 import json
@@ -187,7 +188,8 @@ def save_average(trainer: Trainer, folder: Path) -> None:
 
 def write_snapshot(trainer: Trainer, fingerprint: str, seconds: float, folder: Path) -> None:
     """Write the state as a run's snapshot has it, in parts; Adam's moments in bf16."""
-    state = trainer.state()
+    # A copy: the optimisers' own tensors stay as they are.
+    state = copy.deepcopy(trainer.state())
     for optimizer in state["optimizers"].values():
         for moments in optimizer["state"].values():
             for name in ("exp_avg", "exp_avg_sq"):

@@ -27,7 +27,8 @@ LONGEST_PAUSE = 0.2  # s between two requests of a client
 SEEDS = 8
 LENGTHS = (48, 64)  # images of a run
 NAMES = ("faces", "other")  # of datasets
-IDEMPOTENCY_KEYS = 4  # of a round
+IDEMPOTENCY_KEYS = 2  # of a round
+NEWEST_KEYS = 3  # that are used and revoked
 PAGES = ("/models", "/train", "/datasets", "/keys", "/health/ready", "/presets", "/")
 
 
@@ -83,14 +84,14 @@ class Client:
             self.default_face: 16,
             self.batch: 2,
             self.train: 3,
-            self.train_once: 5,
+            self.train_once: 12,
             self.cancel: 6,
             self.promote: 5,
             self.roll_back: 2,
             self.read_default: 6,
             self.create_key: 3,
-            self.use_key: 10,
-            self.revoke_key: 2,
+            self.use_key: 16,
+            self.revoke_key: 4,
             self.upload: 3,
             self.delete: 2,
             self.read_dataset: 4,
@@ -219,14 +220,14 @@ class Client:
     def use_key(self) -> Request | None:
         if not self.world.keys:
             return None
-        id, secret = self.order.choice(self.world.keys[-6:])
+        id, secret = self.order.choice(self.world.keys[-NEWEST_KEYS:])
         options = {"headers": {"Authorization": f"Bearer {secret}"}}
         return Request("key.use", "GET", "/train?limit=1", id, options=options)
 
     def revoke_key(self) -> Request | None:
         if not self.world.keys:
             return None
-        id, _ = self.order.choice(self.world.keys[-6:])
+        id, _ = self.order.choice(self.world.keys[-NEWEST_KEYS:])
         return Request("key.revoke", "DELETE", f"/keys/{id}", id)
 
     def upload(self) -> Request:

@@ -52,3 +52,12 @@ def test_names_that_are_pasted_stay_in_the_address(visit: Visit) -> None:
 def test_a_team_needs_no_script(visit: Visit) -> None:
     page = visit("/team?names=Ada%0AGrace", java_script_enabled=False)
     expect(page.locator("#team figure img")).to_have_count(2)
+
+
+def test_the_faces_fill_the_width_of_a_phone(visit: Visit) -> None:
+    page = visit("/team?names=a%0Ab%0Ac%0Ad")
+    page.set_viewport_size({"width": 390, "height": 844})
+    figures = page.locator("#team figure")
+    expect(figures).to_have_count(4)
+    right = figures.nth(2).evaluate("one => one.getBoundingClientRect().right")
+    assert 340 < right <= 390  # three in a row, up to the margin
