@@ -24,7 +24,7 @@ LOOP = {"psi": "0.7", "size": "192"}
 FAMILY_OF = {"parents": "ada,grace", "psi": "0.7", "size": "160"}
 TEAM = {"seeds": "ada,grace,alan,edsger,barbara,donald,margaret,tim", "columns": "8", "gap": "8",
         "size": "160", "backdrop": "fff", "psi": "0.7"}  # fmt: skip
-# The README's table: the same eight faces, asked for more.
+# The README's table: the same eight faces with one trait each.
 TRAITS = {
     "plain": {},
     "hair": {"hair_colour": "pink"},
@@ -47,7 +47,7 @@ PICTURES: list[tuple[str, PictureType, dict[str, str]]] = [
     ("family.webp", FAMILY, {**FAMILY_OF, "columns": "6", "gap": "4", "backdrop": "fff"}),
     ("og.webp", OG, {"seed": "ada", "psi": "0.7"}),
     ("grow.webp", GROW, {**LOOP, "seed": "ada"}),
-    *((f"trait-{name}.webp", SHEET, {**TEAM, **asked}) for name, asked in TRAITS.items()),
+    *((f"trait-{name}.webp", SHEET, {**TEAM, **traits}) for name, traits in TRAITS.items()),
     ("faces.webp", SHEET, {"count": "60", "columns": "12", "size": "144", "psi": "0.7"}),
 ]  # fmt: skip
 
@@ -55,8 +55,8 @@ PICTURES: list[tuple[str, PictureType, dict[str, str]]] = [
 def main() -> None:
     """Write them all over."""
     with tempfile.TemporaryDirectory() as home:
-        for name, kind, given in PICTURES:
-            print(pictures.render(kind, given, FOLDER / name, Settings(home=Path(home))))
+        for name, picture_type, values in PICTURES:
+            print(pictures.render(picture_type, values, FOLDER / name, Settings(home=Path(home))))
 
 
 if __name__ == "__main__":

@@ -28,9 +28,9 @@ def main() -> None:
     with sync_playwright() as playwright:
         program = shutil.which("chromium") or shutil.which("google-chrome")
         browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
-        for name, path, ready, wishes in _pictures(browser, url, key):
+        for name, path, ready, options in _pictures(browser, url, key):
             context = browser.new_context(
-                base_url=url, viewport=SIZE, reduced_motion="reduce", **wishes
+                base_url=url, viewport=SIZE, reduced_motion="reduce", **options
             )
             context.request.post("/session", data={"key": key}, headers={"Origin": url})
             page = context.new_page()
@@ -54,7 +54,7 @@ def _pictures(browser: Browser, url: str, key: str) -> list[tuple[str, str, str,
     dark = {"color_scheme": "dark"}
     morph = "/?seed=ada&open=1&view=morph&with=grace&t=0.4"
     return [
-        ("playground.webp", "/?seed=Ada%20Lovelace", "#wall img.here >> nth=17", {}),
+        ("playground.webp", "/?seed=Alma", "#wall img.here >> nth=17", {}),
         ("playground-morph.webp", morph, "#picture img", dark),
         ("studio-run.webp", f"/studio/runs/{run}", "#sheet img", {}),
         ("studio-model.webp", f"/studio/models/{model}", "img.wide-sheet >> nth=-1", dark),

@@ -15,7 +15,7 @@ WALL = "#wall a"
 
 def test_typing_changes_the_face_and_the_address(visit: Visit, picture_of: PictureOf) -> None:
     page = visit("/")
-    assert picture_of(page, "#face")["seed"] == "Luna"
+    assert picture_of(page, "#face")["seed"] == "Alma"
     page.get_by_label("Text whose face is shown").fill("ada & co?")
     expect(page).to_have_url(re.compile(r"/\?seed=ada%20%26%20co%3F$|seed=ada%20%26%20co%3F$"))
     assert picture_of(page, "#face", "co%3F")["seed"] == "ada & co?"
@@ -56,7 +56,7 @@ def test_the_dice_show_somebody_else(visit: Visit, picture_of: PictureOf) -> Non
     page = visit("/")
     picture_of(page, "#face")
     page.get_by_role("button", name="A random face").click()
-    expect(page.locator("#seed")).not_to_have_value("Luna")
+    expect(page.locator("#seed")).not_to_have_value("Alma")
     picture_of(page, "#face", f"seed={page.locator('#seed').input_value()}&")
 
 
@@ -331,7 +331,7 @@ def test_the_space_bar_rolls_and_back_shows_the_face_before(
     picture_of(page, "#face")
     page.locator("h1").click()
     page.keyboard.press("Space")
-    expect(page.locator("#seed")).not_to_have_value("Luna")
+    expect(page.locator("#seed")).not_to_have_value("Alma")
     first = page.locator("#seed").input_value()
     page.keyboard.press("Space")
     expect(page.locator("#seed")).not_to_have_value(first)
@@ -345,13 +345,13 @@ def test_the_space_bar_rolls_and_back_shows_the_face_before(
 def test_the_last_ten_faces_stay_in_a_strip(visit: Visit, picture_of: PictureOf) -> None:
     page = visit("/")
     faces = page.locator("#recent button")
-    expect(faces.first).to_have_attribute("data-seed", "Luna")
+    expect(faces.first).to_have_attribute("data-seed", "Alma")
     expect(faces).to_have_count(10)
     page.locator("#seed").fill("grace")
     expect(faces.first).to_have_attribute("data-seed", "grace")
     expect(faces).to_have_count(10)
     faces.nth(1).click()
-    expect(page.locator("#seed")).to_have_value("Luna")
+    expect(page.locator("#seed")).to_have_value("Alma")
     page.reload()
     expect(faces.first).to_have_attribute("data-seed", "grace")
 
