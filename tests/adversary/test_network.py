@@ -49,7 +49,11 @@ def link(network: Network, echo: int) -> Link:
 
 def connect(link: Link) -> socket.socket:
     connection = socket.create_connection(("127.0.0.1", link.port), timeout=5)
-    assert talk(connection)
+    try:
+        assert talk(connection)
+    except OSError:
+        connection.close()
+        raise
     return connection
 
 

@@ -31,7 +31,15 @@ def run_node(tmp_path: Path) -> RunNode:
     engine.write_bytes((FOLDER / "engine.js").read_bytes())
 
     def run(script: str, *arguments: str | Path) -> str:
-        command = [node, str(HERE / script), engine.as_uri(), *map(str, arguments)]
+        # Without V8's background threads: Node may wait for them for ever when it ends
+        # (https://github.com/nodejs/node/issues/54918).
+        command = [
+            node,
+            "--single-threaded",
+            str(HERE / script),
+            engine.as_uri(),
+            *map(str, arguments),
+        ]
         result = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
         assert result.returncode == 0, result.stderr
         return result.stdout
