@@ -99,14 +99,14 @@ class Adversary:
         """Operations under faults, then a rest; what happened."""
         self._start_apps()
         records: list[Record] = [self.look(first=True)]
-        planned = plan(
+        faults = plan(
             self.plan.seed, number, self.plan.round_seconds, self.plan.mode, self.plan.kinds
         )
         clients = [
             Client(self.world, client, number, client_order(self.plan.seed, number, client))
             for client in range(CLIENTS)
         ]
-        injector = Injector(self.cluster, planned)
+        injector = Injector(self.cluster, faults)
         time.sleep(self.plan.round_seconds)
         records += injector.finish()
         # Half-open connections stay so: whatever uses one must find out by itself.

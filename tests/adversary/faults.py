@@ -16,7 +16,7 @@ from tests.adversary.cluster import WORKERS, Cluster
 from tests.adversary.disk_faults import DiskFault
 from tests.adversary.history import Fault
 from tests.adversary.network import LinkFault
-from tests.adversary.schedule import Planned
+from tests.adversary.schedule import PlannedFault
 
 log = structlog.get_logger()
 
@@ -32,7 +32,7 @@ DISK_FAULTS: dict[str, DiskFault] = {"full": "full", "broken": "broken"}
 class Injector:
     """One thread a fault; those on one target take turns."""
 
-    def __init__(self, cluster: Cluster, faults: Sequence[Planned]) -> None:
+    def __init__(self, cluster: Cluster, faults: Sequence[PlannedFault]) -> None:
         self.cluster, self.history = cluster, list[Fault]()
         self._over = threading.Event()
         self._turns = {fault.target: threading.Lock() for fault in faults}
@@ -51,17 +51,17 @@ class Injector:
             self.cluster.network.heal(name)
         return self.history
 
-    def _strike(self, planned: Planned) -> None:
-        if self._over.wait(self._began + planned.at - time.monotonic()):
+    def _strike(self, fault: PlannedFault) -> None:
+        if self._over.wait(self._began + fault.at - time.monotonic()):
             return
-        with self._turns[planned.target]:
+        with self._turns[fault.target]:
             if self._over.is_set():
                 return
             start = time.monotonic()
-            with self._fault(planned):
-                log.info("adversary.fault", kind=planned.kind, target=planned.target)
-                self._over.wait(planned.seconds)
-            self.history.append(Fault(planned.kind, planned.target, start, time.monotonic()))
+            with self._fault(fault):
+                log.info("adversary.fault", kind=fault.kind, target=fault.target)
+                self._over.wait(fault.seconds)
+            self.history.append(Fault(fault.kind, fault.target, start, time.monotonic()))
 
     def _supervise(self) -> None:
         """Start again what ended by itself, as a supervisor does."""
@@ -71,30 +71,30 @@ class Injector:
                 log.warning("adversary.ended_by_itself", host=name)
                 self.history.append(Fault("exit", name, now, now))
 
-    def _fault(self, planned: Planned) -> contextlib.AbstractContextManager[None]:
-        if planned.kind in LINK_FAULTS:
-            return self._link(planned)
-        if planned.kind in DISK_FAULTS:
-            return self._disk(planned)
+    def _fault(self, fault: PlannedFault) -> contextlib.AbstractContextManager[None]:
+        if fault.kind in LINK_FAULTS:
+            return self._link(fault)
+        if fault.kind in DISK_FAULTS:
+            return self._disk(fault)
         return {
             "kill": self._kill,
             "pause": self._pause,
             "clock": self._clock,
             "damage": self._damage,
-        }[planned.kind](planned)
+        }[fault.kind](fault)
 
     @contextlib.contextmanager
-    def _link(self, planned: Planned) -> Iterator[None]:
+    def _link(self, fault: PlannedFault) -> Iterator[None]:
         network = self.cluster.network
-        network.apply(planned.target, LINK_FAULTS[planned.kind], planned.amount)
+        network.apply(fault.target, LINK_FAULTS[fault.kind], fault.amount)
         yield
-        network.heal(planned.target)
+        network.heal(fault.target)
 
     @contextlib.contextmanager
-    def _kill(self, planned: Planned) -> Iterator[None]:
-        cluster, name = self.cluster, planned.target
+    def _kill(self, fault: PlannedFault) -> Iterator[None]:
+        cluster, name = self.cluster, fault.target
         if name == "trainer":
-            for victim in self._trainers(planned):
+            for victim in self._trainers(fault):
                 with contextlib.suppress(psutil.Error):
                     victim.kill()
             yield
@@ -108,9 +108,9 @@ class Injector:
             cluster.service(name).start()
 
     @contextlib.contextmanager
-    def _pause(self, planned: Planned) -> Iterator[None]:
-        name = planned.target
-        victims = self._trainers(planned) if name == "trainer" else self.cluster.processes(name)
+    def _pause(self, fault: PlannedFault) -> Iterator[None]:
+        name = fault.target
+        victims = self._trainers(fault) if name == "trainer" else self.cluster.processes(name)
         for victim in reversed(victims):
             with contextlib.suppress(psutil.Error):
                 victim.suspend()
@@ -119,47 +119,47 @@ class Injector:
             with contextlib.suppress(psutil.Error):
                 victim.resume()
 
-    def _trainers(self, planned: Planned) -> list[psutil.Process]:
+    def _trainers(self, fault: PlannedFault) -> list[psutil.Process]:
         """The training processes of one worker."""
-        worker = random.Random(planned.amount).choice(WORKERS)
+        worker = random.Random(fault.amount).choice(WORKERS)
         return self.cluster.processes(worker)[:-1]
 
     @contextlib.contextmanager
-    def _clock(self, planned: Planned) -> Iterator[None]:
-        clock = self.cluster.hosts[planned.target].clock
+    def _clock(self, fault: PlannedFault) -> Iterator[None]:
+        clock = self.cluster.hosts[fault.target].clock
         if clock is None:
             yield
             return
-        clock.write_text(f"{planned.amount:+.0f}s\n")
+        clock.write_text(f"{fault.amount:+.0f}s\n")
         yield
         clock.write_text("+0s\n")
 
     @contextlib.contextmanager
-    def _disk(self, planned: Planned) -> Iterator[None]:
-        disk = self.cluster.hosts[planned.target].disk
+    def _disk(self, fault: PlannedFault) -> Iterator[None]:
+        disk = self.cluster.hosts[fault.target].disk
         if disk is None:
             yield
             return
-        disk.set(DISK_FAULTS[planned.kind])
+        disk.set(DISK_FAULTS[fault.kind])
         yield
         disk.set("none")
 
     @contextlib.contextmanager
-    def _damage(self, planned: Planned) -> Iterator[None]:
+    def _damage(self, fault: PlannedFault) -> Iterator[None]:
         """Flip bits of a model's file; without a bucket, nothing else could repair it."""
-        path = self._choose_file(planned)
+        path = self._choose_file(fault)
         if path is None:
             yield
             return
         whole = path.read_bytes()
         damaged = bytearray(whole)
-        damaged[int(planned.amount * (len(whole) - 1))] ^= 0xFF
+        damaged[int(fault.amount * (len(whole) - 1))] ^= 0xFF
         path.write_bytes(damaged)
         yield
         if self.cluster.mode == "sqlite" and path.exists():
             path.write_bytes(whole)
 
-    def _choose_file(self, planned: Planned) -> Path | None:
-        bundles = self.cluster.home(planned.target) / "store" / layout.BUNDLES
+    def _choose_file(self, fault: PlannedFault) -> Path | None:
+        bundles = self.cluster.home(fault.target) / "store" / layout.BUNDLES
         paths = sorted(path for path in bundles.glob("[0-9a-f]*/*") if path.stat().st_size)
-        return random.Random(planned.amount).choice(paths) if paths else None
+        return random.Random(fault.amount).choice(paths) if paths else None

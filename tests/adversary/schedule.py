@@ -16,7 +16,7 @@ CLOCK = 3600.0  # s; the largest jump
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedFault:
     """A fault that begins `at` seconds after the round and lasts for `seconds`.
 
     amount: seconds of a delay or of a clock's jump; for damage it chooses the byte.
@@ -52,17 +52,17 @@ def targets(mode: Mode) -> dict[Kind, list[str]]:
 
 def plan(
     seed: int, number: int, seconds: float, mode: Mode, kinds: Sequence[str] = ()
-) -> list[Planned]:
+) -> list[PlannedFault]:
     """The faults of one round. kinds: only these; all of them without it."""
     order = random.Random(f"{seed}/{number}/faults")
     possible = {kind: names for kind, names in targets(mode).items() if not kinds or kind in kinds}
-    faults: list[Planned] = []
+    faults: list[PlannedFault] = []
     at = order.expovariate(1 / GAP)
     while at < seconds:
         kind = order.choice(list(possible))
         amount = order.uniform(-CLOCK, CLOCK) if kind == "clock" else order.uniform(0.05, 1.0)
         lasts = order.uniform(SHORTEST, LONGEST)
-        faults.append(Planned(at, lasts, kind, order.choice(possible[kind]), amount))
+        faults.append(PlannedFault(at, lasts, kind, order.choice(possible[kind]), amount))
         at += order.expovariate(1 / GAP)
     return faults
 

@@ -41,8 +41,8 @@ def test_every_kind_of_fault_and_every_target_comes(mode: Mode) -> None:
 
 
 def test_every_planted_defect_has_its_rule() -> None:
-    planted = runpy.run_path(str(Path(__file__).with_name("planted") / "sitecustomize.py"))
-    assert planted["DEFECTS"].keys() == DEFECTS.keys()
+    module = runpy.run_path(str(Path(__file__).with_name("planted") / "sitecustomize.py"))
+    assert module["DEFECTS"].keys() == DEFECTS.keys()
 
 
 @pytest.mark.slow

@@ -25,8 +25,8 @@ def reasons(pictures: Pictures, machine: Machine, **requested: Any) -> str:
 
 def resolved(pictures: Pictures, machine: Machine, **requested: Any) -> dict[str, Any]:
     """The recipe that the run gets."""
-    chosen = automatic.fields(automatic.choose(pictures, machine, requested))
-    return recipe.resolve(chosen | requested).model_dump()
+    choices = automatic.choose(pictures, machine, requested)
+    return recipe.resolve(automatic.fields(choices) | requested).model_dump()
 
 
 @pytest.mark.parametrize(
@@ -157,8 +157,8 @@ def resolved(pictures: Pictures, machine: Machine, **requested: Any) -> dict[str
 def test_the_choice_fits(
     pictures: Pictures, machine: Machine, expected: dict[str, Any], words: list[str]
 ) -> None:
-    chosen = resolved(pictures, machine)
-    assert {name: chosen[name] for name in expected} == expected
+    recipe = resolved(pictures, machine)
+    assert {name: recipe[name] for name in expected} == expected
     text = reasons(pictures, machine)
     for word in words:
         assert word in text
@@ -199,8 +199,8 @@ def test_it_is_said_in_five_lines(pictures: Pictures, machine: Machine) -> None:
 def test_what_is_requested_stays(
     requested: dict[str, Any], expected: dict[str, Any], words: list[str]
 ) -> None:
-    chosen = resolved(LABELLED, CPU, **requested)
-    assert {name: chosen[name] for name in expected} == expected
+    recipe = resolved(LABELLED, CPU, **requested)
+    assert {name: recipe[name] for name in expected} == expected
     assert (
         not requested.keys() & automatic.fields(automatic.choose(LABELLED, CPU, requested)).keys()
     )
@@ -210,8 +210,8 @@ def test_what_is_requested_stays(
 
 @pytest.mark.parametrize(("batch", "parts"), [(64, 1), (512, 4), (127, 1), (384, 4), (2, 1)])
 def test_a_requested_batch_is_computed_in_parts_that_fit(batch: int, parts: int) -> None:
-    chosen = resolved(PHOTOGRAPHS, GPU_8, batch=batch)
-    assert (chosen["batch"], chosen["accumulation"]) == (batch, parts)
+    recipe = resolved(PHOTOGRAPHS, GPU_8, batch=batch)
+    assert (recipe["batch"], recipe["accumulation"]) == (batch, parts)
 
 
 def test_a_short_run_on_a_gpu_takes_more_and_smaller_steps() -> None:
@@ -221,5 +221,5 @@ def test_a_short_run_on_a_gpu_takes_more_and_smaller_steps() -> None:
 
 @pytest.mark.parametrize("value", ["64", None, -1, 0.5], ids=str)
 def test_a_resolution_that_is_none_is_left_to_the_recipe(value: object) -> None:
-    chosen = automatic.choose(FLAT_ART, CPU, {"resolution": value})
-    assert "resolution" not in automatic.fields(chosen)
+    choices = automatic.choose(FLAT_ART, CPU, {"resolution": value})
+    assert "resolution" not in automatic.fields(choices)

@@ -143,9 +143,9 @@ def test_an_interrupted_stage_goes_on_to_the_same_enlarger(
 
     with monkeypatch.context() as patch:
         patch.setattr(EnlargerTrainer, "advance", counted)
-        found = again.registry.folder(again.go()) / bundle.ENLARGER
+        enlarger = again.registry.folder(again.go()) / bundle.ENLARGER
     assert steps == [3, 4, 5]
-    assert found.read_bytes() == expected.read_bytes()
+    assert enlarger.read_bytes() == expected.read_bytes()
 
 
 def test_ctrl_c_in_the_stage_publishes_what_is_there(

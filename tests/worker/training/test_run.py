@@ -63,9 +63,9 @@ def test_a_published_model_is_fine_tuned_on_other_pictures(
     for number in range(20):
         Image.new("RGB", (30, 30), (number * 9, 80, 200)).save(other / f"{number}.png")
     tuned = attempt(other, start_from=version, images=80)
-    made = card(tuned, tuned.go())
-    assert made["dataset"]["name"] == "other"
-    assert made["training"]["images"] == 160 + 80
+    model_card = card(tuned, tuned.go())
+    assert model_card["dataset"]["name"] == "other"
+    assert model_card["training"]["images"] == 160 + 80
 
 
 def test_fine_tuning_begins_beside_the_discriminator_that_the_model_was_trained_with(
@@ -137,8 +137,8 @@ def scripted(monkeypatch: pytest.MonkeyPatch, distances, error=0.0) -> None:
     left = iter(distances)
 
     def measure(self, generator, latent):
-        found = {"kid": 0.1, "precision": 0.0, "coverage": 0.0}
-        return {"fd": next(left), "fd_error": error, **found}
+        measures = {"kid": 0.1, "precision": 0.0, "coverage": 0.0}
+        return {"fd": next(left), "fd_error": error, **measures}
 
     monkeypatch.setattr(Measuring, "measure", measure)
 
@@ -176,9 +176,9 @@ def test_the_last_snapshot_is_published_where_the_recipe_says_so(
 ) -> None:
     scripted(monkeypatch, [90.0, 40.0, 70.0, 60.0])
     run = attempt(pictures, publish="last", measure_every=40)
-    made = card(run, run.go())
-    assert made["training"]["images"] == 160
-    assert made["measures"]["fd"] == 60, "its own, not that of a better one before"
+    model_card = card(run, run.go())
+    assert model_card["training"]["images"] == 160
+    assert model_card["measures"]["fd"] == 60, "its own, not that of a better one before"
 
 
 def test_a_run_that_now_publishes_its_last_snapshot_forgets_its_best(
@@ -190,9 +190,9 @@ def test_a_run_that_now_publishes_its_last_snapshot_forgets_its_best(
     runs.finish(engine, run.run, run.fence, "cancel")
     runs.resume(engine, run.run, run.recipe.model_copy(update={"publish": "last"}))
     again = Attempt(settings, engine, *runs.claim(engine, run.run))
-    made = card(again, again.go())
-    assert made["training"]["images"] == 160
-    assert made["measures"]["fd"] == 50
+    model_card = card(again, again.go())
+    assert model_card["training"]["images"] == 160
+    assert model_card["measures"]["fd"] == 50
 
 
 def test_a_manual_run_leaves_latest_alone(attempt, pictures) -> None:
@@ -210,12 +210,12 @@ def test_within_noise_of_the_lowest_the_longest_trained_is_published(
     """41 ± 3 is no worse than 40 ± 3; 70 is; 45 is within noise of 41, yet not of 36."""
     scripted(monkeypatch, [40.0, 41.0, 36.0, 45.0], error=3.0)
     run = attempt(pictures, publish="best", measure_every=40)
-    made = card(run, run.go())
-    assert (made["measures"]["fd"], made["training"]["images"]) == (36.0, 120)
+    model_card = card(run, run.go())
+    assert (model_card["measures"]["fd"], model_card["training"]["images"]) == (36.0, 120)
     scripted(monkeypatch, [40.0, 41.0, 70.0, 80.0], error=3.0)
     other = attempt(pictures, publish="best", measure_every=40, seed=1)
-    made = card(other, other.go())
-    assert (made["measures"]["fd"], made["training"]["images"]) == (41.0, 80)
+    model_card = card(other, other.go())
+    assert (model_card["measures"]["fd"], model_card["training"]["images"]) == (41.0, 80)
 
 
 @pytest.mark.parametrize(
@@ -290,9 +290,9 @@ def test_a_strange_set_trains(attempt, tmp_path: Path, picture, count) -> None:
     for number in range(count):
         picture(number).save(folder / f"{number}.png")
     run = attempt(folder, measure_every=80, measure_samples=20)
-    made = card(run, run.go())
-    assert made["dataset"]["images"] == min(count, 64)
-    assert math.isfinite(made["measures"]["fd"])
+    model_card = card(run, run.go())
+    assert model_card["dataset"]["images"] == min(count, 64)
+    assert math.isfinite(model_card["measures"]["fd"])
 
 
 def test_a_single_picture_is_refused_with_the_reason(attempt, tmp_path: Path) -> None:
@@ -335,6 +335,6 @@ def test_a_card_has_the_curve_of_its_run(
 ) -> None:
     scripted(monkeypatch, [300.0, 200.0, 250.0, 240.0, 230.0])
     run = attempt(pictures, images=160, measure_every=40, measure_samples=20, publish="best")
-    made = card(run, run.go())
-    assert made["curve"] == [[40, 300.0], [80, 200.0], [120, 250.0], [160, 240.0]]
-    assert made["measures"]["fd"] == 200.0
+    model_card = card(run, run.go())
+    assert model_card["curve"] == [[40, 300.0], [80, 200.0], [120, 250.0], [160, 240.0]]
+    assert model_card["measures"]["fd"] == 200.0
