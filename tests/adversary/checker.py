@@ -12,7 +12,7 @@
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -203,6 +203,22 @@ def _changes(one: Operation, *refusals: int) -> bool:
     return not one.is_certain or one.is_success or one.status in refusals
 
 
+def _steps(
+    operations: Sequence[Operation], kinds: Mapping[str, tuple[int, ...]], read: str
+) -> list[Operation]:
+    """The operations of these kinds that say something of their object.
+
+    kinds: each with the refusals that do. read: the kind that says nothing without an answer.
+    """
+    return [
+        one
+        for one in operations
+        if one.kind in kinds
+        and _changes(one, *kinds[one.kind])
+        and (one.is_certain or one.kind != read)
+    ]
+
+
 def _idempotency(operations: Sequence[Operation]) -> Iterator[Violation]:
     keyed = [
         one for one in operations if one.kind == "train" and one.subject and _changes(one, 409)
@@ -242,13 +258,7 @@ def _default(
     operations: Sequence[Operation], before: Rest, after: Rest | None
 ) -> Iterator[Violation]:
     kinds = {"promote": (), "roll_back": (404,), "read_default": ()}
-    moves = [
-        one
-        for one in operations
-        if one.kind in kinds
-        and _changes(one, *kinds[one.kind])
-        and (one.is_certain or one.kind != "read_default")
-    ]
+    moves = _steps(operations, kinds, read="read_default")
     if after is not None:
         moves.append(
             Operation(
@@ -263,13 +273,7 @@ def _datasets(
     operations: Sequence[Operation], before: Rest, after: Rest | None
 ) -> Iterator[Violation]:
     kinds = {"dataset.upload": (409,), "dataset.delete": (404, 409), "dataset.read": (404,)}
-    steps = [
-        one
-        for one in operations
-        if one.kind in kinds
-        and _changes(one, *kinds[one.kind])
-        and (one.is_certain or one.kind != "dataset.read")
-    ]
+    steps = _steps(operations, kinds, read="dataset.read")
     if after is not None:
         at = after.start
         for name in {one.subject for one in steps} | set(before.datasets):

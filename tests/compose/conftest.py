@@ -5,6 +5,7 @@
 Images that cannot be pulled are built from Debian's packages (stand-ins/).
 """
 
+import functools
 import json
 import os
 import shutil
@@ -111,8 +112,16 @@ class Stack:
     def wait_for_health(self, *services: str, seconds: float = 240) -> None:
         """Until the engine calls each of them healthy."""
         for service in services:
-            healthy = lambda service=service: self.health(service) == "healthy"  # noqa: E731
-            self.wait(healthy, seconds, f"{service} is healthy")
+            is_healthy = functools.partial(self.is_healthy, service)
+            self.wait(is_healthy, seconds, f"{service} is healthy")
+
+    def is_healthy(self, service: str) -> bool:
+        """Whether the engine calls it healthy."""
+        return self.health(service) == "healthy"
+
+    def serves(self, url: str) -> bool:
+        """Whether the app at this address is ready."""
+        return self.get("/health/ready", url).status_code == 200
 
     def get(self, path: str, url: str | None = None, **options: Any) -> httpx.Response:
         return self.client.get((url or self.url) + path, **options)
@@ -145,8 +154,7 @@ class Stack:
             address = self.compose("port", "--index", str(number), "app", "8000")
             apps.append(f"http://127.0.0.1:{address.rpartition(':')[2]}")
         for app in apps:
-            ready = lambda app=app: self.get("/health/ready", app).status_code == 200  # noqa: E731
-            self.wait(ready, 120, f"{app} serves")
+            self.wait(functools.partial(self.serves, app), 120, f"{app} serves")
         return apps
 
     def default_version(self, url: str) -> str:

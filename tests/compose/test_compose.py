@@ -176,6 +176,10 @@ def has_succeeded(stack: Stack, url: str, headers: dict[str, str]) -> bool:
     return bool(stack.client.get(url, headers=headers).json()["state"] == "succeeded")
 
 
+def is_gone(container: str) -> bool:
+    return run_command("docker", "container", "inspect", container).returncode != 0
+
+
 def test_one_container_serves_trains_and_loses_nothing(stack: Stack) -> None:
     """The image of README's `docker run`: what one container keeps, the next one has."""
     words = ("docker", "build", "--target", "kao", "--tag", "kao", str(stack.folder))
@@ -192,8 +196,7 @@ def test_one_container_serves_trains_and_loses_nothing(stack: Stack) -> None:
     try:
         for _ in range(2):
             assert run_command(*start).returncode == 0
-            ready = lambda: stack.get("/health/ready", url).status_code == 200  # noqa: E731
-            stack.wait(ready, 120, "one container serves")
+            stack.wait(functools.partial(stack.serves, url), 120, "one container serves")
             faces.append(stack.get("/avatar?seed=42", url).content)
             key = run_command("docker", "exec", ONE, "cat", "/data/api-key").stdout.strip()
             headers = {"Authorization": f"Bearer {key}"}
@@ -203,8 +206,7 @@ def test_one_container_serves_trains_and_loses_nothing(stack: Stack) -> None:
             run = url + answer.headers["location"]
             stack.wait(functools.partial(has_succeeded, stack, run, headers), 300, "it trains")
             assert run_command("docker", "stop", "--time", "60", ONE).returncode == 0
-            gone = lambda: run_command("docker", "container", "inspect", ONE).returncode != 0  # noqa: E731
-            stack.wait(gone, 30, "the container is gone")
+            stack.wait(functools.partial(is_gone, ONE), 30, "the container is gone")
     finally:
         run_command("docker", "rm", "--force", ONE)
         run_command("docker", "volume", "rm", "--force", ONE)

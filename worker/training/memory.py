@@ -56,10 +56,10 @@ def check(trainer: Trainer) -> Estimate | None:
     recipe = trainer.recipe
     if recipe.batch * recipe.resolution**2 < FEW_PIXELS:
         return None
-    found = Estimate(needed(trainer), available(trainer.device))
-    if not found.fits:
-        raise KaoError(_refusal(trainer, found))
-    return found
+    estimate = Estimate(needed(trainer), available(trainer.device))
+    if not estimate.fits:
+        raise KaoError(_refusal(trainer, estimate))
+    return estimate
 
 
 def needed(trainer: Trainer, accumulation: int | None = None) -> float:
@@ -179,15 +179,15 @@ def _bytes(tensor: Tensor) -> int:
     return tensor.numel() * tensor.element_size()
 
 
-def _refusal(trainer: Trainer, found: Estimate) -> str:
+def _refusal(trainer: Trainer, estimate: Estimate) -> str:
     """What to change so that a training fits."""
     device = "GPU" if trainer.device.type == "cuda" else "machine"
-    text = f"This recipe needs about {found.needs / GB:.1f} GB and the {device} has "
-    text += f"{found.available / GB:.1f}. "
+    text = f"This recipe needs about {estimate.needs / GB:.1f} GB and the {device} has "
+    text += f"{estimate.available / GB:.1f}. "
     batch, parts = trainer.recipe.batch, 2 * trainer.recipe.accumulation
     while batch % (parts * trainer.share.world) == 0 and batch > parts:
         needs = needed(trainer, parts)
-        if needs <= found.available:
+        if needs <= estimate.available:
             return text + (
                 f"With `accumulation` {parts} it needs about {needs / GB:.1f} (the batch in "
                 f"{parts} parts, the same `batch`); or lower `batch`."

@@ -42,13 +42,17 @@ class FolderSource:
     def _files(self) -> dict[str, Path]:
         return dict(_walk(self.path))
 
+    @cached_property
+    def _reasons(self) -> dict[str, str | None]:
+        """Why each file is no picture, in the order of names; None for a picture."""
+        return {name: reason_to_leave_out(name) for name in sorted(self._files)}
+
     def contents(self, part: Part, size: int) -> Contents:
         """The pictures, and every other file with the reason why it is left out."""
-        reasons = {name: reason_to_leave_out(name) for name in sorted(self._files)}
-        names = part.choose(name for name, reason in reasons.items() if reason is None)
+        names = part.choose(self._pictures())
         left_out = [
             LeftOut(name, reason)
-            for name, reason in reasons.items()
+            for name, reason in self._reasons.items()
             if reason is not None and reason != "labels"
         ]
         if not names:
@@ -83,10 +87,10 @@ class FolderSource:
         return ((name, self._files[name]) for name in names)
 
     def _pictures(self) -> list[str]:
-        return sorted(name for name in self._files if reason_to_leave_out(name) is None)
+        return [name for name, reason in self._reasons.items() if reason is None]
 
     def _metadata(self) -> list[str]:
-        return sorted(name for name in self._files if reason_to_leave_out(name) == "labels")
+        return [name for name, reason in self._reasons.items() if reason == "labels"]
 
 
 def recognise(source: str | Path, name: str | None, licence: str) -> FolderSource | None:
