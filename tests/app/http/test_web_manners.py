@@ -127,10 +127,12 @@ def test_an_etag_with_a_proxys_suffix_is_the_same(
     assert client.get(PICTURES[0], headers=headers).status_code == 304
 
 
-@pytest.mark.parametrize("text", ["x", "-gzip", "1", "-gz"])
-def test_another_etag_is_another(client: TestClient, text: str) -> None:
+@pytest.mark.parametrize("suffix", ["", "x", "-gzip", "-gz"])
+def test_another_etag_is_another(client: TestClient, suffix: str) -> None:
     etag = client.get(PICTURES[0]).headers["etag"].removeprefix("W/").strip('"')
-    headers = {"If-None-Match": f'"{etag[:-1]}{text}"'}
+    # The tests' model, and with it the ETag, differs from machine to machine.
+    other_digit = "1" if etag[-1] != "1" else "2"
+    headers = {"If-None-Match": f'"{etag[:-1]}{other_digit}{suffix}"'}
     assert client.get(PICTURES[0], headers=headers).status_code == 200
 
 
