@@ -27,7 +27,8 @@ class Reporter:
         (folder / "sheets").mkdir(parents=True, exist_ok=True)
         self._metrics = (folder / "metrics.jsonl").open("a", buffering=1)
         self._board = SummaryWriter(folder / "tensorboard")
-        self._console = Console(stderr=True)
+        # no markup: a message may hold a name that a user chose, such as `[/x]`
+        self._console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
         self._bar = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(),
@@ -67,7 +68,7 @@ class Reporter:
         if fraction >= 1 or self._due(min(60.0, max(1.0, data["seconds"] / 200))):
             runs.record(self.engine, self.run, self.fence, "run.progress", data, progress=True)
             if self._bar.disable:
-                self._console.log(f"step {step}  {summary}", highlight=False)
+                self._console.print(f"{time.strftime('[%X]')} step {step}  {summary}")
 
     def enlarging(self, at: EnlargerProgress) -> None:
         """Report the progress of the enlarger's training."""
@@ -84,12 +85,12 @@ class Reporter:
         """Record an event, and print its message."""
         runs.record(self.engine, self.run, self.fence, type, data)
         if text := data.get("message"):
-            self._console.print(f"[yellow]{text}")
+            self._console.print(text, style="yellow")
 
     def memory(self, summary: str, data: dict[str, Any]) -> None:
         """Report the estimated memory. summary: as "9.1 of 24.0 GB"."""
         self.event("memory.estimated", data)
-        self._console.print(f"needs about {summary} of memory", highlight=False)
+        self._console.print(f"needs about {summary} of memory")
 
     def measurement(self, data: dict[str, Any]) -> None:
         """Report a measurement of the averaged generator."""
