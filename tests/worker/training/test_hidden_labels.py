@@ -18,6 +18,7 @@ from models import bundle
 from models.bundle import verify
 from models.bundle.generator import Drawer
 from models.errors import DatasetError
+from models.networks import modern
 from models.recipes.recipe import Recipe, resolve
 from worker.datasets.packing import PackedDataset
 from worker.publishing.bundle_writer import write
@@ -89,7 +90,9 @@ def test_the_served_graph_sees_the_labels_that_the_network_sees(
         trainer.advance()
     drawer = write_folder(trainer)
     z = np.random.default_rng(0).standard_normal((16, trainer.latent)).astype(np.float32)
+    assert isinstance(trainer.average, modern.Generator)
     mapping = trainer.average.mapping
+    assert mapping is not None
     with torch.no_grad():
         assert np.allclose(drawer.styles(z), mapping(torch.from_numpy(z)), atol=2e-2)
         # Other shades of the same colours are other styles.
@@ -104,14 +107,19 @@ def test_a_run_goes_on_with_more_labels_from_the_same_faces() -> None:
         parent.advance()
     child = trainer_of(hidden_labels=["shade"])
     child.restore(child.with_new_labels(parent.state()))
+    old_judge, new_judge = parent.discriminator, child.discriminator
+    assert isinstance(old_judge, modern.Discriminator)
+    assert isinstance(new_judge, modern.Discriminator)
     z = torch.randn(8, child.latent, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         assert torch.equal(child.average(z), parent.average(z[:, :-1]))
         hot = child.step_program.labels_of(z)
         assert hot is not None
         images = parent.average(z[:, :-1])
-        old_names = parent.discriminator.read(images, hot[:, :2])[1]
-        names = child.discriminator.read(images, hot)[1]
+        old_names = old_judge.read(images, hot[:, :2])[1]
+        names = new_judge.read(images, hot)[1]
+    assert names is not None
+    assert old_names is not None
     assert torch.allclose(names[:, :2], old_names, atol=1e-6)
     first = child.advance()
     for _ in range(120):
