@@ -47,5 +47,6 @@ class Front:
     @bentoml.api
     async def avatar(self, seed: str) -> Png:
         """A PNG of a seed."""
+        png: bytes
         (png,) = await self.batched.to_async.draw([seed])
         return png

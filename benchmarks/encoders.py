@@ -17,17 +17,19 @@ import peers
 from harness import ROOT
 from PIL import Image
 
-from app.avatars.encode import png, still
+from app.avatars.encode import png
+from models.bundle.generator import Pixels
 from models.faces import latents
+from models.faces.resizing import resize
 
-Encoder = Callable[[np.ndarray], bytes]
+Encoder = Callable[[Pixels], bytes]
 FACES, ROUNDS = 16, 5
 
 
 def pillow(**options: int) -> Encoder:
     """Pillow, which tries every filter on every row (libpng's heuristic is the same)."""
 
-    def encode(pixels: np.ndarray) -> bytes:
+    def encode(pixels: Pixels) -> bytes:
         target = io.BytesIO()
         Image.fromarray(pixels).save(target, "PNG", **options)
         return target.getvalue()
@@ -38,10 +40,10 @@ def pillow(**options: int) -> Encoder:
 def with_own_framing(compress: Callable[[bytes], bytes]) -> Encoder:
     """Our own framing and filter around another compressor."""
 
-    def encode(pixels: np.ndarray) -> bytes:
+    def encode(pixels: Pixels) -> bytes:
         height, width, _ = pixels.shape
         header = png._chunk(b"IHDR", width.to_bytes(4) + height.to_bytes(4) + b"\x08\2\0\0\0")
-        data = png._chunk(b"IDAT", compress(png._filtered(pixels).tobytes()))
+        data = png._chunk(b"IDAT", compress(png._filter(pixels).tobytes()))
         return png.SIGNATURE + header + data + png._chunk(b"IEND", b"")
 
     return encode
@@ -63,8 +65,9 @@ def encoders() -> dict[str, Encoder]:
     def vips(**options: object) -> Encoder:
         return lambda p: pyvips.Image.new_from_array(p).pngsave_buffer(**options)
 
-    def fpng(p: np.ndarray) -> bytes:
-        return fpng_py.fpng_encode_image_to_memory(p.tobytes(), p.shape[1], p.shape[0], 3)
+    def fpng(p: Pixels) -> bytes:
+        data: bytes = fpng_py.fpng_encode_image_to_memory(p.tobytes(), p.shape[1], p.shape[0], 3)
+        return data
 
     up, rle = 0x20, 3  # libpng's PNG_FILTER_UP, zlib's Z_RLE
     return {
@@ -91,7 +94,7 @@ def encoders() -> dict[str, Encoder]:
     }
 
 
-def measure(encode: Encoder, faces: list[np.ndarray]) -> tuple[float, float]:
+def measure(encode: Encoder, faces: list[Pixels]) -> tuple[float, float]:
     """(milliseconds, bytes) a face, the best round; refuses an encoder that loses a pixel."""
     files = [encode(face) for face in faces]
     for face, data in zip(faces, files, strict=True):
@@ -112,7 +115,7 @@ def main() -> None:
     pixels = drawer.draw(z, 1.0)
     candidates = encoders()
     for size in (256, 128):
-        faces = [np.ascontiguousarray(still.resize(face, size)) for face in pixels]
+        faces = [np.ascontiguousarray(resize(face, size)) for face in pixels]
         rows = {name: measure(encode, faces) for name, encode in candidates.items()}
         print(f"\n{size} px{'':24} ms a face    bytes")
         for name, (milliseconds, size_) in sorted(rows.items(), key=lambda row: row[1]):

@@ -15,6 +15,7 @@ from app.avatars.encode import still
 from models import bundle
 from models.faces import latents
 from models.faces.pixels import to_pixels
+from models.faces.resizing import resize
 from models.recipes.recipe import Recipe
 
 SIZE = 128
@@ -64,7 +65,7 @@ class Torch:
     def encode(self, pixels: Pixels) -> bytes:
         """A PNG of 128 px."""
         target = io.BytesIO()
-        still.resize(np.ascontiguousarray(pixels), SIZE).save(target, "PNG")
+        resize(np.ascontiguousarray(pixels), SIZE).save(target, "PNG")
         return target.getvalue()
 
 
@@ -74,4 +75,4 @@ def _latents(seeds: list[str], card: bundle.Card) -> NDArray[np.float32]:
 
 def painter() -> Graph | Torch:
     """The one that PEER_PAINTER names."""
-    return {"graph": Graph, "torch": Torch}[os.environ["PEER_PAINTER"]]()
+    return Graph() if os.environ["PEER_PAINTER"] == "graph" else Torch()

@@ -44,8 +44,8 @@ def _environment(name: str, *, ours: bool) -> Path:
         if ours:  # after theirs: torch, numpy and ONNX Runtime need not be installed twice
             site_packages = next(folder.glob("lib/python*/site-packages"))
             (site_packages / "ours.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
-        pip = [folder / "bin/python", "-m", "pip", "install", "--quiet"]
-        subprocess.run([*pip, "-r", FOLDER / lock], check=True)
+        pip = [str(folder / "bin/python"), "-m", "pip", "install", "--quiet"]
+        subprocess.run([*pip, "-r", str(FOLDER / lock)], check=True)
         marker.write_text(pins)
     return folder / "bin/python"
 
@@ -62,7 +62,7 @@ def node() -> tuple[Path, Path] | None:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         # --force: npm compares DiceBear's engines with the Node that runs npm, not with ours.
-        options = ["--prefix", folder, "--silent", "--no-audit", "--no-fund", "--force"]
+        options = ["--prefix", str(folder), "--silent", "--no-audit", "--no-fund", "--force"]
         subprocess.run(["npm", "install", *options, *PACKAGES], check=True)
         marker.write_text("\n".join(PACKAGES))
     return folder / "node_modules/.bin/node", folder

@@ -110,7 +110,7 @@ def _own(
 def _lightweight(
     folder: Path, minutes: float, samples: int, cache_folder: Path
 ) -> tuple[Pixels, dict[str, Any]] | None:
-    command = [peers.trainer(), str(Path(__file__).with_name("lightweight.py"))]
+    command = [str(peers.trainer()), str(Path(__file__).with_name("lightweight.py"))]
     path = cache_folder / f"{PEER}.npz"
     arguments = [str(folder), str(minutes), str(samples), str(path)]
     process = subprocess.run([*command, *arguments], stderr=subprocess.PIPE, text=True)

@@ -58,7 +58,7 @@ def litserve(painter: str, batch: str) -> AbstractContextManager[Server]:
 def bentoml(painter: str, batch: str) -> AbstractContextManager[Server]:
     """BentoML with a painter and a largest batch."""
     service = "bentoml_app:Single" if batch == "1" else "bentoml_app:Front"
-    command = [peers.python(), "-m", "bentoml", "serve", service, "--working-dir", FOLDER]
+    command = [str(peers.python()), "-m", "bentoml", "serve", service, "--working-dir", str(FOLDER)]
     command += ["--host", "127.0.0.1", "--port", "{port}"]
     return serving(command, "/readyz", {"PEER_PAINTER": painter, "PEER_BATCH": batch})
 

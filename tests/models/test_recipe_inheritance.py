@@ -8,15 +8,16 @@ from models.errors import InvalidRecipe
 from models.recipes import recipe as recipes
 from models.registry import Registry
 from models.settings import Settings
+from tests.support.fixtures import Begin, WriteBundle
 
 
 @pytest.fixture
-def registry(engine: sa.Engine, settings: Settings):
+def registry(engine: sa.Engine, settings: Settings) -> Registry:
     return Registry(engine, settings.storage)
 
 
 def test_a_child_inherits_its_parents_recipe_and_its_own_length(
-    engine: sa.Engine, registry: Registry, begin
+    engine: sa.Engine, registry: Registry, begin: Begin
 ) -> None:
     parent, _ = begin("succeeded")
     recipe = recipe_inheritance.resolve(
@@ -27,7 +28,7 @@ def test_a_child_inherits_its_parents_recipe_and_its_own_length(
 
 
 def test_a_model_may_be_fine_tuned_on_another_set(
-    engine: sa.Engine, registry: Registry, write_bundle, settings: Settings
+    engine: sa.Engine, registry: Registry, write_bundle: WriteBundle, settings: Settings
 ) -> None:
     version = registry.import_folder(write_bundle())
     overrides = {"start_from": version, "dataset": "mine", "images": 100}
@@ -36,7 +37,7 @@ def test_a_model_may_be_fine_tuned_on_another_set(
 
 
 def test_a_model_may_learn_labels_beside_another_discriminator(
-    engine: sa.Engine, registry: Registry, write_bundle
+    engine: sa.Engine, registry: Registry, write_bundle: WriteBundle
 ) -> None:
     version = registry.import_folder(write_bundle())
     overrides = {"start_from": version, "labels": ["mood"], "discriminator_width": 8, "images": 100}
@@ -56,7 +57,7 @@ def test_an_unknown_source_is_named(engine: sa.Engine, registry: Registry) -> No
 
 @pytest.mark.parametrize("field", sorted(recipe_inheritance.SHAPE))
 def test_a_childs_networks_have_its_parents_shape(
-    engine: sa.Engine, registry: Registry, begin, field
+    engine: sa.Engine, registry: Registry, begin: Begin, field: str
 ) -> None:
     parent, _ = begin("succeeded")
     value = "classic" if field == "network" else 64
@@ -67,7 +68,9 @@ def test_a_childs_networks_have_its_parents_shape(
 
 
 @pytest.mark.parametrize("field", ["batch", "dataset", "seed", "width"])
-def test_a_resumed_run_keeps_what_its_place_is_counted_in(engine: sa.Engine, begin, field) -> None:
+def test_a_resumed_run_keeps_what_its_place_is_counted_in(
+    engine: sa.Engine, begin: Begin, field: str
+) -> None:
     run, _ = begin("failed")
     value = "other" if field == "dataset" else 64
     with pytest.raises(InvalidRecipe, match=field):
@@ -75,7 +78,7 @@ def test_a_resumed_run_keeps_what_its_place_is_counted_in(engine: sa.Engine, beg
 
 
 @pytest.mark.parametrize(("before", "after"), [(0.0, 1.0), (1.0, 0.0)])
-def test_a_discriminator_that_names_no_labels_cannot_begin_to(before, after) -> None:
+def test_a_discriminator_that_names_no_labels_cannot_begin_to(before: float, after: float) -> None:
     recipe = recipes.resolve({"preset": "smoke", "label_weight": before}).model_dump()
     with pytest.raises(InvalidRecipe, match="label_weight"):
         recipe_inheritance.change(recipe, {"label_weight": after})
@@ -86,7 +89,7 @@ def test_how_much_labels_weigh_may_change_within_a_run() -> None:
     assert recipe_inheritance.change(recipe, {"label_weight": 0.5}).label_weight == 0.5
 
 
-def test_a_resumed_run_may_last_longer_and_learn_slower(engine: sa.Engine, begin) -> None:
+def test_a_resumed_run_may_last_longer_and_learn_slower(engine: sa.Engine, begin: Begin) -> None:
     run, _ = begin("failed")
     before = runs.get(engine, run)["recipe"]
     overrides = {"minutes": 9, "generator": {"learning_rate": 1e-5}, "width": before["width"]}
@@ -95,3 +98,36 @@ def test_a_resumed_run_may_last_longer_and_learn_slower(engine: sa.Engine, begin
     assert row["recipe"]["minutes"] == 9
     assert row["recipe"]["images"] is None
     assert row["recipe"]["generator"] == {**before["generator"], "learning_rate": 1e-5}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_possible"),
+    [
+        ([], ["hair"], True),
+        (["hair"], ["hair", "eyes"], True),
+        (["hair", "eyes"], ["eyes", "hair"], False),
+        (["hair"], [], False),
+    ],
+)
+def test_a_run_goes_on_with_more_hidden_labels_but_not_with_others(
+    engine: sa.Engine,
+    registry: Registry,
+    before: list[str],
+    after: list[str],
+    is_possible: bool,
+) -> None:
+    row, _ = runs.create(
+        engine, recipes.resolve({"preset": "smoke", "hidden_labels": before}), {"preset": "smoke"}
+    )
+    overrides = {"start_from": row["id"], "hidden_labels": after, "images": 100}
+    if is_possible:
+        recipe = recipe_inheritance.resolve(engine, registry, overrides)
+        assert recipe.hidden_labels == after
+    else:
+        with pytest.raises(InvalidRecipe, match="hidden_labels"):
+            recipe_inheritance.resolve(engine, registry, overrides)
+
+
+def test_a_label_is_hidden_or_a_parameter() -> None:
+    with pytest.raises(InvalidRecipe, match="once"):
+        recipes.resolve({"preset": "smoke", "labels": ["mood"], "hidden_labels": ["mood"]})

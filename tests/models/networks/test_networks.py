@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from models.faces.attributes import Attribute
 from models.networks import build, classic, modern
@@ -9,7 +10,7 @@ from models.recipes.presets import PRESETS
 from models.recipes.recipe import RESOLUTIONS, resolve
 
 
-def shapes(network, x):
+def shapes(network: classic.Generator | classic.Discriminator, x: Tensor) -> list[tuple[int, ...]]:
     outputs = []
     for layer in network.layers:
         x = layer(x)
@@ -48,7 +49,7 @@ def test_classic_is_the_tutorials_discriminator() -> None:
 
 
 @pytest.mark.parametrize("resolution", RESOLUTIONS)
-def test_modern_draws_every_size(resolution) -> None:
+def test_modern_draws_every_size(resolution: int) -> None:
     recipe = resolve(
         {"preset": "smoke", "resolution": resolution, "width": 4, "discriminator_width": 4}
     )
@@ -82,17 +83,18 @@ def test_the_average_style_follows_w() -> None:
 
 
 @pytest.mark.parametrize("preset", [name for name in PRESETS if name.startswith("modern")])
-def test_a_presets_generator_is_cheap_enough_to_serve(preset) -> None:
+def test_a_presets_generator_is_cheap_enough_to_serve(preset: str) -> None:
     """At most 0.3 GMAC an image: about 75 faces a second a core."""
     network = build.generator(resolve({"preset": preset})).eval()
     macs = 0
 
-    def count(module, inputs, output) -> None:
+    def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         nonlocal macs
         # A transposed convolution multiplies at every place that it reads, the others where
         # they write.
         places = inputs[0] if isinstance(module, torch.nn.ConvTranspose2d) else output
-        macs += module.weight.numel() * (places[0, 0].numel() if places.dim() == 4 else 1)
+        weight = module.get_parameter("weight")
+        macs += weight.numel() * (places[0, 0].numel() if places.dim() == 4 else 1)
 
     for module in network.modules():
         if isinstance(module, torch.nn.Conv2d | torch.nn.ConvTranspose2d | torch.nn.Linear):
@@ -124,7 +126,10 @@ def test_a_generator_that_is_now_told_labels_draws_as_before() -> None:
         images = conditional.eval()(torch.cat([z, wishes], dim=1))
         assert torch.allclose(images, plain(z), atol=1e-5)
     conditional(torch.cat([z, wishes], dim=1)).sum().backward()
-    assert conditional.mapping.layers[0].weight.grad[:, 8:].abs().sum() > 0, "and can learn them"
+    assert conditional.mapping is not None
+    gradient = conditional.mapping.layers.get_parameter("0.weight").grad
+    assert gradient is not None
+    assert gradient[:, 8:].abs().sum() > 0, "and can learn them"
 
 
 def test_what_is_fainter_than_its_levels_is_smoothed_away_and_lines_stay() -> None:
@@ -163,7 +168,10 @@ def test_residuals_load_old_weights_and_draw_what_they_drew() -> None:
 
 def test_residuals_learn() -> None:
     network = build.generator(resolve({"preset": "smoke", "resolution": 32, "residuals": 2}))
+    assert isinstance(network, modern.Generator)
     assert list(network.synthesis.residuals) == ["2", "3"]
     network(torch.randn(4, 16)).square().sum().backward()
     for residual in network.synthesis.residuals.values():
-        assert residual.gain.grad.abs().sum() > 0
+        gradient = residual.get_parameter("gain").grad
+        assert gradient is not None
+        assert gradient.abs().sum() > 0

@@ -1,5 +1,7 @@
 """Presets, overrides, and what a wrong one is told."""
 
+from typing import Any
+
 import pytest
 
 from models.errors import InvalidRecipe, UnknownPreset
@@ -8,7 +10,7 @@ from models.recipes.recipe import resolve
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_every_preset_is_a_recipe(preset) -> None:
+def test_every_preset_is_a_recipe(preset: str) -> None:
     recipe = resolve({"preset": preset})
     assert recipe.preset == preset
     assert resolve(recipe.model_dump()) == recipe
@@ -57,7 +59,9 @@ def test_an_unknown_preset_is_told_the_known() -> None:
         pytest.param({"minutes": None}, "recipe", "`minutes`, `images` or `epochs`", id="endless"),
     ],
 )
-def test_a_wrong_field_is_named_with_its_range(overrides, field, words) -> None:
+def test_a_wrong_field_is_named_with_its_range(
+    overrides: dict[str, Any], field: str, words: str
+) -> None:
     with pytest.raises(InvalidRecipe, match="cannot be used") as error:
         resolve({"preset": "modern-64", **overrides})
     problems = {item["field"]: item["problem"] for item in error.value.problems}

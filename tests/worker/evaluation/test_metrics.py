@@ -2,16 +2,18 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from worker.evaluation import metrics
 from worker.evaluation.features import Features
 from worker.evaluation.metrics import Moments
 from worker.evaluation.novelty import novelty, side_by_side
 
+Rows = NDArray[np.float32]
 random = np.random.default_rng(0)
 
 
-def normal(count, length=8, shift=0.0, scale=1.0):
+def normal(count: int, length: int = 8, shift: float = 0.0, scale: float = 1.0) -> Rows:
     return (random.standard_normal((count, length)) * scale + shift).astype(np.float32)
 
 
@@ -55,8 +57,8 @@ def test_the_kernel_distance_is_unbiased_and_sees_a_shift() -> None:
 def test_the_kernel_distance_equals_the_double_sum() -> None:
     x, y = normal(6, 3), normal(5, 3)
 
-    def k(a, b):
-        return (a @ b / 3 + 1) ** 3
+    def k(a: Rows, b: Rows) -> float:
+        return float((a @ b / 3 + 1) ** 3)
 
     within_x = np.mean([k(a, b) for i, a in enumerate(x) for j, b in enumerate(x) if i != j])
     within_y = np.mean([k(a, b) for i, a in enumerate(y) for j, b in enumerate(y) if i != j])

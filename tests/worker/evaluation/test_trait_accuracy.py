@@ -1,6 +1,7 @@
 """The measure of traits: a generator that obeys scores high, one that does not scores low."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,9 @@ import torch
 
 from models import bundle
 from models.bundle import verify
+from models.bundle.generator import Drawer
 from models.errors import DatasetError
+from models.faces.attributes import Attribute
 from models.recipes.recipe import resolve
 from worker.datasets.packing import PackedDataset
 from worker.evaluation import trait_accuracy
@@ -25,7 +28,7 @@ COUNT, SIDE = 256, 16
 
 
 @pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory):
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> PackedDataset:
     """Plain pictures in two colours, every other one with a dark lower half."""
     folder = tmp_path_factory.mktemp("packed")
     random = np.random.default_rng(0)
@@ -43,13 +46,15 @@ def dataset(tmp_path_factory: pytest.TempPathFactory):
 
 
 @pytest.fixture(scope="module")
-def trainer(dataset):
+def trainer(dataset: PackedDataset) -> Trainer:
     recipe = resolve({"preset": "smoke", "labels": ["colour", "dark"], "dataset_limit": None})
     reals = Reals(dataset.images(), recipe, CPU, labels=dataset.labels())
     return Trainer(recipe, reals, CPU, bf16=False)
 
 
-def drawer_of(trainer, dataset, folder, attributes):
+def drawer_of(
+    trainer: Trainer, dataset: PackedDataset, folder: Path, attributes: Sequence[Attribute]
+) -> Drawer:
     folder.mkdir()
     training = bundle.Training(images=1, seconds=1, device="CPU")
     write(folder, trainer.average, trainer.recipe, dataset, training, None, {}, attributes)
@@ -57,7 +62,7 @@ def drawer_of(trainer, dataset, folder, attributes):
 
 
 def test_marks_tell_a_generator_that_learnt_its_labels_from_one_that_did_not(
-    trainer, dataset, tmp_path: Path
+    trainer: Trainer, dataset: PackedDataset, tmp_path: Path
 ) -> None:
     attributes = trainer.reals.attributes
     naive = trait_accuracy.evaluate(
@@ -77,7 +82,7 @@ def test_marks_tell_a_generator_that_learnt_its_labels_from_one_that_did_not(
         assert after.kept > 0.85
 
 
-def test_a_model_without_labels_has_no_traits(dataset, tmp_path: Path) -> None:
+def test_a_model_without_labels_has_no_traits(dataset: PackedDataset, tmp_path: Path) -> None:
     recipe = resolve({"preset": "smoke", "dataset_limit": None})
     plain = Trainer(recipe, Reals(dataset.images(), recipe, CPU), CPU, bf16=False)
     with pytest.raises(DatasetError, match="labels"):

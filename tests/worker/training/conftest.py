@@ -1,6 +1,7 @@
 """A small set of pictures, and attempts at runs in this process."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,10 +11,11 @@ from PIL import Image, ImageDraw
 from models import runs
 from models.recipes.recipe import resolve
 from models.settings import Settings
+from tests.worker.training.types import Attempts, EventsOf
 from worker.training.run import Attempt
 
 
-def face(number, side=24):
+def face(number: int, side: int = 24) -> Image.Image:
     """A coloured disc that looks a little different each time."""
     random = np.random.default_rng(number)
     image = Image.new("RGB", (side, side), tuple(random.integers(150, 256, 3).tolist()))
@@ -24,7 +26,7 @@ def face(number, side=24):
 
 
 @pytest.fixture
-def pictures(tmp_path: Path):
+def pictures(tmp_path: Path) -> Path:
     """A folder of 64 such faces."""
     folder = tmp_path / "faces"
     folder.mkdir()
@@ -34,10 +36,10 @@ def pictures(tmp_path: Path):
 
 
 @pytest.fixture
-def attempt(settings: Settings, engine: sa.Engine):
+def attempt(settings: Settings, engine: sa.Engine) -> Attempts:
     """Claim a new run of these recipe fields: an `Attempt` to `go()`."""
 
-    def make(folder, **fields):
+    def make(folder: Path, **fields: Any) -> Attempt:
         fields = {"preset": "smoke", "images": 160, **fields}
         recipe = resolve({**fields, "dataset": f"path:{folder}"})
         row, _ = runs.create(engine, recipe, fields)
@@ -49,10 +51,10 @@ def attempt(settings: Settings, engine: sa.Engine):
 
 
 @pytest.fixture
-def events_of(engine: sa.Engine):
+def events_of(engine: sa.Engine) -> EventsOf:
     """The data of a run's events of one type."""
 
-    def find(attempt, type):
+    def find(attempt: Attempt, type: str) -> list[dict[str, Any]]:
         events = runs.events_after(engine, attempt.run, 0, limit=10_000)
         return [event["data"] for event in events if event["type"] == type]
 

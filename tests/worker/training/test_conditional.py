@@ -2,10 +2,12 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from models import bundle
 from models.bundle import verify
@@ -24,7 +26,7 @@ CPU = torch.device("cpu")
 COLOURS = np.array([[220, 40, 40], [40, 40, 220]])
 
 
-def reals(recipe, count=256):
+def reals(recipe: Recipe, count: int = 256) -> Reals:
     """Plain pictures in two colours, labelled; most are the first."""
     random = np.random.default_rng(0)
     codes = (random.random(count) < 0.3).astype(int)
@@ -35,11 +37,12 @@ def reals(recipe, count=256):
     return Reals(images, recipe, CPU, labels=labels)
 
 
-def asked_for(trainer, value):
+def asked_for(trainer: Trainer, value: str) -> Tensor:
     z = torch.randn(16, trainer.latent, generator=torch.Generator().manual_seed(3))
     z[:, -1] = trainer.reals.attributes[0].normal(value)
     with torch.no_grad():
-        return trainer.average(z).mean((0, 2, 3))
+        images: Tensor = trainer.average(z)
+    return images.mean((0, 2, 3))
 
 
 def test_the_label_asked_for_is_the_label_shown() -> None:
@@ -101,7 +104,9 @@ def test_a_conditional_bundle_draws_what_its_network_draws(tmp_path: Path) -> No
         pytest.param({"hat": {"values": ["no"], "codes": [0]}}, "has hat", id="others"),
     ],
 )
-def test_labels_that_a_set_lacks_are_named(labels, message) -> None:
+def test_labels_that_a_set_lacks_are_named(
+    labels: dict[str, dict[str, list[Any]]], message: str
+) -> None:
     recipe = resolve({"preset": "smoke", "labels": ["colour"]})
     with pytest.raises(DatasetError, match=f"colour.*{message}"):
         Reals(np.zeros((4, 16, 16, 3), np.uint8), recipe, CPU, labels=labels)
@@ -214,7 +219,9 @@ def test_a_card_without_the_field_truncates_to_the_average(tmp_path: Path) -> No
 def test_labels_are_sampled_from_training_images_alone() -> None:
     """A value that only held-out pictures have is never sampled."""
     recipe = resolve({"preset": "smoke", "labels": ["colour"], "batch": 64})
-    labels = {"colour": {"values": ["red", "blue"], "codes": [1] * 32 + [0] * 32}}
+    labels: dict[str, dict[str, list[Any]]] = {
+        "colour": {"values": ["red", "blue"], "codes": [1] * 32 + [0] * 32}
+    }
     images = np.zeros((64, recipe.resolution, recipe.resolution, 3), np.uint8)
     places = np.arange(32, 64)
     batches = Reals(images, recipe, CPU, labels=labels, places=places)

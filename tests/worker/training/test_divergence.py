@@ -2,12 +2,14 @@
 
 import pytest
 
+from models.recipes.losses import LossName
 from worker.training.divergence import Divergence, Watch
+from worker.training.loss_log import Losses
 
 HEALTHY = {"d_loss": 0.5, "d_accuracy": 0.8, "g_loss": 1.0, "diversity": 0.3}
 
 
-def watch_after(losses, loss="relativistic", steps=400):
+def watch_after(losses: Losses, loss: LossName = "relativistic", steps: int = 400) -> list[str]:
     watch = Watch(loss, real_diversity=0.4)
     return [alarm.name for _ in range(steps) for alarm in watch.update(losses)]
 
@@ -35,6 +37,6 @@ def test_a_passed_illness_may_be_named_again() -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_loss_that_is_no_number_ends_the_run(value) -> None:
+def test_a_loss_that_is_no_number_ends_the_run(value: float) -> None:
     with pytest.raises(Divergence, match="g_loss"):
         Watch("bce", 0.4).update({**HEALTHY, "g_loss": value})

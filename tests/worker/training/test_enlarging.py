@@ -1,7 +1,6 @@
 """A run trains its enlarger after the generator: resumed, stopped, skipped, published."""
 
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,11 @@ from PIL import Image
 from models.bundle import format as bundle
 from models.bundle import verify
 from models.faces import latents
+from tests.worker.training.types import Attempts, EventsOf
 from worker.enlarging.training import EnlargerTrainer, Quality
 from worker.training import snapshots
 from worker.training.run import Attempt, HandedBack
 
-Attempts = Callable[..., Attempt]
-EventsOf = Callable[[Attempt, str], list[dict[str, Any]]]
 RECIPE: dict[str, Any] = {"enlarger_steps": 6, "enlarger_width": 8, "enlarger_blocks": 1}
 
 

@@ -1,8 +1,9 @@
 """Frozen features come from verified weights, and heads on them train as exactly as all else."""
 
 import sys
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,7 +32,9 @@ def trainer(**overrides: object) -> Trainer:
     chosen = recipe(**overrides)
     size = (48, chosen.resolution, chosen.resolution, 3)
     data = np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
-    labels = {"colour": {"values": ["red", "blue"], "codes": [0, 1] * 24}}
+    labels: dict[str, dict[str, list[Any]]] = {
+        "colour": {"values": ["red", "blue"], "codes": [0, 1] * 24}
+    }
     return Trainer(chosen, Reals(data, chosen, CPU, labels=labels), CPU, bf16=False)
 
 
@@ -95,7 +98,7 @@ def test_weights_that_were_not_checked_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None, message: str
 ) -> None:
     spec = package(tmp_path, content)
-    monkeypatch.setattr(frozen_features.PathFinder, "find_spec", lambda *_: spec)
+    monkeypatch.setattr(PathFinder, "find_spec", lambda *_: spec)
     with pytest.raises(FeaturesUnavailable, match=message):
         frozen_features.load_trunk()
 

@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
 from models.errors import KaoError
 from tests.support.reference_training import trainer
+from tests.worker.training.types import Attempts, EventsOf
 from worker.training import memory
 from worker.training.memory import Allocations
 from worker.training.trainer import Trainer
@@ -20,7 +20,8 @@ def real_peak(one: Trainer) -> int:
     """What the first step really allocates on a CPU, without Adam."""
     object.__setattr__(one.step_program, "update", lambda name: None)
     inputs = one.step_inputs()
-    with Allocations() as allocations:
+    allocations = Allocations()
+    with allocations:
         one.step_program.run(inputs)
     return allocations.most
 
@@ -73,7 +74,7 @@ def test_a_recipe_that_does_not_fit_is_refused_with_one_that_does(
 
 
 def test_a_run_says_what_it_needs(
-    attempt: Any, pictures: Path, events_of: Any, monkeypatch: pytest.MonkeyPatch
+    attempt: Attempts, pictures: Path, events_of: EventsOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(memory, "FEW_PIXELS", 0)
     run = attempt(pictures, images=16)

@@ -26,7 +26,8 @@ def test_a_step_is_one_line(reporter: Reporter, capsys: pytest.CaptureFixture[st
     reporter.progress({**STEP, **LOSSES}, step=38_580, fraction=0.5)
     reporter.close()
     (line,) = capsys.readouterr().err.splitlines()
-    assert "step 38580  epoch 3  1,234,567 images" in line and line.endswith("G 0.900")
+    assert "step 38580  epoch 3  1,234,567 images" in line
+    assert line.endswith("G 0.900")
 
 
 def test_a_name_in_brackets_is_text(reporter: Reporter, capsys: pytest.CaptureFixture[str]) -> None:

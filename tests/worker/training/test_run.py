@@ -2,7 +2,9 @@
 
 import math
 import signal
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,28 +12,40 @@ import sqlalchemy as sa
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from torch import Tensor, nn
 
 from models import bundle, runs
 from models.bundle import verify
+from models.bundle.generator import Drawer
 from models.errors import DatasetError
-from models.settings import Settings
+from tests.worker.training.types import Attempts, EventsOf
 from worker.evaluation.in_training import Measuring
 from worker.evaluation.served_size import ServedSize
 from worker.publishing.weight_grid import on_grid
 from worker.training.divergence import Divergence
+from worker.training.loss_log import Losses
 from worker.training.run import Attempt, HandedBack
 from worker.training.trainer import Trainer
 
 
-def card(attempt, version):
+def card(attempt: Attempt, version: str) -> dict[str, Any]:
     return bundle.read_card(attempt.registry.folder(version))
 
 
-def weights(attempt, version):
+def weights(attempt: Attempt, version: str) -> dict[str, Tensor]:
     return load_file(attempt.registry.folder(version) / bundle.WEIGHTS)
 
 
-def test_a_finished_run_is_extended_by_a_child(attempt, pictures, engine: sa.Engine) -> None:
+def claim_again(run: Attempt) -> Attempt:
+    """Another attempt at a run that is queued again."""
+    claimed = runs.claim(run.engine, run.run)
+    assert claimed is not None
+    return Attempt(run.settings, run.engine, *claimed)
+
+
+def test_a_finished_run_is_extended_by_a_child(
+    attempt: Attempts, pictures: Path, engine: sa.Engine
+) -> None:
     parent = attempt(pictures)
     first = parent.go()
     child = attempt(pictures, start_from=parent.run, images=80)
@@ -41,7 +55,7 @@ def test_a_finished_run_is_extended_by_a_child(attempt, pictures, engine: sa.Eng
     assert runs.get(engine, parent.run)["version"] == first
 
 
-def test_a_child_begins_with_its_parents_weights(attempt, pictures) -> None:
+def test_a_child_begins_with_its_parents_weights(attempt: Attempts, pictures: Path) -> None:
     parent = attempt(pictures)
     version = parent.go()
     child = attempt(pictures, start_from=parent.run, images=80)
@@ -55,7 +69,7 @@ def test_a_child_begins_with_its_parents_weights(attempt, pictures) -> None:
 
 
 def test_a_published_model_is_fine_tuned_on_other_pictures(
-    attempt, pictures, tmp_path: Path
+    attempt: Attempts, pictures: Path, tmp_path: Path
 ) -> None:
     version = attempt(pictures).go()
     other = tmp_path / "other"
@@ -69,7 +83,7 @@ def test_a_published_model_is_fine_tuned_on_other_pictures(
 
 
 def test_fine_tuning_begins_beside_the_discriminator_that_the_model_was_trained_with(
-    attempt, pictures
+    attempt: Attempts, pictures: Path
 ) -> None:
     parent = attempt(pictures)
     version = parent.go()
@@ -81,18 +95,18 @@ def test_fine_tuning_begins_beside_the_discriminator_that_the_model_was_trained_
     child.reporter.close()
 
 
-def test_a_source_that_is_gone_is_told(attempt, pictures) -> None:
+def test_a_source_that_is_gone_is_told(attempt: Attempts, pictures: Path) -> None:
     child = attempt(pictures, start_from="0123456789abcdef")
     with pytest.raises(Exception, match="There is no model '0123456789abcdef'"):
         child.go()
 
 
-def planted(monkeypatch: pytest.MonkeyPatch, at, value=math.nan) -> None:
+def planted(monkeypatch: pytest.MonkeyPatch, at: int, value: float = math.nan) -> None:
     """Make a loss no number at that step, once."""
     train = Trainer.train
     left = [at]
 
-    def ill(self, fraction=0.0):
+    def ill(self: Trainer, fraction: float = 0.0) -> list[Losses]:
         steps = train(self, fraction)
         if left and self.step == left[0]:
             left.pop()
@@ -103,7 +117,7 @@ def planted(monkeypatch: pytest.MonkeyPatch, at, value=math.nan) -> None:
 
 
 def test_a_run_that_diverges_rolls_back_and_ends_well(
-    attempt, pictures, monkeypatch: pytest.MonkeyPatch, events_of
+    attempt: Attempts, pictures: Path, monkeypatch: pytest.MonkeyPatch, events_of: EventsOf
 ) -> None:
     planted(monkeypatch, at=15)
     run = attempt(pictures, on_divergence="rollback")
@@ -117,7 +131,7 @@ def test_a_run_that_diverges_rolls_back_and_ends_well(
 
 
 def test_a_run_that_diverges_stops_where_its_recipe_says_so(
-    attempt, pictures, monkeypatch: pytest.MonkeyPatch
+    attempt: Attempts, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     planted(monkeypatch, at=15)
     with pytest.raises(Divergence, match="g_loss"):
@@ -125,29 +139,31 @@ def test_a_run_that_diverges_stops_where_its_recipe_says_so(
 
 
 def test_a_run_without_a_snapshot_cannot_roll_back(
-    attempt, pictures, monkeypatch: pytest.MonkeyPatch
+    attempt: Attempts, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     planted(monkeypatch, at=2)
     with pytest.raises(Divergence):
         attempt(pictures, on_divergence="rollback", snapshot_seconds=60).go()
 
 
-def scripted(monkeypatch: pytest.MonkeyPatch, distances, error=0.0) -> None:
+def scripted(
+    monkeypatch: pytest.MonkeyPatch, distances: Iterable[float], error: float = 0.0
+) -> None:
     """Let the run's measurements say this, one after the other."""
     left = iter(distances)
 
-    def measure(self, generator, latent):
+    def measure(self: Measuring, generator: nn.Module, latent: int) -> dict[str, float]:
         measures = {"kid": 0.1, "precision": 0.0, "coverage": 0.0}
         return {"fd": next(left), "fd_error": error, **measures}
 
     monkeypatch.setattr(Measuring, "measure", measure)
 
 
-def stopped_at(monkeypatch: pytest.MonkeyPatch, run, step) -> None:
+def stopped_at(monkeypatch: pytest.MonkeyPatch, run: Attempt, step: int) -> None:
     """Let a run go until a worker that stops hands it back."""
     train = Trainer.train
 
-    def stopped(self, fraction=0.0):
+    def stopped(self: Trainer, fraction: float = 0.0) -> list[Losses]:
         if self.step == step:
             run.signal = signal.SIGTERM
         return train(self, fraction)
@@ -159,7 +175,7 @@ def stopped_at(monkeypatch: pytest.MonkeyPatch, run, step) -> None:
 
 
 def test_the_best_snapshot_is_published_not_the_last(
-    attempt, pictures, monkeypatch: pytest.MonkeyPatch, events_of
+    attempt: Attempts, pictures: Path, monkeypatch: pytest.MonkeyPatch, events_of: EventsOf
 ) -> None:
     scripted(monkeypatch, [90.0, 40.0, 70.0, math.nan])
     run = attempt(pictures, publish="best", measure_every=40)
@@ -172,7 +188,7 @@ def test_the_best_snapshot_is_published_not_the_last(
 
 
 def test_the_last_snapshot_is_published_where_the_recipe_says_so(
-    attempt, pictures, monkeypatch: pytest.MonkeyPatch
+    attempt: Attempts, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scripted(monkeypatch, [90.0, 40.0, 70.0, 60.0])
     run = attempt(pictures, publish="last", measure_every=40)
@@ -182,20 +198,20 @@ def test_the_last_snapshot_is_published_where_the_recipe_says_so(
 
 
 def test_a_run_that_now_publishes_its_last_snapshot_forgets_its_best(
-    attempt, pictures, monkeypatch: pytest.MonkeyPatch, engine: sa.Engine, settings: Settings
+    attempt: Attempts, pictures: Path, monkeypatch: pytest.MonkeyPatch, engine: sa.Engine
 ) -> None:
     scripted(monkeypatch, [40.0, 70.0, 60.0, 50.0])
     run = attempt(pictures, publish="best", measure_every=40)
     stopped_at(monkeypatch, run, 13)  # 8 images a step: after the first two measurements
     runs.finish(engine, run.run, run.fence, "cancel")
     runs.resume(engine, run.run, run.recipe.model_copy(update={"publish": "last"}))
-    again = Attempt(settings, engine, *runs.claim(engine, run.run))
+    again = claim_again(run)
     model_card = card(again, again.go())
     assert model_card["training"]["images"] == 160
     assert model_card["measures"]["fd"] == 50
 
 
-def test_a_manual_run_leaves_latest_alone(attempt, pictures) -> None:
+def test_a_manual_run_leaves_latest_alone(attempt: Attempts, pictures: Path) -> None:
     first = attempt(pictures)
     version = first.go()
     second = attempt(pictures, publish="manual", seed=1)
@@ -205,7 +221,7 @@ def test_a_manual_run_leaves_latest_alone(attempt, pictures) -> None:
 
 
 def test_within_noise_of_the_lowest_the_longest_trained_is_published(
-    attempt, pictures, monkeypatch: pytest.MonkeyPatch
+    attempt: Attempts, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """41 ± 3 is no worse than 40 ± 3; 70 is; 45 is within noise of 41, yet not of 36."""
     scripted(monkeypatch, [40.0, 41.0, 36.0, 45.0], error=3.0)
@@ -227,9 +243,9 @@ def test_within_noise_of_the_lowest_the_longest_trained_is_published(
     ],
 )
 def test_a_better_model_is_promoted_where_the_recipe_says_so(
-    attempt, pictures, monkeypatch: pytest.MonkeyPatch, fd, moved
+    attempt: Attempts, pictures: Path, monkeypatch: pytest.MonkeyPatch, fd: float, moved: bool
 ) -> None:
-    def measure(self, drawer, psi=1.0):
+    def measure(self: ServedSize, drawer: Drawer, psi: float = 1.0) -> dict[str, Any]:
         return {"fd": 50.0 if drawer.card.recipe["seed"] == 0 else fd, "fd_error": 3.0, "size": 16}
 
     monkeypatch.setattr(ServedSize, "measure", measure)
@@ -242,7 +258,7 @@ def test_a_better_model_is_promoted_where_the_recipe_says_so(
 
 
 def test_a_card_has_the_measures_at_the_served_size(
-    attempt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    attempt: Attempts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A set with pictures of 256 px is measured there, one of smaller pictures as it is drawn."""
     for side, size in ((24, 16), (256, 256)):
@@ -258,19 +274,19 @@ def test_a_card_has_the_measures_at_the_served_size(
         assert measures["served_fd"] > 0 < measures["served_fd_error"]
 
 
-def banner(number):
+def banner(number: int) -> Image.Image:
     return Image.new("RGB", (4000, 100), (number % 256, 90, 40))
 
 
-def grey(number):
+def grey(number: int) -> Image.Image:
     return Image.new("L", (40, 40), number % 256)
 
 
-def transparent(number):
+def transparent(number: int) -> Image.Image:
     return Image.new("RGBA", (40, 40), (number % 256, 10, 200, 90))
 
 
-def same(_number):
+def same(_number: int) -> Image.Image:
     return Image.new("RGB", (40, 40), (10, 20, 30))
 
 
@@ -284,7 +300,9 @@ def same(_number):
         pytest.param(grey, 20, id="grey"),
     ],
 )
-def test_a_strange_set_trains(attempt, tmp_path: Path, picture, count) -> None:
+def test_a_strange_set_trains(
+    attempt: Attempts, tmp_path: Path, picture: Callable[[int], Image.Image], count: int
+) -> None:
     folder = tmp_path / "strange"
     folder.mkdir()
     for number in range(count):
@@ -295,7 +313,7 @@ def test_a_strange_set_trains(attempt, tmp_path: Path, picture, count) -> None:
     assert math.isfinite(model_card["measures"]["fd"])
 
 
-def test_a_single_picture_is_refused_with_the_reason(attempt, tmp_path: Path) -> None:
+def test_a_single_picture_is_refused_with_the_reason(attempt: Attempts, tmp_path: Path) -> None:
     folder = tmp_path / "one"
     folder.mkdir()
     same(0).save(folder / "only.png")
@@ -303,7 +321,9 @@ def test_a_single_picture_is_refused_with_the_reason(attempt, tmp_path: Path) ->
         attempt(folder).go()
 
 
-def test_early_moments_are_published_with_what_they_led_to(attempt, pictures) -> None:
+def test_early_moments_are_published_with_what_they_led_to(
+    attempt: Attempts, pictures: Path
+) -> None:
     run = attempt(pictures, images=640, growth=2)
     version = run.go()
     # A sixty-fourth and a sixteenth of 640 images, in steps of 8.
@@ -316,14 +336,14 @@ def test_early_moments_are_published_with_what_they_led_to(attempt, pictures) ->
 
 
 def test_moments_outlive_a_stop(
-    attempt, pictures, engine: sa.Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    attempt: Attempts, pictures: Path, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = attempt(pictures, images=640, growth=2)
     expected = [moment.weights for moment in (whole.go(), whole.progress.moments)[1]]
     run = attempt(pictures, images=640, growth=2)
     stopped_at(monkeypatch, run, 30)
     runs.requeue(engine, run.run, run.fence, "worker stopping")
-    again = Attempt(settings, engine, *runs.claim(engine, run.run))
+    again = claim_again(run)
     version = again.go()
     assert card(again, version)["moments"] == [16, 40, 640]
     for moment, before in zip(again.progress.moments, expected, strict=True):
@@ -331,7 +351,7 @@ def test_moments_outlive_a_stop(
 
 
 def test_a_card_has_the_curve_of_its_run(
-    attempt, pictures, monkeypatch: pytest.MonkeyPatch
+    attempt: Attempts, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scripted(monkeypatch, [300.0, 200.0, 250.0, 240.0, 230.0])
     run = attempt(pictures, images=160, measure_every=40, measure_samples=20, publish="best")

@@ -1,6 +1,8 @@
 """A snapshot is what was written, or it is refused and the one before it serves."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,34 +12,35 @@ from models.settings import Settings
 from models.storage.blob_store import Blobs
 from worker.training import restore, snapshots
 
-STATE = {"weights": torch.arange(5000.0), "step": 7}
+Harm = Callable[[bytearray], None]
+STATE: dict[str, Any] = {"weights": torch.arange(5000.0), "step": 7}
 
 
-def flip(data) -> None:
+def flip(data: bytearray) -> None:
     data[len(data) // 2] ^= 1
 
 
-def truncate(data) -> None:
+def truncate(data: bytearray) -> None:
     del data[len(data) // 2 :]
 
 
-def empty(data) -> None:
+def empty(data: bytearray) -> None:
     data.clear()
 
 
-def damage(path, harm) -> None:
+def damage(path: Path, harm: Harm) -> None:
     data = bytearray(path.read_bytes())
     harm(data)
     path.write_bytes(data)
 
 
 @pytest.fixture
-def folder(settings: Settings):
+def folder(settings: Settings) -> Path:
     return settings.storage / "snapshots" / "run"
 
 
 @pytest.mark.parametrize("harm", [flip, truncate, empty])
-def test_a_damaged_snapshot_is_refused(folder, harm) -> None:
+def test_a_damaged_snapshot_is_refused(folder: Path, harm: Harm) -> None:
     name = snapshots.write(folder, 10, STATE)
     assert snapshots.read(folder, name)["weights"].equal(STATE["weights"])
     damage(folder / name, harm)
@@ -49,7 +52,7 @@ def test_a_damaged_snapshot_is_refused(folder, harm) -> None:
     "harm", [flip, truncate, empty, None], ids=["flip", "truncate", "empty", "gone"]
 )
 def test_where_the_newest_is_bad_or_gone_the_one_before_it_serves(
-    settings: Settings, folder, harm
+    settings: Settings, folder: Path, harm: Harm | None
 ) -> None:
     for step in (10, 20):
         snapshots.write(folder, step, {**STATE, "step": step})

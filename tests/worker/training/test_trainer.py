@@ -1,40 +1,43 @@
 """The same recipe gives the same weights, stopped or not."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
-from models.networks import modern
+from models.networks import build, modern
 from models.recipes.recipe import resolve
 from models.storage.blob_store import Blobs
 from worker.learning_rates import cosine
 from worker.training import losses, snapshots
 from worker.training.batches import Reals, to_images
+from worker.training.loss_log import Losses
 from worker.training.schedules import augmentation, ema_decay
 from worker.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 
 
-def trainer(**overrides):
+def trainer(**overrides: Any) -> Trainer:
     recipe = resolve({"preset": "smoke", **overrides})
     size = (48, recipe.resolution, recipe.resolution, 3)
     data = np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
     return Trainer(recipe, Reals(data, recipe, CPU), CPU, bf16=False)
 
 
-def weights(trainer):
+def weights(trainer: Trainer) -> list[Tensor]:
     networks = (trainer.generator, trainer.discriminator, trainer.average)
     return [value.clone() for network in networks for value in network.state_dict().values()]
 
 
-def same(one, other):
+def same(one: Trainer, other: Trainer) -> bool:
     return all(torch.equal(a, b) for a, b in zip(weights(one), weights(other), strict=True))
 
 
-def run(trainer, steps):
+def run(trainer: Trainer, steps: int) -> Losses:
     for _ in range(steps):
         measured = trainer.advance()
     return measured
@@ -49,7 +52,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
 
 
 @pytest.mark.parametrize("stop", [1, 4, 7])
-def test_a_resumed_run_equals_one_that_never_stopped(tmp_path: Path, stop) -> None:
+def test_a_resumed_run_equals_one_that_never_stopped(tmp_path: Path, stop: int) -> None:
     whole, first, second = trainer(), trainer(), trainer()
     run(whole, 12)
     run(first, stop)
@@ -97,17 +100,18 @@ def test_the_penalty_is_the_squared_slope() -> None:
     )
     assert torch.isclose(penalty, a.square().sum())
     penalty.backward()
+    assert a.grad is not None
     assert torch.allclose(a.grad, 2 * a)
 
 
 def test_the_penaltys_gradient_reaches_the_weights_as_finite_differences_say() -> None:
     recipe = resolve({"preset": "smoke"})
-    from models.networks import build
-
     network = build.discriminator(recipe).double()
+    assert isinstance(network, modern.Discriminator)
     images = torch.randn(4, 3, 16, 16, dtype=torch.float64)
     losses.gradient_penalty(network, images).backward()
-    weight = network.stem[1].weight
+    weight = network.stem.get_parameter("1.weight")
+    assert weight.grad is not None
     found, step = weight.grad[0, 0, 1, 1].item(), 1e-5
     with torch.no_grad():
         weight[0, 0, 1, 1] += step
@@ -142,7 +146,9 @@ def test_a_cosine_is_flat_at_both_ends() -> None:
         pytest.param(1_000, 5, 0.0, id="unseen-not-yet"),
     ],
 )
-def test_augmentation_is_for_small_sets_seen_often(count, passes, expected) -> None:
+def test_augmentation_is_for_small_sets_seen_often(
+    count: int, passes: int, expected: float
+) -> None:
     assert augmentation(count, passes * count, None) == pytest.approx(expected, abs=1e-3)
 
 
@@ -153,6 +159,7 @@ def test_augmentation_does_not_hide_a_collapse() -> None:
     assert isinstance(one.generator, modern.Generator)
     with torch.no_grad():
         for block in one.generator.synthesis.blocks:
+            assert isinstance(block, modern.Block)
             block.affine.weight.zero_()
         one.generator.synthesis.start.weight.zero_()
     assert one.advance()["diversity"] == 0

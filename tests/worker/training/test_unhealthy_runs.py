@@ -1,9 +1,13 @@
 """Illnesses planted into real training are named within 200 steps; health is not."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
+from models.networks import modern
 from models.recipes.recipe import resolve
 from worker.training.batches import Reals
 from worker.training.divergence import Divergence, Watch
@@ -13,7 +17,7 @@ CPU = torch.device("cpu")
 LATEST = 200  # steps
 
 
-def faces(count, side=16):
+def faces(count: int, side: int = 16) -> NDArray[np.uint8]:
     """Discs of many colours and places on many backgrounds: (N, S, S, 3) uint8."""
     random = np.random.default_rng(0)
     rows, columns = np.mgrid[:side, :side]
@@ -26,7 +30,7 @@ def faces(count, side=16):
     return images.astype(np.uint8)
 
 
-def started(count=512, **fields):
+def started(count: int = 512, **fields: Any) -> tuple[Trainer, Watch]:
     recipe = resolve({"preset": "smoke", "dataset_limit": None, **fields})
     images = faces(count)
     real_diversity = float((images / 127.5).std(0).mean())
@@ -34,16 +38,20 @@ def started(count=512, **fields):
     return trainer, Watch(recipe.loss, real_diversity)
 
 
-def alarms(trainer, watch, steps):
+def alarms(trainer: Trainer, watch: Watch, steps: int) -> list[str]:
     return [alarm.name for _ in range(steps) for alarm in watch.update(trainer.advance())]
 
 
 def test_a_collapse_is_named() -> None:
     trainer, watch = started(generator={"learning_rate": 1e-12})
+    generator = trainer.generator
+    assert isinstance(generator, modern.Generator)
+    assert generator.mapping is not None
     with torch.no_grad():
         # Whatever z is, the mapping gives one style.
-        trainer.generator.mapping.layers[-2].weight.zero_()
-        for block in trainer.generator.synthesis.blocks:
+        generator.mapping.layers.get_parameter("2.weight").zero_()
+        for block in generator.synthesis.blocks:
+            assert isinstance(block, modern.Block)
             block.affine.weight.zero_()
     assert "collapse" in alarms(trainer, watch, LATEST)
 
@@ -58,7 +66,7 @@ def test_a_weight_that_is_no_number_is_named() -> None:
 
 
 @pytest.mark.parametrize("loss", ["relativistic", "logistic"])
-def test_an_unbeatable_discriminator_is_named(loss) -> None:
+def test_an_unbeatable_discriminator_is_named(loss: str) -> None:
     trainer, watch = started(loss=loss, gamma=0, generator={"learning_rate": 1e-12})
     assert "discriminator_winning" in alarms(trainer, watch, LATEST)
 

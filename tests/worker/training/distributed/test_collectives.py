@@ -1,5 +1,6 @@
 """Two processes give the gradients of one at the same global batch."""
 
+import atexit
 import os
 import socket
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor, distributed
 
 from models.errors import KaoError
 from worker.training.distributed import collectives
@@ -56,7 +58,7 @@ if share.rank == 0:
 """
 
 
-def gradients(world, path, script):
+def gradients(world: int, path: Path, script: Path) -> dict[str, dict[str, Tensor]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -74,7 +76,8 @@ def gradients(world, path, script):
         for rank in range(world)
     ]
     assert [child.wait(timeout=120) for child in children] == [0] * world
-    return torch.load(path, weights_only=True)
+    states: dict[str, dict[str, Tensor]] = torch.load(path, weights_only=True)
+    return states
 
 
 def test_two_gloo_processes_give_the_gradients_of_one(tmp_path: Path) -> None:
@@ -100,11 +103,11 @@ def test_the_others_wait_as_long_as_a_measurement_may_take(
     options: dict[str, timedelta] = {}
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setattr(
-        collectives.dist, "init_process_group", lambda _backend, **more: options.update(more)
+        distributed, "init_process_group", lambda _backend, **more: options.update(more)
     )
-    monkeypatch.setattr(collectives.dist, "get_rank", lambda: 0)
-    monkeypatch.setattr(collectives.dist, "get_world_size", lambda: 2)
-    monkeypatch.setattr(collectives.atexit, "register", lambda _function: None)
+    monkeypatch.setattr(distributed, "get_rank", lambda: 0)
+    monkeypatch.setattr(distributed, "get_world_size", lambda: 2)
+    monkeypatch.setattr(atexit, "register", lambda _function: None)
     collectives.join(torch.device("cpu"))
     assert options["timeout"] >= timedelta(hours=1)
 
