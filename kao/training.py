@@ -137,10 +137,11 @@ def _check_labels(settings: Settings, engine: "sa.Engine", recipe: "Recipe") -> 
 
     if recipe.dataset.startswith(lookup.LOCAL):
         source = lookup.find_source(settings, engine, recipe.dataset)
-        if recipe.labels:
-            labels.check_names(recipe.labels, source.label_table(), source.name)
+        if recipe.labels or recipe.hidden_labels:
+            table = source.label_table()
+            labels.check_names(recipe.labels, table, source.name, recipe.hidden_labels)
     else:
-        catalogue.check_recipe(engine, settings, recipe.dataset, recipe.labels)
+        catalogue.check_recipe(engine, settings, recipe)
 
 
 def _resume(settings: Settings, engine: "sa.Engine", run: str, fields: Row) -> str:

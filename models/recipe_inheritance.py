@@ -11,11 +11,15 @@ from models.recipes.recipe import Recipe
 from models.registry import Registry
 
 # What the weights were made for: another value would need other weights.
-SHAPE = {"network", "resolution", "latent", "style", "width", "discriminator_width", "labels"}
+SHAPE = {
+    "network", "resolution", "latent", "style", "width", "discriminator_width", "labels",
+    "hidden_labels",
+}  # fmt: skip
 # Fields that add a part to a network: they may change, but not to or from 0.
 PARTS = {"label_weight"}
 # A model brings its generator alone, and an unconditional one may get labels.
 BESIDE = {"discriminator_width"}
+LABELS = {"labels", "hidden_labels"}
 # Fields in which a snapshot's step is counted: under another value it means another place.
 PLACE = {"batch", "held_out", "dataset", "dataset_limit", "seed", "start_from", "preset"}
 
@@ -44,6 +48,8 @@ def _base_recipe(
     constant_fields, parts = SHAPE, PARTS
     try:
         base: dict[str, Any] = runs.get(engine, source)["recipe"]
+        if _adds_hidden_labels(base, overrides):
+            constant_fields = SHAPE - {"hidden_labels"}
     except UnknownRun:
         try:
             base = registry.get(source)["card"]["recipe"]
@@ -51,11 +57,18 @@ def _base_recipe(
             problem = f"is neither a run nor a model: {source[:80]!r}"
             raise InvalidRecipe([{"field": "start_from", "problem": problem}]) from None
         parts = set()
-        constant_fields = SHAPE - BESIDE - (set() if base.get("labels") else {"labels"})
+        is_conditional = base.get("labels") or base.get("hidden_labels")
+        constant_fields = SHAPE - BESIDE - (set() if is_conditional else LABELS)
     _refuse(base, overrides, constant_fields, f"must stay what {source[:12]} was trained with")
     _refuse_parts(base, overrides, parts)
     # A child says how long it goes on; its parent's promotion was for the parent.
     return {**base, "promote": "never", "publish_minutes": None}
+
+
+def _adds_hidden_labels(base: dict[str, Any], overrides: dict[str, Any]) -> bool:
+    """Whether new ones follow the base's, so that its weights can be made to fit."""
+    old, new = base.get("hidden_labels", []), overrides.get("hidden_labels")
+    return isinstance(new, list) and new[: len(old)] == old
 
 
 def _refuse_parts(base: dict[str, Any], overrides: dict[str, Any], parts: set[str]) -> None:
@@ -74,7 +87,9 @@ def _refuse(
     base: dict[str, Any], overrides: dict[str, Any], constant_fields: set[str], problem: str
 ) -> None:
     conflicts = sorted(
-        name for name in constant_fields & overrides.keys() if overrides[name] != base.get(name)
+        name
+        for name in constant_fields & overrides.keys()
+        if (overrides[name] or None) != (base.get(name) or None)
     )
     if conflicts:
         raise InvalidRecipe([{"field": name, "problem": problem} for name in conflicts])

@@ -23,7 +23,7 @@ def trait_parameters(card: Card) -> dict[str, Parameter]:
     """The parameters that a model adds, by name."""
     attributes = [
         choice(attribute.name, attribute.available, "A value that the dataset labels.")
-        for attribute in card.attributes
+        for attribute in card.traits
     ]
     sliders = [
         number(slider.name, LOW, HIGH, f"{slider.changes}; 0 changes nothing.", default="0")

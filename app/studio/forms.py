@@ -9,7 +9,16 @@ Schema = dict[str, Any]
 # In the order of the form; fields that are listed nowhere follow in a last group.
 GROUPS: dict[str, tuple[str, ...]] = {
     "length": ("minutes", "images", "epochs"),
-    "data": ("dataset", "dataset_limit", "held_out", "start_from", "labels", "flip", "augment"),
+    "data": (
+        "dataset",
+        "dataset_limit",
+        "held_out",
+        "start_from",
+        "labels",
+        "hidden_labels",
+        "flip",
+        "augment",
+    ),
     "network": ("network", "resolution", "latent", "style", "width", "discriminator_width"),
     "loss": ("loss", "penalty", "gamma", "gamma_end", "penalty_every", "mixing", "label_weight"),
     "steps": (

@@ -31,7 +31,7 @@ def start(
     an idempotency key that came with another body.
     """
     recipe = recipe_inheritance.resolve(state.database, state.registry, body)
-    catalogue.check_recipe(state.database, state.settings, recipe.dataset, recipe.labels)
+    catalogue.check_recipe(state.database, state.settings, recipe)
     _check_installed(state)
     queue.check(state.settings)
     scoped_key = _scope(idempotency_key, owner)

@@ -141,9 +141,14 @@ class Card(_Part):
     created: str
 
     @property
+    def traits(self) -> list[Attribute]:
+        """The attributes that a request can select."""
+        return [attribute for attribute in self.attributes if not attribute.hidden]
+
+    @property
     def offers(self) -> list[str]:
         """Return the parameters of pictures that this model has and others may lack."""
-        values = [f"{each.name}={value}" for each in self.attributes for value in each.available]
+        values = [f"{each.name}={value}" for each in self.traits for value in each.available]
         ages = ["age"] if self.moments else []
         return [*values, *(each.name for each in self.sliders), *ages]
 

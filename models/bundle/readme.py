@@ -97,11 +97,11 @@ def _usage(repository: str, version: str) -> Iterator[str]:
 
 
 def _traits(card: Card) -> Iterator[str]:
-    if not card.attributes and not card.sliders:
+    if not card.traits and not card.sliders:
         return
     yield "## Traits"
     rows = ["| parameter | values |", "|---|---|"]
-    rows += [f"| `{_plain(each.name)}` | {_values(each.available)} |" for each in card.attributes]
+    rows += [f"| `{_plain(each.name)}` | {_values(each.available)} |" for each in card.traits]
     rows += [f"| `{_plain(each.name)}` | {_plain(each.changes)} |" for each in card.sliders]
     yield "\n".join(rows)
 

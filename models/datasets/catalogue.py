@@ -18,6 +18,7 @@ from models.datasets.labels import LabelTable
 from models.datasets.listing import Reason, summarise
 from models.datasets.near_duplicates import NearDuplicates
 from models.errors import DatasetError, DatasetExists, DatasetInUse, UnknownDataset
+from models.recipes.recipe import Recipe
 from models.settings import Settings
 from models.storage import atomic, layout
 
@@ -240,14 +241,15 @@ def _pictures(zip_path: Path) -> list[str]:
     return archive.listing(zip_path).pictures
 
 
-def check_recipe(engine: sa.Engine, settings: Settings, dataset: str, names: list[str]) -> None:
+def check_recipe(engine: sa.Engine, settings: Settings, recipe: Recipe) -> None:
     """Check that a set exists and has the labels that a recipe names.
 
     Raises UnknownDataset, InvalidRecipe, and DatasetError for labels that cannot be read.
     """
-    if dataset in BUILT_IN:
+    if recipe.dataset in BUILT_IN:
         table = LabelTable({name: [] for name in STARTER_ATTRIBUTES})
     else:
-        row = get(engine, dataset)
-        table = label_table(settings, row) if names else LabelTable()
-    labels.check_names(names, table, dataset)
+        row = get(engine, recipe.dataset)
+        has_labels = recipe.labels or recipe.hidden_labels
+        table = label_table(settings, row) if has_labels else LabelTable()
+    labels.check_names(recipe.labels, table, recipe.dataset, recipe.hidden_labels)

@@ -99,9 +99,20 @@ def rare_values(counts: Mapping[str, int]) -> list[str]:
     return [value for value, count in counts.items() if count < RARE * total]
 
 
-def check_names(names: Sequence[str], table: LabelTable, dataset: str) -> None:
-    """Raises InvalidRecipe, listing what there is, for labels that a dataset does not have."""
-    known = {*table.attributes, *table.numbers}
+def check_names(
+    names: Sequence[str], table: LabelTable, dataset: str, hidden_names: Sequence[str] = ()
+) -> None:
+    """Raises InvalidRecipe, listing what there is, for labels that a dataset does not have.
+
+    names, hidden_names: a recipe's `labels` and `hidden_labels`; no number can be hidden.
+    """
+    _check_field("labels", names, {*table.attributes, *table.numbers}, table, dataset)
+    _check_field("hidden_labels", hidden_names, {*table.attributes}, table, dataset)
+
+
+def _check_field(
+    field: str, names: Sequence[str], known: set[str], table: LabelTable, dataset: str
+) -> None:
     unknown = [name for name in names if name not in known]
     if not unknown:
         return
@@ -109,7 +120,7 @@ def check_names(names: Sequence[str], table: LabelTable, dataset: str) -> None:
     why = [f"{name} ({reasons[name]})" if name in reasons else name for name in unknown]
     available = f"has {', '.join(sorted(known))}" if known else "has no labels"
     problem = f"{dataset!r} cannot be trained with {', '.join(why)}; it {available}"
-    raise InvalidRecipe([{"field": "labels", "problem": problem}])
+    raise InvalidRecipe([{"field": field, "problem": problem}])
 
 
 def is_metadata(name: str) -> bool:

@@ -41,6 +41,7 @@ class Mapping(nn.Module):
     columns: Tensor
     above: Tensor
     up_to: Tensor
+    parents: Tensor
 
     def __init__(self, latent: int, style: int, attributes: Sequence[Attribute] = ()) -> None:
         super().__init__()
@@ -56,6 +57,10 @@ class Mapping(nn.Module):
             above, up_to = zip(*pieces, strict=True)
             self.register_buffer("above", torch.tensor(above))
             self.register_buffer("up_to", torch.tensor(up_to))
+        self.has_nested = any(attribute.parent for attribute in attributes)
+        if self.has_nested:
+            parents = torch.tensor(_parent_pieces(attributes), dtype=torch.long)
+            self.register_buffer("parents", parents, persistent=False)
         self.layers = nn.Sequential(
             nn.Linear(latent + len(pieces), style),
             nn.LeakyReLU(SLOPE),
@@ -68,7 +73,9 @@ class Mapping(nn.Module):
     def labels(self, z: Tensor) -> Tensor:
         """The attributes that z chooses: (N, values of all) float32, one 1 an attribute."""
         choices = z[:, self.columns]
-        return ((choices > self.above) & (choices <= self.up_to)).float()
+        chosen = ((choices > self.above) & (choices <= self.up_to)).float()
+        # Of a nested attribute each value of the parent has one candidate: its own remains.
+        return chosen * chosen[:, self.parents] if self.has_nested else chosen
 
     def forward(self, z: Tensor) -> Tensor:
         free = z[:, : self.latent]
@@ -80,6 +87,22 @@ class Mapping(nn.Module):
             # The centre that truncation pulls towards (arXiv:1812.04948 §2, decay 0.995).
             self.average.lerp_(w.detach().float().mean(0), 0.005)
         return w
+
+
+def _parent_pieces(attributes: Sequence[Attribute]) -> list[int]:
+    """For each value of all attributes the place of the value that it refines, or its own."""
+    starts, count = {}, 0
+    for attribute in attributes:
+        starts[attribute.name] = count
+        count += len(attribute.values)
+    places = []
+    for attribute in attributes:
+        if attribute.parent:
+            places += [starts[attribute.parent] + code for code in attribute.parent_codes]
+        else:
+            start = starts[attribute.name]
+            places += range(start, start + len(attribute.values))
+    return places
 
 
 def _pad_for_labels(mapping: Mapping, state: dict[str, Tensor], prefix: str, *_: Any) -> None:

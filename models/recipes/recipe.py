@@ -65,6 +65,14 @@ class Recipe(_Strict):
         ),
     ] = []
 
+    hidden_labels: Annotated[
+        list[TraitName],
+        Field(
+            max_length=32,
+            description="Labels that condition the generator but are no parameter of pictures.",
+        ),
+    ] = []
+
     network: Annotated[
         Literal["classic", "modern"], Field(description="`classic` is the tutorial's DCGAN.")
     ]
@@ -228,6 +236,13 @@ class Recipe(_Strict):
         return self
 
     @model_validator(mode="after")
+    def _names_labels_once(self) -> "Recipe":
+        names = [*self.labels, *self.hidden_labels]
+        if len(set(names)) < len(names):
+            raise ValueError("a label must stand once, in `labels` or in `hidden_labels`")
+        return self
+
+    @model_validator(mode="after")
     def _divides(self) -> "Recipe":
         if self.batch % self.accumulation or self.batch == self.accumulation > 1:
             raise ValueError(
@@ -253,7 +268,7 @@ class Recipe(_Strict):
             )
         if self.residuals and self.network == "classic":
             raise ValueError("`classic` is the tutorial's network: `residuals` must be 0")
-        if self.labels and not self.style:
+        if (self.labels or self.hidden_labels) and not self.style:
             raise ValueError("`labels` need a mapping network: `style` above 0")
         if (self.network == "classic") != (self.loss == "bce"):
             raise ValueError("`loss` bce is for `classic`, which takes no other")

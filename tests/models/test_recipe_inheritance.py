@@ -98,3 +98,36 @@ def test_a_resumed_run_may_last_longer_and_learn_slower(engine: sa.Engine, begin
     assert row["recipe"]["minutes"] == 9
     assert row["recipe"]["images"] is None
     assert row["recipe"]["generator"] == {**before["generator"], "learning_rate": 1e-5}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_possible"),
+    [
+        ([], ["hair"], True),
+        (["hair"], ["hair", "eyes"], True),
+        (["hair", "eyes"], ["eyes", "hair"], False),
+        (["hair"], [], False),
+    ],
+)
+def test_a_run_goes_on_with_more_hidden_labels_but_not_with_others(
+    engine: sa.Engine,
+    registry: Registry,
+    before: list[str],
+    after: list[str],
+    is_possible: bool,
+) -> None:
+    row, _ = runs.create(
+        engine, recipes.resolve({"preset": "smoke", "hidden_labels": before}), {"preset": "smoke"}
+    )
+    overrides = {"start_from": row["id"], "hidden_labels": after, "images": 100}
+    if is_possible:
+        recipe = recipe_inheritance.resolve(engine, registry, overrides)
+        assert recipe.hidden_labels == after
+    else:
+        with pytest.raises(InvalidRecipe, match="hidden_labels"):
+            recipe_inheritance.resolve(engine, registry, overrides)
+
+
+def test_a_label_is_hidden_or_a_parameter() -> None:
+    with pytest.raises(InvalidRecipe, match="once"):
+        recipes.resolve({"preset": "smoke", "labels": ["mood"], "hidden_labels": ["mood"]})

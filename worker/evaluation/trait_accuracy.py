@@ -58,7 +58,7 @@ def evaluate(drawer: Drawer, dataset: PackedDataset, samples: int, psi: float = 
 
     Raises DatasetError where the model has no attributes, or the set lacks their labels.
     """
-    attributes = drawer.card.attributes
+    attributes = drawer.card.traits
     if not attributes:
         raise DatasetError("This model has no traits: it was trained without `labels`.")
     judge = classifier.train(
@@ -110,11 +110,12 @@ def _obedience(
 ) -> list[Obedience]:
     random = np.random.default_rng(0)
     before = judge.predict(drawer.draw(z, psi))
+    names = [attribute.name for attribute in drawer.card.attributes]
     marks = []
     for place, attribute in enumerate(attributes):
         target_codes = _other_values(random, attribute, before[:, place])
         new_z = z.copy()
-        new_z[:, z.shape[1] - len(attributes) + place] = [
+        new_z[:, names.index(attribute.name) - len(names)] = [
             attribute.normal(attribute.values[code]) for code in target_codes
         ]
         after = judge.predict(drawer.draw(new_z, psi))

@@ -176,8 +176,9 @@ def _attributes(
     labels: Mapping[str, Any], recipe: Recipe, numbers: Container[str]
 ) -> list[Attribute]:
     names = [name for name in recipe.labels if name not in numbers]
-    lacking = [name for name in names if name not in labels]
+    known = {name for name in labels if name not in numbers}
+    lacking = [name for name in (*names, *recipe.hidden_labels) if name not in known]
     if lacking:
         reason = f"has {', '.join(sorted(labels))}" if labels else "is not labelled"
         raise DatasetError(f"`labels` asks for {', '.join(lacking)}, but the set {reason}.")
-    return from_labels(labels, names)
+    return from_labels(labels, names, recipe.hidden_labels)

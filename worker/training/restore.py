@@ -44,8 +44,13 @@ def restore(
     if parent["snapshot"] is None:
         raise KaoError(f"Run {source} has no snapshot to start from.")
     state = _snapshot(settings, parent)
-    trainer.restore(state["trainer"])
     is_same_set = state["fingerprint"] == fingerprint
+    if trainer.recipe.hidden_labels == parent["recipe"].get("hidden_labels", []):
+        trainer.restore(state["trainer"])
+    elif is_same_set:
+        trainer.restore(trainer.with_new_labels(state["trainer"]))
+    else:
+        raise KaoError(f"Only on the set of run {source} can `hidden_labels` be added to it.")
     trainer.begin(trainer.images, trainer.images if is_same_set else 0, parent["id"])
     return None
 

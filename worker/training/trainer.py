@@ -12,7 +12,14 @@ from models.recipes.losses import LOSSES
 from models.recipes.recipe import Adam, Recipe
 from worker.learning_rates import cosine
 from worker.rng import draws
-from worker.training import ema, execution, feature_discriminator, frozen_features, optimizers
+from worker.training import (
+    ema,
+    execution,
+    feature_discriminator,
+    frozen_features,
+    more_labels,
+    optimizers,
+)
 from worker.training.batches import Reals
 from worker.training.distributed import collectives
 from worker.training.distributed.collectives import Share
@@ -234,6 +241,23 @@ class Trainer:
         self.before_of_set = state.get("before_of_set", self.before)
         self._inherit(tuple(state.get("lineage", [])))
 
+    def with_new_labels(self, state: dict[str, Any]) -> dict[str, Any]:
+        """What `state()` returned in a run that lacks this one's last labels, made to fit."""
+        own, old = self.state(), state
+        extended: dict[str, Any] = {
+            name: more_labels.extend_generator(old[name], own[name])
+            for name in ("generator", "average")
+        }
+        for name in ("discriminator", "heads"):
+            if old.get(name) is not None and own[name] is not None:
+                extended[name] = more_labels.extend(old[name], own[name])
+        extended["optimizers"] = {
+            name: more_labels.extend_optimizer(old["optimizers"][name], _parameters(optimizer))
+            for name, optimizer in self.optimizers.items()
+            if name in old["optimizers"]
+        }
+        return {**old, **extended}
+
     def take_discriminator(self, weights: Weights, heads: Weights) -> int:
         """Load a trained discriminator's tensors; how many fit.
 
@@ -262,6 +286,10 @@ class Trainer:
 
     def _inherit(self, lineage: tuple[str, ...]) -> None:
         self.lineage = self.reals.lineage = lineage
+
+
+def _parameters(optimizer: torch.optim.Adam) -> list[nn.Parameter]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
 def _fitting(weights: Weights, own: Weights) -> dict[str, Tensor]:

@@ -94,12 +94,16 @@ def traits_of(values: Values, drawer: Drawer) -> dict[str, str | float]:
     Draws the candidates of `best_of` again, where a model chose among them.
     """
     card = drawer.card
-    if not card.attributes:
+    if not card.traits:
         return dict(sliders.values_of(card.sliders, values))
     z = _derive_face(values, drawer, FaceOptions.parse(values, drawer))[0]
     chosen = zip(card.attributes, z[len(z) - len(card.attributes) :], strict=True)
     return {
-        **{attribute.name: attribute.value_of(element) for attribute, element in chosen},
+        **{
+            attribute.name: attribute.value_of(element)
+            for attribute, element in chosen
+            if not attribute.hidden
+        },
         **sliders.values_of(card.sliders, values),
     }
 

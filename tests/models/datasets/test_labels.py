@@ -7,7 +7,7 @@ import pytest
 
 from models.datasets import labels
 from models.datasets.labels import LabelTable
-from models.errors import DatasetError
+from models.errors import DatasetError, InvalidRecipe
 
 COLOURS = ["red", "blue", "red", "green"]
 NAMES = [f"{number:02}.png" for number in range(16)]
@@ -100,6 +100,9 @@ def test_a_column_of_numbers_becomes_a_slider() -> None:
     content = label_table.to_json(NAMES, [NAMES[1], NAMES[0]])
     assert content["numbers"] == {"label_age": [0, None]}
     labels.check_names(["label_age", "colour"], label_table, "faces")
+    with pytest.raises(InvalidRecipe) as error:  # a number conditions nothing
+        labels.check_names(["colour"], label_table, "faces", hidden_names=["label_age"])
+    assert error.value.problems[0]["field"] == "hidden_labels"
 
 
 def test_folders_that_are_called_by_numbers_are_classes() -> None:
