@@ -64,14 +64,14 @@ class Client:
                 if request is not None:
                     operation = self.send(http, server, request)
                     self.history.append(operation)
-                    self._pending += self._reads(operation)
+                    self._pending += self.reads_after(operation)
 
     def _choose(self) -> tuple[str, Request | None]:
         server = self.order.choice(list(self.world.urls))
         weights = list(self._choices.values())
         return server, self.order.choices(list(self._choices), weights)[0]()
 
-    def _reads(self, change: Operation) -> list[tuple[str, Request]]:
+    def reads_after(self, change: Operation) -> list[tuple[str, Request]]:
         """What reads the object of a change, at every server."""
         servers = self.order.sample(list(self.world.urls), len(self.world.urls))
         if change.kind in ("promote", "roll_back"):

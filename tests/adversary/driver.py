@@ -28,7 +28,7 @@ from models.storage import atomic
 from tests.adversary import history
 from tests.adversary.checker import STALENESS, check
 from tests.adversary.clients import CLIENTS, Client
-from tests.adversary.cluster import APPS, KEY, Cluster, Mode
+from tests.adversary.cluster import APPS, KEY, WORKERS, Cluster, Mode
 from tests.adversary.faults import Injector
 from tests.adversary.final_phase import run_final_phase
 from tests.adversary.history import Probe, Record, Rest
@@ -82,8 +82,9 @@ class Adversary:
             self.registry.import_folder(path)
         versions.append(self.registry.resolve(DEFAULT))
         self.world = World(self.cluster.urls, self.references, versions)
-        for name in ("worker-a", "worker-b"):
-            self.cluster.hosts[name].start()
+        if plan.defect is None:  # the planted defects are in the apps
+            for name in WORKERS:
+                self.cluster.hosts[name].start()
 
     def round(self, seed: int, number: int) -> list[Record]:
         """Operations under faults, then a rest; what happened."""
@@ -108,7 +109,7 @@ class Adversary:
         for client in clients:
             client.thread.join()
             records += client.history
-        records += run_final_phase(final_client)
+        records += run_final_phase(final_client, STALENESS + 1)
         if self.plan.trains:
             records += self.probe_workers()
         records += self._stop_apps()

@@ -9,29 +9,31 @@ from collections.abc import Iterator
 
 import httpx
 
-from tests.adversary.checker import STALENESS
 from tests.adversary.clients import LENGTHS, NAMES, TIMEOUT, Client
 from tests.adversary.history import Operation
 from tests.adversary.requests import Request
 
 
-def run_final_phase(client: Client) -> list[Operation]:
-    """The changes and reads of a client whose thread was not started."""
-    return list(FinalPhase(client).operations())
+def run_final_phase(client: Client, following: float) -> list[Operation]:
+    """The changes and reads of a client whose thread was not started.
+
+    following: seconds after which every server must serve what `default` names.
+    """
+    return list(FinalPhase(client, following).operations())
 
 
 class FinalPhase:
     """A client's last requests. The servers change roles by the client's order."""
 
-    def __init__(self, client: Client) -> None:
-        self.client, self.requests = client, client.requests
+    def __init__(self, client: Client, following: float) -> None:
+        self.client, self.requests, self.following = client, client.requests, following
         servers = list(client.world.urls)
         self.servers = client.order.sample(servers, len(servers))
 
     def operations(self) -> Iterator[Operation]:
         with httpx.Client(timeout=TIMEOUT, trust_env=False) as self.http:
             yield from self._promote()
-            followed = time.monotonic() + STALENESS + 1
+            followed = time.monotonic() + self.following
             yield from self._use_key()
             yield from self._train_once()
             yield from self._change_dataset()
