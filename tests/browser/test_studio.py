@@ -1,6 +1,7 @@
 """The studio as somebody uses it: a real browser, a real server, a real worker and its queue."""
 
 import io
+import os
 import re
 import tempfile
 import time
@@ -16,7 +17,9 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from app.studio import assets
+from models.bundle.archive import stream
 from models.settings import Settings
+from tests.browser.conftest import write_plain_bundle
 from tests.browser.test_budget import MOST_BYTES, MOST_SHIFT, SHIFTS
 from tests.browser.types import attribute_of
 from tests.support.kao_up import Up
@@ -303,6 +306,66 @@ def test_an_evil_zip_is_refused_with_its_reason(enter: Enter, tmp_path: Path) ->
     page.get_by_role("button", name="Upload").click()
     expect(page.get_by_role("alert")).to_contain_text("points outside the archive", timeout=60_000)
     expect(page.locator("[data-set=evil]")).to_have_count(0)
+
+
+@pytest.fixture
+def foreign_model(tmp_path: Path) -> Path:
+    """A zip of a model that another server published."""
+    path = tmp_path / "model.zip"
+    folder = write_plain_bundle(tmp_path / "model")
+    path.write_bytes(b"".join(stream(folder)))
+    return path
+
+
+def test_a_model_is_downloaded_and_uploaded_without_a_mouse(
+    enter: Enter, foreign_model: Path, finished_run: dict[str, Any]
+) -> None:
+    page = enter("/studio/models")
+    version = finished_run["version"]
+    _tab_to(page, f"a[href='/models/{version}/bundle.zip']")
+    with page.expect_download() as download:
+        page.keyboard.press("Enter")
+    assert download.value.suggested_filename == f"kao-{version[:12]}.zip"
+    with zipfile.ZipFile(download.value.path()) as files:
+        assert "card.json" in files.namelist()
+    _tab_to(page, "#zip")
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Enter")
+    chooser.value.set_files(foreign_model)
+    expect(page.locator("#chosen")).to_have_text("model.zip")
+    _tab_to(page, "#send")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("/studio/models/[0-9a-f]{64}$"))
+    expect(page.locator("#toast")).to_contain_text("verified")
+    expect(page.get_by_role("button", name="Promote", exact=True)).to_be_visible()
+    expect(page.get_by_role("link", name="Download")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("locale", "sending", "none"),
+    [
+        pytest.param("en-GB", re.compile("[0-9] % sent"), "Choose a zip first.", id="en"),
+        pytest.param("zh-CN", re.compile("已上传 [0-9]+ %"), "请先选择一个 ZIP。", id="zh"),
+    ],
+)
+def test_a_long_upload_shows_its_progress_and_then_the_reason_of_its_refusal(
+    enter: Enter, tmp_path: Path, locale: str, sending: re.Pattern[str], none: str
+) -> None:
+    path = tmp_path / "noise.zip"
+    path.write_bytes(os.urandom(1 << 19))
+    page = enter("/studio/models", locale=locale)
+    page.locator("#send").click()
+    expect(page.get_by_role("alert")).to_have_text(none)
+    page.locator("#zip").set_input_files(path)
+    rates = {"downloadThroughput": -1, "uploadThroughput": 150_000}
+    network = page.context.new_cdp_session(page)
+    network.send("Network.enable")
+    network.send("Network.emulateNetworkConditions", {"offline": False, "latency": 0, **rates})
+    page.locator("#send").click()
+    expect(page.locator("#sending")).to_have_text(sending)
+    expect(page.locator("#sent")).to_be_visible()
+    expect(page.get_by_role("alert")).to_contain_text("zip", timeout=120_000)
+    expect(page.locator("#sent")).to_be_hidden()
 
 
 def test_what_is_dropped_is_taken(enter: Enter, pictures: Path, tmp_path: Path) -> None:
