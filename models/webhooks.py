@@ -22,6 +22,7 @@ TYPES = (
     "run.cancelled",
     "alias.moved",
 )
+TEST = "webhook.test"  # sent on request, whatever a webhook's types are
 # s before each further attempt; after the last one the delivery has failed.
 DELAYS = (5.0, 60.0, 300.0, 1800.0, 7200.0, 21600.0, 43200.0)
 CLAIM = 60.0  # s that one worker may take for an attempt before another repeats it
@@ -63,9 +64,23 @@ def enqueue(db: sa.Connection, type: str, data: Row) -> None:
     at, body = now(), {"type": type, "data": data}
     for hook in db.execute(select(webhooks).where(webhooks.c.deleted.is_(None))).all():
         if type in hook.types:
-            values = {"webhook": hook.id, "type": type, "body": {**body, "at": at}, "created": at}
-            state = {"state": "pending", "due": time.time(), "attempts": 0}
-            db.execute(deliveries.insert().values(**values, **state))
+            _insert(db, hook.id, type, {**body, "at": at})
+
+
+def enqueue_test(engine: sa.Engine, id: str) -> Row:
+    """Store a test delivery for one webhook; its row. Raises UnknownWebhook."""
+    body = {"type": TEST, "data": {"webhook": id}, "at": now()}
+    with engine.begin() as db:
+        _get(db, id)
+        return _insert(db, id, TEST, body)
+
+
+def _insert(db: sa.Connection, id: str, type: str, body: Row) -> Row:
+    """Store a delivery that is due now; its row."""
+    values = {"webhook": id, "type": type, "body": body, "created": body["at"]}
+    state = {"state": "pending", "due": time.time(), "attempts": 0}
+    statement = deliveries.insert().values(**values, **state).returning(*deliveries.c)
+    return db.execute(statement).one()._asdict()
 
 
 def list_deliveries(engine: sa.Engine, id: str) -> list[Row]:

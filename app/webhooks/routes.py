@@ -37,6 +37,12 @@ def delete(state: State, id: str) -> None:
     webhooks.delete(state.database, id)
 
 
+@router.post("/{id}/test", status_code=202, summary="Send a test event to a webhook")
+def test(state: State, id: str) -> schemas.Delivery:
+    """A `webhook.test`, signed and delivered like the others, whatever the webhook's types."""
+    return _delivery(webhooks.enqueue_test(state.database, id))
+
+
 @router.get("/{id}/deliveries", summary="Read the newest deliveries of a webhook")
 def list_deliveries(state: State, id: str) -> schemas.Deliveries:
     """With the outcome of each one's last attempt."""

@@ -1,8 +1,10 @@
 """What the server answers, as dataclasses. Members that this version does not know are left out."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, TypeVar, get_args, get_type_hints
+
+import httpx
 
 T = TypeVar("T")
 
@@ -78,6 +80,35 @@ class Event:
 
 
 @dataclass(frozen=True)
+class Curve:
+    """A measure of a run. points: the number of images seen, then a value for each name."""
+
+    names: list[str]
+    points: list[list[float]]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named recipe. gpu: made for a GPU; the rest: as runs on this server measured it."""
+
+    name: str
+    recipe: Mapping[str, Any]
+    gpu: bool
+    seconds: float | None
+    images: int | None
+    images_per_second: float | None
+    measured_by: list[str]
+
+
+@dataclass(frozen=True)
+class Presets:
+    """The presets, and the JSON Schema of a recipe."""
+
+    presets: list[Preset]
+    recipe_schema: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Model:
     """A published model. bytes: the size of its files."""
 
@@ -110,11 +141,84 @@ class Dataset:
 
 
 @dataclass(frozen=True)
-class Upload(Dataset):
-    """An uploaded set. left_out: reasons with counts and examples."""
+class LeftOut:
+    """Files that training does not use. examples: the first by name."""
 
-    left_out: list[Mapping[str, Any]]
-    near_duplicates: Mapping[str, Any]
+    reason: str
+    count: int
+    examples: list[str]
+
+
+@dataclass(frozen=True)
+class Alike:
+    """Pictures that look alike. looked: pictures that were compared; count: those like another."""
+
+    looked: int
+    count: int
+    groups: list[list[str]]
+
+
+@dataclass(frozen=True)
+class Upload(Dataset):
+    """An uploaded set, and what is left out of it."""
+
+    left_out: list[LeftOut]
+    near_duplicates: Alike
+
+
+@dataclass(frozen=True)
+class Label:
+    """A label. values: the number of pictures of each; rare: values that a batch seldom has."""
+
+    name: str
+    values: Mapping[str, int]
+    rare: list[str]
+
+
+@dataclass(frozen=True)
+class Number:
+    """A numeric label, which becomes a slider."""
+
+    name: str
+    least: float
+    greatest: float
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the labels that cannot be trained on, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class DatasetDetails(Upload):
+    """A set with its labels."""
+
+    labels: list[Label]
+    numbers: list[Number]
+    labels_left_out: list[Column]
+
+
+@dataclass(frozen=True)
+class BrokenImage:
+    """A picture that training skips, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The pictures of a set. looked: decoded ones; groups, broken_first: the first by name."""
+
+    images: int
+    duplicates: int
+    groups: list[list[str]]
+    looked: int
+    broken: int
+    broken_first: list[BrokenImage]
 
 
 @dataclass(frozen=True)
@@ -143,7 +247,85 @@ class SignedUrl:
     expires: int
 
 
+@dataclass(frozen=True)
+class Webhook:
+    """An address that receives events, without its secret."""
+
+    id: str
+    url: str
+    types: list[str]
+    created: str
+
+
+@dataclass(frozen=True)
+class NewWebhook(Webhook):
+    """A webhook with the secret that signs its deliveries."""
+
+    secret: str
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """An event for a webhook. due: Unix time of the next attempt; status: of the last answer."""
+
+    number: int
+    type: str
+    body: Mapping[str, Any]
+    created: str
+    state: str
+    due: float
+    attempts: int
+    status: int | None
+    error: str | None
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """The server's state. version: what it serves; problems: sentences, codes: for programs.
+
+    oldest_waiting_run: the seconds that the first waiting run has waited.
+    """
+
+    status: str
+    version: str | None
+    refused: Mapping[str, str]
+    problems: list[str]
+    codes: list[str]
+    oldest_waiting_run: int | None
+
+
 def read(kind: type[T], members: Mapping[str, Any]) -> T:
     """A dataclass from a JSON object. Raises KeyError where a member is missing."""
+    types = get_type_hints(kind)
     # typing has no bound that means "a dataclass".
-    return kind(**{field.name: members[field.name] for field in fields(kind)})  # type: ignore[arg-type]
+    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    return kind(**{name: _value(types[name], members[name]) for name in names})
+
+
+def _value(kind: Any, value: Any) -> Any:
+    """A member: dataclasses within it and within its list are read too."""
+    (inner,) = get_args(kind) if isinstance(value, list) else (kind,)
+    if not is_dataclass(inner):
+        return value
+    if isinstance(value, list):
+        return [_value(inner, item) for item in value]
+    return read(inner, value)  # type: ignore[arg-type]
+
+
+def one(kind: type[T]) -> Callable[[httpx.Response], T]:
+    """A function that reads an answer as a dataclass."""
+    return lambda answer: read(kind, answer.json())
+
+
+def many(name: str, kind: type[T]) -> Callable[[httpx.Response], list[T]]:
+    """A function that reads the list `name` of an answer as dataclasses."""
+    return lambda answer: [read(kind, row) for row in answer.json()[name]]
+
+
+def content(answer: httpx.Response) -> bytes:
+    """The body of an answer as it is."""
+    return answer.content
+
+
+def nothing(_: httpx.Response) -> None:
+    """The result of an answer without a body."""

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import httpx
 
 T = TypeVar("T")
+ZIP = {"Content-Type": "application/zip"}
 
 
 class Refused(Exception):

@@ -1,6 +1,6 @@
 """The clients: `Client` blocks, `AsyncClient` has the same methods as coroutines.
 
-A method is a function of `pictures` or `requests`, which make calls, and sends its call.
+A method is a function of `pictures` or another module of calls, and sends its call.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Concatenate, ParamSpec, Self, TypeVar
 
 import httpx
 
-from kao_client import pictures, requests
+from kao_client import administration, dataset_calls, model_calls, pictures, training
 from kao_client.answers import Event
 from kao_client.calls import Call, refusal
 from kao_client.events import EventReader
@@ -65,24 +65,46 @@ class Client:
     sheet = _method(pictures.sheet)
     og = _method(pictures.og)
 
-    train = _method(requests.train)
-    run = _method(requests.run)
-    runs = _method(requests.runs)
-    cancel = _method(requests.cancel)
-    resume = _method(requests.resume)
-    models = _method(requests.models)
-    model = _method(requests.model)
-    promote = _method(requests.promote)
-    roll_back = _method(requests.roll_back)
-    download_model = _method(requests.download_model)
-    upload_model = _method(requests.upload_model)
-    datasets = _method(requests.datasets)
-    upload = _method(requests.upload)
-    delete_dataset = _method(requests.delete_dataset)
-    keys = _method(requests.keys)
-    create_key = _method(requests.create_key)
-    revoke_key = _method(requests.revoke_key)
-    sign = _method(requests.sign)
+    presets = _method(training.presets)
+    train = _method(training.train)
+    run = _method(training.run)
+    runs = _method(training.runs)
+    describe_run = _method(training.describe_run)
+    cancel = _method(training.cancel)
+    resume = _method(training.resume)
+    run_sheets = _method(training.run_sheets)
+    run_sheet = _method(training.run_sheet)
+    run_curves = _method(training.run_curves)
+    run_chart = _method(training.run_chart)
+
+    models = _method(model_calls.models)
+    model = _method(model_calls.model)
+    describe_model = _method(model_calls.describe_model)
+    model_image = _method(model_calls.model_image)
+    model_chart = _method(model_calls.model_chart)
+    promote = _method(model_calls.promote)
+    roll_back = _method(model_calls.roll_back)
+    download_model = _method(model_calls.download_model)
+    upload_model = _method(model_calls.upload_model)
+
+    datasets = _method(dataset_calls.datasets)
+    dataset = _method(dataset_calls.dataset)
+    dataset_contents = _method(dataset_calls.dataset_contents)
+    dataset_preview = _method(dataset_calls.dataset_preview)
+    upload = _method(dataset_calls.upload)
+    delete_dataset = _method(dataset_calls.delete_dataset)
+
+    keys = _method(administration.keys)
+    create_key = _method(administration.create_key)
+    revoke_key = _method(administration.revoke_key)
+    sign = _method(administration.sign)
+    webhooks = _method(administration.webhooks)
+    create_webhook = _method(administration.create_webhook)
+    delete_webhook = _method(administration.delete_webhook)
+    test_webhook = _method(administration.test_webhook)
+    deliveries = _method(administration.deliveries)
+    replay = _method(administration.replay)
+    readiness = _method(administration.readiness)
 
     def send(self, call: Call[T]) -> T:
         """The call's result."""
@@ -151,24 +173,46 @@ class AsyncClient:
     sheet = _coroutine(pictures.sheet)
     og = _coroutine(pictures.og)
 
-    train = _coroutine(requests.train)
-    run = _coroutine(requests.run)
-    runs = _coroutine(requests.runs)
-    cancel = _coroutine(requests.cancel)
-    resume = _coroutine(requests.resume)
-    models = _coroutine(requests.models)
-    model = _coroutine(requests.model)
-    promote = _coroutine(requests.promote)
-    roll_back = _coroutine(requests.roll_back)
-    download_model = _coroutine(requests.download_model)
-    upload_model = _coroutine(requests.upload_model)
-    datasets = _coroutine(requests.datasets)
-    upload = _coroutine(requests.upload)
-    delete_dataset = _coroutine(requests.delete_dataset)
-    keys = _coroutine(requests.keys)
-    create_key = _coroutine(requests.create_key)
-    revoke_key = _coroutine(requests.revoke_key)
-    sign = _coroutine(requests.sign)
+    presets = _coroutine(training.presets)
+    train = _coroutine(training.train)
+    run = _coroutine(training.run)
+    runs = _coroutine(training.runs)
+    describe_run = _coroutine(training.describe_run)
+    cancel = _coroutine(training.cancel)
+    resume = _coroutine(training.resume)
+    run_sheets = _coroutine(training.run_sheets)
+    run_sheet = _coroutine(training.run_sheet)
+    run_curves = _coroutine(training.run_curves)
+    run_chart = _coroutine(training.run_chart)
+
+    models = _coroutine(model_calls.models)
+    model = _coroutine(model_calls.model)
+    describe_model = _coroutine(model_calls.describe_model)
+    model_image = _coroutine(model_calls.model_image)
+    model_chart = _coroutine(model_calls.model_chart)
+    promote = _coroutine(model_calls.promote)
+    roll_back = _coroutine(model_calls.roll_back)
+    download_model = _coroutine(model_calls.download_model)
+    upload_model = _coroutine(model_calls.upload_model)
+
+    datasets = _coroutine(dataset_calls.datasets)
+    dataset = _coroutine(dataset_calls.dataset)
+    dataset_contents = _coroutine(dataset_calls.dataset_contents)
+    dataset_preview = _coroutine(dataset_calls.dataset_preview)
+    upload = _coroutine(dataset_calls.upload)
+    delete_dataset = _coroutine(dataset_calls.delete_dataset)
+
+    keys = _coroutine(administration.keys)
+    create_key = _coroutine(administration.create_key)
+    revoke_key = _coroutine(administration.revoke_key)
+    sign = _coroutine(administration.sign)
+    webhooks = _coroutine(administration.webhooks)
+    create_webhook = _coroutine(administration.create_webhook)
+    delete_webhook = _coroutine(administration.delete_webhook)
+    test_webhook = _coroutine(administration.test_webhook)
+    deliveries = _coroutine(administration.deliveries)
+    replay = _coroutine(administration.replay)
+    readiness = _coroutine(administration.readiness)
 
     async def send(self, call: Call[T]) -> T:
         """The call's result."""

@@ -30,6 +30,32 @@ def test_a_webhook_is_made_listed_and_deleted(
     assert client.get(path, headers=key).status_code == 404
 
 
+def test_a_test_event_goes_to_its_webhook_whatever_its_types(
+    client: TestClient, key: dict[str, str], registry: Registry
+) -> None:
+    body = {"url": "https://example.com/hook", "types": ["alias.moved"]}
+    first, second = (client.post("/webhooks", json=body, headers=key).json() for _ in range(2))
+    path = f"/webhooks/{first['id']}"
+    tested = client.post(f"{path}/test", headers=key)
+    assert tested.status_code == 202
+    assert tested.json()["body"] | {"at": None} == {
+        "type": "webhook.test",
+        "data": {"webhook": first["id"]},
+        "at": None,
+    }
+    claim = webhooks.claim(registry.engine)
+    assert claim is not None
+    assert (claim["number"], claim["secret"]) == (tested.json()["number"], first["secret"])
+    assert client.get(f"{path}/deliveries", headers=key).json()["deliveries"][0]["type"] == (
+        "webhook.test"
+    )
+    other = client.get(f"/webhooks/{second['id']}/deliveries", headers=key).json()
+    assert other["deliveries"] == []
+    client.delete(path, headers=key)
+    assert client.post(f"{path}/test", headers=key).status_code == 404
+    assert client.post(f"/webhooks/{second['id']}/test").status_code == 401
+
+
 def test_only_a_key_that_manages_keys_may(client: TestClient, registry: Registry) -> None:
     assert client.get("/webhooks").status_code == 401
 

@@ -1,23 +1,19 @@
 """`kao-client` reads every answer of the server."""
 
-import inspect
 import io
-import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 import httpx
 import pytest
 from PIL import Image
 
-from app.avatars.request.picture_types import PICTURE_TYPES, PictureType
-from app.main import create_app
-from kao_client import AsyncClient, Client, Refused, pictures, requests
-from kao_client.calls import Call
-from models import keys
+from kao_client import Refused
+from models import runs
 from models.registry import Registry
 from models.settings import Settings
+from models.storage import layout
 from tests.app.conftest import Start
 from tests.clients.python.conftest import Caller
 
@@ -67,21 +63,6 @@ def test_a_picture_is_the_one_of_its_address(kao: Caller, url: str, http: httpx.
         assert picture.model == plain.headers["x-avatar-model"]
 
 
-@pytest.mark.parametrize("kind", PICTURE_TYPES, ids=lambda kind: kind.name)
-def test_the_options_of_a_picture_are_the_parameters_of_its_route(kind: PictureType) -> None:
-    make: Callable[..., Call[Any]] = getattr(pictures, kind.name)
-    signature = inspect.signature(make)
-    names = {name for name in signature.parameters if name != "options"}
-    (options,) = get_args(signature.parameters["options"].annotation)
-    names |= options.__annotations__.keys() - {"traits"}
-    renamed = {"start": "from", "end": "to"} if kind.name == "morph" else {}
-    renamed |= {"weights": "seeds"} if kind.name == "blend" else {}
-    assert {renamed.get(name, name) for name in names} == set(kind.names)
-    for name, values in get_type_hints(options).items():
-        if name != "traits" and get_args(values):
-            assert set(get_args(values)) == set(kind.by_name[name].schema["enum"])
-
-
 def test_a_batch_comes_as_its_members(kao: Caller, url: str, http: httpx.Client) -> None:
     members = kao.call(url, "avatars", ["a", "顔", "a"], distinct=True, size=32)
     assert [member.seed for member in members] == ["a", "顔", "a"]
@@ -105,6 +86,58 @@ def test_a_run_is_started_read_cancelled_and_resumed(kao: Caller, url: str) -> N
     assert [row.id for row in kao.call(url, "runs", "cancelled", 5)] == [run.id]
     assert kao.call(url, "runs", "running") == []
     assert kao.call(url, "resume", run.id).state == "queued"
+
+
+def test_a_run_is_named_and_noted(kao: Caller, url: str) -> None:
+    run = kao.call(url, "train", name="First", note="a try", preset="smoke")
+    assert (run.name, run.note) == ("First", "a try")
+    assert kao.call(url, "describe_run", run.id, name="Second").note == "a try"
+    assert kao.call(url, "describe_run", run.id, note="") == kao.call(url, "run", run.id)
+    described = kao.call(url, "run", run.id)
+    assert (described.name, described.note) == ("Second", None)
+
+
+def test_what_a_run_measured_is_read(
+    kao: Caller, url: str, registry: Registry, settings: Settings, run: str
+) -> None:
+    assert kao.call(url, "run_chart", run) == b""
+    assert kao.call(url, "run_sheets", run) == []
+    claim = runs.claim(registry.engine, run)
+    assert claim is not None
+    for images in (64, 128):
+        losses = {"images": images, "g_loss": 1.5, "d_loss": 0.5}
+        runs.record(registry.engine, run, claim[1], "run.progress", losses, True)
+    folder = settings.home / layout.sheets(run)
+    folder.mkdir(parents=True)
+    for number in (64, 128):
+        (folder / f"{number:09}.png").write_bytes(b"%d" % number)
+    losses = kao.call(url, "run_curves", run)["losses"]
+    assert (losses.names, losses.points[-1]) == (["g_loss", "d_loss"], [128, 1.5, 0.5])
+    assert b"<svg" in kao.call(url, "run_chart", run, "losses", [run], "dark", 320, 200)
+    assert kao.call(url, "run_sheets", run) == ["000000064.png", "000000128.png"]
+    assert kao.call(url, "run_sheet", run) == b"128"
+    assert kao.call(url, "run_sheet", run, "000000064.png") == b"64"
+
+
+def test_the_presets_are_listed(kao: Caller, url: str) -> None:
+    presets = kao.call(url, "presets")
+    recipes = {preset.name: preset.recipe for preset in presets.presets}
+    assert recipes["smoke"]["preset"] == "smoke"
+    assert "minutes" in presets.recipe_schema["properties"]
+
+
+def test_a_model_is_named(kao: Caller, url: str, versions: list[str]) -> None:
+    assert kao.call(url, "describe_model", versions[0], name="Ada").name == "Ada"
+    assert kao.call(url, "model", "default").name == "Ada"
+    assert kao.call(url, "describe_model", versions[0], "", "a note").name is None
+
+
+def test_the_pictures_of_a_model_are_read(kao: Caller, url: str) -> None:
+    assert Image.open(io.BytesIO(kao.call(url, "model_image", "default"))).format == "PNG"
+    with pytest.raises(Refused, match="not evaluated"):
+        kao.call(url, "model_image", "default", "nearest")
+    with pytest.raises(Refused, match="did not measure itself"):
+        kao.call(url, "model_chart", "default", "dark")
 
 
 def test_models_are_listed_promoted_and_rolled_back(
@@ -143,10 +176,6 @@ def test_a_key_is_made_used_and_revoked(kao: Caller, url: str) -> None:
     assert revocations[new_key.id] is not None
 
 
-def test_the_scopes_are_those_of_the_server() -> None:
-    assert set(get_args(requests.Scope)) == set(keys.SCOPES)
-
-
 def test_an_address_is_signed_where_pictures_are_not_open(
     kao: Caller, start: Start, registry: Registry, http: httpx.Client
 ) -> None:
@@ -154,21 +183,6 @@ def test_an_address_is_signed_where_pictures_are_not_open(
     address = kao.call(private, "sign", "/avatar?seed=42", seconds=60).url
     assert http.get(f"{private}/avatar?seed=42").status_code == 401
     assert http.get(private + address).status_code == 200
-
-
-def test_a_dataset_is_uploaded_listed_and_deleted(kao: Caller, url: str, tmp_path: Path) -> None:
-    file = tmp_path / "faces.zip"
-    with zipfile.ZipFile(file, "w") as archive:
-        for number in range(12):
-            picture = io.BytesIO()
-            Image.new("RGB", (40, 40), (number * 20, 90, 9)).save(picture, "PNG")
-            archive.writestr(f"{number}.png", picture.getvalue())
-    upload = kao.call(url, "upload", "mine", file, "CC0-1.0")
-    assert (upload.images, upload.left_out) == (12, [])
-    names = [row.name for row in kao.call(url, "datasets")]
-    assert names == ["starter", "mine"]
-    kao.call(url, "delete_dataset", "mine")
-    assert len(kao.call(url, "datasets")) == 1
 
 
 @pytest.mark.parametrize(
@@ -195,52 +209,12 @@ def test_a_refusal_is_an_error_with_the_problem(
     assert str(refusal.value) == refusal.value.problem["detail"]
 
 
-MAKERS: dict[str, Callable[..., Call[Any]]] = {
-    name: make
-    for module in (pictures, requests)
-    for name, make in vars(module).items()
-    if inspect.isfunction(make) and make.__module__ == module.__name__ and name[0] != "_"
-}
-
-
-def test_both_clients_have_a_method_for_each_call() -> None:
-    for client in (Client, AsyncClient):
-        methods = {name for name in vars(client) if not name.startswith("_")}
-        assert methods == MAKERS.keys() | {"send", "follow", "close"}
-        for name, make in MAKERS.items():
-            assert inspect.unwrap(getattr(client, name)) is make
-
-
-def test_every_call_is_a_route_of_the_app(settings: Settings) -> None:
-    paths = create_app(settings).openapi()["paths"]
-    for name, make in MAKERS.items():
-        required = [
-            parameter.annotation
-            for parameter in inspect.signature(make).parameters.values()
-            if parameter.default is parameter.empty
-            and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
-        ]
-        call = make(*map(EXAMPLES.get, map(str, required)))
-        route = next((path for path in paths if _matches(path, call.path)), None)
-        assert route is not None, name
-        operation = paths[route].get(call.method.lower())
-        assert operation is not None, f"{call.method} {route}"
-        parameters = {row["name"] for row in operation.get("parameters", [])}
-        assert set(call.query) <= parameters, name
-
-
-EXAMPLES: dict[str, Any] = {
-    "<class 'str'>": "x",
-    "<class 'pathlib.Path'>": Path("x.zip"),
-    "tuple[str, str]": ("a", "b"),
-    "collections.abc.Sequence[str]": ["a"],
-    "collections.abc.Mapping[str, float]": {"a": 1.0},
-}
-
-
-def _matches(route: str, path: str) -> bool:
-    parts, segments = route.split("/"), path.split("/")
-    return len(parts) == len(segments) and all(
-        part == segment or part.startswith("{")
-        for part, segment in zip(parts, segments, strict=True)
-    )
+def test_a_server_says_what_it_serves_or_why_not(
+    kao: Caller, url: str, start: Start, versions: list[str], tmp_path: Path
+) -> None:
+    readiness = kao.call(url, "readiness")
+    assert (readiness.version, readiness.refused) == (versions[0], {})
+    empty = start(home=tmp_path / "empty").url
+    with pytest.raises(Refused) as refusal:
+        kao.call(empty, "readiness")
+    assert refusal.value.status == 503

@@ -70,40 +70,89 @@ static void multiply_panel(float *out, int stride, const float *a, const float *
   }
 }
 
-/* Windows of (C, H, W) as panels of columns: K = C·kh·kw, N = oh·ow. */
-static void window_columns(float *out, const float *in, int channels, int h, int w, int kh, int kw,
-                           int stride, int pad, int oh, int ow) {
-  int n = oh * ow;
-  for (int column = 0; column < n; column += COLUMNS)
-    for (int c = 0; c < channels; c++)
-      for (int y = 0; y < kh; y++)
-        for (int x = 0; x < kw; x++, out += COLUMNS)
-          for (int place = 0; place < COLUMNS; place++) {
-            int at = column + place, row = at / ow * stride - pad + y;
-            int col = at % ow * stride - pad + x;
-            int inside = at < n && row >= 0 && row < h && col >= 0 && col < w;
-            out[place] = inside ? in[(c * h + row) * w + col] : 0.0f;
+/* (C, h, w) with `pad` zeros around each channel, split into stride² planes of every stride-th row
+ * and column: (C, stride², high, wide). */
+static void surround(float *out, const float *in, int channels, int h, int w, int pad, int stride,
+                     int high, int wide) {
+  for (int c = 0; c < channels; c++, in += h * w)
+    for (int phase = 0; phase < stride * stride; phase++)
+      for (int y = 0; y < high; y++, out += wide) {
+        int row = y * stride + phase / stride - pad, right = phase % stride - pad;
+        if (row < 0 || row >= h) {
+          __builtin_memset(out, 0, (size_t)wide * sizeof(float));
+        } else if (stride == 1) {
+          for (int x = 0; x < pad; x++) out[x] = out[pad + w + x] = 0.0f;
+          __builtin_memcpy(out + pad, in + row * w, (size_t)w * sizeof(float));
+        } else {
+          for (int x = 0; x < wide; x++) {
+            int column = x * stride + right;
+            out[x] = column >= 0 && column < w ? in[row * w + column] : 0.0f;
           }
+        }
+      }
 }
 
-/* A convolution: weights as panels of rows (M = outputs, K = C·kh·kw); scratch holds
- * K·N + ROWS·N numbers, N rounded up to COLUMNS. bias may be null. */
+/* COLUMNS neighbouring pixels of ROWS outputs: `in` at the window of the first pixel. */
+static inline __attribute__((always_inline)) void convolve_tile(
+    float *out, int plane, const float *in, const float *left, const float *bias, int rows,
+    int columns, int channels, int high, int wide, int kh, int kw, int stride) {
+  int plane_size = high * wide;
+  v128_t s00 = wasm_f32x4_splat(0), s01 = s00, s10 = s00, s11 = s00;
+  v128_t s20 = s00, s21 = s00, s30 = s00, s31 = s00;
+  for (int c = 0; c < channels; c++, in += stride * stride * plane_size)
+    for (int y = 0; y < kh; y++)
+      for (int x = 0; x < kw; x++, left += ROWS) {
+        int phase = y % stride * stride + x % stride;
+        const float *b = in + phase * plane_size + y / stride * wide + x / stride;
+        v128_t b0 = wasm_v128_load(b), b1 = wasm_v128_load(b + 4);
+        v128_t a0 = wasm_v128_load32_splat(left), a1 = wasm_v128_load32_splat(left + 1);
+        s00 = MULTIPLY_ADD(a0, b0, s00), s01 = MULTIPLY_ADD(a0, b1, s01);
+        s10 = MULTIPLY_ADD(a1, b0, s10), s11 = MULTIPLY_ADD(a1, b1, s11);
+        v128_t a2 = wasm_v128_load32_splat(left + 2), a3 = wasm_v128_load32_splat(left + 3);
+        s20 = MULTIPLY_ADD(a2, b0, s20), s21 = MULTIPLY_ADD(a2, b1, s21);
+        s30 = MULTIPLY_ADD(a3, b0, s30), s31 = MULTIPLY_ADD(a3, b1, s31);
+      }
+  v128_t sums[2 * ROWS] = {s00, s01, s10, s11, s20, s21, s30, s31};
+  for (int r = 0; r < rows; r++, out += plane) {
+    v128_t shift = wasm_f32x4_splat(bias ? bias[r] : 0.0f);
+    v128_t first = wasm_f32x4_add(sums[2 * r], shift);
+    v128_t second = wasm_f32x4_add(sums[2 * r + 1], shift);
+    if (columns >= COLUMNS) {
+      wasm_v128_store(out, first), wasm_v128_store(out + 4, second);
+    } else {
+      float edge[COLUMNS];
+      wasm_v128_store(edge, first), wasm_v128_store(edge + 4, second);
+      for (int x = 0; x < columns; x++) out[x] = edge[x];
+    }
+  }
+}
+
+/* A convolution: weights as panels of rows (M = outputs, K = C·kh·kw); scratch holds the input with
+ * its edges, each side rounded up to the stride. It reads up to COLUMNS numbers behind that. bias
+ * may be null. */
 EXPORT void convolve(float *out, const float *in, const float *weights, const float *bias,
                      float *scratch, int outputs, int channels, int h, int w, int kh, int kw,
                      int stride, int pad, int oh, int ow) {
-  int k = channels * kh * kw, n = oh * ow, wide = divide_up(n, COLUMNS) * COLUMNS;
-  float *product = scratch + (size_t)k * wide;
-  if (kh == 1 && kw == 1 && stride == 1 && pad == 0)
-    pack_columns(scratch, in, k, n);
+  int high = divide_up(h + 2 * pad, stride), wide = divide_up(w + 2 * pad, stride);
+  int n = oh * ow, k = channels * kh * kw;
+  if (pad == 0 && stride == 1)
+    scratch = (float *)in;
   else
-    window_columns(scratch, in, channels, h, w, kh, kw, stride, pad, oh, ow);
-  for (int row = 0; row < outputs; row += ROWS, weights += ROWS * k) {
-    multiply_panel(product, wide, weights, scratch, k, n);
-    for (int r = 0; r < ROWS && row + r < outputs; r++) {
-      float shift = bias ? bias[row + r] : 0.0f;
-      for (int i = 0; i < n; i++) out[(size_t)(row + r) * n + i] = product[r * wide + i] + shift;
+    surround(scratch, in, channels, h, w, pad, stride, high, wide);
+  /* All outputs of one row of pixels: the rows that they read stay in the cache. */
+  for (int y = 0; y < oh; y++)
+    for (int row = 0; row < outputs; row += ROWS) {
+      const float *left = weights + (size_t)row * k, *shift = bias ? bias + row : bias;
+      int rows = outputs - row < ROWS ? outputs - row : ROWS;
+      for (int x = 0; x < ow; x += COLUMNS) {
+        float *to = out + (size_t)row * n + y * ow + x;
+        const float *from = scratch + y * wide + x;
+        if (kh == 3 && kw == 3 && stride == 1)
+          convolve_tile(to, n, from, left, shift, rows, ow - x, channels, high, wide, 3, 3, 1);
+        else
+          convolve_tile(to, n, from, left, shift, rows, ow - x, channels, high, wide, kh, kw, stride);
+      }
     }
-  }
 }
 
 /* Add taps (h, w) of one kernel place to an output (oh, ow). */

@@ -74,7 +74,6 @@ export function convolution(call: Call): Value {
   );
   const k = channels * kernel[0] * kernel[1];
   const panels = packed(call, weights, 1, outputs, k, [0, k, 1]);
-  const columns = roundUp(high * wide, COLUMNS);
   const [source, bias] = [call.program.address(value), biasOf(call, 2)];
   const { kernels } = call.program.machine;
   const result = call.program.compute([1, outputs, high, wide], (out) =>
@@ -83,7 +82,8 @@ export function convolution(call: Call): Value {
       padding, high, wide,
     ),
   );
-  const space = scratch(call, (k + ROWS) * columns);
+  const [tall, broad] = [height, width].map((size) => roundUp(size + 2 * padding, stride));
+  const space = scratch(call, channels * tall * broad);
   return result;
 }
 
