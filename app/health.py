@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter, Response
 
+from app.avatars.state import PictureState, PictureStateDep
 from app.health_faults import Fault
-from app.state import AppState, State
 from app.watchdog import is_stuck
 from models.registry import DEFAULT
 
@@ -15,7 +15,7 @@ router = APIRouter(prefix="/health", tags=["health"])
     summary="The process answers, and no drawing is stuck",
     responses={503: {"description": "A drawing thread is stuck; the process ends by itself."}},
 )
-async def live(response: Response, state: State) -> dict[str, str]:
+async def live(response: Response, state: PictureStateDep) -> dict[str, str]:
     """200 as long as the event loop runs and every drawing ends."""
     response.headers["Cache-Control"] = "no-store"
     if is_stuck(state.engine.longest_run()):
@@ -25,7 +25,7 @@ async def live(response: Response, state: State) -> dict[str, str]:
 
 
 @router.get("/ready", summary="A verified default model is loaded")
-async def ready(response: Response, state: State) -> dict[str, object]:
+async def ready(response: Response, state: PictureStateDep) -> dict[str, object]:
     """200 with the version that `/avatar` serves; otherwise 503 with the reason.
 
     `degraded`: faces are served, but something else is wrong; `problems` lists what, and `codes`
@@ -50,7 +50,7 @@ async def ready(response: Response, state: State) -> dict[str, object]:
     }
 
 
-def all_faults(state: AppState) -> list[Fault]:
+def all_faults(state: PictureState) -> list[Fault]:
     """Everything that is wrong while faces are served."""
     waiting = state.queue_watch.state.fault
     return [*state.engine.faults(), *([waiting] if waiting else [])]

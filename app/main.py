@@ -18,6 +18,7 @@ from app.avatars.cache.fast_path import FastPath, ResponseCache
 from app.avatars.cache.picture_cache import PictureCache
 from app.avatars.generate.engine import Engine
 from app.avatars.request.picture_types import PICTURE_TYPES
+from app.avatars.state import PictureState
 from app.datasets import contents
 from app.datasets import routes as datasets
 from app.http import opentelemetry
@@ -34,7 +35,6 @@ from app.rate_limits.charge_rest import ChargeRest
 from app.rate_limits.limiter import Limiter
 from app.registry import browser, model_images, sharing
 from app.registry import routes as registry_routes
-from app.state import AppState
 from app.studio import model_card, pages, playground, team, views
 from app.studio.error_pages import ErrorPages
 from app.training import curves, events, measurements, presets, sheets
@@ -112,7 +112,7 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-def _create_state(settings: Settings) -> AppState:
+def _create_state(settings: Settings) -> PictureState:
     connections = database.connect(settings)
     registry = Registry(connections, settings.blobs)
     engine = Engine(
@@ -123,7 +123,7 @@ def _create_state(settings: Settings) -> AppState:
         settings.cache_bytes,
     )
     pictures = PictureCache(settings.cache_bytes)
-    return AppState(
+    return PictureState(
         settings=settings,
         database=connections,
         registry=registry,
@@ -135,7 +135,7 @@ def _create_state(settings: Settings) -> AppState:
     )
 
 
-def _add_middleware(app: FastAPI, state: AppState) -> None:
+def _add_middleware(app: FastAPI, state: PictureState) -> None:
     """Add the middleware, innermost first."""
     app.add_middleware(Head)
     app.add_middleware(BodyLimit, exempt=("/avatars", "/datasets", "/models"))
@@ -157,7 +157,7 @@ def _add_middleware(app: FastAPI, state: AppState) -> None:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    state: AppState = app.state.kao
+    state: PictureState = app.state.kao
     await run_in_threadpool(_prepare, state)
     await state.engine.start()
     state.queue_watch.start()
@@ -173,7 +173,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         log.info("app.stopped")
 
 
-def _prepare(state: AppState) -> None:
+def _prepare(state: PictureState) -> None:
     bootstrap.prepare(state.settings).dispose()
     if keys.ensure_first_key(state.database, state.settings) and not state.settings.api_key:
         log.info("key.file_written", file=str(state.settings.home / keys.FILE))

@@ -24,9 +24,9 @@ from prometheus_client.registry import Collector
 from sqlalchemy import func, select
 
 from app import problems
+from app.avatars.state import PictureState
 from app.health import all_faults
 from app.http import access_log
-from app.state import AppState
 from models.database.engine import reading
 from models.database.tables import datasets, models, runs
 from models.registry import DEFAULT
@@ -56,7 +56,7 @@ def metrics(request: Request) -> Response:
     return Response(body, headers={"Cache-Control": "no-store", "Content-Type": media})
 
 
-def build_registry(state: AppState) -> CollectorRegistry:
+def build_registry(state: PictureState) -> CollectorRegistry:
     """All metrics of this app."""
     registry = CollectorRegistry()
     for collector in (
@@ -76,7 +76,7 @@ def build_registry(state: AppState) -> CollectorRegistry:
 class AppCollector(Collector):
     """Models, cache, queue and refusals of this process."""
 
-    def __init__(self, state: AppState) -> None:
+    def __init__(self, state: PictureState) -> None:
         self.state = state
 
     def describe(self) -> Iterable[Metric]:

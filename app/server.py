@@ -7,9 +7,9 @@ import socket
 
 import uvicorn
 
+from app.avatars.state import PictureState
 from app.http.slow_clients import Connection, enforce_deadlines
 from app.main import create_app
-from app.state import AppState
 from app.watchdog import Watchdog
 from models import logs
 from models.maintenance import disk_cache
@@ -26,7 +26,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, settings: Settings) -> None:
         app = create_app(settings)
-        self.state: AppState = app.state.kao
+        self.state: PictureState = app.state.kao
         config = uvicorn.Config(
             app,
             host=settings.host,

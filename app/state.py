@@ -7,26 +7,22 @@ from typing import Annotated
 import sqlalchemy as sa
 from fastapi import Depends, Request
 
-from app.avatars.bulk.slots import BatchSlots
-from app.avatars.cache.fast_path import ResponseCache
-from app.avatars.cache.picture_cache import PictureCache
-from app.avatars.generate.engine import Engine
 from app.queue_watch import QueueWatch
 from app.rate_limits.limiter import Limiter
 from models.registry import Registry
 from models.settings import Settings
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AppState:
-    """What the routes share; `closing` ends streams."""
+    """What the routes share; `closing` ends streams.
+
+    It knows no pictures, so that every room may import it (`app/avatars/state.py` adds them).
+    """
 
     settings: Settings
     database: sa.Engine
     registry: Registry
-    engine: Engine
-    pictures: PictureCache
-    responses: ResponseCache
     limiter: Limiter
     queue_watch: QueueWatch
     closing: asyncio.Event = field(default_factory=asyncio.Event)
@@ -34,7 +30,6 @@ class AppState:
     checks: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
     # Datasets decoded at once for previews: one takes up to 15 s of a core and 200 MB.
     decodes: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
-    batches: BatchSlots = field(default_factory=BatchSlots)
 
 
 def get_state(request: Request) -> AppState:

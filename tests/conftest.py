@@ -17,6 +17,7 @@ from models.networks import build
 from models.recipes.recipe import resolve
 from models.settings import Settings
 from tests.support.fixtures import AddCritic, Begin, WriteBundle
+from tests.support.network import Network
 
 # `make fuzz`: two hundred times as many examples.
 hypothesis_settings.register_profile("fuzz", max_examples=20_000, deadline=None)
@@ -108,6 +109,14 @@ def begin(engine: sa.Engine) -> Begin:
         return run, fence
 
     return make
+
+
+@pytest.fixture
+def network() -> Iterator[Network]:
+    """Links between ports of this machine, which can be cut."""
+    network = Network()
+    yield network
+    network.close()
 
 
 @pytest.fixture

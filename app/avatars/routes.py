@@ -19,10 +19,10 @@ from app.avatars.request import picture_request
 from app.avatars.request.picture_request import PictureRequest
 from app.avatars.request.picture_types import AVATAR, PICTURE_TYPES, PictureType
 from app.avatars.request.value_types import percent_encode
+from app.avatars.state import get_picture_state
 from app.http.cross_origin import EXPOSED
 from app.http.disconnects import cancel_on_disconnect
 from app.http.query_string import parse
-from app.state import get_state
 
 
 class PictureRoute(APIRoute):
@@ -32,7 +32,7 @@ class PictureRoute(APIRoute):
         """Call the function with the request and the path's parameters."""
 
         async def handle(request: Request) -> Response:
-            if get_state(request).settings.public_avatars:
+            if get_picture_state(request).settings.public_avatars:
                 return await self._call(request)
             await scopes.admit(request)
             response = await self._call(request)
@@ -118,7 +118,7 @@ def _picture_endpoint(
 
 async def get_random(request: Request) -> Response:
     """302 to `/avatar?seed=…` with the other parameters kept."""
-    engine = get_state(request).engine
+    engine = get_picture_state(request).engine
     picture, texts = picture_request.parse_random(request.scope["query_string"])
     await service.resolve(engine, await engine.resolve(picture.model), picture)
     query = urlencode(texts, quote_via=quote)
@@ -150,7 +150,7 @@ async def _respond(
     request: Request, picture: PictureRequest, is_repeatable: bool = True
 ) -> Response:
     """The picture, or 304 where the client has it; charges the rate limit for what is rendered."""
-    state = get_state(request)
+    state = get_picture_state(request)
     version = await state.engine.resolve(picture.model)
     picture = await service.resolve(state.engine, version, picture)
     client = state.limiter.client(request)
@@ -186,7 +186,7 @@ def _last_modified(engine: Engine, version: str) -> dict[str, str]:
 
 async def _charge(request: Request, version: str, picture: PictureRequest) -> dict[str, str]:
     """Charge the estimated cost of a picture; the headers to send. Raises TooManyRequests."""
-    state = get_state(request)
+    state = get_picture_state(request)
     units = state.engine.estimate(version, picture).units
     return await state.limiter.charge_pictures(request, units)
 

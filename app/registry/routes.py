@@ -5,6 +5,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from app.auth.scopes import needs
 from app.avatars import traits
+from app.avatars.state import PictureStateDep
 from app.http.query_string import Only
 from app.registry.schemas import Alias, Model, ModelDetails, Models, model
 from app.state import State
@@ -31,7 +32,7 @@ def list_models(state: State, response: Response) -> Models:
 @router.post(
     "/rollback", dependencies=[needs("models"), NO_PARAMETERS], summary="Undo the last promotion"
 )
-async def roll_back(state: State) -> Alias:
+async def roll_back(state: PictureStateDep) -> Alias:
     """`default` names its previous version again; repeating this goes back further."""
     version = await run_in_threadpool(state.registry.roll_back)
     await state.engine.follow_verified(version)
@@ -63,7 +64,7 @@ def describe(state: State, name: str, body: Description) -> Model:
 @router.post(
     "/{version}/promote", dependencies=[needs("models"), FORCE], summary="Serve a model by default"
 )
-async def promote(state: State, version: str, force: bool = False) -> Alias:
+async def promote(state: PictureStateDep, version: str, force: bool = False) -> Alias:
     """Verify it and serve it; `/avatar` of this server uses it when the answer arrives.
 
     409 for a model without the traits of the current one, unless `force` is true.

@@ -7,7 +7,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.state import get_state
+from app.avatars.state import get_picture_state
 from app.studio.pages import render
 from models.registry import DEFAULT
 
@@ -99,5 +99,5 @@ def _address(scope: Scope) -> str:
 
 def _has_faces(request: Request) -> bool:
     """Whether this server draws faces without a key."""
-    state = get_state(request)
+    state = get_picture_state(request)
     return state.settings.public_avatars and DEFAULT in state.engine.served

@@ -17,11 +17,20 @@ COOKIE = "kao_lang"
 
 @cache
 def words(language: str) -> dict[str, str]:
-    """All words of one language by key, from every file of it."""
+    """All words of one language by key.
+
+    A file `NAME.json` has each key in every language, a file `NAME.LANGUAGE.json` in one.
+    """
     table: dict[str, str] = {}
-    for path in sorted(FOLDER.glob(f"*{language}.json")):
-        if path.stem == language or path.stem.endswith(f".{language}"):
-            table |= json.loads(path.read_text(encoding="utf-8"))
+    for path in sorted(FOLDER.glob("*.json")):
+        if path.name == SWATCHES:
+            continue
+        words_of_file = json.loads(path.read_text(encoding="utf-8"))
+        _, dot, only = path.stem.partition(".")
+        if not dot:
+            table |= {key: texts[language] for key, texts in words_of_file.items()}
+        elif only == language:
+            table |= words_of_file
     return table
 
 

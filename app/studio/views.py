@@ -27,6 +27,8 @@ from models.registry import DEFAULT
 
 router = APIRouter(prefix="/studio", include_in_schema=False)
 Page = Callable[..., Response]
+# The tabs by name, each with the address of its first page below /studio.
+TABS = {"runs": "", "datasets": "/datasets", "models": "/models"}
 SEEDS = ("ada", "grace", "alan", "edsger", "barbara", "donald", "margaret", "tim")
 LISTED_RUNS, MOST_RUNS = 60, 600  # at first, and at most
 FIRST_PRESET = "modern-64"  # selected where the address names none
@@ -236,6 +238,7 @@ def _render(request: Request, template: str, status: int = 200, **context: Any) 
         template,
         "studio",
         status,
+        tabs=TABS,
         who=key.name,
         scopes=key.scopes,
         **context,

@@ -19,7 +19,7 @@ import structlog
 from kao import embedded_valkey
 from models.settings import Settings
 from tests.adversary.disk_faults import FaultyDisk, compile_library
-from tests.adversary.network import Network
+from tests.support.network import Network
 from tests.support.servers import KEYS, REGION, S3, Postgres, Server
 from tests.support.waiting import free_port
 

@@ -15,8 +15,8 @@ from models.storage import layout
 from tests.adversary.cluster import WORKERS, Cluster
 from tests.adversary.disk_faults import DiskFault
 from tests.adversary.history import Fault
-from tests.adversary.network import LinkFault
 from tests.adversary.schedule import PlannedFault
+from tests.support.network import LinkFault
 
 log = structlog.get_logger()
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.adversary.network import Link, Network
+from tests.support.network import Link, Network
 
 
 @pytest.fixture
@@ -33,13 +33,6 @@ def echo() -> Iterator[int]:
     threading.Thread(target=accept, daemon=True).start()
     yield server.getsockname()[1]
     server.close()
-
-
-@pytest.fixture
-def network() -> Iterator[Network]:
-    network = Network()
-    yield network
-    network.close()
 
 
 @pytest.fixture

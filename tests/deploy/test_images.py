@@ -19,7 +19,7 @@ IMAGES = [name for name in TARGETS if name != "common"]
 
 def test_every_target_is_a_stage_for_both_machines() -> None:
     stages = set(re.findall(r"^FROM \S+ AS (\S+)$", DOCKERFILE, re.MULTILINE))
-    assert {TARGETS[name]["target"] for name in IMAGES} == stages - {"base"}
+    assert {TARGETS[name]["target"] for name in IMAGES} == stages - {"base", "training"}
     assert TARGETS["common"]["platforms"] == ["linux/amd64", "linux/arm64"]
     assert TARGETS["common"]["attest"] == ["type=sbom", "type=provenance,mode=max"]
     for name in IMAGES:
@@ -44,6 +44,16 @@ def test_an_image_is_labelled(stage: str) -> None:
     labels = set(re.findall(r"org\.opencontainers\.image\.([\w.]+)=", text))
     names = {"title", "description", "licenses", "base.name", "version", "revision", "created"}
     assert labels == names
+
+
+def test_what_is_copied_is_sent_to_the_builder() -> None:
+    """.dockerignore excludes everything but what it names."""
+    excluded, *lines = (ROOT / ".dockerignore").read_text().splitlines()
+    assert excluded == "*"
+    context = {line.removeprefix("!") for line in lines if line.startswith("!")}
+    copies = re.findall(r"^COPY (.+) \S+$", DOCKERFILE, re.MULTILINE)
+    assert {path for sources in copies for path in sources.split()} <= context
+    assert all((ROOT / path).exists() for path in context)
 
 
 def test_kubernetes_names_images_that_are_built() -> None:

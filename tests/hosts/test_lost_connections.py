@@ -12,19 +12,12 @@ from models.database import postgresql
 from models.database.engine import connect, lock, migrate
 from models.recipes.recipe import resolve
 from models.settings import Settings
-from tests.adversary.network import Link, Network
+from tests.support.network import Link, Network
 from tests.support.servers import Postgres
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
 
 SMOKE = {"preset": "smoke"}
-
-
-@pytest.fixture
-def network() -> Iterator[Network]:
-    network = Network()
-    yield network
-    network.close()
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from app.state import AppState
+from app.avatars.state import PictureState
 
 
 def app_of(client: TestClient) -> FastAPI:
@@ -12,8 +12,8 @@ def app_of(client: TestClient) -> FastAPI:
     return client.app
 
 
-def state_of(client: TestClient) -> AppState:
+def state_of(client: TestClient) -> PictureState:
     """The state of that application."""
     state = app_of(client).state.kao
-    assert isinstance(state, AppState)
+    assert isinstance(state, PictureState)
     return state

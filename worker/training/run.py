@@ -4,7 +4,7 @@ import signal
 import time
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import sqlalchemy as sa
@@ -52,6 +52,18 @@ class Clock:
     report: float
     save: float
     publication: float
+
+
+class Due(NamedTuple):
+    """What follows a step; each shows or keeps what the losses so far led to."""
+
+    report: bool
+    moment: bool  # keep the averaged weights, by the recipe's `growth`
+    sheet: bool
+    measurement: bool
+    snapshot: bool
+    publication: bool
+    stop: bool  # save and leave
 
 
 class Attempt:
@@ -197,60 +209,59 @@ class Attempt:
             now = time.monotonic()
             self.progress.seconds = seconds_before + now - start
             # Nothing is saved or shown before the losses that led to it were checked.
-            if self._needs_losses(now):
+            due = self._due(now)
+            if any(due):
                 steps += trainer.losses.read()
             if not self.guard.check_all(steps):
                 continue
-            if steps and (now - self.clock.report >= 1 or self._is_over()):
+            if steps and due.report:
                 self.rate = (trainer.images - images_before) / max(now - start, 1e-6)
                 self._report(steps[-1])
                 self.clock.report = now
-            self._keep(now)
+            self._keep(due, now)
         if self.measuring is not None and self.measured_at != trainer.images:
             self._measure()
         self._save()
-
-    def _needs_losses(self, now: float) -> bool:
-        """Whether what follows this step looks at the losses or keeps the weights."""
-        return (
-            self._is_over()
-            or self.signal == signal.SIGTERM
-            or now - self.clock.report >= 1
-            or self._moment_is_due()
-            or self._needs_sheet()
-            or self._measurement_is_due()
-            or self._save_is_due(now)
-            or self._publication_is_due(now)
-        )
-
-    def _keep(self, now: float) -> None:
-        """Draw, measure, save and publish what is due after a step. Raises HandedBack."""
-        if self._moment_is_due():
-            self.progress.moments.append(Moment(self.trainer.images, self._average()))
-        if self._needs_sheet():
-            self._draw_sheet()
-        if self._measurement_is_due():
-            self._measure()
-        if self._save_is_due(now):
-            self._save()
-            self.clock.save = time.monotonic()
-        if self._publication_is_due(now):
-            self._publish(final=False)
-            self.clock.publication = now
-        if self.signal == signal.SIGTERM:
-            self._save()
+        if self.signal == signal.SIGTERM:  # it came after the last step
             raise HandedBack
 
-    def _measurement_is_due(self) -> bool:
-        every = self.recipe.measure_every
-        return every is not None and self._crossed_multiple(every)
+    def _due(self, now: float) -> Due:
+        """What follows the step that just ended, at `now`."""
+        recipe, clock, images = self.recipe, self.clock, self.trainer.images
+        before = images - recipe.batch
+        is_over, fraction = self._is_over(), self._fraction()
+        moments = sum(each <= fraction for each in schedules.moments(recipe.growth))
+        every, minutes = recipe.measure_every, recipe.publish_minutes
+        return Due(
+            report=is_over or now - clock.report >= 1,
+            moment=len(self.progress.moments) < moments,
+            sheet=is_over
+            or schedules.sheet_is_due(
+                images, before, recipe.sheet_images, self.sheet_at, self.progress.seconds
+            ),
+            measurement=every is not None and images // every > before // every,
+            snapshot=now - clock.save >= recipe.snapshot_seconds,
+            publication=bool(minutes and now - clock.publication >= minutes * 60),
+            stop=self.signal == signal.SIGTERM,
+        )
 
-    def _save_is_due(self, now: float) -> bool:
-        return now - self.clock.save >= self.recipe.snapshot_seconds
-
-    def _publication_is_due(self, now: float) -> bool:
-        minutes = self.recipe.publish_minutes
-        return bool(minutes and now - self.clock.publication >= minutes * 60)
+    def _keep(self, due: Due, now: float) -> None:
+        """Draw, measure, save and publish what is due. Raises HandedBack."""
+        if due.moment:
+            self.progress.moments.append(Moment(self.trainer.images, self._average()))
+        if due.sheet:
+            self._draw_sheet()
+        if due.measurement:
+            self._measure()
+        if due.snapshot:
+            self._save()
+            self.clock.save = time.monotonic()
+        if due.publication:
+            self._publish(final=False)
+            self.clock.publication = now
+        if due.stop:
+            self._save()
+            raise HandedBack
 
     def _enlarge(self) -> None:
         """Train the enlarger where the recipe wants one, unless SIGINT ended the run."""
@@ -284,20 +295,10 @@ class Attempt:
     def _is_stopped(self) -> bool:
         return self.signal is not None
 
-    def _moment_is_due(self) -> bool:
-        """Whether the averaged weights are to be kept, by the recipe's `growth`."""
-        fractions = schedules.moments(self.recipe.growth)
-        return len(self.progress.moments) < sum(each <= self._fraction() for each in fractions)
-
     def _average(self) -> dict[str, Tensor]:
         """A copy of the averaged weights on the CPU."""
         weights = self.trainer.average.state_dict()
         return {name: value.detach().cpu().clone() for name, value in weights.items()}
-
-    def _crossed_multiple(self, every: int) -> bool:
-        """Whether the last step crossed a multiple of so many images."""
-        images = self.trainer.images
-        return images // every > (images - self.recipe.batch) // every
 
     def _fraction(self) -> float:
         """The share of the run that is done."""
@@ -338,13 +339,6 @@ class Attempt:
         measures |= {"images": self.measured_at, "samples": self.measuring.samples}
         self.progress.add_measures(measures, self.recipe.publish, self._average)
         self.reporter.measurement({name: round(value, 5) for name, value in measures.items()})
-
-    def _needs_sheet(self) -> bool:
-        """Whether the last step is a moment to look at: by the schedule, and at the end."""
-        images, recipe = self.trainer.images, self.recipe
-        return self._is_over() or schedules.sheet_is_due(
-            images, images - recipe.batch, recipe.sheet_images, self.sheet_at, self.progress.seconds
-        )
 
     def _draw_sheet(self) -> None:
         self.sheet_at = self.trainer.images

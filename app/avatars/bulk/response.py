@@ -23,7 +23,7 @@ from app.avatars.encode.provenance import Words
 from app.avatars.generate.engine import Engine
 from app.avatars.generate.faces import enlarge
 from app.avatars.request.picture_request import PictureRequest
-from app.state import AppState, get_state
+from app.avatars.state import PictureState, get_picture_state
 from models.bundle.generator import Drawer
 from models.errors import Overloaded
 
@@ -50,7 +50,7 @@ OPENAPI: dict[str, Any] = {
 
 async def respond(request: Request) -> Response:
     """A ZIP, or lines of JSON where Accept says so. Raises the same errors as a single avatar."""
-    state = get_state(request)
+    state = get_picture_state(request)
     bulk = parse_body(await read_body(request))
     client = state.limiter.client(request)
     state.batches.check(client)
@@ -80,7 +80,7 @@ async def respond(request: Request) -> Response:
 
 
 async def _render_faces(
-    state: AppState, version: str, drawer: Drawer, bulk: BulkRequest, client: Hashable
+    state: PictureState, version: str, drawer: Drawer, bulk: BulkRequest, client: Hashable
 ) -> Faces:
     team, end = Team(drawer), time.monotonic() + LIFETIME
     with state.batches.take(client):

@@ -4,39 +4,22 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from models.datasets import labels
 from models.datasets.images import FORMAT_NAMES, MIN_SIDE
 from models.datasets.labels import LabelTable
 from models.datasets.listing import reason_to_leave_out
 from models.errors import DatasetError
-from worker.datasets.source import (
-    PROBE_SAMPLE,
-    Contents,
-    Decoding,
-    LeftOut,
-    NamedFile,
-    Part,
-    Picture,
-    decode,
-    shorter_sides,
-)
+from worker.datasets.file_source import FileSource
+from worker.datasets.source import Contents, LeftOut, NamedFile, Part
 
 VERSION = "folder-4"  # raise it whenever the same files give other pixels or labels
 
 
-@dataclass(frozen=True)
-class FolderSource:
+class FolderSource(FileSource):
     """Every picture below `path`, by its slash-separated name relative to it."""
-
-    path: Path
-    name: str
-    licence: str = "unknown"
-    credit: str = ""
 
     @cached_property
     def _files(self) -> dict[str, Path]:
@@ -65,25 +48,12 @@ class FolderSource:
         key = json.dumps([VERSION, str(self.path.resolve()), listing, *least])
         return Contents(hashlib.sha256(key.encode()).hexdigest(), names, left_out)
 
-    def pictures(self, contents: Contents, decoding: Decoding) -> Iterator[Picture]:
-        """Decode the listed pictures in order."""
-        return decode(self._paths(contents.names), decoding)
-
-    def labels(self, contents: Contents, names: Sequence[str]) -> dict[str, Any]:
-        """`labels.json` of the pictures `names`, those that were packed."""
-        table = self.label_table()
-        return table.to_json(self._pictures(), names) if table else {}
-
-    def sides(self, sample: int = PROBE_SAMPLE) -> list[int]:
-        """The shorter sides of up to `sample` readable pictures, in pixels."""
-        return shorter_sides(self._paths(Part(sample=sample).choose(self._pictures())))
-
     def label_table(self) -> LabelTable:
         """The labels of every picture of the folder, whatever part of it is packed."""
         readers = {name: self._files[name].read_bytes for name in self._metadata()}
         return labels.read(self._pictures(), readers)
 
-    def _paths(self, names: Sequence[str]) -> Iterator[NamedFile]:
+    def _open(self, names: Sequence[str]) -> Iterator[NamedFile]:
         return ((name, self._files[name]) for name in names)
 
     def _pictures(self) -> list[str]:

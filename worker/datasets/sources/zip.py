@@ -4,37 +4,20 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from models.datasets import archive, labels
 from models.datasets.images import MIN_SIDE
 from models.datasets.labels import LabelTable
-from worker.datasets.source import (
-    PROBE_SAMPLE,
-    Contents,
-    Decoding,
-    LeftOut,
-    NamedFile,
-    Part,
-    Picture,
-    decode,
-    shorter_sides,
-)
+from worker.datasets.file_source import FileSource
+from worker.datasets.source import Contents, Decoding, LeftOut, NamedFile, Part, Picture
 
 VERSION = "zip-4"  # raise it whenever the same bytes give other pixels or labels
 
 
-@dataclass(frozen=True)
-class ZipSource:
+class ZipSource(FileSource):
     """Every picture in the archive at `path`."""
-
-    path: Path
-    name: str
-    licence: str = "unknown"
-    credit: str = ""
 
     @cached_property
     def _listing(self) -> archive.Listing:
@@ -55,22 +38,13 @@ class ZipSource:
     def pictures(self, contents: Contents, decoding: Decoding) -> Iterator[Picture]:
         """Check the archive, then decode the listed pictures in order."""
         archive.check_entries(self.path)
-        return decode(self._members(contents.names), decoding)
-
-    def labels(self, contents: Contents, names: Sequence[str]) -> dict[str, Any]:
-        """`labels.json` of the pictures `names`, those that were packed."""
-        table = self.label_table()
-        return table.to_json(self._listing.pictures, names) if table else {}
-
-    def sides(self, sample: int = PROBE_SAMPLE) -> list[int]:
-        """The shorter sides of up to `sample` readable pictures, in pixels."""
-        return shorter_sides(self._members(Part(sample=sample).choose(self._pictures())))
+        return super().pictures(contents, decoding)
 
     def label_table(self) -> LabelTable:
         """The labels of every picture of the archive, whatever part of it is packed."""
         return labels.read(self._listing.pictures, archive.metadata(self.path))
 
-    def _members(self, names: Sequence[str]) -> Iterator[NamedFile]:
+    def _open(self, names: Sequence[str]) -> Iterator[NamedFile]:
         return archive.members(self.path, only=frozenset(names))
 
     def _pictures(self) -> list[str]:

@@ -15,8 +15,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from app.avatars import service
+from app.avatars.batch_slots import BatchSlots
 from app.avatars.bulk import response as bulk
-from app.avatars.bulk.slots import BatchSlots
 from app.avatars.generate.engine import Engine
 from app.avatars.request.picture_request import PictureRequest
 from models.errors import Overloaded

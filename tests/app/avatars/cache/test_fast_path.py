@@ -4,18 +4,18 @@ import pytest
 from starlette.testclient import TestClient
 
 from app.avatars.cache import fast_path
-from app.state import AppState
+from app.avatars.state import PictureState
 from tests.support.app_client import state_of
 
 
 @pytest.fixture
-def state(client: TestClient) -> AppState:
+def state(client: TestClient) -> PictureState:
     """What the app holds."""
     return state_of(client)
 
 
 @pytest.fixture
-def routed_models(state: AppState, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def routed_models(state: PictureState, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The models of the requests that reached a route."""
     models = []
     resolve = state.engine.resolve
@@ -56,7 +56,7 @@ def test_an_equal_request_gets_the_same_response_without_the_route(
 
 
 def test_a_304_needs_no_picture_in_memory(
-    client: TestClient, state: AppState, routed_models: list[str]
+    client: TestClient, state: PictureState, routed_models: list[str]
 ) -> None:
     first = client.get("/avatar?seed=1")
     state.pictures.clear()
@@ -77,14 +77,14 @@ def test_a_304_needs_no_picture_in_memory(
     ],
 )
 def test_a_response_that_must_not_be_kept_is_not(
-    client: TestClient, state: AppState, path: str
+    client: TestClient, state: PictureState, path: str
 ) -> None:
     client.get(path, follow_redirects=False)
     assert state.responses.keys == ()
 
 
 def test_a_prefix_of_a_version_is_resolved_each_time(
-    client: TestClient, state: AppState, versions: list[str]
+    client: TestClient, state: PictureState, versions: list[str]
 ) -> None:
     client.get(f"/avatar?seed=1&model={versions[0][:12]}")
     assert state.responses.keys == ()
@@ -118,7 +118,7 @@ def test_a_promotion_takes_effect_at_once(
 
 
 def test_the_number_of_kept_responses_is_limited(
-    client: TestClient, state: AppState, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, state: PictureState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fast_path, "MOST_RESPONSES", 3)
     for seed in range(6):

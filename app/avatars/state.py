@@ -1,0 +1,37 @@
+"""The app's state with the parts that draw pictures and keep them."""
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from app.avatars.batch_slots import BatchSlots
+from app.avatars.cache.fast_path import ResponseCache
+from app.avatars.cache.picture_cache import PictureCache
+from app.avatars.generate.engine import Engine
+from app.state import AppState
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureState(AppState):
+    """What the routes share, those of pictures included."""
+
+    engine: Engine
+    pictures: PictureCache
+    responses: ResponseCache
+    batches: BatchSlots = field(default_factory=BatchSlots)
+
+
+def get_picture_state(request: Request) -> PictureState:
+    """The state of the app that answers this request."""
+    state: PictureState = request.app.state.kao
+    return state
+
+
+async def _inject(request: Request) -> PictureState:
+    # A coroutine for the reason that app/state.py gives.
+    return get_picture_state(request)
+
+
+# The parameter type of a route that needs this state.
+PictureStateDep = Annotated[PictureState, Depends(_inject)]

@@ -1,0 +1,54 @@
+"""What sources share whose pictures are files: a folder's, or the members of an archive."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from models.datasets.labels import LabelTable
+from worker.datasets.source import (
+    PROBE_SAMPLE,
+    Contents,
+    Decoding,
+    NamedFile,
+    Part,
+    Picture,
+    decode,
+    shorter_sides,
+)
+
+
+@dataclass(frozen=True)
+class FileSource(ABC):
+    """The pictures at `path`. A subclass lists and opens them, and adds `contents`."""
+
+    path: Path
+    name: str
+    licence: str = "unknown"
+    credit: str = ""
+
+    @abstractmethod
+    def label_table(self) -> LabelTable:
+        """The labels of every picture, whatever part of the source is packed."""
+
+    @abstractmethod
+    def _pictures(self) -> list[str]:
+        """The names of all pictures."""
+
+    @abstractmethod
+    def _open(self, names: Sequence[str]) -> Iterator[NamedFile]:
+        """The files of pictures of a listing, in its order."""
+
+    def pictures(self, contents: Contents, decoding: Decoding) -> Iterator[Picture]:
+        """Decode the listed pictures in order."""
+        return decode(self._open(contents.names), decoding)
+
+    def labels(self, contents: Contents, names: Sequence[str]) -> dict[str, Any]:
+        """`labels.json` of the pictures `names`, those that were packed."""
+        table = self.label_table()
+        return table.to_json(self._pictures(), names) if table else {}
+
+    def sides(self, sample: int = PROBE_SAMPLE) -> list[int]:
+        """The shorter sides of up to `sample` readable pictures, in pixels."""
+        return shorter_sides(self._open(Part(sample=sample).choose(self._pictures())))
