@@ -2,9 +2,9 @@
 
     python benchmarks/browser_memory.py [--scripts FOLDER] [--repeats 3] [--only "drawn here"]
 
-Proportional set size (PSS) of all its processes, after the last action and 15 s later: of all memory,
-and of anonymous and shared memory alone, which the pages of the program are no part of. These move
-by tens of MiB while other browsers on the machine start and end.
+Proportional set size (PSS) of all its processes, 2 s after the last action and 15 s later: of all
+memory, and of anonymous and shared memory alone, which the pages of the program are no part of.
+The former moves by tens of MiB while other browsers on the machine start and end.
 --scripts: a folder with other builds of clients/js/local, for instance of an earlier commit.
 """
 
