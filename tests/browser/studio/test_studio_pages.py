@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from app.studio import assets
 from tests.browser.studio.types import Enter
 from tests.browser.test_budget import MOST_BYTES, MOST_SHIFT, SHIFTS
+from tests.browser.types import tab_to
 from tests.support.kao_up import Up
 
 PLACES = (
@@ -79,32 +80,24 @@ def test_nothing_sticks_out(enter: Enter, finished_run: dict[str, Any], width: i
 
 def test_a_keyboard_is_enough(enter: Enter, up: Up, dataset: str) -> None:
     page = enter(session=False)
-    _tab_to(page, "#key")
+    tab_to(page, "#key")
     page.keyboard.type(up.secret)
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("Runs")
-    _tab_to(page, "a[href='/studio/new']")
+    tab_to(page, "a[href='/studio/new']")
     page.keyboard.press("Enter")
     page.wait_for_url("**/studio/new")
-    _tab_to(page, "input[name=preset]")
+    tab_to(page, "input[name=preset]")
     while page.evaluate("document.activeElement.value") != "smoke":
         page.keyboard.press("ArrowDown")
-    _tab_to(page, "#f-dataset")
+    tab_to(page, "#f-dataset")
     page.keyboard.type("mine")
-    _tab_to(page, "button[type=submit]")
+    tab_to(page, "button[type=submit]")
     page.keyboard.press("Enter")
     page.wait_for_url("**/studio/runs/*")
-    _tab_to(page, "#cancel")
+    tab_to(page, "#cancel")
     page.keyboard.press("Enter")
     expect(page.locator("#badge")).to_have_text("cancelled", timeout=120_000)
-
-
-def _tab_to(page: Page, text: str) -> None:
-    for _ in range(80):
-        page.keyboard.press("Tab")
-        if page.evaluate("wanted => document.activeElement.matches(wanted)", text):
-            return
-    raise AssertionError(f"no Tab leads to {text}")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
