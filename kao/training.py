@@ -152,10 +152,11 @@ def _resume(settings: Settings, engine: "sa.Engine", run: str, fields: Row) -> s
     if row["state"] == "running":
         _wait_for_lease(settings, engine, run)
         row = runs.get(engine, run)
-    # A waiting run continues as it is; a change is refused, for a worker may have read it.
-    if row["state"] != "queued" or fields:
-        recipe = recipe_inheritance.change(row["recipe"], fields) if fields else None
+    recipe = recipe_inheritance.change(row["recipe"], fields) if fields else None
+    if row["state"] != "queued":
         runs.resume(engine, run, recipe)
+    elif recipe is not None:
+        runs.change(engine, run, recipe)
     return run
 
 

@@ -32,6 +32,7 @@ MOVES: dict[str, tuple[set[str], str]] = {
     "fail": ({"running"}, "failed"),
     "cancel": ({"queued", "running"}, "cancelled"),
     "resume": ({"failed", "cancelled"}, "queued"),
+    "change": ({"queued"}, "queued"),
 }
 STATES = ("queued", "running", "succeeded", "failed", "cancelled")
 FINAL = {"succeeded", "failed", "cancelled"}
@@ -218,6 +219,19 @@ def resume(engine: sa.Engine, run: str, recipe: Recipe | None = None) -> Row:
         return _get(db, run)
 
 
+def change(engine: sa.Engine, run: str, recipe: Recipe) -> Row:
+    """Give a queued run another recipe, which whoever claims it reads with the claim.
+
+    Raises ForbiddenMove.
+    """
+    with engine.begin() as db:
+        row = _get_for_update(db, run)
+        _check_move(row, "change")
+        values = {"recipe": recipe.model_dump(mode="json")}
+        _move(db, run, "change", Fence(row["fence"]), values, {})
+        return _get(db, run)
+
+
 def events_after(engine: sa.Engine, run: str, number: int, limit: int = 500) -> list[Row]:
     """Return the run's events numbered above `number`, in order."""
     query = (
@@ -295,7 +309,7 @@ def _move(db: sa.Connection, run: str, move: str, fence: Fence, values: Row, eve
     )
     if not result.rowcount:
         raise StaleFence(run)
-    names = {"requeue": "run.requeued", "resume": "run.queued"}
+    names = {"requeue": "run.requeued", "resume": "run.queued", "change": "run.queued"}
     _append_event(db, run, names.get(move, f"run.{target}"), event)
 
 

@@ -123,6 +123,7 @@ def resume(
 ) -> Run:
     """Queue a failed or cancelled run again; it continues from its last snapshot.
 
-    The body may change recipe fields that can change within a run: lengths, rates, weights.
+    A run that waits stays where it is in the queue and takes the changes. The body may change
+    recipe fields that can change within a run: lengths, rates, weights.
     """
     return schemas.run(service.resume(state, tasks, run, body))

@@ -44,15 +44,18 @@ def start(
 def resume(
     state: AppState, tasks: BackgroundTasks, run: str, changes: dict[str, Any] | None
 ) -> Row:
-    """Queue a failed or cancelled run again, with changed recipe fields.
+    """Queue a failed or cancelled run again, or change the recipe of one that waits.
 
     Raises UnknownRun, InvalidRecipe, ForbiddenMove, QueueRefuses.
     """
-    old = runs.get(state.database, run)["recipe"]
-    recipe = recipe_inheritance.change(old, changes) if changes else None
+    old = runs.get(state.database, run)
+    recipe = recipe_inheritance.change(old["recipe"], changes) if changes else None
     _check_installed(state)
     queue.check(state.settings)
-    row = runs.resume(state.database, run, recipe)
+    if old["state"] == "queued" and recipe is not None:
+        row = runs.change(state.database, run, recipe)
+    else:
+        row = runs.resume(state.database, run, recipe)
     tasks.add_task(queue.wake, state.settings)
     return row
 

@@ -68,7 +68,7 @@ def site(site_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> I
     engine = connect(settings)
     migrate(engine)
     registry = Registry(engine, settings.storage)
-    for source in (_plain(folder / "plain"), _labelled_folder(folder / "labelled")):
+    for source in (write_plain_bundle(folder / "plain"), _labelled_folder(folder / "labelled")):
         registry.import_folder(source)
     engine.dispose()
     with ExitStack() as stack:
@@ -79,7 +79,8 @@ def site(site_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> I
         yield live.url
 
 
-def _plain(folder: Path) -> Path:
+def write_plain_bundle(folder: Path) -> Path:
+    """Write a bundle of random weights without traits; its folder."""
     recipe = resolve({"preset": "smoke"})
     with torch.random.fork_rng():
         # Before the weights: of some, two faces are so alike that WebP keeps one frame of a loop.

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.types import PictureOf, Visit, attribute_of, text_of
+from tests.browser.types import PictureOf, Visit, attribute_of
 
 pytestmark = pytest.mark.slow  # a second each, and some tens of them
 
@@ -27,7 +27,7 @@ def test_an_empty_text_is_a_text_too(visit: Visit, picture_of: PictureOf) -> Non
     expect(page.locator("#seed")).to_have_value("")
 
 
-def test_whoever_types_faster_than_faces_come_gets_the_last_one(
+def test_typing_faster_than_faces_arrive_shows_the_last_one(
     visit: Visit, picture_of: PictureOf
 ) -> None:
     page = visit("/")
@@ -52,7 +52,7 @@ def test_whoever_types_faster_than_faces_come_gets_the_last_one(
     assert len(addresses) == 2, "faces between were requested"
 
 
-def test_the_dice_show_somebody_else(visit: Visit, picture_of: PictureOf) -> None:
+def test_the_dice_show_another_face(visit: Visit, picture_of: PictureOf) -> None:
     page = visit("/")
     picture_of(page, "#face")
     page.get_by_role("button", name="A random face").click()
@@ -66,29 +66,6 @@ def test_the_slider_makes_all_faces_stranger(visit: Visit, picture_of: PictureOf
     picture_of(page, "#face", "psi=1.2")
     expect(page.locator("#wall img").first).to_have_attribute("src", re.compile("psi=1.2"))
     expect(page).to_have_url(re.compile("psi=1.2"))
-
-
-def test_the_back_button_closes_a_face(visit: Visit, picture_of: PictureOf) -> None:
-    page = visit("/")
-    page.locator(WALL).nth(2).click()
-    expect(page.locator("#detail-title")).to_have_text("2")
-    expect(page).to_have_url(re.compile("seed=2&open=1"))
-    page.go_back()
-    expect(page.locator("#detail")).not_to_be_visible()
-
-
-def test_an_address_restores_what_was_shared(visit: Visit, picture_of: PictureOf) -> None:
-    first = visit("/?seed=ada&psi=0.5&open=1&view=mix&with=grace&at=1&size=128&format=png")
-    picture = picture_of(first, "#picture")
-    assert picture | {"path": "/mix", "coarse": "ada", "fine": "grace", "at": "1"} == picture
-    assert picture["psi"] == "0.5"
-    first.locator("#shape").select_option("circle")
-    expect(first).to_have_url(re.compile("shape=circle"))
-    second = visit(first.url.removeprefix(first.evaluate("location.origin")))
-    assert picture_of(second, "#picture")["shape"] == "circle"
-    for name, value in {"#with": "grace", "#size": "128", "#format": "png", "#at": "1"}.items():
-        expect(second.locator(name)).to_have_value(value)
-    expect(second.locator("#snippet")).to_have_text(text_of(first.locator("#snippet")))
 
 
 def test_a_morph_follows_its_slider(visit: Visit, picture_of: PictureOf) -> None:
@@ -153,7 +130,7 @@ def test_traits_of_another_model_are_dropped(visit: Visit, picture_of: PictureOf
     expect(page).not_to_have_url(re.compile("tail"))
 
 
-def test_what_is_copied_is_told_in_the_dialog_too(visit: Visit) -> None:
+def test_copying_is_confirmed_in_the_dialog_too(visit: Visit) -> None:
     page = visit("/?open=1", width=360, permissions=["clipboard-write"])
     page.locator("#copy").click()
     # What is not in an open dialog lies beneath it.
@@ -161,9 +138,7 @@ def test_what_is_copied_is_told_in_the_dialog_too(visit: Visit) -> None:
     expect(page.locator("#toast")).to_be_visible()
 
 
-def test_a_failure_is_told_until_something_else_is_asked(
-    visit: Visit, picture_of: PictureOf
-) -> None:
+def test_a_failure_is_shown_until_the_next_request(visit: Visit, picture_of: PictureOf) -> None:
     page = visit("/")
     picture_of(page, "#face")
     page.route("**/avatar?seed=busy&*", lambda route: route.fulfill(body="no picture"))
@@ -272,7 +247,7 @@ def test_the_switch_of_colours_is_remembered(visit: Visit) -> None:
     assert page.evaluate(colour) == dark
 
 
-def test_who_wants_no_motion_gets_none(visit: Visit, picture_of: PictureOf) -> None:
+def test_reduced_motion_stops_animations(visit: Visit, picture_of: PictureOf) -> None:
     page = visit("/", reduced_motion="reduce")
     picture_of(page, "#face")
     page.locator("#dice").click()
@@ -284,35 +259,6 @@ def test_who_wants_no_motion_gets_none(visit: Visit, picture_of: PictureOf) -> N
     )
 
 
-def test_a_shared_link_shows_its_face(visit: Visit, http: httpx.Client) -> None:
-    page = visit("/?seed=ada%20b")
-    address = attribute_of(page.locator("meta[property='og:image']"), "content")
-    answer = http.get(address)
-    assert "seed=ada%20b" in address
-    assert answer.headers["content-type"].startswith("image/")
-
-
-def test_the_first_face_and_its_code_need_no_script(visit: Visit, http: httpx.Client) -> None:
-    page = visit("/?seed=ada%20%26%20co~", java_script_enabled=False)
-    image = page.locator("#face img")
-    answer = http.get(str(image.evaluate("image => image.src")))
-    assert answer.headers["x-avatar-seed"] == "ada%20%26%20co~"
-    expect(page.locator("#embed")).to_contain_text("/avatar?seed=ada%20%26%20co%7E")
-    page.locator("#seed").fill("grace")
-    page.locator("#seed").press("Enter")
-    expect(page.locator("#face img")).to_have_attribute("alt", "grace")
-
-
-@pytest.mark.parametrize("path", ["/", "/?seed=a%20b~'(1)*!&psi=0.55", "/?psi=1.2&lang=zh"])
-def test_the_script_does_not_load_the_first_face_again(visit: Visit, path: str) -> None:
-    page = visit("about:blank")
-    faces: list[str] = []
-    page.on("request", lambda request: faces.append(request.url))
-    page.goto(path)
-    expect(page.locator("#wall img.here").first).to_be_attached()
-    assert len([url for url in faces if "size=512" in url]) == 1
-
-
 def test_the_code_follows_what_is_typed_and_is_copied(visit: Visit, site: str) -> None:
     page = visit("/", permissions=["clipboard-read", "clipboard-write"])
     code = f'<img src="{site}/avatar?seed=ada%20lovelace" alt="ada lovelace">'
@@ -322,24 +268,6 @@ def test_the_code_follows_what_is_typed_and_is_copied(visit: Visit, site: str) -
     expect(page.locator("#toast")).to_have_text("Copied")
     assert page.evaluate("navigator.clipboard.readText()") == code
     expect(page).to_have_title("ada lovelace · Kao")
-
-
-def test_the_space_bar_rolls_and_back_shows_the_face_before(
-    visit: Visit, picture_of: PictureOf
-) -> None:
-    page = visit("/")
-    picture_of(page, "#face")
-    page.locator("h1").click()
-    page.keyboard.press("Space")
-    expect(page.locator("#seed")).not_to_have_value("Alma")
-    first = page.locator("#seed").input_value()
-    page.keyboard.press("Space")
-    expect(page.locator("#seed")).not_to_have_value(first)
-    page.go_back()
-    expect(page.locator("#seed")).to_have_value(first)
-    page.locator("#seed").fill("a")
-    page.locator("#seed").press("Space")
-    expect(page.locator("#seed")).to_have_value("a ")
 
 
 def test_the_last_ten_faces_stay_in_a_strip(visit: Visit, picture_of: PictureOf) -> None:
@@ -354,24 +282,6 @@ def test_the_last_ten_faces_stay_in_a_strip(visit: Visit, picture_of: PictureOf)
     expect(page.locator("#seed")).to_have_value("Alma")
     page.reload()
     expect(faces.first).to_have_attribute("data-seed", "grace")
-
-
-def test_an_unknown_model_is_replaced_by_the_live_one_and_named(
-    visit: Visit, picture_of: PictureOf
-) -> None:
-    page = visit("/?model=deadbeef&seed=ada")
-    expect(page.get_by_role("alert")).to_contain_text("deadbeef")
-    assert picture_of(page, "#face")["seed"] == "ada"
-    expect(page.locator("#wall img.here").first).to_be_attached()
-
-
-def test_an_unknown_value_of_a_trait_is_dropped_and_named(
-    visit: Visit, picture_of: PictureOf, labelled: str
-) -> None:
-    page = visit(f"/?model={labelled}&trait.hair=chartreuse&trait.smile=yes")
-    expect(page.locator("#toast")).to_contain_text("hair=chartreuse")
-    picture_of(page, "#face", "smile=yes")
-    expect(page).not_to_have_url(re.compile("chartreuse"))
 
 
 def test_when_the_large_face_fails_no_wall_is_asked_for(visit: Visit) -> None:
@@ -396,37 +306,11 @@ def test_surprise_chooses_traits_and_reset_takes_them_back(
     expect(page.get_by_role("button", name="Reset")).to_be_disabled()
 
 
-def test_back_after_close_does_not_open_the_dialog_again(
-    visit: Visit, picture_of: PictureOf
-) -> None:
-    page = visit("/?seed=ada")
-    picture_of(page, "#face")
-    page.locator("#open").click()
-    page.get_by_label("Morph", exact=True).check()
-    page.locator("#detail-close").click()
-    expect(page.locator("#detail")).not_to_be_visible()
-    expect(page).to_have_url(re.compile("seed=ada&view=morph$"))
-    page.go_back()
-    expect(page).to_have_url("about:blank")
-
-
 def test_a_click_into_the_field_selects_its_text(visit: Visit, picture_of: PictureOf) -> None:
     page = visit("/")
     page.locator("#seed").click()
     page.keyboard.type("ada")
     expect(page.locator("#seed")).to_have_value("ada")
-
-
-def test_a_reload_keeps_the_place_on_the_wall(visit: Visit) -> None:
-    page = visit("/")
-    expect(page.locator(WALL).first).to_be_attached()
-    for _ in range(6):
-        page.mouse.wheel(0, 2000)
-        page.wait_for_timeout(50)
-    place = page.evaluate("scrollY")
-    page.reload()
-    expect(page.locator("#wall img.here").first).to_be_attached()
-    assert abs(page.evaluate("scrollY") - place) < 20
 
 
 def test_the_preview_of_an_svg_is_the_svg(visit: Visit, picture_of: PictureOf) -> None:

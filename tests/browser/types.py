@@ -22,3 +22,12 @@ def attribute_of(locator: Locator, name: str) -> str:
     value = locator.get_attribute(name)
     assert value is not None, name
     return value
+
+
+def tab_to(page: Page, selector: str) -> None:
+    """Press Tab until an element has the focus."""
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        if page.evaluate("wanted => document.activeElement.matches(wanted)", selector):
+            return
+    raise AssertionError(f"no Tab leads to {selector}")

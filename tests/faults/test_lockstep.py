@@ -42,7 +42,7 @@ def test_two_processes_train_one_run_and_hand_it_back_together(
     settings: Settings, engine: sa.Engine
 ) -> None:
     together = settings.model_copy(update={"processes": 2})
-    fields = {"preset": "smoke", "batch": 16, "images": 16_000, "snapshot_seconds": 0.2}
+    fields = {"preset": "smoke", "batch": 16, "images": 8_000, "snapshot_seconds": 0.2}
     run = str(runs.create(engine, resolve(fields), fields)[0]["id"])
     supervisor, thread = watch(together, engine, run)
     wait(lambda: runs.get(engine, run)["snapshot"], 300, "a snapshot of the first attempt")
@@ -59,4 +59,4 @@ def test_two_processes_train_one_run_and_hand_it_back_together(
     thread.join(timeout=60)
     assert runs.get(engine, run)["attempt"] == 2
     card = Registry(engine, settings.storage).get(runs.get(engine, run)["version"])["card"]
-    assert card["training"]["images"] == 16_000
+    assert card["training"]["images"] == 8_000

@@ -41,6 +41,8 @@ def attempt(engine: sa.Engine, run: str, fence: runs.Fence, move: str) -> bool:
                     runs.requeue(engine, run, fence, "stopped", stalled=False)
             case "resume":
                 runs.resume(engine, run)
+            case "change":
+                runs.change(engine, run, resolve({"preset": "smoke"}))
     except (ForbiddenMove, StaleFence):
         return False
     return True

@@ -52,9 +52,9 @@ class Up:
         """Wait until an app answers; after a kill, the former one must have ended before."""
         self.client = httpx.Client(base_url=self.url, timeout=30)
         self.wait(self.ready, 180, "it is ready")  # 5 s, or 90 where others train and test
-        key = (self.home / "api-key").read_text().strip()
-        self.key = {"Authorization": f"Bearer {key}"}
-        self.kao = Client(self.url, key)
+        self.secret = (self.home / "api-key").read_text().strip()
+        self.key = {"Authorization": f"Bearer {self.secret}"}
+        self.kao = Client(self.url, self.secret)
 
     def ready(self) -> bool:
         try:
@@ -62,14 +62,14 @@ class Up:
         except httpx.TransportError:
             return False
 
-    def wait(self, condition: Callable[[], T], seconds: float, what: str) -> T:
+    def wait(self, condition: Callable[[], T], seconds: float, goal: str) -> T:
         """The first true value of a condition, while it runs."""
 
         def look() -> T:
             assert self.process.poll() is None, self.log_tail()
             return condition()
 
-        return wait(look, seconds, lambda: f"{what}\n{self.log_tail()}")
+        return wait(look, seconds, lambda: f"{goal}\n{self.log_tail()}")
 
     def log_tail(self) -> str:
         return (self.home.parent / "up.log").read_text()[-6000:]

@@ -1,14 +1,14 @@
 // Line charts as SVG: values are read by pointer or arrow keys; colours follow the page's theme.
 
-import { root, t } from "./page.js";
+import { byId, root, t } from "./page.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const HEIGHT = 220;
 const EDGE = { left: 52, right: 14, top: 10, bottom: 26 }; // pixels around the plot
 const language = document.documentElement.lang;
-const short = new Intl.NumberFormat(language, { maximumSignificantDigits: 3 });
+export const short = new Intl.NumberFormat(language, { maximumSignificantDigits: 3 });
 const compact = new Intl.NumberFormat(language, { notation: "compact", maximumSignificantDigits: 3 });
-const whole = new Intl.NumberFormat(language);
+export const whole = new Intl.NumberFormat(language);
 
 /** All curves of a run, by name: {names, points}. Throws where the server does not answer. */
 export async function curvesOf(run) {
@@ -164,8 +164,8 @@ export class Charts {
   constructor() {
     this.figures = [...document.querySelectorAll("[data-curve]")];
     this.charts = this.figures.map((figure) => new Chart(figure, figure.dataset.label));
-    this.smoothing = document.getElementById("smoothing");
-    this.logarithmic = document.getElementById("logarithmic");
+    this.smoothing = byId("smoothing");
+    this.logarithmic = byId("logarithmic");
     this.smoothing.value = localStorage.getItem("kao.smoothing") ?? 0;
     this.logarithmic.checked = localStorage.getItem("kao.logarithmic") === "1";
     for (const control of [this.smoothing, this.logarithmic]) control.addEventListener("input", () => this.set());

@@ -1,12 +1,11 @@
 // The dialog of one face: a second face, traits, size and format, code to embed it, download.
 
-import { copy, t } from "./page.js";
+import { byId, copy, t } from "./page.js";
 import { Picture } from "./picture.js";
 import { caption, filename, snippet } from "./snippets.js";
 import * as states from "./state.js";
 import { Traits } from "./traits.js";
 
-const byId = (name) => document.getElementById(name);
 // Pixels of the picture on the screen, whatever size is downloaded: a sheet has several faces, and
 // a loop of 512 takes as long as a hundred stills.
 const PREVIEW = 512;

@@ -1,9 +1,9 @@
 // The switch by which this browser draws the page's pictures itself (docs/browser.md).
 
 import { followLive } from "./picture.js";
-import { root } from "./page.js";
+import { byId, root } from "./page.js";
 
-const box = document.getElementById("here");
+const box = byId("here");
 const workers = navigator.serviceWorker; // missing without TLS
 const scope = `${root}/`;
 

@@ -1,7 +1,11 @@
 // What every page has: the switches of theme and language, translated words, short notices, copying.
 
 const html = document.documentElement;
-const words = JSON.parse(document.getElementById("words").textContent);
+
+/** The element with an id. */
+export const byId = (id) => document.getElementById(id);
+
+const words = JSON.parse(byId("words").textContent);
 
 export const root = html.dataset.root;
 
@@ -16,7 +20,7 @@ export const translated = (key, fallback) => words[key] ?? fallback;
 
 /** Show a short notice, which screen readers announce. It moves into an open dialog to be visible. */
 export function toast(text) {
-  const place = document.getElementById("toast");
+  const place = byId("toast");
   const home = document.querySelector("dialog[open]") ?? document.body;
   if (place.parentNode !== home) home.append(place);
   place.textContent = text;
@@ -55,7 +59,7 @@ export function save(blob, name) {
 }
 
 for (const button of document.querySelectorAll("[data-copy]")) {
-  button.addEventListener("click", () => copy(document.getElementById(button.dataset.copy).textContent));
+  button.addEventListener("click", () => copy(byId(button.dataset.copy).textContent));
 }
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -64,14 +68,14 @@ function setCookie(name, value) {
   document.cookie = `${name}=${value}; path=${root || "/"}; max-age=31536000; samesite=lax`;
 }
 
-document.getElementById("theme").addEventListener("click", () => {
+byId("theme").addEventListener("click", () => {
   const now = html.dataset.theme === "auto" ? (dark.matches ? "dark" : "light") : html.dataset.theme;
   html.dataset.theme = now === "dark" ? "light" : "dark";
   setCookie("kao_theme", html.dataset.theme);
 });
 
 // The other language shows the same state, since the address has all of it.
-const language = document.getElementById("language");
+const language = byId("language");
 language?.addEventListener("click", () => {
   const here = new URL(location.href);
   here.searchParams.set("lang", language.hreflang);

@@ -1,6 +1,6 @@
 // The playground: one state, kept in the page's address, from which everything on it is drawn.
 
-import { root, t, toast } from "./page.js";
+import { byId, root, t, toast } from "./page.js";
 import { Detail } from "./detail.js";
 import { Models } from "./models.js";
 import { Picture } from "./picture.js";
@@ -10,7 +10,6 @@ import { address, face, parse, server } from "./state.js";
 import { accepts } from "./traits.js";
 import { Wall } from "./wall.js";
 
-const byId = (name) => document.getElementById(name);
 const WRITE_DELAY = 150; // ms; browsers refuse addresses that change more often than some ten times a second
 const SCROLL = "kao.scroll";
 const models = new Models();

@@ -1,9 +1,9 @@
 // The playground's state, all of it in the page's address, and the addresses of its pictures.
 
-import { root } from "./page.js";
+import { byId, root } from "./page.js";
 
 /** What the server says of itself: limits, formats, models (app/studio/playground.py). */
-export const server = JSON.parse(document.getElementById("settings").textContent);
+export const server = JSON.parse(byId("settings").textContent);
 
 export const VIEWS = ["face", "morph", "mix", "family"];
 const TRAIT = "trait.";

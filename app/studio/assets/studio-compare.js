@@ -1,11 +1,10 @@
 // Runs beside each other: one slider shows the sheets of all after the same number of images.
 
-import { t } from "./page.js";
-import { Charts } from "./chart.js";
-import { byId, showProblem } from "./studio.js";
+import { byId, t } from "./page.js";
+import { Charts, whole } from "./chart.js";
+import { showProblem } from "./studio.js";
 import { images, sheets, show } from "./studio-sheets.js";
 
-const whole = new Intl.NumberFormat(document.documentElement.lang);
 const figures = [...document.querySelectorAll("[data-sheets]")];
 const names = new Map(); // of each figure's sheets
 let most = 0; // images that the longest run has seen

@@ -1,8 +1,8 @@
 // Datasets: a zip as it is, or a folder that is packed here, sent with its progress.
 
-import { root, t } from "./page.js";
+import { byId, t } from "./page.js";
 import { downloadZip } from "./client-zip.js";
-import { byId, call, onClick, showProblem, parseResponse } from "./studio.js";
+import { call, onClick, showProblem, upload } from "./studio.js";
 
 const USED = /\.(png|jpe?g?|jfif|webp|gif|bmp|avif|hei[cf]|hif|tiff?)$|(^|\/)(metadata\.(csv|jsonl)|dataset\.json)$/i;
 let chosen = null; // a File, or a list of {name, input}
@@ -61,44 +61,12 @@ drop?.addEventListener("drop", async (event) => {
   folder(files, only.name.replace(/\.[^.]*$/, ""));
 });
 
-/** fetch says nothing of an upload's progress. */
-function send(address, body) {
-  return new Promise((done, failed) => {
-    const request = new XMLHttpRequest();
-    request.open("POST", root + address);
-    request.upload.onprogress = (event) => {
-      if (!event.lengthComputable) return;
-      byId("sent").value = event.loaded / event.total;
-      const share = Math.round((100 * event.loaded) / event.total);
-      byId("sending").textContent = event.loaded < event.total ? t("studio.data.sending", { share }) : t("studio.data.checking");
-    };
-    request.onload = () => {
-      try {
-        done(parseResponse(request.status, request.responseText));
-      } catch (error) {
-        failed(error);
-      }
-    };
-    request.onerror = () => failed(new Error(t("common.offline")));
-    request.send(body);
-  });
-}
-
-byId("upload")?.addEventListener("submit", (event) => event.preventDefault());
 onClick(byId("send"), async () => {
   if (!byId("upload").reportValidity()) return;
   if (!chosen) throw new Error(t("studio.data.nothing"));
-  byId("sent").hidden = false;
-  byId("sending").textContent = "";
-  try {
-    const body = chosen instanceof File ? chosen : await downloadZip(chosen).blob();
-    const asked = new URLSearchParams({ name: byId("name").value, licence: byId("licence").value });
-    await send(`/datasets?${asked}`, body);
-    location.reload();
-  } finally {
-    byId("sent").hidden = true;
-    byId("sending").textContent = "";
-  }
+  const query = new URLSearchParams({ name: byId("name").value, licence: byId("licence").value });
+  await upload(`/datasets?${query}`, chosen instanceof File ? chosen : downloadZip(chosen).blob());
+  location.reload();
 });
 
 for (const button of document.querySelectorAll("[data-delete]")) {

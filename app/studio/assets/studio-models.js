@@ -1,9 +1,9 @@
-// Promoting a model, and rolling the last promotion back.
+// Promoting a model, rolling the last promotion back, and uploading a model.
 
-import { root, t, toast } from "./page.js";
-import { byId, call, onClick } from "./studio.js";
+import { byId, root, t, toast } from "./page.js";
+import { call, onClick, upload } from "./studio.js";
 
-const PROMOTED = "#promoted";
+const NOTICES = { "#promoted": "studio.model.promoted", "#uploaded": "studio.model.uploaded" };
 const dialog = byId("confirm");
 
 byId("promote")?.addEventListener("click", () => dialog.showModal());
@@ -18,20 +18,24 @@ onClick(byId("confirm-promote"), async () => {
   } finally {
     dialog.close();
   }
-  location.hash = PROMOTED;
+  location.hash = "#promoted";
   location.reload();
 });
 
-async function rollBack() {
-  const live = await call("POST", "/models/rollback");
-  location.href = `${root}/studio/models/${live.version}`;
-}
+const show = ({ version }, hash = "") => (location.href = `${root}/studio/models/${version}${hash}`);
 
 onClick(byId("rollback"), async () => {
-  if (confirm(t("studio.model.rollback.sure"))) await rollBack();
+  if (confirm(t("studio.model.rollback.sure"))) show(await call("POST", "/models/rollback"));
 });
 
-if (location.hash === PROMOTED) {
+byId("zip")?.addEventListener("change", ({ target }) => (byId("chosen").textContent = target.files[0]?.name ?? ""));
+onClick(byId("send"), async () => {
+  const [file] = byId("zip").files;
+  if (!file) throw new Error(t("studio.model.upload.nothing"));
+  show(await upload("/models", file), "#uploaded");
+});
+
+if (location.hash in NOTICES) {
+  toast(t(NOTICES[location.hash]));
   history.replaceState(null, "", location.pathname);
-  toast(t("studio.model.promoted"));
 }

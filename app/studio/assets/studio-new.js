@@ -1,7 +1,7 @@
 // The form of a new run: a preset's recipe, and what was changed of it; only that is sent.
 
-import { root, t } from "./page.js";
-import { byId, call, onClick, showProblem } from "./studio.js";
+import { byId, root, t } from "./page.js";
+import { call, onClick, showProblem } from "./studio.js";
 
 const recipes = JSON.parse(byId("recipes").textContent);
 const start = JSON.parse(byId("start").textContent); // of an earlier run, or a dataset's page

@@ -1,10 +1,10 @@
 // The page of one run, live. Every event has a number: after a lost connection the page asks for
 // those above the last one, so nothing is missed, and what comes twice is dropped.
 
-import { root, save, t, toast } from "./page.js";
-import { Charts } from "./chart.js";
+import { byId, root, save, t, toast } from "./page.js";
+import { Charts, short, whole } from "./chart.js";
 import { downloadZip } from "./client-zip.js";
-import { byId, call, onClick, showProblem } from "./studio.js";
+import { call, onClick, showProblem } from "./studio.js";
 import { images, show } from "./studio-sheets.js";
 
 const place = byId("run");
@@ -27,8 +27,6 @@ let started = first.started ? Date.parse(first.started) : null;
 let finished = first.finished ? Date.parse(first.finished) : null;
 
 const language = document.documentElement.lang;
-const whole = new Intl.NumberFormat(language);
-const short = new Intl.NumberFormat(language, { maximumSignificantDigits: 3 });
 
 function duration(seconds) {
   if (seconds < 90) return t("studio.seconds", { n: Math.round(seconds) });

@@ -1,6 +1,7 @@
 // The list of runs: two to four may be compared; what runs moves on.
 
-import { byId, call } from "./studio.js";
+import { byId } from "./page.js";
+import { call } from "./studio.js";
 
 const form = byId("compare");
 const boxes = [...document.querySelectorAll("[name=run]")];

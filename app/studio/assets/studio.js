@@ -1,9 +1,6 @@
 // What the pages of the studio share: calls of the API, error messages, local times.
 
-import { root, t } from "./page.js";
-
-/** The element with an id. */
-export const byId = (id) => document.getElementById(id);
+import { byId, root, t } from "./page.js";
 
 /** Call the API; returns its JSON, or null without a body. Throws an Error whose message people can read. */
 export async function call(method, path, body) {
@@ -29,6 +26,35 @@ export function parseResponse(status, text) {
   if (status < 400) return body;
   throw Object.assign(new Error(body?.detail ?? t("studio.status", { status })), { problem: body });
 }
+
+/** Send a file, or a promise of one, with its progress in the page's form of uploads; as `call` does. */
+export async function upload(path, file) {
+  byId("sent").hidden = false;
+  try {
+    return await send(path, await file);
+  } finally {
+    byId("sent").hidden = true;
+    byId("sending").textContent = "";
+  }
+}
+
+// fetch says nothing of an upload's progress.
+function send(path, body) {
+  return new Promise((done, failed) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", root + path);
+    request.upload.onprogress = ({ loaded, total }) => {
+      byId("sent").value = loaded / total;
+      const share = Math.floor((100 * loaded) / total);
+      byId("sending").textContent = loaded < total ? t("studio.upload.sending", { share }) : t("studio.upload.checking");
+    };
+    request.onload = () => done(request);
+    request.onerror = () => failed(new Error(t("common.offline")));
+    request.send(body);
+  }).then(({ status, responseText }) => parseResponse(status, responseText));
+}
+
+byId("upload")?.addEventListener("submit", (event) => event.preventDefault());
 
 /** Show an error message, which screen readers announce; without a text: hide it. */
 export function showProblem(text = "") {

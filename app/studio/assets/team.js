@@ -1,11 +1,10 @@
 // Faces of a team: a stream of faces that are all distinct, then a sheet or a ZIP of them.
 
-import { root, save, t } from "./page.js";
+import { byId, root, save, t } from "./page.js";
 import { downloadZip } from "./client-zip.js";
 
 const SIDE = 256; // pixels of a face
 const LABEL = 40; // pixels of the name below it
-const byId = (id) => document.getElementById(id);
 const figures = [...document.querySelectorAll("#team figure")];
 const names = figures.map((figure) => figure.lastChild.textContent);
 const faces = []; // {type, content, address}, in the order of the names

@@ -14,8 +14,8 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from app.datasets import contents
-from app.studio import forms, translations, views
-from models import runs
+from app.studio import assets, forms, translations, views
+from models import keys, runs
 from models.recipes.presets import PRESETS
 from models.recipes.recipe import Recipe, resolve
 from models.registry import Registry
@@ -332,3 +332,27 @@ def test_a_model_page_names_what_rolling_back_brings(
         assert "Second" in page
         assert "Mine" in page
     assert 'id="rollback"' not in client.get(f"/studio/models/{versions[0]}").text
+
+
+def test_a_model_is_downloaded_with_read_and_uploaded_with_models(
+    client: TestClient, key: dict[str, str], registry: Registry, versions: list[str]
+) -> None:
+    reader = keys.create(registry.engine, "reader", ["read"])[0]
+    for secret, may_upload in ((_KEY, True), (reader, False)):
+        client.post("/session", json={"key": secret}, headers={"Origin": "http://testserver"})
+        page = client.get("/studio/models").text
+        assert ('id="upload"' in page) == may_upload
+        for text in (page, client.get(f"/studio/models/{versions[0]}").text):
+            assert f'href="/models/{versions[0]}/bundle.zip"' in text
+        assert client.get(f"/models/{versions[0]}/bundle.zip").status_code == 200
+
+
+def test_the_words_of_an_upload_are_sent_to_its_script(client: TestClient) -> None:
+    client.post("/session", json={"key": _KEY}, headers={"Origin": "http://testserver"})
+    script = (assets.FOLDER / "studio-models.js").read_text()
+    names = set(re.findall(r"\"(studio\.[a-z_.]+)\"", script))
+    assert "studio.model.uploaded" in names
+    for language in ("en", "zh"):
+        page = client.get(f"/studio/models?lang={language}").text
+        words = json.loads(re.search(r'id="words">(.*?)</script>', page, re.S)[1])  # type: ignore[index]
+        assert names <= words.keys()

@@ -152,6 +152,10 @@ def test_cancel_then_resume_then_not_again(
     resumption = client.post(cancellation.json()["links"]["resume"], headers=key)
     assert (resumption.status_code, resumption.json()["state"]) == (202, "queued")
     assert client.post(f"{address}/resume", headers=key).status_code == 409
+    change = client.post(f"{address}/resume", headers=key, json={"gamma": 3})
+    assert (change.status_code, change.json()["recipe"]["gamma"]) == (202, 3)
+    shape = client.post(f"{address}/resume", headers=key, json={"width": 64})
+    assert shape.status_code == 422
 
 
 def test_a_running_run_is_cancelled_at_its_next_step(

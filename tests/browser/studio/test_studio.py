@@ -2,44 +2,22 @@
 
 import io
 import re
-import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
-from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
-from app.studio import assets
 from models.settings import Settings
-from tests.browser.test_budget import MOST_BYTES, MOST_SHIFT, SHIFTS
+from tests.browser.studio.types import Enter
 from tests.browser.types import attribute_of
 from tests.support.kao_up import Up
 
-Enter = Callable[..., Page]
-PLACES = (
-    "/studio",
-    "/studio/new",
-    "/studio/datasets",
-    "/studio/datasets/starter",
-    "/studio/models",
-)
-
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def up() -> Iterator[Up]:
-    """One `kao up` for all of these tests."""
-    with tempfile.TemporaryDirectory(prefix="kao-", ignore_cleanup_errors=True) as folder:
-        running = Up(Path(folder) / "home")
-        yield running
-        running.stop()
 
 
 def _until(page: Page, true: str) -> None:
@@ -50,87 +28,12 @@ def _until(page: Page, true: str) -> None:
         time.sleep(0.2)
 
 
-def _secret(up: Up) -> str:
-    return str(up.key["Authorization"]).split()[1]
-
-
-@pytest.fixture
-def enter(browser: Browser, up: Up) -> Iterator[Enter]:
-    """Open a page in a profile of its own, logged in unless told otherwise.
-
-    A script that fails or breaks the page's policy fails the test.
-    """
-    contexts: list[BrowserContext] = []
-    complaints: list[str] = []
-
-    def entering(
-        path: str = "/studio",
-        *,
-        session: bool = True,
-        width: int = 1280,
-        height: int = 800,
-        **options: Any,
-    ) -> Page:
-        context = browser.new_context(
-            base_url=up.url, viewport={"width": width, "height": height}, **options
-        )
-        context.set_default_timeout(60_000)
-        contexts.append(context)
-        if session:
-            headers = {"Origin": up.url}
-            assert context.request.post("/session", data={"key": _secret(up)}, headers=headers).ok
-        page = context.new_page()
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on(
-            "console",
-            lambda line: (
-                complaints.append(line.text) if "Content Security Policy" in line.text else None
-            ),
-        )
-        page.goto(path)
-        return page
-
-    yield entering
-    for context in contexts:
-        context.close()
-    assert complaints == []
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of twelve pictures, two of them the same."""
-    folder = tmp_path_factory.mktemp("pictures") / "Some Faces"
-    folder.mkdir()
-    for index in range(12):
-        Image.new("RGB", (40, 30), (20 * max(1, index), 100, 200)).save(folder / f"{index:02}.png")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def dataset(up: Up, pictures: Path) -> str:
-    """Its name on the server."""
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        for path in sorted(pictures.iterdir()):
-            archive.write(path, path.name)
-    path_of_zip = pictures.parent / "mine.zip"
-    path_of_zip.write_bytes(file.getvalue())
-    up.kao.upload("mine", path_of_zip)
-    return "mine"
-
-
-@pytest.fixture(scope="module")
-def finished_run(up: Up, dataset: str) -> dict[str, Any]:
-    """A run that is over."""
-    return up.finished(up.train(preset="smoke", dataset=dataset, images=160, sheet_images=80), 600)
-
-
 # long: one story, whose steps need the ones before
 def test_pictures_become_a_model_that_serves_by_clicks_alone(
     enter: Enter, up: Up, pictures: Path
 ) -> None:
     page = enter(session=False)
-    page.get_by_label("API key").fill(_secret(up))
+    page.get_by_label("API key").fill(up.secret)
     page.get_by_role("button", name="Log in").click()
 
     page.get_by_role("link", name="Datasets").click()
@@ -245,7 +148,7 @@ def test_runs_are_compared_side_by_side(
     )
 
 
-def test_a_wrong_key_is_told_where_the_right_one_is(enter: Enter) -> None:
+def test_the_error_for_a_wrong_key_names_the_file_of_the_right_one(enter: Enter) -> None:
     page = enter(session=False)
     page.get_by_label("API key").fill("kao_wrong")
     page.get_by_role("button", name="Log in").click()
@@ -334,7 +237,7 @@ def _drop(page: Page, place: str, file: Path) -> None:
     browser.detach()
 
 
-def test_a_full_queue_is_told_and_starts_nothing(enter: Enter, up: Up) -> None:
+def test_a_full_queue_is_reported_and_starts_nothing(enter: Enter, up: Up) -> None:
     before = _runs(up)
     socket = Settings(home=up.home).redis_socket
     with redis.Redis(unix_socket_path=str(socket)) as queue:
@@ -369,110 +272,3 @@ def test_logging_out_closes_the_studio(enter: Enter) -> None:
     expect(page.get_by_label("API key")).to_be_visible()
     page.goto("/studio/models")
     expect(page.get_by_label("API key")).to_be_visible()
-
-
-def test_it_speaks_english_and_chinese(enter: Enter, finished_run: dict[str, Any]) -> None:
-    for path in (
-        *PLACES,
-        f"/studio/runs/{finished_run['id']}",
-        f"/studio/models/{finished_run['version']}",
-    ):
-        page = enter(path, locale="zh-CN")
-        expect(page.locator("html")).to_have_attribute("lang", "zh")
-        text = page.locator("main").inner_text()
-        assert re.search("[\u4e00-\u9fff]", text)
-        assert "studio." not in text
-    page = enter("/studio", locale="en-GB")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Runs")
-
-
-@pytest.mark.parametrize("width", [360, 1600])
-def test_nothing_jumps_and_nothing_comes_from_elsewhere(
-    enter: Enter, up: Up, finished_run: dict[str, Any], width: int
-) -> None:
-    for path in (
-        *PLACES,
-        f"/studio/runs/{finished_run['id']}",
-        f"/studio/models/{finished_run['version']}",
-        f"/models/{finished_run['version']}/card",
-    ):
-        page = enter("/studio", width=width)
-        page.add_init_script(SHIFTS)
-        page.goto(path)
-        page.wait_for_timeout(1500)
-        assert page.evaluate("window.shift") <= MOST_SHIFT, path
-        addresses = page.evaluate("performance.getEntriesByType('resource').map(one => one.name)")
-        assert all(name.startswith(f"{up.url}/") for name in addresses)
-
-
-def test_all_pages_together_fit_the_budget() -> None:
-    code = [path for path in assets.FOLDER.glob("*") if path.suffix in (".js", ".css")]
-    assert len(code) > 15
-    assert sum(path.stat().st_size for path in code) <= MOST_BYTES
-
-
-@pytest.mark.parametrize("width", [360, 1600])
-def test_nothing_sticks_out(enter: Enter, finished_run: dict[str, Any], width: int) -> None:
-    for path in (
-        *PLACES,
-        f"/studio/runs/{finished_run['id']}",
-        f"/studio/models/{finished_run['version']}",
-        f"/models/{finished_run['version']}/card",
-    ):
-        page = enter(path, width=width)
-        page.wait_for_load_state("networkidle") if "/runs/" not in path else None
-        page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
-
-
-def test_a_keyboard_is_enough(enter: Enter, up: Up, dataset: str) -> None:
-    page = enter(session=False)
-    _tab_to(page, "#key")
-    page.keyboard.type(_secret(up))
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Runs")
-    _tab_to(page, "a[href='/studio/new']")
-    page.keyboard.press("Enter")
-    page.wait_for_url("**/studio/new")
-    _tab_to(page, "input[name=preset]")
-    while page.evaluate("document.activeElement.value") != "smoke":
-        page.keyboard.press("ArrowDown")
-    _tab_to(page, "#f-dataset")
-    page.keyboard.type("mine")
-    _tab_to(page, "button[type=submit]")
-    page.keyboard.press("Enter")
-    page.wait_for_url("**/studio/runs/*")
-    _tab_to(page, "#cancel")
-    page.keyboard.press("Enter")
-    expect(page.locator("#badge")).to_have_text("cancelled", timeout=120_000)
-
-
-def _tab_to(page: Page, text: str) -> None:
-    for _ in range(80):
-        page.keyboard.press("Tab")
-        if page.evaluate("wanted => document.activeElement.matches(wanted)", text):
-            return
-    raise AssertionError(f"no Tab leads to {text}")
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_no_serious_violation_of_accessibility(
-    enter: Enter, finished_run: dict[str, Any], theme: str
-) -> None:
-    places = [
-        *PLACES,
-        f"/studio/runs/{finished_run['id']}",
-        f"/studio/models/{finished_run['version']}",
-    ]
-    places.append(f"/models/{finished_run['version']}/card")
-    pages = [enter(path, color_scheme=theme) for path in places]
-    pages.append(enter(session=False, color_scheme=theme))
-    wrong = []
-    for page in pages:
-        page.wait_for_load_state("load")
-        page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
-        for found in Axe().run(page).response["violations"]:
-            if found["impact"] in ("serious", "critical"):
-                targets = [node["target"] for node in found["nodes"][:3]]
-                wrong.append((page.url, found["id"], targets))
-    assert wrong == []

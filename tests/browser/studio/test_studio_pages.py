@@ -1,0 +1,123 @@
+"""Every page of the studio: its languages, widths, requests, keyboard and accessibility."""
+
+import re
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from playwright.sync_api import expect
+
+from app.studio import assets
+from tests.browser.studio.types import Enter
+from tests.browser.test_budget import MOST_BYTES, MOST_SHIFT, SHIFTS
+from tests.browser.types import tab_to
+from tests.support.kao_up import Up
+
+PLACES = (
+    "/studio",
+    "/studio/new",
+    "/studio/datasets",
+    "/studio/datasets/starter",
+    "/studio/models",
+)
+
+pytestmark = pytest.mark.slow
+
+
+def test_it_speaks_english_and_chinese(enter: Enter, finished_run: dict[str, Any]) -> None:
+    for path in (
+        *PLACES,
+        f"/studio/runs/{finished_run['id']}",
+        f"/studio/models/{finished_run['version']}",
+    ):
+        page = enter(path, locale="zh-CN")
+        expect(page.locator("html")).to_have_attribute("lang", "zh")
+        text = page.locator("main").inner_text()
+        assert re.search("[\u4e00-\u9fff]", text)
+        assert "studio." not in text
+    page = enter("/studio", locale="en-GB")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Runs")
+
+
+@pytest.mark.parametrize("width", [360, 1600])
+def test_nothing_jumps_and_nothing_comes_from_elsewhere(
+    enter: Enter, up: Up, finished_run: dict[str, Any], width: int
+) -> None:
+    for path in (
+        *PLACES,
+        f"/studio/runs/{finished_run['id']}",
+        f"/studio/models/{finished_run['version']}",
+        f"/models/{finished_run['version']}/card",
+    ):
+        page = enter("/studio", width=width)
+        page.add_init_script(SHIFTS)
+        page.goto(path)
+        page.wait_for_timeout(1500)
+        assert page.evaluate("window.shift") <= MOST_SHIFT, path
+        addresses = page.evaluate("performance.getEntriesByType('resource').map(one => one.name)")
+        assert all(name.startswith(f"{up.url}/") for name in addresses)
+
+
+def test_all_pages_together_fit_the_budget() -> None:
+    code = [path for path in assets.FOLDER.glob("*") if path.suffix in (".js", ".css")]
+    assert len(code) > 15
+    assert sum(path.stat().st_size for path in code) <= MOST_BYTES
+
+
+@pytest.mark.parametrize("width", [360, 1600])
+def test_nothing_sticks_out(enter: Enter, finished_run: dict[str, Any], width: int) -> None:
+    for path in (
+        *PLACES,
+        f"/studio/runs/{finished_run['id']}",
+        f"/studio/models/{finished_run['version']}",
+        f"/models/{finished_run['version']}/card",
+    ):
+        page = enter(path, width=width)
+        page.wait_for_load_state("networkidle") if "/runs/" not in path else None
+        page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+
+
+def test_a_keyboard_is_enough(enter: Enter, up: Up, dataset: str) -> None:
+    page = enter(session=False)
+    tab_to(page, "#key")
+    page.keyboard.type(up.secret)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Runs")
+    tab_to(page, "a[href='/studio/new']")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/studio/new")
+    tab_to(page, "input[name=preset]")
+    while page.evaluate("document.activeElement.value") != "smoke":
+        page.keyboard.press("ArrowDown")
+    tab_to(page, "#f-dataset")
+    page.keyboard.type("mine")
+    tab_to(page, "button[type=submit]")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/studio/runs/*")
+    tab_to(page, "#cancel")
+    page.keyboard.press("Enter")
+    expect(page.locator("#badge")).to_have_text("cancelled", timeout=120_000)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_serious_violation_of_accessibility(
+    enter: Enter, finished_run: dict[str, Any], theme: str
+) -> None:
+    places = [
+        *PLACES,
+        f"/studio/runs/{finished_run['id']}",
+        f"/studio/models/{finished_run['version']}",
+    ]
+    places.append(f"/models/{finished_run['version']}/card")
+    pages = [enter(path, color_scheme=theme) for path in places]
+    pages.append(enter(session=False, color_scheme=theme))
+    wrong = []
+    for page in pages:
+        page.wait_for_load_state("load")
+        page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+        for found in Axe().run(page).response["violations"]:
+            if found["impact"] in ("serious", "critical"):
+                targets = [node["target"] for node in found["nodes"][:3]]
+                wrong.append((page.url, found["id"], targets))
+    assert wrong == []
