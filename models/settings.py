@@ -225,14 +225,7 @@ class Settings(BaseSettings):
 
     def environment(self) -> dict[str, str]:
         """The environment variables from which a child process reads the same settings."""
-        names = {
-            "redis_url": "REDIS_URL",
-            "database_url": "DATABASE_URL",
-            "storage_url": "STORAGE_URL",
-            "otlp_endpoint": "OTEL_EXPORTER_OTLP_ENDPOINT",
-        }
         # Only the app needs the API key, and /proc shows the environment of a child.
-        fields = self.model_dump(mode="json", exclude={"api_key"}, exclude_none=True)
-        return {
-            names.get(name, f"KAO_{name.upper()}"): str(value) for name, value in fields.items()
-        }
+        values = self.model_dump(mode="json", exclude={"api_key"}, exclude_none=True)
+        fields = type(self).model_fields
+        return {variable_of(name, fields[name]): str(value) for name, value in values.items()}
