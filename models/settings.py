@@ -23,10 +23,10 @@ LONGEST_SOCKET_PATH = 100  # bytes
 PATH_PREFIX = r"^((/[A-Za-z0-9._~-]+)+)?$"
 # The first segments of Kao's own addresses, below which nothing could be told from a prefix.
 RESERVED_PREFIXES = frozenset({
-    "assets", "avatar", "avatars", "blend", "datasets", "docs", "family", "favicon.ico", "grow",
-    "health", "keys", "manifest.webmanifest", "metrics", "mix", "models", "morph", "og",
-    "openapi.json", "presets", "robots.txt", "session", "sheet", "sign", "studio", "train",
-    "walk", "webhooks",
+    "assets", "avatar", "avatar.php", "avatars", "blend", "datasets", "docs", "family",
+    "favicon.ico", "grow", "health", "keys", "local", "manifest.webmanifest", "metrics", "mix",
+    "models", "morph", "og", "openapi.json", "presets", "robots.txt", "session", "sheet", "sign",
+    "studio", "team", "train", "walk", "webhooks",
 })  # fmt: skip
 RATE = r"^(none|[1-9][0-9]{0,8}/(second|minute|hour|day))$"
 
