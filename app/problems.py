@@ -84,7 +84,7 @@ DATABASE_RETRY = 5  # s
 # Attributes of an error that become members of its problem document.
 EXTRAS = ("parameter", "allowed", "problems")
 MEDIA_TYPE = "application/problem+json"
-SENT_COUNTS: Counter[str] = Counter()  # problem documents by slug; app/http/metrics.py exports them
+SENT_COUNTS: Counter[str] = Counter()  # problem documents by slug; app/metrics.py exports them
 
 CONTENT: dict[str, Any] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 # For OpenAPI: every route may answer with one.
@@ -198,8 +198,8 @@ async def _answer_invalid_request(request: Request, error: Exception) -> Respons
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     is_json = media_type == "application/json" or media_type.endswith("+json")
     if not is_json and any(item["field"].split(".")[0] == "body" for item in problems):
-        sent = f"it was {media_type[:60]}" if media_type else "there was none"
-        detail += f" The body must be JSON: send `Content-Type: application/json`; {sent}."
+        note = f"it was {media_type[:60]}" if media_type else "there was none"
+        detail += f" The body must be JSON: send `Content-Type: application/json`; {note}."
     return problem(422, "invalid-request", detail, problems=problems)
 
 

@@ -128,7 +128,7 @@ def time_preset(preset: str, device: torch.device, replayed: bool, seconds: floa
     if replayed and device.type != "cuda":
         trainer.execution = Buffered(trainer._run_step)
     result: Result = {"preset": preset, "replayed": replayed}
-    result["estimated_bytes"] = round(memory.needed(trainer))
+    result["estimated_bytes"] = round(memory.bytes_needed(trainer))
     ends = time.monotonic() + seconds / 2
     # Four steps with the penalty: three to warm up, one to record.
     for _ in range(4 * recipe.penalty_every if device.type == "cuda" else 1):

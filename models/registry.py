@@ -232,7 +232,7 @@ class Registry:
     def add_foreign(self, folder: Path) -> str:
         """Verify and register a finished folder from elsewhere; its version. Raises BadBundle.
 
-        A child process with limits draws first, because the files may come from anybody.
+        A child process with limits draws first, because the files are not trusted.
         """
         isolated.verify(folder, bundle.digest(folder))
         return self.add(folder)

@@ -34,7 +34,7 @@ def work(settings: Settings) -> None:
         app.worker_main(
             [
                 # Threads: a process that is forked while the reconciler's thread holds a lock (of
-                # SQLite, of the memory allocator) inherits that lock, which nobody ever releases.
+                # SQLite, of the memory allocator) inherits that lock, which is never released.
                 # Training has a process of its own, so that nothing of one run leaks into the next.
                 *("-q", "worker", "-P", "threads", "-c", "1", "-Q", "train"),
                 *("--loglevel", "WARNING", "--without-gossip", "--without-mingle"),

@@ -1,7 +1,7 @@
-"""Ends drawings that nobody waits for, between two faces or frames.
+"""Ends drawings that no request waits for, between two faces or frames.
 
-A thread cannot be cancelled from outside. So the drawing thread says whether its work is still
-wanted, and the loops over faces and frames ask.
+A thread cannot be cancelled from outside: the loops over faces and frames call `check`, which
+raises once the result is not wanted any more.
 """
 
 import threading

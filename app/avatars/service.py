@@ -44,11 +44,11 @@ def encode(pixels: Pixels, request: PictureRequest, version: str, drawer: Drawer
     """(N, S, S, 3) to the picture's bytes, with model, address and words as metadata."""
     is_described = request.format == JSON
     # A description names the address of the picture, in the format that every client can show.
-    shown = request.with_values(format="png") if is_described else request
+    target = request.with_values(format="png") if is_described else request
     # Pictures of older models keep their bytes where a full version pins them.
     is_pinned = request.model == version and drawer.card.provenance < 2
     words = None if is_pinned and not is_described else describe(request, drawer)
-    return picture.encode(pixels, request, Stamp(version, shown.address(version), words))
+    return picture.encode(pixels, request, Stamp(version, target.address(version), words))
 
 
 def describe(request: PictureRequest, drawer: Drawer) -> Words:
@@ -57,6 +57,6 @@ def describe(request: PictureRequest, drawer: Drawer) -> Words:
     if request.picture_type not in (AVATAR, OG):
         alt = alt_text.describe_picture(request.picture_type.name)
         return Words(alt, {}, credit.licence, credit.credit)
-    shown = faces.traits_of(request.values, drawer)
-    alt = alt_text.describe_face(traits.legible_traits(shown, request.values, drawer.card))
-    return Words(alt, shown, credit.licence, credit.credit)
+    face_traits = faces.traits_of(request.values, drawer)
+    alt = alt_text.describe_face(traits.legible_traits(face_traits, request.values, drawer.card))
+    return Words(alt, face_traits, credit.licence, credit.credit)

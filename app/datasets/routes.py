@@ -74,7 +74,7 @@ async def upload(
     room = await run_in_threadpool(quotas.room, state.database, state.settings, key)
     async with receive(request, state.settings, room) as path:
         async with state.checks:
-            found = await run_in_threadpool(archive.check, path, look=True, strict=strict)
+            archive_report = await run_in_threadpool(archive.check, path, look=True, strict=strict)
         row, is_new = await run_in_threadpool(
             lambda: catalogue.add(
                 state.database,
@@ -82,13 +82,15 @@ async def upload(
                 path,
                 name=name,
                 licence=licence,
-                report=found,
+                report=archive_report,
                 key=key,
             )
         )
     response.status_code = 201 if is_new else 200
     response.headers["Location"] = f"/datasets/{name}"
-    return Uploaded(**row, **report(summarise(found.left_out), found.near_duplicates))
+    return Uploaded(
+        **row, **report(summarise(archive_report.left_out), archive_report.near_duplicates)
+    )
 
 
 @router.get(
@@ -102,10 +104,10 @@ def show(state: State, name: str) -> Details:
     For `starter`, whose pictures are drawn, the labels' names alone.
     """
     if name in catalogue.BUILT_IN:
-        drawn = STARTER.model_copy(update={"name": name}).model_dump()
+        starter = STARTER.model_copy(update={"name": name}).model_dump()
         labels = [Label(name=each, values={}) for each in catalogue.STARTER_ATTRIBUTES]
         nothing = report([], NearDuplicates())
-        return Details(**drawn, **nothing, labels=labels, numbers=[], labels_left_out=[])
+        return Details(**starter, **nothing, labels=labels, numbers=[], labels_left_out=[])
     row = catalogue.get(state.database, name)
     table = catalogue.label_table(state.settings, row)
     return Details(

@@ -40,12 +40,12 @@ def encode_content(plain: bytes, quality: int) -> EncodedContent:
 
 
 def choose_coding(accept_encoding: str) -> str | None:
-    """Return the coding that a client likes best (RFC 9110 §12.5.3), or None for none.
+    """Return the coding that a client prefers (RFC 9110 §12.5.3), or None for none.
 
     A coding with quality 0, or one that is neither listed nor covered by `*`, is not chosen; nor is
-    one that the client likes less than `identity`.
+    one that the client prefers less than `identity`.
     """
     qualities = dict(parse_qualities(accept_encoding))
-    liked = {coding: qualities.get(coding, qualities.get("*", 0.0)) for coding in CODINGS}
-    best = max(CODINGS, key=lambda coding: liked[coding])
-    return best if liked[best] > 0 and liked[best] >= qualities.get("identity", 0.0) else None
+    quality = {coding: qualities.get(coding, qualities.get("*", 0.0)) for coding in CODINGS}
+    best = max(CODINGS, key=lambda coding: quality[coding])
+    return best if quality[best] > 0 and quality[best] >= qualities.get("identity", 0.0) else None

@@ -25,7 +25,7 @@ class CrossOrigin:
     """Middleware around the routes of pictures; all others belong to this server's own pages.
 
     paths: of the pictures; what lies below one belongs to it. Cookies are never sent along (`*`),
-    so another site reads what anybody could, or what its own API key opens.
+    so another site reads only what is public, or what its own API key opens.
     """
 
     def __init__(self, app: ASGIApp, paths: Collection[str]) -> None:

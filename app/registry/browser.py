@@ -100,8 +100,8 @@ def manifest(state: State, response: Response, name: str) -> BrowserModel:
 def packed_file(request: Request, state: State, version: str, name: str) -> Response:
     """Packed as `app/registry/packing.py` says; immutable. Takes full versions alone."""
     path = _path(state, version, name)
-    packed = _packed(path)
-    body, headers = packed.content.choose(request.headers.get("accept-encoding", ""))
+    file = _pack(path)
+    body, headers = file.content.choose(request.headers.get("accept-encoding", ""))
     headers |= {**SHARED, "Cache-Control": IMMUTABLE}
     response = Response(body, headers=headers, media_type="application/octet-stream")
     if not state.settings.public_avatars:
@@ -135,19 +135,19 @@ def _path(state: AppState, version: str, name: str) -> Path:
 
 
 def _describe_file(path: Path, version: str) -> BrowserFile:
-    packed = _packed(path)
+    file = _pack(path)
     return BrowserFile(
         url=f"../{version}/browser/{path.name}",
-        bytes=packed.size,
-        sha256=packed.sha256,
-        packed_bytes=len(packed.content.plain),
-        gzip_bytes=len(packed.content.by_coding["gzip"]),
-        brotli_bytes=len(packed.content.by_coding["br"]),
+        bytes=file.size,
+        sha256=file.sha256,
+        packed_bytes=len(file.content.plain),
+        gzip_bytes=len(file.content.by_coding["gzip"]),
+        brotli_bytes=len(file.content.by_coding["br"]),
     )
 
 
 @lru_cache(MOST_PACKED)
-def _packed(path: Path) -> PackedFile:
+def _pack(path: Path) -> PackedFile:
     """Read, pack and compress a file; a version's files never change."""
     if path.stat().st_size > LARGEST:
         raise HTTPException(404, f"{path.name} of this model is too large for browsers.")

@@ -42,26 +42,26 @@ class Place:
 def pack(name: str, content: bytes) -> bytes:
     """Pack a graph or a safetensors file. Raises ValueError for one that is damaged."""
     places = _places_of_graph(content) if name.endswith(GRAPH_SUFFIX) else _places(content)
-    rows, payload, rest, end = [], [], [], 0
+    rows, payload, gaps, end = [], [], [], 0
     for place in sorted(places, key=lambda each: each.at):
-        row, numbers = _packed_tensor(place, content[place.at : place.end])
+        row, numbers = _pack_tensor(place, content[place.at : place.end])
         rows.append(row)
         payload.append(numbers)
-        rest.append(content[end : place.at])
+        gaps.append(content[end : place.at])
         end = place.end
-    rest.append(content[end:])
+    gaps.append(content[end:])
     header = json.dumps({"bytes": len(content), "tensors": rows}, separators=(",", ":")).encode()
-    return b"".join([len(header).to_bytes(4, "little"), header, *rest, *payload])
+    return b"".join([len(header).to_bytes(4, "little"), header, *gaps, *payload])
 
 
-def _packed_tensor(place: Place, content: bytes) -> tuple[dict[str, int], bytes]:
+def _pack_tensor(place: Place, content: bytes) -> tuple[dict[str, int], bytes]:
     numbers = np.frombuffer(content, "<f4").reshape(place.shape)
     row = {"at": place.at, "count": numbers.size, "scales": 0, "inner": 1}
-    found = weight_grid.find(numbers)
-    if found is None:
+    grid = weight_grid.find(numbers)
+    if grid is None:
         return row, np.frombuffer(content, np.uint8).reshape(-1, 4).T.tobytes()
-    row |= {"scales": found.scales.size, "inner": prod(place.shape[found.axis + 1 :])}
-    return row, found.scales.tobytes() + found.whole.tobytes()
+    row |= {"scales": grid.scales.size, "inner": prod(place.shape[grid.axis + 1 :])}
+    return row, grid.scales.tobytes() + grid.whole.tobytes()
 
 
 def _places(content: bytes) -> Iterator[Place]:

@@ -65,10 +65,10 @@ async def upload(state: State, request: Request, response: Response) -> Model:
     """Verify a zip of a model's files and add it. Its faces need its version until a promotion."""
     limit = state.settings.max_bundle_bytes
     room = Room(limit, "an administrator may raise KAO_MAX_BUNDLE_BYTES.")
-    known = await run_in_threadpool(_versions, state)
+    earlier_versions = await run_in_threadpool(_versions, state)
     async with receive(request, state.settings, room) as path, state.checks:
         version = await run_in_threadpool(state.registry.import_zip, path, limit)
-    response.status_code = 200 if version in known else 201
+    response.status_code = 200 if version in earlier_versions else 201
     response.headers["Location"] = f"/models/{version}"
     return await run_in_threadpool(
         lambda: model(state.registry.get(version), state.registry.aliases())

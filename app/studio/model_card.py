@@ -32,7 +32,7 @@ ROWS = (
 
 @router.get("/{name}/card")
 def page(request: Request, name: str) -> Response:
-    """Show the card to everybody who may see the model's faces."""
+    """Show the card to every client that may see the model's faces."""
     state = get_state(request)
     row = state.registry.get(name)
     card = Card.model_validate(row["card"])

@@ -61,7 +61,7 @@ class FirstFace:
 
 @router.get("/")
 def playground(request: Request) -> Response:
-    """The page that everybody may see; where faces need a key it says so instead."""
+    """Show the playground; where faces need a key, a page that says so."""
     state = get_state(request)
     if not state.settings.public_avatars:
         return render(request, "closed.html", "playground", status=403)

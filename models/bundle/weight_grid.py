@@ -41,7 +41,7 @@ def snap(weights: Floats, axis: int) -> Floats:
     """
     if not is_large(weights):
         return weights
-    peaks = np.abs(weights).max(_others(axis, weights.ndim))
+    peaks = np.abs(weights).max(_other_axes(axis, weights.ndim))
     scales = _round_up(peaks / np.float32(LARGEST))
     divisors = _along(np.where(scales > 0, scales, np.float32(1)), axis, weights.ndim)
     whole = np.rint(weights / divisors).clip(-LARGEST, LARGEST).astype(np.int8)
@@ -55,7 +55,7 @@ def find(weights: Floats) -> Grid | None:
     if not is_large(weights):
         return None
     for axis in AXES:
-        peaks = np.abs(weights).max(_others(axis, weights.ndim))
+        peaks = np.abs(weights).max(_other_axes(axis, weights.ndim))
         scales = peaks / np.float32(LARGEST)
         divisors = _along(np.where(scales > 0, scales, np.float32(1)), axis, weights.ndim)
         quotients = weights / divisors
@@ -72,7 +72,7 @@ def is_large(weights: Floats) -> bool:
     return weights.ndim >= 2 and weights.size >= FEWEST
 
 
-def _others(axis: int, rank: int) -> tuple[int, ...]:
+def _other_axes(axis: int, rank: int) -> tuple[int, ...]:
     return tuple(other for other in range(rank) if other != axis)
 
 
@@ -84,8 +84,8 @@ def _round_up(scales: Floats) -> Floats:
     """The next numbers with SCALE_BITS significant bits, so that no peak leaves the grid."""
     mantissas, exponents = np.frexp(scales)
     steps = np.ceil(mantissas * 2**SCALE_BITS) / 2**SCALE_BITS
-    rounded: Floats = np.ldexp(steps, exponents).astype(np.float32)
-    return rounded
+    result: Floats = np.ldexp(steps, exponents).astype(np.float32)
+    return result
 
 
 def _with_peaks(whole: NDArray[np.int8], weights: Floats, axis: int) -> NDArray[np.int8]:
@@ -95,5 +95,5 @@ def _with_peaks(whole: NDArray[np.int8], weights: Floats, axis: int) -> NDArray[
     places = np.abs(originals).argmax(1)
     signs = np.sign(np.take_along_axis(originals, places[:, None], 1))
     np.put_along_axis(rows, places[:, None], (signs * LARGEST).astype(np.int8), 1)
-    moved = rows.reshape(np.moveaxis(whole, axis, 0).shape)
-    return np.ascontiguousarray(np.moveaxis(moved, 0, axis))
+    result = rows.reshape(np.moveaxis(whole, axis, 0).shape)
+    return np.ascontiguousarray(np.moveaxis(result, 0, axis))

@@ -111,14 +111,14 @@ def check_names(
 
 
 def _check_field(
-    field: str, names: Sequence[str], known: set[str], table: LabelTable, dataset: str
+    field: str, names: Sequence[str], available_names: set[str], table: LabelTable, dataset: str
 ) -> None:
-    unknown = [name for name in names if name not in known]
+    unknown = [name for name in names if name not in available_names]
     if not unknown:
         return
     reasons = {_name(each.name, {}): each.reason for each in table.left_out}
     why = [f"{name} ({reasons[name]})" if name in reasons else name for name in unknown]
-    available = f"has {', '.join(sorted(known))}" if known else "has no labels"
+    available = f"has {', '.join(sorted(available_names))}" if available_names else "has no labels"
     problem = f"{dataset!r} cannot be trained with {', '.join(why)}; it {available}"
     raise InvalidRecipe([{"field": field, "problem": problem}])
 

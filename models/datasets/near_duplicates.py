@@ -56,7 +56,7 @@ def find(names: Sequence[str], thumbnails: Sequence[Pixels]) -> NearDuplicates:
         alike = difference.max((1, 2, 3)) <= MOST_DIFFERENCE
         for a, b in zip(one[alike], other[alike], strict=True):
             _join(first, int(a), int(b))
-        first = _flattened(first)
+        first = _flatten(first)
     groups: dict[int, list[str]] = {}
     for place, name in enumerate(names):
         groups.setdefault(_root(first, place), []).append(name)
@@ -72,8 +72,8 @@ def _hashes(thumbnails: Pixels) -> Numbers:
     """(N, SIDE, SIDE, 3) → (N, BANDS): the difference hash in bands of 16 bits."""
     grey = thumbnails @ np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
     bits = grey > np.roll(grey, -1, axis=2) + MARGIN
-    packed = np.packbits(bits.reshape(len(bits), -1), axis=1)
-    return packed.view(">u2").astype(np.int64)
+    bands = np.packbits(bits.reshape(len(bits), -1), axis=1)
+    return bands.view(">u2").astype(np.int64)
 
 
 def _candidates(hashes: Numbers) -> Iterator[tuple[Numbers, Numbers]]:
@@ -83,10 +83,10 @@ def _candidates(hashes: Numbers) -> Iterator[tuple[Numbers, Numbers]]:
         order = np.lexsort([*(hashes[:, (band + k) % BANDS] for k in (3, 2, 1)), hashes[:, band]])
         sorted_hashes = hashes[order]
         for step in range(1, min(NEIGHBOURS, len(order) - 1) + 1):
-            same = sorted_hashes[:-step, band] == sorted_hashes[step:, band]
-            if not same.any():
+            matches = sorted_hashes[:-step, band] == sorted_hashes[step:, band]
+            if not matches.any():
                 break
-            places = np.flatnonzero(same)
+            places = np.flatnonzero(matches)
             different = np.bitwise_xor(sorted_hashes[places], sorted_hashes[places + step])
             close = np.bitwise_count(different).sum(1) <= MOST_BITS
             yield order[places[close]], order[places[close] + step]
@@ -100,7 +100,7 @@ def _root(first: Numbers, place: int) -> int:
     return place
 
 
-def _flattened(first: Numbers) -> Numbers:
+def _flatten(first: Numbers) -> Numbers:
     """Let each picture name its group's first one directly."""
     while not np.array_equal(first, first[first]):
         first = first[first]

@@ -1,4 +1,4 @@
-"""The choice of a recipe for somebody's own pictures: what fits them and this machine, and why.
+"""The choice of a recipe for a user's own pictures: what fits them and this machine, and why.
 
 A pure function of measured pictures and a described machine; `worker/datasets/statistics.py` and
 `worker/machine.py` measure the two. Where a field is requested, those that depend on it follow.
@@ -26,7 +26,7 @@ CPU_RESOLUTION = 64
 GPU_RESOLUTIONS = (128, 96, 64)
 # Bytes of GPU memory for each picture of a batch at 128 px, and for CUDA and the weights: from
 # `worker/training/memory.py`'s 16.1 GB for 256 of them, and 5.6 GB at 64 px.
-BYTES_A_PICTURE, BYTES_IN_ANY_CASE = 68e6, 1.2e9
+BYTES_A_PICTURE, FIXED_BYTES = 68e6, 1.2e9
 GPU_MEMORY_SHARE = 0.8
 LARGEST_BATCH, FEWEST_IN_BATCH = 256, 128
 # A run that short takes too few steps of 256 pictures.
@@ -86,7 +86,9 @@ def choose(pictures: Pictures, machine: Machine, requested: Mapping[str, Any]) -
     requested: recipe fields that the user gave. They are in no choice, and the others fit them.
     """
     is_flat = pictures.flatness >= FLAT
-    resolution = _whole(requested.get("resolution")) or _resolution(pictures, machine, requested)
+    resolution = _positive_int(requested.get("resolution")) or _largest_resolution(
+        pictures, machine, requested
+    )
     choices = [
         _choose_style(pictures, machine, resolution, is_flat),
         _choose_size(pictures, machine, resolution),
@@ -94,7 +96,7 @@ def choose(pictures: Pictures, machine: Machine, requested: Mapping[str, Any]) -
         _choose_help(pictures, machine, is_flat),
         _choose_device(machine, resolution, requested),
     ]
-    return [_without(choice, requested) for choice in choices]
+    return [_drop_requested(choice, requested) for choice in choices]
 
 
 def fields(choices: list[Choice]) -> dict[str, Any]:
@@ -102,37 +104,39 @@ def fields(choices: list[Choice]) -> dict[str, Any]:
     return {name: value for choice in choices for name, value in choice.fields.items()}
 
 
-def _whole(value: object) -> int | None:
+def _positive_int(value: object) -> int | None:
     """A requested number as the choice can use it; the recipe refuses anything else later."""
     return value if isinstance(value, int) and value > 0 else None
 
 
-def _without(choice: Choice, requested: Mapping[str, Any]) -> Choice:
+def _drop_requested(choice: Choice, requested: Mapping[str, Any]) -> Choice:
     """The choice without requested fields; its reason then has the requested values."""
     rest, reason = dict(choice.fields), choice.reason
     for name in [name for name in choice.fields if name in requested]:
-        value, chosen = requested[name], f"{name}={rest.pop(name)}"
-        if chosen in reason:
-            reason = reason.replace(chosen, f"{name}={value} as requested")
+        value, choice_text = requested[name], f"{name}={rest.pop(name)}"
+        if choice_text in reason:
+            reason = reason.replace(choice_text, f"{name}={value} as requested")
         else:
             reason += f" As requested: {name}={value}."
     return Choice(rest, reason)
 
 
-def _resolution(pictures: Pictures, machine: Machine, requested: Mapping[str, Any]) -> int:
+def _largest_resolution(pictures: Pictures, machine: Machine, requested: Mapping[str, Any]) -> int:
     """The largest resolution that the machine trains well and the pictures have."""
     most = CPU_RESOLUTION
     if machine.gpu_memory is not None:
-        batches = {size: _batch(machine.gpu_memory, size, requested) for size in GPU_RESOLUTIONS}
+        batches = {
+            size: _largest_batch(machine.gpu_memory, size, requested) for size in GPU_RESOLUTIONS
+        }
         fitting = [size for size, batch in batches.items() if batch >= FEWEST_IN_BATCH]
         most = fitting[0] if fitting else GPU_RESOLUTIONS[-1]
     most = min(most, max(pictures.side, RESOLUTIONS[0]))
     return max(size for size in RESOLUTIONS if size <= most)
 
 
-def _batch(gpu_memory: int, resolution: int, requested: Mapping[str, Any]) -> int:
+def _largest_batch(gpu_memory: int, resolution: int, requested: Mapping[str, Any]) -> int:
     """The largest power of two that the memory holds, 8 at least."""
-    free = GPU_MEMORY_SHARE * gpu_memory - BYTES_IN_ANY_CASE
+    free = GPU_MEMORY_SHARE * gpu_memory - FIXED_BYTES
     room = free / (BYTES_A_PICTURE * (resolution / 128) ** 2.0)
     minutes = requested.get("minutes")
     is_short = isinstance(minutes, int | float) and minutes <= SHORT_MINUTES
@@ -140,7 +144,7 @@ def _batch(gpu_memory: int, resolution: int, requested: Mapping[str, Any]) -> in
     return int(min(most, max(8, 1 << int(math.log2(max(room, 1))))))
 
 
-def _parts(batch: int, fitting: int) -> int:
+def _count_parts(batch: int, fitting: int) -> int:
     """In how many equal parts a batch is computed so that each fits; 1 where none would."""
     parts = 1
     while batch // parts > fitting and batch % (2 * parts) == 0:
@@ -160,7 +164,7 @@ def _choose_style(pictures: Pictures, machine: Machine, resolution: int, is_flat
     kind = "flat art" if is_flat else "photographs or shaded art"
     return Choice(
         choice,
-        f"Style: {kind} ({_words(choice)}), because {100 * pictures.flatness:.0f} % of the "
+        f"Style: {kind} ({_assignments(choice)}), because {100 * pictures.flatness:.0f} % of the "
         f"neighbouring pixels are equal, background aside (flat: from {100 * FLAT:.0f} %).",
     )
 
@@ -207,17 +211,17 @@ def _choose_labels(pictures: Pictures, requested: Mapping[str, Any]) -> Choice:
     has_attributes = bool({*requested.get("labels", names)} & set(pictures.attributes))
     label_weight = LABEL_WEIGHT if has_attributes else 0.0
     if not names:
-        found = f"too few pictures for {_some(rest)}" if rest else "the set has none"
-        return Choice({"labels": [], "label_weight": label_weight}, f"Labels: none, {found}.")
-    dropped = f"; left out: {_some(rest)}" if rest else ""
+        reason = f"too few pictures for {_join_names(rest)}" if rest else "the set has none"
+        return Choice({"labels": [], "label_weight": label_weight}, f"Labels: none, {reason}.")
+    omission = f"; left out: {_join_names(rest)}" if rest else ""
     return Choice(
         {"labels": names, "label_weight": label_weight},
-        f"Labels: {_some(names)}, because at least {FEWEST_OF_EACH} pictures show each value on "
-        f"average{dropped}.",
+        f"Labels: {_join_names(names)}, because at least {FEWEST_OF_EACH} pictures show each value "
+        f"on average{omission}.",
     )
 
 
-def _some(names: Any) -> str:
+def _join_names(names: Any) -> str:
     """Names in words, the first six of them."""
     ordered = list(names) if isinstance(names, list) else sorted(names)
     more = f" and {len(ordered) - 6} more" if len(ordered) > 6 else ""
@@ -251,7 +255,7 @@ def _choose_device(machine: Machine, resolution: int, requested: Mapping[str, An
     choice: dict[str, Any] = {}
     if not any(requested.get(name) for name in ("minutes", "images", "epochs")):
         choice["minutes"] = 60
-    length = _words({**requested, **choice}, ("minutes", "images", "epochs"))
+    length = _assignments({**requested, **choice}, ("minutes", "images", "epochs"))
     if machine.gpu_memory is None:
         choice |= {"batch": 32, "threads": None}
         threads = f"{machine.cores} {'thread' if machine.cores == 1 else 'threads'}"
@@ -260,20 +264,20 @@ def _choose_device(machine: Machine, resolution: int, requested: Mapping[str, An
             f"Machine: the CPU with {threads} (threads), batch=32, {length}, because there is "
             "no GPU and larger batches learn less in the same time.",
         )
-    fitting = _batch(machine.gpu_memory, resolution, requested)
-    batch = _whole(requested.get("batch")) or max(fitting, FEWEST_IN_BATCH)
-    choice |= {"batch": batch, "accumulation": _parts(batch, fitting)}
+    fitting = _largest_batch(machine.gpu_memory, resolution, requested)
+    batch = _positive_int(requested.get("batch")) or max(fitting, FEWEST_IN_BATCH)
+    choice |= {"batch": batch, "accumulation": _count_parts(batch, fitting)}
     # Half-life of the weight average: R3GAN's 500,000 images are 2,000 steps of 256.
     choice["ema_images"] = 30_000 if batch < LARGEST_BATCH else 500_000
     return Choice(
         choice,
-        f"Machine: {machine.gpu}, {_words(choice, ('batch', 'accumulation'))}, {length}, because "
-        f"its {machine.gpu_memory / 1e9:.0f} GB hold {fitting} pictures of {resolution} px at a "
-        "time.",
+        f"Machine: {machine.gpu}, {_assignments(choice, ('batch', 'accumulation'))}, {length}, "
+        f"because its {machine.gpu_memory / 1e9:.0f} GB hold {fitting} pictures of {resolution} px "
+        "at a time.",
     )
 
 
-def _words(values: Mapping[str, Any], names: tuple[str, ...] | None = None) -> str:
+def _assignments(values: Mapping[str, Any], names: tuple[str, ...] | None = None) -> str:
     """Fields as `name=value`, comma-separated."""
-    chosen = [name for name in names or tuple(values) if values.get(name) is not None]
-    return ", ".join(f"{name}={values[name]}" for name in chosen)
+    present = [name for name in names or tuple(values) if values.get(name) is not None]
+    return ", ".join(f"{name}={values[name]}" for name in present)

@@ -153,13 +153,13 @@ class Adversary:
         self._cancel_waiting()
         return [self._await("the workers train", self._trains())]
 
-    def _await(self, what: str, condition: Callable[[], object]) -> Probe:
+    def _await(self, goal: str, condition: Callable[[], object]) -> Probe:
         start = time.monotonic()
         try:
-            wait(condition, PATIENCE, what)
+            wait(condition, PATIENCE, goal)
         except AssertionError as error:
-            return Probe(what, start, time.monotonic(), str(error).splitlines()[0])
-        return Probe(what, start, time.monotonic())
+            return Probe(goal, start, time.monotonic(), str(error).splitlines()[0])
+        return Probe(goal, start, time.monotonic())
 
     def _send(self, name: str, method: str, path: str, **options: object) -> httpx.Response | None:
         try:

@@ -54,14 +54,14 @@ def test_nothing_jumps(browser: Browser, site: str, width: int) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("path", ["/", "/?open=1&view=morph", "/?open=1&view=family", "/?lang=zh"])
-def test_nobody_is_shut_out(visit: Visit, path: str, scheme: str) -> None:
+def test_the_playground_is_accessible(visit: Visit, path: str, scheme: str) -> None:
     page = visit(path, color_scheme=scheme, reduced_motion="reduce")
     expect(page.locator("#wall img.here").first).to_be_attached()
     _sound(page)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nobody_is_shut_out_of_the_models(visit: Visit, scheme: str) -> None:
+def test_the_models_are_accessible(visit: Visit, scheme: str) -> None:
     page = visit("/", color_scheme=scheme, reduced_motion="reduce")
     page.locator("#models-open").click()
     expect(page.locator(".facts dd").first).to_be_attached()

@@ -261,6 +261,51 @@ def test_a_slider_that_moves_is_followed_without_a_request(visit: Visit, labelle
     expect(page.locator("#picture img")).to_have_count(1)
 
 
+# Draws faces one after the other; each number is the sum of a face's bytes.
+DRAW_MANY = """
+async count => {
+  const {LocalFaces} = await import("/local/faces.js");
+  const faces = await LocalFaces.open(location.origin + "/");
+  const sums = [];
+  for (let seed = 0; seed < count; seed++) {
+    const {data} = (await faces.draw(String(seed), 64)).image;
+    sums.push(data.reduce((sum, byte) => sum + byte, 0));
+  }
+  faces.close();
+  return sums;
+}
+"""
+
+
+def test_a_controlled_page_draws_in_the_service_worker_alone(visit: Visit) -> None:
+    page = visit("/")
+    alone = page.evaluate(DRAW_MANY, 3)
+    let_the_worker_draw(page)
+    started: list[str] = []
+    page.on("worker", lambda worker: started.append(worker.url))
+    assert page.evaluate(DRAW_MANY, 3) == alone
+    assert started == []
+
+
+def test_a_service_worker_that_is_ended_while_it_draws_costs_no_face(visit: Visit) -> None:
+    page = visit("/")
+    let_the_worker_draw(page)
+    expected = page.evaluate(DRAW_MANY, 60)
+    devices = page.context.new_cdp_session(page)
+    devices.send("ServiceWorker.enable")
+    page.evaluate(f"window.sums = null; ({DRAW_MANY})(60).then(sums => window.sums = sums); 0")
+    for _ in range(5):
+        page.wait_for_timeout(20)
+        devices.send("ServiceWorker.stopAllWorkers")
+    assert (
+        page.evaluate(
+            "new Promise(done => (function look() {"
+            " window.sums ? done(window.sums) : setTimeout(look, 50) })())"
+        )
+        == expected
+    )
+
+
 @pytest.mark.parametrize(
     "query",
     [

@@ -27,7 +27,7 @@ def test_an_empty_text_is_a_text_too(visit: Visit, picture_of: PictureOf) -> Non
     expect(page.locator("#seed")).to_have_value("")
 
 
-def test_whoever_types_faster_than_faces_come_gets_the_last_one(
+def test_typing_faster_than_faces_arrive_shows_the_last_one(
     visit: Visit, picture_of: PictureOf
 ) -> None:
     page = visit("/")
@@ -52,7 +52,7 @@ def test_whoever_types_faster_than_faces_come_gets_the_last_one(
     assert len(addresses) == 2, "faces between were requested"
 
 
-def test_the_dice_show_somebody_else(visit: Visit, picture_of: PictureOf) -> None:
+def test_the_dice_show_another_face(visit: Visit, picture_of: PictureOf) -> None:
     page = visit("/")
     picture_of(page, "#face")
     page.get_by_role("button", name="A random face").click()
@@ -130,7 +130,7 @@ def test_traits_of_another_model_are_dropped(visit: Visit, picture_of: PictureOf
     expect(page).not_to_have_url(re.compile("tail"))
 
 
-def test_what_is_copied_is_told_in_the_dialog_too(visit: Visit) -> None:
+def test_copying_is_confirmed_in_the_dialog_too(visit: Visit) -> None:
     page = visit("/?open=1", width=360, permissions=["clipboard-write"])
     page.locator("#copy").click()
     # What is not in an open dialog lies beneath it.
@@ -138,9 +138,7 @@ def test_what_is_copied_is_told_in_the_dialog_too(visit: Visit) -> None:
     expect(page.locator("#toast")).to_be_visible()
 
 
-def test_a_failure_is_told_until_something_else_is_asked(
-    visit: Visit, picture_of: PictureOf
-) -> None:
+def test_a_failure_is_shown_until_the_next_request(visit: Visit, picture_of: PictureOf) -> None:
     page = visit("/")
     picture_of(page, "#face")
     page.route("**/avatar?seed=busy&*", lambda route: route.fulfill(body="no picture"))
@@ -249,7 +247,7 @@ def test_the_switch_of_colours_is_remembered(visit: Visit) -> None:
     assert page.evaluate(colour) == dark
 
 
-def test_who_wants_no_motion_gets_none(visit: Visit, picture_of: PictureOf) -> None:
+def test_reduced_motion_stops_animations(visit: Visit, picture_of: PictureOf) -> None:
     page = visit("/", reduced_motion="reduce")
     picture_of(page, "#face")
     page.locator("#dice").click()

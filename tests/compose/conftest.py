@@ -59,7 +59,7 @@ class Stack:
         )
         return process.stdout.strip()
 
-    def wait(self, condition: Callable[[], T], seconds: float, what: str) -> T:
+    def wait(self, condition: Callable[[], T], seconds: float, goal: str) -> T:
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:
             try:
@@ -68,7 +68,7 @@ class Stack:
             except httpx.TransportError:
                 pass
             time.sleep(0.25)
-        raise AssertionError(f"{what}: not in {seconds} s\n{self.compose('logs', '--tail', '30')}")
+        raise AssertionError(f"{goal}: not in {seconds} s\n{self.compose('logs', '--tail', '30')}")
 
     def start(self, *words: str) -> None:
         """Up, until the app serves."""

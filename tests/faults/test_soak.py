@@ -81,8 +81,8 @@ class Crowd:
             return
         self.answers[answer.status_code] += 1
         face = hashlib.sha256(answer.content).digest()
-        known = self.faces.setdefault((answer.headers.get("x-avatar-model"), seed), face)
-        if answer.status_code != 200 or known != face:
+        earlier_face = self.faces.setdefault((answer.headers.get("x-avatar-model"), seed), face)
+        if answer.status_code != 200 or earlier_face != face:
             self.wrong.append((answer.status_code, seed, answer.text[:200]))
 
     def leave(self) -> None:
@@ -206,31 +206,31 @@ def deaths(house: House) -> list[str]:
     return [line for line in lines if "child.died" in line]
 
 
-def resume_failed(house: House, submitted: list[str]) -> None:
+def resume_failed(house: House, run_ids: list[str]) -> None:
     """Go on with runs that a full or broken disk failed; nothing else may fail one."""
-    for run in submitted:
+    for run in run_ids:
         row = house.run(run)
         if row["state"] == "failed":
             assert DISK_ERRORS.search(row["error"]), row["error"]
             runs.resume(house.engine, run)
 
 
-def wait_for_success(house: House, submitted: list[str]) -> list[runs.Row]:
+def wait_for_success(house: House, run_ids: list[str]) -> list[runs.Row]:
     """Wait until every run has succeeded; their rows."""
 
     def all_succeeded() -> bool:
-        resume_failed(house, submitted)
-        return all(house.run(run)["state"] == "succeeded" for run in submitted)
+        resume_failed(house, run_ids)
+        return all(house.run(run)["state"] == "succeeded" for run in run_ids)
 
     house.wait(all_succeeded, "every run succeeds", 4 * PATIENCE)
-    return [house.run(run) for run in submitted]
+    return [house.run(run) for run in run_ids]
 
 
-def keep_busy(house: House, submitted: list[str]) -> None:
+def keep_busy(house: House, run_ids: list[str]) -> None:
     """Two runs that wait or train, always."""
-    resume_failed(house, submitted)
-    if sum(house.run(run)["state"] in ("queued", "running") for run in submitted) < 2:
-        submitted.append(house.submit(2_000, promote="always"))
+    resume_failed(house, run_ids)
+    if sum(house.run(run)["state"] in ("queued", "running") for run in run_ids) < 2:
+        run_ids.append(house.submit(2_000, promote="always"))
 
 
 @pytest.mark.soak
@@ -292,5 +292,5 @@ def test_nothing_is_lost_for_a_while(
     assert lost == {}, f"unanswered while no app was killed\n{house.log_tails()}"
     for pid in {one.pid for one in sizes}:
         assert_it_does_not_grow([one for one in sizes if one.pid == pid])
-    left = {what: now - before[what] for what, now in after.items()}
-    assert {what: more for what, more in left.items() if more > MOST_LEFT} == {}
+    left = {kind: count - before[kind] for kind, count in after.items()}
+    assert {kind: count for kind, count in left.items() if count > MOST_LEFT} == {}

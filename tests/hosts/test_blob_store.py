@@ -144,7 +144,7 @@ def test_a_new_host_serves_what_the_others_do(
 
 
 @pytest.mark.parametrize("fault", ["gone", "frozen"])
-def test_a_bucket_that_does_not_answer_is_told_and_what_is_here_serves(
+def test_a_bucket_that_does_not_answer_is_reported_and_local_models_serve(
     hosts: Hosts, s3: S3, write_bundle: WriteBundle, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     (_, one), (_, two) = hosts

@@ -117,7 +117,7 @@ def test_a_damaged_archive_leaves_an_empty_database_empty(
     database.dispose()
 
 
-def test_what_the_bucket_lacks_is_told(
+def test_what_the_bucket_lacks_is_reported(
     host: Host, contents: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings, _ = host
@@ -128,7 +128,9 @@ def test_what_the_bucket_lacks_is_told(
     assert not (tmp_path / "kao.tar").exists()
 
 
-def test_a_database_that_is_not_kaos_is_told(postgres: Postgres, tmp_path: Path) -> None:
+def test_a_database_that_is_not_kaos_is_refused_in_words(
+    postgres: Postgres, tmp_path: Path
+) -> None:
     settings = Settings(home=tmp_path / "home", database_url=postgres.database())
     with pytest.raises(KaoError, match="no tables of Kao"):
         backup(settings, tmp_path / "kao.tar")

@@ -85,14 +85,14 @@ class Hosts:
         except httpx.TransportError:
             return False
 
-    def wait(self, condition: Callable[[], T | None], seconds: float, what: str) -> T:
+    def wait(self, condition: Callable[[], T | None], seconds: float, goal: str) -> T:
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:
             if result := condition():
                 return result
             time.sleep(0.1)
         logs = [path.read_text()[-3000:] for path in sorted(self.folder.glob("*.log"))]
-        raise AssertionError("\n".join([f"{what}: not in {seconds} s", *logs]))
+        raise AssertionError("\n".join([f"{goal}: not in {seconds} s", *logs]))
 
     def face(self, number: int, query: str = "seed=42") -> httpx.Response:
         return self.http.get(f"{self.urls[number]}/avatar?{query}")

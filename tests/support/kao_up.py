@@ -62,14 +62,14 @@ class Up:
         except httpx.TransportError:
             return False
 
-    def wait(self, condition: Callable[[], T], seconds: float, what: str) -> T:
+    def wait(self, condition: Callable[[], T], seconds: float, goal: str) -> T:
         """The first true value of a condition, while it runs."""
 
         def look() -> T:
             assert self.process.poll() is None, self.log_tail()
             return condition()
 
-        return wait(look, seconds, lambda: f"{what}\n{self.log_tail()}")
+        return wait(look, seconds, lambda: f"{goal}\n{self.log_tail()}")
 
     def log_tail(self) -> str:
         return (self.home.parent / "up.log").read_text()[-6000:]

@@ -129,9 +129,9 @@ class House:
             for path in sorted(self.logs.iterdir())
         )
 
-    def wait(self, condition: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
+    def wait(self, condition: Callable[[], T], goal: str, seconds: float = PATIENCE) -> T:
         """The first true value of `condition`."""
-        return wait(condition, seconds, lambda: f"{what}\n{self.log_tails()}")
+        return wait(condition, seconds, lambda: f"{goal}\n{self.log_tails()}")
 
     def close(self) -> None:
         for process in self.processes:

@@ -9,11 +9,11 @@ T = TypeVar("T")
 
 
 def wait(
-    condition: Callable[[], T], seconds: float, what: str | Callable[[], str] = "the condition"
+    condition: Callable[[], T], seconds: float, goal: str | Callable[[], str] = "the condition"
 ) -> T:
     """The first true value of `condition`. Fails after so many seconds, and says what is missing.
 
-    what: a text, or a function that makes one when the wait has failed.
+    goal: a text, or a function that makes one when the wait has failed.
     """
     deadline, pause = time.monotonic() + seconds, 0.01
     while True:
@@ -21,7 +21,7 @@ def wait(
         if value:
             return value
         if time.monotonic() > deadline:
-            text = what if isinstance(what, str) else what()
+            text = goal if isinstance(goal, str) else goal()
             raise AssertionError(f"not within {seconds:.0f} s: {text}")
         time.sleep(pause)
         pause = min(1.3 * pause, 0.25)  # an app allows ten calls a second

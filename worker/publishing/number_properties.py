@@ -17,7 +17,7 @@ from worker.evaluation.classifier import TrainedClassifier
 from worker.publishing.slider_search import Doubles, Measure, Property
 
 BINS = 5
-MOST_PICTURES = 10_000  # that are learnt from: about a minute of one core at 64 pixels
+MOST_PICTURES = 10_000  # to learn from: about a minute of one core at 64 pixels
 # Above chance, of held-out pictures: with less, the pictures do not show the number.
 LEAST_GAIN = 0.1
 DEVIATIONS = 3  # of chance among so many held-out pictures
@@ -32,25 +32,25 @@ def learn(dataset: PackedDataset, names: Sequence[str]) -> dict[str, Property]:
     if not names:
         return {}
     places = np.linspace(0, dataset.count - 1, min(dataset.count, MOST_PICTURES)).astype(int)
-    columns = [_filled(numbers[name])[places] for name in names]
-    binned = [_bins(column) for column in columns]
-    codes = np.stack([codes for codes, _ in binned], axis=1)
-    sizes = [len(means) for _, means in binned]
-    trained = classifier.train(dataset.images()[places], codes, sizes)
+    columns = [_fill(numbers[name])[places] for name in names]
+    bins = [_bins(column) for column in columns]
+    codes = np.stack([codes for codes, _ in bins], axis=1)
+    sizes = [len(means) for _, means in bins]
+    model = classifier.train(dataset.images()[places], codes, sizes)
     held_out = max(1, int(classifier.HELD_OUT * len(places)))
     properties: dict[str, Property] = {}
     for question, name in enumerate(names):
         chance = float(np.bincount(codes[:, question]).max() / len(codes))
         margin = max(LEAST_GAIN, DEVIATIONS * (chance * (1 - chance) / held_out) ** 0.5)
-        accuracy = trained.accuracies[question]
+        accuracy = model.accuracies[question]
         if accuracy < chance + margin:
             log.warning("slider.refused", label=name, accuracy=accuracy, chance=chance)
             continue
-        properties[name] = f"low to high {name}", _reader(trained, question, binned[question][1])
+        properties[name] = f"low to high {name}", _reader(model, question, bins[question][1])
     return properties
 
 
-def _filled(column: Sequence[float | None]) -> Doubles:
+def _fill(column: Sequence[float | None]) -> Doubles:
     """The numbers, with the median where a picture has none."""
     values = np.array([np.nan if value is None else value for value in column], np.float64)
     return np.where(np.isnan(values), np.nanmedian(values), values)
@@ -63,10 +63,10 @@ def _bins(column: Doubles) -> tuple[NDArray[np.int64], Doubles]:
     return codes, np.bincount(codes, column) / np.bincount(codes)
 
 
-def _reader(trained: TrainedClassifier, question: int, means: Doubles) -> Measure:
+def _reader(model: TrainedClassifier, question: int, means: Doubles) -> Measure:
     def read(x: Doubles) -> Doubles:
         pixels = (x * 255).round().astype(np.uint8)
-        numbers: Doubles = trained.probabilities(pixels)[question] @ means
+        numbers: Doubles = model.probabilities(pixels)[question] @ means
         return numbers
 
     return read

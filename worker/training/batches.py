@@ -176,8 +176,8 @@ def _attributes(
     labels: Mapping[str, Any], recipe: Recipe, numbers: Container[str]
 ) -> list[Attribute]:
     names = [name for name in recipe.labels if name not in numbers]
-    known = {name for name in labels if name not in numbers}
-    lacking = [name for name in (*names, *recipe.hidden_labels) if name not in known]
+    attribute_names = {name for name in labels if name not in numbers}
+    lacking = [name for name in (*names, *recipe.hidden_labels) if name not in attribute_names]
     if lacking:
         reason = f"has {', '.join(sorted(labels))}" if labels else "is not labelled"
         raise DatasetError(f"`labels` asks for {', '.join(lacking)}, but the set {reason}.")

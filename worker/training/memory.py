@@ -56,24 +56,24 @@ def check(trainer: Trainer) -> Estimate | None:
     recipe = trainer.recipe
     if recipe.batch * recipe.resolution**2 < FEW_PIXELS:
         return None
-    estimate = Estimate(needed(trainer), available(trainer.device))
+    estimate = Estimate(bytes_needed(trainer), available(trainer.device))
     if not estimate.fits:
         raise KaoError(_refusal(trainer, estimate))
     return estimate
 
 
-def needed(trainer: Trainer, accumulation: int | None = None) -> float:
+def bytes_needed(trainer: Trainer, accumulation: int | None = None) -> float:
     """Bytes that training takes at most. accumulation: instead of the recipe's."""
     inputs = _largest_inputs(trainer)
     step = trainer.step_program
     if accumulation is not None:
         step = replace(step, accumulation=accumulation)
     networks = [trainer.generator, trainer.discriminator, trainer.average]
-    trained = [trainer.generator, trainer.discriminator]
+    trained_networks = [trainer.generator, trainer.discriminator]
     if trainer.features is not None:
         networks += [trainer.features.trunk, trainer.heads]
-        trained += [trainer.heads]
-    constant = sum(map(_size, networks)) + ADAM_COPIES * sum(map(_size, trained))
+        trained_networks += [trainer.heads]
+    constant = sum(map(_size, networks)) + ADAM_COPIES * sum(map(_size, trained_networks))
     # The inputs of one step, and the buffers that a graph reads.
     constant += 2 * sum(map(_bytes, inputs.values())) + trainer.reals.resident_bytes
     reserve = GPU_RESERVE if trainer.device.type == "cuda" else 0.0
@@ -186,7 +186,7 @@ def _refusal(trainer: Trainer, estimate: Estimate) -> str:
     text += f"{estimate.available / GB:.1f}. "
     batch, parts = trainer.recipe.batch, 2 * trainer.recipe.accumulation
     while batch % (parts * trainer.share.world) == 0 and batch > parts:
-        needs = needed(trainer, parts)
+        needs = bytes_needed(trainer, parts)
         if needs <= estimate.available:
             return text + (
                 f"With `accumulation` {parts} it needs about {needs / GB:.1f} (the batch in "

@@ -74,21 +74,21 @@ class Step:
         where there is only one, and drawn again where there are several: one graph at a time.
         """
         parts = split(inputs, self.accumulation)
-        kept = [self.views(parts[0])] if len(parts) == 1 else None
+        views_of_parts = [self.views(parts[0])] if len(parts) == 1 else None
         losses: list[Losses] = [{} for _ in parts]
-        real_scores = self._train_discriminator(parts, kept, losses)
-        features = self._train_heads(parts, kept, losses) if self.features else None
-        self._train_generator(parts, kept, real_scores, features, losses)
+        real_scores = self._train_discriminator(parts, views_of_parts, losses)
+        features = self._train_heads(parts, views_of_parts, losses) if self.features else None
+        self._train_generator(parts, views_of_parts, real_scores, features, losses)
         return _mean(losses)
 
     def _train_discriminator(
-        self, parts: Sequence[Inputs], kept: Sequence[Views] | None, losses: list[Losses]
+        self, parts: Sequence[Inputs], views_of_parts: Sequence[Views] | None, losses: list[Losses]
     ) -> list[Tensor]:
         """Update the discriminator; the scores of the real images."""
         self.begin("discriminator")
         real_scores = []
         for place, part in enumerate(parts):
-            views = kept[place] if kept else self._views_without_graph(part)
+            views = views_of_parts[place] if views_of_parts else self._views_without_graph(part)
             loss, real_score = self.judge(views, part.get("penalty"), losses[place])
             self._backward(loss)
             real_scores.append(real_score)
@@ -99,33 +99,33 @@ class Step:
         return real_scores
 
     def _train_heads(
-        self, parts: Sequence[Inputs], kept: Sequence[Views] | None, losses: list[Losses]
+        self, parts: Sequence[Inputs], views_of_parts: Sequence[Views] | None, losses: list[Losses]
     ) -> Features | None:
         """Update the heads; the drawn images' features, where their graph is kept."""
         assert self.features is not None
         self.begin("heads")
         fake_features: Features = []
         for place, part in enumerate(parts):
-            views = kept[place] if kept else self._views_without_graph(part)
+            views = views_of_parts[place] if views_of_parts else self._views_without_graph(part)
             assert views.real_features is not None
             assert views.fake_features is not None
             loss, fake_features = self.features.loss(views.real_features, views.fake_features)
             self._backward(loss)
             losses[place]["feature_loss"] = loss.detach()
         self.update("heads")
-        return fake_features if kept else None
+        return fake_features if views_of_parts else None
 
     def _train_generator(
         self,
         parts: Sequence[Inputs],
-        kept: Sequence[Views] | None,
+        views_of_parts: Sequence[Views] | None,
         real_scores: Sequence[Tensor],
         fake_features: Features | None,
         losses: list[Losses],
     ) -> None:
         self.begin("generator")
         for place, part in enumerate(parts):
-            views = kept[place] if kept else self.views(part)
+            views = views_of_parts[place] if views_of_parts else self.views(part)
             feature_loss = self._feature_loss(views, fake_features, part)
             loss = self.teach(views.fake, real_scores[place], feature_loss, losses[place])
             self._backward(loss)
@@ -158,9 +158,9 @@ class Step:
     def views(self, inputs: Inputs) -> Views:
         """Draw images, and change them and the real ones as the inputs say."""
         latents = [inputs[name] for name in ("z", "other", "cut") if name in inputs]
-        drawn = self.draw(*latents)
+        fakes = self.draw(*latents)
         real = to_images(inputs["pixels"], inputs.get("mirror"))
-        images, labels = (real, drawn), (inputs.get("labels"), self.labels_of(latents[0]))
+        images, labels = (real, fakes), (inputs.get("labels"), self.labels_of(latents[0]))
         views = [
             LabelledImages(self._add_noise(self._change(image, side, inputs), side, inputs), each)
             for side, image, each in zip(("real", "fake"), images, labels, strict=True)
@@ -170,7 +170,7 @@ class Step:
                 LabelledImages(self._change(image, f"{side} features", inputs), each)
                 for side, image, each in zip(("real", "fake"), images, labels, strict=True)
             ]
-        return Views(drawn, *views)
+        return Views(fakes, *views)
 
     def _change(self, images: Tensor, purpose: str, inputs: Inputs) -> Tensor:
         """The images augmented, where the inputs have changes for this purpose."""

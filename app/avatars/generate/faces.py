@@ -97,11 +97,11 @@ def traits_of(values: Values, drawer: Drawer) -> dict[str, str | float]:
     if not card.traits:
         return dict(sliders.values_of(card.sliders, values))
     z = _derive_face(values, drawer, FaceOptions.parse(values, drawer))[0]
-    chosen = zip(card.attributes, z[len(z) - len(card.attributes) :], strict=True)
+    elements = zip(card.attributes, z[len(z) - len(card.attributes) :], strict=True)
     return {
         **{
             attribute.name: attribute.value_of(element)
-            for attribute, element in chosen
+            for attribute, element in elements
             if not attribute.hidden
         },
         **sliders.values_of(card.sliders, values),

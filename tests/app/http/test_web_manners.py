@@ -34,7 +34,7 @@ PICTURES = ["/avatar?seed=a&size=32", "/og?seed=a", "/sheet?count=2&size=16"]
     "path",
     ["/", "/openapi.json", "/avatar?seed=a&format=svg", "/models"],
 )
-def test_text_is_compressed_for_those_who_accept_it(client: TestClient, path: str) -> None:
+def test_text_is_compressed_for_clients_that_accept_it(client: TestClient, path: str) -> None:
     for _ in range(2):  # the second picture comes from memory
         answer = client.get(path, headers={"Accept-Encoding": "gzip"})
         assert answer.headers["content-encoding"] == "gzip"
@@ -339,7 +339,7 @@ def test_head_is_answered_wherever_get_is(client: TestClient, key: dict[str, str
 
 
 @pytest.mark.parametrize("media_type", [None, "application/x-www-form-urlencoded"])
-def test_json_without_its_type_is_told_what_to_send(
+def test_the_error_for_json_without_its_media_type_names_the_header(
     client: TestClient, key: dict[str, str], media_type: str | None
 ) -> None:
     headers = {**key, **({"Content-Type": media_type} if media_type else {})}

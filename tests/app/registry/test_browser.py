@@ -120,7 +120,7 @@ def test_a_model_too_large_for_browsers_says_so(
     client: TestClient, versions: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(browser, "LARGEST", 1000)
-    browser._packed.cache_clear()
+    browser._pack.cache_clear()
     answer = client.get(f"/models/{versions[0]}/browser.json")
     assert (answer.status_code, "too large" in answer.json()["detail"]) == (404, True)
 

@@ -148,7 +148,7 @@ def test_runs_are_compared_side_by_side(
     )
 
 
-def test_a_wrong_key_is_told_where_the_right_one_is(enter: Enter) -> None:
+def test_the_error_for_a_wrong_key_names_the_file_of_the_right_one(enter: Enter) -> None:
     page = enter(session=False)
     page.get_by_label("API key").fill("kao_wrong")
     page.get_by_role("button", name="Log in").click()
@@ -237,7 +237,7 @@ def _drop(page: Page, place: str, file: Path) -> None:
     browser.detach()
 
 
-def test_a_full_queue_is_told_and_starts_nothing(enter: Enter, up: Up) -> None:
+def test_a_full_queue_is_reported_and_starts_nothing(enter: Enter, up: Up) -> None:
     before = _runs(up)
     socket = Settings(home=up.home).redis_socket
     with redis.Redis(unix_socket_path=str(socket)) as queue:

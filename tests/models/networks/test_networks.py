@@ -114,7 +114,7 @@ def test_kernels_of_the_first_version_are_read() -> None:
         assert torch.allclose(block.convolution(x), before, atol=1e-5)
 
 
-def test_a_generator_that_is_now_told_labels_draws_as_before() -> None:
+def test_a_generator_that_gains_labels_draws_as_before() -> None:
     plain = modern.Generator(16, 8, 8, 4).eval()
     conditional = modern.Generator(
         16, 8, 8, 4, [Attribute(name="hat", values=["a", "b"], shares=[0.5, 0.5])]

@@ -35,7 +35,7 @@ def test_an_optimiser_is_overridden_field_by_field() -> None:
     assert recipe.generator.beta2 == 0.99
 
 
-def test_an_unknown_preset_is_told_the_known() -> None:
+def test_the_error_for_an_unknown_preset_lists_the_known_ones() -> None:
     with pytest.raises(UnknownPreset, match=", ".join(sorted(PRESETS))):
         resolve({"preset": "modern-65"})
 

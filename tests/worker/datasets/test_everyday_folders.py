@@ -25,7 +25,9 @@ SYSTEMS = [
 
 
 @pytest.mark.parametrize("litter", [pytest.param(row[1], id=row[0]) for row in SYSTEMS])
-def test_what_a_system_leaves_is_left_out_and_told(tmp_path: Path, litter: list[str]) -> None:
+def test_files_of_operating_systems_are_left_out_and_listed(
+    tmp_path: Path, litter: list[str]
+) -> None:
     for place, name in enumerate(["0.png", "a/1.png", "a/2.JPG", *litter]):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)

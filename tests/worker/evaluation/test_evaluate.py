@@ -156,7 +156,7 @@ def test_the_own_network_is_trained_once_and_sees_a_blur(
     assert comparison._frechet_own(real.own, first.extract(coarse)).distance > 1.5 * sharp
 
 
-def test_the_changes_of_an_unlabelled_set_can_be_told_apart() -> None:
+def test_the_changes_of_an_unlabelled_set_can_be_distinguished() -> None:
     images = np.stack([np.asarray(face(number).resize((32, 32))) for number in range(600)])
     new_images, codes, sizes = classifier.change_at_random(images)
     assert new_images.shape == images.shape

@@ -103,7 +103,7 @@ def test_the_interval_covers_the_truth() -> None:
     assert high - low == pytest.approx(4 * values.std() / 20, rel=0.2)
 
 
-def test_copies_are_told_from_inventions() -> None:
+def test_copies_are_distinguished_from_new_faces() -> None:
     training = normal(1_000, 32)
     of_copies = novelty(training, training[:200] + normal(200, 32, scale=1e-3))
     assert of_copies.copies == 1

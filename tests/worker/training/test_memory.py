@@ -60,7 +60,7 @@ def test_a_recipe_that_does_not_fit_is_refused_with_one_that_does(
 ) -> None:
     one = trainer({"batch": 8})
     monkeypatch.setattr(memory, "FEW_PIXELS", 0)
-    enough = memory.needed(one, 2)
+    enough = memory.bytes_needed(one, 2)
     monkeypatch.setattr(memory, "available", lambda device: enough)
     with pytest.raises(KaoError, match=r"With `accumulation` 2 it needs about 0\.0"):
         memory.check(one)

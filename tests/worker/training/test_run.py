@@ -76,8 +76,8 @@ def test_a_published_model_is_fine_tuned_on_other_pictures(
     other.mkdir()
     for number in range(20):
         Image.new("RGB", (30, 30), (number * 9, 80, 200)).save(other / f"{number}.png")
-    tuned = attempt(other, start_from=version, images=80)
-    model_card = card(tuned, tuned.go())
+    child = attempt(other, start_from=version, images=80)
+    model_card = card(child, child.go())
     assert model_card["dataset"]["name"] == "other"
     assert model_card["training"]["images"] == 160 + 80
 
@@ -95,31 +95,31 @@ def test_fine_tuning_begins_beside_the_discriminator_that_the_model_was_trained_
     child.reporter.close()
 
 
-def test_a_source_that_is_gone_is_told(attempt: Attempts, pictures: Path) -> None:
+def test_the_error_for_a_missing_source_names_it(attempt: Attempts, pictures: Path) -> None:
     child = attempt(pictures, start_from="0123456789abcdef")
     with pytest.raises(Exception, match="There is no model '0123456789abcdef'"):
         child.go()
 
 
-def planted(monkeypatch: pytest.MonkeyPatch, at: int, value: float = math.nan) -> None:
+def plant_loss(monkeypatch: pytest.MonkeyPatch, at: int, value: float = math.nan) -> None:
     """Make a loss no number at that step, once."""
     train = Trainer.train
     left = [at]
 
-    def ill(self: Trainer, fraction: float = 0.0) -> list[Losses]:
+    def train_with_the_loss(self: Trainer, fraction: float = 0.0) -> list[Losses]:
         steps = train(self, fraction)
         if left and self.step == left[0]:
             left.pop()
             steps[-1]["g_loss"] = value
         return steps
 
-    monkeypatch.setattr(Trainer, "train", ill)
+    monkeypatch.setattr(Trainer, "train", train_with_the_loss)
 
 
 def test_a_run_that_diverges_rolls_back_and_ends_well(
     attempt: Attempts, pictures: Path, monkeypatch: pytest.MonkeyPatch, events_of: EventsOf
 ) -> None:
-    planted(monkeypatch, at=15)
+    plant_loss(monkeypatch, at=15)
     run = attempt(pictures, on_divergence="rollback")
     # A snapshot a step: the recipe's least, a tenth of a second, may be longer than the run.
     run.recipe = run.recipe.model_copy(update={"snapshot_seconds": 0.0})
@@ -133,7 +133,7 @@ def test_a_run_that_diverges_rolls_back_and_ends_well(
 def test_a_run_that_diverges_stops_where_its_recipe_says_so(
     attempt: Attempts, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    planted(monkeypatch, at=15)
+    plant_loss(monkeypatch, at=15)
     with pytest.raises(Divergence, match="g_loss"):
         attempt(pictures, on_divergence="stop").go()
 
@@ -141,12 +141,12 @@ def test_a_run_that_diverges_stops_where_its_recipe_says_so(
 def test_a_run_without_a_snapshot_cannot_roll_back(
     attempt: Attempts, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    planted(monkeypatch, at=2)
+    plant_loss(monkeypatch, at=2)
     with pytest.raises(Divergence):
         attempt(pictures, on_divergence="rollback", snapshot_seconds=60).go()
 
 
-def scripted(
+def script_distances(
     monkeypatch: pytest.MonkeyPatch, distances: Iterable[float], error: float = 0.0
 ) -> None:
     """Let the run's measurements say this, one after the other."""
@@ -159,16 +159,16 @@ def scripted(
     monkeypatch.setattr(Measuring, "measure", measure)
 
 
-def stopped_at(monkeypatch: pytest.MonkeyPatch, run: Attempt, step: int) -> None:
+def stop_at(monkeypatch: pytest.MonkeyPatch, run: Attempt, step: int) -> None:
     """Let a run go until a worker that stops hands it back."""
     train = Trainer.train
 
-    def stopped(self: Trainer, fraction: float = 0.0) -> list[Losses]:
+    def stop(self: Trainer, fraction: float = 0.0) -> list[Losses]:
         if self.step == step:
             run.signal = signal.SIGTERM
         return train(self, fraction)
 
-    monkeypatch.setattr(Trainer, "train", stopped)
+    monkeypatch.setattr(Trainer, "train", stop)
     with pytest.raises(HandedBack):
         run.go()
     monkeypatch.setattr(Trainer, "train", train)
@@ -177,7 +177,7 @@ def stopped_at(monkeypatch: pytest.MonkeyPatch, run: Attempt, step: int) -> None
 def test_the_best_snapshot_is_published_not_the_last(
     attempt: Attempts, pictures: Path, monkeypatch: pytest.MonkeyPatch, events_of: EventsOf
 ) -> None:
-    scripted(monkeypatch, [90.0, 40.0, 70.0, math.nan])
+    script_distances(monkeypatch, [90.0, 40.0, 70.0, math.nan])
     run = attempt(pictures, publish="best", measure_every=40)
     version = run.go()
     assert card(run, version)["measures"]["fd"] == 40
@@ -190,7 +190,7 @@ def test_the_best_snapshot_is_published_not_the_last(
 def test_the_last_snapshot_is_published_where_the_recipe_says_so(
     attempt: Attempts, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scripted(monkeypatch, [90.0, 40.0, 70.0, 60.0])
+    script_distances(monkeypatch, [90.0, 40.0, 70.0, 60.0])
     run = attempt(pictures, publish="last", measure_every=40)
     model_card = card(run, run.go())
     assert model_card["training"]["images"] == 160
@@ -200,9 +200,9 @@ def test_the_last_snapshot_is_published_where_the_recipe_says_so(
 def test_a_run_that_now_publishes_its_last_snapshot_forgets_its_best(
     attempt: Attempts, pictures: Path, monkeypatch: pytest.MonkeyPatch, engine: sa.Engine
 ) -> None:
-    scripted(monkeypatch, [40.0, 70.0, 60.0, 50.0])
+    script_distances(monkeypatch, [40.0, 70.0, 60.0, 50.0])
     run = attempt(pictures, publish="best", measure_every=40)
-    stopped_at(monkeypatch, run, 13)  # 8 images a step: after the first two measurements
+    stop_at(monkeypatch, run, 13)  # 8 images a step: after the first two measurements
     runs.finish(engine, run.run, run.fence, "cancel")
     runs.resume(engine, run.run, run.recipe.model_copy(update={"publish": "last"}))
     again = claim_again(run)
@@ -224,18 +224,18 @@ def test_within_noise_of_the_lowest_the_longest_trained_is_published(
     attempt: Attempts, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """41 ± 3 is no worse than 40 ± 3; 70 is; 45 is within noise of 41, yet not of 36."""
-    scripted(monkeypatch, [40.0, 41.0, 36.0, 45.0], error=3.0)
+    script_distances(monkeypatch, [40.0, 41.0, 36.0, 45.0], error=3.0)
     run = attempt(pictures, publish="best", measure_every=40)
     model_card = card(run, run.go())
     assert (model_card["measures"]["fd"], model_card["training"]["images"]) == (36.0, 120)
-    scripted(monkeypatch, [40.0, 41.0, 70.0, 80.0], error=3.0)
+    script_distances(monkeypatch, [40.0, 41.0, 70.0, 80.0], error=3.0)
     other = attempt(pictures, publish="best", measure_every=40, seed=1)
     model_card = card(other, other.go())
     assert (model_card["measures"]["fd"], model_card["training"]["images"]) == (41.0, 80)
 
 
 @pytest.mark.parametrize(
-    ("fd", "moved"),
+    ("fd", "is_promoted"),
     [
         pytest.param(10.0, True, id="better"),
         pytest.param(44.0, False, id="lower within noise"),
@@ -243,7 +243,7 @@ def test_within_noise_of_the_lowest_the_longest_trained_is_published(
     ],
 )
 def test_a_better_model_is_promoted_where_the_recipe_says_so(
-    attempt: Attempts, pictures: Path, monkeypatch: pytest.MonkeyPatch, fd: float, moved: bool
+    attempt: Attempts, pictures: Path, monkeypatch: pytest.MonkeyPatch, fd: float, is_promoted: bool
 ) -> None:
     def measure(self: ServedSize, drawer: Drawer, psi: float = 1.0) -> dict[str, Any]:
         return {"fd": 50.0 if drawer.card.recipe["seed"] == 0 else fd, "fd_error": 3.0, "size": 16}
@@ -253,7 +253,7 @@ def test_a_better_model_is_promoted_where_the_recipe_says_so(
     old = first.go()
     second = attempt(pictures, promote="if_better", seed=1)
     new = second.go()
-    assert second.registry.aliases()["default"] == (new if moved else old)
+    assert second.registry.aliases()["default"] == (new if is_promoted else old)
     assert card(second, new)["measures"]["served_fd"] == fd
 
 
@@ -286,7 +286,7 @@ def transparent(number: int) -> Image.Image:
     return Image.new("RGBA", (40, 40), (number % 256, 10, 200, 90))
 
 
-def same(_number: int) -> Image.Image:
+def one_colour(_number: int) -> Image.Image:
     return Image.new("RGB", (40, 40), (10, 20, 30))
 
 
@@ -295,7 +295,7 @@ def same(_number: int) -> Image.Image:
     [
         pytest.param(transparent, 200, id="two-hundred-transparent"),
         pytest.param(transparent, 3, id="three"),
-        pytest.param(same, 10, id="one-repeated"),
+        pytest.param(one_colour, 10, id="one-repeated"),
         pytest.param(banner, 10, id="banners"),
         pytest.param(grey, 20, id="grey"),
     ],
@@ -316,7 +316,7 @@ def test_a_strange_set_trains(
 def test_a_single_picture_is_refused_with_the_reason(attempt: Attempts, tmp_path: Path) -> None:
     folder = tmp_path / "one"
     folder.mkdir()
-    same(0).save(folder / "only.png")
+    one_colour(0).save(folder / "only.png")
     with pytest.raises(DatasetError, match="at least 2"):
         attempt(folder).go()
 
@@ -341,7 +341,7 @@ def test_moments_outlive_a_stop(
     whole = attempt(pictures, images=640, growth=2)
     expected = [moment.weights for moment in (whole.go(), whole.progress.moments)[1]]
     run = attempt(pictures, images=640, growth=2)
-    stopped_at(monkeypatch, run, 30)
+    stop_at(monkeypatch, run, 30)
     runs.requeue(engine, run.run, run.fence, "worker stopping")
     again = claim_again(run)
     version = again.go()
@@ -353,7 +353,7 @@ def test_moments_outlive_a_stop(
 def test_a_card_has_the_curve_of_its_run(
     attempt: Attempts, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scripted(monkeypatch, [300.0, 200.0, 250.0, 240.0, 230.0])
+    script_distances(monkeypatch, [300.0, 200.0, 250.0, 240.0, 230.0])
     run = attempt(pictures, images=160, measure_every=40, measure_samples=20, publish="best")
     model_card = card(run, run.go())
     assert model_card["curve"] == [[40, 300.0], [80, 200.0], [120, 250.0], [160, 240.0]]

@@ -30,7 +30,7 @@ def faces(count: int, side: int = 16) -> NDArray[np.uint8]:
     return images.astype(np.uint8)
 
 
-def started(count: int = 512, **fields: Any) -> tuple[Trainer, Watch]:
+def start(count: int = 512, **fields: Any) -> tuple[Trainer, Watch]:
     recipe = resolve({"preset": "smoke", "dataset_limit": None, **fields})
     images = faces(count)
     real_diversity = float((images / 127.5).std(0).mean())
@@ -43,7 +43,7 @@ def alarms(trainer: Trainer, watch: Watch, steps: int) -> list[str]:
 
 
 def test_a_collapse_is_named() -> None:
-    trainer, watch = started(generator={"learning_rate": 1e-12})
+    trainer, watch = start(generator={"learning_rate": 1e-12})
     generator = trainer.generator
     assert isinstance(generator, modern.Generator)
     assert generator.mapping is not None
@@ -57,7 +57,7 @@ def test_a_collapse_is_named() -> None:
 
 
 def test_a_weight_that_is_no_number_is_named() -> None:
-    trainer, watch = started()
+    trainer, watch = start()
     alarms(trainer, watch, 20)
     with torch.no_grad():
         next(trainer.generator.parameters()).fill_(float("nan"))
@@ -67,17 +67,17 @@ def test_a_weight_that_is_no_number_is_named() -> None:
 
 @pytest.mark.parametrize("loss", ["relativistic", "logistic"])
 def test_an_unbeatable_discriminator_is_named(loss: str) -> None:
-    trainer, watch = started(loss=loss, gamma=0, generator={"learning_rate": 1e-12})
+    trainer, watch = start(loss=loss, gamma=0, generator={"learning_rate": 1e-12})
     assert "discriminator_winning" in alarms(trainer, watch, LATEST)
 
 
 def test_losses_that_run_away_are_named_while_they_are_numbers_still() -> None:
     fast = {"learning_rate": 0.1}
-    trainer, watch = started(generator=fast, discriminator=fast, gamma=0)
+    trainer, watch = start(generator=fast, discriminator=fast, gamma=0)
     assert "diverging" in alarms(trainer, watch, LATEST)
 
 
 @pytest.mark.slow
 def test_a_healthy_run_of_twenty_thousand_images_raises_no_alarm() -> None:
-    trainer, watch = started(count=5_000)
+    trainer, watch = start(count=5_000)
     assert alarms(trainer, watch, 20_000 // trainer.recipe.batch) == []

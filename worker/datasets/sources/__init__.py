@@ -21,9 +21,9 @@ def open_source(
     """
     for module in sorted(pkgutil.iter_modules(__path__), key=lambda each: each.name):
         kind = import_module(f"{__name__}.{module.name}")
-        opened: DatasetSource | None = kind.recognise(source, name, licence)
-        if opened is not None:
-            return opened
+        dataset_source: DatasetSource | None = kind.recognise(source, name, licence)
+        if dataset_source is not None:
+            return dataset_source
     raise DatasetError(
         f"There is no folder or zip at {str(source)!r}; give one of those, or 'starter'."
     )

@@ -2,10 +2,15 @@
  *
  *     const faces = await LocalFaces.open("https://faces.example/");
  *     const image = await faces.draw("ada", 128, { psi: 0.7 });
+ *
+ * Where the server's service worker controls the page, that draws, so that one thread holds the
+ * model; else a worker of the page does.
  */
 
+import type { Answer, DrawRequest, OpenRequest } from "./answers.js";
 import type { Look } from "./model.js";
-import type { Answer, DrawRequest, OpenRequest } from "./worker.js";
+import { PageWorker } from "./page_worker.js";
+import { askServiceWorker } from "./service_request.js";
 
 export type { Look };
 
@@ -14,30 +19,19 @@ export interface Face {
   milliseconds: number; // of drawing, without its wait
 }
 
-type Request = Omit<OpenRequest, "id"> | Omit<DrawRequest, "id">;
-
 export class LocalFaces {
   version = "";
   resolution = 0;
   memory = 0; // bytes of the networks when they were loaded
-  private readonly waiting = new Map<number, (answer: Answer) => void>();
-  private last = 0;
+  private worker: Promise<PageWorker> | undefined;
+  private silent: ServiceWorker | undefined; // did not answer
 
-  private constructor(private readonly worker: Worker) {
-    worker.addEventListener("message", ({ data }: MessageEvent<Answer>) => {
-      this.waiting.get(data.id)?.(data);
-      this.waiting.delete(data.id);
-    });
-    worker.addEventListener("error", () => {
-      for (const [id, resolve] of this.waiting) resolve({ id, kind: "failed", message: "The worker failed." });
-      this.waiting.clear();
-    });
-  }
+  private constructor(private readonly server: string) {}
 
   /** Load a model of a Kao server. Rejects where it cannot be drawn with here. */
   static async open(server: string, model = "default"): Promise<LocalFaces> {
-    const faces = new LocalFaces(await startWorker(new URL("local/worker.js", server)));
-    const answer = await faces.ask({ kind: "open", server, model });
+    const faces = new LocalFaces(server);
+    const answer = await faces.ask({ kind: "open", model });
     if (answer.kind !== "opened") {
       faces.close();
       throw new Error(answer.kind === "failed" ? answer.message : "The worker is out of step.");
@@ -48,32 +42,35 @@ export class LocalFaces {
 
   /** A face at a size in pixels. Rejects for a trait that the model lacks. */
   async draw(seed: string, size: number, look: Look = {}): Promise<Face> {
-    const answer = await this.ask({ kind: "draw", seed, size, look });
+    const answer = await this.ask({ kind: "draw", model: this.version, seed, size, look });
     if (answer.kind !== "drawn") throw new Error(answer.kind === "failed" ? answer.message : "");
     return { image: answer.image, milliseconds: answer.milliseconds };
   }
 
   close(): void {
-    this.worker.terminate();
+    void this.worker?.then((worker) => worker.close(), () => undefined);
+    this.worker = undefined;
   }
 
-  private ask(request: Request): Promise<Answer> {
-    const id = ++this.last;
-    return new Promise((resolve) => {
-      this.waiting.set(id, resolve);
-      this.worker.postMessage({ ...request, id });
-    });
+  private async ask(request: OpenRequest | DrawRequest): Promise<Answer> {
+    const controller = controllerOf(this.server);
+    if (controller && controller !== this.silent) {
+      const answer = await askServiceWorker(this.server, request);
+      if (answer) {
+        if ((await this.worker)?.isIdle) this.close();
+        return answer;
+      }
+      this.silent = controller;
+    }
+    this.worker ??= PageWorker.start(this.server);
+    return (await this.worker).ask(request);
   }
 }
 
-/** A worker's script must be of the page's origin; those of another server become one blob. */
-async function startWorker(address: URL): Promise<Worker> {
-  if (address.origin === location.origin) return new Worker(address);
-  const scripts = ["engine.js", address].map(async (name) => (await fetch(new URL(name, address))).text());
-  const blob = URL.createObjectURL(new Blob([(await Promise.all(scripts)).join("\n")]));
-  const worker = new Worker(blob);
-  URL.revokeObjectURL(blob);
-  return worker;
+/** The service worker of a server, if it controls this page. */
+function controllerOf(server: string): ServiceWorker | undefined {
+  const controller = navigator.serviceWorker?.controller;
+  return controller?.scriptURL === new URL("local/service.js", server).href ? controller : undefined;
 }
 
 /** Let a service worker draw the pictures of this server's pages from now on. */

@@ -24,14 +24,6 @@ enum { LEAKY, SQUARE_ROOT, NEGATE, ROUND, CLIP, ABSOLUTE };
 
 static int divide_up(int value, int by) { return (value + by - 1) / by; }
 
-/* (M, K), with these strides in numbers, to panels of rows. */
-EXPORT void pack_rows(float *out, const float *in, int m, int k, int row_stride, int k_stride) {
-  for (int row = 0; row < m; row += ROWS)
-    for (int i = 0; i < k; i++)
-      for (int r = 0; r < ROWS; r++)
-        *out++ = row + r < m ? in[(row + r) * row_stride + i * k_stride] : 0.0f;
-}
-
 /* (K, N) to panels of columns. */
 static void pack_columns(float *out, const float *in, int k, int n) {
   for (int column = 0; column < n; column += COLUMNS)

@@ -32,25 +32,32 @@ function windowOf(call: Call, weights: Constant): Window {
   return { kernel: [height, width], stride: strides[0], padding: pads[0] };
 }
 
-/** Weights in panels of rows, as the kernels multiply them; (rows, k) by their strides. */
+/** Weights in panels of ROWS rows, [k][ROWS], the last filled up with zeros, as the kernels multiply
+ * them; (rows, k) of each group by their strides. */
 function packed(
   call: Call,
-  weights: Constant,
+  { data }: Constant,
   groups: number,
   rows: number,
   k: number,
   [groupStride, rowStride, kStride]: [number, number, number],
 ): number {
   const { machine } = call.program;
-  const plain = machine.upload(weights.data);
-  const size = roundUp(rows, ROWS) * k;
-  const panels = machine.reserve(groups * size);
+  const count = groups * roundUp(rows, ROWS) * k;
+  const block = machine.reserve(count);
+  const panels = machine.floats(block, count);
+  let at = 0;
   for (let group = 0; group < groups; group++) {
-    const [to, from] = [panels.address + group * size * 4, plain.address + group * groupStride * 4];
-    machine.kernels.pack_rows(to, from, rows, k, rowStride, kStride);
+    for (let panel = 0; panel < rows; panel += ROWS) {
+      for (let i = 0; i < k; i++) {
+        const from = group * groupStride + i * kStride;
+        for (let row = panel; row < panel + ROWS; row++) {
+          panels[at++] = row < rows ? data[from + row * rowStride] : 0;
+        }
+      }
+    }
   }
-  machine.release(plain);
-  return panels.address;
+  return block.address;
 }
 
 function biasOf(call: Call, position: number): number {
@@ -147,7 +154,8 @@ export function product(call: Call): Value {
 export function normalisation(call: Call): Value {
   const value = call.input(0);
   if (value.kind === "constant") throw new Unsupported("A constant is normalised.");
-  const [weight, bias, mean, variance] = [1, 2, 3, 4].map((position) => call.fixed(position).data);
+  // Copies: the step below keeps what this function names, and views would keep the file of weights.
+  const [weight, bias, mean, variance] = [1, 2, 3, 4].map((position) => call.fixed(position).data.slice());
   const epsilon = Math.fround(call.number("epsilon", 1e-5));
   const channels = weight.length;
   const scale = Float32Array.from(weight, (x, c) => x / Math.sqrt(variance[c] + epsilon));

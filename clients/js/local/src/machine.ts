@@ -3,7 +3,6 @@
 type Kernel = (...numbers: number[]) => void;
 
 export interface Kernels {
-  pack_rows: Kernel;
   convolve: Kernel;
   convolve_transposed: Kernel;
   multiply_vector: Kernel;

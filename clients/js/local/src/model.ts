@@ -85,7 +85,8 @@ export class Model {
     };
     this.mapping = manifest.network.layers ? compile(read("mapping.onnx")) : undefined;
     this.synthesis = compile(read("synthesis.onnx"));
-    this.average = weights && this.mapping && tensors(weights).get("mapping.average");
+    // A copy, since a view would keep the whole file.
+    this.average = weights && this.mapping && tensors(weights).get("mapping.average")?.slice();
     const sliders = read(SLIDERS);
     this.vectors = sliders ? tensors(sliders) : new Map<string, Float32Array>();
     this.enlargerGraph = read("enlarger.onnx");

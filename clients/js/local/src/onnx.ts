@@ -1,5 +1,7 @@
 /** Reads ONNX graphs: the few fields of onnx.proto (IR version 8) that drawing needs. */
 
+import { floatsOf } from "./unpacking.js";
+
 /** Numbers of a tensor; whole ones (int64, bool, uint8) as plain numbers. */
 export interface Tensor {
   shape: number[];
@@ -116,12 +118,12 @@ function parseTensor(
   const place = new Map<string, string>();
   let name = "";
   let type = FLOAT;
-  let raw: Uint8Array<ArrayBuffer> = new Uint8Array();
+  let raw: Uint8Array = new Uint8Array();
   for (const field of fields(bytes)) {
     if (field.number === 1) shape.push(...integers(field));
     else if (field.number === 2) type = field.value;
     else if (field.number === 8) name = decoder.decode(field.bytes);
-    else if (field.number === 9) raw = Uint8Array.from(field.bytes);
+    else if (field.number === 9) raw = field.bytes;
     else if (field.number === 13) {
       const entry = [...fields(field.bytes)];
       const text = (number: number) =>
@@ -134,13 +136,11 @@ function parseTensor(
   const location = place.get("location");
   if (location !== undefined) {
     const start = Number(place.get("offset"));
-    raw = Uint8Array.from(
-      external(location).subarray(start, start + Number(place.get("length"))),
-    );
+    raw = external(location).subarray(start, start + Number(place.get("length")));
   }
   const isWhole = WHOLE.has(type);
   if (!isWhole && type !== FLOAT) throw new RangeError(`Numbers of type ${type} are unknown.`);
-  const data = isWhole ? wholeNumbers(raw, type) : new Float32Array(raw.buffer);
+  const data = isWhole ? wholeNumbers(raw.slice(), type) : floatsOf(raw);
   if (data.length !== shape.reduce((product, size) => product * size, 1)) {
     throw new RangeError(`The tensor ${name} lacks numbers.`);
   }

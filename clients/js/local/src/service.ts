@@ -1,20 +1,22 @@
-/** A service worker that answers <img src="/avatar?seed=…&model=VERSION"> and /morph by drawing.
+/** A service worker that answers <img src="/avatar?seed=…&model=VERSION"> and /morph by drawing, and
+ * draws for LocalFaces (faces.ts) of the pages that it controls: one model in memory for all of them.
  *
  * In every doubt the request goes to the server: another parameter, a model that does not load, a
  * trait that is not there, an error of any kind.
  */
 
-import type { Model } from "./model.js";
+import { answer, type DrawRequest, type OpenRequest } from "./answers.js";
+import { Models } from "./models.js";
 import type { Picture } from "./requests.js";
 import { engine } from "./shared_engine.js";
+import { turn } from "./turns.js";
 
 declare const self: ServiceWorkerGlobalScope;
 
-const { drawAt, open, parseQuery, toImageData, traitsOf } = engine;
+const { drawAt, parseQuery, toImageData, traitsOf } = engine;
 
 const SCRIPTS = "kao-scripts-1";
-const RETRY = 60_000; // ms after a model did not load
-const models = new Map<string, Promise<Model>>();
+const models = new Models(self.registration.scope);
 
 self.addEventListener("install", () => void self.skipWaiting());
 self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
@@ -23,22 +25,35 @@ self.addEventListener("fetch", (event) => {
   const { request } = event;
   const url = new URL(request.url);
   const scope = new URL(self.registration.scope);
-  if (request.method !== "GET" || url.origin !== scope.origin) return;
+  if (url.origin !== scope.origin) return;
   const path = url.pathname.startsWith(scope.pathname) ? url.pathname.slice(scope.pathname.length) : "";
+  if (request.method === "POST" && path === "local/draw") event.respondWith(reply(request));
+  if (request.method !== "GET") return;
   if (request.destination === "image") {
     const picture = parseQuery(url.search, path);
-    if (picture) event.respondWith(answer(picture, request));
+    if (picture) event.respondWith(draw(picture, request));
   } else if (path === "local" || path.startsWith("local/")) {
     event.respondWith(newestOrKept(request));
   }
 });
 
-async function answer(picture: Picture, request: Request): Promise<Response> {
+/** What faces.ts asks for: bytes of RGBA, or JSON. */
+async function reply(request: Request): Promise<Response> {
+  const job = (await request.json()) as OpenRequest | DrawRequest;
+  await turn(true);
+  const result = await answer(job, models);
+  if (result.kind !== "drawn") return Response.json(result, { headers: { "X-Kao-Local": result.kind } });
+  const headers = { "X-Kao-Local": "drawn", "X-Kao-Milliseconds": String(result.milliseconds) };
+  return new Response(result.image.data, { headers });
+}
+
+async function draw(picture: Picture, request: Request): Promise<Response> {
   try {
-    const model = await modelOf(picture.model);
+    const model = await models.get(picture.model);
     const traits = traitsOf(picture, model.manifest);
     if (!traits) return await fetch(request);
     const { seed, size, psi, variant, morph } = picture;
+    await turn(false);
     const pixels = drawAt(model, size, seed, { psi, variant, traits, morph });
     const canvas = new OffscreenCanvas(pixels.side, pixels.side);
     const context = canvas.getContext("2d");
@@ -49,15 +64,6 @@ async function answer(picture: Picture, request: Request): Promise<Response> {
   } catch {
     return fetch(request);
   }
-}
-
-function modelOf(version: string): Promise<Model> {
-  const loading = models.get(version) ?? open(self.registration.scope, version);
-  if (!models.has(version)) {
-    models.set(version, loading);
-    loading.catch(() => setTimeout(() => models.delete(version), RETRY));
-  }
-  return loading;
 }
 
 /** The page and the scripts that draw: from the server, and without one as they were last. */

@@ -50,13 +50,13 @@ function unpackTensor(
   const factors = new Float32Array(packed.slice(place, place + 4 * scales).buffer);
   place += 4 * scales;
   const whole = new Int8Array(packed.buffer, packed.byteOffset + place, count);
-  const floats = new Float32Array(count);
+  const floats = floatsOf(numbers);
   for (let index = 0; index < count;) {
     const factor = factors[(index / inner) % scales];
     const last = index + inner;
     for (; index < last; index++) floats[index] = whole[index] * factor;
   }
-  numbers.set(new Uint8Array(floats.buffer));
+  if (floats.buffer !== numbers.buffer) numbers.set(new Uint8Array(floats.buffer));
   return place + count;
 }
 
@@ -64,7 +64,13 @@ export function hexadecimal(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** The float32 tensors of a safetensors file, by name. */
+/** float32 numbers within a file: a view, or a copy where they do not lie at a multiple of four. */
+export function floatsOf(bytes: Uint8Array): Float32Array {
+  const { buffer, byteOffset, length } = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
+  return new Float32Array(buffer, byteOffset, length / 4);
+}
+
+/** The float32 tensors of a safetensors file, by name: views of it. */
 export function tensors(file: Uint8Array): Map<string, Float32Array> {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
   const start = 8 + view.getUint32(0, true);
@@ -76,7 +82,7 @@ export function tensors(file: Uint8Array): Map<string, Float32Array> {
   for (const [name, { dtype, data_offsets }] of Object.entries(header)) {
     if (dtype !== "F32" || !data_offsets) continue; // `__metadata__` has neither
     const [first, last] = data_offsets;
-    found.set(name, new Float32Array(Uint8Array.from(file.subarray(start + first, start + last)).buffer));
+    found.set(name, floatsOf(file.subarray(start + first, start + last)));
   }
   return found;
 }

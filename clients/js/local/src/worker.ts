@@ -1,49 +1,24 @@
-/** The thread that draws for a page: one model, requests by messages. */
+/** The thread that draws for a page which no service worker draws for. */
 
-import type { Look, Model } from "./model.js";
-import { engine } from "./shared_engine.js";
+import { answer, type Answer, type DrawRequest, type OpenRequest } from "./answers.js";
+import { Models } from "./models.js";
 
-export interface OpenRequest {
-  kind: "open";
+export interface WorkerRequest {
   id: number;
   server: string;
-  model: string;
+  request: OpenRequest | DrawRequest;
 }
 
-export interface DrawRequest {
-  kind: "draw";
+export interface WorkerAnswer {
   id: number;
-  seed: string;
-  size: number;
-  look: Look;
+  reply: Answer;
 }
 
-export type Answer =
-  | { id: number; kind: "opened"; version: string; resolution: number; memory: number }
-  | { id: number; kind: "drawn"; image: ImageData; milliseconds: number }
-  | { id: number; kind: "failed"; message: string };
+let models: Models | undefined;
 
-const { drawAt, open, toImageData } = engine;
-let model: Model | undefined;
-
-self.addEventListener("message", ({ data }: MessageEvent<OpenRequest | DrawRequest>) => {
-  void answer(data).then(
-    (reply) => self.postMessage(reply, { transfer: reply.kind === "drawn" ? [reply.image.data.buffer] : [] }),
-    (error: unknown) => self.postMessage({ id: data.id, kind: "failed", message: String(error) }),
+self.addEventListener("message", ({ data: { id, server, request } }: MessageEvent<WorkerRequest>) => {
+  models ??= new Models(server);
+  void answer(request, models).then((reply) =>
+    self.postMessage({ id, reply }, { transfer: reply.kind === "drawn" ? [reply.image.data.buffer] : [] }),
   );
 });
-
-async function answer(request: OpenRequest | DrawRequest): Promise<Answer> {
-  const { id } = request;
-  if (request.kind === "open") {
-    model = await open(request.server, request.model);
-    const { version, network } = model.manifest;
-    const { memory } = model;
-    return { id, kind: "opened", version, resolution: network.resolution, memory };
-  }
-  if (!model) throw new Error("No model is open.");
-  const start = performance.now();
-  const pixels = drawAt(model, request.size, request.seed, request.look);
-  const milliseconds = performance.now() - start;
-  return { id, kind: "drawn", image: toImageData(pixels), milliseconds };
-}

@@ -78,7 +78,7 @@ def test_a_render_without_waiting_clients_is_dropped_and_a_later_request_starts_
     assert asyncio.run(scenario()) == 2
 
 
-def test_a_failure_is_raised_to_all_who_wait_and_not_kept() -> None:
+def test_a_failure_is_raised_to_all_waiters_and_not_kept() -> None:
     async def scenario() -> int:
         pictures = PictureCache(100)
         failing, working = Renderer(error=Overloaded("full")), Renderer()

@@ -190,7 +190,7 @@ def test_a_full_queue_refuses_the_client_with_the_most() -> None:
     assert _run(scenario, queue=3) == ["a", "b", "c", Overloaded, "p"]
 
 
-def test_work_that_nobody_waits_for_never_starts() -> None:
+def test_work_without_a_waiter_never_starts() -> None:
     async def scenario(batcher: Batcher, work: Work) -> list[str]:
         running, gone = await _submit(batcher, work, "a", "running", "gone")
         gone.cancel()
@@ -202,7 +202,7 @@ def test_work_that_nobody_waits_for_never_starts() -> None:
     assert _run(scenario) == ["running"]
 
 
-def test_running_work_that_nobody_waits_for_ends_at_the_next_frame() -> None:
+def test_running_work_without_a_waiter_ends_at_the_next_frame() -> None:
     frames, ended = [], threading.Event()
 
     def loop(_: Sequence[Any]) -> Sequence[Any]:
