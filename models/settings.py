@@ -23,10 +23,10 @@ LONGEST_SOCKET_PATH = 100  # bytes
 PATH_PREFIX = r"^((/[A-Za-z0-9._~-]+)+)?$"
 # The first segments of Kao's own addresses, below which nothing could be told from a prefix.
 RESERVED_PREFIXES = frozenset({
-    "assets", "avatar", "avatars", "blend", "datasets", "docs", "family", "favicon.ico", "grow",
-    "health", "keys", "manifest.webmanifest", "metrics", "mix", "models", "morph", "og",
-    "openapi.json", "presets", "robots.txt", "session", "sheet", "sign", "studio", "train",
-    "walk", "webhooks",
+    "assets", "avatar", "avatar.php", "avatars", "blend", "datasets", "docs", "family",
+    "favicon.ico", "grow", "health", "keys", "local", "manifest.webmanifest", "metrics", "mix",
+    "models", "morph", "og", "openapi.json", "presets", "robots.txt", "session", "sheet", "sign",
+    "studio", "team", "train", "walk", "webhooks",
 })  # fmt: skip
 RATE = r"^(none|[1-9][0-9]{0,8}/(second|minute|hour|day))$"
 
@@ -225,14 +225,7 @@ class Settings(BaseSettings):
 
     def environment(self) -> dict[str, str]:
         """The environment variables from which a child process reads the same settings."""
-        names = {
-            "redis_url": "REDIS_URL",
-            "database_url": "DATABASE_URL",
-            "storage_url": "STORAGE_URL",
-            "otlp_endpoint": "OTEL_EXPORTER_OTLP_ENDPOINT",
-        }
         # Only the app needs the API key, and /proc shows the environment of a child.
-        fields = self.model_dump(mode="json", exclude={"api_key"}, exclude_none=True)
-        return {
-            names.get(name, f"KAO_{name.upper()}"): str(value) for name, value in fields.items()
-        }
+        values = self.model_dump(mode="json", exclude={"api_key"}, exclude_none=True)
+        fields = type(self).model_fields
+        return {variable_of(name, fields[name]): str(value) for name, value in values.items()}

@@ -7,9 +7,8 @@ more, so each round is judged alone.
 import contextlib
 import os
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from unittest import mock
@@ -27,12 +26,15 @@ from models.registry import DEFAULT, Registry
 from models.settings import Settings
 from models.storage import atomic
 from tests.adversary import history
-from tests.adversary.checker import STALENESS, Violation, check
-from tests.adversary.clients import CLIENTS, Client, World
-from tests.adversary.cluster import APPS, KEY, Cluster, Mode
+from tests.adversary.checker import STALENESS, check
+from tests.adversary.clients import CLIENTS, Client
+from tests.adversary.cluster import APPS, KEY, WORKERS, Cluster, Mode
 from tests.adversary.faults import Injector
-from tests.adversary.history import Operation, Probe, Record, Rest
+from tests.adversary.final_phase import run_final_phase
+from tests.adversary.history import Probe, Record, Rest
 from tests.adversary.references import References, write_bundles
+from tests.adversary.report import Report
+from tests.adversary.requests import World
 from tests.adversary.schedule import client_order, plan
 from tests.support.waiting import wait
 
@@ -48,7 +50,7 @@ STOP = 40.0  # s for an app to end after SIGTERM
 class Plan:
     """What to run.
 
-    seconds: in all, whole rounds. kinds: of faults; all of them without it.
+    seconds: of a seed, in whole rounds. kinds: of faults; all of them without it.
 
     trains: whether each round ends with a run, which takes minutes on a busy machine.
     """
@@ -62,23 +64,11 @@ class Plan:
     trains: bool = True
 
 
-@dataclass
-class Report:
-    """What came of it."""
-
-    rounds: int = 0
-    seconds: float = 0.0
-    answers: Counter[str] = field(default_factory=Counter)
-    faults: Counter[str] = field(default_factory=Counter)
-    states: Counter[str] = field(default_factory=Counter)
-    violations: list[tuple[int, Violation]] = field(default_factory=list)
-
-
 class Adversary:
-    """One cluster and its rounds."""
+    """One cluster and its rounds. rounds: how many it had, of all seeds."""
 
     def __init__(self, folder: Path, plan: Plan) -> None:
-        self.plan, self.folder = plan, folder
+        self.plan, self.folder, self.rounds = plan, folder, 0
         self.file = folder / "history.jsonl"
         self.cluster = Cluster(folder, plan.mode, plan.defect)
         self.settings = self.cluster.settings()
@@ -92,20 +82,23 @@ class Adversary:
             self.registry.import_folder(path)
         versions.append(self.registry.resolve(DEFAULT))
         self.world = World(self.cluster.urls, self.references, versions)
-        for name in ("worker-a", "worker-b"):
-            self.cluster.hosts[name].start()
+        if plan.defect is None:  # the planted defects are in the apps
+            for name in WORKERS:
+                self.cluster.hosts[name].start()
 
-    def round(self, number: int) -> list[Record]:
+    def round(self, seed: int, number: int) -> list[Record]:
         """Operations under faults, then a rest; what happened."""
+        self.rounds += 1
         self._start_apps()
         records: list[Record] = [self.look(first=True)]
-        faults = plan(
-            self.plan.seed, number, self.plan.round_seconds, self.plan.mode, self.plan.kinds
-        )
+        faults = plan(seed, number, self.plan.round_seconds, self.plan.mode, self.plan.kinds)
         clients = [
-            Client(self.world, client, number, client_order(self.plan.seed, number, client))
-            for client in range(CLIENTS)
+            Client(self.world, client, self.rounds, client_order(seed, number, client))
+            for client in range(CLIENTS + 1)
         ]
+        final_client = clients.pop()
+        for client in clients:
+            client.thread.start()
         injector = Injector(self.cluster, faults)
         time.sleep(self.plan.round_seconds)
         records += injector.finish()
@@ -116,6 +109,7 @@ class Adversary:
         for client in clients:
             client.thread.join()
             records += client.history
+        records += run_final_phase(final_client, STALENESS + 1)
         if self.plan.trains:
             records += self.probe_workers()
         records += self._stop_apps()
@@ -267,35 +261,45 @@ def _damaged_dataset(settings: Settings, digest: str) -> Iterator[str]:
 
 
 def run(folder: Path, plan: Plan, stop_at_first: bool = False) -> Report:
-    """Rounds until the time is over, one at least, or until the first violation.
+    """The report of the plan's one seed."""
+    [report] = attack(folder, plan, [plan.seed], stop_at_first)
+    return report
 
-    The history lies in the folder.
+
+def attack(
+    folder: Path, plan: Plan, seeds: Iterable[int], stop_at_first: bool = False
+) -> Iterator[Report]:
+    """Attack one cluster with seed after seed; a report for each.
+
+    The first one's time has the start of the cluster. A seed has rounds until the next one would
+    not end in time, one at least, or until its first violation. The history lies in the folder.
     """
-    report, began = Report(), time.monotonic()
+    began = time.monotonic()
     with contextlib.ExitStack() as stack:
         # obstore reads how to reach the bucket from this process's own environment.
         stack.enter_context(mock.patch.dict("os.environ"))
         adversary = Adversary(folder, plan)
         stack.callback(adversary.close)
-        while report.rounds == 0 or time.monotonic() - began < plan.seconds:
-            records = adversary.round(report.rounds)
-            history.write(adversary.file, records)
-            violations = check(records, STALENESS)
-            report.violations += [(report.rounds, violation) for violation in violations]
-            _count(report, records)
-            report.rounds += 1
-            report.seconds = time.monotonic() - began
-            log.info("adversary.round", number=report.rounds, violations=len(violations))
-            if stop_at_first and violations:
-                break
+        for seed in seeds:
+            report = _attack_with(adversary, seed, began, stop_at_first)
+            yield report
+            if stop_at_first and report.violations:
+                return
+            began = time.monotonic()
+
+
+def _attack_with(adversary: Adversary, seed: int, began: float, stop_at_first: bool) -> Report:
+    report, longest = Report(), 0.0
+    while report.rounds == 0 or time.monotonic() - began + longest < adversary.plan.seconds:
+        round_began, place = time.monotonic(), f"seed {seed}, round {report.rounds}"
+        records = adversary.round(seed, report.rounds)
+        history.write(adversary.file, records)
+        violations = check(records, STALENESS)
+        report.violations += [(place, violation) for violation in violations]
+        report.count(records)
+        report.seconds = time.monotonic() - began
+        longest = max(longest, time.monotonic() - round_began)
+        log.info("adversary.round", seed=seed, number=report.rounds, violations=len(violations))
+        if stop_at_first and violations:
+            break
     return report
-
-
-def _count(report: Report, records: Sequence[Record]) -> None:
-    for one in records:
-        if isinstance(one, Operation):
-            report.answers[f"{one.kind} {one.status or one.answer}"] += 1
-        elif isinstance(one, history.Fault):
-            report.faults[one.kind] += 1
-        elif isinstance(one, Rest) and not one.first:
-            report.states = Counter(row["state"] for row in one.runs)

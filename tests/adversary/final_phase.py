@@ -1,0 +1,74 @@
+"""The end of a round: each object is changed at one server and read at every server.
+
+No fault and no other client interferes, so a change that one server does not notice shows in every
+round, however few requests the round had.
+"""
+
+import time
+from collections.abc import Iterator
+
+import httpx
+
+from tests.adversary.clients import LENGTHS, NAMES, TIMEOUT, Client
+from tests.adversary.history import Operation
+from tests.adversary.requests import Request
+
+
+def run_final_phase(client: Client, following: float) -> list[Operation]:
+    """The changes and reads of a client whose thread was not started.
+
+    following: seconds after which every server must serve what `default` names.
+    """
+    return list(FinalPhase(client, following).operations())
+
+
+class FinalPhase:
+    """A client's last requests. The servers change roles by the client's order."""
+
+    def __init__(self, client: Client, following: float) -> None:
+        self.client, self.requests, self.following = client, client.requests, following
+        servers = list(client.world.urls)
+        self.servers = client.order.sample(servers, len(servers))
+
+    def operations(self) -> Iterator[Operation]:
+        with httpx.Client(timeout=TIMEOUT, trust_env=False) as self.http:
+            yield from self._promote()
+            followed = time.monotonic() + self.following
+            yield from self._use_key()
+            yield from self._train_once()
+            yield from self._change_dataset()
+            time.sleep(max(0.0, followed - time.monotonic()))
+            yield from self._everywhere(self.requests.face(self.client.seed(), "default"))
+
+    def _send(self, server: str, request: Request) -> Operation:
+        return self.client.send(self.http, server, request)
+
+    def _everywhere(self, request: Request) -> Iterator[Operation]:
+        for server in self.servers:
+            yield self._send(server, request)
+
+    def _promote(self) -> Iterator[Operation]:
+        """Promote every version, each at the next server."""
+        versions = self.client.world.versions
+        for index, version in enumerate(self.client.order.sample(versions, len(versions))):
+            server = self.servers[index % len(self.servers)]
+            yield self._send(server, self.requests.promote(version))
+            yield from self._everywhere(self.requests.read_default())
+
+    def _use_key(self) -> Iterator[Operation]:
+        created = self._send(self.servers[0], self.requests.create_key())
+        yield created
+        if created.is_success:
+            yield from self._everywhere(self.requests.use_key(created.subject))
+            yield self._send(self.servers[0], self.requests.revoke_key(created.subject))
+            yield from self._everywhere(self.requests.use_key(created.subject))
+
+    def _train_once(self) -> Iterator[Operation]:
+        key = f"{self.client.round}/final"
+        yield from self._everywhere(self.requests.train_once(key, LENGTHS[0]))
+
+    def _change_dataset(self) -> Iterator[Operation]:
+        name, digest = NAMES[0], next(iter(self.client.world.archives))
+        for request in (self.requests.upload(name, digest), self.requests.delete(name)):
+            yield self._send(self.servers[0], request)
+            yield from self._everywhere(self.requests.read_dataset(name))
