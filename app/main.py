@@ -9,10 +9,10 @@ import structlog
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 from starlette.middleware import gzip
-from starlette.middleware.gzip import GZipMiddleware
 
 from app import health, metrics, openapi, problems
 from app.auth import routes as auth
+from app.avatars import gravatar
 from app.avatars import routes as avatars
 from app.avatars.cache.fast_path import FastPath, ResponseCache
 from app.avatars.cache.picture_cache import PictureCache
@@ -24,6 +24,7 @@ from app.datasets import routes as datasets
 from app.http import opentelemetry
 from app.http.access_log import AccessLog
 from app.http.body_size import BodyLimit
+from app.http.compression import Compression
 from app.http.cross_origin import CrossOrigin
 from app.http.head import Head
 from app.http.path_prefix import PathPrefix
@@ -146,8 +147,9 @@ def _add_middleware(app: FastAPI, state: PictureState) -> None:
     app.add_middleware(RelativeRedirects)
     app.add_middleware(ChargeRest, limiter=state.limiter)
     app.add_middleware(ErrorPages)
-    app.add_middleware(CrossOrigin, paths=["/avatars", *(each.path for each in PICTURE_TYPES)])
-    app.add_middleware(GZipMiddleware, exclude_content_types=NOT_COMPRESSED)
+    pictures = ["/avatars", gravatar.FIRST_PATH, *(each.path for each in PICTURE_TYPES)]
+    app.add_middleware(CrossOrigin, paths=pictures, files=browser.PATHS)
+    app.add_middleware(Compression, exclude_content_types=NOT_COMPRESSED)
     app.add_middleware(AccessLog)
     settings = state.settings
     app.add_middleware(

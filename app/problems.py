@@ -217,7 +217,10 @@ async def _answer_http_exception(_: Request, error: Exception) -> Response:
     slug = phrase.lower().replace(" ", "-")
     if error.status_code == row(errors.TooLarge)[0]:
         slug = row(errors.TooLarge)[1]
-    return problem(error.status_code, slug, str(detail), dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if "GET" in headers.get("Allow", "").split(", "):
+        headers["Allow"] += ", HEAD"  # app/http/head.py
+    return problem(error.status_code, slug, str(detail), headers)
 
 
 async def _answer_data_error(_: Request, __: Exception) -> Response:

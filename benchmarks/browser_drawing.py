@@ -1,14 +1,18 @@
 """Drawing in Chromium: bytes, milliseconds, equality with the server, on the default model.
 
-    python benchmarks/browser_drawing.py [--seeds 1000] [--size 64 --size 256] [--rival FOLDER]
+    python benchmarks/browser_drawing.py [--seeds 1000] [--size 64 --size 256]
+        [--rival FOLDER] [--scripts FOLDER]
 
 --size: side in pixels of the faces that are compared; above the network's they are enlarged.
 A third of the seeds takes random traits, another third random sliders; psi is spread over 0 to 1.5.
+Frames: a morph of the playground with "Drawn here" moves at each frame for five seconds.
+--scripts: a folder with another build of clients/js/local, for instance of an earlier commit.
 --rival: `node_modules/onnxruntime-web/dist` of an npm install, measured on the same graphs.
 """
 
 import base64
 import json
+import os
 import random
 import re
 import shutil
@@ -23,6 +27,7 @@ import numpy as np
 import typer
 from playwright.sync_api import Page, sync_playwright
 
+from app.local import routes
 from models.bootstrap import SHIPPED
 from models.bundle import Card, read_card
 from models.bundle.generator import Drawer, Pixels
@@ -31,6 +36,7 @@ from models.settings import Settings
 from tests.support.live_app import running
 
 CHUNK = 50  # faces a message
+PATIENCE = 120_000  # ms
 OPEN = """
 async () => {
   const {LocalFaces} = await import("/local/faces.js");
@@ -51,6 +57,28 @@ async jobs => {
   }
   return pictures;
 }
+"""
+# Moves a slider at each frame; counts frames and the pictures that came.
+MOVE = """
+seconds => new Promise(done => {
+  const slider = document.getElementById("t");
+  const put = CanvasRenderingContext2D.prototype.putImageData;
+  let frames = 0, pictures = 0;
+  CanvasRenderingContext2D.prototype.putImageData = function (...values) {
+    pictures += 1;
+    return put.apply(this, values);
+  };
+  const start = performance.now();
+  const step = () => {
+    const passed = performance.now() - start;
+    if (passed > 1000 * seconds) return done([frames / seconds, pictures / seconds]);
+    frames += 1;
+    slider.value = (passed / 20 % 100) / 100;
+    slider.dispatchEvent(new Event("input", {bubbles: true}));
+    requestAnimationFrame(step);
+  };
+  step();
+})
 """
 RIVAL = """
 async ({files, latents, layers}) => {
@@ -90,8 +118,11 @@ def main(
     seeds: int = 1000,
     size: Annotated[list[int] | None, typer.Option()] = None,
     rival: Annotated[Path | None, typer.Option()] = None,
+    scripts: Annotated[Path | None, typer.Option()] = None,
 ) -> None:
     """Print one JSON line for each measurement."""
+    if scripts is not None:
+        routes.FOLDER = scripts
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         settings = Settings(home=home, threads=1, limit_pictures="none", limit_calls="none")
@@ -107,6 +138,7 @@ def main(
         report_start(browser.new_page(), site)
         for side in size or [drawer.card.network.resolution]:
             report_equality(browser.new_page(), site, drawer, seeds, side)
+        report_frames(browser.new_page(), site)
         if rival is not None:
             report_rival(browser.new_page(), site, drawer, folder, rival)
         browser.close()
@@ -145,6 +177,21 @@ def report_equality(page: Page, site: str, drawer: Drawer, seeds: int, size: int
     differences = {int(step): int(counts[step]) for step in np.flatnonzero(counts)}
     line = {"size": size, "seeds": seeds, "values apart by": differences}
     print(json.dumps({**line, **summary(times)}), flush=True)
+
+
+def report_frames(page: Page, site: str) -> None:
+    """Frames and pictures a second while a morph of the playground moves."""
+    page.set_default_timeout(PATIENCE)
+    page.goto(site)
+    page.locator("#here").check()
+    page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+    page.goto(f"{site}/?open=1&view=morph")
+    page.wait_for_selector("#picture img", state="attached")
+    page.evaluate(MOVE, 1)  # loads the model
+    frames, pictures = page.evaluate(MOVE, 5)
+    line = {"frames a second": round(frames, 1), "pictures a second": round(pictures, 1)}
+    print(json.dumps({**line, "load": round(os.getloadavg()[0], 1)}), flush=True)
+    page.close()
 
 
 def report_rival(page: Page, site: str, drawer: Drawer, folder: Path, rival: Path) -> None:

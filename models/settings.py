@@ -12,7 +12,12 @@ from urllib.parse import quote, unquote
 import platformdirs
 from pydantic import Field, field_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from models import cores
 from models.errors import KaoError
@@ -23,10 +28,10 @@ LONGEST_SOCKET_PATH = 100  # bytes
 PATH_PREFIX = r"^((/[A-Za-z0-9._~-]+)+)?$"
 # The first segments of Kao's own addresses, below which nothing could be told from a prefix.
 RESERVED_PREFIXES = frozenset({
-    "assets", "avatar", "avatars", "blend", "datasets", "docs", "family", "favicon.ico", "grow",
-    "health", "keys", "manifest.webmanifest", "metrics", "mix", "models", "morph", "og",
-    "openapi.json", "presets", "robots.txt", "session", "sheet", "sign", "studio", "train",
-    "walk", "webhooks",
+    "assets", "avatar", "avatar.php", "avatars", "blend", "datasets", "docs", "family",
+    "favicon.ico", "grow", "health", "keys", "local", "manifest.webmanifest", "metrics", "mix",
+    "models", "morph", "og", "openapi.json", "presets", "robots.txt", "session", "sheet", "sign",
+    "studio", "team", "train", "walk", "webhooks",
 })  # fmt: skip
 RATE = r"^(none|[1-9][0-9]{0,8}/(second|minute|hour|day))$"
 
@@ -61,7 +66,7 @@ def variable_of(name: str, field: FieldInfo) -> str:
 
 
 class Settings(BaseSettings):
-    """All settings. `docs/operations.md` lists every field. An empty variable is unset."""
+    """All settings. `docs/operations.md` lists every field. A blank variable is unset."""
 
     model_config = SettingsConfigDict(
         env_prefix="KAO_", env_ignore_empty=True, frozen=True, populate_by_name=True
@@ -112,6 +117,9 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The variable itself takes precedence over its file."""
+        assert isinstance(env_settings, EnvSettingsSource)
+        variables = env_settings.env_vars.items()
+        env_settings.env_vars = {name: text for name, text in variables if text and text.strip()}
         return init_settings, env_settings, SecretFiles(settings_cls)
 
     @field_validator("path_prefix")
@@ -138,10 +146,22 @@ class Settings(BaseSettings):
             )
         return url
 
+    @field_validator("redis_url")
+    @classmethod
+    def _check_redis_url(cls, url: str | None) -> str | None:
+        if url and not url.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("REDIS_URL must begin with redis://, rediss:// or unix://")
+        return url
+
     @field_validator("database_url")
     @classmethod
     def _name_driver(cls, url: str | None) -> str | None:
         """Add the driver to `postgres://…`; SQLAlchemy's default is an older one."""
+        if url and not re.match(r"(sqlite|postgres(ql)?)(\+\w+)?://", url):
+            raise ValueError(
+                "DATABASE_URL must be of SQLite or PostgreSQL, as in "
+                "postgresql://user:password@host/kao"
+            )
         return re.sub("^(postgres|postgresql)://", "postgresql+psycopg://", url) if url else url
 
     @property
@@ -225,14 +245,7 @@ class Settings(BaseSettings):
 
     def environment(self) -> dict[str, str]:
         """The environment variables from which a child process reads the same settings."""
-        names = {
-            "redis_url": "REDIS_URL",
-            "database_url": "DATABASE_URL",
-            "storage_url": "STORAGE_URL",
-            "otlp_endpoint": "OTEL_EXPORTER_OTLP_ENDPOINT",
-        }
         # Only the app needs the API key, and /proc shows the environment of a child.
-        fields = self.model_dump(mode="json", exclude={"api_key"}, exclude_none=True)
-        return {
-            names.get(name, f"KAO_{name.upper()}"): str(value) for name, value in fields.items()
-        }
+        values = self.model_dump(mode="json", exclude={"api_key"}, exclude_none=True)
+        fields = type(self).model_fields
+        return {variable_of(name, fields[name]): str(value) for name, value in values.items()}

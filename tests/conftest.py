@@ -18,6 +18,7 @@ from models.recipes.recipe import resolve
 from models.settings import Settings
 from tests.support.fixtures import AddCritic, Begin, WriteBundle
 from tests.support.network import Network
+from tests.support.servers import Postgres
 
 # `make fuzz`: two hundred times as many examples.
 hypothesis_settings.register_profile("fuzz", max_examples=20_000, deadline=None)
@@ -109,6 +110,16 @@ def begin(engine: sa.Engine) -> Begin:
         return run, fence
 
     return make
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A throwaway PostgreSQL."""
+    if Postgres.binaries() is None:
+        pytest.skip("no PostgreSQL here: `apt-get install postgresql`")
+    server = Postgres()
+    yield server
+    server.remove()
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ log = structlog.get_logger()
 
 TIMEOUT = 10.0  # s for a receiver to answer
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")  # RFC 4291 §2.4
 
 
 class ForbiddenAddressError(Exception):
@@ -108,8 +109,16 @@ def resolve(url: str, allows_private: bool) -> str:
 def _is_public(text: str) -> bool:
     address = ipaddress.ip_address(text)
     if isinstance(address, ipaddress.IPv6Address):
-        if address in _NAT64:
-            address = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        elif address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
+        inner = _ipv4_inside(address)
+        # Python calls much of the rest global, such as `::127.0.0.1` and local NAT64 prefixes.
+        if inner is None and address not in _GLOBAL_UNICAST:
+            return False
+        address = inner or address
     return address.is_global and not address.is_multicast
+
+
+def _ipv4_inside(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that an IPv6 one leads to: mapped, by NAT64, or by 6to4 (RFC 3056)."""
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour

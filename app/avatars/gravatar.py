@@ -1,16 +1,18 @@
 """Gravatar's and Libravatar's addresses: `/avatar/{md5 or sha256}?s=&d=&f=&r=`.
 
 Clients also send them with slashes before or after the hash (django-avatar), and without a hash,
-for a person without an e-mail address (WordPress): that is the default image. Every hash has a face
-here, so a default (`d`) has an effect only where it is forced (`f=y`). As in the originals, unknown
-parameters and values are ignored, never refused. A URL in `d` is not followed: redirecting to an
-address from the query would be an open redirect (CWE-601).
+for a person without an e-mail address (WordPress): that is the default image. Some join the query
+by `&`, and some use Gravatar's first address, `/avatar.php?gravatar_id={md5}`, with or without
+`.php`. Every hash has a face here, so a default (`d`) has an effect only where it is forced
+(`f=y`). As in the originals, unknown parameters and values are ignored, never refused. A URL in `d`
+is not followed: redirecting to an address from the query would be an open redirect (CWE-601).
 Sources: docs.gravatar.com/api/avatars/images, wiki.libravatar.org/api.
 """
 
 import contextlib
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
 from PIL import Image
@@ -39,30 +41,51 @@ GENERATED_DEFAULTS = {
     "initials",
     "color",
 }
+FIRST_PATH, FIRST_NAME = "/avatar.php", "gravatar_id"
 OWN_PARAMETERS = ("model", "psi", "dpr", "shape", "backdrop", "variant", "best_of")
-_HASH = re.compile(r"([0-9a-f]{32}|[0-9a-f]{64})(?:\.([a-z]+))?", re.IGNORECASE)
+_HASH = re.compile(
+    r"(?P<hash>[0-9a-f]{32}|[0-9a-f]{64})(?:\.(?P<extension>[a-z]+))?(?:[&?](?P<query>.*))?",
+    re.IGNORECASE,
+)
+_AROUND = "/ \t\r\n"  # what templates leave around a hash
 
 
-def is_hash(name: str) -> bool:
-    """Whether a name is 32 or 64 hex digits, with or without the extension of a format.
+@dataclass(frozen=True)
+class GravatarAddress:
+    """What an address asks for. hash: empty without one; extension: empty, or of a format."""
 
-    Slashes around it do not matter. Without any other character, it is the address without a hash.
+    hash: str
+    extension: str
+    parameters: Mapping[str, str]
+
+
+def read_address(name: str, query: bytes) -> GravatarAddress | None:
+    """Read an address whose path ends in `name`; None: it is not one of Gravatar's.
+
+    name: 32 or 64 hex digits, with or without an extension, and a query that follows `&`; or
+    nothing: then `gravatar_id` may have the hash.
     """
-    match = _HASH.fullmatch(name.strip("/"))
-    if match is None:
-        return name.strip("/") == ""
-    return (match[2] or "png").lower() in formats.EXTENSIONS
+    parameters, text = _parse_query(query), name.strip(_AROUND)
+    if not text:
+        text = parameters.get(FIRST_NAME, "").strip()
+        if _HASH.fullmatch(text) is None:
+            return GravatarAddress("", "", parameters)
+    match = _HASH.fullmatch(text)
+    if match is None or (match["extension"] or "png").lower() not in formats.EXTENSIONS:
+        return None
+    more = _parse_query((match["query"] or "").encode())
+    extension = (match["extension"] or "").lower()
+    return GravatarAddress(match["hash"].lower(), extension, {**more, **parameters})
 
 
-def parse_gravatar(name: str, query: bytes, accept: str | None) -> PictureRequest | Response:
+def parse_gravatar(address: GravatarAddress, accept: str | None) -> PictureRequest | Response:
     """The request for a hash's face or for the average face, or a transparent image.
 
     The parameters of `/avatar` that change the look are read too, where their values are valid.
 
     Raises NoAvatar for a forced `d=404`.
     """
-    hash, _, extension = name.strip("/").lower().partition(".")
-    parameters = _parse_query(query)
+    hash, extension, parameters = address.hash, address.extension, address.parameters
     size = _parse_size(parameters.get("s", ""))
     texts = {"seed": hash, "size": str(size), **_own_parameters(parameters, size)}
     if extension:
@@ -102,6 +125,7 @@ def _parse_query(query: bytes) -> dict[str, str]:
     parameters = {}
     for part in query.decode("latin-1").split("&"):
         name, _, value = part.partition("=")
+        name = name.removeprefix("amp;")  # `&` escaped for HTML
         parameters[ALIASES.get(name, name)] = unquote_plus(value, errors="replace")
     return parameters
 

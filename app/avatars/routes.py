@@ -116,6 +116,22 @@ def _picture_endpoint(
     return get_picture
 
 
+_get_face = _picture_endpoint(AVATAR)
+
+
+async def get_avatar(request: Request) -> Response:
+    """The face of `seed`, or of `gravatar_id`, which some clients send without a slash."""
+    query = request.scope["query_string"]
+    if gravatar.FIRST_NAME.encode() in query and gravatar.FIRST_NAME in parse(query):
+        return await get_by_path(request, "")
+    return await _get_face(request)
+
+
+async def get_first_gravatar(request: Request) -> Response:
+    """Gravatar's first address."""
+    return await get_by_path(request, "")
+
+
 async def get_random(request: Request) -> Response:
     """302 to `/avatar?seed=…` with the other parameters kept."""
     engine = get_picture_state(request).engine
@@ -126,6 +142,7 @@ async def get_random(request: Request) -> Response:
         "Location": f"{request.scope.get('root_path', '')}/avatar?{query}",
         "Cache-Control": http_headers.NOT_STORED,
         "Access-Control-Allow-Origin": "*",
+        "Cross-Origin-Resource-Policy": "cross-origin",
     }
     return Response(status_code=302, headers=headers)
 
@@ -138,8 +155,8 @@ async def get_by_path(request: Request, name: str) -> Response:
     query, accept = request.scope["query_string"], request.headers.get("accept")
     if not name.strip("/") and "seed" in parse(query, known=AVATAR.names):  # /avatar/?seed=ada
         return await _respond(request, *picture_request.parse_query(AVATAR, query, accept))
-    if gravatar.is_hash(name):
-        picture = gravatar.parse_gravatar(name, query, accept)
+    if (address := gravatar.read_address(name, query)) is not None:
+        picture = gravatar.parse_gravatar(address, accept)
         return picture if isinstance(picture, Response) else await _respond(request, picture)
     # The raw path: the decoded one has lost the bytes that are not UTF-8.
     _, _, raw_name = request.scope["raw_path"].partition(b"/avatar/")
@@ -211,7 +228,8 @@ def _picture_headers(version: str, picture: PictureRequest, etag: str | None) ->
     return headers
 
 
-_add_route("/avatar", _picture_endpoint(AVATAR), AVATAR)
+_add_route("/avatar", get_avatar, AVATAR)
+_add_route(gravatar.FIRST_PATH, get_first_gravatar, AVATAR, include_in_schema=False)
 _add_route(
     "/avatar/random",
     get_random,

@@ -1,7 +1,7 @@
 """Content-Encoding of what is compressed once and sent often: brotli, gzip or neither."""
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import brotli
@@ -39,13 +39,13 @@ def encode_content(plain: bytes, quality: int) -> EncodedContent:
     return EncodedContent(plain, by_coding)
 
 
-def choose_coding(accept_encoding: str) -> str | None:
-    """Return the coding that a client prefers (RFC 9110 §12.5.3), or None for none.
+def choose_coding(accept_encoding: str, codings: Sequence[str] = CODINGS) -> str | None:
+    """Return the one of `codings` that a client prefers (RFC 9110 §12.5.3), or None for none.
 
     A coding with quality 0, or one that is neither listed nor covered by `*`, is not chosen; nor is
     one that the client prefers less than `identity`.
     """
     qualities = dict(parse_qualities(accept_encoding))
-    quality = {coding: qualities.get(coding, qualities.get("*", 0.0)) for coding in CODINGS}
-    best = max(CODINGS, key=lambda coding: quality[coding])
+    quality = {coding: qualities.get(coding, qualities.get("*", 0.0)) for coding in codings}
+    best = max(codings, key=lambda coding: quality[coding])
     return best if quality[best] > 0 and quality[best] >= qualities.get("identity", 0.0) else None

@@ -1,5 +1,6 @@
 """CORS for pictures: pages of any site may read them, and the errors that come in their place."""
 
+import re
 from collections.abc import Collection
 
 from starlette.datastructures import MutableHeaders
@@ -24,17 +25,18 @@ PREFLIGHT = {
 class CrossOrigin:
     """Middleware around the routes of pictures; all others belong to this server's own pages.
 
-    paths: of the pictures; what lies below one belongs to it. Cookies are never sent along (`*`),
+    paths: of the pictures; what lies below one belongs to it. files: the paths of the files from
+    which pages of other sites draw. Cookies are never sent along (`*`),
     so another site reads only what is public, or what its own API key opens.
     """
 
-    def __init__(self, app: ASGIApp, paths: Collection[str]) -> None:
-        self.app, self.paths = app, tuple(paths)
+    def __init__(self, app: ASGIApp, paths: Collection[str], files: re.Pattern[str]) -> None:
+        self.app, self.paths, self.files = app, tuple(paths), files
         self.folders = tuple(f"{path}/" for path in paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a preflight request, or add the headers to an error."""
-        if scope["type"] != "http" or not self._is_picture(scope["path"]):
+        if scope["type"] != "http" or not self._is_shared(scope["path"]):
             return await self.app(scope, receive, send)
         if scope["method"] == "OPTIONS":
             return await Response(status_code=204, headers=PREFLIGHT)(scope, receive, send)
@@ -46,5 +48,6 @@ class CrossOrigin:
 
         await self.app(scope, receive, send_readable)
 
-    def _is_picture(self, path: str) -> bool:
-        return path in self.paths or path.startswith(self.folders)
+    def _is_shared(self, path: str) -> bool:
+        is_picture = path in self.paths or path.startswith(self.folders)
+        return is_picture or self.files.fullmatch(path) is not None

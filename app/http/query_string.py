@@ -12,8 +12,11 @@ UTF8 = "text that is percent-encoded UTF-8"
 # What newsletters, social networks and analytics append to every link that they pass on, and what
 # pages append so that a cache asks again. It never changes a picture, and never breaks one.
 _TRACKING = re.compile(
-    r"utm_\w+|mc_[ce]id|_(ga|gl|hsenc|hsmi|kx|openstat|branch_\w+)|[a-z]*clid|msclkid|igshid?"
-    r"|_|v|t|ts|ver|rev|cb|rnd|rand|nocache|cache_?bust(er)?|cachebust(er)?|timestamp"
+    r"utm_\w+|mc_[ce]id|_(ga|gl|hsenc|hsmi|kx|openstat|branch_\w+)|[a-z]*clid|msclkid|igsh(id)?"
+    # The rest of the lists of Firefox ("query stripping") and Matomo, and Google Shopping's.
+    r"|__hs\w+|__s|hsctatracking|gclsrc|[gw]braid|srsltid|mibextid|mkt_tok|rb_clickid|s_cid"
+    r"|(pk|mtm|matomo|piwik|vero|oft|ml_subscriber|oly_anon|oly_enc)(_\w+)?|ref|trk|spm"
+    r"|_|\d+|v|t|ts|ver|rev|cb|rnd|rand|nocache|cache_?bust(er)?|cachebust(er)?|timestamp"
 )
 
 
@@ -45,6 +48,7 @@ def parse(
             continue
         key, _, value = part.replace(b"+", b" ").partition(b"=")
         name = decode(key, unquote_to_bytes(key).decode(errors="replace"))
+        name = name.removeprefix("amp;")  # of an address that was escaped for HTML twice
         if name not in (allowed or known) and is_tracking(name):
             if allowed is None:
                 values[name] = unquote_to_bytes(value).decode(errors="replace")

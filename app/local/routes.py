@@ -11,6 +11,7 @@ from typing import Literal
 
 from fastapi import APIRouter, Request, Response
 
+from app.avatars.cache import http_headers
 from app.headers import NO_SNIFF
 from app.http.content_encoding import EncodedContent, encode_content
 
@@ -78,7 +79,7 @@ def _respond(request: Request, name: str, headers: dict[str, str]) -> Response:
     headers |= {**NO_SNIFF, "Cache-Control": "no-cache", "ETag": file.etag}
     body, encoding_headers = file.content.choose(request.headers.get("accept-encoding", ""))
     headers |= encoding_headers
-    if request.headers.get("if-none-match") == file.etag:
+    if http_headers.is_unchanged(request.headers, headers):
         headers.pop("Content-Encoding", None)
         return Response(status_code=304, headers=headers)
     return Response(body, headers=headers, media_type=file.media)

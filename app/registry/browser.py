@@ -1,6 +1,7 @@
 """What a browser needs to draw a model's faces itself: a manifest, and the files that it names."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +25,8 @@ router = APIRouter(
     prefix="/models", tags=["models"], dependencies=[needs("avatars"), Depends(Only())]
 )
 
+# Of the routes below, from which pages of other sites draw.
+PATHS = re.compile(r"/models/[^/]+/browser(\.json|/.+)")
 FILES = (WEIGHTS, MAPPING, SYNTHESIS, ENLARGER, TRAITS)
 LARGEST = 64 * 2**20  # bytes of a file; a model with a larger one is drawn by the server alone
 MOST_PACKED = 16  # files in memory; a model has five, of 2 to 6 MB together

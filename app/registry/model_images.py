@@ -2,11 +2,12 @@
 
 from typing import Any, Literal
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 from starlette.exceptions import HTTPException
 
 from app import charts
 from app.auth.scopes import needs
+from app.avatars.cache import http_headers
 from app.charts import Theme
 from app.headers import NO_SNIFF
 from app.http.query_string import Only
@@ -27,13 +28,23 @@ SVG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/svg+xml": {}}}}
     responses={**PNG, 404: {"description": "The model does not exist, or was not evaluated."}},
     summary="The samples of a model, or its faces nearest to training images",
 )
-def image(state: State, name: str, picture: Literal["samples", "nearest"]) -> Response:
+def image(
+    request: Request, state: State, name: str, picture: Literal["samples", "nearest"]
+) -> Response:
     """A file of the bundle; `nearest` shows each face above the nearest training image."""
-    version = state.registry.resolve(name)
+    row = state.registry.get(name)
+    version = row["version"]
     path = state.registry.fetch(version) / f"{picture}.png"
     if path.name == NEAREST and not path.exists():
         raise HTTPException(404, "This model was not evaluated: `kao evaluate --keep` does that.")
-    headers = {"Cache-Control": CACHING, **NO_SNIFF}
+    headers = {
+        "Cache-Control": CACHING,
+        "Cross-Origin-Resource-Policy": "cross-origin",
+        **http_headers.version_headers(version, row["published"]),
+        **NO_SNIFF,
+    }
+    if http_headers.is_unchanged(request.headers, headers):
+        return Response(status_code=304, headers=headers)
     return Response(path.read_bytes(), headers=headers, media_type="image/png")
 
 

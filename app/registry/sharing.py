@@ -7,6 +7,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
 from app.auth.scopes import needs
+from app.avatars.cache import http_headers
 from app.headers import NO_SNIFF
 from app.http.query_string import Only
 from app.registry.schemas import Model, model
@@ -39,17 +40,21 @@ _ZIP: dict[int | str, dict[str, Any]] = {
     responses=_ZIP,
     summary="Download a model",
 )
-def download(state: State, name: str) -> StreamingResponse:
+def download(request: Request, state: State, name: str) -> Response:
     """All files of the model as one zip, which `POST /models` of another server takes."""
-    version = state.registry.resolve(name)
-    folder = state.registry.fetch(version)
-    bundle.check_digest(folder, version)
+    row = state.registry.get(name)
+    version = row["version"]
     headers = {
         **NO_SNIFF,
         "Cache-Control": IMMUTABLE if name == version else REVALIDATED,
         "Content-Disposition": f'attachment; filename="kao-{version[:12]}.zip"',
         "X-Avatar-Model": version,
+        **http_headers.version_headers(version, row["published"]),
     }
+    if http_headers.is_unchanged(request.headers, headers):
+        return Response(status_code=304, headers=headers)
+    folder = state.registry.fetch(version)
+    bundle.check_digest(folder, version)
     return StreamingResponse(archive.stream(folder), headers=headers, media_type=ZIP)
 
 

@@ -10,7 +10,6 @@ import pytest
 
 from tests.support.fixtures import BuildHouse
 from tests.support.process_group import House
-from tests.support.servers import Postgres
 
 
 @pytest.fixture
@@ -33,13 +32,3 @@ def build_house() -> Iterator[BuildHouse]:
 def house(build_house: BuildHouse) -> House:
     """A home without processes; the test starts those that it needs."""
     return build_house()
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    """A throwaway PostgreSQL."""
-    if Postgres.binaries() is None:
-        pytest.skip("no PostgreSQL here: `apt-get install postgresql`")
-    server = Postgres()
-    yield server
-    server.remove()

@@ -59,7 +59,9 @@ def test_any_path_is_a_picture_or_a_refusal(name: bytes, raw: bytes, accept: str
 @given(name=st.from_regex(r"[0-9a-fA-F]{32}(\.(png|jpg))?", fullmatch=True), raw=st.binary())
 def test_a_gravatar_refuses_no_query(name: str, raw: bytes) -> None:
     with contextlib.suppress(NoAvatar):  # f=y&d=404
-        gravatar.parse_gravatar(name, raw, None)
+        address = gravatar.read_address(name, raw)
+        assert address is not None
+        gravatar.parse_gravatar(address, None)
 
 
 @OFTEN

@@ -1,10 +1,10 @@
-"""PostgreSQL and S3 for the tests that need them."""
+"""S3 for the tests that need it."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.support.servers import KEYS, REGION, S3, Postgres
+from tests.support.servers import KEYS, REGION, S3
 
 
 @pytest.fixture(scope="session")
@@ -20,12 +20,3 @@ def bucket(s3: S3, monkeypatch: pytest.MonkeyPatch) -> str:
     for name, value in {**KEYS, **REGION, "AWS_ENDPOINT_URL": s3.url}.items():
         monkeypatch.setenv(name, value)
     return f"s3://{s3.bucket()}/faces"
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    if Postgres.binaries() is None:
-        pytest.skip("no PostgreSQL here: `apt-get install postgresql`")
-    server = Postgres()
-    yield server
-    server.remove()

@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -28,14 +27,6 @@ OLD = time.time() - 2 * disk_cache.MINIMUM_AGE
 @pytest.fixture
 def settings(bucket: str, tmp_path: Path) -> Settings:
     return Settings(home=tmp_path / "home", storage_url=bucket, local_bytes=0)
-
-
-@pytest.fixture
-def engine(settings: Settings) -> Iterator[sa.Engine]:
-    engine = connect(settings)
-    migrate(engine)
-    yield engine
-    engine.dispose()
 
 
 @pytest.fixture

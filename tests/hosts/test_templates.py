@@ -148,6 +148,24 @@ def django_avatar(name: str) -> str:
     return f"{base}{md5(name)}/?{urlencode({'s': '80'})}"
 
 
+def perl(name: str) -> str:
+    """Gravatar::URL and Template::Plugin::Gravatar of CPAN: the hash is a parameter."""
+    base = template("gravatar.md", r'AVATAR_GRAVATAR_BASE_URL = "(\S+)"')
+    return f"{base}?{urlencode({'gravatar_id': md5(name), 'rating': 'R', 'size': 50})}"
+
+
+def first_address(name: str) -> str:
+    """Gravatar's first address, escaped for HTML (WordPress themes of the time)."""
+    base = template("gravatar.md", r'AVATAR_GRAVATAR_BASE_URL = "(\S+)"').rstrip("/")
+    return f"{base}.php?gravatar_id={md5(name)}&amp;size=30&amp;default={quote(name, safe='')}"
+
+
+def daptin(name: str) -> str:
+    """`avatar/%s&d=monsterid`: a query without its question mark (daptin)."""
+    base = template("gravatar.md", r'AVATAR_GRAVATAR_BASE_URL = "(\S+)"')
+    return f"{base}{md5(name)}&d=monsterid"
+
+
 @dataclass(frozen=True)
 class Host:
     """One host: how it makes an address, the seed that it means, the pixels that it asks for."""
@@ -174,6 +192,9 @@ HOSTS = {
     "wordpress": Host(wordpress, sha256, 96),
     "openid": Host(openid, itself, 256),
     "django-avatar": Host(django_avatar, md5, 80),
+    "perl": Host(perl, md5, 50),
+    "first-address": Host(first_address, md5, 30),
+    "daptin": Host(daptin, md5, 80),
 }
 
 
@@ -186,9 +207,9 @@ def resolve(url: str) -> PictureRequest:
     query = parts.query.encode()
     if parts.path == "/avatar":
         return picture_request.parse_query(AVATAR, query, "image/webp")[0]
-    name = raw.partition(b"/avatar/")[2]
-    if gravatar.is_hash(name.decode()):
-        picture = gravatar.parse_gravatar(name.decode(), query, "image/webp")
+    name = raw.partition(b"/avatar/")[2]  # empty for /avatar.php
+    if (address := gravatar.read_address(name.decode(), query)) is not None:
+        picture = gravatar.parse_gravatar(address, "image/webp")
         assert not isinstance(picture, Response)
         return picture
     return picture_request.parse_path(name, query, "image/webp")

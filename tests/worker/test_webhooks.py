@@ -149,6 +149,9 @@ def test_a_deleted_webhook_gets_nothing(
 
 ADDRESSES = ["127.0.0.1", "10.1.2.3", "169.254.169.254", "192.168.0.1", "::1", "fd00::1"]
 ADDRESSES += ["::ffff:10.0.0.1", "64:ff9b::7f00:1", "0.0.0.0", "100.64.0.1", "224.0.0.1"]
+# IPv4 within IPv6: 6to4, compatible, translated, a local NAT64 prefix; and site-local.
+ADDRESSES += ["2002:7f00:1::", "2002:c0a8:101::1", "::127.0.0.1", "::ffff:0:127.0.0.1"]
+ADDRESSES += ["64:ff9b:1::7f00:1", "fec0::1", "ff02::1"]
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
@@ -160,6 +163,14 @@ def test_a_private_address_is_refused(monkeypatch: pytest.MonkeyPatch, address: 
     with pytest.raises(ForbiddenAddressError, match="KAO_WEBHOOKS_PRIVATE"):
         resolve("http://rebinding.example/", allows_private=False)
     assert resolve("http://rebinding.example/", allows_private=True)
+
+
+@pytest.mark.parametrize(
+    "address", ["93.184.215.14", "2606:4700::1111", "64:ff9b::808:808", "2002:808:808::1"]
+)
+def test_a_public_address_is_used(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: [(0, 0, 0, "", (address, 80))])
+    assert resolve("http://receiver.example/", allows_private=False) == address
 
 
 def test_a_receiver_on_this_machine_gets_nothing_unless_allowed(

@@ -50,7 +50,7 @@ def pack_served(settings: Settings, engine: sa.Engine, recipe: Recipe) -> Packed
 
 
 def served_size(settings: Settings, engine: sa.Engine, name: str, resolution: int) -> int:
-    """SERVED where at least half of the set's pictures are as large, else the resolution.
+    """SERVED_SIDE where at least half of the set's pictures are as large, else the resolution.
 
     Raises DatasetError or UnknownDataset.
     """

@@ -54,7 +54,7 @@ class Trait:
 
 
 def evaluate(drawer: Drawer, dataset: PackedDataset, samples: int, psi: float = 1.0) -> list[Trait]:
-    """Request another value of each attribute of `samples` fresh seeds, at `psi` and TRUNCATED.
+    """Request another value of each attribute of `samples` fresh seeds, at `psi` and TRUNCATED_PSI.
 
     Raises DatasetError where the model has no attributes, or the set lacks their labels.
     """

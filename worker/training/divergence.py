@@ -40,7 +40,7 @@ class Watch:
     active: set[str] = field(default_factory=set)
 
     def update(self, losses: Losses) -> list[Alarm]:
-        """Add a step's losses; the new alarms. Raises Diverged for a loss that is not finite."""
+        """Add a step's losses; the new alarms. Raises Divergence for a loss that is not finite."""
         for name, value in losses.items():
             if not math.isfinite(value):
                 raise Divergence(

@@ -52,6 +52,11 @@ def format_time(moment: str) -> str:
     return format_datetime(datetime.fromisoformat(moment).astimezone(UTC), usegmt=True)
 
 
+def version_headers(version: str, published: str) -> dict[str, str]:
+    """The ETag and date of a file of a model, whose bytes its version determines."""
+    return {"ETag": f'"{version[:32]}"', "Last-Modified": format_time(published)}
+
+
 def cache_headers(etag: str | None, *, is_pinned: bool, is_negotiated: bool) -> dict[str, str]:
     """Headers that tell caches how long a picture may be kept.
 

@@ -76,17 +76,19 @@ def _writes(body: ast.With) -> bool:
     return bool(names & (WRITES | private))
 
 
+def _write_transactions(text: str) -> Iterator[ast.With]:
+    """Each `with engine.begin()` of a module."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.With):
+            for item in node.items:
+                source = ast.unparse(item.context_expr)
+                if ".begin()" in source and "reading(" not in source:
+                    yield node
+
+
 def _needless_write_transactions(text: str) -> list[int]:
     """Lines of `with engine.begin()` whose body only reads."""
-    return [
-        node.lineno
-        for node in ast.walk(ast.parse(text))
-        if isinstance(node, ast.With)
-        for item in node.items
-        if ".begin()" in (source := ast.unparse(item.context_expr))
-        and "reading(" not in source
-        and not _writes(node)
-    ]
+    return [node.lineno for node in _write_transactions(text) if not _writes(node)]
 
 
 def test_only_what_writes_takes_the_write_lock() -> None:
@@ -113,12 +115,8 @@ def _slow_write_transactions(text: str) -> list[int]:
     """Lines of `with engine.begin()` whose body does I/O beside the database's."""
     return [
         node.lineno
-        for node in ast.walk(ast.parse(text))
-        if isinstance(node, ast.With)
-        for item in node.items
-        if ".begin()" in (source := ast.unparse(item.context_expr))
-        and "reading(" not in source
-        and SLOW.search("\n".join(map(ast.unparse, node.body)))
+        for node in _write_transactions(text)
+        if SLOW.search("\n".join(map(ast.unparse, node.body)))
     ]
 
 

@@ -335,6 +335,23 @@ def test_early_moments_are_published_with_what_they_led_to(
     assert np.abs(ages[2].astype(int) - drawer.draw(z, 1.0)).max() <= 1
 
 
+def test_a_worker_that_stops_during_the_last_measurement_hands_the_run_back(
+    attempt: Attempts, pictures: Path, monkeypatch: pytest.MonkeyPatch, engine: sa.Engine
+) -> None:
+    run = attempt(pictures, measure_every=160)
+
+    def measure(self: Measuring, generator: nn.Module, latent: int) -> dict[str, float]:
+        run.signal = signal.SIGTERM
+        return {"fd": 1.0, "fd_error": 0.1, "kid": 0.1, "precision": 0.5, "coverage": 0.5}
+
+    monkeypatch.setattr(Measuring, "measure", measure)
+    with pytest.raises(HandedBack):
+        run.go()
+    runs.requeue(engine, run.run, run.fence, "worker stopping")
+    again = claim_again(run)
+    assert card(again, again.go())["training"]["images"] == 160
+
+
 def test_moments_outlive_a_stop(
     attempt: Attempts, pictures: Path, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ import { LocalFaces } from "./faces.js";
 import { parseQuery, type Picture } from "./requests.js";
 
 const REST = 120; // ms without a change, after which the exact picture is loaded
+const MOST_AT_ONCE = 2; // one is drawn while the page shows the one before
 const ROUND = /[?&]shape=(circle|rounded)(?=&|$)/; // the page clips what it shows
 
 /** A picture of the playground (app/studio/assets/picture.js). */
@@ -17,23 +18,23 @@ interface PagePicture {
 
 interface Job {
   picture: Picture;
-  resolve: (canvas: HTMLCanvasElement | null) => void;
+  resolve: (image: ImageData | null) => void;
 }
 
-/** Draws at the resolution of the network, one picture at a time, of those in wait only the newest. */
+/** Draws at the resolution of the network, of the pictures in wait only the newest. */
 export class LiveFaces {
   private faces: { version: string; opened: Promise<LocalFaces> } | undefined;
-  private isBusy = false;
+  private drawing = 0;
   private next: Job | undefined;
   private readonly rests = new WeakMap<PagePicture, number>();
 
   constructor(private readonly server: string) {}
 
-  /** A canvas with the picture of an address, null where a newer one came or drawing failed.
+  /** The picture of an address, null where a newer one came or drawing failed.
    *
    * undefined at once for an address whose picture only the server draws.
    */
-  draw(address: string): Promise<HTMLCanvasElement | null> | undefined {
+  draw(address: string): Promise<ImageData | null> | undefined {
     const url = new URL(address, this.server);
     const path = url.pathname.slice(new URL(this.server).pathname.length);
     const picture = parseQuery(url.search.replace(ROUND, ""), path);
@@ -41,7 +42,7 @@ export class LiveFaces {
     return new Promise((resolve) => {
       this.next?.resolve(null);
       this.next = { picture, resolve };
-      if (!this.isBusy) void this.run();
+      this.run();
     });
   }
 
@@ -54,11 +55,9 @@ export class LiveFaces {
     const drawing = this.draw(address);
     if (!drawing) return false;
     this.rests.set(picture, setTimeout(() => void (picture.loading ?? picture.load()), REST));
-    void drawing.then((canvas) => {
+    void drawing.then((image) => {
       // The exact picture of a request may have come before its preview.
-      if (!canvas || picture.current === picture.requested) return;
-      picture.frame.querySelector("canvas")?.remove();
-      picture.frame.append(canvas);
+      if (image && picture.current !== picture.requested) show(picture.frame, image);
     });
     return true;
   }
@@ -74,24 +73,36 @@ export class LiveFaces {
     this.faces = undefined;
   }
 
-  private async run(): Promise<void> {
-    this.isBusy = true;
-    for (let job = this.next; job; job = this.next) {
-      this.next = undefined;
-      job.resolve(await this.drawOne(job.picture).catch(() => null));
-    }
-    this.isBusy = false;
+  private run(): void {
+    const job = this.next;
+    if (!job || this.drawing === MOST_AT_ONCE) return;
+    this.next = undefined;
+    this.drawing += 1;
+    void this.drawOne(job.picture).catch(() => null).then((image) => {
+      this.drawing -= 1;
+      job.resolve(image);
+      this.run();
+    });
   }
 
-  private async drawOne({ model, seed, psi, variant, traits, morph }: Picture): Promise<HTMLCanvasElement> {
+  private async drawOne({ model, seed, psi, variant, traits, morph }: Picture): Promise<ImageData> {
     if (this.faces?.version !== model) {
       this.close();
       this.faces = { version: model, opened: LocalFaces.open(this.server, model) };
     }
     const faces = await this.faces.opened;
-    const { image } = await faces.draw(seed, faces.resolution, { psi, variant, traits, morph });
-    const canvas = Object.assign(document.createElement("canvas"), { width: image.width, height: image.height });
-    canvas.getContext("2d")?.putImageData(image, 0, 0);
-    return canvas;
+    return (await faces.draw(seed, faces.resolution, { psi, variant, traits, morph })).image;
   }
+}
+
+/** Show a preview above what a frame shows. */
+function show(frame: HTMLElement, image: ImageData): void {
+  const last = frame.lastElementChild;
+  const isThere = last instanceof HTMLCanvasElement && last.width === image.width;
+  const canvas = isThere ? last : document.createElement("canvas");
+  if (!isThere) {
+    frame.querySelector("canvas")?.remove();
+    frame.append(Object.assign(canvas, { width: image.width, height: image.height }));
+  }
+  canvas.getContext("2d")?.putImageData(image, 0, 0);
 }

@@ -34,8 +34,10 @@ function follow(faces: LocalFaces): () => Promise<void> {
 
 async function fillWall(faces: LocalFaces): Promise<void> {
   const start = performance.now();
+  let next = faces.draw("0", SIDE);
   for (let number = 0; number < WALL; number++) {
-    const { image } = await faces.draw(String(number), SIDE);
+    const { image } = await next;
+    if (number + 1 < WALL) next = faces.draw(String(number + 1), SIDE);
     const small = Object.assign(document.createElement("canvas"), { width: SIDE, height: SIDE });
     small.getContext("2d")?.putImageData(image, 0, 0);
     wall.append(small);

@@ -16,6 +16,7 @@ declare const self: ServiceWorkerGlobalScope;
 const { drawAt, parseQuery, toImageData, traitsOf } = engine;
 
 const SCRIPTS = "kao-scripts-1";
+const MOST_CANVASES = 2;
 const models = new Models(self.registration.scope);
 
 self.addEventListener("install", () => void self.skipWaiting());
@@ -55,15 +56,23 @@ async function draw(picture: Picture, request: Request): Promise<Response> {
     const { seed, size, psi, variant, morph } = picture;
     await turn(false);
     const pixels = drawAt(model, size, seed, { psi, variant, traits, morph });
-    const canvas = new OffscreenCanvas(pixels.side, pixels.side);
-    const context = canvas.getContext("2d");
-    if (!context) return await fetch(request);
-    context.putImageData(toImageData(pixels), 0, 0);
     const headers = { "Content-Type": "image/png", "X-Avatar-Model": model.manifest.version };
-    return new Response(await canvas.convertToBlob({ type: "image/png" }), { headers });
+    return new Response(await toPng(toImageData(pixels)), { headers });
   } catch {
     return fetch(request);
   }
+}
+
+/** Canvases are used again, since browsers free them late. */
+const canvases: OffscreenCanvas[] = [];
+
+async function toPng(image: ImageData): Promise<Blob> {
+  const canvas = canvases.pop() ?? new OffscreenCanvas(image.width, image.height);
+  if (canvas.width !== image.width) Object.assign(canvas, { width: image.width, height: image.height });
+  (canvas.getContext("2d") as OffscreenCanvasRenderingContext2D).putImageData(image, 0, 0);
+  const blob = await canvas.convertToBlob({ type: "image/png" });
+  if (canvases.length < MOST_CANVASES) canvases.push(canvas);
+  return blob;
 }
 
 /** The page and the scripts that draw: from the server, and without one as they were last. */

@@ -1,0 +1,31 @@
+"""Compresses text with gzip for clients that accept it."""
+
+from starlette.datastructures import Headers
+from starlette.middleware.gzip import GZipMiddleware, GZipResponder, IdentityResponder
+from starlette.types import Receive, Scope, Send
+
+from app.http.content_encoding import choose_coding
+
+
+class Compression(GZipMiddleware):
+    """Starlette's middleware, which by itself looks for the word `gzip`, even in `gzip;q=0`."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Call the app; compress its answer where the client accepts gzip."""
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        accepted = ",".join(Headers(scope=scope).getlist("accept-encoding"))
+        excluded = self.exclude_content_types
+        if choose_coding(accepted, ("gzip",)) is None:
+            identity = IdentityResponder(
+                self.app, self.minimum_size, exclude_content_types=excluded
+            )
+            return await identity(scope, receive, send)
+        responder = GZipResponder(
+            self.app,
+            self.minimum_size,
+            compresslevel=self.compresslevel,
+            thread_minimum_size=self.thread_minimum_size,
+            exclude_content_types=excluded,
+        )
+        await responder(scope, receive, send)
