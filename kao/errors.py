@@ -1,6 +1,7 @@
 """Which exceptions a person can correct, and the sentence for each."""
 
 import errno
+import re
 from collections.abc import Sequence
 
 from models.errors import KaoError
@@ -28,6 +29,7 @@ DATABASE = {
 
 
 UNIX_MODULES = {"fcntl", "resource"}
+HOST_MODULES = {"psycopg": "PostgreSQL", "obstore": "A bucket"}
 
 
 def explain(error: Exception, arguments: Sequence[str] = ()) -> str | None:
@@ -44,6 +46,8 @@ def explain(error: Exception, arguments: Sequence[str] = ()) -> str | None:
             "Kao runs on Linux and macOS. On Windows use WSL 2 or Docker; the package kao-client "
             "works everywhere."
         )
+    if isinstance(error, ModuleNotFoundError) and error.name in HOST_MODULES:
+        return f"{HOST_MODULES[error.name]} needs more packages: pip install 'kao[hosts]'."
     package = type(error).__module__.partition(".")[0]
     if package == "pydantic_core":
         return _explain_settings(error)
@@ -79,4 +83,6 @@ def _variable(field: str) -> str:
 
 
 def _explain_database(message: str) -> str | None:
+    if reason := re.match(r"\(psycopg\.OperationalError\) (.+)", message):
+        return f"PostgreSQL cannot be used as DATABASE_URL says: {reason[1]}."
     return next((text for sign, text in DATABASE.items() if sign in message), None)

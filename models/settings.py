@@ -12,7 +12,12 @@ from urllib.parse import quote, unquote
 import platformdirs
 from pydantic import Field, field_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from models import cores
 from models.errors import KaoError
@@ -61,7 +66,7 @@ def variable_of(name: str, field: FieldInfo) -> str:
 
 
 class Settings(BaseSettings):
-    """All settings. `docs/operations.md` lists every field. An empty variable is unset."""
+    """All settings. `docs/operations.md` lists every field. A blank variable is unset."""
 
     model_config = SettingsConfigDict(
         env_prefix="KAO_", env_ignore_empty=True, frozen=True, populate_by_name=True
@@ -112,6 +117,9 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The variable itself takes precedence over its file."""
+        assert isinstance(env_settings, EnvSettingsSource)
+        variables = env_settings.env_vars.items()
+        env_settings.env_vars = {name: text for name, text in variables if text and text.strip()}
         return init_settings, env_settings, SecretFiles(settings_cls)
 
     @field_validator("path_prefix")
@@ -138,10 +146,22 @@ class Settings(BaseSettings):
             )
         return url
 
+    @field_validator("redis_url")
+    @classmethod
+    def _check_redis_url(cls, url: str | None) -> str | None:
+        if url and not url.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("REDIS_URL must begin with redis://, rediss:// or unix://")
+        return url
+
     @field_validator("database_url")
     @classmethod
     def _name_driver(cls, url: str | None) -> str | None:
         """Add the driver to `postgres://…`; SQLAlchemy's default is an older one."""
+        if url and not re.match(r"(sqlite|postgres(ql)?)(\+\w+)?://", url):
+            raise ValueError(
+                "DATABASE_URL must be of SQLite or PostgreSQL, as in "
+                "postgresql://user:password@host/kao"
+            )
         return re.sub("^(postgres|postgresql)://", "postgresql+psycopg://", url) if url else url
 
     @property

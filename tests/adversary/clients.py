@@ -55,7 +55,8 @@ class Client:
             self.read_dataset: 3,
             self.look: 3,
         }
-        self.thread = threading.Thread(target=self._run)
+        # Daemon: SIGTERM must end the driver in the middle of a round.
+        self.thread = threading.Thread(target=self._run, daemon=True)
 
     def _run(self) -> None:
         with httpx.Client(timeout=TIMEOUT, trust_env=False) as http:

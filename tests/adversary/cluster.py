@@ -94,6 +94,20 @@ def family(pid: int) -> list[psutil.Process]:
         return []
 
 
+def faketime_library() -> Path | None:
+    """The libfaketime of this machine, for LD_PRELOAD after the library of disk faults."""
+    return next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
+
+
+def clock_environment(clock: Path) -> dict[str, str]:
+    """What makes libfaketime follow a file, e.g. `+60s`, and leave the monotonic clock alone."""
+    return {
+        "FAKETIME_TIMESTAMP_FILE": str(clock),
+        "FAKETIME_CACHE_DURATION": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+
+
 def _signal(process: psutil.Process, number: signal.Signals) -> None:
     try:
         process.send_signal(number)
@@ -172,16 +186,12 @@ class Cluster:
             host.disk = FaultyDisk(self._library, control, self.folder)
             libraries.append(host.disk.environment["LD_PRELOAD"])
             host.environment |= host.disk.environment
-        faketime = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
-        if faketime:
+        faketime = faketime_library()
+        if faketime is not None:
             host.clock = self.folder / f"{host.name}.clock"
             host.clock.write_text("+0s\n")
-            libraries.append(str(faketime[0]))
-            host.environment |= {
-                "FAKETIME_TIMESTAMP_FILE": str(host.clock),
-                "FAKETIME_CACHE_DURATION": "1",
-                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            }
+            libraries.append(str(faketime))
+            host.environment |= clock_environment(host.clock)
         if libraries:
             host.environment["LD_PRELOAD"] = " ".join(libraries)
 

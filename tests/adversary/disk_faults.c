@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 static volatile const unsigned char *control;
@@ -72,4 +74,16 @@ int fsync(int fd) {
 int fdatasync(int fd) {
     REAL(int, "fdatasync", int)
     return real(fd);
+}
+
+/* libfaketime changes the deadline of a monotonic sleep although it leaves that clock alone: Python's
+   time.sleep failed with EINVAL, always, and ended workers that waited for the queue. */
+int clock_nanosleep(clockid_t clock, int flags, const struct timespec *time, struct timespec *rest) {
+    if (clock == CLOCK_MONOTONIC)
+        return syscall(SYS_clock_nanosleep, clock, flags, time, rest) ? errno : 0;
+    static int (*real)(clockid_t, int, const struct timespec *, struct timespec *);
+    if (!real)
+        real = (int (*)(clockid_t, int, const struct timespec *, struct timespec *))dlsym(
+            RTLD_NEXT, "clock_nanosleep");
+    return real(clock, flags, time, rest);
 }

@@ -37,8 +37,11 @@ class Injector:
         self._over = threading.Event()
         self._turns = {fault.target: threading.Lock() for fault in faults}
         self._began = time.monotonic()
-        self._threads = [threading.Thread(target=self._strike, args=(one,)) for one in faults]
-        self._threads.append(threading.Thread(target=self._supervise))
+        # Daemons: SIGTERM must end the driver in the middle of a round.
+        self._threads = [
+            threading.Thread(target=self._strike, args=(one,), daemon=True) for one in faults
+        ]
+        self._threads.append(threading.Thread(target=self._supervise, daemon=True))
         for thread in self._threads:
             thread.start()
 

@@ -10,7 +10,9 @@ from tests.adversary.history import Fault, Operation, Record, Rest
 
 @dataclass
 class Report:
-    """Counts of operations (`KIND STATUS`), faults and last states of runs, and what gave way.
+    """Counts of operations (`KIND STATUS`) and faults, and what gave way.
+
+    states: the runs of each round by their state at its end.
 
     unknown: operations by kind whose outcome the client cannot know: a status of 5xx, or none.
     violations: each with the seed and the round. failures: why an attack could not be carried out.
@@ -28,6 +30,9 @@ class Report:
     def count(self, records: Sequence[Record]) -> None:
         """Add the records of one round."""
         self.rounds += 1
+        earlier = {
+            row["id"] for one in records if isinstance(one, Rest) and one.first for row in one.runs
+        }
         for one in records:
             if isinstance(one, Operation):
                 self.answers[f"{one.kind} {one.status or one.answer}"] += 1
@@ -35,7 +40,7 @@ class Report:
             elif isinstance(one, Fault):
                 self.faults[one.kind] += 1
             elif isinstance(one, Rest) and not one.first:
-                self.states = Counter(row["state"] for row in one.runs)
+                self.states += Counter(row["state"] for row in one.runs if row["id"] not in earlier)
 
     def add(self, other: "Report") -> None:
         """Add the report of another cluster."""

@@ -76,6 +76,18 @@ def test_a_curve_is_read_by_pointer_and_by_keys(visit: Visit, start_run: StartRu
     expect(chart).to_have_attribute("aria-label", re.compile("Latest: generator loss 4"))
 
 
+def test_a_run_that_goes_on_from_another_fills_its_charts(
+    visit: Visit, start_run: StartRun
+) -> None:
+    run = start_run()
+    for images in (400_000, 410_000, 420_000):
+        run.progress(images, fraction=0.2, seconds_left=35_340)
+    page = watch(visit, run)
+    ticks = plot(page).locator("text[text-anchor=middle]")
+    expect(ticks.first).to_have_text("400K")
+    expect(page.locator("#phase")).to_contain_text("about 9 h 49 min left")
+
+
 def test_smoothing_and_a_logarithmic_axis_change_the_lines(
     visit: Visit, start_run: StartRun
 ) -> None:

@@ -12,6 +12,7 @@ from models import runs
 from models.recipes.losses import LOSSES, LossName
 from models.recipes.presets import PRESETS
 from models.recipes.recipe import Recipe
+from worker.datasets.starter_attributes import SECOND
 
 ROOT = Path(__file__).parents[2]
 WORDS = ROOT / "app" / "studio" / "locales" / "studio.json"
@@ -35,6 +36,13 @@ def test_sentences_about_presets_are_about_those_that_exist() -> None:
     sentences = {key for key in json.loads(WORDS.read_text()) if key.startswith("studio.preset.")}
     names = {key.removeprefix("studio.preset.") for key in sentences}
     assert {"gpu", "other"} <= names <= {"gpu", "other", *PRESETS}
+
+
+def test_sentences_about_the_starter_count_its_pictures() -> None:
+    words = json.loads(WORDS.read_text())
+    for key in ("studio.new.starter", "studio.data.starter"):
+        for sentence in words[key].values():
+            assert f"{SECOND.pictures:,}" in sentence
 
 
 def test_states_and_moves_name_the_same() -> None:

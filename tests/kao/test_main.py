@@ -25,6 +25,7 @@ from kao.main import COMMANDS, GROUPS, PICTURES, cli
 from models.errors import KaoError
 from models.settings import Settings
 from tests.kao.conftest import Kao
+from tests.support.waiting import free_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -123,6 +124,11 @@ def _alembic_error() -> Exception:
         pytest.param(OSError(28, "No space left on device", "/x"), "No space", id="full"),
         pytest.param(FileNotFoundError(2, "No such file", "a.zip"), "a.zip: No", id="argument"),
         pytest.param(_alembic_error(), "newer version", id="newer-database"),
+        pytest.param(
+            ModuleNotFoundError("No module named 'psycopg'", name="psycopg"),
+            "kao[hosts]",
+            id="without-psycopg",
+        ),
     ],
 )
 def test_what_a_user_can_correct_is_a_sentence(error: Exception, part: str) -> None:
@@ -163,6 +169,15 @@ def test_a_user_without_a_home_is_a_sentence(kao: Kao) -> None:
     result = kao("models", "list", KAO_HOME="~nobody-of-this-name/kao")
     assert (result.code, "Traceback" in result.err) == (1, False)
     assert "KAO_HOME" in result.err
+
+
+def test_a_postgresql_that_does_not_answer_is_a_sentence(kao: Kao) -> None:
+    port = free_port()
+    address = f"postgresql://kao:secret@127.0.0.1:{port}/kao"
+    result = kao("keys", "list", DATABASE_URL=address)
+    assert (result.code, "Traceback" in result.err) == (1, False)
+    assert "PostgreSQL cannot be used as DATABASE_URL says" in result.err
+    assert "secret" not in result.err
 
 
 def test_a_database_of_a_newer_version_is_a_sentence(kao: Kao, settings: Settings) -> None:

@@ -55,10 +55,11 @@ def test_an_invalid_setting_is_refused(values: dict[str, Any]) -> None:
         Settings(**values)
 
 
-def test_an_empty_variable_is_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("blank", ["", " ", "\t\n"])
+def test_a_blank_variable_is_unset(monkeypatch: pytest.MonkeyPatch, blank: str) -> None:
     expected = Settings()
     for field in Settings.model_fields:
-        monkeypatch.setenv(_variable(field), "")
+        monkeypatch.setenv(_variable(field), blank)
     assert Settings() == expected
 
 
@@ -120,6 +121,24 @@ def test_a_database_that_others_could_read_becomes_private(tmp_path: Path) -> No
         modes = {path.stat().st_mode & 0o777 for path in settings.home.glob("kao.db*")}
     engine.dispose()
     assert modes == {0o600}
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("DATABASE_URL", "nonsense"),
+        ("DATABASE_URL", "mysql://user@host/kao"),
+        ("DATABASE_URL", "/var/lib/kao.db"),
+        ("REDIS_URL", "host:6379"),
+        ("REDIS_URL", "http://host:6379"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_named_at_once(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ValidationError, match=f"{variable} must be"):
+        Settings()
 
 
 def test_a_secret_may_be_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

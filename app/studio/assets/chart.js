@@ -91,10 +91,11 @@ export class Chart {
     const on = log ? Math.log10 : (y) => y;
     let [low, high] = [on(Math.min(...values)), on(Math.max(...values))];
     if (low === high) [low, high] = [low - (Math.abs(low) / 2 || 0.5), high + (Math.abs(low) / 2 || 0.5)];
-    const most = Math.max(...images);
-    this.x = (value) => EDGE.left + ((width - EDGE.left - EDGE.right) * value) / (most || 1);
+    const [least, most] = [Math.min(...images), Math.max(...images)];
+    const start = least < most / 2 ? 0 : least; // a run that goes on from another begins late
+    this.x = (value) => EDGE.left + ((width - EDGE.left - EDGE.right) * (value - start)) / (most - start || 1);
     this.y = (value) => EDGE.top + (HEIGHT - EDGE.top - EDGE.bottom) * (1 - (on(value) - low) / (high - low));
-    this.xTicks = ticks(0, most, width < 420 ? 3 : 5);
+    this.xTicks = ticks(start, most, width < 420 ? 3 : 5);
     this.yTicks = ticks(low, high, 6).map((tick) => (log ? 10 ** tick : tick));
   }
 

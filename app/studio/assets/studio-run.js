@@ -30,8 +30,10 @@ const language = document.documentElement.lang;
 
 function duration(seconds) {
   if (seconds < 90) return t("studio.seconds", { n: Math.round(seconds) });
-  if (seconds < 5400) return t("studio.minutes", { n: Math.round(seconds / 60) });
-  return t("studio.hours", { n: short.format(seconds / 3600) });
+  const minutes = Math.round(seconds / 60);
+  const hours = Math.floor(minutes / 60);
+  const rest = t("studio.minutes", { n: minutes - 60 * hours });
+  return hours ? `${t("studio.hours", { n: whole.format(hours) })} ${rest}` : rest;
 }
 
 const FORMATS = { images: (n) => whole.format(n), seconds_left: duration };

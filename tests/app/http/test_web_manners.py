@@ -4,17 +4,12 @@ import gzip
 import hashlib
 import http.client
 import json
-from collections.abc import Iterator
 
 import pytest
-from pydantic import ValidationError
-from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from app.avatars.cache import http_headers
-from app.main import ROOMS, create_app
 from models.registry import Registry
-from models.settings import RESERVED_PREFIXES, Settings
 from tests.app.conftest import Start
 from tests.support.pictures import decode
 
@@ -324,80 +319,6 @@ def test_browsers_get_webp(client: TestClient, accept: str, media_type: str) -> 
     assert answer.headers["content-type"] == media_type
 
 
-# --- Below a path
-
-
-@pytest.fixture
-def below(settings: Settings, registry: Registry) -> Iterator[TestClient]:
-    """An app that a proxy shows below /kao/faces."""
-    settings = settings.model_copy(update={"path_prefix": "/kao/faces"})
-    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
-        yield client
-
-
-@pytest.mark.parametrize("keeps", [True, False], ids=["proxy-keeps", "proxy-removes"])
-def test_everything_works_below_a_path(below: TestClient, key: dict[str, str], keeps: bool) -> None:
-    base = "/kao/faces" if keeps else ""
-    assert below.get(f"{base}/avatar/a.b.png?size=16").headers["x-avatar-seed"] == "a.b"
-    for _ in range(2):
-        assert below.get(f"{base}/avatar?seed=a").status_code == 200
-    page = below.get(f"{base}/").text
-    assert 'href="/kao/faces/assets/' in page
-    assert 'src="/kao/faces/avatar?' in page
-    assert 'data-root="/kao/faces"' in page
-    assert 'href="/assets/' not in page
-    asset = page.partition('href="/kao/faces/assets/')[2].partition('"')[0]
-    assert below.get(f"{base}/assets/{asset}").status_code == 200
-    random = below.get(f"{base}/avatar/random", follow_redirects=False)
-    assert random.headers["location"].startswith("/kao/faces/avatar?")
-    answer = below.post(f"{base}/keys", json={"name": "x", "scopes": ["read"]}, headers=key)
-    assert answer.headers["location"].startswith("/kao/faces/keys/")
-    slash = below.get(f"{base}/models/", follow_redirects=False)
-    assert slash.headers["location"] == "/kao/faces/models"
-    assert below.get(f"{base}/openapi.json").json()["servers"][0]["url"] == "/kao/faces"
-    manifest = below.get(f"{base}/manifest.webmanifest").json()
-    assert manifest["start_url"] == "/kao/faces/"
-
-
-def test_the_bare_prefix_is_the_playground(below: TestClient) -> None:
-    assert "Kao" in below.get("/kao/faces").text
-
-
-PROXY_HEADERS = {"X-Forwarded-For": "203.0.113.1", "X-Forwarded-Prefix": "/faces"}
-
-
-@pytest.mark.parametrize(
-    ("proxies", "headers", "root"),
-    [
-        pytest.param("127.0.0.1", PROXY_HEADERS, "/faces", id="trusted"),
-        pytest.param(
-            "127.0.0.1", {**PROXY_HEADERS, "X-Forwarded-Prefix": "/a/, /b"}, "/a", id="two"
-        ),
-        pytest.param(None, PROXY_HEADERS, "", id="not-trusted"),
-        pytest.param("127.0.0.1", {"X-Forwarded-Prefix": "/faces"}, "", id="no-proxy"),
-        pytest.param(
-            "127.0.0.1", {**PROXY_HEADERS, "X-Forwarded-Prefix": "//evil.example"}, "", id="host"
-        ),
-        pytest.param(
-            "127.0.0.1", {**PROXY_HEADERS, "X-Forwarded-Prefix": '/"><script>'}, "", id="markup"
-        ),
-        pytest.param(
-            "127.0.0.1", {**PROXY_HEADERS, "X-Forwarded-Prefix": "/avatar"}, "", id="route"
-        ),
-    ],
-)
-def test_a_trusted_proxy_names_the_path(
-    settings: Settings,
-    registry: Registry,
-    proxies: str | None,
-    headers: dict[str, str],
-    root: str,
-) -> None:
-    settings = settings.model_copy(update={"trusted_proxies": proxies})
-    with TestClient(create_app(settings)) as client:
-        assert f'data-root="{root}"' in client.get("/", headers=headers).text
-
-
 # --- HEAD, robots, manifest
 
 
@@ -435,14 +356,3 @@ def test_the_error_for_json_without_its_media_type_names_the_header(
     if answer.status_code != 202:
         assert answer.status_code == 422
         assert "Content-Type: application/json" in answer.json()["detail"]
-
-
-def test_every_own_address_is_no_prefix() -> None:
-    routes = [route for room in ROOMS for route in room.router.routes]
-    paths = {"/openapi.json", *(route.path for route in routes if isinstance(route, Route))}
-    assert {path.split("/")[1] for path in paths} - {""} == RESERVED_PREFIXES
-
-
-def test_a_prefix_that_is_an_address_of_kao_is_refused() -> None:
-    with pytest.raises(ValidationError, match="begins as one of Kao's own addresses"):
-        Settings(path_prefix="/avatar/faces")
