@@ -41,8 +41,7 @@ def run_node(tmp_path: Path) -> RunNode:
             *map(str, arguments),
         ]
         result = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
-        # Node shows the line of an error first, and that is the whole engine.
-        assert result.returncode == 0, result.stderr[-2_000:]
+        assert result.returncode == 0, result.stderr
         return result.stdout
 
     return run
