@@ -1,7 +1,9 @@
 """Serves everything below a path, as in https://example.com/faces/avatar?seed=42."""
 
 import re
+from typing import Annotated
 
+from fastapi import Depends, Request
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -10,12 +12,21 @@ from models.settings import PATH_PREFIX, RESERVED_PREFIXES
 MOST_CHARACTERS = 200
 
 
+def _path_of(request: Request) -> str:
+    return str(request.scope.get("root_path", ""))
+
+
+# The path that everything lies below, or nothing: what an address in an answer begins with.
+Root = Annotated[str, Depends(_path_of)]
+
+
 class PathPrefix:
-    """Middleware that removes the prefix from paths, and adds it to Location headers.
+    """Middleware that removes the prefix from paths, and adds it to headers with an address.
 
     prefix: of KAO_PATH_PREFIX, whether the proxy removes it or not; trusts_proxies: whether
-    X-Forwarded-Prefix names it where the setting does not. Pages read `root_path`. Slashes at the
-    beginning of a path count as one, since clients join addresses carelessly.
+    X-Forwarded-Prefix names it where the setting does not. Pages and JSON with addresses read
+    `root_path`. Slashes at the beginning of a path count as one, since clients join addresses
+    carelessly.
     """
 
     def __init__(self, app: ASGIApp, prefix: str, trusts_proxies: bool) -> None:
@@ -40,9 +51,10 @@ class PathPrefix:
         async def send_prefixed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                location = headers.get("location", "")
-                if location.startswith("/") and not location.startswith(start):
-                    headers["location"] = prefix + location
+                for name in ("location", "content-location"):
+                    address = headers.get(name, "")
+                    if address.startswith("/") and not address.startswith(start):
+                        headers[name] = prefix + address
             await send(message)
 
         await self.app(scope, receive, send_prefixed)

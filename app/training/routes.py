@@ -6,6 +6,7 @@ import structlog
 from fastapi import APIRouter, BackgroundTasks, Body, Depends, Header, Query, Request, Response
 
 from app.auth.scopes import needs
+from app.http.path_prefix import Root
 from app.http.query_string import Only
 from app.state import State
 from app.training import schemas, service
@@ -44,6 +45,7 @@ _EXAMPLES: Any = {
 )
 def create(
     state: State,
+    root: Root,
     request: Request,
     tasks: BackgroundTasks,
     response: Response,
@@ -65,7 +67,7 @@ def create(
     # Connects the request's id to the run's, which the worker's log lines carry.
     log.info("run.requested", run=row["id"], new=is_new)
     response.headers["Location"] = f"/train/{row['id']}"
-    return schemas.run(row)
+    return schemas.run(row, root)
 
 
 @router.get(
@@ -75,27 +77,28 @@ def create(
 )
 def list_runs(
     state: State,
+    root: Root,
     run_state: Annotated[RunState | None, Query(alias="state")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Runs:
     """All runs, or those in one state."""
     rows = runs.list_runs(state.database, limit, run_state)
-    return Runs(runs=[schemas.run(row) for row in rows])
+    return Runs(runs=[schemas.run(row, root) for row in rows])
 
 
 @router.get("/{run}", dependencies=[needs("read"), Depends(Only())], summary="Read a run")
-def show(state: State, run: str, response: Response) -> Run:
+def show(state: State, root: Root, run: str, response: Response) -> Run:
     """Its state, progress, error, and the version that it published."""
     response.headers["Cache-Control"] = "no-store"
-    return schemas.run(runs.get(state.database, run))
+    return schemas.run(runs.get(state.database, run), root)
 
 
 @router.patch(
     "/{run}", dependencies=[needs("train"), Depends(Only())], summary="Name a run, or note"
 )
-def describe(state: State, run: str, body: Description) -> Run:
+def describe(state: State, root: Root, run: str, body: Description) -> Run:
     """Change its name, its note, or both, in any state. The training is not affected."""
-    return schemas.run(runs.describe(state.database, run, body))
+    return schemas.run(runs.describe(state.database, run, body), root)
 
 
 @router.post(
@@ -104,9 +107,9 @@ def describe(state: State, run: str, body: Description) -> Run:
     dependencies=[needs("train"), Depends(Only())],
     summary="Cancel a run",
 )
-def cancel(state: State, run: str) -> Run:
+def cancel(state: State, root: Root, run: str) -> Run:
     """A queued run at once, a running one at its next step; its snapshot is kept."""
-    return schemas.run(runs.cancel(state.database, run))
+    return schemas.run(runs.cancel(state.database, run), root)
 
 
 @router.post(
@@ -117,6 +120,7 @@ def cancel(state: State, run: str) -> Run:
 )
 def resume(
     state: State,
+    root: Root,
     run: str,
     tasks: BackgroundTasks,
     body: Annotated[dict[str, Any] | None, Body(examples=[{"minutes": 60}])] = None,
@@ -126,4 +130,4 @@ def resume(
     A run that waits stays where it is in the queue and takes the changes. The body may change
     recipe fields that can change within a run: lengths, rates, weights.
     """
-    return schemas.run(service.resume(state, tasks, run, body))
+    return schemas.run(service.resume(state, tasks, run, body), root)

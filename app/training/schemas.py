@@ -34,15 +34,18 @@ class Runs(BaseModel):
     runs: list[Run]
 
 
-def run(row: Row) -> Run:
-    """A database row without the fields that only workers use."""
-    path = f"/train/{row['id']}"
+def run(row: Row, root: str) -> Run:
+    """A database row without the fields that only workers use.
+
+    root: the path that Kao is served below, which links begin with.
+    """
+    path = f"{root}/train/{row['id']}"
     links = {"self": path, "events": f"{path}/events", "sheets": f"{path}/sheets"}
     links |= {
         move: f"{path}/{move}" for move in ("cancel", "resume") if row["state"] in MOVES[move][0]
     }
     if row["version"] is not None:
-        links["model"] = f"/models/{row['version']}"
+        links["model"] = f"{root}/models/{row['version']}"
     fields = {name: row[name] for name in Run.model_fields if name in row}
     is_cancelling = bool(row["cancel"]) and row["state"] not in FINAL
     return Run(**fields, cancelling=is_cancelling, links=links)

@@ -37,6 +37,12 @@ def test_everything_works_below_a_path(below: TestClient, key: dict[str, str], k
     assert random.headers["location"].startswith("/kao/faces/avatar?")
     answer = below.post(f"{base}/keys", json={"name": "x", "scopes": ["read"]}, headers=key)
     assert answer.headers["location"].startswith("/kao/faces/keys/")
+    picture = below.get(f"{base}/avatar")  # of a random seed
+    assert picture.headers["content-location"].startswith("/kao/faces/avatar?")
+    run = below.post(f"{base}/train", json={"preset": "smoke"}, headers=key).json()
+    assert set(run["links"]) >= {"self", "events", "cancel"}
+    assert all(link.startswith("/kao/faces/train/") for link in run["links"].values())
+    assert below.get(run["links"]["self"], headers=key).json()["id"] == run["id"]
     slash = below.get(f"{base}/models/", follow_redirects=False)
     assert slash.headers["location"] == "/kao/faces/models"
     assert below.get(f"{base}/openapi.json").json()["servers"][0]["url"] == "/kao/faces"
