@@ -34,7 +34,7 @@ class Runs(BaseModel):
     runs: list[Run]
 
 
-def run(row: Row, root: str) -> Run:
+def run(row: Row, root: str = "") -> Run:
     """A database row without the fields that only workers use.
 
     root: the path that Kao is served below, which links begin with.
