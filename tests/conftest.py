@@ -1,7 +1,7 @@
 """Fixtures of every test: settings in a folder of its own, and a small real bundle."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from hypothesis import settings as hypothesis_settings
 
 from models import bundle
 from models.database.engine import connect, migrate
+from models.faces.attributes import Attribute
 from models.networks import build
 from models.recipes.recipe import resolve
 from models.settings import Settings
@@ -70,19 +71,21 @@ def write_bundle(tmp_path_factory: pytest.TempPathFactory) -> WriteBundle:
     from worker.datasets.packing import PackedDataset
     from worker.publishing.bundle_writer import write
 
-    def make(seed: int = 0, preset: str = "smoke", **fields: Any) -> Path:
+    def make(
+        seed: int = 0, preset: str = "smoke", attributes: Sequence[Attribute] = (), **fields: Any
+    ) -> Path:
         # Random weights have no sliders worth looking for.
         recipe = resolve({"preset": preset, "sliders": False, **fields})
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            generator = build.generator(recipe)
-            generator(torch.randn(16, recipe.latent))
+            generator = build.generator(recipe, attributes)
+            generator(torch.randn(16, recipe.latent + len(attributes)))
         folder = tmp_path_factory.mktemp("bundle")
         dataset = PackedDataset(
             folder, "starter", "0" * 64, "CC0-1.0", "nobody", 64, recipe.resolution
         )
         training = bundle.Training(images=seed, seconds=1.0, device="CPU")
-        write(folder, generator.eval(), recipe, dataset, training, None)
+        write(folder, generator.eval(), recipe, dataset, training, None, attributes=attributes)
         return folder
 
     return make

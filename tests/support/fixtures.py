@@ -1,10 +1,11 @@
 """Types of the fixtures that several folders of tests use."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from models import runs
+from models.faces.attributes import Attribute
 from tests.support.kao_up import Up
 from tests.support.process_group import House
 
@@ -15,7 +16,13 @@ Begin = Callable[..., tuple[str, runs.Fence]]
 class WriteBundle(Protocol):
     """Write a bundle of random weights; returns its folder."""
 
-    def __call__(self, seed: int = 0, preset: str = "smoke", **fields: Any) -> Path: ...
+    def __call__(
+        self,
+        seed: int = 0,
+        preset: str = "smoke",
+        attributes: Sequence[Attribute] = (),
+        **fields: Any,
+    ) -> Path: ...
 
 
 class AddCritic(Protocol):

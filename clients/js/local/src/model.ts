@@ -123,7 +123,8 @@ export class Model {
     const { attributes, network } = this.manifest;
     const traits = look.traits ?? {};
     const z = select(derive(seed, network.latent, look.variant), attributes, traits);
-    const known = new Set([...attributes.map(({ name }) => name), ...this.manifest.sliders]);
+    const offered = attributes.filter(({ hidden }) => !hidden);
+    const known = new Set([...offered.map(({ name }) => name), ...this.manifest.sliders]);
     const { psi = this.manifest.psi, variant = 0 } = look;
     const isInRange = psi >= 0 && psi <= MOST_PSI && variant >= 0 && variant <= MOST_VARIANT;
     if (!isInRange || !Number.isInteger(variant)) throw new RangeError("psi or variant is out of range.");

@@ -5,6 +5,7 @@ import { quantile } from "./normal.js";
 /** A label of the dataset; the card has its values and their shares of the training set. */
 export interface Attribute {
   name: string;
+  hidden?: boolean; // no request selects its value: its number stays the seed's
   values: string[];
   shares: number[];
 }

@@ -53,7 +53,7 @@ def draw_in_node(run_node: RunNode, tmp_path: Path) -> DrawInNode:
 
     def draw(folder: Path, jobs: Sequence[dict[str, Any]], size: int) -> Pixels:
         packed = tmp_path / "packed"
-        packed.mkdir()
+        packed.mkdir(exist_ok=True)
         (packed / "browser.json").write_text(json.dumps(manifest_of(folder)))
         (packed / "jobs.json").write_text(json.dumps([{"size": size, **job} for job in jobs]))
         for name in browser.FILES:

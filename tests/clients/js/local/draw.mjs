@@ -2,6 +2,11 @@
 // the other, their RGB bytes go to OUT.
 import { readFileSync, writeFileSync } from "node:fs";
 
+// Node would show the line of an error too, and that is the whole engine.
+process.on("uncaughtException", (error) => {
+  writeFileSync(2, `${error}\n`);
+  process.exit(1);
+});
 await import(process.argv[2]);
 const { drawAt, kernels, Machine, Model } = globalThis.kaoEngine;
 const [, , , folder, out] = process.argv;

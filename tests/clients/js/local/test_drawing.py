@@ -109,6 +109,29 @@ def test_a_model_without_styles_scales_its_latent(
     assert differences(draw_in_node, folder, jobs, size, least_spread=0.5).max() <= 1
 
 
+def test_a_hidden_attribute_is_chosen_by_the_seed_alone(
+    draw_in_node: DrawInNode, write_bundle: WriteBundle
+) -> None:
+    length = attributes.Attribute(name="length", values=["long", "short"], shares=[0.4, 0.6])
+    hair = attributes.Attribute(
+        name="hair",
+        values=["a", "b", "c"],
+        shares=[0.1, 0.3, 0.6],
+        hidden=True,
+        parent="length",
+        parent_codes=[0, 0, 1],
+    )
+    folder = write_bundle(attributes=[length, hair])
+    looks = [
+        {"psi": psi, "traits": {"length": value}} for psi in (0.5, 1) for value in length.values
+    ]
+    jobs = [{"seed": str(seed), "look": look} for seed in range(4) for look in looks]
+    size = drawer_of(folder).card.network.resolution
+    assert differences(draw_in_node, folder, jobs, size, least_spread=0.5).max() <= 1
+    with pytest.raises(AssertionError, match="no trait hair"):
+        draw_in_node(folder, [{"seed": "1", "look": {"traits": {"hair": "a"}}}], size)
+
+
 def test_metadata_of_the_weights_is_no_tensor(
     draw_in_node: DrawInNode, write_bundle: WriteBundle
 ) -> None:
