@@ -14,12 +14,13 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from models.runs import FINAL
 from tests.adversary import sequential_models as models
 from tests.adversary.history import Fault, Operation, Probe, Record, Rest
-from tests.adversary.linearizability import Model, TooManyStates, is_linearizable
+from tests.adversary.linearizability import Model, Prospect, TooManyStates, is_linearizable
 
 S = TypeVar("S", bound=Hashable)
 
@@ -176,10 +177,15 @@ def _versions(operations: Sequence[Operation], before: Rest, after: Rest) -> Ite
 
 
 def _judge(
-    rule: str, subject: str, operations: Sequence[Operation], initial: S, model: Model[S]
+    rule: str,
+    subject: str,
+    operations: Sequence[Operation],
+    initial: S,
+    model: Model[S],
+    prospect: Prospect[S] | None = None,
 ) -> Iterator[Violation]:
     try:
-        if not is_linearizable(operations, initial, model):
+        if not is_linearizable(operations, initial, model, prospect):
             story = "; ".join(map(_tell, sorted(operations, key=lambda one: one.start)[-40:]))
             yield Violation(rule, f"{subject}: {story}")
     except TooManyStates as error:
@@ -259,14 +265,17 @@ def _default(
 ) -> Iterator[Violation]:
     kinds = {"promote": (), "roll_back": (404,), "read_default": ()}
     moves = _steps(operations, kinds, read="read_default")
+    prospect: Prospect[models.History] | None = None
     if after is not None:
+        prospect = partial(models.may_become, tuple(after.promotions))
         moves.append(
             Operation(
                 -1, "database", "rest", "", after.start, after.start, 200, None, after.promotions
             )
         )
     rule = "no promotion is lost or repeated"
-    yield from _judge(rule, "default", moves, tuple(before.promotions), models.default_alias)
+    initial = tuple(before.promotions)
+    yield from _judge(rule, "default", moves, initial, models.default_alias, prospect)
 
 
 def _datasets(

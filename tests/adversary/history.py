@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+READS = ("read_default", "key.use", "dataset.read", "rest")  # what changes no object in any state
 NO_EFFECT = range(400, 500)  # statuses of refusals, which change nothing
 
 
@@ -35,6 +36,10 @@ class Operation:
     def is_certain(self) -> bool:
         """Whether the answer says what happened; after a 5xx it may have happened or not."""
         return self.status is not None and self.status < 500
+
+    @property
+    def is_read(self) -> bool:
+        return self.kind in READS
 
     @property
     def is_success(self) -> bool:

@@ -6,7 +6,8 @@ that no other one definitely precedes, apply it to a sequential model, go on wit
 never visit the same set of applied operations in the same state twice.
 """
 
-from collections.abc import Callable, Hashable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TypeVar
 
 from tests.adversary.history import Operation
@@ -16,13 +17,21 @@ MOST_STATES = 500_000
 
 # The state after an operation; None where the answer contradicts the state.
 Model = Callable[[S, Operation], S | None]
+# Whether a state can still become what it must be at the end, by the numbers of operations that are
+# left of each kind. It may say yes too often.
+Prospect = Callable[[S, Mapping[str, int]], bool]
 
 
 class TooManyStates(Exception):
     """The history is too concurrent to judge."""
 
 
-def is_linearizable(operations: Sequence[Operation], initial: S, model: Model[S]) -> bool:
+def is_linearizable(
+    operations: Sequence[Operation],
+    initial: S,
+    model: Model[S],
+    prospect: Prospect[S] | None = None,
+) -> bool:
     """Whether some order explains every certain answer and respects real time.
 
     An operation with `end` infinite may be applied at any time after its start, or never. Raises
@@ -30,22 +39,49 @@ def is_linearizable(operations: Sequence[Operation], initial: S, model: Model[S]
     """
     order = sorted(operations, key=lambda one: one.start)
     required = sum(1 << index for index, one in enumerate(order) if one.is_certain)
+    masks: dict[str, int] = defaultdict(int)
+    for index, one in enumerate(order):
+        masks[one.kind] |= 1 << index
     stack: list[tuple[int, S]] = [(0, initial)]
     visited: set[tuple[int, S]] = {(0, initial)}
     while stack:
         applied, state = stack.pop()
         if required & ~applied == 0:
             return True
-        for index in _minimal(order, applied):
+        for index in _candidates(order, applied, state, model):
             after = model(state, order[index])
             node = (applied | 1 << index, after)
             if after is None or node in visited:
                 continue
             visited.add((applied | 1 << index, after))
-            stack.append((applied | 1 << index, after))
+            left = {kind: (mask & ~node[0]).bit_count() for kind, mask in masks.items()}
+            if prospect is None or prospect(after, left):
+                stack.append((applied | 1 << index, after))
         if len(visited) > MOST_STATES:
             raise TooManyStates(f"{len(order)} operations")
     return False
+
+
+def _candidates(
+    order: Sequence[Operation], applied: int, state: S, model: Model[S]
+) -> Sequence[int]:
+    """The operations to try next, the most promising last; others need not be tried.
+
+    A read that agrees is applied at once: it changes nothing, and later it would constrain the
+    others. Of equal operations without an answer the first is applied first: each could take the
+    other's place. So without an answer to many promotions the search stays small.
+    """
+    minimal = _minimal(order, applied)
+    for index in minimal:
+        if order[index].is_certain and order[index].is_read and model(state, order[index]) == state:
+            return [index]
+    uncertain = {
+        (order[index].kind, str(order[index].value)): index
+        for index in reversed(minimal)
+        if not order[index].is_certain
+    }
+    certain = [index for index in minimal if order[index].is_certain]
+    return [*uncertain.values(), *sorted(certain, key=lambda index: -order[index].end)]
 
 
 def _minimal(order: Sequence[Operation], applied: int) -> list[int]:

@@ -4,6 +4,8 @@ Each takes the state and an operation, and returns the state after it, or None w
 An operation without a certain answer is asked what it would do if it was carried out now.
 """
 
+from collections.abc import Mapping
+
 from tests.adversary.history import Operation
 
 Run = tuple[str | None, str]  # id (None: made by a request without an answer), body
@@ -52,6 +54,17 @@ def default_alias(state: History, operation: Operation) -> History | None:
             return state if list(state) == operation.answer else None
         case _:  # a reader
             return state if state[-1:] == (operation.answer,) else None
+
+
+def may_become(final: History, state: History, left: Mapping[str, int]) -> bool:
+    """Whether the promotions and rollbacks that are left suffice to make `final` of the history."""
+    if not left.get("rest"):
+        return True
+    pairs = enumerate(zip(state, final, strict=False))
+    shorter = min(len(state), len(final))
+    common = next((index for index, (one, other) in pairs if one != other), shorter)
+    surplus, missing = len(state) - common, len(final) - common
+    return surplus <= left.get("roll_back", 0) and missing <= left.get("promote", 0)
 
 
 def dataset(state: str, operation: Operation) -> str | None:

@@ -1,11 +1,14 @@
 """The search for an order: registers with overlapping, missing and impossible answers."""
 
 import math
+from collections.abc import Sequence
+from functools import partial
 
 import pytest
 
 from tests.adversary.history import Operation
 from tests.adversary.linearizability import TooManyStates, is_linearizable
+from tests.adversary.sequential_models import History, default_alias, may_become
 
 
 def register(state: int, operation: Operation) -> int | None:
@@ -65,3 +68,38 @@ def test_a_history_that_is_too_concurrent_is_not_judged(monkeypatch: pytest.Monk
     operations = [write(number, 0, 10) for number in range(12)]
     with pytest.raises(TooManyStates):
         is_linearizable([*operations, read(99, 11, 12)], 0, register)
+
+
+def test_equal_operations_without_an_answer_need_few_states(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tests.adversary.linearizability.MOST_STATES", 10_000)  # of 2**30
+    lost = [write(number % 3, number) for number in range(30)]
+    assert is_linearizable([*lost, read(2, 40, 41), read(0, 42, 43)], 0, register)
+    assert not is_linearizable([*lost, read(7, 40, 41)], 0, register)
+
+
+def promotion(version: str, start: float, end: float = math.inf) -> Operation:
+    status = None if math.isinf(end) else 200
+    return Operation(0, "", "promote", "", start, end, status, version, version)
+
+
+def rest(versions: Sequence[str], at: float) -> Operation:
+    return Operation(-1, "", "rest", "", at, at, 200, None, list(versions))
+
+
+def test_a_history_of_promotions_is_judged_from_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight promotions without an answer, of which the end shows which were done, and the order."""
+    monkeypatch.setattr("tests.adversary.linearizability.MOST_STATES", 1000)
+    promotions = [promotion(version, number) for number, version in enumerate("bcdefghi")]
+
+    def is_possible(end: str) -> bool:
+        prospect = partial(may_become, tuple(end))
+        operations = [*promotions, rest(end, 20)]
+        initial: History = ("a",)
+        return is_linearizable(operations, initial, default_alias, prospect)
+
+    assert is_possible("aibhcgdfe")
+    assert is_possible("a")
+    assert not is_possible("abcbd")
+    assert not is_possible("aj")
