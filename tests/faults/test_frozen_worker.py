@@ -1,6 +1,8 @@
 """A worker frozen past its lease loses its run, and writes nothing when it thaws."""
 
 import signal
+import sqlite3
+import time
 
 import psutil
 import pytest
@@ -48,6 +50,33 @@ def send(processes: list[psutil.Process], number: signal.Signals) -> None:
         process.send_signal(number)
 
 
+def freeze(house: House, processes: list[psutil.Process]) -> None:
+    """Stop the processes outside of a write transaction.
+
+    One that is stopped within keeps SQLite's lock, so that nobody could take over its run.
+    """
+    deadline = time.monotonic() + 120
+    while True:
+        send(processes, signal.SIGSTOP)
+        if is_writable(house):
+            return
+        assert time.monotonic() < deadline, "each time a stopped process holds the database's lock"
+        send(processes, signal.SIGCONT)
+        time.sleep(0.1)
+
+
+def is_writable(house: House) -> bool:
+    """Whether a transaction can write within 3 s; others than the stopped ones end theirs."""
+    database = sqlite3.connect(str(url_of(house.settings).database), timeout=3)
+    try:
+        database.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError:
+        return False
+    finally:
+        database.close()
+    return True
+
+
 @pytest.mark.parametrize("target", ["host", "supervisor"])
 def test_a_thawed_worker_publishes_nothing_and_stops_by_itself(
     house: House, hosts: list[Process], target: str
@@ -61,7 +90,7 @@ def test_a_thawed_worker_publishes_nothing_and_stops_by_itself(
     host, training = match
     pool = children(host)
     icy = [psutil.Process(host.pid), *pool, *([training] if target == "host" else [])]
-    send(icy, signal.SIGSTOP)
+    freeze(house, icy)
     house.wait(lambda: house.run(run)["fence"] == 2, "another takes over")
     house.wait_for_snapshot(run)
     send(icy, signal.SIGCONT)
