@@ -137,7 +137,7 @@ def _check_labels(settings: Settings, engine: "sa.Engine", recipe: "Recipe") -> 
 
     if recipe.dataset.startswith(lookup.LOCAL):
         source = lookup.find_source(settings, engine, recipe.dataset)
-        if recipe.labels or recipe.hidden_labels:
+        if recipe.has_labels:
             table = source.label_table()
             labels.check_names(recipe.labels, table, source.name, recipe.hidden_labels)
     else:

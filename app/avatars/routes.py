@@ -22,6 +22,7 @@ from app.avatars.request.value_types import percent_encode
 from app.avatars.state import get_picture_state
 from app.http.cross_origin import EXPOSED
 from app.http.disconnects import cancel_on_disconnect
+from app.http.path_prefix import root_of
 from app.http.query_string import parse
 
 
@@ -139,7 +140,7 @@ async def get_random(request: Request) -> Response:
     await service.resolve(engine, await engine.resolve(picture.model), picture)
     query = urlencode(texts, quote_via=quote)
     headers = {
-        "Location": f"{request.scope.get('root_path', '')}/avatar?{query}",
+        "Location": f"{root_of(request)}/avatar?{query}",
         "Cache-Control": http_headers.NOT_STORED,
         "Access-Control-Allow-Origin": "*",
         "Cross-Origin-Resource-Policy": "cross-origin",

@@ -9,7 +9,7 @@ from app.avatars.batch_slots import BatchSlots
 from app.avatars.cache.fast_path import ResponseCache
 from app.avatars.cache.picture_cache import PictureCache
 from app.avatars.generate.engine import Engine
-from app.state import AppState
+from app.state import AppState, get_state, inject_state
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,14 +24,10 @@ class PictureState(AppState):
 
 def get_picture_state(request: Request) -> PictureState:
     """The state of the app that answers this request."""
-    state: PictureState = request.app.state.kao
+    state = get_state(request)
+    assert isinstance(state, PictureState)
     return state
 
 
-async def _inject(request: Request) -> PictureState:
-    # A coroutine for the reason that app/state.py gives.
-    return get_picture_state(request)
-
-
 # The parameter type of a route that needs this state.
-PictureStateDep = Annotated[PictureState, Depends(_inject)]
+PictureStateDep = Annotated[PictureState, Depends(inject_state)]

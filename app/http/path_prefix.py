@@ -12,12 +12,12 @@ from models.settings import PATH_PREFIX, RESERVED_PREFIXES
 MOST_CHARACTERS = 200
 
 
-def _path_of(request: Request) -> str:
+def root_of(request: Request) -> str:
+    """The path that everything lies below, or nothing: what an address in an answer begins with."""
     return str(request.scope.get("root_path", ""))
 
 
-# The path that everything lies below, or nothing: what an address in an answer begins with.
-Root = Annotated[str, Depends(_path_of)]
+Root = Annotated[str, Depends(root_of)]
 
 
 class PathPrefix:

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Request, Response
 from app.avatars.cache import http_headers
 from app.headers import NO_SNIFF
 from app.http.content_encoding import EncodedContent, encode_content
+from app.http.path_prefix import root_of
 
 router = APIRouter(include_in_schema=False, prefix="/local")
 
@@ -70,7 +71,7 @@ def script(
         "Cross-Origin-Resource-Policy": "cross-origin",
     }
     if name == "service":
-        headers["Service-Worker-Allowed"] = request.scope.get("root_path", "") + "/"
+        headers["Service-Worker-Allowed"] = f"{root_of(request)}/"
     return _respond(request, f"{name}.js", headers)
 
 

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.templating import Jinja2Templates
 
 from app.headers import NO_SNIFF
+from app.http.path_prefix import root_of
 from app.studio import translations
 from app.studio.assets import assets, digest
 
@@ -58,7 +59,7 @@ async def robots() -> Response:
 @router.get("/manifest.webmanifest")
 async def manifest(request: Request) -> Response:
     """Describe the playground to browsers that install it as an app."""
-    root = request.scope.get("root_path", "")
+    root = root_of(request)
     icons = [
         {"src": f"{root}/assets/{digest()}/{name}", "sizes": sizes, "type": media}
         for name, sizes, media in (
@@ -114,7 +115,7 @@ def render(
     """
     language = translations.language_of(request)
     words = translations.words(language)
-    root = request.scope.get("root_path", "")
+    root = root_of(request)
     theme = request.cookies.get(THEME_COOKIE)
     common = {
         "page": page,

@@ -250,6 +250,5 @@ def check_recipe(engine: sa.Engine, settings: Settings, recipe: Recipe) -> None:
         table = LabelTable({name: [] for name in STARTER_ATTRIBUTES})
     else:
         row = get(engine, recipe.dataset)
-        has_labels = recipe.labels or recipe.hidden_labels
-        table = label_table(settings, row) if has_labels else LabelTable()
+        table = label_table(settings, row) if recipe.has_labels else LabelTable()
     labels.check_names(recipe.labels, table, recipe.dataset, recipe.hidden_labels)

@@ -143,8 +143,8 @@ class Attribute(BaseModel):
 
     def normal(self, value: str) -> float:
         """The latent element for a value: the median of its interval. Raises ValueError."""
-        index = self.values.index(value)
-        return _NORMAL.inv_cdf(sum(self.shares[:index]) + self.shares[index] / 2)
+        start, share, _ = self._quantiles()[self.values.index(value)]
+        return _NORMAL.inv_cdf(start + share / 2)
 
 
 def _edge(share: float) -> float:

@@ -106,11 +106,11 @@ def _parent_pieces(attributes: Sequence[Attribute]) -> list[int]:
 
 
 def _pad_for_labels(mapping: Mapping, state: dict[str, Tensor], prefix: str, *_: Any) -> None:
-    """Load unconditional weights: zero columns, so that labels have no effect at first."""
+    """Load weights of fewer labels: zero columns, so that new ones have no effect at first."""
     name = f"{prefix}layers.0.weight"
-    weight, labels = state.get(name), len(mapping.chosen_by)
-    if weight is not None and weight.shape[1] == mapping.latent:
-        state[name] = F.pad(weight, (0, labels))
+    weight, columns = state.get(name), mapping.latent + len(mapping.chosen_by)
+    if weight is not None and mapping.latent <= weight.shape[1] < columns:
+        state[name] = F.pad(weight, (0, columns - weight.shape[1]))
 
 
 class Block(nn.Module):

@@ -235,6 +235,11 @@ class Recipe(_Strict):
             raise ValueError("give `minutes`, `images` or `epochs`, so that the run ends")
         return self
 
+    @property
+    def has_labels(self) -> bool:
+        """Whether the dataset must have labels."""
+        return bool(self.labels or self.hidden_labels)
+
     @model_validator(mode="after")
     def _names_labels_once(self) -> "Recipe":
         names = [*self.labels, *self.hidden_labels]
@@ -268,7 +273,7 @@ class Recipe(_Strict):
             )
         if self.residuals and self.network == "classic":
             raise ValueError("`classic` is the tutorial's network: `residuals` must be 0")
-        if (self.labels or self.hidden_labels) and not self.style:
+        if self.has_labels and not self.style:
             raise ValueError("`labels` need a mapping network: `style` above 0")
         if (self.network == "classic") != (self.loss == "bce"):
             raise ValueError("`loss` bce is for `classic`, which takes no other")

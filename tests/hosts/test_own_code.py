@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-import libravatar  # type: ignore[import-untyped]
+import libravatar
 import pytest
 
 from tests.hosts.test_templates import COUNT, DOCS, HOST, awkward_names, resolve, template

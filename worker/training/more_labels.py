@@ -1,24 +1,26 @@
 """Weights of a run with fewer labels, made to fit networks with more of them.
 
-What a network has for the new labels alone keeps its first values, and the generator's are 0, so
-that it draws as before until it has learnt what they mean.
+What a network has for the new labels alone keeps its first values. The generator's mapping pads
+its weights by itself when it loads them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
-# Of the generator: these read labels, and these follow from the labels themselves.
-READS_LABELS = "mapping.layers.0.weight"
+# Of the generator: these follow from the labels themselves.
 FOLLOWS_LABELS = ("mapping.above", "mapping.up_to")
+# Adam's averages of new elements: no direction yet, and the steps that the others take.
+NEW_AVERAGES: dict[str, Callable[[Tensor], float]] = {
+    "exp_avg": lambda average: 0.0,
+    "exp_avg_sq": lambda average: float(average.mean()),
+}
 
 
 def extend_generator(weights: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A generator's weights (`own`: those of the new one), with zeros for the new labels."""
-    start = {**own, READS_LABELS: own[READS_LABELS].new_zeros(own[READS_LABELS].shape)}
-    extended = extend(weights, start)
-    return {**extended, **{name: own[name] for name in FOLLOWS_LABELS if name in own}}
+    """A generator's weights, with the intervals of the new one's labels (`own`: its weights)."""
+    return {**weights, **{name: own[name] for name in FOLLOWS_LABELS if name in own}}
 
 
 def extend(weights: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -29,18 +31,18 @@ def extend(weights: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str
 def extend_optimizer(
     state: Mapping[str, Any], parameters: Sequence[nn.Parameter]
 ) -> dict[str, Any]:
-    """Adam's state for these parameters: new elements have moved as the others of their tensor."""
-    entries = {}
-    for number, entry in state["state"].items():
-        shape = parameters[number].shape
-        entries[number] = {
-            name: _lay_over(value.new_full(shape, value.mean()), value)
-            if name == "exp_avg_sq"
-            else _lay_over(value.new_zeros(shape), value)
-            if name == "exp_avg"
+    """Adam's state for these parameters."""
+    entries = {
+        number: {
+            name: _lay_over(
+                value.new_full(parameters[number].shape, NEW_AVERAGES[name](value)), value
+            )
+            if name in NEW_AVERAGES
             else value
             for name, value in entry.items()
         }
+        for number, entry in state["state"].items()
+    }
     return {**state, "state": entries}
 
 

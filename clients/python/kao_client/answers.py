@@ -309,7 +309,7 @@ def _value(kind: Any, value: Any) -> Any:
         return value
     if isinstance(value, list):
         return [_value(inner, item) for item in value]
-    return read(inner, value)  # type: ignore[arg-type]
+    return read(inner, value)  # type: ignore[arg-type]  # narrowed to an instance or a class
 
 
 def one(kind: type[T]) -> Callable[[httpx.Response], T]:

@@ -4,10 +4,10 @@ import hashlib
 import io
 from urllib.parse import urlsplit
 
-import libravatar  # type: ignore[import-untyped]
+import libravatar
 import numpy as np
 import pytest
-from libgravatar import Gravatar  # type: ignore[import-untyped]
+from libgravatar import Gravatar
 from PIL import Image
 from starlette.testclient import TestClient
 

@@ -354,5 +354,6 @@ def test_the_words_of_an_upload_are_sent_to_its_script(client: TestClient) -> No
     assert "studio.model.uploaded" in names
     for language in ("en", "zh"):
         page = client.get(f"/studio/models?lang={language}").text
-        words = json.loads(re.search(r'id="words">(.*?)</script>', page, re.S)[1])  # type: ignore[index]
-        assert names <= words.keys()
+        match = re.search(r'id="words">(.*?)</script>', page, re.S)
+        assert match is not None
+        assert names <= json.loads(match[1]).keys()

@@ -19,6 +19,16 @@
 #define MULTIPLY_ADD(a, b, c) wasm_f32x4_add(wasm_f32x4_mul(a, b), c)
 #endif
 
+/* ROWS numbers of the left panel times COLUMNS of the right one, added to the sums s00 to s31. */
+#define ADD_PRODUCTS(left, b) \
+  v128_t b0 = wasm_v128_load(b), b1 = wasm_v128_load(b + 4); \
+  v128_t a0 = wasm_v128_load32_splat(left), a1 = wasm_v128_load32_splat(left + 1); \
+  s00 = MULTIPLY_ADD(a0, b0, s00), s01 = MULTIPLY_ADD(a0, b1, s01); \
+  s10 = MULTIPLY_ADD(a1, b0, s10), s11 = MULTIPLY_ADD(a1, b1, s11); \
+  v128_t a2 = wasm_v128_load32_splat(left + 2), a3 = wasm_v128_load32_splat(left + 3); \
+  s20 = MULTIPLY_ADD(a2, b0, s20), s21 = MULTIPLY_ADD(a2, b1, s21); \
+  s30 = MULTIPLY_ADD(a3, b0, s30), s31 = MULTIPLY_ADD(a3, b1, s31);
+
 enum { ADD, SUBTRACT, MULTIPLY, DIVIDE, GREATER, LESS_OR_EQUAL, AND, MAXIMUM, MINIMUM };
 enum { LEAKY, SQUARE_ROOT, NEGATE, ROUND, CLIP, ABSOLUTE };
 
@@ -46,13 +56,7 @@ static void multiply_panel(float *out, int stride, const float *a, const float *
     v128_t s00 = wasm_f32x4_splat(0), s01 = s00, s10 = s00, s11 = s00;
     v128_t s20 = s00, s21 = s00, s30 = s00, s31 = s00;
     for (int i = 0; i < k; i++, left += ROWS, b += COLUMNS) {
-      v128_t b0 = wasm_v128_load(b), b1 = wasm_v128_load(b + 4);
-      v128_t a0 = wasm_v128_load32_splat(left), a1 = wasm_v128_load32_splat(left + 1);
-      s00 = MULTIPLY_ADD(a0, b0, s00), s01 = MULTIPLY_ADD(a0, b1, s01);
-      s10 = MULTIPLY_ADD(a1, b0, s10), s11 = MULTIPLY_ADD(a1, b1, s11);
-      v128_t a2 = wasm_v128_load32_splat(left + 2), a3 = wasm_v128_load32_splat(left + 3);
-      s20 = MULTIPLY_ADD(a2, b0, s20), s21 = MULTIPLY_ADD(a2, b1, s21);
-      s30 = MULTIPLY_ADD(a3, b0, s30), s31 = MULTIPLY_ADD(a3, b1, s31);
+      ADD_PRODUCTS(left, b);
     }
     float *to = out + column;
     wasm_v128_store(to, s00), wasm_v128_store(to + 4, s01), to += stride;
@@ -96,13 +100,7 @@ static inline __attribute__((always_inline)) void convolve_tile(
       for (int x = 0; x < kw; x++, left += ROWS) {
         int phase = y % stride * stride + x % stride;
         const float *b = in + phase * plane_size + y / stride * wide + x / stride;
-        v128_t b0 = wasm_v128_load(b), b1 = wasm_v128_load(b + 4);
-        v128_t a0 = wasm_v128_load32_splat(left), a1 = wasm_v128_load32_splat(left + 1);
-        s00 = MULTIPLY_ADD(a0, b0, s00), s01 = MULTIPLY_ADD(a0, b1, s01);
-        s10 = MULTIPLY_ADD(a1, b0, s10), s11 = MULTIPLY_ADD(a1, b1, s11);
-        v128_t a2 = wasm_v128_load32_splat(left + 2), a3 = wasm_v128_load32_splat(left + 3);
-        s20 = MULTIPLY_ADD(a2, b0, s20), s21 = MULTIPLY_ADD(a2, b1, s21);
-        s30 = MULTIPLY_ADD(a3, b0, s30), s31 = MULTIPLY_ADD(a3, b1, s31);
+        ADD_PRODUCTS(left, b);
       }
   v128_t sums[2 * ROWS] = {s00, s01, s10, s11, s20, s21, s30, s31};
   for (int r = 0; r < rows; r++, out += plane) {
