@@ -93,7 +93,7 @@ class BrokenImage(BaseModel):
 
 
 class Contents(BaseModel):
-    """Duplicates and broken pictures of an upload."""
+    """Duplicates and broken pictures of an upload, and the files that are left out of it."""
 
     images: int
     duplicates: int = Field(description="Pictures with the same bytes as an earlier one.")
@@ -101,6 +101,7 @@ class Contents(BaseModel):
     looked: int = Field(description="Number of pictures that were decoded, the first by name.")
     broken: int = Field(description="Number of those that training skips.")
     broken_first: list[BrokenImage]
+    left_out: list[LeftOut] = Field(description="Files that are not used, by reason.")
 
 
 STARTER = Dataset(

@@ -1,11 +1,12 @@
 """Which files of a dataset are pictures, and why the others are left out."""
 
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from models.datasets.images import EXTENSIONS, is_hidden
-from models.datasets.labels import is_metadata
+from models.datasets.label_files import is_metadata
 
 EXAMPLES = 20  # names for each reason
 UNREAD = frozenset(
@@ -31,10 +32,10 @@ def reason_to_leave_out(name: str) -> str | None:
 
     Metadata files give labels and are no pictures either: "labels".
     """
-    if is_metadata(name):
-        return "labels"
     if is_hidden(name):
         return "hidden, thumbnail or trash"
+    if is_metadata(name):
+        return "labels"
     extension = _extension(name)
     if extension in EXTENSIONS:
         return None
@@ -50,9 +51,14 @@ def summarise(files: Iterable[tuple[str, str]]) -> list[Reason]:
         names[reason].append(name)
     counts = Counter({reason: len(paths) for reason, paths in names.items()})
     return [
-        Reason(reason, count, sorted(names[reason])[:EXAMPLES])
+        Reason(reason, count, [_printable(name) for name in sorted(names[reason])[:EXAMPLES]])
         for reason, count in counts.most_common()
     ]
+
+
+def _printable(name: str) -> str:
+    """A name without the control characters that a terminal would obey."""
+    return "".join("?" if unicodedata.category(each) == "Cc" else each for each in name)
 
 
 def _extension(name: str) -> str:

@@ -191,7 +191,7 @@ def _write(
         "size": size,
         "fingerprint": content.hexdigest(),
         "skipped": [asdict(one) for one in unreadable],
-        "left_out": [asdict(one) for one in _summary(contents)],
+        "left_out": [asdict(one) for one in _summary(source, contents)],
         "duplicates": len(names) - len(distinct),
         "near_duplicates": asdict(_alike(source, names, thumbnails)),
     }
@@ -211,8 +211,10 @@ def _alike(
     return near_duplicates.find(names, thumbnails)
 
 
-def _summary(contents: Contents) -> list[Reason]:
-    return summarise((each.name, each.reason) for each in contents.left_out)
+def _summary(source: DatasetSource, contents: Contents) -> list[Reason]:
+    files = [(each.name, each.reason) for each in contents.left_out]
+    spoilt = source.label_table().unreadable
+    return summarise([*files, *((each.name, f"labels that {each.reason}") for each in spoilt)])
 
 
 def _unusable(
