@@ -15,8 +15,7 @@ from fastapi.concurrency import run_in_threadpool
 from PIL import Image
 
 from app.auth.scopes import needs
-from app.datasets import schemas
-from app.datasets.schemas import Contents
+from app.datasets.schemas import Contents, Exclusion
 from app.headers import NO_SNIFF
 from app.http.query_string import Only
 from app.state import AppState, State
@@ -59,14 +58,14 @@ def _inspect(path: Path) -> Contents:
 
 
 @lru_cache(256)  # the name of the file is the digest of its content
-def _find_broken(path: Path) -> tuple[int, list[schemas.BrokenImage]]:
+def _find_broken(path: Path) -> tuple[int, list[Exclusion]]:
     """Decode pictures for DECODE_SECONDS: how many, and those that cannot be decoded."""
     deadline, count, broken_images = time.monotonic() + DECODE_SECONDS, 0, []
     for name, data in archive.members(path):
         try:
             read_square(data, 16)
         except BrokenImage as error:
-            broken_images.append(schemas.BrokenImage(name=name, reason=error.reason))
+            broken_images.append(Exclusion(name=name, reason=error.reason))
         count += 1
         if time.monotonic() > deadline:
             break

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from models.datasets import labels
+from models.datasets.exclusions import Exclusion
 from models.datasets.images import FORMAT_NAMES, is_image_name
 from models.datasets.listing import reason_to_leave_out
 from models.datasets.near_duplicates import NearDuplicates
@@ -60,7 +61,7 @@ class Listing:
     """An archive's files by name: its pictures sorted, the others with the reason to leave out."""
 
     pictures: list[str]
-    left_out: list[tuple[str, str]]
+    left_out: list[Exclusion]
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class ArchiveReport:
     """
 
     images: int
-    left_out: list[tuple[str, str]]
+    left_out: list[Exclusion]
     total_bytes: int
     near_duplicates: NearDuplicates = field(default_factory=NearDuplicates)
 
@@ -99,7 +100,7 @@ def check(
         raise ArchiveError(_strict_message(unreadable))
     usable = len(images) - len(unreadable)
     if look and usable < FEWEST:
-        why = f" ({unreadable[0][0][:120]!r}: {unreadable[0][1]})" if unreadable else ""
+        why = f" ({unreadable[0].name[:120]!r}: {unreadable[0].reason})" if unreadable else ""
         raise ArchiveError(
             f"The archive has {usable} usable of {len(images)} pictures{why} and training needs at "
             f"least {FEWEST}, best some thousands."
@@ -162,7 +163,7 @@ def _listing(archive: zipfile.ZipFile) -> Listing:
         if reason is None:
             pictures.append(entry_name(entry))
         elif reason != "labels":
-            left_out.append((entry_name(entry), reason))
+            left_out.append(Exclusion(entry_name(entry), reason))
     return Listing(sorted(pictures), sorted(left_out))
 
 
@@ -179,7 +180,7 @@ def entry_name(entry: zipfile.ZipInfo) -> str:
     return _SEPARATOR.sub("/", name)
 
 
-def _strict_message(unreadable: list[tuple[str, str]]) -> str:
+def _strict_message(unreadable: list[Exclusion]) -> str:
     first = ", ".join(f"{name[:120]!r} ({reason})" for name, reason in unreadable[:MOST_NAMED])
     rest_text = (
         f" and {len(unreadable) - MOST_NAMED:,} more" if len(unreadable) > MOST_NAMED else ""

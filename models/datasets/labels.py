@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from models.datasets.exclusions import Exclusion
 from models.errors import DatasetError, InvalidRecipe
 from models.faces.attributes import RESERVED_NAMES
 
@@ -41,23 +42,16 @@ Rows = dict[str, dict[str, Any]]  # picture name → column → value
 
 
 @dataclass(frozen=True)
-class LeftOutColumn:
-    """A column that does not become an attribute, and why."""
-
-    name: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class LabelTable:
     """Labels by name, with a value for each picture in the order of the pictures' names.
 
     attributes: texts with few values. numbers: become sliders; None where a picture has no value.
+    left_out: columns that become neither.
     """
 
     attributes: dict[str, list[str]] = field(default_factory=dict)
     numbers: dict[str, list[float | None]] = field(default_factory=dict)
-    left_out: list[LeftOutColumn] = field(default_factory=list)
+    left_out: list[Exclusion] = field(default_factory=list)
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Attribute → value → number of pictures, the most frequent value first."""
@@ -235,7 +229,7 @@ def _table(names: Sequence[str], rows: Rows) -> LabelTable:
         if reason is None and len(taken) == MOST_ATTRIBUTES:
             reason = f"more than {MOST_ATTRIBUTES} labels"
         if reason is not None:
-            left_out.append(LeftOutColumn(column, reason))
+            left_out.append(Exclusion(column, reason))
         elif _are_booleans(values):
             attributes[_name(column, taken)] = [
                 BOOLEANS[value.lower()] if value else UNLABELLED for value in values
