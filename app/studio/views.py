@@ -29,6 +29,8 @@ router = APIRouter(prefix="/studio", include_in_schema=False)
 Page = Callable[..., Response]
 # The tabs by name, each with the address of its first page below /studio.
 TABS = {"runs": "", "datasets": "/datasets", "models": "/models"}
+# The tab that lists what a page did not find.
+GONE = {UnknownRun: "runs", UnknownModel: "models", UnknownDataset: "datasets"}
 SEEDS = ("ada", "grace", "alan", "edsger", "barbara", "donald", "margaret", "tim")
 LISTED_RUNS, MOST_RUNS = 60, 600  # at first, and at most
 FIRST_PRESET = "modern-64"  # selected where the address names none
@@ -52,7 +54,8 @@ def _requires_session(page: Page) -> Page:
         try:
             return page(request, **path)
         except (UnknownRun, UnknownModel, UnknownDataset) as error:
-            return _render(request, "studio_gone.html", status=404, detail=str(error))
+            tab = GONE[type(error)]
+            return _render(request, "studio_gone.html", status=404, tab=tab, detail=str(error))
 
     return with_session
 
@@ -147,6 +150,7 @@ def compare(request: Request) -> Response:
         "studio_compare.html",
         tab="runs",
         runs=selection,
+        sheets=runs.newest_events(database, names, "sheet.drawn"),
         differences=differences([run["recipe"] for run in selection]),
     )
 
