@@ -54,15 +54,8 @@ def create(
     """
     with engine.begin() as db:
         lock(db, "runs.create")
-        if idempotency_key is not None:
-            query = select(runs).where(runs.c.idempotency_key == idempotency_key)
-            existing = db.execute(query).first()
-            if existing is not None:
-                if existing.request != request:
-                    raise ForbiddenMove(
-                        "This idempotency key was used for another request; send a new key."
-                    )
-                return existing._asdict(), False
+        if (existing := _repeated(db, request, idempotency_key)) is not None:
+            return existing, False
         run = secrets.token_hex(8)
         last = db.execute(select(sa.func.coalesce(sa.func.max(runs.c.number), 0))).scalar_one()
         db.execute(
@@ -79,6 +72,27 @@ def create(
         )
         _append_event(db, run, "run.queued", {})
         return _get(db, run), True
+
+
+def find_repeated(engine: sa.Engine, request: Row, idempotency_key: str) -> Row | None:
+    """Return the run that an earlier request with this key created; None: there was none.
+
+    Raises ForbiddenMove when the key was used for another request.
+    """
+    with reading(engine).begin() as db:
+        return _repeated(db, request, idempotency_key)
+
+
+def _repeated(db: sa.Connection, request: Row, idempotency_key: str | None) -> Row | None:
+    if idempotency_key is None:
+        return None
+    query = select(runs).where(runs.c.idempotency_key == idempotency_key)
+    existing = db.execute(query).first()
+    if existing is None:
+        return None
+    if existing.request != request:
+        raise ForbiddenMove("This idempotency key was used for another request; send a new key.")
+    return existing._asdict()
 
 
 def get(engine: sa.Engine, run: str) -> Row:

@@ -86,7 +86,7 @@ class Datasets(BaseModel):
 
 
 class Contents(BaseModel):
-    """Duplicates and broken pictures of an upload."""
+    """Duplicates and broken pictures of an upload, and the files that are left out of it."""
 
     images: int
     duplicates: int = Field(description="Pictures with the same bytes as an earlier one.")
@@ -94,6 +94,7 @@ class Contents(BaseModel):
     looked: int = Field(description="Number of pictures that were decoded, the first by name.")
     broken: int = Field(description="Number of those that training skips.")
     broken_first: list[Exclusion]
+    left_out: list[LeftOut] = Field(description="Files that are not used, by reason.")
 
 
 STARTER = Dataset(

@@ -1,5 +1,6 @@
 """What a dataset has that training does not use: broken pictures, other files, label columns."""
 
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -31,6 +32,11 @@ def summarise(exclusions: Iterable[Exclusion]) -> list[Reason]:
         names[reason].append(name)
     counts = Counter({reason: len(group) for reason, group in names.items()})
     return [
-        Reason(reason, count, sorted(names[reason])[:EXAMPLES])
+        Reason(reason, count, [_printable(name) for name in sorted(names[reason])[:EXAMPLES]])
         for reason, count in counts.most_common()
     ]
+
+
+def _printable(name: str) -> str:
+    """A name without the control characters that a terminal would obey."""
+    return "".join("?" if unicodedata.category(each) == "Cc" else each for each in name)

@@ -1,7 +1,7 @@
 """Which files of a dataset are pictures, and why the others are left out."""
 
 from models.datasets.images import EXTENSIONS, is_hidden
-from models.datasets.labels import is_metadata
+from models.datasets.label_files import is_metadata
 
 UNREAD = frozenset(
     {
@@ -17,10 +17,10 @@ def reason_to_leave_out(name: str) -> str | None:
 
     Metadata files give labels and are no pictures either: "labels".
     """
-    if is_metadata(name):
-        return "labels"
     if is_hidden(name):
         return "hidden, thumbnail or trash"
+    if is_metadata(name):
+        return "labels"
     extension = _extension(name)
     if extension in EXTENSIONS:
         return None

@@ -192,7 +192,7 @@ def _write(
         "size": size,
         "fingerprint": content.hexdigest(),
         "skipped": [one._asdict() for one in unreadable],
-        "left_out": [asdict(one) for one in summarise(contents.left_out)],
+        "left_out": [asdict(one) for one in _summary(source, contents)],
         "duplicates": len(names) - len(distinct),
         "near_duplicates": asdict(_alike(source, names, thumbnails)),
     }
@@ -210,6 +210,10 @@ def _alike(
     if source.name in starter_attributes.EDITIONS:
         return NearDuplicates()
     return near_duplicates.find(names, thumbnails)
+
+
+def _summary(source: DatasetSource, contents: Contents) -> list[Reason]:
+    return summarise([*contents.left_out, *source.label_table().unreadable_files])
 
 
 def _unusable(

@@ -1,7 +1,7 @@
 """What the server answers, as dataclasses. Members that this version does not know are left out."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, TypeVar, get_args, get_type_hints
 
 import httpx
@@ -211,6 +211,7 @@ class Contents:
     looked: int
     broken: int
     broken_first: list[Exclusion]
+    left_out: list[LeftOut] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
