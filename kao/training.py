@@ -153,10 +153,8 @@ def _resume(settings: Settings, engine: "sa.Engine", run: str, fields: Row) -> s
         _wait_for_lease(settings, engine, run)
         row = runs.get(engine, run)
     recipe = recipe_inheritance.change(row["recipe"], fields) if fields else None
-    if row["state"] != "queued":
+    if recipe is not None or row["state"] != "queued":
         runs.resume(engine, run, recipe)
-    elif recipe is not None:
-        runs.change(engine, run, recipe)
     return run
 
 

@@ -251,30 +251,21 @@ def cancel(engine: sa.Engine, run: str) -> Row:
 
 
 def resume(engine: sa.Engine, run: str, recipe: Recipe | None = None) -> Row:
-    """Queue a failed or cancelled run again, with a new recipe or its own.
+    """Queue a failed or cancelled run again, with a new recipe or its own; it keeps its snapshot.
 
-    Training continues from its snapshot. Raises ForbiddenMove.
+    A queued run keeps its place and takes the new recipe. Raises ForbiddenMove for any other state,
+    and for a queued run without a new recipe.
     """
     with engine.begin() as db:
         row = _get_for_update(db, run)
-        _check_move(row, "resume")
-        values: Row = {"cancel": False, "stalls": 0, "error": None, "finished": None}
+        move = "change" if recipe is not None and row["state"] == "queued" else "resume"
+        _check_move(row, move)
+        values: Row = {}
+        if move == "resume":
+            values = {"cancel": False, "stalls": 0, "error": None, "finished": None}
         if recipe is not None:
             values["recipe"] = recipe.model_dump(mode="json")
-        _move(db, run, "resume", Fence(row["fence"]), values, {})
-        return _get(db, run)
-
-
-def change(engine: sa.Engine, run: str, recipe: Recipe) -> Row:
-    """Give a queued run another recipe, which whoever claims it reads with the claim.
-
-    Raises ForbiddenMove.
-    """
-    with engine.begin() as db:
-        row = _get_for_update(db, run)
-        _check_move(row, "change")
-        values = {"recipe": recipe.model_dump(mode="json")}
-        _move(db, run, "change", Fence(row["fence"]), values, {})
+        _move(db, run, move, Fence(row["fence"]), values, {})
         return _get(db, run)
 
 

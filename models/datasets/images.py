@@ -24,8 +24,9 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "AVIF", "HEIF", "TIFF")
 FORMAT_NAMES = "PNG, JPEG, WebP, GIF, BMP, AVIF, HEIC or TIFF"
 EXTENSIONS = frozenset(
     {
-        ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".avif",
-        ".heic", ".heif", ".hif", ".tif", ".tiff",
+        ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".pjpeg", ".pjp", ".jpg_large",
+        ".mpo", ".webp", ".gif", ".bmp", ".dib", ".avif", ".avifs", ".heic", ".heif", ".hif",
+        ".tif", ".tiff",
     }
 )  # fmt: skip
 MAX_PIXELS = 16_000_000  # decoded
@@ -38,7 +39,7 @@ MIN_SIDE = 8  # pixels; below it there is no face to learn
 HIDDEN = frozenset(
     {
         "__macosx", "thumbs.db", "desktop.ini", "@eadir", "#recycle", "@recycle", "$recycle.bin",
-        "lost+found", "system volume information",
+        "lost+found", "system volume information", "icon\r",
     }
 )  # fmt: skip
 END_OF_JPEG, SCAN_OF_JPEG = b"\xff\xd9", b"\xff\xda"
