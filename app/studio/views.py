@@ -5,6 +5,7 @@ from functools import wraps
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from starlette.responses import PlainTextResponse
 
 from app.auth import sessions
 from app.avatars import traits
@@ -12,6 +13,7 @@ from app.datasets import routes as dataset_routes
 from app.errors import Unauthorised
 from app.registry import schemas as registry_schemas
 from app.state import get_state
+from app.studio import sentences, translations
 from app.studio.forms import groups
 from app.studio.pages import render
 from app.training import presets
@@ -133,6 +135,16 @@ def watch(request: Request, run: str) -> Response:
         last_event=last_event,
         sheet=runs.newest_events(database, [run], "sheet.drawn").get(run, {}).get("sheet"),
     )
+
+
+@router.get("/sentence")
+@_requires_session
+def sentence(request: Request) -> Response:
+    """Translate a sentence of an event (`?text=`) for the run's page; 204: unknown."""
+    text = request.query_params.get("text", "")
+    translation = sentences.translate(text, translations.language_of(request))
+    headers = {"Cache-Control": "no-store"}
+    return PlainTextResponse(translation, 200 if translation else 204, headers)
 
 
 @router.get("/compare")
