@@ -16,16 +16,15 @@ from fastapi.concurrency import run_in_threadpool
 from PIL import Image
 
 from app.auth.scopes import needs
-from app.datasets import schemas
-from app.datasets.schemas import Contents
+from app.datasets.schemas import Contents, Exclusion, LeftOut
 from app.headers import NO_SNIFF
 from app.http.query_string import Only
 from app.state import AppState, State
 from models.datasets import archive, catalogue
 from models.datasets.archive_entries import entry_name
 from models.datasets.catalogue import Row
+from models.datasets.exclusions import Reason
 from models.datasets.images import BrokenImage, read_square
-from models.datasets.listing import Reason
 from models.errors import DatasetError, UnknownDataset
 from models.settings import Settings
 
@@ -60,19 +59,19 @@ def _inspect(path: Path, reasons: list[Reason]) -> Contents:
         looked=count,
         broken=len(broken_images),
         broken_first=broken_images[:MAX_LISTED],
-        left_out=[schemas.LeftOut(**asdict(reason)) for reason in reasons],
+        left_out=[LeftOut(**asdict(reason)) for reason in reasons],
     )
 
 
 @lru_cache(256)  # the name of the file is the digest of its content
-def _find_broken(path: Path) -> tuple[int, list[schemas.BrokenImage]]:
+def _find_broken(path: Path) -> tuple[int, list[Exclusion]]:
     """Decode pictures for DECODE_SECONDS: how many, and those that cannot be decoded."""
     deadline, count, broken_images = time.monotonic() + DECODE_SECONDS, 0, []
     for name, data in archive.members(path):
         try:
             read_square(data, 16)
         except BrokenImage as error:
-            broken_images.append(schemas.BrokenImage(name=name, reason=error.reason))
+            broken_images.append(Exclusion(name=name, reason=error.reason))
         count += 1
         if time.monotonic() > deadline:
             break

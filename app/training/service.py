@@ -58,10 +58,7 @@ def resume(
     recipe = recipe_inheritance.change(old["recipe"], changes) if changes else None
     _check_installed(state)
     queue.check(state.settings)
-    if old["state"] == "queued" and recipe is not None:
-        row = runs.change(state.database, run, recipe)
-    else:
-        row = runs.resume(state.database, run, recipe)
+    row = runs.resume(state.database, run, recipe)
     tasks.add_task(queue.wake, state.settings)
     return row
 

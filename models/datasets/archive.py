@@ -15,6 +15,7 @@ from pathlib import Path
 from models.datasets import label_files, labels
 from models.datasets.archive_entries import UTF_8 as UTF_8
 from models.datasets.archive_entries import entry_name, entry_reason, refusal
+from models.datasets.exclusions import Exclusion
 from models.datasets.images import FORMAT_NAMES, is_image_name
 from models.datasets.listing import reason_to_leave_out
 from models.datasets.near_duplicates import NearDuplicates
@@ -67,7 +68,7 @@ class Listing:
     """An archive's files by name: its pictures sorted, the others with the reason to leave out."""
 
     pictures: list[str]
-    left_out: list[tuple[str, str]]
+    left_out: list[Exclusion]
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class ArchiveReport:
     """
 
     images: int
-    left_out: list[tuple[str, str]]
+    left_out: list[Exclusion]
     total_bytes: int
     near_duplicates: NearDuplicates = field(default_factory=NearDuplicates)
 
@@ -103,7 +104,7 @@ def check(
                 bad_entries.append(data)
                 if not look or len(bad_entries) == len(images):
                     raise bad_entries[0]
-                survey.unreadable.append((name, data.reason))
+                survey.unreadable.append(Exclusion(name, data.reason))
                 continue
             total += len(data)
             if look:
@@ -113,18 +114,15 @@ def check(
         raise ArchiveError(_strict_message(unreadable))
     usable = len(images) - len(unreadable)
     if look and usable < FEWEST:
-        why = f" ({unreadable[0][0][:120]!r}: {unreadable[0][1]})" if unreadable else ""
+        why = f" ({unreadable[0].name[:120]!r}: {unreadable[0].reason})" if unreadable else ""
         raise ArchiveError(
             f"The archive has {usable} usable of {len(images)} pictures{why} and training needs at "
             f"least {FEWEST}, best some thousands."
         )
-    left_out = [*files.left_out, *unreadable, *(_spoilt_labels(path, files) if look else [])]
+    left_out = [*files.left_out, *unreadable]
+    if look:
+        left_out += labels.read_usable(files.pictures, metadata(path)).unreadable_files
     return ArchiveReport(usable, left_out, total, survey.near_duplicates())
-
-
-def _spoilt_labels(path: Path, files: Listing) -> list[tuple[str, str]]:
-    table = labels.read_usable(files.pictures, metadata(path))
-    return [(file.name, f"labels that {file.reason}") for file in table.unreadable]
 
 
 def check_entries(path: Path, limits: Limits = Limits()) -> None:
@@ -180,7 +178,7 @@ def _listing(archive: zipfile.ZipFile) -> Listing:
         if reason is None:
             pictures.append(entry_name(entry))
         elif reason != "labels":
-            left_out.append((entry_name(entry), reason))
+            left_out.append(Exclusion(entry_name(entry), reason))
     return Listing(sorted(pictures), sorted(left_out))
 
 
@@ -189,7 +187,7 @@ def _files(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     return [entry for entry in archive.infolist() if not entry_name(entry).endswith(("/", "\\"))]
 
 
-def _strict_message(unreadable: list[tuple[str, str]]) -> str:
+def _strict_message(unreadable: list[Exclusion]) -> str:
     first = ", ".join(f"{name[:120]!r} ({reason})" for name, reason in unreadable[:MOST_NAMED])
     rest_text = (
         f" and {len(unreadable) - MOST_NAMED:,} more" if len(unreadable) > MOST_NAMED else ""

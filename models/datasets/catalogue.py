@@ -14,8 +14,8 @@ from models.database.engine import lock, now, reading
 from models.database.tables import datasets, runs
 from models.datasets import archive, labels, quotas
 from models.datasets.archive import ArchiveReport
+from models.datasets.exclusions import Reason, summarise
 from models.datasets.labels import LabelTable
-from models.datasets.listing import Reason, summarise
 from models.datasets.near_duplicates import NearDuplicates
 from models.errors import DatasetError, DatasetExists, DatasetInUse, UnknownDataset
 from models.recipes.recipe import Recipe

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from models.datasets import label_files
+from models.datasets.exclusions import Exclusion
 from models.datasets.label_files import LabelFileError, LabelRows, Rows
 from models.datasets.picture_names import composed
 from models.errors import InvalidRecipe
@@ -46,25 +47,23 @@ _SHARD = re.compile(r"\d{5}")  # StyleGAN's folders of a thousand pictures, no c
 
 
 @dataclass(frozen=True)
-class LeftOutColumn:
-    """A column that does not become an attribute, or a file with rows of no use, and why."""
-
-    name: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class LabelTable:
     """Labels by name, with a value for each picture in the order of the pictures' names.
 
     attributes: texts with few values. numbers: become sliders; None where a picture has no value.
-    unreadable: metadata files that cannot be read; `left_out` has them too.
+    left_out: columns that become neither, and files with rows of no use. unreadable: metadata files
+    that cannot be read; `left_out` has them too.
     """
 
     attributes: dict[str, list[str]] = field(default_factory=dict)
     numbers: dict[str, list[float | None]] = field(default_factory=dict)
-    left_out: list[LeftOutColumn] = field(default_factory=list)
-    unreadable: list[LeftOutColumn] = field(default_factory=list)
+    left_out: list[Exclusion] = field(default_factory=list)
+    unreadable: list[Exclusion] = field(default_factory=list)
+
+    @property
+    def unreadable_files(self) -> list[Exclusion]:
+        """The metadata files that cannot be read, as files that are left out of the set."""
+        return [each._replace(reason=f"labels that {each.reason}") for each in self.unreadable]
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Attribute → value → number of pictures, the most frequent value first."""
@@ -141,13 +140,13 @@ def read(names: Sequence[str], files: Mapping[str, Callable[[], bytes]]) -> Labe
 
 def read_usable(names: Sequence[str], files: Mapping[str, Callable[[], bytes]]) -> LabelTable:
     """The labels of those files that can be read; the others are `unreadable`."""
-    unreadable: list[LeftOutColumn] = []
+    unreadable: list[Exclusion] = []
 
     def read_file(name: str, read_bytes: Callable[[], bytes], names: Sequence[str]) -> LabelRows:
         try:
             return label_files.read(name, read_bytes, names)
         except LabelFileError as error:
-            unreadable.append(LeftOutColumn(name, f"cannot be read: {error.reason}"))
+            unreadable.append(Exclusion(name, f"cannot be read: {error.reason}"))
             return LabelRows({})
 
     table = _read(names, files, read_file)
@@ -160,12 +159,12 @@ def _read(
     read_file: Callable[[str, Callable[[], bytes], Sequence[str]], LabelRows],
 ) -> LabelTable:
     rows: Rows = {}
-    notes: list[LeftOutColumn] = []
+    notes: list[Exclusion] = []
     has_shards = False
     for name in sorted(files):
         additions = read_file(name, files[name], names)
         rows = _merge(rows, additions.rows)
-        notes += [LeftOutColumn(name, note) for note in additions.notes]
+        notes += [Exclusion(name, note) for note in additions.notes]
         has_shards |= additions.is_stylegan
     if not rows and not has_shards:
         rows = _classes(names)
@@ -207,7 +206,7 @@ def _table(names: Sequence[str], rows: Rows) -> LabelTable:
         if reason is None and len(taken) == MOST_ATTRIBUTES:
             reason = f"more than {MOST_ATTRIBUTES} labels"
         if reason is not None:
-            left_out.append(LeftOutColumn(column, reason))
+            left_out.append(Exclusion(column, reason))
         elif _are_booleans(values):
             attributes[_name(column, taken)] = [
                 BOOLEANS[value.lower()] if value else UNLABELLED for value in values

@@ -4,7 +4,7 @@
 import { byId, root, save, t, toast } from "./page.js";
 import { Charts, short, whole } from "./chart.js";
 import { downloadZip } from "./client-zip.js";
-import { call, onClick, showProblem } from "./studio.js";
+import { call, duration, onClick, showProblem } from "./studio.js";
 import { images, show } from "./studio-sheets.js";
 
 const place = byId("run");
@@ -27,14 +27,6 @@ let started = first.started ? Date.parse(first.started) : null;
 let finished = first.finished ? Date.parse(first.finished) : null;
 
 const language = document.documentElement.lang;
-
-function duration(seconds) {
-  if (seconds < 90) return t("studio.seconds", { n: Math.round(seconds) });
-  const minutes = Math.round(seconds / 60);
-  const hours = Math.floor(minutes / 60);
-  const rest = t("studio.minutes", { n: minutes - 60 * hours });
-  return hours ? `${t("studio.hours", { n: whole.format(hours) })} ${rest}` : rest;
-}
 
 const FORMATS = { images: (n) => whole.format(n), seconds_left: duration };
 function showNumber(name, value) {
