@@ -57,6 +57,7 @@ def write(
     curve: Sequence[tuple[int, float]] = (),
     enlarger: Enlarger | None = None,
     properties: Mapping[str, Property] | None = None,
+    distilled: bundle.Distilled | None = None,
 ) -> None:
     """Fill `folder` with a bundle of this generator; the caller settles it.
 
@@ -84,6 +85,7 @@ def write(
         moments=[*(moment.images for moment in moments), training.images] if moments else [],
         curve=list(curve),
         enlarger=enlarger.card if enlarger is not None else None,
+        distilled=distilled,
         provenance=2,
         parent_run=run,
         created=now(),
