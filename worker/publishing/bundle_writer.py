@@ -93,7 +93,11 @@ def write(
     drawer = bundle_generator.Drawer(folder, card, threads=1)
     card = _add_sliders(folder, network, drawer, recipe, properties or {}, origin)
     write_card(folder, card)
-    z = latents.derive_all(map(str, range(SHEET**2)), latent)
+    _write_samples(folder, drawer)
+
+
+def _write_samples(folder: Path, drawer: bundle_generator.Drawer) -> None:
+    z = latents.derive_all(map(str, range(SHEET**2)), drawer.card.network.latent)
     Image.fromarray(sheet(drawer.draw(z, 1.0))).save(folder / bundle.SAMPLES, optimize=True)
 
 
