@@ -70,8 +70,7 @@ def write(
     credit = _credit(dataset)
     layers, origin = _write_generator(folder, network, recipe, latent, moments, credit)
     _write_optional_graphs(folder, recipe.resolution, discriminator, enlarger)
-    for path in folder.glob(f"*{bundle.GRAPH_SUFFIX}"):
-        onnx_export.add_metadata(path, origin.entries())
+    _add_origin(folder, origin)
     card = bundle.card_for(
         recipe,
         network=bundle.Network(
@@ -91,9 +90,13 @@ def write(
         created=now(),
     )
     drawer = bundle_generator.Drawer(folder, card, threads=1)
-    card = _add_sliders(folder, network, drawer, recipe, properties or {}, origin)
-    write_card(folder, card)
+    write_card(folder, _add_sliders(folder, network, drawer, recipe, properties or {}, origin))
     _write_samples(folder, drawer)
+
+
+def _add_origin(folder: Path, origin: Provenance) -> None:
+    for path in folder.glob(f"*{bundle.GRAPH_SUFFIX}"):
+        onnx_export.add_metadata(path, origin.entries())
 
 
 def _write_samples(folder: Path, drawer: bundle_generator.Drawer) -> None:
