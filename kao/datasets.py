@@ -22,11 +22,16 @@ def list_datasets() -> None:
     from models import bootstrap
     from models.datasets import catalogue
 
-    table = Table("name", "images", "size", "licence")
-    table.add_row("starter", "any number", "", "CC0-1.0")
+    table = Table("name", "images", "size", "licence", "left out")
+    table.add_row("starter", "any number", "", "CC0-1.0", "")
     for row in catalogue.list_datasets(bootstrap.prepare(Settings())):
         size = f"{row['bytes'] / 1e6:.1f} MB"
-        table.add_row(row["name"], f"{row['images']:,}", size, row["licence"])
+        report = row["report"] or {"left_out": []}
+        reasons = "; ".join(
+            f"{each['count']:,} {each['reason']}: {', '.join(each['examples'][:SHOWN])}"
+            for each in report["left_out"]
+        )
+        table.add_row(row["name"], f"{row['images']:,}", size, row["licence"], reasons)
     out.print(table)
 
 

@@ -10,6 +10,7 @@ from rich.progress import Progress as Bar
 from rich.progress import TaskID
 
 from kao.console import err, out
+from kao.processes import on_hangup
 from kao.training import dataset_name
 from models.errors import KaoError
 from models.recipes.presets import ENLARGER_STEPS
@@ -104,7 +105,10 @@ def _train(settings: Settings, engine: "sa.Engine", version: str, options: "Opti
 
 
 class _Stop:
-    """Ctrl-C and SIGTERM once there is something to save; before that they end the command."""
+    """Ctrl-C, SIGTERM and a closed terminal, once there is something to save.
+
+    Before that they end the command.
+    """
 
     def __init__(self) -> None:
         self._is_set = False
@@ -112,6 +116,7 @@ class _Stop:
     def listen(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._set)
+        on_hangup(lambda: self._set(signal.SIGHUP, None))
 
     def is_set(self) -> bool:
         return self._is_set

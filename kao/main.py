@@ -5,8 +5,11 @@ used: those of pictures and training take most of a second. `tests/kao/test_main
 table with the modules.
 """
 
+import contextlib
 import importlib
+import signal
 import sys
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
@@ -135,10 +138,38 @@ def root(
     """A face for every seed."""
 
 
+# Commands that handle signals themselves, and whose exit code says which one ended them.
+SERVICES = ("up", "serve", "worker")
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let SIGTERM and a closed terminal end a command as Ctrl-C does, after it has cleaned up.
+
+    By default they end it at once, and `kao backup` would leave its copy of every key.
+    """
+    if (sys.argv[1:2] and sys.argv[1] in SERVICES) or not hasattr(signal, "SIGHUP"):
+        yield
+        return
+    from kao.processes import on_hangup
+
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    if before[signal.SIGTERM] is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    on_hangup(lambda: sys.exit(128 + signal.SIGHUP))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def main() -> None:
     """Run a command. An error that the user can correct becomes one sentence, not a traceback."""
     try:
-        cli()
+        with _interruptible():
+            cli()
     except Exception as error:
         from kao.console import err
         from kao.errors import explain

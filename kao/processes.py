@@ -130,8 +130,11 @@ def end_with_parent(parent: int) -> None:
 def on_hangup(action: Callable[[], None]) -> None:
     """Run `action` when the terminal closes. From then on, output to the terminal is dropped.
 
-    Writing to a closed terminal raises OSError, which would interrupt an orderly stop.
+    Writing to a closed terminal raises OSError, which would interrupt an orderly stop. Nothing
+    happens where the signal is ignored already: `nohup` was asked to let the process go on.
     """
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        return
 
     def handle(*_: object) -> None:
         null = os.open(os.devnull, os.O_RDWR)

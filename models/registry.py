@@ -192,13 +192,13 @@ class Registry:
         version = bundle.digest(folder)
         self.bundles.mkdir(parents=True, exist_ok=True)
         self._settle(folder, version)
-        card = bundle.read_card(self.folder(version))
+        files = self._read_files(version)
         with self.engine.begin() as db:
             lock(db, "registry")
             if run is not None and fence is not None:
                 runs.guard(db, run, fence)
             fail_point("publish.guarded")
-            self._register(db, version, card, run)
+            self._register(db, version, files, run)
             fail_point("publish.registered")
             if latest:
                 self._move(db, LATEST, version)
@@ -252,11 +252,7 @@ class Registry:
 
         version = bundle.digest(folder)
         verify(folder, version)
-        existing = self.folder(version)
-        with atomic.scratch_folder(self.bundles) as scratch:
-            if existing.exists() and not is_whole(existing, version):
-                existing.rename(scratch / "damaged")
-            self._settle(folder, version)
+        self._settle(folder, version)
         self.adopt(version)
         return version
 
@@ -265,10 +261,10 @@ class Registry:
 
         It becomes the version of the aliases that name none.
         """
-        card = bundle.read_card(self.folder(version))
+        files = self._read_files(version)
         with self.engine.begin() as db:
             lock(db, "registry")
-            is_new = self._register(db, version, card, None)
+            is_new = self._register(db, version, files, None)
             for name in (LATEST, DEFAULT):
                 if self._alias(db, name) is None:
                     self._move(db, name, version)
@@ -337,18 +333,33 @@ class Registry:
     # Steps.
 
     def _settle(self, folder: Path, version: str) -> None:
-        """Move a folder into place here and in the bucket, before the database names it."""
-        atomic.settle(folder, self.folder(version))
-        self.blobs.put_once(self.folder(version))
+        """Move a folder into place here and in the bucket, before the database names it.
+
+        A damaged copy of the same version is replaced.
+        """
+        target = self.folder(version)
+        with atomic.scratch_folder(self.bundles) as scratch:
+            if target.exists() and not is_whole(target, version):
+                target.rename(scratch / "damaged")
+            atomic.settle(folder, target)
+        self.blobs.put_once(target)
+
+    def _read_files(self, version: str) -> dict[str, Any]:
+        """What the database keeps of a version's files: card and size. Raises BadBundle.
+
+        Read before the transaction, in which every other writer would wait for the disk.
+        """
+        folder = self.folder(version)
+        size = sum(path.stat().st_size for path in folder.iterdir())
+        return {"card": bundle.read_card(folder), "bytes": size}
 
     def _register(
-        self, db: sa.Connection, version: str, card: dict[str, Any], run: str | None
+        self, db: sa.Connection, version: str, files: dict[str, Any], run: str | None
     ) -> bool:
         if db.execute(select(models.c.version).where(models.c.version == version)).first():
             return False
-        size = sum(path.stat().st_size for path in self.folder(version).iterdir())
         name = db.execute(select(tables.runs.c.name).where(tables.runs.c.id == run)).scalar()
-        values = {"version": version, "run": run, "published": now(), "card": card, "bytes": size}
+        values = {"version": version, "run": run, "published": now(), **files}
         db.execute(models.insert().values(**values, name=name))
         return True
 

@@ -54,15 +54,8 @@ def create(
     """
     with engine.begin() as db:
         lock(db, "runs.create")
-        if idempotency_key is not None:
-            query = select(runs).where(runs.c.idempotency_key == idempotency_key)
-            existing = db.execute(query).first()
-            if existing is not None:
-                if existing.request != request:
-                    raise ForbiddenMove(
-                        "This idempotency key was used for another request; send a new key."
-                    )
-                return existing._asdict(), False
+        if (existing := _repeated(db, request, idempotency_key)) is not None:
+            return existing, False
         run = secrets.token_hex(8)
         last = db.execute(select(sa.func.coalesce(sa.func.max(runs.c.number), 0))).scalar_one()
         db.execute(
@@ -79,6 +72,27 @@ def create(
         )
         _append_event(db, run, "run.queued", {})
         return _get(db, run), True
+
+
+def find_repeated(engine: sa.Engine, request: Row, idempotency_key: str) -> Row | None:
+    """Return the run that an earlier request with this key created; None: there was none.
+
+    Raises ForbiddenMove when the key was used for another request.
+    """
+    with reading(engine).begin() as db:
+        return _repeated(db, request, idempotency_key)
+
+
+def _repeated(db: sa.Connection, request: Row, idempotency_key: str | None) -> Row | None:
+    if idempotency_key is None:
+        return None
+    query = select(runs).where(runs.c.idempotency_key == idempotency_key)
+    existing = db.execute(query).first()
+    if existing is None:
+        return None
+    if existing.request != request:
+        raise ForbiddenMove("This idempotency key was used for another request; send a new key.")
+    return existing._asdict()
 
 
 def get(engine: sa.Engine, run: str) -> Row:
@@ -180,6 +194,38 @@ def requeue(engine: sa.Engine, run: str, fence: Fence, reason: str, stalled: boo
         return str(_get(db, run)["state"])
 
 
+def count_faults(engine: sa.Engine, run: str) -> int:
+    """Return how many attempts in a row faults ended, since the last snapshot or submission."""
+    with reading(engine).begin() as db:
+        return _count_faults(db, run)
+
+
+def set_back(engine: sa.Engine, run: str, fence: Fence, reason: str, most: int) -> str:
+    """Requeue a run that a fault ended which is not its own; its new state.
+
+    It counts as no stall. Fails the run where `most` faults in a row ended its attempts.
+    """
+    with engine.begin() as db:
+        row = _get_for_update(db, run)
+        count = _count_faults(db, run) + 1
+        if row["cancel"]:
+            _move(db, run, "cancel", fence, {"finished": now()}, {})
+        elif count >= most:
+            _move(db, run, "fail", fence, {"error": reason, "finished": now()}, {"error": reason})
+        else:
+            _move(db, run, "requeue", fence, {}, {"reason": reason, "fault": count})
+        return str(_get(db, run)["state"])
+
+
+def _count_faults(db: sa.Connection, run: str) -> int:
+    """The newest count of `run.requeued` since the last snapshot or submission; 0 without one."""
+    types = ("snapshot.written", "run.queued", "run.requeued")
+    query = select(events.c.type, events.c.data).where(events.c.run == run)
+    last = query.where(events.c.type.in_(types)).order_by(events.c.number.desc()).limit(1)
+    row = db.execute(last).first()
+    return int(row.data.get("fault", 0)) if row is not None else 0
+
+
 def finish(engine: sa.Engine, run: str, fence: Fence, move: str, **values: Any) -> None:
     """Apply the move `fail` (with error=) or `cancel`, as the owner. Raises StaleFence."""
     with engine.begin() as db:
@@ -205,30 +251,21 @@ def cancel(engine: sa.Engine, run: str) -> Row:
 
 
 def resume(engine: sa.Engine, run: str, recipe: Recipe | None = None) -> Row:
-    """Queue a failed or cancelled run again, with a new recipe or its own.
+    """Queue a failed or cancelled run again, with a new recipe or its own; it keeps its snapshot.
 
-    Training continues from its snapshot. Raises ForbiddenMove.
+    A queued run keeps its place and takes the new recipe. Raises ForbiddenMove for any other state,
+    and for a queued run without a new recipe.
     """
     with engine.begin() as db:
         row = _get_for_update(db, run)
-        _check_move(row, "resume")
-        values: Row = {"cancel": False, "stalls": 0, "error": None, "finished": None}
+        move = "change" if recipe is not None and row["state"] == "queued" else "resume"
+        _check_move(row, move)
+        values: Row = {}
+        if move == "resume":
+            values = {"cancel": False, "stalls": 0, "error": None, "finished": None}
         if recipe is not None:
             values["recipe"] = recipe.model_dump(mode="json")
-        _move(db, run, "resume", Fence(row["fence"]), values, {})
-        return _get(db, run)
-
-
-def change(engine: sa.Engine, run: str, recipe: Recipe) -> Row:
-    """Give a queued run another recipe, which whoever claims it reads with the claim.
-
-    Raises ForbiddenMove.
-    """
-    with engine.begin() as db:
-        row = _get_for_update(db, run)
-        _check_move(row, "change")
-        values = {"recipe": recipe.model_dump(mode="json")}
-        _move(db, run, "change", Fence(row["fence"]), values, {})
+        _move(db, run, move, Fence(row["fence"]), values, {})
         return _get(db, run)
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from app.avatars.batch_slots import BatchSlots
+from app.avatars.body_budget import BodyBudget
 from app.avatars.cache.fast_path import ResponseCache
 from app.avatars.cache.picture_cache import PictureCache
 from app.avatars.generate.engine import Engine
@@ -20,6 +21,7 @@ class PictureState(AppState):
     pictures: PictureCache
     responses: ResponseCache
     batches: BatchSlots = field(default_factory=BatchSlots)
+    bodies: BodyBudget = field(default_factory=BodyBudget)
 
 
 def get_picture_state(request: Request) -> PictureState:

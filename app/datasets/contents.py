@@ -4,6 +4,7 @@ import io
 import time
 import zipfile
 from collections import defaultdict
+from dataclasses import asdict
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -15,13 +16,14 @@ from fastapi.concurrency import run_in_threadpool
 from PIL import Image
 
 from app.auth.scopes import needs
-from app.datasets import schemas
-from app.datasets.schemas import Contents
+from app.datasets.schemas import Contents, Exclusion, LeftOut
 from app.headers import NO_SNIFF
 from app.http.query_string import Only
 from app.state import AppState, State
 from models.datasets import archive, catalogue
+from models.datasets.archive_entries import entry_name
 from models.datasets.catalogue import Row
+from models.datasets.exclusions import Reason
 from models.datasets.images import BrokenImage, read_square
 from models.errors import DatasetError, UnknownDataset
 from models.settings import Settings
@@ -35,16 +37,18 @@ DECODE_SECONDS = 3.0  # enough for some thousand small pictures, or a hundred la
 async def contents(state: State, name: str) -> Contents:
     """Duplicates by the checksums in the zip, broken pictures by decoding. 404 for `starter`."""
     path = await run_in_threadpool(_zip, state, name)
+    row = catalogue.get(state.database, name)
+    reasons, _ = await run_in_threadpool(catalogue.report_of, state.settings, row)
     async with state.decodes:
-        return await run_in_threadpool(_inspect, path)
+        return await run_in_threadpool(_inspect, path, reasons)
 
 
-def _inspect(path: Path) -> Contents:
+def _inspect(path: Path, reasons: list[Reason]) -> Contents:
     count, broken_images = _find_broken(path)
     names_by_content = defaultdict(list)
     names = frozenset(archive.listing(path).pictures)
     with zipfile.ZipFile(path) as archive_file:
-        pictures = [item for item in archive_file.infolist() if archive.entry_name(item) in names]
+        pictures = [item for item in archive_file.infolist() if entry_name(item) in names]
     for item in pictures:
         names_by_content[item.CRC, item.file_size].append(item.filename)
     groups = [sorted(names) for names in names_by_content.values() if len(names) > 1]
@@ -55,18 +59,19 @@ def _inspect(path: Path) -> Contents:
         looked=count,
         broken=len(broken_images),
         broken_first=broken_images[:MAX_LISTED],
+        left_out=[LeftOut(**asdict(reason)) for reason in reasons],
     )
 
 
 @lru_cache(256)  # the name of the file is the digest of its content
-def _find_broken(path: Path) -> tuple[int, list[schemas.BrokenImage]]:
+def _find_broken(path: Path) -> tuple[int, list[Exclusion]]:
     """Decode pictures for DECODE_SECONDS: how many, and those that cannot be decoded."""
     deadline, count, broken_images = time.monotonic() + DECODE_SECONDS, 0, []
     for name, data in archive.members(path):
         try:
             read_square(data, 16)
         except BrokenImage as error:
-            broken_images.append(schemas.BrokenImage(name=name, reason=error.reason))
+            broken_images.append(Exclusion(name=name, reason=error.reason))
         count += 1
         if time.monotonic() > deadline:
             break

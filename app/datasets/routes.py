@@ -8,10 +8,10 @@ from fastapi.concurrency import run_in_threadpool
 from app.auth.scopes import needs
 from app.datasets.schemas import (
     STARTER,
-    Column,
     Dataset,
     Datasets,
     Details,
+    Exclusion,
     Label,
     Number,
     Uploaded,
@@ -22,8 +22,8 @@ from app.http.query_string import Only
 from app.state import State
 from app.uploads import receive
 from models.datasets import archive, catalogue, quotas
+from models.datasets.exclusions import summarise
 from models.datasets.images import FORMAT_NAMES
-from models.datasets.listing import summarise
 from models.datasets.near_duplicates import NearDuplicates
 
 router = APIRouter(prefix="/datasets", tags=["datasets"])
@@ -118,7 +118,7 @@ def show(state: State, name: str) -> Details:
             Number(name=name, least=least, greatest=greatest)
             for name, (least, greatest) in table.ranges().items()
         ],
-        labels_left_out=[Column(name=each.name, reason=each.reason) for each in table.left_out],
+        labels_left_out=[Exclusion(**each._asdict()) for each in table.left_out],
     )
 
 

@@ -7,8 +7,8 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from models.datasets import catalogue
+from models.datasets.exclusions import Reason
 from models.datasets.labels import rare_values
-from models.datasets.listing import Reason
 from models.datasets.near_duplicates import NearDuplicates
 
 
@@ -57,8 +57,8 @@ class Number(BaseModel):
     greatest: float
 
 
-class Column(BaseModel):
-    """A column of the set's labels that cannot be trained on, and why."""
+class Exclusion(BaseModel):
+    """A picture, or a column of labels, that training does not use, and why."""
 
     name: str
     reason: str = Field(examples=["one value only"])
@@ -76,7 +76,7 @@ class Details(Uploaded):
 
     labels: list[Label]
     numbers: list[Number]
-    labels_left_out: list[Column]
+    labels_left_out: list[Exclusion]
 
 
 class Datasets(BaseModel):
@@ -85,22 +85,16 @@ class Datasets(BaseModel):
     datasets: list[Dataset]
 
 
-class BrokenImage(BaseModel):
-    """A picture that training skips, and the reason."""
-
-    name: str
-    reason: str
-
-
 class Contents(BaseModel):
-    """Duplicates and broken pictures of an upload."""
+    """Duplicates and broken pictures of an upload, and the files that are left out of it."""
 
     images: int
     duplicates: int = Field(description="Pictures with the same bytes as an earlier one.")
     groups: list[list[str]] = Field(description="The first groups of identical pictures, by name.")
     looked: int = Field(description="Number of pictures that were decoded, the first by name.")
     broken: int = Field(description="Number of those that training skips.")
-    broken_first: list[BrokenImage]
+    broken_first: list[Exclusion]
+    left_out: list[LeftOut] = Field(description="Files that are not used, by reason.")
 
 
 STARTER = Dataset(

@@ -1,4 +1,4 @@
-"""Errors for browsers: problem documents become pages where a reader navigates to an address."""
+"""Errors for readers: problem documents in their language, as pages where they navigate."""
 
 import json
 from urllib.parse import quote
@@ -8,10 +8,12 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.avatars.state import get_picture_state
+from app.studio import sentences, translations
 from app.studio.pages import render
 from models.registry import DEFAULT
 
 PROBLEM = b"application/problem+json"
+ENGLISH = "en"  # of the sentences in the code
 NOT_COPIED = {b"content-type", b"content-length"}  # the page has its own
 
 
@@ -19,14 +21,17 @@ class ErrorPages:
     """ASGI middleware around everything that answers with problem documents.
 
     Only GET and HEAD of a reader who prefers HTML are answered with a page: scripts, images and
-    other programs get the document as it is.
+    other programs get the document, in the language that the request prefers (RFC 9457 §3.1.4).
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not prefers_page(scope):
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        answer = _send_page if prefers_page(scope) else _send_document
+        if answer is _send_document and _language(scope) == ENGLISH:
             return await self.app(scope, receive, send)
         start: Message | None = None
         body = b""
@@ -40,7 +45,7 @@ class ErrorPages:
             else:
                 body += message.get("body", b"")
                 if not message.get("more_body"):
-                    await _send_page(scope, start, body, receive, send)
+                    await answer(scope, start, body, receive, send)
 
         await self.app(scope, receive, convert)
 
@@ -60,6 +65,25 @@ def _is_problem(message: Message) -> bool:
     )
 
 
+def _language(scope: Scope) -> str:
+    return translations.language_of(Request(scope))
+
+
+async def _send_document(
+    scope: Scope, start: Message, body: bytes, receive: Receive, send: Send
+) -> None:
+    """Send the problem document in the language of the request."""
+    language = _language(scope)
+    if body:
+        body = json.dumps(sentences.translate_problem(json.loads(body), language)).encode()
+    headers = [pair for pair in start["headers"] if pair[0].lower() != b"content-length"]
+    headers += [(b"content-language", language.encode())]
+    if body:  # the response to HEAD has none
+        headers += [(b"content-length", str(len(body)).encode())]
+    await send({**start, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
 async def _send_page(
     scope: Scope, start: Message, body: bytes, receive: Receive, send: Send
 ) -> None:
@@ -71,6 +95,7 @@ async def _send_page(
         "error",
         start["status"],
         problem=problem,
+        detail=problem.get("detail", ""),
         title=_title_key(start["status"]),
         address=_address(scope),
         has_faces=_has_faces(request),

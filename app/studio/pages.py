@@ -1,18 +1,20 @@
 """Pages over HTTP: rendering with words and headers, the assets, the page of the API docs."""
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from markupsafe import Markup, escape
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.templating import Jinja2Templates
 
 from app.headers import NO_SNIFF
 from app.http.path_prefix import root_of
-from app.studio import translations
+from app.studio import sentences, translations
 from app.studio.assets import assets, digest
 
 router = APIRouter(include_in_schema=False)
@@ -21,6 +23,7 @@ THEMES = ("light", "dark")
 THEME_COOKIE = "kao_theme"
 DAY = "public, max-age=86400"
 NOT_CRAWLED = ("/studio", "/train", "/datasets", "/keys", "/avatar", "/sheet", "/og")
+_CODE = re.compile("`([^`]+)`")
 IMMUTABLE = "public, max-age=31536000, immutable"
 YEAR = 365 * 24 * 3600  # s
 POLICY = (
@@ -125,6 +128,7 @@ def render(
         "root": root,
         "t": partial(_translate, words),
         "translated": words.get,
+        "sentence": partial(_mark_up_sentence, language),
         "asset": lambda name: f"{root}/assets/{digest()}/{name}",
         "script_words": translations.with_prefixes(language, ("common", page, *more_words)),
     }
@@ -134,6 +138,13 @@ def render(
     if request.query_params.get("lang") == language:
         answer.set_cookie(translations.COOKIE, language, max_age=YEAR, samesite="lax")
     return answer
+
+
+def _mark_up_sentence(language: str, text: str) -> Markup:
+    """A sentence of the server in the reader's language, else marked as English."""
+    translation = sentences.translate(text, language)
+    marked = Markup(_CODE.sub(r"<code>\1</code>", str(escape(translation or text))))
+    return marked if translation else Markup('<span lang="en">{}</span>').format(marked)
 
 
 def _translate(words: Mapping[str, str], key: str, **values: Any) -> str:

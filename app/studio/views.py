@@ -5,6 +5,7 @@ from functools import wraps
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from starlette.responses import PlainTextResponse
 
 from app.auth import sessions
 from app.avatars import traits
@@ -12,6 +13,7 @@ from app.datasets import routes as dataset_routes
 from app.errors import Unauthorised
 from app.registry import schemas as registry_schemas
 from app.state import get_state
+from app.studio import sentences, translations
 from app.studio.forms import groups
 from app.studio.pages import render
 from app.training import presets
@@ -29,6 +31,8 @@ router = APIRouter(prefix="/studio", include_in_schema=False)
 Page = Callable[..., Response]
 # The tabs by name, each with the address of its first page below /studio.
 TABS = {"runs": "", "datasets": "/datasets", "models": "/models"}
+# The tab that lists what a page did not find.
+GONE = {UnknownRun: "runs", UnknownModel: "models", UnknownDataset: "datasets"}
 SEEDS = ("ada", "grace", "alan", "edsger", "barbara", "donald", "margaret", "tim")
 LISTED_RUNS, MOST_RUNS = 60, 600  # at first, and at most
 FIRST_PRESET = "modern-64"  # selected where the address names none
@@ -52,7 +56,8 @@ def _requires_session(page: Page) -> Page:
         try:
             return page(request, **path)
         except (UnknownRun, UnknownModel, UnknownDataset) as error:
-            return _render(request, "studio_gone.html", status=404, detail=str(error))
+            tab = GONE[type(error)]
+            return _render(request, "studio_gone.html", status=404, tab=tab, detail=str(error))
 
     return with_session
 
@@ -132,6 +137,16 @@ def watch(request: Request, run: str) -> Response:
     )
 
 
+@router.get("/sentence")
+@_requires_session
+def sentence(request: Request) -> Response:
+    """Translate a sentence of an event (`?text=`) for the run's page; 204: unknown."""
+    text = request.query_params.get("text", "")
+    translation = sentences.translate(text, translations.language_of(request))
+    headers = {"Cache-Control": "no-store"}
+    return PlainTextResponse(translation, 200 if translation else 204, headers)
+
+
 @router.get("/compare")
 @_requires_session
 def compare(request: Request) -> Response:
@@ -147,6 +162,7 @@ def compare(request: Request) -> Response:
         "studio_compare.html",
         tab="runs",
         runs=selection,
+        sheets=runs.newest_events(database, names, "sheet.drawn"),
         differences=differences([run["recipe"] for run in selection]),
     )
 

@@ -30,11 +30,17 @@ def start(
     Raises InvalidRecipe, UnknownDataset, TrainingNotInstalled, QueueRefuses, and ForbiddenMove for
     an idempotency key that came with another body.
     """
+    scoped_key = _scope(idempotency_key, owner)
+    if scoped_key is not None:
+        # Before anything that may have changed since: the dataset, the model, the queue.
+        existing = runs.find_repeated(state.database, body, scoped_key)
+        if existing is not None:
+            tasks.add_task(queue.wake, state.settings)
+            return existing, False
     recipe = recipe_inheritance.resolve(state.database, state.registry, body)
     catalogue.check_recipe(state.database, state.settings, recipe)
     _check_installed(state)
     queue.check(state.settings)
-    scoped_key = _scope(idempotency_key, owner)
     row, is_new = runs.create(state.database, recipe, body, scoped_key, description)
     # After the answer: a Redis that does not respond costs the client nothing.
     tasks.add_task(queue.wake, state.settings)
@@ -52,10 +58,7 @@ def resume(
     recipe = recipe_inheritance.change(old["recipe"], changes) if changes else None
     _check_installed(state)
     queue.check(state.settings)
-    if old["state"] == "queued" and recipe is not None:
-        row = runs.change(state.database, run, recipe)
-    else:
-        row = runs.resume(state.database, run, recipe)
+    row = runs.resume(state.database, run, recipe)
     tasks.add_task(queue.wake, state.settings)
     return row
 

@@ -117,13 +117,17 @@ ALLOWED_OPERATORS = frozenset(
         "Where",
     ]
 )
+REDUCTIONS = sorted(name for name in ALLOWED_OPERATORS if name.startswith("Reduce"))
 # Operator → the inputs that are sizes of its output. They may not depend on the latents' values.
 SIZES = {
     "ConstantOfShape": (0,),
     "Expand": (1,),
-    "Pad": (1,),
+    # The axes count too: which one is padded or reduced decides the size.
+    "Pad": (1, 3),
+    **dict.fromkeys(REDUCTIONS, (1,)),
     "Reshape": (1,),
-    "Resize": (2, 3),
+    # The region too, by which tf_crop_and_resize multiplies the scales.
+    "Resize": (1, 2, 3),
     "Slice": (1, 2, 3, 4),
     "Split": (1,),
     "Squeeze": (1,),

@@ -1,6 +1,7 @@
 """Verification in a child process with limits of memory and time, for bundles of other people.
 
-A graph of allowed operators may still ask for more memory than the machine has.
+A graph of allowed operators may still ask for more memory than the machine has, and its sizes may
+depend on the number of faces in any way: so every number of faces is tried that is drawn at once.
 """
 
 import resource
@@ -41,7 +42,8 @@ def main() -> None:
     limit = _memory_limit()
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     try:
-        verification.verify(Path(sys.argv[1]), sys.argv[2])
+        drawer = verification.verify(Path(sys.argv[1]), sys.argv[2])
+        verification.check_batches(drawer, sys.argv[2])
     except BadBundle as error:
         print(error, file=sys.stderr)
         sys.exit(EXIT_BAD)

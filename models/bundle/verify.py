@@ -21,7 +21,7 @@ from models.bundle.format import (
     file_digests,
     read_card,
 )
-from models.bundle.generator import Drawer, Pixels
+from models.bundle.generator import LARGEST_BATCH, Drawer, Pixels
 from models.errors import BadBundle
 from models.faces import latents
 from models.faces.resizing import reduce
@@ -72,6 +72,26 @@ def check_files(folder: Path, version: str) -> tuple[dict[str, str], Card]:
         elif name.endswith(WEIGHTS_SUFFIX):
             _check_finite(folder / name, version)
     return digests, card
+
+
+def check_batches(drawer: Drawer, version: str) -> None:
+    """Raises BadBundle unless each number of faces that is drawn at once gives as many.
+
+    A graph may compute its sizes from the number of faces: little memory for three, and more than
+    the machine has for eight.
+    """
+    side, length = drawer.card.network.resolution, drawer.card.network.latent
+    seeds = [latents.derive(f"{version}:{number}", length) for number in range(LARGEST_BATCH)]
+    for count in range(1, LARGEST_BATCH + 1):
+        try:
+            pixels = drawer.draw(np.stack(seeds[:count]), 0.5)
+        except Exception as error:  # ONNX Runtime raises undocumented types
+            raise BadBundle(
+                f"Bundle {version[:12]} does not draw {count} faces at once: "
+                f"{type(error).__name__}."
+            ) from error
+        if pixels.shape != (count, side, side, 3):
+            raise BadBundle(f"Bundle {version[:12]} draws {pixels.shape} for {count} faces.")
 
 
 def _check_drawing(drawer: Drawer, has_critic: bool, version: str) -> None:

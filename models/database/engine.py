@@ -20,6 +20,7 @@ from models.storage import atomic, layout
 
 log = structlog.get_logger()
 
+LOCK_SECONDS = 30  # that a transaction of SQLite waits for the write lock
 PATIENCE = 60.0  # s that a start waits for its database: hosts start in any order
 
 # `0001_name.py` is revision "0001": file names sort in the order of the revisions.
@@ -57,7 +58,7 @@ def connect(settings: Settings) -> sa.Engine:
         return engine
     if url.database and url.database != ":memory:":
         _create_private(Path(url.database))
-    engine = sa.create_engine(url, connect_args={"timeout": 30})
+    engine = sa.create_engine(url, connect_args={"timeout": LOCK_SECONDS})
 
     @event.listens_for(engine, "connect")
     def _durable(connection, _record) -> None:  # type: ignore[no-untyped-def]
@@ -69,8 +70,11 @@ def connect(settings: Settings) -> sa.Engine:
     @event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
         # In WAL mode a transaction that reads and then writes fails at once instead of waiting.
-        is_reading = connection.get_execution_options().get("reading", False)
-        connection.exec_driver_sql("BEGIN" if is_reading else "BEGIN IMMEDIATE")
+        options = connection.get_execution_options()
+        if options.get("impatient", False):
+            _begin_at_once(connection)
+        else:
+            connection.exec_driver_sql("BEGIN" if options.get("reading") else "BEGIN IMMEDIATE")
 
     return engine
 
@@ -105,6 +109,22 @@ def _refuse_other_encodings(connection, _record) -> None:  # type: ignore[no-unt
 def reading(engine: sa.Engine) -> sa.Engine:
     """Return the engine for transactions that only read. They wait for no writer."""
     return engine.execution_options(reading=True)
+
+
+def impatient(engine: sa.Engine) -> sa.Engine:
+    """Return the engine for a write that is not worth waiting for.
+
+    With SQLite its transactions raise OperationalError at once while another one writes.
+    """
+    return engine.execution_options(impatient=True)
+
+
+def _begin_at_once(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+    try:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    finally:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {1000 * LOCK_SECONDS}")
 
 
 def lock(db: sa.Connection, name: str) -> None:

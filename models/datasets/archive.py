@@ -3,11 +3,8 @@
 What a header promises is never believed: sizes and ratios are those of the bytes that come out.
 """
 
-import contextlib
 import io
 import os
-import re
-import stat
 import unicodedata
 import zipfile
 from collections.abc import Callable, Container, Iterator
@@ -15,7 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from models.datasets import labels
+from models.datasets import label_files, labels
+from models.datasets.archive_entries import UTF_8 as UTF_8
+from models.datasets.archive_entries import entry_name, entry_reason, refusal
+from models.datasets.exclusions import Exclusion
 from models.datasets.images import FORMAT_NAMES, is_image_name
 from models.datasets.listing import reason_to_leave_out
 from models.datasets.near_duplicates import NearDuplicates
@@ -24,18 +24,18 @@ from models.errors import DatasetError
 from models.storage.atomic import BROKEN_ZIP, UNREADABLE_ZIP
 
 CHUNK = 1 << 18
-ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".jar")
-STARTS = (b"PK\x03\x04", b"PK\x05\x06")  # an entry; or the end, where there is none
-METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # what every zip tool writes
+# An entry; the end, where there is none; the marks of an archive split into a single part.
+STARTS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08", b"PK00")
+OTHERS = {
+    b"\x1f\x8b": " but like gzip", b"7z\xbc\xaf": " but like 7-Zip", b"Rar!": " but like RAR",
+    b"\xfd7zX": " but like xz", b"BZh": " but like bzip2", b"<": " but like a page of the web",
+}  # fmt: skip
 # Flat pictures (BMP) compress a hundredfold and are small; only large output makes a bomb.
 RATIO_COUNTS_FROM = 1 << 20
-LONGEST_NAME = 1000  # characters
 # Bytes of the archive's list of entries for each entry that is allowed. zipfile reads that list
 # in one go, whatever its length, and keeps ten times as much memory.
 LISTING_BYTES = 128
-UTF_8 = 0x800  # the flag of a name in UTF-8 (APPNOTE 4.4.4, bit 11)
 LOCAL_HEADER = 30  # bytes at least before an entry's data
-_SEPARATOR = re.compile(r"\\(?!\.)")
 MOST_NAMED = 5  # unreadable files in a message
 FEWEST = 2  # pictures; a discriminator has nothing to compare below
 NO_PICTURES = f"The archive has no pictures; put {FORMAT_NAMES} files in it."
@@ -43,6 +43,14 @@ NO_PICTURES = f"The archive has no pictures; put {FORMAT_NAMES} files in it."
 
 class ArchiveError(DatasetError):
     """A zip that is refused; its text is one sentence that says why and what to do."""
+
+
+class BadEntry(ArchiveError):
+    """One picture that cannot be read out of the archive; `reason` says why in a few words."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -60,7 +68,7 @@ class Listing:
     """An archive's files by name: its pictures sorted, the others with the reason to leave out."""
 
     pictures: list[str]
-    left_out: list[tuple[str, str]]
+    left_out: list[Exclusion]
 
 
 @dataclass(frozen=True)
@@ -71,7 +79,7 @@ class ArchiveReport:
     """
 
     images: int
-    left_out: list[tuple[str, str]]
+    left_out: list[Exclusion]
     total_bytes: int
     near_duplicates: NearDuplicates = field(default_factory=NearDuplicates)
 
@@ -90,7 +98,14 @@ def check(
     with _open(path, limits) as archive:
         images = _check_entries(archive, limits)
         files = _listing(archive)
+        bad_entries = []
         for name, data in _read(archive, images, limits, path.stat().st_size):
+            if isinstance(data, BadEntry):
+                bad_entries.append(data)
+                if not look or len(bad_entries) == len(images):
+                    raise bad_entries[0]
+                survey.unreadable.append(Exclusion(name, data.reason))
+                continue
             total += len(data)
             if look:
                 survey.look(name, data)
@@ -99,12 +114,14 @@ def check(
         raise ArchiveError(_strict_message(unreadable))
     usable = len(images) - len(unreadable)
     if look and usable < FEWEST:
-        why = f" ({unreadable[0][0][:120]!r}: {unreadable[0][1]})" if unreadable else ""
+        why = f" ({unreadable[0].name[:120]!r}: {unreadable[0].reason})" if unreadable else ""
         raise ArchiveError(
             f"The archive has {usable} usable of {len(images)} pictures{why} and training needs at "
             f"least {FEWEST}, best some thousands."
         )
     left_out = [*files.left_out, *unreadable]
+    if look:
+        left_out += labels.read_usable(files.pictures, metadata(path)).unreadable_files
     return ArchiveReport(usable, left_out, total, survey.near_duplicates())
 
 
@@ -125,7 +142,8 @@ def _check_entries(archive: zipfile.ZipFile, limits: Limits) -> list[zipfile.Zip
     _check_names(entries)
     images = _images(archive)
     if not images:
-        raise ArchiveError(NO_PICTURES)
+        pictures = [entry for entry in _files(archive) if is_image_name(entry_name(entry))]
+        raise ArchiveError(_first_refusal(pictures) or NO_PICTURES)
     _check_places(images)
     return images
 
@@ -141,7 +159,7 @@ def metadata(path: Path) -> dict[str, Callable[[], bytes]]:
 
     def reader(name: str) -> Callable[[], bytes]:
         def read() -> bytes:
-            limits = Limits(file_bytes=labels.LARGEST_FILE)
+            limits = Limits(file_bytes=label_files.LARGEST_FILE)
             with _open(path, limits) as archive:
                 entry = next(each for each in archive.infolist() if entry_name(each) == name)
                 return b"".join(_chunks(archive, entry, limits))
@@ -149,37 +167,27 @@ def metadata(path: Path) -> dict[str, Callable[[], bytes]]:
         return read
 
     with _open(path, Limits()) as archive:
-        names = [entry_name(entry) for entry in archive.infolist() if not entry.is_dir()]
+        names = [entry_name(entry) for entry in _files(archive)]
     return {name: reader(name) for name in names if reason_to_leave_out(name) == "labels"}
 
 
 def _listing(archive: zipfile.ZipFile) -> Listing:
     pictures, left_out = [], []
-    for entry in archive.infolist():
-        if entry.is_dir():
-            continue
-        reason = reason_to_leave_out(entry_name(entry))
+    for entry in _files(archive):
+        reason = entry_reason(entry)
         if reason is None:
             pictures.append(entry_name(entry))
         elif reason != "labels":
-            left_out.append((entry_name(entry), reason))
+            left_out.append(Exclusion(entry_name(entry), reason))
     return Listing(sorted(pictures), sorted(left_out))
 
 
-def entry_name(entry: zipfile.ZipInfo) -> str:
-    """An entry's name with slashes: Windows' own Compress-Archive writes backslashes.
-
-    Not one before a dot: it is the second byte of a Japanese or Chinese character there. Names in
-    UTF-8 without its flag, as macOS writes them, are read as UTF-8.
-    """
-    name = entry.filename
-    if not entry.flag_bits & UTF_8:
-        with contextlib.suppress(UnicodeError):
-            name = name.encode("cp437").decode("utf-8")
-    return _SEPARATOR.sub("/", name)
+def _files(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """The entries that are no folders. An entry without a name is none either."""
+    return [entry for entry in archive.infolist() if not entry_name(entry).endswith(("/", "\\"))]
 
 
-def _strict_message(unreadable: list[tuple[str, str]]) -> str:
+def _strict_message(unreadable: list[Exclusion]) -> str:
     first = ", ".join(f"{name[:120]!r} ({reason})" for name, reason in unreadable[:MOST_NAMED])
     rest_text = (
         f" and {len(unreadable) - MOST_NAMED:,} more" if len(unreadable) > MOST_NAMED else ""
@@ -194,11 +202,13 @@ def members(
 ) -> Iterator[tuple[str, bytes]]:
     """Yield the pictures named in `only` (default: all) as (name, bytes), in order of their names.
 
-    One file is in memory at a time. Raises ArchiveError as `check` does for sizes and damage.
+    One file is in memory at a time. One that cannot be read is empty, as training leaves that out.
+    Raises ArchiveError for a zip bomb.
     """
     with _open(path, limits) as archive:
         images = [each for each in _images(archive) if only is None or entry_name(each) in only]
-        yield from _read(archive, images, limits, path.stat().st_size)
+        for name, data in _read(archive, images, limits, path.stat().st_size):
+            yield name, b"" if isinstance(data, BadEntry) else data
 
 
 class _BoundedReader(io.BufferedReader):
@@ -221,36 +231,46 @@ def _open(path: Path, limits: Limits) -> Iterator[zipfile.ZipFile]:
     try:
         with _BoundedReader(io.FileIO(path)) as file:
             file.most = max(CHUNK, limits.entries * LISTING_BYTES)
-            if file.read(4) not in STARTS:
-                raise zipfile.BadZipFile("it does not begin like one")
+            start = file.read(4)
+            if start not in STARTS:
+                kind = next((kind for mark, kind in OTHERS.items() if start.startswith(mark)), "")
+                raise zipfile.BadZipFile(f"it does not begin like one{kind}")
             with zipfile.ZipFile(file) as archive:
                 yield archive
     except BROKEN_ZIP as error:
-        raise ArchiveError(
-            f"The file is not a whole zip archive ({error}); zip the pictures again."
-        ) from error
+        raise ArchiveError(_not_whole(error)) from error
     except UNREADABLE_ZIP as error:
         raise ArchiveError(
             f"The archive cannot be read ({error}); zip the pictures again without options."
         ) from error
 
 
+def _not_whole(error: BaseException) -> str:
+    return f"The file is not a whole zip archive ({error}); zip the pictures again."
+
+
 def _images(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
-    files = (entry for entry in archive.infolist() if not entry.is_dir())
     return sorted(
-        (entry for entry in files if reason_to_leave_out(entry_name(entry)) is None),
+        (entry for entry in _files(archive) if entry_reason(entry) is None),
         key=entry_name,
     )
+
+
+def _sentence(entry: zipfile.ZipInfo, reason: str) -> str:
+    return f"The entry {entry.orig_filename[:120]!r} {reason}"
 
 
 def _check_names(entries: list[zipfile.ZipInfo]) -> None:
     names: set[str] = set()
     for entry in entries:
-        reason = _refusal(entry)
+        reason = refusal(entry)
         if reason:
-            raise ArchiveError(f"The entry {entry.orig_filename[:120]!r} {reason}")
-        # One name on a case-insensitive or normalising disk is one file.
-        key = unicodedata.normalize("NFC", entry_name(entry)).casefold().rstrip("/")
+            raise ArchiveError(_sentence(entry, reason))
+        if not is_image_name(entry_name(entry)):  # never read, so it may be there twice
+            continue
+        # One name on a case-insensitive or normalising disk is one file. Not by casefold(), which
+        # takes ss for a sharp s.
+        key = unicodedata.normalize("NFC", entry_name(entry)).lower()
         if key in names:
             raise ArchiveError(
                 f"The name {entry.filename[:120]!r} is in the archive twice (capitals aside); "
@@ -259,27 +279,13 @@ def _check_names(entries: list[zipfile.ZipInfo]) -> None:
         names.add(key)
 
 
-def _refusal(entry: zipfile.ZipInfo) -> str | None:
-    """Say what is wrong with an entry's header, or None."""
-    name, kind = entry.orig_filename.replace("\\", "/"), stat.S_IFMT(entry.external_attr >> 16)
-    if len(name) > LONGEST_NAME:
-        return "has too long a name; shorten it."
-    # Of category Cc alone: people's names hold narrow spaces, joiners and marks of direction.
-    if any(unicodedata.category(character) == "Cc" for character in name):
-        return "has a control character in its name; rename it."
-    if name.startswith("/") or name[1:2] == ":":
-        return "is an absolute path; zip a folder by its relative name."
-    if ".." in name.split("/"):
-        return "points outside the archive; zip a folder by its relative name."
-    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-        return "is a link or a device; zip the pictures themselves."
-    if entry.flag_bits & 0x1:
-        return "is encrypted; zip without a password."
-    if name.lower().endswith(ARCHIVES):
-        return "is an archive inside the archive; put its pictures there instead."
-    if entry.compress_type not in METHODS and is_image_name(name):
-        return "uses an unusual compression; zip with the usual one (deflate)."
-    return None
+def _first_refusal(pictures: list[zipfile.ZipInfo]) -> str | None:
+    """Why an archive has no picture that can be read, where it has pictures; else None."""
+    if not pictures:
+        return None
+    if pictures[0].flag_bits & 0x1:
+        return _sentence(pictures[0], "is encrypted; zip without a password.")
+    return _sentence(pictures[0], "uses an unusual compression; zip with the usual one (deflate).")
 
 
 def _check_places(images: list[zipfile.ZipInfo]) -> None:
@@ -296,15 +302,25 @@ def _check_places(images: list[zipfile.ZipInfo]) -> None:
 
 def _read(
     archive: zipfile.ZipFile, images: list[zipfile.ZipInfo], limits: Limits, size: int
-) -> Iterator[tuple[str, bytes]]:
-    """Decompress pictures one by one: (name, bytes). Raises ArchiveError where they grow too large.
+) -> Iterator[tuple[str, bytes | BadEntry]]:
+    """Decompress pictures one by one: (name, bytes), or why one cannot be read.
+
+    Raises ArchiveError where they grow too large together.
 
     size: the archive's own bytes.
     """
     total = 0
     for entry in images:
-        data = b"".join(_chunks(archive, entry, limits))
-        total += len(data)
+        data: bytes | BadEntry
+        try:
+            data = b"".join(_chunks(archive, entry, limits))
+            total += len(data)
+        except BadEntry as error:
+            data = error
+            total += min(entry.file_size, limits.file_bytes)  # decompressed until it failed
+        except BROKEN_ZIP as error:
+            reason = f"damaged in the archive: {error}"
+            data = BadEntry(_not_whole(error), reason)
         if total > limits.total_bytes:
             raise ArchiveError(
                 f"The archive holds more than {limits.total_bytes:,} bytes of pictures; "
@@ -325,9 +341,10 @@ def _chunks(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limits: Limits) ->
         while chunk := stream.read(CHUNK):
             size += len(chunk)
             if size > limits.file_bytes:
-                raise ArchiveError(
+                raise BadEntry(
                     f"The picture {entry.filename[:120]!r} has more than {limits.file_bytes:,} "
-                    "bytes; save it smaller."
+                    "bytes; save it smaller.",
+                    f"more than {limits.file_bytes:,} bytes",
                 )
             if size > max(RATIO_COUNTS_FROM, limits.ratio * entry.compress_size):
                 raise ArchiveError(

@@ -14,8 +14,8 @@ from models.database.engine import lock, now, reading
 from models.database.tables import datasets, runs
 from models.datasets import archive, labels, quotas
 from models.datasets.archive import ArchiveReport
+from models.datasets.exclusions import Reason, summarise
 from models.datasets.labels import LabelTable
-from models.datasets.listing import Reason, summarise
 from models.datasets.near_duplicates import NearDuplicates
 from models.errors import DatasetError, DatasetExists, DatasetInUse, UnknownDataset
 from models.recipes.recipe import Recipe
@@ -227,13 +227,13 @@ def examples(settings: Settings, row: Row, label: str, value: str, count: int) -
 
 
 def label_table(settings: Settings, row: Row) -> LabelTable:
-    """The labels of an uploaded set. Raises DatasetError for a metadata file that is spoilt."""
+    """The labels of an uploaded set, without those of metadata files that cannot be read."""
     return _label_table(fetch(settings, row["digest"]))
 
 
 @lru_cache(64)  # the file is named by its content
 def _label_table(zip_path: Path) -> LabelTable:
-    return labels.read(_pictures(zip_path), archive.metadata(zip_path))
+    return labels.read_usable(_pictures(zip_path), archive.metadata(zip_path))
 
 
 @lru_cache(16)  # some megabytes for the largest
@@ -244,7 +244,7 @@ def _pictures(zip_path: Path) -> list[str]:
 def check_recipe(engine: sa.Engine, settings: Settings, recipe: Recipe) -> None:
     """Check that a set exists and has the labels that a recipe names.
 
-    Raises UnknownDataset, InvalidRecipe, and DatasetError for labels that cannot be read.
+    Raises UnknownDataset and InvalidRecipe.
     """
     if recipe.dataset in BUILT_IN:
         table = LabelTable({name: [] for name in STARTER_ATTRIBUTES})

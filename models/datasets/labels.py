@@ -6,22 +6,22 @@ from a folder for each class. Text columns with few values and booleans become a
 of numbers sliders; the others are left out, each with a reason.
 """
 
-import csv
-import io
 import json
 import math
 import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from models.errors import DatasetError, InvalidRecipe
+from models.datasets import label_files
+from models.datasets.exclusions import Exclusion
+from models.datasets.label_files import LabelFileError, LabelRows, Rows
+from models.datasets.picture_names import composed
+from models.errors import InvalidRecipe
 from models.faces.attributes import RESERVED_NAMES
 
-METADATA = ("metadata.csv", "metadata.jsonl", "dataset.json")
-FILE_COLUMNS = ("file_name", "filename", "image")  # the first is Hugging Face's
 MOST_ATTRIBUTES = 64
 MOST_VALUES = 64
 FEWEST_OF_EACH = 4  # pictures for each value on average; with fewer, nothing can be learnt
@@ -29,23 +29,21 @@ LONGEST_VALUE = 64  # characters
 RARE = 1 / 64  # share of a value that a batch of 64 has about once
 MOST_MISSING = 0.1  # share of pictures without a value
 UNLABELLED = "unlabelled"  # the value of a picture without one
-LARGEST_FILE = 64 << 20  # bytes of a metadata file
-SPLITS = frozenset({"train", "test", "val", "valid", "validation"})  # Hugging Face's, no classes
-BOOLEANS = {
-    **dict.fromkeys(("true", "yes", "y", "1"), "yes"),
-    **dict.fromkeys(("false", "no", "n", "0", "-1"), "no"),
-}
+# Hugging Face's names of splits, which are no classes.
+SPLITS = frozenset(
+    {
+        "train", "training", "test", "testing", "eval", "evaluation", "val", "valid", "validation",
+        "dev",
+    }
+)  # fmt: skip
+TRUE = ("true", "yes", "y", "t", "on", "1", "1.0", "+1")
+FALSE = ("false", "no", "n", "f", "off", "0", "0.0", "-1", "-1.0")
+BOOLEANS = {**dict.fromkeys(TRUE, "yes"), **dict.fromkeys(FALSE, "no")}
+# What spreadsheets, pandas and R write where there is no value. Not "none": glasses may be that.
+MISSING = frozenset({"nan", "null", "n/a", "na", "#n/a", "<na>"})
+# What pages append so that a cache asks again: no good names for a trait.
+CACHE_PARAMETERS = frozenset({"v", "ver", "rev", "ref", "ts", "trk", "spm", "cb", "rnd", "rand"})
 _SHARD = re.compile(r"\d{5}")  # StyleGAN's folders of a thousand pictures, no classes
-
-Rows = dict[str, dict[str, Any]]  # picture name → column → value
-
-
-@dataclass(frozen=True)
-class LeftOutColumn:
-    """A column that does not become an attribute, and why."""
-
-    name: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -53,11 +51,19 @@ class LabelTable:
     """Labels by name, with a value for each picture in the order of the pictures' names.
 
     attributes: texts with few values. numbers: become sliders; None where a picture has no value.
+    left_out: columns that become neither, and files with rows of no use. unreadable: metadata files
+    that cannot be read; `left_out` has them too.
     """
 
     attributes: dict[str, list[str]] = field(default_factory=dict)
     numbers: dict[str, list[float | None]] = field(default_factory=dict)
-    left_out: list[LeftOutColumn] = field(default_factory=list)
+    left_out: list[Exclusion] = field(default_factory=list)
+    unreadable: list[Exclusion] = field(default_factory=list)
+
+    @property
+    def unreadable_files(self) -> list[Exclusion]:
+        """The metadata files that cannot be read, as files that are left out of the set."""
+        return [each._replace(reason=f"labels that {each.reason}") for each in self.unreadable]
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Attribute → value → number of pictures, the most frequent value first."""
@@ -120,97 +126,61 @@ def _check_field(
     why = [f"{name} ({reasons[name]})" if name in reasons else name for name in unknown]
     available = f"has {', '.join(sorted(available_names))}" if available_names else "has no labels"
     problem = f"{dataset!r} cannot be trained with {', '.join(why)}; it {available}"
+    problem += "".join(f"; {each.name} {each.reason}" for each in table.unreadable)
     raise InvalidRecipe([{"field": field, "problem": problem}])
-
-
-def is_metadata(name: str) -> bool:
-    """Whether a slash-separated name is that of a file with labels."""
-    return name.lower().rpartition("/")[2] in METADATA
 
 
 def read(names: Sequence[str], files: Mapping[str, Callable[[], bytes]]) -> LabelTable:
     """The labels of the pictures `names`. files: metadata files by name, each with its reader.
 
-    Raises DatasetError for a metadata file that cannot be read.
+    Raises LabelFileError for a metadata file that cannot be read.
     """
+    return _read(names, files, label_files.read)
+
+
+def read_usable(names: Sequence[str], files: Mapping[str, Callable[[], bytes]]) -> LabelTable:
+    """The labels of those files that can be read; the others are `unreadable`."""
+    unreadable: list[Exclusion] = []
+
+    def read_file(name: str, read_bytes: Callable[[], bytes], names: Sequence[str]) -> LabelRows:
+        try:
+            return label_files.read(name, read_bytes, names)
+        except LabelFileError as error:
+            unreadable.append(Exclusion(name, f"cannot be read: {error.reason}"))
+            return LabelRows({})
+
+    table = _read(names, files, read_file)
+    return replace(table, left_out=[*table.left_out, *unreadable], unreadable=unreadable)
+
+
+def _read(
+    names: Sequence[str],
+    files: Mapping[str, Callable[[], bytes]],
+    read_file: Callable[[str, Callable[[], bytes], Sequence[str]], LabelRows],
+) -> LabelTable:
     rows: Rows = {}
+    notes: list[Exclusion] = []
+    has_shards = False
     for name in sorted(files):
-        rows = _merge(rows, _rows(name, files[name]))
-    # macOS decomposes letters with accents in the names of files, and a table has them composed.
-    pictures = {unicodedata.normalize("NFC", name): name for name in names}
-    composed = ((unicodedata.normalize("NFC", picture), row) for picture, row in rows.items())
-    rows = {pictures[picture]: row for picture, row in composed if picture in pictures}
-    if not rows and not any(name.lower().endswith("dataset.json") for name in files):
+        additions = read_file(name, files[name], names)
+        rows = _merge(rows, additions.rows)
+        notes += [Exclusion(name, note) for note in additions.notes]
+        has_shards |= additions.is_stylegan
+    if not rows and not has_shards:
         rows = _classes(names)
-    return _table(names, rows)
+    table = _table(names, rows)
+    return LabelTable(table.attributes, table.numbers, [*table.left_out, *notes])
 
 
 def _merge(rows: Rows, additions: Rows) -> Rows:
     return {**rows, **{name: {**rows.get(name, {}), **row} for name, row in additions.items()}}
 
 
-def _rows(name: str, read_bytes: Callable[[], bytes]) -> Rows:
-    folder, _, file = name.rpartition("/")
-    prefix = f"{folder}/" if folder else ""
-    try:
-        text = read_bytes().decode("utf-8-sig")
-        rows = _READERS[file.lower()](text)
-    except (csv.Error, ValueError, AttributeError, TypeError, RecursionError) as error:
-        raise DatasetError(
-            f"The labels in {name!r} cannot be read ({str(error)[:120]}); mend the file or take it "
-            "away."
-        ) from None
-    return {f"{prefix}{picture}": row for picture, row in rows.items()}
-
-
-def _csv(text: str) -> Rows:
-    reader = csv.DictReader(io.StringIO(text))
-    return _by_file(dict(row) for row in reader)
-
-
-def _jsonl(text: str) -> Rows:
-    return _by_file(json.loads(line) for line in text.splitlines() if line.strip())
-
-
-def _by_file(rows: Any) -> Rows:
-    by_picture: Rows = {}
-    for row in rows:
-        column = next((name for name in FILE_COLUMNS if name in row), None)
-        if column is None:
-            raise ValueError(f"it has no column {FILE_COLUMNS[0]!r}")
-        picture = str(row[column]).replace("\\", "/").removeprefix("./")
-        by_picture[picture] = {
-            str(name): value for name, value in row.items() if name not in (column, None)
-        }
-    return by_picture
-
-
-def _stylegan(text: str) -> Rows:
-    """{"labels": [["00000/img00000000.png", 6], …]}; a label may be a one-hot list, or null."""
-    labels = json.loads(text).get("labels") or []
-    return {
-        str(picture).replace("\\", "/"): {"label": _class_of(label)} for picture, label in labels
-    }
-
-
-def _class_of(label: Any) -> Any:
-    if isinstance(label, list) and sorted(label) == [0] * (len(label) - 1) + [1]:
-        return f"class {label.index(1)}"
-    return f"class {label}" if isinstance(label, int) else label
-
-
-_READERS: dict[str, Callable[[str], Rows]] = dict(
-    zip(METADATA, (_csv, _jsonl, _stylegan), strict=True)
-)
-
-
 def _classes(names: Sequence[str]) -> Rows:
     """The class of each picture by the first folder in which the names differ."""
-    folders = {name: name.split("/")[:-1] for name in names}
-    paths = list(folders.values())
+    folders = {name: composed(name).split("/")[:-1] for name in names}
     depth = 0
-    while paths and all(len(path) > depth for path in paths):
-        parts = {path[depth] for path in paths}
+    while parts := {path[depth] for path in folders.values() if len(path) > depth}:
         if len(parts) > 1 and not {part.lower() for part in parts} <= SPLITS:
             break
         depth += 1
@@ -229,13 +199,14 @@ def _table(names: Sequence[str], rows: Rows) -> LabelTable:
     numbers: dict[str, list[float | None]] = {}
     left_out = []
     for column in columns:
-        values = [_text(rows.get(name, {}).get(column)) for name in names]
-        reason = _reason_to_leave_out(values)
+        values = _one_spelling([_text(rows.get(name, {}).get(column)) for name in names])
+        has_name = column.strip() and not column.startswith("Unnamed: ")  # a row's number
+        reason = _reason_to_leave_out(values) if has_name else "a column without a name"
         taken = {**attributes, **numbers}
         if reason is None and len(taken) == MOST_ATTRIBUTES:
             reason = f"more than {MOST_ATTRIBUTES} labels"
         if reason is not None:
-            left_out.append(LeftOutColumn(column, reason))
+            left_out.append(Exclusion(column, reason))
         elif _are_booleans(values):
             attributes[_name(column, taken)] = [
                 BOOLEANS[value.lower()] if value else UNLABELLED for value in values
@@ -253,8 +224,19 @@ def _text(value: Any) -> str | None:
         return None
     if isinstance(value, (dict, list)):
         return json.dumps(value)
-    text = str(value).strip()
-    return text or None
+    text = composed(str(value).strip())
+    return None if not text or text.lower() in MISSING else text
+
+
+def _one_spelling(values: Sequence[str | None]) -> list[str | None]:
+    """Values that differ in capitals alone, all in the spelling that most pictures have."""
+    spellings = Counter(value for value in values if value)
+    best: dict[str, str] = {}
+    for spelling, _ in spellings.most_common():
+        best.setdefault(spelling.casefold(), spelling)
+    if len(best) == len(spellings):
+        return list(values)
+    return [best[value.casefold()] if value else value for value in values]
 
 
 def _reason_to_leave_out(values: Sequence[str | None]) -> str | None:
@@ -279,7 +261,10 @@ def _reason_to_leave_out(values: Sequence[str | None]) -> str | None:
 
 
 def _are_booleans(values: Sequence[str | None]) -> bool:
-    return {value.lower() for value in values if value} <= BOOLEANS.keys()
+    spellings = {value.lower() for value in values if value}
+    # -1 and 0 are both "no", but never beside each other: that is a number with three values.
+    is_signed = {"-1", "-1.0"} & spellings and {"0", "0.0"} & spellings
+    return spellings <= BOOLEANS.keys() and not is_signed
 
 
 def _are_numbers(values: Sequence[str | None]) -> bool:
@@ -301,7 +286,7 @@ def _name(column: str, names: Mapping[str, Any]) -> str:
     """A column's name as a parameter of an address: a-z, 0-9 and _, none that has a meaning."""
     plain = unicodedata.normalize("NFKD", column).encode("ascii", "ignore").decode()
     name = re.sub(r"[^a-z0-9]+", "_", plain.lower()).strip("_")[:48]
-    if not name or not name[0].isalpha() or name in RESERVED_NAMES:
+    if not name or not name[0].isalpha() or name in RESERVED_NAMES | CACHE_PARAMETERS:
         name = f"label_{name}".rstrip("_")
     unique, number = name, 2
     while unique in names:

@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass, field
 
 from models.datasets import near_duplicates
+from models.datasets.exclusions import Exclusion
 from models.datasets.images import BrokenImage, peek, read_square
 from models.datasets.near_duplicates import NearDuplicates, Pixels
 
@@ -13,10 +14,10 @@ SIDE = 16  # pixels; a JPEG decodes at an eighth of its size then
 
 @dataclass
 class Survey:
-    """What was seen so far. unreadable: (name, reason) of the pictures that training leaves out."""
+    """What was seen so far. unreadable: pictures that training leaves out."""
 
     seconds: float = SECONDS
-    unreadable: list[tuple[str, str]] = field(default_factory=list)
+    unreadable: list[Exclusion] = field(default_factory=list)
     _names: list[str] = field(default_factory=list)
     _thumbnails: list[Pixels] = field(default_factory=list)
     _used: float = 0.0
@@ -31,7 +32,7 @@ class Survey:
                 self._names.append(name)
                 self._thumbnails.append(near_duplicates.thumbnail(pixels))
         except BrokenImage as error:
-            self.unreadable.append((name, error.reason))
+            self.unreadable.append(Exclusion(name, error.reason))
         self._used += time.monotonic() - start
 
     def near_duplicates(self) -> NearDuplicates:

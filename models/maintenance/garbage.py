@@ -3,6 +3,7 @@
 Every published version stays, since URLs may name it.
 """
 
+import math
 import shutil
 import time
 from collections.abc import Iterable, Iterator
@@ -12,7 +13,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy import select
 
-from models.database.engine import reading
+from models.database.engine import lock, reading
 from models.database.tables import datasets, models, runs
 from models.settings import Settings
 from models.storage import layout
@@ -78,11 +79,18 @@ def collect(
 ) -> list[Garbage]:
     """Remove the garbage of this host; what was removed.
 
-    A write transaction hides it, so that nothing is published, pointed to or uploaded meanwhile.
-    Deleting, which takes longer, comes after the transaction.
+    A write transaction hides what is still garbage, so that nothing is published, pointed to or
+    uploaded meanwhile. Measuring the files before it and deleting them after it take longer.
     """
+    candidates = find(settings, engine, minimum_age)
     with engine.begin() as db:
-        garbage = list(_find(settings, db, minimum_age))
+        lock(db, "garbage")
+        unreferenced = {path for path, _ in _find_unreferenced(settings, db)}
+        garbage = [
+            item
+            for item in candidates
+            if item.path in unreferenced and _age(item.path) >= minimum_age
+        ]
         hidden = [_hide(item.path) for item in garbage]
     for path in hidden:
         if path.is_dir():
@@ -90,6 +98,14 @@ def collect(
         else:
             path.unlink(missing_ok=True)
     return garbage
+
+
+def _age(path: Path) -> float:
+    """The seconds since a file or folder itself was modified; negative where it is gone."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return -math.inf
 
 
 def _hide(path: Path) -> Path:

@@ -10,6 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import KEY, Reporter
 from tests.browser.types import Visit
+from tests.support.durations import DURATIONS
 
 pytestmark = pytest.mark.slow  # a second each, and some tens of them
 
@@ -86,6 +87,19 @@ def test_a_run_that_goes_on_from_another_fills_its_charts(
     ticks = plot(page).locator("text[text-anchor=middle]")
     expect(ticks.first).to_have_text("400K")
     expect(page.locator("#phase")).to_contain_text("about 9 h 49 min left")
+
+
+def test_a_script_says_durations_as_the_templates_do(visit: Visit, start_run: StartRun) -> None:
+    page = watch(visit, start_run())
+    texts = page.evaluate(
+        """async (durations) => {
+            const script = document.querySelector("script[src$='/studio-run.js']").src;
+            const { duration } = await import(script.replace("studio-run", "studio"));
+            return durations.map(duration);
+        }""",
+        list(DURATIONS),
+    )
+    assert texts == list(DURATIONS.values())
 
 
 def test_smoothing_and_a_logarithmic_axis_change_the_lines(

@@ -1,6 +1,9 @@
 """`kao gc`, `kao backup` and `kao restore` as typed."""
 
 import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -75,3 +78,43 @@ def test_a_missing_archive_is_a_sentence(quick: Kao, tmp_path: Path) -> None:
     code, output, message = quick("restore", missing, KAO_HOME=str(tmp_path / "new"))
     assert (code, output) == (1, "")
     assert missing in message
+
+
+# `kao backup` whose archive takes for ever; it prints a line when its copies are there.
+ENDLESS_BACKUP = """
+import signal, sys
+from pathlib import Path
+from kao.main import main
+from models.maintenance import backup
+
+def write(stage: Path, manifest: object, target: Path) -> None:
+    with backup.atomic.whole_file(target) as temporary:
+        temporary.write_bytes(b"keys")
+        print("copied", flush=True)
+        signal.pause()
+
+backup._write = write
+sys.argv = ["kao", "backup", sys.argv[1]]
+main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda each: each.name)
+def test_an_ended_backup_leaves_no_copy_of_a_key(
+    settings: Settings, registry: Registry, tmp_path: Path, number: signal.Signals
+) -> None:
+    target = tmp_path / "mnt" / "kao.tar"
+    target.parent.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-c", ENDLESS_BACKUP, str(target)],
+        env={**os.environ, **settings.environment()},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "copied\n"
+    process.send_signal(number)
+    assert process.wait(60) == 128 + number
+    process.stdout.close()
+    assert list(target.parent.iterdir()) == []
+    assert [path.name for path in settings.storage.iterdir() if path.name.startswith(".")] == []

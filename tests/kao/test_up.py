@@ -2,6 +2,8 @@
 
 import shlex
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,3 +58,14 @@ def test_the_printed_command_can_be_copied(monkeypatch: pytest.MonkeyPatch, tmp_
     (line,) = [line for line in lines if "Bearer" in line]
     inner = line.partition("$(cat ")[2].partition(")")[0]
     assert shlex.split(inner) == [str(home / "api-key")]
+
+
+def test_nohup_keeps_a_command_running_after_its_terminal_closed() -> None:
+    """`nohup` ignores SIGHUP for the command that it starts, and a handler would undo that."""
+    program = (
+        "import os, signal, sys; from kao.processes import on_hangup; "
+        "on_hangup(lambda: sys.exit(1)); os.kill(os.getpid(), signal.SIGHUP); print('goes on')"
+    )
+    command = ["nohup", sys.executable, "-c", program]
+    process = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (process.returncode, process.stdout) == (0, "goes on\n")

@@ -56,6 +56,18 @@ def test_roll_back_goes_back_step_by_step(models: Registry, write_bundle: WriteB
         models.roll_back()
 
 
+def test_publishing_again_replaces_a_damaged_copy(
+    models: Registry, write_bundle: WriteBundle
+) -> None:
+    source = write_bundle(1)
+    for name in ("first", "second"):
+        shutil.copytree(source, models.bundles / name)
+    version = models.publish(models.bundles / "first")
+    damage(models, version)
+    assert models.publish(models.bundles / "second", promote=True) == version
+    assert registry.is_whole(models.folder(version), version)
+
+
 def test_rolling_back_to_a_damaged_model_is_refused_and_changes_nothing(
     models: Registry, write_bundle: WriteBundle, tmp_path: Path
 ) -> None:

@@ -42,7 +42,9 @@ def attempt(engine: sa.Engine, run: str, fence: runs.Fence, move: str) -> bool:
             case "resume":
                 runs.resume(engine, run)
             case "change":
-                runs.change(engine, run, resolve({"preset": "smoke"}))
+                if runs.get(engine, run)["state"] in MOVES["resume"][0]:
+                    return False  # there the same call resumes
+                runs.resume(engine, run, resolve({"preset": "smoke"}))
     except (ForbiddenMove, StaleFence):
         return False
     return True

@@ -22,13 +22,14 @@ import numpy as np
 from numpy.lib import format as npy
 
 from models.datasets import near_duplicates
+from models.datasets.exclusions import Exclusion, Reason, summarise
 from models.datasets.images import MIN_SIDE, BrokenImage
-from models.datasets.listing import Reason, summarise
 from models.datasets.near_duplicates import NearDuplicates
 from models.errors import DatasetError
+from models.storage import atomic
 from models.storage.layout import MANIFEST
 from worker.datasets import starter_attributes
-from worker.datasets.source import Contents, DatasetSource, Decoding, Images, LeftOut, Part
+from worker.datasets.source import Contents, DatasetSource, Decoding, Images, Part
 from worker.datasets.sources import open_source
 
 FORMAT = 1
@@ -69,7 +70,7 @@ class PackedDataset:
     credit: str
     count: int
     size: int
-    skipped: list[LeftOut] = field(default_factory=list)
+    skipped: list[Exclusion] = field(default_factory=list)
     left_out: list[Reason] = field(default_factory=list)
     duplicates: int = 0
     near_duplicates: NearDuplicates = field(default_factory=NearDuplicates)
@@ -166,7 +167,7 @@ def _write(
         _header(file, total, size)
         for count, (name, image) in enumerate(source.pictures(contents, decoding), start=1):
             if isinstance(image, BrokenImage):
-                unreadable.append(LeftOut(name, image.reason))
+                unreadable.append(Exclusion(name, image.reason))
             else:
                 pixels = np.ascontiguousarray(image).data
                 file.write(pixels)
@@ -190,8 +191,8 @@ def _write(
         "count": len(names),
         "size": size,
         "fingerprint": content.hexdigest(),
-        "skipped": [asdict(one) for one in unreadable],
-        "left_out": [asdict(one) for one in _summary(contents)],
+        "skipped": [one._asdict() for one in unreadable],
+        "left_out": [asdict(one) for one in _summary(source, contents)],
         "duplicates": len(names) - len(distinct),
         "near_duplicates": asdict(_alike(source, names, thumbnails)),
     }
@@ -199,7 +200,7 @@ def _write(
     if labels := source.labels(contents, names):
         _write_json(folder / "labels.json", labels)
     _write_json(folder / MANIFEST, manifest)
-    _sync_folder(folder)
+    atomic.sync(folder)
 
 
 def _alike(
@@ -211,12 +212,12 @@ def _alike(
     return near_duplicates.find(names, thumbnails)
 
 
-def _summary(contents: Contents) -> list[Reason]:
-    return summarise((each.name, each.reason) for each in contents.left_out)
+def _summary(source: DatasetSource, contents: Contents) -> list[Reason]:
+    return summarise([*contents.left_out, *source.label_table().unreadable_files])
 
 
 def _unusable(
-    source: DatasetSource, contents: Contents, count: int, unreadable: Sequence[LeftOut]
+    source: DatasetSource, contents: Contents, count: int, unreadable: Sequence[Exclusion]
 ) -> str:
     why = f"; {unreadable[0].name}: {unreadable[0].reason}" if unreadable else ""
     return (
@@ -244,20 +245,12 @@ def _flush(file: BinaryIO) -> None:
     os.fsync(file.fileno())
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _settle(temporary: Path, folder: Path) -> PackedDataset:
     """Give the written folder its final name, unless another process wrote an equal one first."""
     temporary.chmod(0o755)  # mkdtemp's 0700 would hide it from an app under another user
     with contextlib.suppress(OSError):
         temporary.rename(folder)
-    _sync_folder(folder.parent)
+    atomic.sync(folder.parent)
     dataset = _open(folder)
     if dataset is None:
         raise OSError(f"the packed dataset could not be moved to {folder}")
@@ -272,7 +265,7 @@ def _open(folder: Path) -> PackedDataset | None:
         dataset = PackedDataset(
             folder=folder,
             lock=lock,
-            skipped=[LeftOut(**one) for one in manifest["skipped"]],
+            skipped=[Exclusion(**one) for one in manifest["skipped"]],
             left_out=[Reason(**one) for one in manifest.get("left_out", [])],
             near_duplicates=NearDuplicates(**manifest.get("near_duplicates", {})),
             **{

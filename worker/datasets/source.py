@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import cores
+from models.datasets.exclusions import Exclusion
 from models.datasets.images import MIN_SIDE, BrokenImage, read_square, size_of
 from models.datasets.labels import LabelTable
 from worker.datasets import held_out
@@ -25,17 +26,11 @@ NamedFile = tuple[str, bytes | Path]
 
 
 @dataclass(frozen=True)
-class LeftOut:
-    """A file that is not trained on, and why."""
-
-    name: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class Decoding:
-    """How pictures are read: their side in pixels, the shorter side below which they are left
-    out, and the number of threads or processes (None: every core).
+    """How pictures are read.
+
+    size: the side of what they become, in pixels. least: the shorter side below which a picture is
+    left out, in pixels. workers: threads or processes; None: one for each core.
     """
 
     size: int
@@ -61,11 +56,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Contents:
-    """The pictures of a part of a source. key: differs whenever their pixels may differ."""
+    """The pictures of a part of a source, and the files that are none.
+
+    key: differs whenever the pixels of the pictures may differ.
+    """
 
     key: str
     names: list[str]
-    left_out: list[LeftOut] = field(default_factory=list)
+    left_out: list[Exclusion] = field(default_factory=list)
 
 
 class DatasetSource(Protocol):

@@ -1,6 +1,7 @@
 """One attempt at a run, from the dataset to the published bundle."""
 
 import signal
+import threading
 import time
 from dataclasses import dataclass
 from types import FrameType
@@ -96,6 +97,14 @@ class Attempt:
             # Packing may take an hour and leaves nothing to save, so it is interrupted.
             self.packing = False
             raise HandedBack
+
+    def pause(self, seconds: float) -> bool:
+        """Wait before the run is queued again; whether a signal ended the wait."""
+        deadline, never = time.monotonic() + seconds, threading.Event()
+        self.packing = False  # nothing is left that the signal would have to interrupt
+        while self.signal is None and time.monotonic() < deadline:
+            never.wait(0.2)  # not time.sleep, which fails where the clock jumps
+        return self.signal is not None
 
     def go(self) -> str:
         """Train to the recipe's end and publish; the new version."""

@@ -4,6 +4,7 @@
 """
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,32 +23,47 @@ MOST_VARIANTS = 16
 Thumbnail = NDArray[np.int32]
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """A variant that a team may take.
+
+    pixels: (1, S, S, 3), not enlarged. distance: the RMS difference from the most similar face of
+    the team, from 0 to 1; infinite where the team is empty.
+    """
+
+    request: PictureRequest
+    pixels: Pixels
+    thumbnail: Thumbnail
+    distance: float
+
+
 class Team:
     """The thumbnails of the faces so far, 3 kB each."""
 
     def __init__(self, drawer: Drawer) -> None:
         self.drawer = drawer
         self._thumbnails: Thumbnail = np.empty((0, THUMBNAIL * THUMBNAIL * 3), np.int32)
+        self._best: Candidate | None = None
 
-    def add(self, request: PictureRequest) -> tuple[PictureRequest, Pixels]:
-        """The seed's first variant that differs enough from earlier faces, else the most different.
+    def try_variant(self, request: PictureRequest, variant: int) -> Candidate:
+        """Draw one variant of a seed and compare it with the team."""
+        candidate = request.with_values(variant=variant)
+        pixels = faces.draw_face(candidate.values, self.drawer)
+        thumbnail = _reduce(pixels[0])
+        return Candidate(candidate, pixels, thumbnail, self._distance(thumbnail))
 
-        Returns its request and its pixels (1, S, S, 3), not enlarged. Draws at most MOST_VARIANTS
-        faces.
-        """
-        best: tuple[float, PictureRequest, Pixels, Thumbnail] | None = None
-        for variant in range(MOST_VARIANTS):
-            candidate = request.with_values(variant=variant)
-            pixels = faces.draw_face(candidate.values, self.drawer)
-            thumbnail = _reduce(pixels[0])
-            distance = self._distance(thumbnail)
-            if best is None or distance > best[0]:
-                best = distance, candidate, pixels, thumbnail
-            if distance >= SIMILAR:
-                break
-        assert best is not None
-        self._thumbnails = np.vstack([self._thumbnails, best[3]])
-        return best[1], best[2]
+    def offer(self, candidate: Candidate) -> bool:
+        """Remember it if it is the most different one so far; whether it differs enough."""
+        if self._best is None or candidate.distance > self._best.distance:
+            self._best = candidate
+        return candidate.distance >= SIMILAR
+
+    def take(self) -> Candidate:
+        """Add the best of the offered candidates to the team; it."""
+        assert self._best is not None
+        best, self._best = self._best, None
+        self._thumbnails = np.vstack([self._thumbnails, best.thumbnail])
+        return best
 
     def _distance(self, thumbnail: Thumbnail) -> float:
         """The RMS difference from the most similar earlier face, from 0 to 1."""

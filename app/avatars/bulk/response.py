@@ -7,7 +7,7 @@ import json
 import time
 import zipfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -16,14 +16,15 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from app.avatars import service, traits
-from app.avatars.bulk.distinct import Team
+from app.avatars.bulk.distinct import MOST_VARIANTS, Candidate, Team
 from app.avatars.bulk.request import SCHEMA, BulkRequest, parse_body, read_body
 from app.avatars.cache import http_headers
 from app.avatars.encode.provenance import Words
-from app.avatars.generate.engine import Engine
 from app.avatars.generate.faces import enlarge
+from app.avatars.request.costs import Estimate
 from app.avatars.request.picture_request import PictureRequest
 from app.avatars.state import PictureState, get_picture_state
+from app.errors import TooManyRequests
 from models.bundle.generator import Drawer
 from models.errors import Overloaded
 
@@ -51,14 +52,16 @@ OPENAPI: dict[str, Any] = {
 async def respond(request: Request) -> Response:
     """A ZIP, or lines of JSON where Accept says so. Raises the same errors as a single avatar."""
     state = get_picture_state(request)
-    bulk = parse_body(await read_body(request))
+    await state.limiter.require_calls(request)  # before megabytes are read
     client = state.limiter.client(request)
     state.batches.check(client)
+    bulk = parse_body(await read_body(request, state.bodies, client))
     version = await state.engine.resolve(bulk.faces[0].model)
     drawer = await state.engine.drawer(version)
-    bulk = replace(bulk, faces=[traits.resolve(face, drawer.card) for face in bulk.faces])
-    units = sum(state.engine.estimate(version, face).units for face in bulk.faces)
-    limits = await state.limiter.charge_pictures(request, units)
+    first_face = traits.resolve(bulk.faces[0], drawer.card)
+    bulk = replace(bulk, faces=[first_face.with_values(seed=face.seed) for face in bulk.faces])
+    batch = Batch(state, request, version, drawer, first_face, client)
+    limits = await batch.charge(len(bulk.faces))
     is_ndjson = NDJSON in request.headers.get("accept", "")
     headers = {
         **limits,
@@ -71,7 +74,7 @@ async def respond(request: Request) -> Response:
     }
     if not is_ndjson:
         headers["Content-Disposition"] = 'attachment; filename="avatars.zip"'
-    faces = _render_faces(state, version, drawer, bulk, client)
+    faces = _render_faces(batch, bulk)
     # The first face is rendered before the response starts: afterwards no error can be sent.
     first = await anext(faces)
     write = _write_lines if is_ndjson else _write_zip
@@ -79,23 +82,71 @@ async def respond(request: Request) -> Response:
     return StreamingResponse(stream, headers=headers, media_type=NDJSON if is_ndjson else ZIP)
 
 
-async def _render_faces(
-    state: PictureState, version: str, drawer: Drawer, bulk: BulkRequest, client: Hashable
-) -> Faces:
-    team, end = Team(drawer), time.monotonic() + LIFETIME
-    with state.batches.take(client):
-        for face in bulk.faces:
-            if time.monotonic() > end:
-                log.warning("batch.ended", reason="slow client", seconds=LIFETIME)
-                raise Overloaded(f"The batch was not read within {LIFETIME:g} seconds.")
-            if bulk.is_distinct:
-                render = partial(_render_distinct, state.engine, team, version, face, client)
-                face, body = await _retry_while_overloaded(render)
+@dataclass(frozen=True)
+class Batch:
+    """One batch in progress. face: any of its faces; all cost the same."""
+
+    state: PictureState
+    request: Request
+    version: str
+    drawer: Drawer
+    face: PictureRequest
+    client: Hashable
+    end: float = field(default_factory=lambda: time.monotonic() + LIFETIME)
+
+    @property
+    def estimate(self) -> Estimate:
+        """The time and memory of one face."""
+        return self.state.engine.estimate(self.version, self.face)
+
+    @property
+    def chooses(self) -> bool:
+        """Whether its faces are the best of several: then describing one draws them again."""
+        best_of: int = self.face.values["best_of"]
+        return best_of > 1
+
+    async def charge(self, count: int) -> dict[str, str]:
+        """Charge so many faces; the headers to send. Raises TooManyRequests."""
+        units = self.estimate.units * count * (2 if self.chooses else 1)
+        return await self.state.limiter.charge_pictures(self.request, units)
+
+    async def charge_patiently(self) -> None:
+        """Charge one more face, as soon as the client's quota has room. Raises Overloaded."""
+        while True:
+            self.check_lifetime()
+            try:
+                await self.charge(1)
+            except TooManyRequests as error:
+                await asyncio.sleep(float(error.headers["Retry-After"]))
             else:
-                render_same = partial(service.render, state.engine, version, face, client)
-                body = await _retry_while_overloaded(render_same)
-            # In a thread: with `best_of` it draws.
-            yield face, body, await asyncio.to_thread(service.describe, face, drawer)
+                return
+
+    def check_lifetime(self) -> None:
+        """Raise Overloaded where the client takes too long."""
+        if time.monotonic() > self.end:
+            log.warning("batch.ended", reason="slow client", seconds=LIFETIME)
+            raise Overloaded(f"The batch was not read within {LIFETIME:g} seconds.")
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Call `work` in a drawing thread, when single faces leave room."""
+        engine = self.state.engine
+        return await _retry_while_overloaded(lambda: engine.run(work, self.client, self.estimate))
+
+
+async def _render_faces(batch: Batch, bulk: BulkRequest) -> Faces:
+    team = Team(batch.drawer)
+    with batch.state.batches.take(batch.client):
+        for face in bulk.faces:
+            batch.check_lifetime()
+            if bulk.is_distinct:
+                face, body = await _render_distinct(batch, team, face)
+            else:
+                engine = batch.state.engine
+                render = partial(service.render, engine, batch.version, face, batch.client)
+                body = await _retry_while_overloaded(render)
+            describe = partial(service.describe, face, batch.drawer)
+            words = await (batch.run(describe) if batch.chooses else asyncio.to_thread(describe))
+            yield face, body, words
 
 
 async def _prepend(first: tuple[PictureRequest, bytes, Words], faces: Faces) -> Faces:
@@ -105,14 +156,24 @@ async def _prepend(first: tuple[PictureRequest, bytes, Words], faces: Faces) -> 
 
 
 async def _render_distinct(
-    engine: Engine, team: Team, version: str, face: PictureRequest, client: Hashable
+    batch: Batch, team: Team, face: PictureRequest
 ) -> tuple[PictureRequest, bytes]:
-    def render() -> tuple[PictureRequest, bytes]:
-        variant, pixels = team.add(face)
-        pixels = enlarge(pixels, variant, team.drawer)
-        return variant, service.encode(pixels, variant, version, team.drawer)
+    """The first variant that differs enough from earlier faces, else the most different one.
 
-    return await engine.run(render, client, engine.estimate(version, face))
+    Each variant waits for its turn and is charged.
+    """
+    for variant in range(MOST_VARIANTS):
+        if variant:
+            await batch.charge_patiently()
+        if team.offer(await batch.run(partial(team.try_variant, face, variant))):
+            break
+    best = team.take()
+    return best.request, await batch.run(partial(_encode, best, batch.version, batch.drawer))
+
+
+def _encode(candidate: Candidate, version: str, drawer: Drawer) -> bytes:
+    pixels = enlarge(candidate.pixels, candidate.request, drawer)
+    return service.encode(pixels, candidate.request, version, drawer)
 
 
 async def _retry_while_overloaded(render: Callable[[], Awaitable[T]]) -> T:

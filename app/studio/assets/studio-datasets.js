@@ -4,7 +4,8 @@ import { byId, t } from "./page.js";
 import { downloadZip } from "./client-zip.js";
 import { call, onClick, showProblem, upload } from "./studio.js";
 
-const USED = /\.(png|jpe?g?|jfif|webp|gif|bmp|avif|hei[cf]|hif|tiff?)$|(^|\/)(metadata\.(csv|jsonl)|dataset\.json)$/i;
+const USED = /\.(a?png|p?jpe?g?|jpg_large|ji?f|jfif|pjp|mpo|webp|gif|bmp|dib|avifs?|hei[cf]|hif|tiff?)$|(^|\/)(metadata\.([ct]sv|jsonl)|dataset\.json)$/i;
+const ARCHIVE = /\.(zip|tar|t?gz|bz2|xz|zst|7z|rar|jar)$/i; // refused within an archive
 let chosen = null; // a File, or a list of {name, input}
 
 function choose(what, name, words) {
@@ -19,7 +20,9 @@ const zip = (file) => choose(file, file.name, t("studio.data.chosen", { name: fi
 function folder(files, name) {
   const used = files.filter((file) => USED.test(file.name));
   if (!used.length) return showProblem(t("studio.data.empty"));
-  choose(used, name, t("studio.data.chosen.folder", { name, n: used.length, all: files.length }));
+  // The server counts what it does not use by its name; an empty file is enough for that.
+  const others = files.filter((file) => !USED.test(file.name) && !ARCHIVE.test(file.name));
+  choose([...used, ...others.map(({ name }) => ({ name, input: "" }))], name, t("studio.data.chosen.folder", { name, n: used.length, all: files.length }));
 }
 
 byId("zip")?.addEventListener("change", () => byId("zip").files[0] && zip(byId("zip").files[0]));

@@ -4,7 +4,7 @@
 import { byId, root, save, t, toast } from "./page.js";
 import { Charts, short, whole } from "./chart.js";
 import { downloadZip } from "./client-zip.js";
-import { call, onClick, showProblem } from "./studio.js";
+import { call, duration, onClick, showProblem } from "./studio.js";
 import { images, show } from "./studio-sheets.js";
 
 const place = byId("run");
@@ -27,14 +27,6 @@ let started = first.started ? Date.parse(first.started) : null;
 let finished = first.finished ? Date.parse(first.finished) : null;
 
 const language = document.documentElement.lang;
-
-function duration(seconds) {
-  if (seconds < 90) return t("studio.seconds", { n: Math.round(seconds) });
-  const minutes = Math.round(seconds / 60);
-  const hours = Math.floor(minutes / 60);
-  const rest = t("studio.minutes", { n: minutes - 60 * hours });
-  return hours ? `${t("studio.hours", { n: whole.format(hours) })} ${rest}` : rest;
-}
 
 const FORMATS = { images: (n) => whole.format(n), seconds_left: duration };
 function showNumber(name, value) {
@@ -110,8 +102,8 @@ function log(type, data) {
   time.textContent = new Date(data.at).toLocaleTimeString(language, { hour12: false });
   const message = data.message ?? data.error;
   const words = document.createElement("span");
-  words.textContent = message ?? t(`studio.event.${type}`, { ...data, images: whole.format(data.images ?? 0), version: data.version?.slice(0, 12) });
-  if (message) words.lang = "en";
+  if (message) say(words, message);
+  else words.textContent = t(`studio.event.${type}`, { ...data, images: whole.format(data.images ?? 0), version: data.version?.slice(0, 12) });
   if (message) item.className = "warns";
   if (data.skipped) words.textContent += ` ${skippedPictures(data)}`;
   item.append(time, words);
@@ -119,6 +111,14 @@ function log(type, data) {
   const isAtEnd = list.scrollTop + list.clientHeight > list.scrollHeight - 24;
   list.append(item);
   if (isAtEnd) list.scrollTop = list.scrollHeight;
+}
+
+/** Show a sentence of the server in the page's language, or as English. */
+async function say(place, text) {
+  Object.assign(place, { textContent: text, lang: "en" });
+  if (language === "en") return;
+  const answer = await fetch(`${root}/studio/sentence?text=${encodeURIComponent(text)}`);
+  if (answer.status === 200) Object.assign(place, { textContent: await answer.text(), lang: language });
 }
 
 function skippedPictures(data) {
@@ -131,7 +131,7 @@ function setState(next, data) {
   state = place.dataset.state = next;
   showBadge(next, t(`studio.state.${next}`));
   byId("error").hidden = !data.error;
-  byId("error").textContent = data.error ?? "";
+  if (data.error) say(byId("error"), data.error);
   if (data.version) byId("model").href = `${root}/studio/models/${data.version}`;
   byId("model").hidden = !data.version;
   showButtons();

@@ -107,6 +107,14 @@ for (const time of document.querySelectorAll("main time")) {
   time.textContent = minutes > -60 ? relative.format(minutes, "minute") : minutes > -1440 ? relative.format(Math.round(minutes / 60), "hour") : time.title;
 }
 
+/** Seconds in words, as the macro `duration` of studio_parts.html. */
+export function duration(seconds) {
+  if (seconds < 90) return t("studio.seconds", { n: Math.round(seconds) });
+  const minutes = Math.round(seconds / 60);
+  const hours = minutes < 60 ? "" : `${t("studio.hours", { n: Math.floor(minutes / 60) })} `;
+  return hours + t("studio.minutes", { n: minutes % 60 });
+}
+
 // A form that sends its fields: data-send is the method and the path.
 for (const form of document.querySelectorAll("[data-send]")) {
   form.addEventListener("submit", (event) => event.preventDefault());

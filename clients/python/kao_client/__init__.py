@@ -2,8 +2,6 @@
 
 from kao_client.answers import (
     Alike,
-    BrokenImage,
-    Column,
     Contents,
     Curve,
     Dataset,
@@ -11,6 +9,7 @@ from kao_client.answers import (
     Delivery,
     Description,
     Event,
+    Exclusion,
     Face,
     Key,
     Label,
@@ -36,9 +35,7 @@ from kao_client.client import AsyncClient, Client
 __all__ = [
     "Alike",
     "AsyncClient",
-    "BrokenImage",
     "Client",
-    "Column",
     "Contents",
     "Curve",
     "Dataset",
@@ -46,6 +43,7 @@ __all__ = [
     "Delivery",
     "Description",
     "Event",
+    "Exclusion",
     "Face",
     "Key",
     "Label",

@@ -1,7 +1,7 @@
 """What the server answers, as dataclasses. Members that this version does not know are left out."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, TypeVar, get_args, get_type_hints
 
 import httpx
@@ -185,8 +185,8 @@ class Number:
 
 
 @dataclass(frozen=True)
-class Column:
-    """A column of the labels that cannot be trained on, and why."""
+class Exclusion:
+    """A picture, or a column of labels, that training does not use, and why."""
 
     name: str
     reason: str
@@ -198,15 +198,7 @@ class DatasetDetails(Upload):
 
     labels: list[Label]
     numbers: list[Number]
-    labels_left_out: list[Column]
-
-
-@dataclass(frozen=True)
-class BrokenImage:
-    """A picture that training skips, and why."""
-
-    name: str
-    reason: str
+    labels_left_out: list[Exclusion]
 
 
 @dataclass(frozen=True)
@@ -218,7 +210,8 @@ class Contents:
     groups: list[list[str]]
     looked: int
     broken: int
-    broken_first: list[BrokenImage]
+    broken_first: list[Exclusion]
+    left_out: list[LeftOut] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

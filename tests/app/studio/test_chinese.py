@@ -28,7 +28,7 @@ NAMES = re.findall(
     Wischofsky DiceBear CC0 English starter px kB MB min dB a-z FD-Lite0 KID-Lite0 FD-Own
     Swagger auto bf16 arXiv RpGAN AC-GAN r1r2 relativistic age avatar best kao evaluate keep
     AMD EPYC precision recall density coverage setting unstated nobody threads bfloat16 via
-    CC0-1 CSV
+    CC0-1 CSV size docs none
     """,
 )
 WORD = re.compile(r"[A-Za-z][A-Za-z0-9-]{2,}")

@@ -304,7 +304,7 @@ def test_runs_are_listed_by_name_with_measures_and_filtered(
     client.patch(f"/train/{named}", json={"name": "A <b>", "note": "One\nTwo"}, headers=key)
     client.post("/session", json={"key": _KEY}, headers={"Origin": "http://testserver"})
     page = client.get("/studio").text
-    assert "A &lt;b&gt; <small>smoke" in page
+    assert "<bdi>A &lt;b&gt;</bdi> <small>smoke" in page
     assert "FD 61.2" in page
     assert "latest.png" not in page  # neither has a sheet
     assert other in page

@@ -16,6 +16,8 @@ from app.training import queue
 from kao import embedded_valkey
 from models import runs
 from models import settings as settings_module
+from models.datasets import catalogue
+from models.errors import QueueRefuses
 from models.recipes.presets import PRESETS
 from models.registry import Registry
 from models.settings import Settings
@@ -129,6 +131,22 @@ def test_an_idempotency_key_makes_one_run(client: TestClient, key: dict[str, str
     assert len(client.get("/train", headers=key).json()["runs"]) == 1
     long = client.post("/train", json=SMOKE, headers={**key, "Idempotency-Key": "x" * 201})
     assert long.status_code == 422
+
+
+def test_an_idempotency_key_gives_the_same_run_whatever_changed_since(
+    client: TestClient, key: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = {**key, "Idempotency-Key": "once"}
+    first = client.post("/train", json=SMOKE, headers=headers)
+
+    def refuse(*_: Any) -> None:
+        raise QueueRefuses("The disk is full")
+
+    monkeypatch.setattr(queue, "check", refuse)
+    monkeypatch.setattr(catalogue, "check_recipe", refuse)
+    assert client.post("/train", json=SMOKE, headers=key).status_code == 503
+    again = client.post("/train", json=SMOKE, headers=headers)
+    assert (again.status_code, again.json()["id"]) == (202, first.json()["id"])
 
 
 def test_runs_are_listed_by_state_newest_first(client: TestClient, key: dict[str, str]) -> None:

@@ -78,6 +78,30 @@ def test_nothing_sticks_out(enter: Enter, finished_run: dict[str, Any], width: i
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
 
 
+def test_long_names_and_those_written_from_right_to_left_stay_within_the_page(
+    enter: Enter, up: Up, finished_run: dict[str, Any]
+) -> None:
+    run, version = finished_run["id"], finished_run["version"]
+    places = (f"/studio/runs/{run}", f"/studio/models/{version}", *PLACES)
+    paths = (f"/train/{run}", f"/models/{version}")
+    for path in paths:
+        text = {"name": "שלום" * 20, "note": "x" * 2000}
+        up.client.patch(path, json=text, headers=up.key).raise_for_status()
+    try:
+        _fits(enter, places)
+    finally:
+        for path in paths:
+            text = {"name": "", "note": ""}
+            up.client.patch(path, json=text, headers=up.key).raise_for_status()
+
+
+def _fits(enter: Enter, paths: tuple[str, ...]) -> None:
+    page = enter(paths[0], width=320)
+    for path in paths:
+        page.goto(path, wait_until="domcontentloaded")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+
+
 def test_a_keyboard_is_enough(enter: Enter, up: Up, dataset: str) -> None:
     page = enter(session=False)
     tab_to(page, "#key")

@@ -72,6 +72,36 @@ def test_a_graph_that_could_run_without_end_is_refused(tmp_path: Path, reason: s
         graphs.check(tmp_path / "synthesis.onnx")
 
 
+SIZED = {
+    "Pad": _model(
+        helper.make_node("Cast", ["latents"], ["axes"], to=TensorProto.INT64),
+        helper.make_node("Pad", ["latents", "one", "", "axes"], ["images"]),
+    ),
+    "ReduceSum": _model(
+        helper.make_node("Cast", ["latents"], ["axes"], to=TensorProto.INT64),
+        helper.make_node("ReduceSum", ["latents", "axes"], ["images"]),
+    ),
+    "Resize": _model(
+        helper.make_node("Resize", ["latents", "latents", "one"], ["images"]),
+    ),
+}
+
+
+@pytest.mark.parametrize("operator", SIZED)
+def test_neither_an_axis_nor_a_region_may_depend_on_a_latents_numbers(
+    tmp_path: Path, operator: str
+) -> None:
+    onnx.save(SIZED[operator], tmp_path / "synthesis.onnx")
+    with pytest.raises(BadBundle, match=f"computes a size of {operator}"):
+        graphs.check(tmp_path / "synthesis.onnx")
+
+
+def test_every_operator_that_may_take_axes_is_checked() -> None:
+    reductions = {name for name in graphs.ALLOWED_OPERATORS if name.startswith("Reduce")}
+    assert reductions
+    assert reductions <= graphs.SIZES.keys()
+
+
 def test_two_graphs_in_one_file_are_refused(tmp_path: Path) -> None:
     # A protobuf parser merges them, so that a value of the one is an input of the other.
     model = _model(helper.make_node("Identity", ["latents"], ["images"])).SerializeToString()

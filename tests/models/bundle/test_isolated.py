@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from models import bundle
-from models.bundle import graphs, isolated
+from models.bundle import graphs, isolated, verify
 from models.errors import BadBundle
 from tests.support.fixtures import WriteBundle
 
@@ -48,6 +48,43 @@ def test_more_memory_than_allowed_is_refused(write_bundle: WriteBundle) -> None:
     with pytest.raises(BadBundle, match="does not draw"):
         isolated.verify(folder, bundle.digest(folder))
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 2**19  # KiB
+
+
+def _grows_with_the_number_of_faces(graph: onnx.GraphProto) -> None:
+    """Add a tensor of N^12 numbers: 0.5 million for 3 faces, 69 billion for 8."""
+    name = graph.input[0].name
+    place = numpy_helper.from_array(np.array([0], np.int64), "first")
+    axes = numpy_helper.from_array(np.array([0], np.int64), "all")
+    twelve = numpy_helper.from_array(np.array([12], np.int64), "twelve")
+    graph.initializer.extend([place, axes, twelve])
+    output = graph.output[0].name
+    for node in graph.node:
+        for index, each in enumerate(node.output):
+            if each == output:
+                node.output[index] = "small"
+    graph.node.extend(
+        [
+            helper.make_node("Shape", [name], ["shape"]),
+            helper.make_node("Gather", ["shape", "first"], ["count"]),
+            helper.make_node("Pow", ["count", "twelve"], ["power"]),
+            helper.make_node("ConstantOfShape", ["power"], ["large"]),
+            helper.make_node("ReduceSum", ["large", "all"], ["sum"]),
+            helper.make_node("Cast", ["sum"], ["zero"], to=TensorProto.UINT8),
+            helper.make_node("Add", ["small", "zero"], [output]),
+        ]
+    )
+
+
+def test_more_memory_for_more_faces_than_a_test_draws_is_refused(
+    write_bundle: WriteBundle,
+) -> None:
+    folder = write_bundle()
+    model = onnx.load(folder / bundle.SYNTHESIS)
+    _grows_with_the_number_of_faces(model.graph)
+    onnx.save(model, folder / bundle.SYNTHESIS)
+    verify.verify(folder, bundle.digest(folder))  # three faces take little
+    with pytest.raises(BadBundle, match="does not draw"):
+        isolated.verify(folder, bundle.digest(folder))
 
 
 def test_more_time_than_allowed_is_refused(

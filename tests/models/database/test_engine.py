@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from models import keys, registry, runs
+from models.database import tables
 from models.database.engine import connect, migrate
 from models.datasets import catalogue, quotas
 from models.errors import KaoError, NewerDatabase, UnknownDataset, UnknownModel, UnknownRun
@@ -61,6 +62,26 @@ def test_a_reader_never_waits_for_a_writer(
         READERS[name](engine, settings)
 
 
+@pytest.mark.timeout(25)
+def test_a_key_of_an_older_version_never_waits_for_a_writer(
+    engine: sa.Engine, settings: Settings
+) -> None:
+    """Its public keys are stored at its first use, or at a later one."""
+    secret, _ = keys.create(engine, "old", ["read"])
+    with engine.begin() as db:
+        db.execute(sa.update(tables.keys).values(session_key=None, address_key=None))
+    other = connect(settings)
+    with other.connect() as db:
+        db.execute(sa.text("UPDATE runs SET fence = fence"))
+        key = keys.find(engine, secret)
+    other.dispose()
+    assert key is not None
+    assert key.session_key is None
+    later = keys.find(engine, secret)
+    assert later is not None
+    assert later.session_key is not None
+
+
 # What a transaction calls to change the database, or to hold a lock on it.
 WRITES = {"insert", "update", "delete", "lock", "upgrade", "register", "guard"}
 
@@ -107,7 +128,8 @@ def test_only_what_writes_takes_the_write_lock() -> None:
 
 # Receivers and functions that reach a bucket, copy, hash or delete whole files.
 SLOW = re.compile(
-    r"\bblobs\.|\bshutil\.|\bsubprocess\.|\bsha256\(|\brmtree\(|\.unlink\(|\bsettle\("
+    r"\bblobs\.|\bshutil\.|\bsubprocess\.|\bsha256\(|\brmtree\(|\.unlink\(|\bsettle\(|\b_find\("
+    r"|\brglob\(|\biterdir\(|\bread_card\(|\bread_bytes\(|\bread_text\("
 )
 
 

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from models.datasets.archive import ArchiveError, ArchiveReport, Limits, check, members
+from models.datasets.exclusions import Exclusion
 from models.errors import DatasetError
 
 
@@ -64,10 +65,10 @@ def test_an_honest_zip_is_counted(tmp_path: Path) -> None:
     size = len(picture("blue")) + len(picture(format="JPEG"))
     hidden = "hidden, thumbnail or trash"
     left_out = [
-        (".DS_Store", hidden),
-        ("Thumbs.db", hidden),
-        ("__MACOSX/faces/._a.jpg", hidden),
-        ("readme.txt", "no picture by its name"),
+        Exclusion(".DS_Store", hidden),
+        Exclusion("Thumbs.db", hidden),
+        Exclusion("__MACOSX/faces/._a.jpg", hidden),
+        Exclusion("readme.txt", "no picture by its name"),
     ]
     assert check(path) == ArchiveReport(2, left_out, size)
 

@@ -1,8 +1,11 @@
 """Zips as six programs write them: all pictures are counted, and labels find their pictures."""
 
+import gzip
 import io
+import random
 import unicodedata
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -148,3 +151,108 @@ def test_names_in_a_countrys_encoding_are_accepted(
     renamed = {f"{name}{number}.png": data for number, data in enumerate(pictures)}
     write(tmp_path / "a.zip", Program(encoding, system=DOS), renamed)
     assert archive.check(tmp_path / "a.zip", look=True).images == 8
+
+
+def _damaged(data: bytes) -> bytes:
+    """A zip with the checksum of its last entry changed, as a bad disk or download leaves it."""
+    content = bytearray(data)
+    for mark, place in ((b"PK\x03\x04", 14), (b"PK\x01\x02", 16)):
+        content[content.rfind(mark) + place] ^= 0xFF
+    return bytes(content)
+
+
+def _encrypted(data: bytes) -> bytes:
+    content = bytearray(data)
+    for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.rfind(mark) + place] |= 1
+    return bytes(content)
+
+
+def _deflate64(data: bytes) -> bytes:
+    """As Windows compresses a file of two gigabytes and 7-Zip whatever it is asked to."""
+    content = bytearray(data)
+    for mark, place in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        content[content.rfind(mark) + place] = 9
+    return bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        pytest.param(_damaged, "damaged in the archive", id="a bad checksum"),
+        pytest.param(_encrypted, "encrypted", id="a password"),
+        pytest.param(_deflate64, "compression", id="Deflate64"),
+    ],
+)
+def test_one_entry_that_cannot_be_read_refuses_no_other(
+    tmp_path: Path, files: dict[str, bytes], spoil: Callable[[bytes], bytes], reason: str
+) -> None:
+    path = tmp_path / "a.zip"
+    pictures = {name: data for name, data in files.items() if name.endswith(".png")}
+    write(path, Program(flagged=True), pictures)
+    path.write_bytes(spoil(path.read_bytes()))
+    report = archive.check(path, look=True)
+    assert report.images == 7
+    assert [(name, reason in why) for name, why in report.left_out] == [(list(pictures)[-1], True)]
+    assert sum(bool(data) for _, data in archive.members(path)) == 7
+
+
+def test_a_picture_that_is_too_large_refuses_no_other(
+    tmp_path: Path, files: dict[str, bytes]
+) -> None:
+    noise = random.Random(0).randbytes(3_000)
+    write(tmp_path / "a.zip", Program(flagged=True), {**files, "large.bmp": noise})
+    report = archive.check(tmp_path / "a.zip", archive.Limits(file_bytes=2_000), look=True)
+    assert (report.images, report.left_out) == (8, [("large.bmp", "more than 2,000 bytes")])
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        pytest.param({"Icon\r": b""}, id="a folder's own icon, macOS"),
+        pytest.param({"b\u00e4r/": b"", "B\u00c4R/": b""}, id="a folder twice"),
+        pytest.param({"read.me": b"x", "READ.ME": b"y"}, id="texts that differ in capitals"),
+        pytest.param({"stra\u00dfe.txt": b"", "__MACOSX/old.zip": b"PK"}, id="litter"),
+        pytest.param({"A: front.txt": b"x"}, id="a colon, which macOS allows"),
+        pytest.param({"": b""}, id="an entry without a name"),
+    ],
+)
+def test_what_is_never_read_refuses_nothing(
+    tmp_path: Path, files: dict[str, bytes], extra: dict[str, bytes]
+) -> None:
+    write(tmp_path / "a.zip", Program(flagged=True), {**files, **extra})
+    assert archive.check(tmp_path / "a.zip", look=True).images == 8
+
+
+def test_names_that_only_look_alike_are_two_pictures(
+    tmp_path: Path, files: dict[str, bytes]
+) -> None:
+    one, two, *_ = files.values()
+    names = {"stra\u00dfe.png": one, "strasse.png": two, "\ufb01.png": one, "fi.png": two}
+    write(tmp_path / "a.zip", Program(flagged=True), names)
+    assert archive.check(tmp_path / "a.zip", look=True).images == 4
+
+
+@pytest.mark.parametrize("mark", [b"PK\x07\x08", b"PK00"])
+def test_the_mark_of_a_split_archive_is_read_past(
+    tmp_path: Path, files: dict[str, bytes], mark: bytes
+) -> None:
+    write(tmp_path / "a.zip", Program(flagged=True), files)
+    (tmp_path / "a.zip").write_bytes(mark + (tmp_path / "a.zip").read_bytes())
+    assert archive.check(tmp_path / "a.zip", look=True).images == 8
+
+
+def test_another_kind_of_archive_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(gzip.compress(bytes(9)))
+    with pytest.raises(archive.ArchiveError, match="but like gzip"):
+        archive.check(tmp_path / "a.zip")
+
+
+def test_labels_that_cannot_be_read_are_left_out_and_named(
+    tmp_path: Path, files: dict[str, bytes]
+) -> None:
+    write(tmp_path / "a.zip", Program(flagged=True), {**files, "metadata.csv": b"a,b\nx,y"})
+    report = archive.check(tmp_path / "a.zip", look=True)
+    assert report.images == 8
+    assert report.left_out[0][0] == "metadata.csv"
+    assert "labels that cannot be read" in report.left_out[0][1]

@@ -8,14 +8,15 @@ from functools import cached_property
 from pathlib import Path
 
 from models.datasets import labels
+from models.datasets.exclusions import Exclusion
 from models.datasets.images import FORMAT_NAMES, MIN_SIDE
 from models.datasets.labels import LabelTable
 from models.datasets.listing import reason_to_leave_out
 from models.errors import DatasetError
 from worker.datasets.file_source import FileSource
-from worker.datasets.source import Contents, LeftOut, NamedFile, Part
+from worker.datasets.source import Contents, NamedFile, Part
 
-VERSION = "folder-4"  # raise it whenever the same files give other pixels or labels
+VERSION = "folder-5"  # raise it whenever the same files give other pixels or labels
 
 
 class FolderSource(FileSource):
@@ -34,7 +35,7 @@ class FolderSource(FileSource):
         """The pictures, and every other file with the reason why it is left out."""
         names = part.choose(self._pictures())
         left_out = [
-            LeftOut(name, reason)
+            Exclusion(name, reason)
             for name, reason in self._reasons.items()
             if reason is not None and reason != "labels"
         ]
@@ -51,7 +52,7 @@ class FolderSource(FileSource):
     def label_table(self) -> LabelTable:
         """The labels of every picture of the folder, whatever part of it is packed."""
         readers = {name: self._files[name].read_bytes for name in self._metadata()}
-        return labels.read(self._pictures(), readers)
+        return labels.read_usable(self._pictures(), readers)
 
     def _open(self, names: Sequence[str]) -> Iterator[NamedFile]:
         return ((name, self._files[name]) for name in names)

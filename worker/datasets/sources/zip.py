@@ -11,9 +11,9 @@ from models.datasets import archive, labels
 from models.datasets.images import MIN_SIDE
 from models.datasets.labels import LabelTable
 from worker.datasets.file_source import FileSource
-from worker.datasets.source import Contents, Decoding, LeftOut, NamedFile, Part, Picture
+from worker.datasets.source import Contents, Decoding, NamedFile, Part, Picture
 
-VERSION = "zip-4"  # raise it whenever the same bytes give other pixels or labels
+VERSION = "zip-5"  # raise it whenever the same bytes give other pixels or labels
 
 
 class ZipSource(FileSource):
@@ -32,8 +32,7 @@ class ZipSource(FileSource):
             archive.check(self.path, look=True)  # raises the reason, or says that there are too few
         least = [part.least] if part.least != MIN_SIDE else []
         key = json.dumps([VERSION, digest, part.limit, part.sample, *least])
-        left_out = [LeftOut(name, reason) for name, reason in self._listing.left_out]
-        return Contents(hashlib.sha256(key.encode()).hexdigest(), names, left_out)
+        return Contents(hashlib.sha256(key.encode()).hexdigest(), names, self._listing.left_out)
 
     def pictures(self, contents: Contents, decoding: Decoding) -> Iterator[Picture]:
         """Check the archive, then decode the listed pictures in order."""
@@ -42,7 +41,7 @@ class ZipSource(FileSource):
 
     def label_table(self) -> LabelTable:
         """The labels of every picture of the archive, whatever part of it is packed."""
-        return labels.read(self._listing.pictures, archive.metadata(self.path))
+        return labels.read_usable(self._listing.pictures, archive.metadata(self.path))
 
     def _open(self, names: Sequence[str]) -> Iterator[NamedFile]:
         return archive.members(self.path, only=frozenset(names))

@@ -3,7 +3,7 @@
 import pytest
 
 from app.avatars import traits
-from app.avatars.bulk.distinct import SIMILAR, Team
+from app.avatars.bulk.distinct import MOST_VARIANTS, SIMILAR, Team
 from app.avatars.request.picture_request import PictureRequest
 from app.avatars.request.picture_types import AVATAR
 from models.bundle import verify
@@ -19,8 +19,9 @@ def drawer(registry: Registry, versions: list[str]) -> Drawer:
 
 def _variant(team: Team, seed: str, **texts: str) -> int:
     request = PictureRequest.parse(AVATAR, {"seed": seed, **texts})
-    request, _ = team.add(traits.resolve(request, team.drawer.card))
-    variant: int = request.values["variant"]
+    request = traits.resolve(request, team.drawer.card)
+    any(team.offer(team.try_variant(request, variant)) for variant in range(MOST_VARIANTS))
+    variant: int = team.take().request.values["variant"]
     return variant
 
 

@@ -1,10 +1,19 @@
 """The body of POST /avatars is parsed as strictly as a query."""
 
+import asyncio
 import base64
 from typing import Any
 
 import pytest
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.testclient import TestClient
+from starlette.types import Message
+
+from app.avatars.body_budget import SMALL, BodyBudget
+from app.avatars.bulk import request as bulk_request
+from app.avatars.request.picture_request import PictureRequest
+from models.errors import Overloaded
 
 
 def test_numbers_are_seeds_and_parameters_too(client: TestClient) -> None:
@@ -53,3 +62,60 @@ def test_an_invalid_seed_is_refused_before_anything_is_sent(client: TestClient) 
 
 def test_a_body_above_the_limit_is_413(client: TestClient) -> None:
     assert client.post("/avatars", content=b" " * (8 * 2**20 + 1)).status_code == 413
+
+
+def test_a_body_is_parsed_once_whatever_it_contains(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[int] = []
+    parse = PictureRequest.parse
+
+    def count(*arguments: Any) -> PictureRequest:
+        parsed.append(len(arguments[1]))
+        return parse(*arguments)
+
+    monkeypatch.setattr(PictureRequest, "parse", count)
+    seeds = [str(number) for number in range(1000)]
+    faces = bulk_request.parse_body({"seeds": seeds, "mood": "smile"}).faces
+    assert [face.seed for face in faces] == seeds
+    assert parsed == [2]
+
+
+def test_a_body_with_more_names_than_any_model_has_is_refused(client: TestClient) -> None:
+    body = {"seeds": ["a"], **{f"utm_{number}": "1" for number in range(20_000)}}
+    response = client.post("/avatars", json=body)
+    assert (response.status_code, response.json()["parameter"]) == (422, "body")
+
+
+def test_bodies_in_progress_share_a_budget_of_memory() -> None:
+    budget = BodyBudget(total=10 * SMALL, each=4 * SMALL)
+    with budget.hold("greedy") as grow:
+        for size in range(SMALL, 5 * SMALL, SMALL):
+            grow(size)
+        with pytest.raises(Overloaded, match="at once"):
+            grow(5 * SMALL)
+        with budget.hold("greedy") as other, pytest.raises(Overloaded, match="at once"):
+            other(SMALL + 1)
+        with budget.hold("polite") as other:
+            other(2 * SMALL)
+    with budget.hold("greedy") as grow:
+        grow(4 * SMALL)
+
+
+def test_small_bodies_are_read_whatever_others_send() -> None:
+    budget = BodyBudget(total=2 * SMALL)
+    with budget.hold("greedy") as grow:
+        grow(2 * SMALL)
+        with budget.hold("third") as other, pytest.raises(Overloaded, match="Too many"):
+            other(SMALL + 1)
+        with budget.hold("polite") as other:
+            other(SMALL)
+
+
+def test_a_body_has_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(bulk_request, "BODY_SECONDS", 0.01)
+    request = Request({"type": "http", "method": "POST", "headers": []}, receive)
+    with pytest.raises(HTTPException, match="incomplete"):
+        asyncio.run(bulk_request.read_body(request, BodyBudget(), None))

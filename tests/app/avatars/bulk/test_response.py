@@ -17,8 +17,11 @@ from starlette.testclient import TestClient
 from app.avatars import service
 from app.avatars.batch_slots import BatchSlots
 from app.avatars.bulk import response as bulk
+from app.avatars.bulk.distinct import MOST_VARIANTS
 from app.avatars.generate.engine import Engine
 from app.avatars.request.picture_request import PictureRequest
+from app.errors import TooManyRequests
+from app.rate_limits.limiter import Limiter
 from models.errors import Overloaded
 from models.registry import Registry
 from tests.support.app_client import state_of
@@ -158,3 +161,35 @@ def test_a_batch_has_a_lifetime(client: TestClient, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(bulk, "LIFETIME", -1.0)
     response = client.post("/avatars", json={"seeds": ["a"]})
     assert response.status_code == 503
+
+
+def test_every_variant_of_a_distinct_batch_is_charged(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    charges: list[float] = []
+
+    async def charge(_: Limiter, __: Any, faces: float) -> dict[str, str]:
+        charges.append(faces)
+        return {}
+
+    monkeypatch.setattr(Limiter, "charge_pictures", charge)
+    # The average face each time, so that all variants of the second and third are tried.
+    _post_lines(client, {"seeds": ["a", "b", "c"], "psi": 0, "distinct": True})
+    assert charges == [3, *[1] * 2 * (MOST_VARIANTS - 1)]
+
+
+def test_a_distinct_batch_waits_for_the_quota_instead_of_failing(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusals: list[float] = []
+
+    async def refuse_once(_: Limiter, __: Any, faces: float) -> dict[str, str]:
+        if faces == 1 and not refusals:
+            refusals.append(faces)
+            raise TooManyRequests("later", {"Retry-After": "0"})
+        return {}
+
+    monkeypatch.setattr(Limiter, "charge_pictures", refuse_once)
+    lines = _post_lines(client, {"seeds": ["a", "a"], "psi": 0, "distinct": True})
+    assert len(lines) == 2
+    assert refusals

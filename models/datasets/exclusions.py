@@ -1,0 +1,42 @@
+"""What a dataset has that training does not use: broken pictures, other files, label columns."""
+
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+EXAMPLES = 20  # names for each reason
+
+
+class Exclusion(NamedTuple):
+    """One of them, and why it is not used."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why files are left out, how many, and the first of them by name."""
+
+    reason: str
+    count: int
+    examples: list[str]
+
+
+def summarise(exclusions: Iterable[Exclusion]) -> list[Reason]:
+    """The exclusions by reason, the most frequent first."""
+    names = defaultdict(list)
+    for name, reason in exclusions:
+        names[reason].append(name)
+    counts = Counter({reason: len(group) for reason, group in names.items()})
+    return [
+        Reason(reason, count, [_printable(name) for name in sorted(names[reason])[:EXAMPLES]])
+        for reason, count in counts.most_common()
+    ]
+
+
+def _printable(name: str) -> str:
+    """A name without the control characters that a terminal would obey."""
+    return "".join("?" if unicodedata.category(each) == "Cc" else each for each in name)

@@ -1,0 +1,307 @@
+"""Files with labels, as people's programs write them, read as rows for pictures.
+
+`metadata.csv`, `metadata.tsv` and `metadata.jsonl` (Hugging Face ImageFolder), `dataset.json`
+(StyleGAN). A row that cannot be read, or names no picture, never spoils the others: it is counted.
+"""
+
+import codecs
+import csv
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from models.datasets.picture_names import Pictures, composed
+from models.errors import DatasetError
+
+METADATA = ("metadata.csv", "metadata.tsv", "metadata.jsonl", "dataset.json")
+# The columns that name pictures, without case, spaces and underscores; the first is Hugging Face's.
+FILE_COLUMNS = (
+    "filename", "image", "file", "imagepath", "imagefile", "imagename", "filepath", "path", "img",
+    "imgpath", "imageid", "picture", "photo",
+)  # fmt: skip
+DELIMITERS = ",;\t|"
+LARGEST_FILE = 64 << 20  # bytes
+EXAMPLES = 3  # rows in a note
+# The marks of encodings. UTF-32's begins as UTF-16's does.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_HIGH = re.compile(rb"[\x80-\xff]+")
+_DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
+
+Rows = dict[str, dict[str, Any]]  # picture name → column → value
+Table = list[dict[str, Any]]
+
+csv.field_size_limit(LARGEST_FILE)  # captions and encoded pictures beside the labels
+
+
+class LabelFileError(DatasetError):
+    """A file with labels that cannot be read. name: the file's; reason: a few words."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(
+            f"The labels in {name!r} cannot be read ({reason}); mend the file or take it away."
+        )
+        self.name = name
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class LabelRows:
+    """Rows by picture. notes: a sentence for each kind of row that is not used.
+
+    is_stylegan: whether folders of the pictures are shards and no classes.
+    """
+
+    rows: Rows
+    notes: list[str] = field(default_factory=list)
+    is_stylegan: bool = False
+
+
+def is_metadata(name: str) -> bool:
+    """Whether a slash-separated name is that of a file with labels."""
+    return name.lower().rpartition("/")[2] in METADATA
+
+
+def read(name: str, read_bytes: Callable[[], bytes], names: Sequence[str]) -> LabelRows:
+    """The rows of the file `name` for the pictures `names`. Raises LabelFileError."""
+    folder, _, file = name.rpartition("/")
+    try:
+        text = _decode(read_bytes())
+        notes: list[str] = []
+        if file.lower() == "dataset.json":
+            pairs = _stylegan(text, notes)
+            if pairs is None:  # another program's
+                return LabelRows({}, ["it has no list 'labels'"])
+        else:
+            table = _jsonl(text, notes) if file.lower().endswith(".jsonl") else _csv(text)
+            pairs = _by_file(table, names, notes)
+    except DatasetError as error:
+        raise LabelFileError(name, str(error)[:200]) from None
+    except (csv.Error, ValueError, AttributeError, TypeError, RecursionError) as error:
+        raise LabelFileError(name, str(error)[:120]) from None
+    rows = _match(pairs, Pictures(names, folder), notes)
+    return LabelRows(rows, notes, file.lower() == "dataset.json")
+
+
+def _decode(data: bytes) -> str:
+    """Text in the encoding of its mark, UTF-8, UTF-16 or Windows' of the West."""
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            return data.decode(encoding)
+    if data[1:2] == b"\0":
+        return data.decode("utf-16-le")
+    if data[:1] == b"\0":
+        return data.decode("utf-16-be")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        # In the West single letters have accents; elsewhere whole words are not ASCII.
+        lengths = Counter(len(run) > 1 for run in _HIGH.findall(data))
+        if lengths[True] > lengths[False]:
+            raise ValueError("it is not UTF-8; save it as such") from None
+        return data.decode("cp1252", errors="replace")
+
+
+def _csv(text: str) -> Table:
+    """A table with any usual delimiter, as Excel and others write it."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
+    first, _, rest = lines.partition("\n")
+    delimiter = None
+    if match := re.fullmatch(r"sep=(.)", first.strip(), re.IGNORECASE):  # Excel's own line
+        delimiter, lines = match[1], rest
+    delimiter = delimiter or _delimiter(lines)
+    reader = csv.DictReader(
+        _lines(lines),
+        delimiter=delimiter,
+        skipinitialspace=True,
+        restval=None,
+    )
+    reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
+    table = [{key: value for key, value in row.items() if key is not None} for row in reader]
+    if delimiter == ";":  # of countries that write 1,5
+        return [{key: _with_point(value) for key, value in row.items()} for row in table]
+    return table
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Lines by "\\n" alone: str.splitlines has others, which occur within texts."""
+    return (f"{line}\n" for line in text.split("\n"))
+
+
+def _delimiter(text: str) -> str:
+    """The delimiter by which the header has a column of files, and else the most columns."""
+
+    def rank(delimiter: str) -> tuple[bool, int]:
+        header = next(csv.reader(_lines(text), delimiter=delimiter, skipinitialspace=True), [])
+        return any(_plain(name) in FILE_COLUMNS for name in header), len(header)
+
+    return max(DELIMITERS, key=rank)
+
+
+def _with_point(value: Any) -> Any:
+    is_number = isinstance(value, str) and _DECIMAL_COMMA.fullmatch(value)
+    return value.replace(",", ".") if is_number else value
+
+
+def _jsonl(text: str, notes: list[str]) -> Table:
+    """An object a line; or a list of objects. Raises ValueError where no line is one."""
+    if text.lstrip().startswith("["):
+        values = json.loads(text)
+        table = [value for value in values if isinstance(value, dict)]
+        problems = ["no object"] * (len(values) - len(table))
+    else:
+        table, problems = _parse_lines(text)
+    if problems and not table:
+        raise ValueError(problems[0])
+    if problems:
+        notes.append(f"{_count(problems)} cannot be read: {problems[0]}")
+    return table
+
+
+def _parse_lines(text: str) -> tuple[Table, list[str]]:
+    table, problems = [], []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line.strip().removesuffix(","))
+        except (ValueError, RecursionError) as error:
+            problems.append(f"line {number}: {str(error)[:120]}")
+            continue
+        if isinstance(value, dict):
+            table.append(value)
+        else:
+            problems.append(f"line {number} is no object")
+    return table, problems
+
+
+def _by_file(
+    table: Table, names: Sequence[str], notes: list[str]
+) -> list[tuple[str, dict[str, Any]]]:
+    """(file, other columns) of the rows. Raises ValueError without a column of files."""
+    column = _file_column(table, names)
+    pairs, blank = [], 0
+    for row in table:
+        file = row.get(column)
+        if file is None or not str(file).strip():
+            blank += any(value not in (None, "") for value in row.values())
+            continue
+        others = {str(name): value for name, value in row.items() if name != column}
+        pairs.append((str(file).strip(), others))
+    if blank:
+        notes.append(f"{blank:,} row{'s' if blank > 1 else ''} without a file's name")
+    return pairs
+
+
+def _file_column(table: Table, names: Sequence[str]) -> str:
+    """The column that names the pictures: by its own name, or else by its values."""
+    columns = list(dict.fromkeys(str(name) for row in table for name in row))
+    if not table:
+        raise ValueError("it has no rows")
+    stems = Pictures.stems(names)
+    if any(Pictures.stem(column) in stems for column in columns):
+        raise ValueError("its first line names a picture; put the columns' names there")
+    by_name = sorted(
+        (column for column in columns if _plain(column) in FILE_COLUMNS),
+        key=lambda column: FILE_COLUMNS.index(_plain(column)),
+    )
+    hits = {
+        column: sum(Pictures.stem(str(row.get(column))) in stems for row in table)
+        for column in columns
+    }
+    for column in by_name:
+        if hits[column]:
+            return column
+    best = max(columns, key=lambda column: hits[column], default="")
+    if columns and 2 * hits[best] > len(table):
+        return best
+    if by_name:
+        return by_name[0]
+    raise ValueError("it has no column 'file_name'")
+
+
+def _plain(column: str) -> str:
+    return re.sub(r"[\W_]+", "", column.lower())
+
+
+def _stylegan(text: str, notes: list[str]) -> list[tuple[str, dict[str, Any]]] | None:
+    """{"labels": [["00000/img00000000.png", 6], …]}; a label may be a one-hot list, or null.
+
+    None for a file of another program, which has no `labels`.
+    """
+    content = json.loads(text)
+    if not isinstance(content, dict):
+        raise TypeError("it is no object")
+    if "labels" not in content:
+        return None
+    labels = content["labels"] or []
+    entries = list(labels.items()) if isinstance(labels, dict) else labels
+    pairs = [
+        (entry[0], {"label": _class_of(entry[1])})
+        for entry in entries
+        if isinstance(entry, list | tuple) and len(entry) == 2 and isinstance(entry[0], str)
+    ]
+    unused = len(entries) - len(pairs)
+    if unused and not pairs:
+        raise ValueError("its labels are no pairs of a picture and a class")
+    if unused:
+        notes.append(f"{unused:,} of {len(entries):,} labels are no pairs of a picture and a class")
+    return pairs
+
+
+def _class_of(label: Any) -> Any:
+    if isinstance(label, list) and label.count(1) == 1 and label.count(0) == len(label) - 1:
+        return f"class {label.index(1)}"
+    if isinstance(label, float) and label.is_integer():
+        label = int(label)
+    if isinstance(label, int) or (isinstance(label, str) and label.isdecimal()):
+        return f"class {int(label)}"
+    return label
+
+
+def _match(
+    pairs: Sequence[tuple[str, dict[str, Any]]], pictures: Pictures, notes: list[str]
+) -> Rows:
+    """The row of each picture, the last where there are several."""
+    rows_of: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    missing = []
+    found = pictures.find([file for file, _ in pairs])
+    for file, row in pairs:
+        picture = found.get(file)
+        if picture is None:
+            missing.append(file)
+        else:
+            rows_of[picture].append(row)
+    if missing:
+        examples = ", ".join(repr(composed(file)[:80]) for file in missing[:EXAMPLES])
+        more = ", …" if len(missing) > EXAMPLES else ""
+        names = "name" if len(missing) > 1 else "names"
+        notes.append(
+            f"{len(missing):,} of {len(pairs):,} rows {names} no picture: {examples}{more}"
+        )
+    different = [name for name, rows in rows_of.items() if any(row != rows[0] for row in rows)]
+    if different:
+        notes.append(
+            f"{len(different):,} pictures have rows that differ, as {different[0][:80]!r}; the "
+            "last one counts"
+        )
+    return {name: _joined(rows) for name, rows in rows_of.items()}
+
+
+def _joined(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    joined: dict[str, Any] = {}
+    for row in rows:
+        joined.update(row)
+    return joined
+
+
+def _count(problems: Sequence[str]) -> str:
+    return f"{len(problems):,} row{'s' if len(problems) > 1 else ''}"
