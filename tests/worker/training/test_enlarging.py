@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from models import runs
 from models.bundle import format as bundle
 from models.bundle import verify
 from models.faces import latents
@@ -20,19 +21,7 @@ from worker.training.run import Attempt, HandedBack
 RECIPE: dict[str, Any] = {"enlarger_steps": 6, "enlarger_width": 8, "enlarger_blocks": 1}
 
 
-@pytest.fixture
-def large(pictures: Path) -> Path:
-    """The set with a side of four times the generator's 16 pixels."""
-    for path in pictures.iterdir():
-        with Image.open(path) as image:
-            image.resize((64, 64)).save(path)
-    return pictures
-
-
-@pytest.fixture(autouse=True)
-def _always_better(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Six steps make no enlarger that is better than none."""
-    monkeypatch.setattr(Quality, "is_better", True)
+pytestmark = pytest.mark.usefixtures("any_enlarger_is_better")
 
 
 def _card(attempt: Attempt, version: str) -> dict[str, Any]:
@@ -115,8 +104,6 @@ def _signalled(
 def test_an_interrupted_stage_goes_on_to_the_same_enlarger(
     attempt: Attempts, large: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from models import runs
-
     unbroken = attempt(large, **RECIPE)
     expected = unbroken.registry.folder(unbroken.go()) / bundle.ENLARGER
 
