@@ -1,4 +1,4 @@
-"""What pages say when the server is away or refuses: a sentence in their language, never a defect."""
+"""What pages say when the server is away or refuses: a sentence in its language, no defect."""
 
 from collections.abc import Callable
 
