@@ -13,6 +13,7 @@ from models import runs
 from models.bundle import format as bundle
 from models.bundle import verify
 from models.faces import latents
+from tests.worker.training.interruptions import next_attempt, record_steps, send_signal
 from tests.worker.training.types import Attempts, EventsOf
 from worker.enlarging.distillation import Distillation
 from worker.training import snapshots
@@ -69,24 +70,14 @@ def test_an_interrupted_distillation_goes_on_to_the_same_weights(
 
     run = attempt(large, **DISTILLED)
     with monkeypatch.context() as patch:
-        _signal_distillation(patch, run, signal.SIGTERM, at=2)
+        send_signal(patch, Distillation, run, signal.SIGTERM, at=2)
         with pytest.raises(HandedBack):
             run.go()
     name = runs.get(run.engine, run.run)["snapshot"]
     assert snapshots.read(run.snapshots, name)["distillation"]["step"] == 3
-    runs.requeue(run.engine, run.run, run.fence, "stopped", stalled=False)
-    claimed = runs.claim(run.engine, run.run)
-    assert claimed is not None
-    again = Attempt(run.settings, run.engine, *claimed)
-    steps: list[int] = []
-    advance = Distillation.advance
-
-    def counted(self: Distillation) -> float:
-        steps.append(self.step)
-        return advance(self)
-
+    again = next_attempt(run)
     with monkeypatch.context() as patch:
-        patch.setattr(Distillation, "advance", counted)
+        steps = record_steps(patch, Distillation)
         weights = again.registry.folder(again.go()) / bundle.WEIGHTS
     assert steps == [3, 4]
     assert load_file(weights).keys() == load_file(expected).keys()
@@ -100,7 +91,7 @@ def test_ctrl_c_in_the_distillation_publishes_what_is_learnt(
     attempt: Attempts, large: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = attempt(large, **DISTILLED)
-    _signal_distillation(monkeypatch, run, signal.SIGINT, at=2)
+    send_signal(monkeypatch, Distillation, run, signal.SIGINT, at=2)
     assert _card(run, run.go())["distilled"]["steps"] == 3
 
 
@@ -110,16 +101,3 @@ def test_without_an_enlarger_there_is_nothing_to_learn(
     run = attempt(pictures, **DISTILLED)
     assert _card(run, run.go())["distilled"] is None
     assert not events_of(run, "distillation.started")
-
-
-def _signal_distillation(
-    monkeypatch: pytest.MonkeyPatch, run: Attempt, number: signal.Signals, at: int
-) -> None:
-    advance = Distillation.advance
-
-    def advance_and_signal(self: Distillation) -> float:
-        if self.step == at:
-            run._on_signal(number, None)
-        return advance(self)
-
-    monkeypatch.setattr(Distillation, "advance", advance_and_signal)

@@ -13,6 +13,7 @@ from models import runs
 from models.bundle import format as bundle
 from models.bundle import verify
 from models.faces import latents
+from tests.worker.training.interruptions import next_attempt, record_steps, send_signal
 from tests.worker.training.types import Attempts, EventsOf
 from worker.enlarging.training import EnlargerTrainer, Quality
 from worker.training import snapshots
@@ -88,19 +89,6 @@ def test_without_steps_there_is_no_stage(
     assert not events_of(run, "enlarger.started") + events_of(run, "enlarger.skipped")
 
 
-def _signalled(
-    monkeypatch: pytest.MonkeyPatch, run: Attempt, number: signal.Signals, at: int
-) -> None:
-    advance = EnlargerTrainer.advance
-
-    def advance_and_signal(self: EnlargerTrainer) -> float:
-        if self.step == at:
-            run._on_signal(number, None)
-        return advance(self)
-
-    monkeypatch.setattr(EnlargerTrainer, "advance", advance_and_signal)
-
-
 def test_an_interrupted_stage_goes_on_to_the_same_enlarger(
     attempt: Attempts, large: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,25 +97,15 @@ def test_an_interrupted_stage_goes_on_to_the_same_enlarger(
 
     run = attempt(large, **RECIPE)
     with monkeypatch.context() as patch:
-        _signalled(patch, run, signal.SIGTERM, at=2)
+        send_signal(patch, EnlargerTrainer, run, signal.SIGTERM, at=2)
         with pytest.raises(HandedBack):
             run.go()
     name = runs.get(run.engine, run.run)["snapshot"]
     assert snapshots.read(run.snapshots, name)["enlarger"]["trainer"]["step"] == 3
     assert name == f"{20 + 3:012}.pt"
-    runs.requeue(run.engine, run.run, run.fence, "stopped", stalled=False)
-    claimed = runs.claim(run.engine, run.run)
-    assert claimed is not None
-    again = Attempt(run.settings, run.engine, *claimed)
-    steps: list[int] = []
-    advance = EnlargerTrainer.advance
-
-    def counted(self: EnlargerTrainer) -> float:
-        steps.append(self.step)
-        return advance(self)
-
+    again = next_attempt(run)
     with monkeypatch.context() as patch:
-        patch.setattr(EnlargerTrainer, "advance", counted)
+        steps = record_steps(patch, EnlargerTrainer)
         enlarger = again.registry.folder(again.go()) / bundle.ENLARGER
     assert steps == [3, 4, 5]
     assert enlarger.read_bytes() == expected.read_bytes()
@@ -137,7 +115,7 @@ def test_ctrl_c_in_the_stage_publishes_what_is_there(
     attempt: Attempts, large: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = attempt(large, **RECIPE)
-    _signalled(monkeypatch, run, signal.SIGINT, at=2)
+    send_signal(monkeypatch, EnlargerTrainer, run, signal.SIGINT, at=2)
     assert _card(run, run.go())["enlarger"]["steps"] == 3
 
 
