@@ -52,6 +52,9 @@ from models.bundle.format import (
     DatasetCredit as DatasetCredit,
 )
 from models.bundle.format import (
+    Distilled as Distilled,
+)
+from models.bundle.format import (
     Enlargement as Enlargement,
 )
 from models.bundle.format import (
