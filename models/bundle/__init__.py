@@ -82,5 +82,8 @@ from models.bundle.format import (
     file_digests as file_digests,
 )
 from models.bundle.format import (
+    is_whole as is_whole,
+)
+from models.bundle.format import (
     read_card as read_card,
 )

@@ -202,3 +202,11 @@ def check_digest(folder: Path, version: str) -> None:
     """Raises BadBundle unless the files have the digest that is the version."""
     if digest(folder) != version:
         raise BadBundle(f"Bundle {version[:12]} is damaged: its files do not have its digest.")
+
+
+def is_whole(folder: Path, version: str) -> bool:
+    """Whether a bundle's files are there and have the version's digest."""
+    try:
+        return folder.is_dir() and digest(folder) == version
+    except OSError:
+        return False
