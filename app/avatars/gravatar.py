@@ -26,6 +26,7 @@ from app.avatars.request.parameters import LARGEST
 from app.avatars.request.picture_request import PictureRequest
 from app.avatars.request.picture_types import AVATAR
 from app.errors import InvalidParameter, NoAvatar
+from app.headers import SHARED
 
 DEFAULT_SIZE = 80
 SMALLEST = 16
@@ -47,12 +48,12 @@ _HASH = re.compile(
     r"(?P<hash>[0-9a-f]{32}|[0-9a-f]{64})(?:\.(?P<extension>[a-z]+))?(?:[&?](?P<query>.*))?",
     re.IGNORECASE,
 )
-_AROUND = "/ \t\r\n"  # what templates leave around a hash
+_PADDING = "/ \t\r\n"  # characters that templates of hosts leave around a hash
 
 
 @dataclass(frozen=True)
 class GravatarAddress:
-    """What an address asks for. hash: empty without one; extension: empty, or of a format."""
+    """The parts of an address. hash, extension: in lower case; empty where it has none."""
 
     hash: str
     extension: str
@@ -65,7 +66,7 @@ def read_address(name: str, query: bytes) -> GravatarAddress | None:
     name: 32 or 64 hex digits, with or without an extension, and a query that follows `&`; or
     nothing: then `gravatar_id` may have the hash.
     """
-    parameters, text = _parse_query(query), name.strip(_AROUND)
+    parameters, text = _parse_query(query), name.strip(_PADDING)
     if not text:
         text = parameters.get(FIRST_NAME, "").strip()
         if _HASH.fullmatch(text) is None:
@@ -143,11 +144,7 @@ def _blank_image(size: int, format: str | None, accept: str | None) -> Response:
     else:
         mode, colour = ("RGBA", "#ffffff00") if FORMATS[name].has_alpha else ("RGB", "white")
         body = still.write(Image.new(mode, (size, size), colour), name, still.NO_STAMP)
-    headers = {
-        "Cache-Control": http_headers.MUTABLE,
-        "Access-Control-Allow-Origin": "*",
-        "Cross-Origin-Resource-Policy": "cross-origin",
-    }
+    headers = {"Cache-Control": http_headers.MUTABLE, **SHARED}
     if format is None:
         headers["Vary"] = "Accept"
     return Response(body, headers=headers, media_type=FORMATS[name].media_type)

@@ -10,10 +10,9 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from app.auth import scopes
 from app.auth.scopes import needs
 from app.avatars.cache.http_headers import IMMUTABLE, MUTABLE
-from app.headers import NO_SNIFF
+from app.headers import NO_SNIFF, SHARED
 from app.http.content_encoding import EncodedContent, encode_content
 from app.http.query_string import Only
 from app.registry import packing
@@ -32,12 +31,6 @@ LARGEST = 64 * 2**20  # bytes of a file; a model with a larger one is drawn by t
 MOST_PACKED = 16  # files in memory; a model has five, of 2 to 6 MB together
 # 0.8 % less than gzip at the time of gzip. 11 would save 1.3 % and take 2.4 s of the first request.
 BROTLI_QUALITY = 9
-# Pages of every origin may draw; the answers depend on no cookie.
-SHARED = {
-    "Access-Control-Allow-Origin": "*",
-    "Cross-Origin-Resource-Policy": "cross-origin",
-    **NO_SNIFF,
-}
 
 
 class BrowserFile(BaseModel):
@@ -85,9 +78,8 @@ def manifest(state: State, response: Response, name: str) -> BrowserModel:
     version = state.registry.resolve(name)
     card = Card.model_validate(state.registry.get(version)["card"])
     folder = state.registry.fetch(version)
-    response.headers.update({**SHARED, "Cache-Control": IMMUTABLE if name == version else MUTABLE})
-    if not state.settings.public_avatars:
-        scopes.keep_private(response)
+    caching = IMMUTABLE if name == version else MUTABLE
+    response.headers.update({**SHARED, **NO_SNIFF, "Cache-Control": caching})
     return describe(folder, version, card)
 
 
@@ -105,11 +97,8 @@ def packed_file(request: Request, state: State, version: str, name: str) -> Resp
     path = _path(state, version, name)
     file = _pack(path)
     body, headers = file.content.choose(request.headers.get("accept-encoding", ""))
-    headers |= {**SHARED, "Cache-Control": IMMUTABLE}
-    response = Response(body, headers=headers, media_type="application/octet-stream")
-    if not state.settings.public_avatars:
-        scopes.keep_private(response)
-    return response
+    headers |= {**SHARED, **NO_SNIFF, "Cache-Control": IMMUTABLE}
+    return Response(body, headers=headers, media_type="application/octet-stream")
 
 
 def describe(folder: Path, version: str, card: Card) -> BrowserModel:
@@ -120,7 +109,7 @@ def describe(folder: Path, version: str, card: Card) -> BrowserModel:
         seed_specification=card.seed_specification,
         network=card.network.model_dump(include={"resolution", "latent", "style", "layers"}),
         truncation=card.truncation,
-        psi=getattr(card, "psi", 1.0),  # cards may name what looks best
+        psi=card.psi,
         attributes=card.attributes,
         sliders=[slider.name for slider in card.sliders],
         enlarger_scale=card.enlarger.scale if card.enlarger else 0,

@@ -2,21 +2,15 @@
 
 import contextlib
 import hashlib
-import lzma
 import os
 import shutil
 import stat
 import uuid
-import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from models.failpoints import fail_point
-
-# What zipfile raises for damaged archives, and for archives that it does not support.
-BROKEN_ZIP = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, lzma.LZMAError, EOFError)
-UNREADABLE_ZIP = (NotImplementedError, RuntimeError, UnicodeDecodeError)
+from models.storage import layout
 
 
 def sync(path: Path) -> None:
@@ -86,6 +80,25 @@ def settle(folder: Path, target: Path) -> None:
     os.utime(target)  # gc ignores files younger than a day, and the row is not written yet
     fail_point("publish.renamed")
     sync(target.parent)
+
+
+def hide(path: Path) -> Path:
+    """Rename a file or folder to a temporary name; the new path.
+
+    No process finds an incomplete copy while it is removed, and `kao gc` removes it where this
+    process is killed first.
+    """
+    if layout.is_temporary(path.name):
+        return path
+    return path.rename(path.with_name(f".{path.name}.garbage"))
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder with its content, where it exists."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def sha256(path: Path) -> str:

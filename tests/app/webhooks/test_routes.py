@@ -4,9 +4,9 @@ from typing import get_args
 
 from starlette.testclient import TestClient
 
-from app.webhooks.schemas import Type
 from models import webhooks
 from models.registry import Registry
+from models.webhooks import EventType
 
 
 def test_a_webhook_is_made_listed_and_deleted(
@@ -66,4 +66,4 @@ def test_what_is_no_web_address_is_refused(client: TestClient, key: dict[str, st
 
 
 def test_the_types_are_those_that_are_sent() -> None:
-    assert get_args(Type) == webhooks.TYPES
+    assert get_args(EventType) == webhooks.TYPES
