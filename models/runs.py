@@ -196,6 +196,38 @@ def requeue(engine: sa.Engine, run: str, fence: Fence, reason: str, stalled: boo
         return str(_get(db, run)["state"])
 
 
+def count_faults(engine: sa.Engine, run: str) -> int:
+    """Return how many attempts in a row faults ended, since the last snapshot or submission."""
+    with reading(engine).begin() as db:
+        return _count_faults(db, run)
+
+
+def set_back(engine: sa.Engine, run: str, fence: Fence, reason: str, most: int) -> str:
+    """Requeue a run that a fault ended which is not its own; its new state.
+
+    It counts as no stall. Fails the run where `most` faults in a row ended its attempts.
+    """
+    with engine.begin() as db:
+        row = _get_for_update(db, run)
+        count = _count_faults(db, run) + 1
+        if row["cancel"]:
+            _move(db, run, "cancel", fence, {"finished": now()}, {})
+        elif count >= most:
+            _move(db, run, "fail", fence, {"error": reason, "finished": now()}, {"error": reason})
+        else:
+            _move(db, run, "requeue", fence, {}, {"reason": reason, "fault": count})
+        return str(_get(db, run)["state"])
+
+
+def _count_faults(db: sa.Connection, run: str) -> int:
+    """The newest count of `run.requeued` since the last snapshot or submission; 0 without one."""
+    types = ("snapshot.written", "run.queued", "run.requeued")
+    query = select(events.c.type, events.c.data).where(events.c.run == run)
+    last = query.where(events.c.type.in_(types)).order_by(events.c.number.desc()).limit(1)
+    row = db.execute(last).first()
+    return int(row.data.get("fault", 0)) if row is not None else 0
+
+
 def finish(engine: sa.Engine, run: str, fence: Fence, move: str, **values: Any) -> None:
     """Apply the move `fail` (with error=) or `cancel`, as the owner. Raises StaleFence."""
     with engine.begin() as db:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -17,6 +18,7 @@ from models.errors import StaleFence
 from models.runs import Fence
 from models.settings import Settings
 from models.storage import layout
+from worker import database_patience
 
 log = structlog.get_logger()
 
@@ -113,7 +115,14 @@ class Supervisor:
             self.kill()
 
     def _settle(self, code: int, output: Path) -> str:
-        """Requeue a run that its process left running. Returns the run's state."""
+        """Requeue a run that its process left running; its state.
+
+        A database that does not answer is awaited: otherwise the lease would have to run out.
+        """
+        settle = partial(self._settle_once, code, output)
+        return database_patience.repeat(settle, lambda: self.stopping)
+
+    def _settle_once(self, code: int, output: Path) -> str:
         try:
             row = runs.get(self.engine, self.run)
             state = str(row["state"])

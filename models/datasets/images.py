@@ -14,10 +14,10 @@ from typing import BinaryIO
 import numpy as np
 import pi_heif
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
-from models.datasets import avif
+from models.datasets import avif, colours
 from models.errors import DatasetError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "AVIF", "HEIF", "TIFF")
@@ -42,9 +42,10 @@ HIDDEN = frozenset(
         "lost+found", "system volume information", "icon\r",
     }
 )  # fmt: skip
+ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
+MOST_FRAMES = 8  # that are decoded in search of one that is not blank
+PHOTOMETRIC = 262  # the tag of a TIFF (TIFF 6.0, PhotometricInterpretation)
 END_OF_JPEG, SCAN_OF_JPEG = b"\xff\xd9", b"\xff\xda"
-SRGB = ImageCms.createProfile("sRGB")
-LAB = ImageCms.createProfile("LAB")
 # Pictures above MAX_PIXELS are decoded one at a time, whatever the number of threads.
 _large = threading.Lock()
 # Illustrators' programs write megabytes of history into a PNG; Pillow's limit is 1 MiB.
@@ -91,9 +92,9 @@ def read_square(
 ) -> NDArray[np.uint8]:
     """Read one picture as (size, size, 3) uint8: upright, centre-cropped, over white.
 
-    An animation gives its first frame. Raises BrokenImage for anything else than a whole picture
-    in one of FORMATS with sides of `least` and up and at most MAX_PIXELS, MAX_JPEG_PIXELS or
-    MAX_HEIF_PIXELS.
+    An animation gives its first frame that is not blank. Raises BrokenImage for anything else than
+    a whole picture in one of FORMATS with sides of `least` and up and at most MAX_PIXELS,
+    MAX_JPEG_PIXELS or MAX_HEIF_PIXELS.
     """
     with _open(source) as image:
         _check_size(image, least)
@@ -103,8 +104,9 @@ def read_square(
         image.draft("RGB", (2 * size, 2 * size))
         if image.format != "HEIF" and image.width * image.height > MAX_PIXELS:
             raise BrokenImage(f"more than {MAX_PIXELS:,} pixels at {size} px")
-        profile = image.info.get("icc_profile")
+        profile = colours.embedded_profile(image)
         with _large if is_large else nullcontext():
+            _seek_content(image)
             ImageOps.exif_transpose(image, in_place=True)
             return _square(_flat(image, profile), size)
 
@@ -196,65 +198,82 @@ def _first_scan(data: bytes) -> int:
     return len(data)
 
 
+def _seek_content(image: Image.Image) -> None:
+    """Go to an animation's first frame of more than one colour; to its first, where none is near.
+
+    Drawing programs begin with an empty canvas, which shows no face.
+    """
+    if image.format not in ANIMATED or not getattr(image, "is_animated", False):
+        return
+    try:
+        for frame in range(MOST_FRAMES):
+            image.seek(frame)
+            pixels = image.convert("RGBA")
+            extremes = [pixels.getchannel(band).getextrema() for band in "RGBA"]
+            if extremes[3] != (0, 0) and any(low != high for low, high in extremes):
+                return
+    except (EOFError, OSError, SyntaxError, ValueError):
+        pass
+    image.seek(0)
+
+
 def _flat(image: Image.Image, profile: bytes | None = None) -> Image.Image:
     """Bring any mode to sRGB, transparency over white and 16 bits to 8."""
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        image = _eight_bits(image)
+        image, profile = _eight_bits(image, profile), None
     if image.mode == "LAB":
         image, profile = _from_lab(image), None
     if not image.has_transparency_data:
-        return _to_srgb(image, profile)
+        return colours.to_srgb(image, profile)
     clear = image.convert("RGBA")
-    colours = _to_srgb(clear.convert("RGB"), profile)
-    colours.putalpha(clear.getchannel("A"))
+    # A profile for grey is read for grey alone.
+    opaque = clear.convert("L" if image.mode in colours.GREY_MODES else "RGB")
+    rgb = colours.to_srgb(opaque, profile)
+    rgb.putalpha(clear.getchannel("A"))
     white = Image.new("RGBA", clear.size, "white")
-    return Image.alpha_composite(white, colours).convert("RGB")
+    return Image.alpha_composite(white, rgb).convert("RGB")
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Deep grey as LA: convert() would clip it to 255 and lose which value is transparent.
+def _eight_bits(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Deep grey as LA in sRGB: convert() would clip it to 255 and lose its transparent value.
 
-    16 and 32 bits are divided by 257; floating point is from 0 to 1, or else from 0 to 255.
+    16 bits are divided by 257; of 32 bits and floating point the greatest number says which of
+    1, 255, 65535 and more is white.
     """
     deep = np.asarray(image)
-    scale = 1 / 257
-    if image.mode == "F":
-        deep = np.nan_to_num(deep)
-        scale = 255 if deep.max() <= 1 else 1
-    grey = (deep.astype(np.float32) * scale).round().clip(0, 255).astype(np.uint8)
+    levels = _levels(deep.astype(np.float32), image.mode).clip(0, 255)
+    if getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == 0:  # WhiteIsZero, which Pillow leaves
+        levels = 255 - levels
+    grey = colours.deep_to_srgb(levels, profile).round().astype(np.uint8)
     clear = image.info.get("transparency")
     alpha = np.full(grey.shape, 255, np.uint8) if clear is None else (deep != clear) * np.uint8(255)
     return Image.merge("LA", (Image.fromarray(grey), Image.fromarray(alpha)))
 
 
+def _levels(numbers: NDArray[np.float32], mode: str) -> NDArray[np.float32]:
+    """From 0, black, to 255, white."""
+    if mode not in ("I", "F"):
+        return numbers / np.float32(257)
+    numbers = np.nan_to_num(numbers, nan=0.0, posinf=np.inf, neginf=0.0)
+    finite = numbers[np.isfinite(numbers)]
+    most, least = float(finite.max(initial=0)), float(finite.min(initial=0))
+    if mode == "F" and -1 <= least < -0.5 and most <= 1:  # as networks have them
+        numbers = (numbers + np.float32(1)) / np.float32(2)
+    return numbers * np.float32(255 / _white(most, mode))
+
+
+def _white(most: float, mode: str) -> float:
+    """The number that means white where `most` is the greatest; filters overshoot 1 a little."""
+    if mode == "F" and most <= 2:
+        return 1.0
+    return next((limit for limit in (255.0, 65535.0) if most <= limit), 2.0**32 - 1)
+
+
 def _from_lab(image: Image.Image) -> Image.Image:
-    """CIELAB, as image editors write it into TIFF, in sRGB."""
-    converted = ImageCms.profileToProfile(image, LAB, SRGB, outputMode="RGB")
+    converted = colours.from_lab(image)
     if converted is None:
         raise BrokenImage("cannot be decoded: its CIELAB colours cannot be converted")
     return converted
-
-
-def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """RGB in sRGB, as browsers show a picture with an embedded colour profile.
-
-    A profile that LittleCMS cannot read, or that is not for this kind of picture, is ignored.
-    """
-    if profile and image.mode in ("RGB", "L", "CMYK"):
-        try:
-            source_profile = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            if "sRGB" not in ImageCms.getProfileDescription(source_profile):
-                srgb = ImageCms.profileToProfile(
-                    image,
-                    source_profile,
-                    SRGB,
-                    ImageCms.Intent.RELATIVE_COLORIMETRIC,
-                    outputMode="RGB",
-                )
-                return srgb if srgb is not None else image.convert("RGB")
-        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-            pass
-    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _square(image: Image.Image, size: int) -> NDArray[np.uint8]:

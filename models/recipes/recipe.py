@@ -217,6 +217,15 @@ class Recipe(_Strict):
         Literal[1, 2],
         Field(description="Pixels along a side of a place of its grid; 2 is quicker to draw."),
     ] = 1
+    distillation_steps: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=1_000_000,
+            description="Steps in which the generator then learns its enlarger's clean pictures, "
+            "at most its own; 0: none.",
+        ),
+    ] = 0
     growth: Annotated[
         int, Field(ge=0, le=8, description="Earlier moments to publish too, for `age`.")
     ] = 0
@@ -273,6 +282,8 @@ class Recipe(_Strict):
             )
         if self.residuals and self.network == "classic":
             raise ValueError("`classic` is the tutorial's network: `residuals` must be 0")
+        if self.distillation_steps and self.network == "classic":
+            raise ValueError("`classic` is the tutorial's network: `distillation_steps` must be 0")
         if self.has_labels and not self.style:
             raise ValueError("`labels` need a mapping network: `style` above 0")
         if (self.network == "classic") != (self.loss == "bce"):

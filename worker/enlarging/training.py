@@ -65,6 +65,11 @@ class EnlargerTrainer:
         self._adam = torch.optim.Adam(self.network.parameters(), LEARNING_RATE, BETAS)
 
     @property
+    def steps(self) -> int:
+        """The steps of the plan."""
+        return self.plan.steps
+
+    @property
     def is_finished(self) -> bool:
         """Whether every step of the plan is done."""
         return self.step >= self.plan.steps

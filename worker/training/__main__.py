@@ -9,7 +9,11 @@ import fcntl
 import os
 import sys
 import threading
+from collections.abc import Callable
+from typing import TypeVar
 
+import sqlalchemy as sa
+import structlog
 import torch
 from safetensors import SafetensorError
 
@@ -17,11 +21,16 @@ from models import runs
 from models.database.engine import connect
 from models.errors import KaoError, StaleFence
 from models.settings import Settings
-from worker.training import lockstep, resource_errors
+from worker import database_patience
+from worker.training import lockstep, passing_faults, resource_errors
 from worker.training.divergence import Divergence
 from worker.training.run import Attempt, HandedBack
 
+log = structlog.get_logger()
+T = TypeVar("T")
+
 ORPHAN_EXIT_CODE = 76
+MEMORY_ERRORS = (torch.OutOfMemoryError, MemoryError, OSError, RuntimeError, SafetensorError)
 
 
 def main(run: str, number: str) -> None:
@@ -52,16 +61,45 @@ def _lead(settings: Settings, run: str, fence: runs.Fence) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX)
             attempt.execute()
     except HandedBack:
-        runs.requeue(engine, run, fence, "stopped", stalled=False)
+        _record(lambda: runs.requeue(engine, run, fence, "stopped", stalled=False))
     except StaleFence as error:
         print(error, file=sys.stderr)
-    except (KaoError, Divergence) as error:
-        runs.finish(engine, run, fence, "fail", error=str(error))
-    except (torch.OutOfMemoryError, MemoryError, OSError, RuntimeError, SafetensorError) as error:
-        explanation = resource_errors.explain(error)
-        if explanation is None:
-            raise
-        runs.finish(engine, run, fence, "fail", error=explanation)
+    except Exception as error:
+        _end(engine, attempt, error)
+
+
+def _end(engine: sa.Engine, attempt: Attempt, error: Exception) -> None:
+    """Record an attempt that an error ended: set back by a fault that may go away, else failed.
+
+    Raises the error itself where it is a defect.
+    """
+    run, fence = attempt.run, attempt.fence
+    if (fault := passing_faults.recognise(error)) is not None:
+        log.warning("training.set_back", run=run, reason=fault.reason)
+        count = _record(lambda: runs.count_faults(engine, run))
+        if count + 1 < fault.most and attempt.pause(passing_faults.pause(count)):
+            _record(lambda: runs.requeue(engine, run, fence, "stopped", stalled=False))
+        else:
+            _record(lambda: runs.set_back(engine, run, fence, fault.reason, fault.most))
+        return
+    message = str(error) if isinstance(error, KaoError | Divergence) else None
+    if isinstance(error, MEMORY_ERRORS):
+        message = resource_errors.explain(error)
+    if message is None:
+        raise error
+    _record(lambda: runs.finish(engine, run, fence, "fail", error=message))
+
+
+def _record(change: Callable[[], T]) -> T:
+    """The result of a change, as soon as the database answers. Exits where the run was taken over.
+
+    Raises OperationalError where the database stays away.
+    """
+    try:
+        return database_patience.repeat(change)
+    except StaleFence as error:
+        print(error, file=sys.stderr)
+        sys.exit(0)
 
 
 def _become_torchrun(count: int) -> None:

@@ -11,15 +11,23 @@ FULL = ("no space left on device", "os error 28", "disk quota exceeded", "os err
 HOST_MEMORY = ("defaultcpuallocator", "not enough memory", "can't allocate memory")
 
 
+FULL_DISK = (
+    "The disk is full: the snapshot or model could not be written. What was there before "
+    "is whole. Make room (`kao gc --yes` removes what nothing needs), then resume the run."
+)
+
+
+def is_full_disk(error: BaseException) -> bool:
+    """Whether a disk or a quota is full."""
+    number = error.errno if isinstance(error, OSError) else None
+    return number in NO_ROOM or any(words in str(error).lower() for words in FULL)
+
+
 def explain(error: BaseException) -> str | None:
     """What to do about an error that means "no more room"; None for any other."""
     text = str(error).lower()
-    number = error.errno if isinstance(error, OSError) else None
-    if number in NO_ROOM or any(word in text for word in FULL):
-        return (
-            "The disk is full: the snapshot or model could not be written. What was there before "
-            "is whole. Make room (`kao gc --yes` removes what nothing needs), then resume the run."
-        )
+    if is_full_disk(error):
+        return FULL_DISK
     if isinstance(error, torch.OutOfMemoryError):
         return _smaller("GPU")
     if isinstance(error, MemoryError) or any(word in text for word in HOST_MEMORY):

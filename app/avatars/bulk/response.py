@@ -20,7 +20,7 @@ from app.avatars.bulk.request import SCHEMA, BulkRequest, parse_body, read_body
 from app.avatars.cache import http_headers
 from app.avatars.encode.provenance import Words
 from app.avatars.generate.faces import enlarge
-from app.avatars.request.costs import Estimate
+from app.avatars.request.costs import LOADING_UNITS, Estimate
 from app.avatars.request.picture_request import PictureRequest
 from app.avatars.state import PictureState, get_picture_state
 from app.errors import TooManyRequests
@@ -58,6 +58,8 @@ async def respond(request: Request) -> Response:
     state.batches.check(client)
     bulk = parse_body(await read_body(request, state.bodies, client))
     version = await state.engine.resolve(bulk.faces[0].model)
+    if not state.engine.is_loaded(version):
+        await state.limiter.charge_pictures(request, LOADING_UNITS)
     drawer = await state.engine.drawer(version)
     first_face = traits.resolve(bulk.faces[0], drawer.card)
     bulk = replace(bulk, faces=[first_face.with_values(seed=face.seed) for face in bulk.faces])

@@ -9,9 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
+from models import runs
 from models.bundle import format as bundle
 from models.bundle import verify
 from models.faces import latents
+from tests.worker.training.interruptions import next_attempt, record_steps, send_signal
 from tests.worker.training.types import Attempts, EventsOf
 from worker.enlarging.training import EnlargerTrainer, Quality
 from worker.training import snapshots
@@ -20,19 +22,7 @@ from worker.training.run import Attempt, HandedBack
 RECIPE: dict[str, Any] = {"enlarger_steps": 6, "enlarger_width": 8, "enlarger_blocks": 1}
 
 
-@pytest.fixture
-def large(pictures: Path) -> Path:
-    """The set with a side of four times the generator's 16 pixels."""
-    for path in pictures.iterdir():
-        with Image.open(path) as image:
-            image.resize((64, 64)).save(path)
-    return pictures
-
-
-@pytest.fixture(autouse=True)
-def _always_better(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Six steps make no enlarger that is better than none."""
-    monkeypatch.setattr(Quality, "is_better", True)
+pytestmark = pytest.mark.usefixtures("any_enlarger_is_better")
 
 
 def _card(attempt: Attempt, version: str) -> dict[str, Any]:
@@ -99,48 +89,23 @@ def test_without_steps_there_is_no_stage(
     assert not events_of(run, "enlarger.started") + events_of(run, "enlarger.skipped")
 
 
-def _signalled(
-    monkeypatch: pytest.MonkeyPatch, run: Attempt, number: signal.Signals, at: int
-) -> None:
-    advance = EnlargerTrainer.advance
-
-    def advance_and_signal(self: EnlargerTrainer) -> float:
-        if self.step == at:
-            run._on_signal(number, None)
-        return advance(self)
-
-    monkeypatch.setattr(EnlargerTrainer, "advance", advance_and_signal)
-
-
 def test_an_interrupted_stage_goes_on_to_the_same_enlarger(
     attempt: Attempts, large: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from models import runs
-
     unbroken = attempt(large, **RECIPE)
     expected = unbroken.registry.folder(unbroken.execute()) / bundle.ENLARGER
 
     run = attempt(large, **RECIPE)
     with monkeypatch.context() as patch:
-        _signalled(patch, run, signal.SIGTERM, at=2)
+        send_signal(patch, EnlargerTrainer, run, signal.SIGTERM, at=2)
         with pytest.raises(HandedBack):
             run.execute()
     name = runs.get(run.engine, run.run)["snapshot"]
     assert snapshots.read(run.snapshots, name)["enlarger"]["trainer"]["step"] == 3
     assert name == f"{20 + 3:012}.pt"
-    runs.requeue(run.engine, run.run, run.fence, "stopped", stalled=False)
-    claimed = runs.claim(run.engine, run.run)
-    assert claimed is not None
-    again = Attempt(run.settings, run.engine, *claimed)
-    steps: list[int] = []
-    advance = EnlargerTrainer.advance
-
-    def counted(self: EnlargerTrainer) -> float:
-        steps.append(self.step)
-        return advance(self)
-
+    again = next_attempt(run)
     with monkeypatch.context() as patch:
-        patch.setattr(EnlargerTrainer, "advance", counted)
+        steps = record_steps(patch, EnlargerTrainer)
         enlarger = again.registry.folder(again.execute()) / bundle.ENLARGER
     assert steps == [3, 4, 5]
     assert enlarger.read_bytes() == expected.read_bytes()
@@ -150,7 +115,7 @@ def test_ctrl_c_in_the_stage_publishes_what_is_there(
     attempt: Attempts, large: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = attempt(large, **RECIPE)
-    _signalled(monkeypatch, run, signal.SIGINT, at=2)
+    send_signal(monkeypatch, EnlargerTrainer, run, signal.SIGINT, at=2)
     assert _card(run, run.execute())["enlarger"]["steps"] == 3
 
 

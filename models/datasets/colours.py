@@ -1,0 +1,172 @@
+"""Brings a decoded picture to sRGB, whatever says what its numbers mean.
+
+That is an ICC profile, in PNG else `cICP`, `sRGB` or `cHRM` and `gAMA` (PNG specification, third
+edition, 4.3), in AVIF and HEIC else an `nclx` box, whose numbers are those of ITU-T H.273.
+"""
+
+import io
+import struct
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
+
+SRGB = ImageCms.createProfile("sRGB")
+LAB = ImageCms.createProfile("LAB")
+GREY_MODES = ("L", "LA", "La", "1")
+# xy of red, green, blue and white by H.273's numbers (table 2).
+D65, DCI = (0.3127, 0.329), (0.314, 0.351)
+PRIMARIES = {
+    1: ((0.64, 0.33), (0.3, 0.6), (0.15, 0.06), D65),
+    5: ((0.64, 0.33), (0.29, 0.6), (0.15, 0.06), D65),
+    6: ((0.63, 0.34), (0.31, 0.595), (0.155, 0.07), D65),
+    7: ((0.63, 0.34), (0.31, 0.595), (0.155, 0.07), D65),
+    9: ((0.708, 0.292), (0.17, 0.797), (0.131, 0.046), D65),
+    11: ((0.68, 0.32), (0.265, 0.69), (0.15, 0.06), DCI),
+    12: ((0.68, 0.32), (0.265, 0.69), (0.15, 0.06), D65),
+}
+# Exponents by H.273's numbers (table 3); the curves of video are shown as sRGB's, and 0 is that.
+SRGB_CURVE = 0.0
+TRANSFERS = {1: SRGB_CURVE, 4: 2.2, 5: 2.8, 6: SRGB_CURVE, 8: 1.0, 13: SRGB_CURVE,
+             14: SRGB_CURVE, 15: SRGB_CURVE}  # fmt: skip
+NEAR_GAMMA, NEAR_PRIMARY = 0.02, 0.005  # of sRGB's: what writers round away
+GAMMAS = (0.2, 1.5)  # that files have; beyond, a writer was wrong
+D50 = np.array([0.9642, 1.0, 0.8249])
+BRADFORD = np.array(
+    [[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]]
+)
+HEADER_BYTES = 1 << 16  # of an AVIF or HEIC, within which its colours are described
+
+Chromaticity = tuple[float, float]
+Primaries = tuple[Chromaticity, Chromaticity, Chromaticity, Chromaticity]
+
+
+def embedded_profile(image: Image.Image) -> bytes | None:
+    """What says that a picture's numbers are not sRGB's, as an ICC profile; None where they are."""
+    icc: bytes | None = image.info.get("icc_profile")
+    if image.format == "PNG":
+        return _of_png(image, icc)
+    if icc or image.format not in ("AVIF", "HEIF"):
+        return icc
+    start = _start(image)
+    place = start.find(b"colrnclx") + 8
+    if place < 8 or place + 4 > len(start):
+        return None
+    return _coded(*struct.unpack_from(">HH", start, place))
+
+
+def _of_png(image: Image.Image, icc: bytes | None) -> bytes | None:
+    place = _start(image).find(b"\0\0\0\x04cICP") + 8
+    if place >= 8:
+        return _coded(*_start(image)[place : place + 2])
+    if icc or "srgb" in image.info:
+        return icc
+    gamma, numbers = image.info.get("gamma"), image.info.get("chromaticity")
+    if gamma is not None and not GAMMAS[0] < gamma < GAMMAS[1]:
+        gamma = None
+    if gamma is None and numbers is None:
+        return None
+    primaries = PRIMARIES[1]
+    if numbers is not None and len(numbers) == 8 and min(numbers) > 0:
+        white, red, green, blue = zip(numbers[::2], numbers[1::2], strict=True)
+        primaries = (red, green, blue, white)
+    exponent = SRGB_CURVE if gamma is None or abs(gamma - 1 / 2.2) < NEAR_GAMMA else 1 / gamma
+    return _profile(primaries, exponent)
+
+
+def _start(image: Image.Image) -> bytes:
+    """The first bytes of the file."""
+    file: BinaryIO | None = getattr(image, "fp", None)
+    if file is None:
+        return b""
+    place = file.tell()
+    file.seek(0)
+    start = file.read(HEADER_BYTES)
+    file.seek(place)
+    return start
+
+
+def _coded(primaries: int, transfer: int) -> bytes | None:
+    """A profile by H.273's numbers; None for sRGB, the unspecified and HDR."""
+    if primaries not in PRIMARIES or transfer not in TRANSFERS:
+        return None
+    return _profile(PRIMARIES[primaries], TRANSFERS[transfer])
+
+
+def _profile(primaries: Primaries, exponent: float) -> bytes | None:
+    """An ICC profile (version 2) of these primaries and this curve; None where that is sRGB."""
+    difference = np.abs(np.array(primaries) - np.array(PRIMARIES[1])).max()
+    if exponent == SRGB_CURVE and difference < NEAR_PRIMARY:
+        return None
+    xyz = np.array([[x / y, 1, (1 - x - y) / y] for x, y in primaries]).T
+    white = xyz[:, 3]
+    columns = xyz[:, :3] * np.linalg.solve(xyz[:, :3], white)
+    cones = BRADFORD @ D50 / (BRADFORD @ white)
+    columns = np.linalg.inv(BRADFORD) @ (cones[:, None] * (BRADFORD @ columns))
+    text = b"embedded\0"
+    tags = {
+        b"desc": b"desc" + struct.pack(">II", 0, len(text)) + text + bytes(78),
+        b"cprt": b"text" + bytes(4) + text,
+        b"wtpt": _xyz(D50),
+        **dict(zip((b"rXYZ", b"gXYZ", b"bXYZ"), map(_xyz, columns.T), strict=True)),
+        **dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), _curve(exponent)),
+    }
+    table, body, start = b"", b"", 132 + 12 * len(tags)
+    for name, data in tags.items():
+        table += name + struct.pack(">II", start + len(body), len(data))
+        body += data + bytes(-len(data) % 4)
+    header = struct.pack(">I4sI", start + len(body), bytes(4), 0x02400000) + b"mntrRGB XYZ "
+    header += bytes(12) + b"acsp" + bytes(28) + _xyz(D50)[8:]
+    return header.ljust(128, b"\0") + struct.pack(">I", len(tags)) + table + body
+
+
+def _xyz(values: NDArray[np.float64]) -> bytes:
+    return b"XYZ " + bytes(4) + b"".join(struct.pack(">i", round(each * 65536)) for each in values)
+
+
+def _curve(exponent: float) -> bytes:
+    if exponent != SRGB_CURVE:
+        return b"curv" + struct.pack(">IIH", 0, 1, round(exponent * 256))
+    x = np.linspace(0, 1, 1024)
+    linear = np.where(x <= 0.04045, x / 12.92, ((x + 0.055) / 1.055) ** 2.4)
+    return b"curv" + struct.pack(">II", 0, 1024) + (linear * 65535).round().astype(">u2").tobytes()
+
+
+def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """RGB in sRGB, as browsers show a picture with an embedded colour profile.
+
+    A profile that LittleCMS cannot read, or that is not for this kind of picture, is ignored.
+    """
+    if profile:
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            if "sRGB" not in ImageCms.getProfileDescription(source):
+                return _converted(image, source)
+        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+            pass
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _converted(image: Image.Image, source: Any) -> Image.Image:
+    """Raises PyCMSError for a profile of another kind of picture."""
+    if image.mode not in ("RGB", "L", "CMYK"):
+        is_grey = source.profile.xcolor_space.strip() == "GRAY"
+        image = image.convert("L" if is_grey else "RGB")
+    intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
+    srgb = ImageCms.profileToProfile(image, source, SRGB, intent, outputMode="RGB")
+    return srgb if srgb is not None else image.convert("RGB")
+
+
+def deep_to_srgb(levels: NDArray[np.float32], profile: bytes | None) -> NDArray[np.float32]:
+    """Grey levels from 0 to 255 with fractions, by a profile that is made for eight bits."""
+    if not profile:
+        return levels
+    ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
+    table = np.asarray(to_srgb(ramp, profile), np.float32)[0, :, 1]
+    return np.interp(levels, np.arange(256), table).astype(np.float32)
+
+
+def from_lab(image: Image.Image) -> Image.Image | None:
+    """CIELAB, as image editors write it into TIFF, in sRGB."""
+    return ImageCms.profileToProfile(image, LAB, SRGB, outputMode="RGB")
