@@ -3,6 +3,7 @@
 import base64
 import secrets
 import time
+from collections.abc import Collection
 from typing import Any, Literal, get_args
 
 import sqlalchemy as sa
@@ -99,14 +100,20 @@ def replay(engine: sa.Engine, id: str, number: int) -> Row:
         return db.execute(select(deliveries).where(*which)).one()._asdict()
 
 
-def claim(engine: sa.Engine) -> Row | None:
+def claim(engine: sa.Engine, without: Collection[str] = ()) -> Row | None:
     """The next due delivery with its webhook's `url` and `secret`, for this worker alone, or None.
+
+    without: ids of webhooks whose deliveries are left out.
 
     A worker that dies meanwhile loses nothing: after CLAIM seconds the delivery is due again.
     """
     moment = time.time()
     columns = (deliveries, webhooks.c.url, webhooks.c.secret)
-    is_due = (deliveries.c.state == "pending", deliveries.c.due <= moment)
+    is_due = (
+        deliveries.c.state == "pending",
+        deliveries.c.due <= moment,
+        deliveries.c.webhook.not_in(without),
+    )
     joined = deliveries.join(webhooks, deliveries.c.webhook == webhooks.c.id)
     query = select(*columns).select_from(joined).where(*is_due)
     with reading(engine).begin() as db:

@@ -27,6 +27,7 @@ from app.avatars.request.parameters import LARGEST
 from app.avatars.request.picture_request import PictureRequest
 from app.avatars.request.picture_types import AVATAR
 from app.errors import InvalidParameter, NoAvatar
+from app.headers import SHARED
 
 DEFAULT_SIZE = 80
 SMALLEST = 16
