@@ -27,6 +27,7 @@ from app.http.body_size import BodyLimit
 from app.http.compression import Compression
 from app.http.cross_origin import CrossOrigin
 from app.http.head import Head
+from app.http.paced_bodies import PacedBodies
 from app.http.path_prefix import PathPrefix
 from app.http.private_cache import PrivateCache
 from app.http.relative_redirects import RelativeRedirects
@@ -41,7 +42,7 @@ from app.studio.error_pages import ErrorPages
 from app.training import curves, events, measurements, presets, sheets
 from app.training import routes as training
 from app.webhooks import routes as webhooks
-from models import bootstrap, keys
+from models import bootstrap, keys, memory
 from models.database import engine as database
 from models.registry import Registry
 from models.settings import Settings
@@ -150,6 +151,7 @@ def _add_middleware(app: FastAPI, state: PictureState) -> None:
     pictures = ["/avatars", gravatar.FIRST_PATH, *(each.path for each in PICTURE_TYPES)]
     app.add_middleware(CrossOrigin, paths=pictures, files=browser.PATHS)
     app.add_middleware(Compression, exclude_content_types=NOT_COMPRESSED)
+    app.add_middleware(PacedBodies, limit=memory.available())
     app.add_middleware(AccessLog)
     settings = state.settings
     app.add_middleware(

@@ -30,6 +30,8 @@ class AppState:
     checks: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
     # Datasets decoded at once for previews: one takes up to 15 s of a core and 200 MB.
     decodes: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    # Files packed at once for browsers: one takes up to 15 s of a core, and four times its size.
+    packs: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
 
 
 def get_state(request: Request) -> AppState:

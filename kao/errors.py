@@ -29,9 +29,8 @@ DATABASE = {
     "database disk image is malformed": "The database's file is damaged: restore a backup.",
     "disk is full": "The database's disk is full.",
 }
-
-
-UNIX_MODULES = {"fcntl", "resource"}
+UNIX_MODULES = {"fcntl", "resource"}  # of Python itself, where the system is not Windows
+# What the extra `hosts` has, and what needs it.
 HOST_MODULES = {"psycopg": "PostgreSQL", "obstore": "A bucket"}
 
 

@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy import select
 
 from models import bundle, runs, webhooks
-from models.bundle import Card, archive, isolated
+from models.bundle import Card, archive, is_whole, isolated
 from models.database import tables
 from models.database.engine import lock, now, reading
 from models.database.tables import aliases, models, moves
@@ -22,6 +22,7 @@ from models.failpoints import fail_point
 from models.name_and_note import Description
 from models.storage import atomic, layout
 from models.storage.blob_store import Blobs
+from models.verified_files import VerifiedFiles
 
 if TYPE_CHECKING:  # ONNX Runtime takes a second to import, and most commands need none of it
     from models.bundle.generator import Drawer
@@ -42,6 +43,7 @@ class Registry:
         self.engine = engine
         self.blobs = store if isinstance(store, Blobs) else Blobs(store)
         self.bundles = self.blobs.folder / layout.BUNDLES
+        self.files = VerifiedFiles(self.fetch, self._replace_damaged)
 
     # Reading. None of these waits for a writer.
 
@@ -374,11 +376,3 @@ class Registry:
             db.execute(aliases.insert().values(name=name, version=version))
         db.execute(moves.insert().values(alias=name, version=version, at=now()))
         webhooks.enqueue(db, "alias.moved", {"alias": name, "version": version})
-
-
-def is_whole(folder: Path, version: str) -> bool:
-    """Whether a bundle's files are there and have the version's digest."""
-    try:
-        return folder.is_dir() and bundle.digest(folder) == version
-    except OSError:
-        return False

@@ -1,5 +1,6 @@
 """Posts deliveries of webhooks, signed after Standard Webhooks (www.standardwebhooks.com)."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -20,7 +21,9 @@ from models.webhooks import Row
 
 log = structlog.get_logger()
 
-TIMEOUT = 10.0  # s for a receiver to answer
+TIMEOUT = 10.0  # s for a receiver to connect, and between two of its bytes
+DEADLINE = 15.0  # s for its whole answer
+SLOW = 2.0  # s
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")  # RFC 4291 §2.4
 
@@ -37,11 +40,18 @@ class Deliverer:
     engine: sa.Engine
 
     def deliver_due(self) -> int:
-        """Attempt every due delivery; how many. Logs errors of the database."""
-        count = 0
+        """Attempt every due delivery; how many. Logs errors of the database.
+
+        A receiver that fails, or takes longer than SLOW, gets its next one when all others had
+        their turn, in a later call.
+        """
+        count, late = 0, set[str]()
         try:
-            while (delivery := webhooks.claim(self.engine)) is not None:
+            while (delivery := webhooks.claim(self.engine, late)) is not None:
+                start = time.monotonic()
                 status, error = self._attempt(delivery)
+                if error is not None or time.monotonic() - start > SLOW:
+                    late.add(delivery["webhook"])
                 state = webhooks.settle(self.engine, delivery, status, error)
                 log.info("webhook.attempted", delivery=delivery["number"], state=state, error=error)
                 count += 1
@@ -52,14 +62,18 @@ class Deliverer:
     def _attempt(self, delivery: Row) -> tuple[int | None, str | None]:
         """The status of the answer, and why the attempt failed; None: it did not."""
         try:
-            answer = self._post(delivery)
-        except (httpx.HTTPError, OSError, ValueError, ForbiddenAddressError) as error:
+            answer = asyncio.run(self._post(delivery))
+        except (httpx.HTTPError, OSError, ValueError, TimeoutError, ForbiddenAddressError) as error:
             return None, f"{type(error).__name__}: {error}"[:500]
         is_success = 200 <= answer < 300
         return answer, None if is_success else f"the receiver answered {answer}"
 
-    def _post(self, delivery: Row) -> int:
-        """The status of the answer, whose body is not read."""
+    async def _post(self, delivery: Row) -> int:
+        """The status of the answer, whose body is not read.
+
+        On an event loop, where a deadline for all of it ends also a receiver that sends a byte now
+        and then.
+        """
         body = json.dumps(delivery["body"]).encode()
         url = httpx.URL(delivery["url"])
         # The checked address itself: a name could resolve to another one a moment later.
@@ -72,8 +86,9 @@ class Deliverer:
         }
         extensions = {"sni_hostname": url.host}
         target = url.copy_with(host=address)
-        with (
-            httpx.Client(timeout=TIMEOUT, trust_env=False) as client,
+        async with (
+            asyncio.timeout(DEADLINE),
+            httpx.AsyncClient(timeout=TIMEOUT, trust_env=False) as client,
             client.stream(
                 "POST", target, content=body, headers=headers, extensions=extensions
             ) as answer,

@@ -127,7 +127,7 @@ def parse_extension(extension: str, choices: Sequence[str] = FACE) -> str:
 def negotiate(accept: str | None, choices: Sequence[str]) -> str:
     """The format that an Accept header prefers (RFC 9110 §12.5.1), else the first of `choices`.
 
-    Of formats that it names and likes equally, WebP: Firefox and Safari name PNG as well.
+    Of formats that it names with equal quality, WebP: Firefox and Safari name PNG as well.
     """
     ranges = dict(parse_qualities(accept or ""))
 

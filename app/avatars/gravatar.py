@@ -16,16 +16,18 @@ from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
 from PIL import Image
-from starlette.responses import Response
 
 from app.avatars import formats
 from app.avatars.cache import http_headers
 from app.avatars.encode import still
 from app.avatars.formats import FORMATS, STILL, negotiate
+from app.avatars.request import costs
+from app.avatars.request.costs import Estimate, Shape
 from app.avatars.request.parameters import LARGEST
 from app.avatars.request.picture_request import PictureRequest
 from app.avatars.request.picture_types import AVATAR
 from app.errors import InvalidParameter, NoAvatar
+from app.headers import SHARED
 
 DEFAULT_SIZE = 80
 SMALLEST = 16
@@ -47,12 +49,12 @@ _HASH = re.compile(
     r"(?P<hash>[0-9a-f]{32}|[0-9a-f]{64})(?:\.(?P<extension>[a-z]+))?(?:[&?](?P<query>.*))?",
     re.IGNORECASE,
 )
-_AROUND = "/ \t\r\n"  # what templates leave around a hash
+_PADDING = "/ \t\r\n"  # characters that templates of hosts leave around a hash
 
 
 @dataclass(frozen=True)
 class GravatarAddress:
-    """What an address asks for. hash: empty without one; extension: empty, or of a format."""
+    """The parts of an address. hash, extension: in lower case; empty where it has none."""
 
     hash: str
     extension: str
@@ -65,7 +67,7 @@ def read_address(name: str, query: bytes) -> GravatarAddress | None:
     name: 32 or 64 hex digits, with or without an extension, and a query that follows `&`; or
     nothing: then `gravatar_id` may have the hash.
     """
-    parameters, text = _parse_query(query), name.strip(_AROUND)
+    parameters, text = _parse_query(query), name.strip(_PADDING)
     if not text:
         text = parameters.get(FIRST_NAME, "").strip()
         if _HASH.fullmatch(text) is None:
@@ -78,7 +80,46 @@ def read_address(name: str, query: bytes) -> GravatarAddress | None:
     return GravatarAddress(match["hash"].lower(), extension, {**more, **parameters})
 
 
-def parse_gravatar(address: GravatarAddress, accept: str | None) -> PictureRequest | Response:
+@dataclass(frozen=True)
+class BlankImage:
+    """A transparent image, or a white one where its format has no transparency."""
+
+    size: int
+    format: str
+    is_negotiated: bool
+
+    @property
+    def estimate(self) -> Estimate:
+        """The time and memory that encoding takes, as of a face of this size."""
+        pixels = self.size * self.size
+        shape = Shape("face", self.format, pixels, 1, 1, self.size, drawing=0.0)
+        return costs.estimate(shape, has_enlarger=False)
+
+    @property
+    def media_type(self) -> str:
+        """The media type of the image."""
+        return FORMATS[self.format].media_type
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of the response."""
+        headers = {"Cache-Control": http_headers.MUTABLE, **SHARED}
+        return {**headers, "Vary": "Accept"} if self.is_negotiated else headers
+
+    def encode(self) -> bytes:
+        """The bytes of the file."""
+        size = self.size
+        if self.format == "svg":
+            return b'<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d"/>' % (
+                size,
+                size,
+            )
+        has_alpha = FORMATS[self.format].has_alpha
+        mode, colour = ("RGBA", "#ffffff00") if has_alpha else ("RGB", "white")
+        return still.write(Image.new(mode, (size, size), colour), self.format, still.NO_STAMP)
+
+
+def parse_gravatar(address: GravatarAddress, accept: str | None) -> PictureRequest | BlankImage:
     """The request for a hash's face or for the average face, or a transparent image.
 
     The parameters of `/avatar` that change the look are read too, where their values are valid.
@@ -98,7 +139,8 @@ def parse_gravatar(address: GravatarAddress, accept: str | None) -> PictureReque
     if default == "404":
         raise NoAvatar("The default is d=404, and it is forced or there is no hash.")
     if default == "blank":
-        return _blank_image(int(texts["size"]), texts.get("format"), accept)
+        format = texts.get("format")
+        return BlankImage(int(texts["size"]), format or negotiate(accept, STILL), format is None)
     # mp, a URL, an unknown word, or none: the model's average face.
     return PictureRequest.parse(AVATAR, {**texts, "seed": "", "psi": "0"}, accept)
 
@@ -134,20 +176,3 @@ def _parse_size(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) == 0:
         return DEFAULT_SIZE
     return min(max(int(text), SMALLEST), LARGEST)
-
-
-def _blank_image(size: int, format: str | None, accept: str | None) -> Response:
-    name = format or negotiate(accept, STILL)
-    if name == "svg":
-        body = b'<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d"/>' % (size, size)
-    else:
-        mode, colour = ("RGBA", "#ffffff00") if FORMATS[name].has_alpha else ("RGB", "white")
-        body = still.write(Image.new(mode, (size, size), colour), name, still.NO_STAMP)
-    headers = {
-        "Cache-Control": http_headers.MUTABLE,
-        "Access-Control-Allow-Origin": "*",
-        "Cross-Origin-Resource-Policy": "cross-origin",
-    }
-    if format is None:
-        headers["Vary"] = "Accept"
-    return Response(body, headers=headers, media_type=FORMATS[name].media_type)

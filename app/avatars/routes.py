@@ -15,11 +15,13 @@ from app.avatars.cache import http_headers
 from app.avatars.encode.picture import renderer
 from app.avatars.formats import FORMATS
 from app.avatars.generate.engine import Engine
-from app.avatars.request import picture_request
+from app.avatars.gravatar import BlankImage
+from app.avatars.request import costs, picture_request
 from app.avatars.request.picture_request import PictureRequest
 from app.avatars.request.picture_types import AVATAR, PICTURE_TYPES, PictureType
 from app.avatars.request.value_types import percent_encode
 from app.avatars.state import get_picture_state
+from app.headers import NO_SNIFF, SHARED
 from app.http.cross_origin import EXPOSED
 from app.http.disconnects import cancel_on_disconnect
 from app.http.path_prefix import root_of
@@ -30,21 +32,15 @@ class PictureRoute(APIRoute):
     """A route whose function parses the request itself; FastAPI only documents it."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Call the function with the request and the path's parameters."""
+        """A handler that authorises the request and calls the function with the path's values."""
 
         async def handle(request: Request) -> Response:
-            if get_picture_state(request).settings.public_avatars:
-                return await self._call(request)
-            await scopes.admit(request)
-            response = await self._call(request)
-            scopes.keep_private(response)
+            if not get_picture_state(request).settings.public_avatars:
+                await scopes.admit(request)
+            response: Response = await self.endpoint(request, **request.path_params)
             return response
 
         return handle
-
-    async def _call(self, request: Request) -> Response:
-        response: Response = await self.endpoint(request, **request.path_params)
-        return response
 
 
 router = APIRouter(
@@ -137,13 +133,15 @@ async def get_random(request: Request) -> Response:
     """302 to `/avatar?seed=…` with the other parameters kept."""
     engine = get_picture_state(request).engine
     picture, texts = picture_request.parse_random(request.scope["query_string"])
-    await service.resolve(engine, await engine.resolve(picture.model), picture)
+    version = await engine.resolve(picture.model)
+    if not engine.has_card(version):
+        await get_picture_state(request).limiter.charge_pictures(request, costs.LOADING_UNITS)
+    await service.resolve(engine, version, picture)
     query = urlencode(texts, quote_via=quote)
     headers = {
         "Location": f"{root_of(request)}/avatar?{query}",
         "Cache-Control": http_headers.NOT_STORED,
-        "Access-Control-Allow-Origin": "*",
-        "Cross-Origin-Resource-Policy": "cross-origin",
+        **SHARED,
     }
     return Response(status_code=302, headers=headers)
 
@@ -158,7 +156,9 @@ async def get_by_path(request: Request, name: str) -> Response:
         return await _respond(request, *picture_request.parse_query(AVATAR, query, accept))
     if (address := gravatar.read_address(name, query)) is not None:
         picture = gravatar.parse_gravatar(address, accept)
-        return picture if isinstance(picture, Response) else await _respond(request, picture)
+        if isinstance(picture, BlankImage):
+            return await _respond_blank(request, picture)
+        return await _respond(request, picture)
     # The raw path: the decoded one has lost the bytes that are not UTF-8.
     _, _, raw_name = request.scope["raw_path"].partition(b"/avatar/")
     return await _respond(request, picture_request.parse_path(raw_name, query, accept))
@@ -170,6 +170,8 @@ async def _respond(
     """The picture, or 304 where the client has it; charges the rate limit for what is rendered."""
     state = get_picture_state(request)
     version = await state.engine.resolve(picture.model)
+    if not state.engine.has_card(version):
+        await state.limiter.charge_pictures(request, costs.LOADING_UNITS)
     picture = await service.resolve(state.engine, version, picture)
     client = state.limiter.client(request)
     render = partial(service.render, state.engine, version, picture, client)
@@ -196,6 +198,16 @@ async def _respond(
     return response
 
 
+async def _respond_blank(request: Request, image: BlankImage) -> Response:
+    """The image, encoded by a drawing thread and charged like any other picture."""
+    state = get_picture_state(request)
+    limits = await state.limiter.charge_pictures(request, image.estimate.units)
+    client = state.limiter.client(request)
+    encoding = state.engine.run(image.encode, client, image.estimate)
+    body = await cancel_on_disconnect(request, encoding)
+    return Response(body, headers={**image.headers, **limits}, media_type=image.media_type)
+
+
 def _last_modified(engine: Engine, version: str) -> dict[str, str]:
     """The model's own date: no picture of a version changes. Empty until the model is loaded."""
     created = engine.created(version)
@@ -206,6 +218,8 @@ async def _charge(request: Request, version: str, picture: PictureRequest) -> di
     """Charge the estimated cost of a picture; the headers to send. Raises TooManyRequests."""
     state = get_picture_state(request)
     units = state.engine.estimate(version, picture).units
+    if not state.engine.is_loaded(version):
+        units += costs.LOADING_UNITS
     return await state.limiter.charge_pictures(request, units)
 
 
@@ -213,10 +227,9 @@ def _picture_headers(version: str, picture: PictureRequest, etag: str | None) ->
     """The headers of a picture, or of its 304; etag: None where it is not repeatable."""
     headers = {
         "X-Avatar-Model": version,
-        "Access-Control-Allow-Origin": "*",
+        **SHARED,
+        **NO_SNIFF,
         "Access-Control-Expose-Headers": EXPOSED,
-        "X-Content-Type-Options": "nosniff",
-        "Cross-Origin-Resource-Policy": "cross-origin",  # pages with COEP embed it too
         "Accept-Ranges": "none",
         **http_headers.cache_headers(
             etag, is_pinned=picture.model == version, is_negotiated=picture.is_negotiated

@@ -2,18 +2,18 @@
 
 import hashlib
 import re
+from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 
 from fastapi import APIRouter, Depends, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from app.auth import scopes
 from app.auth.scopes import needs
 from app.avatars.cache.http_headers import IMMUTABLE, MUTABLE
-from app.headers import NO_SNIFF
+from app.headers import NO_SNIFF, SHARED
 from app.http.content_encoding import EncodedContent, encode_content
 from app.http.query_string import Only
 from app.registry import packing
@@ -32,12 +32,7 @@ LARGEST = 64 * 2**20  # bytes of a file; a model with a larger one is drawn by t
 MOST_PACKED = 16  # files in memory; a model has five, of 2 to 6 MB together
 # 0.8 % less than gzip at the time of gzip. 11 would save 1.3 % and take 2.4 s of the first request.
 BROTLI_QUALITY = 9
-# Pages of every origin may draw; the answers depend on no cookie.
-SHARED = {
-    "Access-Control-Allow-Origin": "*",
-    "Cross-Origin-Resource-Policy": "cross-origin",
-    **NO_SNIFF,
-}
+UNITS = 20.0  # that the rate limit charges for packing a MiB: 0.2 s of a core
 
 
 class BrowserFile(BaseModel):
@@ -75,20 +70,24 @@ class PackedFile:
     sha256: str
 
 
+# By version and name; the least recently used first.
+PACKED: OrderedDict[tuple[str, str], PackedFile] = OrderedDict()
+
+
 @router.get(
     "/{name}/browser.json",
     responses={404: {"description": "There is no such model, or it is too large for browsers."}},
     summary="What a browser needs to draw a model's faces",
 )
-def manifest(state: State, response: Response, name: str) -> BrowserModel:
+async def manifest(request: Request, state: State, response: Response, name: str) -> BrowserModel:
     """The files with their digests, and how latents become styles (`docs/seeds.md`)."""
-    version = state.registry.resolve(name)
-    card = Card.model_validate(state.registry.get(version)["card"])
-    folder = state.registry.fetch(version)
-    response.headers.update({**SHARED, "Cache-Control": IMMUTABLE if name == version else MUTABLE})
-    if not state.settings.public_avatars:
-        scopes.keep_private(response)
-    return describe(folder, version, card)
+    row = await run_in_threadpool(state.registry.get, name)
+    version = row["version"]
+    names = [each for each in FILES if each in await _digests(state, version)]
+    files = {each: await _packed_file(request, state, version, each) for each in names}
+    caching = IMMUTABLE if name == version else MUTABLE
+    response.headers.update({**SHARED, **NO_SNIFF, "Cache-Control": caching})
+    return describe(files, version, Card.model_validate(row["card"]))
 
 
 @router.get(
@@ -100,47 +99,37 @@ def manifest(state: State, response: Response, name: str) -> BrowserModel:
     },
     summary="One of the files that the manifest names",
 )
-def packed_file(request: Request, state: State, version: str, name: str) -> Response:
+async def packed_file(request: Request, state: State, version: str, name: str) -> Response:
     """Packed as `app/registry/packing.py` says; immutable. Takes full versions alone."""
-    path = _path(state, version, name)
-    file = _pack(path)
+    known_version = await run_in_threadpool(state.registry.resolve, version)
+    if name not in FILES or known_version != version:
+        raise HTTPException(404, "This file is not one that a browser's manifest names.")
+    if name not in await _digests(state, version):
+        raise HTTPException(404, f"This model has no {name}.")
+    file = await _packed_file(request, state, version, name)
     body, headers = file.content.choose(request.headers.get("accept-encoding", ""))
-    headers |= {**SHARED, "Cache-Control": IMMUTABLE}
-    response = Response(body, headers=headers, media_type="application/octet-stream")
-    if not state.settings.public_avatars:
-        scopes.keep_private(response)
-    return response
+    headers |= {**SHARED, **NO_SNIFF, "Cache-Control": IMMUTABLE}
+    return Response(body, headers=headers, media_type="application/octet-stream")
 
 
-def describe(folder: Path, version: str, card: Card) -> BrowserModel:
-    """The manifest of a bundle's folder. Raises HTTPException for one that is too large."""
-    names = [name for name in FILES if (folder / name).exists()]
+def describe(files: Mapping[str, PackedFile], version: str, card: Card) -> BrowserModel:
+    """The manifest of a bundle with these files."""
     return BrowserModel(
         version=version,
         seed_specification=card.seed_specification,
         network=card.network.model_dump(include={"resolution", "latent", "style", "layers"}),
         truncation=card.truncation,
-        psi=getattr(card, "psi", 1.0),  # cards may name what looks best
+        psi=card.psi,
         attributes=card.attributes,
         sliders=[slider.name for slider in card.sliders],
         enlarger_scale=card.enlarger.scale if card.enlarger else 0,
-        files={name: _describe_file(folder / name, version) for name in names},
+        files={name: _describe_file(name, file, version) for name, file in files.items()},
     )
 
 
-def _path(state: AppState, version: str, name: str) -> Path:
-    if name not in FILES or state.registry.resolve(version) != version:
-        raise HTTPException(404, "This file is not one that a browser's manifest names.")
-    path = state.registry.fetch(version) / name
-    if not path.exists():
-        raise HTTPException(404, f"This model has no {name}.")
-    return path
-
-
-def _describe_file(path: Path, version: str) -> BrowserFile:
-    file = _pack(path)
+def _describe_file(name: str, file: PackedFile, version: str) -> BrowserFile:
     return BrowserFile(
-        url=f"../{version}/browser/{path.name}",
+        url=f"../{version}/browser/{name}",
         bytes=file.size,
         sha256=file.sha256,
         packed_bytes=len(file.content.plain),
@@ -149,11 +138,47 @@ def _describe_file(path: Path, version: str) -> BrowserFile:
     )
 
 
-@lru_cache(MOST_PACKED)
-def _pack(path: Path) -> PackedFile:
-    """Read, pack and compress a file; a version's files never change."""
-    if path.stat().st_size > LARGEST:
-        raise HTTPException(404, f"{path.name} of this model is too large for browsers.")
-    original = path.read_bytes()
-    content = encode_content(packing.pack(path.name, original), BROTLI_QUALITY)
+async def _digests(state: AppState, version: str) -> dict[str, str]:
+    return await run_in_threadpool(state.registry.files.digests, version)
+
+
+async def _packed_file(request: Request, state: AppState, version: str, name: str) -> PackedFile:
+    """A packed file, from memory or packed now.
+
+    Packing is charged and done one file at a time: those of a model take seconds of a core. Raises
+    HTTPException for a file that is too large, BadBundle, TooManyRequests.
+    """
+    key = version, name
+    if key not in PACKED:
+        size = await run_in_threadpool(_size, state, version, name)
+        await state.limiter.charge_pictures(request, max(1, round(size / 2**20 * UNITS)))
+        async with state.packs:
+            if key not in PACKED:
+                PACKED[key] = await run_in_threadpool(_read_and_pack, state, version, name)
+    file = PACKED[key]
+    PACKED.move_to_end(key)
+    while len(PACKED) > MOST_PACKED:
+        PACKED.popitem(last=False)
+    return file
+
+
+def _size(state: AppState, version: str, name: str) -> int:
+    try:
+        size = (state.registry.folder(version) / name).stat().st_size
+    except OSError:
+        return 0  # `_read_and_pack` replaces it, or says what is wrong
+    if size > LARGEST:
+        raise HTTPException(404, f"{name} of this model is too large for browsers.")
+    return size
+
+
+def _read_and_pack(state: AppState, version: str, name: str) -> PackedFile:
+    content = state.registry.files.read(version, name)
+    assert content is not None  # its digest is known
+    return pack(name, content)
+
+
+def pack(name: str, original: bytes) -> PackedFile:
+    """Pack and compress a file; a version's files never change."""
+    content = encode_content(packing.pack(name, original), BROTLI_QUALITY)
     return PackedFile(content, len(original), hashlib.sha256(original).hexdigest())

@@ -12,7 +12,7 @@ from app.charts import Theme
 from app.headers import NO_SNIFF
 from app.http.query_string import Only
 from app.state import State
-from models.bundle.format import NEAREST, Card
+from models.bundle.format import Card
 
 router = APIRouter(prefix="/models", tags=["models"], dependencies=[needs("avatars")])
 
@@ -34,8 +34,8 @@ def image(
     """A file of the bundle; `nearest` shows each face above the nearest training image."""
     row = state.registry.get(name)
     version = row["version"]
-    path = state.registry.fetch(version) / f"{picture}.png"
-    if path.name == NEAREST and not path.exists():
+    content = state.registry.files.read(version, f"{picture}.png")
+    if content is None:
         raise HTTPException(404, "This model was not evaluated: `kao evaluate --keep` does that.")
     headers = {
         "Cache-Control": CACHING,
@@ -45,7 +45,7 @@ def image(
     }
     if http_headers.is_unchanged(request.headers, headers):
         return Response(status_code=304, headers=headers)
-    return Response(path.read_bytes(), headers=headers, media_type="image/png")
+    return Response(content, headers=headers, media_type="image/png")
 
 
 @router.get(

@@ -42,6 +42,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "enlarger_width",
         "enlarger_blocks",
         "enlarger_fold",
+        "distillation_steps",
         "on_divergence",
     ),
     "machine": ("seed", "precision", "threads"),

@@ -52,7 +52,7 @@ def _requires_session(page: Page) -> Page:
             return render(request, "studio_login.html", "studio")
         request.state.key = key
         if "read" not in key.scopes:
-            return _render(request, "studio_denied.html", status=403)
+            return _render(request, "studio_denied.html", status=403, scope="read")
         try:
             return page(request, **path)
         except (UnknownRun, UnknownModel, UnknownDataset) as error:
@@ -94,6 +94,8 @@ def _limit(text: str) -> int:
 def new(request: Request) -> Response:
     """Show the form of a new run; `?from=` fills in a run's recipe, `?preset=`, `?dataset=`
     with `?label=`."""
+    if "train" not in request.state.key.scopes:
+        return _render(request, "studio_denied.html", status=403, scope="train")
     state = get_state(request)
     preset_list = presets.list_presets(state)
     names = [row.name for row in preset_list.presets]

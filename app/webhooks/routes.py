@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 
-from app.auth.scopes import needs
+from app.auth.scopes import needs, require
 from app.http.query_string import Only
 from app.state import State
 from app.webhooks import schemas
@@ -17,8 +17,15 @@ router = APIRouter(
 
 
 @router.post("", status_code=201, summary="Make a webhook")
-def create(state: State, response: Response, body: schemas.WebhookRequest) -> schemas.NewWebhook:
-    """A worker posts the events to the address, signed; only this answer has the secret."""
+def create(
+    state: State, request: Request, response: Response, body: schemas.WebhookRequest
+) -> schemas.NewWebhook:
+    """A worker posts the events to the address, signed; only this answer has the secret.
+
+    Events of runs need a key with the scope `read` too.
+    """
+    if any(type.startswith("run.") for type in body.types):
+        require(request.state.key, "read")
     row = webhooks.create(state.database, str(body.url), list(body.types))
     response.headers["Cache-Control"] = "no-store"
     return schemas.NewWebhook(**row)
@@ -44,9 +51,10 @@ def test(state: State, id: str) -> schemas.Delivery:
 
 
 @router.get("/{id}/deliveries", summary="Read the newest deliveries of a webhook")
-def list_deliveries(state: State, id: str) -> schemas.Deliveries:
-    """With the outcome of each one's last attempt."""
+def list_deliveries(state: State, request: Request, id: str) -> schemas.Deliveries:
+    """With the outcome of each one's last attempt. Needs the scope `read` too."""
     rows = webhooks.list_deliveries(state.database, id)
+    require(request.state.key, "read")
     return schemas.Deliveries(deliveries=[_delivery(row) for row in rows])
 
 

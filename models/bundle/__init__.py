@@ -52,6 +52,9 @@ from models.bundle.format import (
     DatasetCredit as DatasetCredit,
 )
 from models.bundle.format import (
+    Distilled as Distilled,
+)
+from models.bundle.format import (
     Enlargement as Enlargement,
 )
 from models.bundle.format import (
@@ -77,6 +80,9 @@ from models.bundle.format import (
 )
 from models.bundle.format import (
     file_digests as file_digests,
+)
+from models.bundle.format import (
+    is_whole as is_whole,
 )
 from models.bundle.format import (
     read_card as read_card,

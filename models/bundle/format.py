@@ -88,6 +88,18 @@ class Enlargement(_Part):
     psnr_without: float
 
 
+class Distilled(_Part):
+    """How the generator learnt to draw what its enlarger makes of its pictures, reduced.
+
+    difference, difference_before: the mean absolute difference from those pictures afterwards and
+    before, in levels of 255.
+    """
+
+    steps: int
+    difference: float
+    difference_before: float
+
+
 class Evaluation(_Part):
     """One model against one dataset, as docs/training.md defines the measures.
 
@@ -134,6 +146,7 @@ class Card(_Part):
     # From `kao evaluate --keep`.
     evaluation: Evaluation | None = None
     enlarger: Enlargement | None = None
+    distilled: Distilled | None = None
     # What the files of its pictures say besides model and address: from 2 on alternative text,
     # licence and credit. Older cards lack it, and their pinned pictures keep their bytes.
     provenance: Literal[1, 2] = 1
@@ -189,3 +202,11 @@ def check_digest(folder: Path, version: str) -> None:
     """Raises BadBundle unless the files have the digest that is the version."""
     if digest(folder) != version:
         raise BadBundle(f"Bundle {version[:12]} is damaged: its files do not have its digest.")
+
+
+def is_whole(folder: Path, version: str) -> bool:
+    """Whether a bundle's files are there and have the version's digest."""
+    try:
+        return folder.is_dir() and digest(folder) == version
+    except OSError:
+        return False

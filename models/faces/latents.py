@@ -92,7 +92,8 @@ def seed_bytes(seed: str) -> bytes:
     try:
         data = seed.encode()
     except UnicodeEncodeError:
-        raise InvalidSeed("The seed is not valid Unicode; send it as percent-data UTF-8.") from None
+        message = "The seed is not valid Unicode; send it as percent-encoded UTF-8."
+        raise InvalidSeed(message) from None
     if len(data) > LONGEST:
         raise InvalidSeed(
             f"The seed has {len(data)} bytes; at most {LONGEST} bytes of UTF-8 are allowed."

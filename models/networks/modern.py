@@ -288,13 +288,17 @@ class Generator(nn.Module):
 
     def forward(self, z: Tensor, other: Tensor | None = None, cut: Tensor | None = None) -> Tensor:
         """With `other` (N, latent), layers from `cut` (N,) on take its style (mixing)."""
+        images: Tensor = self.synthesis(self.styles(z, other, cut))
+        return images
+
+    def styles(self, z: Tensor, other: Tensor | None = None, cut: Tensor | None = None) -> Tensor:
+        """The style of each layer, (N, layers, style), that `forward` draws."""
         layers = self.synthesis.layers
         w = self._style(z)[:, None].expand(-1, layers, -1)
         if other is not None and cut is not None:
             coarse = torch.arange(layers, device=z.device) < cut[:, None]
             w = torch.where(coarse[:, :, None], w, self._style(other)[:, None])
-        images: Tensor = self.synthesis(w)
-        return images
+        return w
 
     def _style(self, z: Tensor) -> Tensor:
         style: Tensor = self.mapping(z) if self.mapping is not None else z

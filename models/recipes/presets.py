@@ -4,6 +4,7 @@ from typing import Any
 
 # Five minutes of one core with AMX (docs/experiments.md).
 ENLARGER_STEPS = 12_000
+DISTILLATION_STEPS = 1_000
 
 # The tutorial's recipe: lr 1e-4 for both, PyTorch's default betas, batch 100, 2,500 epochs.
 _TUTORIAL = {"learning_rate": 1e-4, "beta1": 0.9, "beta2": 0.999}
@@ -36,6 +37,7 @@ _GPU: dict[str, Any] = {
     "sheet_images": 50_000,
     "publish": "best",
     "enlarger_steps": ENLARGER_STEPS,
+    "distillation_steps": DISTILLATION_STEPS,
     "growth": 2,
     "on_divergence": "rollback",
 }
@@ -80,6 +82,7 @@ _TWO_CORES: dict[str, Any] = {
     "measure_every": 15_000,
     "publish": "best",
     "enlarger_steps": ENLARGER_STEPS,
+    "distillation_steps": DISTILLATION_STEPS,
     "growth": 2,
     "on_divergence": "rollback",
 }

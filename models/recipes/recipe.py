@@ -217,6 +217,15 @@ class Recipe(_Strict):
         Literal[1, 2],
         Field(description="Pixels along a side of a place of its grid; 2 is quicker to draw."),
     ] = 1
+    distillation_steps: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=1_000_000,
+            description="Steps in which the generator then learns its enlarger's clean pictures, "
+            "at most its own; 0: none.",
+        ),
+    ] = 0
     growth: Annotated[
         int, Field(ge=0, le=8, description="Earlier moments to publish too, for `age`.")
     ] = 0
@@ -230,7 +239,7 @@ class Recipe(_Strict):
     ] = "stop"
 
     @model_validator(mode="after")
-    def _ends(self) -> "Recipe":
+    def _check_end(self) -> "Recipe":
         if self.minutes is None and self.images is None and self.epochs is None:
             raise ValueError("give `minutes`, `images` or `epochs`, so that the run ends")
         return self
@@ -241,14 +250,14 @@ class Recipe(_Strict):
         return bool(self.labels or self.hidden_labels)
 
     @model_validator(mode="after")
-    def _names_labels_once(self) -> "Recipe":
+    def _check_labels(self) -> "Recipe":
         names = [*self.labels, *self.hidden_labels]
         if len(set(names)) < len(names):
             raise ValueError("a label must stand once, in `labels` or in `hidden_labels`")
         return self
 
     @model_validator(mode="after")
-    def _divides(self) -> "Recipe":
+    def _check_batch(self) -> "Recipe":
         if self.batch % self.accumulation or self.batch == self.accumulation > 1:
             raise ValueError(
                 "`batch` must be a multiple of `accumulation`, and leave each part two images"
@@ -256,7 +265,7 @@ class Recipe(_Strict):
         return self
 
     @model_validator(mode="after")
-    def _fits_the_network(self) -> "Recipe":
+    def _check_network(self) -> "Recipe":
         if self.network == "classic":
             if self.resolution != 96:
                 raise ValueError("`classic` draws 96×96 only; for another `resolution` use modern")
@@ -273,6 +282,8 @@ class Recipe(_Strict):
             )
         if self.residuals and self.network == "classic":
             raise ValueError("`classic` is the tutorial's network: `residuals` must be 0")
+        if self.distillation_steps and self.network == "classic":
+            raise ValueError("`classic` is the tutorial's network: `distillation_steps` must be 0")
         if self.has_labels and not self.style:
             raise ValueError("`labels` need a mapping network: `style` above 0")
         if (self.network == "classic") != (self.loss == "bce"):

@@ -3,23 +3,18 @@
 import contextlib
 import errno
 import hashlib
-import lzma
 import os
 import shutil
 import stat
 import uuid
-import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from models.failpoints import fail_point
+from models.storage import layout
 
-# What zipfile raises for damaged archives, and for archives that it does not support.
-BROKEN_ZIP = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, lzma.LZMAError, EOFError)
 # What a write raises without a file's name.
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
-UNREADABLE_ZIP = (NotImplementedError, RuntimeError, UnicodeDecodeError)
 
 
 def sync(path: Path) -> None:
@@ -103,6 +98,25 @@ def settle(folder: Path, target: Path) -> None:
     os.utime(target)  # gc ignores files younger than a day, and the row is not written yet
     fail_point("publish.renamed")
     sync(target.parent)
+
+
+def hide(path: Path) -> Path:
+    """Rename a file or folder to a temporary name; the new path.
+
+    No process finds an incomplete copy while it is removed, and `kao gc` removes it where this
+    process is killed first.
+    """
+    if layout.is_temporary(path.name):
+        return path
+    return path.rename(path.with_name(f".{path.name}.garbage"))
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder with its content, where it exists."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def sha256(path: Path) -> str:

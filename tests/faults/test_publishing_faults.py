@@ -100,6 +100,7 @@ def test_a_run_that_dies_of_publishing_fails_after_three_attempts_and_resumes(ho
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
+# long: one disk, filled during a snapshot and then during a publish
 def test_a_full_store_fails_the_run_in_words_and_spoils_nothing(
     build_house: BuildHouse, tmp_path: Path
 ) -> None:

@@ -13,7 +13,6 @@ from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
 
 import pytest
-from starlette.responses import Response
 
 from app.avatars import gravatar
 from app.avatars.request import picture_request
@@ -210,7 +209,7 @@ def resolve(url: str) -> PictureRequest:
     name = raw.partition(b"/avatar/")[2]  # empty for /avatar.php
     if (address := gravatar.read_address(name.decode(), query)) is not None:
         picture = gravatar.parse_gravatar(address, "image/webp")
-        assert not isinstance(picture, Response)
+        assert isinstance(picture, PictureRequest)
         return picture
     return picture_request.parse_path(name, query, "image/webp")
 

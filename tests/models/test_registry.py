@@ -65,7 +65,7 @@ def test_publishing_again_replaces_a_damaged_copy(
     version = models.publish(models.bundles / "first")
     damage(models, version)
     assert models.publish(models.bundles / "second", promote=True) == version
-    assert registry.is_whole(models.folder(version), version)
+    assert bundle.is_whole(models.folder(version), version)
 
 
 def test_rolling_back_to_a_damaged_model_is_refused_and_changes_nothing(

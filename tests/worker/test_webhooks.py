@@ -1,9 +1,11 @@
 """Webhooks: signed, retried, replayable, none lost, and none to a private network."""
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +19,7 @@ from models.database.tables import deliveries
 from models.errors import UnknownWebhook
 from models.settings import Settings
 from tests.support.fixtures import Begin
+from worker import webhooks as worker_webhooks
 from worker.webhooks import Deliverer, ForbiddenAddressError, resolve
 
 
@@ -187,3 +190,57 @@ def test_a_receiver_on_this_machine_gets_nothing_unless_allowed(
 def test_every_type_is_an_event() -> None:
     moves = {f"run.{target}" for _, target in runs.MOVES.values()} - {"run.running"}
     assert {name for name in webhooks.TYPES if name.startswith("run.")} <= moves | {"run.started"}
+
+
+@pytest.fixture
+def dripping() -> Iterator[str]:
+    """The address of a receiver whose headers never end: a byte every 10 ms."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ended = threading.Event()
+
+        def answer() -> None:
+            with contextlib.suppress(OSError), server.accept()[0] as connection:
+                connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+                while not ended.wait(0.01):
+                    connection.sendall(b"x")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/"
+        ended.set()
+        thread.join()
+
+
+@pytest.mark.timeout(60)
+def test_a_receiver_that_never_ends_its_answer_is_given_up(
+    engine: sa.Engine,
+    deliverer: Deliverer,
+    begin: Begin,
+    dripping: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worker_webhooks, "DEADLINE", 0.5)
+    hook = webhooks.create(engine, dripping, ["run.queued"])
+    begin("queued")
+    assert deliverer.deliver_due() == 1
+    (row,) = webhooks.list_deliveries(engine, hook["id"])
+    assert (row["state"], row["attempts"]) == ("pending", 1)
+    assert row["error"].startswith("TimeoutError")
+
+
+def test_a_receiver_that_fails_takes_no_turn_of_the_others(
+    engine: sa.Engine,
+    receiver: Receiver,
+    deliverer: Deliverer,
+    begin: Begin,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broken = webhooks.create(engine, "http://127.0.0.1:1/", ["run.queued"])
+    for _ in range(3):
+        begin("queued")
+    webhooks.create(engine, receiver.url, ["run.queued"])
+    begin("queued")
+    assert deliverer.deliver_due() == 2
+    assert len(receiver.requests) == 1
+    attempts = [row["attempts"] for row in webhooks.list_deliveries(engine, broken["id"])]
+    assert sorted(attempts) == [0, 0, 0, 1]

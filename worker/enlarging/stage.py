@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -33,6 +33,49 @@ class Progress:
     steps: int
     loss: float
     seconds_left: float
+
+
+class Trainable(Protocol):
+    """What has a number of steps to take."""
+
+    step: int
+
+    @property
+    def steps(self) -> int: ...
+
+    @property
+    def is_finished(self) -> bool: ...
+
+    def advance(self) -> float:
+        """Take one step; its loss."""
+
+
+def train(
+    trainer: Trainable,
+    is_stopped: Callable[[], bool],
+    report: Callable[[Progress, float], None],
+    save: Callable[[], None] | None = None,
+    save_seconds: float = 60,
+) -> None:
+    """Train to the end, or until it is stopped; report at intervals, and before it is saved.
+
+    report: is called with the progress and the seconds since the start.
+    """
+    first = trainer.step
+    start = last_save = last_report = time.monotonic()
+    while not trainer.is_finished and not is_stopped():
+        loss = trainer.advance()
+        now = time.monotonic()
+        saves = now - last_save >= save_seconds
+        if now - last_report >= 1 or saves or trainer.is_finished:
+            rate = (now - start) / (trainer.step - first)
+            left = rate * (trainer.steps - trainer.step)
+            progress = Progress(trainer.step, trainer.steps, round(loss, 5), round(left, 1))
+            report(progress, now - start)
+            last_report = now
+        if save is not None and saves:
+            save()
+            last_save = time.monotonic()
 
 
 class Stage:
@@ -73,20 +116,13 @@ class Stage:
     ) -> None:
         """Train to the plan's end, or until it is stopped; report and save at intervals."""
         assert self.trainer is not None
-        trainer, before, first = self.trainer, self.seconds, self.trainer.step
-        start = last_save = last_report = time.monotonic()
-        while not trainer.is_finished and not is_stopped():
-            loss = trainer.advance()
-            now = time.monotonic()
-            self.seconds = before + now - start
-            if now - last_report >= 1 or trainer.is_finished:
-                rate = (now - start) / (trainer.step - first)
-                left = rate * (trainer.plan.steps - trainer.step)
-                report(Progress(trainer.step, trainer.plan.steps, round(loss, 5), round(left, 1)))
-                last_report = now
-            if save is not None and now - last_save >= save_seconds:
-                save()
-                last_save = time.monotonic()
+        before = self.seconds
+
+        def report_and_count(progress: Progress, seconds: float) -> None:
+            self.seconds = before + seconds
+            report(progress)
+
+        train(self.trainer, is_stopped, report_and_count, save, save_seconds)
 
     def result(self) -> Enlarger | None:
         """The enlarger for a bundle; None, with an event, where it makes pictures no better."""

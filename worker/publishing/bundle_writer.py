@@ -57,6 +57,7 @@ def write(
     curve: Sequence[tuple[int, float]] = (),
     enlarger: Enlarger | None = None,
     properties: Mapping[str, Property] | None = None,
+    distilled: bundle.Distilled | None = None,
 ) -> None:
     """Fill `folder` with a bundle of this generator; the caller settles it.
 
@@ -69,8 +70,7 @@ def write(
     credit = _credit(dataset)
     layers, origin = _write_generator(folder, network, recipe, latent, moments, credit)
     _write_optional_graphs(folder, recipe.resolution, discriminator, enlarger)
-    for path in folder.glob(f"*{bundle.GRAPH_SUFFIX}"):
-        onnx_export.add_metadata(path, origin.entries())
+    _add_origin(folder, origin)
     card = bundle.card_for(
         recipe,
         network=bundle.Network(
@@ -84,14 +84,23 @@ def write(
         moments=[*(moment.images for moment in moments), training.images] if moments else [],
         curve=list(curve),
         enlarger=enlarger.card if enlarger is not None else None,
+        distilled=distilled,
         provenance=2,
         parent_run=run,
         created=now(),
     )
     drawer = bundle_generator.Drawer(folder, card, threads=1)
-    card = _add_sliders(folder, network, drawer, recipe, properties or {}, origin)
-    write_card(folder, card)
-    z = latents.derive_all(map(str, range(SHEET**2)), latent)
+    write_card(folder, _add_sliders(folder, network, drawer, recipe, properties or {}, origin))
+    _write_samples(folder, drawer)
+
+
+def _add_origin(folder: Path, origin: Provenance) -> None:
+    for path in folder.glob(f"*{bundle.GRAPH_SUFFIX}"):
+        onnx_export.add_metadata(path, origin.entries())
+
+
+def _write_samples(folder: Path, drawer: bundle_generator.Drawer) -> None:
+    z = latents.derive_all(map(str, range(SHEET**2)), drawer.card.network.latent)
     Image.fromarray(sheet(drawer.draw(z, 1.0))).save(folder / bundle.SAMPLES, optimize=True)
 
 

@@ -18,7 +18,8 @@ class Progress:
     seconds: of training, in this attempt and those before. measures: of the weights that would be
     published, the best or the last; lowest: those with the lowest FD so far; best: the averaged
     weights that have it within noise. curve: images and FD of each measurement. moments: averaged
-    weights early on, the oldest first. enlarger: the state of the enlarger's stage.
+    weights early on, the oldest first. enlarger, distillation: the states of the
+    stages that follow.
     """
 
     seconds: float = 0.0
@@ -30,6 +31,7 @@ class Progress:
     curve: list[tuple[int, float]] = field(default_factory=list)
     moments: list[Moment] = field(default_factory=list)
     enlarger: dict[str, Any] | None = None
+    distillation: dict[str, Any] | None = None
 
     @classmethod
     def from_state(cls, state: dict[str, Any], publish: str) -> "Progress":
@@ -46,6 +48,7 @@ class Progress:
             curve=[(images, fd) for images, fd in state.get("curve", [])],
             moments=[Moment(*moment) for moment in state.get("moments", [])],
             enlarger=state.get("enlarger"),
+            distillation=state.get("distillation"),
         )
 
     def state(self) -> dict[str, Any]:
@@ -60,6 +63,7 @@ class Progress:
             "curve": self.curve,
             "moments": [tuple(moment) for moment in self.moments],
             "enlarger": self.enlarger,
+            "distillation": self.distillation,
         }
 
     def add_measures(

@@ -4,9 +4,11 @@ import copy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import sqlalchemy as sa
 import torch
+from torch import nn
 
 from models import bundle
 from models.failpoints import fail_point
@@ -23,6 +25,13 @@ from worker.publishing import bundle_writer, number_properties, promotion
 from worker.publishing.slider_search import Property
 from worker.training.progress import Progress
 from worker.training.trainer import Trainer
+
+
+class Student(NamedTuple):
+    """A generator after its distillation, and what a card says of that."""
+
+    network: nn.Module
+    card: bundle.Distilled
 
 
 @dataclass(frozen=True)
@@ -42,14 +51,14 @@ class Publication:
         trainer: Trainer,
         progress: Progress,
         enlarger: bundle_writer.Enlarger | None,
+        student: Student | None,
         final: bool,
     ) -> str:
-        """Write a bundle and add it to the registry; the new version. final: the run ends."""
-        generator = trainer.average
-        if progress.best is not None:
-            # A copy, since before the run's end the average goes on.
-            generator = copy.deepcopy(generator)
-            generator.load_state_dict(progress.best)
+        """Write a bundle and add it to the registry; the new version. final: the run ends.
+
+        student: the generator after its distillation, which is published in its place.
+        """
+        generator = self.generator(trainer, progress) if student is None else student.network
         training = bundle.Training(
             images=int(progress.measures["images"]) if progress.best else trainer.images,
             seconds=round(progress.seconds, 1),
@@ -72,6 +81,7 @@ class Publication:
                 progress.curve,
                 enlarger,
                 self._number_properties,
+                None if student is None else student.card,
             )
             return self.registry.publish(
                 folder,
@@ -81,6 +91,15 @@ class Publication:
                 promote=self._judge(folder),
                 latest=self.recipe.publish != "manual",
             )
+
+    def generator(self, trainer: Trainer, progress: Progress) -> nn.Module:
+        """The averaged generator, with the best weights where the recipe publishes those."""
+        if progress.best is None:
+            return trainer.average
+        # A copy, since before the run's end the average goes on.
+        generator = copy.deepcopy(trainer.average)
+        generator.load_state_dict(progress.best)
+        return generator
 
     @cached_property
     def _number_properties(self) -> dict[str, Property]:

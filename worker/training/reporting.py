@@ -16,7 +16,7 @@ from torch.utils.tensorboard import SummaryWriter
 from models import runs
 from models.bundle.generator import Pixels
 from models.runs import Fence
-from worker.enlarging.stage import Progress as EnlargerProgress
+from worker.enlarging.stage import Progress as StageProgress
 
 
 class Reporter:
@@ -70,16 +70,16 @@ class Reporter:
             if self._bar.disable:
                 self._console.print(f"{time.strftime('[%X]')} step {step}  {summary}")
 
-    def enlarging(self, at: EnlargerProgress) -> None:
-        """Report the progress of the enlarger's training."""
+    def stage(self, name: str, at: StageProgress) -> None:
+        """Report the progress of a stage after the training: `enlarger` or `distillation`."""
         summary = f"step {at.step:,} of {at.steps:,}  loss {at.loss:.4f}"
         self._bar.update(
-            self._task, description="enlarger", completed=at.step / at.steps, summary=summary
+            self._task, description=name, completed=at.step / at.steps, summary=summary
         )
-        self._metrics.write(json.dumps({"enlarger": asdict(at)}) + "\n")
-        self._board.add_scalar("enlarger/loss", at.loss, at.step)
+        self._metrics.write(json.dumps({name: asdict(at)}) + "\n")
+        self._board.add_scalar(f"{name}/loss", at.loss, at.step)
         if at.step == at.steps or self._due(2.0):
-            self.event("enlarger.progress", asdict(at))
+            self.event(f"{name}.progress", asdict(at))
 
     def event(self, type: str, data: dict[str, Any]) -> None:
         """Record an event, and print its message."""

@@ -11,7 +11,7 @@ import numpy as np
 import sqlalchemy as sa
 import structlog
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from models import runs
 from models.recipes.recipe import Recipe
@@ -23,15 +23,16 @@ from worker import devices
 from worker.datasets import held_out, lookup
 from worker.datasets.packing import PackedDataset
 from worker.datasets.source import Images
-from worker.enlarging.stage import Stage, plan_for
 from worker.evaluation.in_training import Measuring, draw
+from worker.evaluation.served_size import Measures
 from worker.publishing import bundle_writer
 from worker.publishing.bundle_writer import Moment
 from worker.training import lockstep, memory, restore, schedules, snapshots
 from worker.training.batches import Reals
 from worker.training.distributed import collectives
 from worker.training.divergence import Watch
-from worker.training.lockstep import Together
+from worker.training.later_stages import LaterStages
+from worker.training.lockstep import LockstepTrainer
 from worker.training.loss_log import Losses
 from worker.training.progress import Progress
 from worker.training.publication import Publication
@@ -84,8 +85,6 @@ class Attempt:
         self.rate = 0.0  # images a second
         self.sheet_at = 0  # images that had been seen at the newest sheet
         self.measured_at = -1  # images
-        self.enlarging: Stage | None = None
-        self.enlarger: bundle_writer.Enlarger | None = None
 
     def listen(self) -> None:
         """Handle SIGTERM (save a snapshot and leave) and SIGINT (end the run and publish)."""
@@ -107,15 +106,17 @@ class Attempt:
             never.wait(0.2)  # not time.sleep, which fails where the clock jumps
         return self.signal is not None
 
-    def go(self) -> str:
+    def execute(self) -> str:
         """Train to the recipe's end and publish; the new version."""
         try:
             self._prepare()
             try:
                 self._train()
             finally:
-                self.together.stop()
-            self._enlarge()
+                self.lockstep.stop()
+            self.later.run()
+            if self.signal == signal.SIGTERM:
+                raise HandedBack
             return self._publish(final=True)
         finally:
             self.reporter.close()
@@ -138,7 +139,7 @@ class Attempt:
         bf16 = devices.uses_bf16(self.recipe, self.device)
         self.trainer = Trainer(self.recipe, reals, self.device, bf16, share)
         self._check_memory()
-        self.together = Together(self.trainer)
+        self.lockstep = LockstepTrainer(self.trainer)
         self.measuring = None
         if self.recipe.measure_every is not None:
             samples, threads = self.recipe.measure_samples, torch.get_num_threads()
@@ -154,6 +155,7 @@ class Attempt:
             run=self.run,
             fence=self.fence,
         )
+        self.later = self._make_later_stages()
         if self.trainer.lacks_features:
             self._warn(
                 "features_unavailable",
@@ -180,8 +182,21 @@ class Attempt:
             blobs=self.blobs,
             reporter=self.reporter,
             progress=self.progress,
-            together=self.together,
+            lockstep=self.lockstep,
             watch=watch,
+        )
+
+    def _make_later_stages(self) -> LaterStages:
+        return LaterStages(
+            recipe=self.recipe,
+            trainer=self.trainer,
+            progress=self.progress,
+            reporter=self.reporter,
+            publication=self.publication,
+            pack=self._pack_larger,
+            measure=self._measure_generator if self.measuring is not None else None,
+            received=lambda: self.signal,
+            save=self._save,
         )
 
     def _pack(self) -> PackedDataset:
@@ -206,7 +221,7 @@ class Attempt:
             self.sheet_at = self.trainer.images
         if state is not None or self.recipe.start_from is not None:
             self.reporter.event("run.resumed", {"images": self.trainer.images})
-        self.together.broadcast_state()
+        self.lockstep.broadcast_state()
 
     def _train(self) -> None:
         trainer = self.trainer
@@ -214,7 +229,7 @@ class Attempt:
         seconds_before, images_before = self.progress.seconds, trainer.images
         self.clock = Clock(start, start, start)
         while not self._is_over():
-            steps = self.together.train(self._fraction())
+            steps = self.lockstep.train(self._fraction())
             now = time.monotonic()
             self.progress.seconds = seconds_before + now - start
             # Nothing is saved or shown before the losses that led to it were checked.
@@ -272,37 +287,14 @@ class Attempt:
             self._save()
             raise HandedBack
 
-    def _enlarge(self) -> None:
-        """Train the enlarger where the recipe wants one, unless SIGINT ended the run."""
-        plan = plan_for(self.recipe, self.trainer.step)
-        if not plan.steps or self.signal == signal.SIGINT:
-            return
-        bf16 = devices.uses_bf16(self.recipe, self.device)
-        stage = Stage(self.device, bf16, self.reporter.event)
-        self.packing = True
-        limit, resolution = self.recipe.dataset_limit, self.recipe.resolution
-        pairs = stage.find_pairs(self._pack_larger, resolution, limit)
-        self.packing = False
-        if pairs is None:
-            return
-        stage.begin(pairs, plan)
-        stage.restore(self.progress.enlarger)
-        self.enlarging = stage
-        seconds = self.recipe.snapshot_seconds
-        stage.train(self._is_stopped, self.reporter.enlarging, self._save, seconds)
-        self._save()
-        if self.signal == signal.SIGTERM:
-            raise HandedBack
-        self.enlarger = stage.result()
-
     def _pack_larger(self, side: int, most: int) -> PackedDataset:
+        self.packing = True
         report = self.reporter.preparing
-        return lookup.pack_named(
+        dataset = lookup.pack_named(
             self.settings, self.engine, self.recipe.dataset, side, most, report, least=side
         )
-
-    def _is_stopped(self) -> bool:
-        return self.signal is not None
+        self.packing = False
+        return dataset
 
     def _average(self) -> dict[str, Tensor]:
         """A copy of the averaged weights on the CPU."""
@@ -342,12 +334,16 @@ class Attempt:
 
     def _measure(self) -> None:
         """Measure the averaged generator, and keep its weights if they are the best so far."""
-        assert self.measuring is not None
-        measures = self.measuring.measure(self.trainer.average, self.trainer.latent)
+        measures = self._measure_generator(self.trainer.average)
         self.measured_at = self.trainer.images
-        measures |= {"images": self.measured_at, "samples": self.measuring.samples}
         self.progress.add_measures(measures, self.recipe.publish, self._average)
+
+    def _measure_generator(self, generator: nn.Module) -> Measures:
+        assert self.measuring is not None
+        measures = self.measuring.measure(generator, self.trainer.latent)
+        measures |= {"images": self.trainer.images, "samples": self.measuring.samples}
         self.reporter.measurement({name: round(value, 5) for name, value in measures.items()})
+        return measures
 
     def _draw_sheet(self) -> None:
         self.sheet_at = self.trainer.images
@@ -356,16 +352,14 @@ class Attempt:
         self.blobs.put(path, f"{layout.sheets(self.run)}/{path.name}")
 
     def _save(self) -> None:
-        if self.enlarging is not None:
-            self.progress.enlarger = self.enlarging.state()
+        self.later.store()
         state = {
             "trainer": self.trainer.state(),
             "fingerprint": self.dataset.fingerprint,
             **self.progress.state(),
         }
-        # The enlarger's steps count too, so that its progress makes a new snapshot.
-        enlarger = self.enlarging.trainer if self.enlarging else None
-        step = self.trainer.step + (enlarger.step if enlarger else 0)
+        # The later stages' steps count too, so that their progress makes a new snapshot.
+        step = self.trainer.step + self.later.step
         name = snapshots.write(self.snapshots, step, state)
         self.blobs.put(self.snapshots / name)
         data = {"images": self.trainer.images, "iteration": self.trainer.step}
@@ -373,7 +367,8 @@ class Attempt:
         snapshots.prune(self.blobs, self.snapshots, name)
 
     def _publish(self, final: bool) -> str:
-        version = self.publication.publish(self.trainer, self.progress, self.enlarger, final)
+        enlarger, student = self.later.enlarger, self.later.student
+        version = self.publication.publish(self.trainer, self.progress, enlarger, student, final)
         if not final:
             self.reporter.event("model.published", {"version": version})
         return version

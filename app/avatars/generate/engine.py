@@ -203,8 +203,16 @@ class Engine:
         drawer = self._drawers.get(version)
         return request.estimate(drawer is None or drawer.card.enlarger is not None)
 
+    def is_loaded(self, version: str) -> bool:
+        """Whether a model is in memory: loading one reads, hashes and tests a whole bundle."""
+        return version in self._drawers
+
+    def has_card(self, version: str) -> bool:
+        """Whether `card` answers without loading the model."""
+        return version in self._cards
+
     def longest_run(self) -> float:
-        """Seconds since the oldest running drawing started; 0 without one. Any thread may ask."""
+        """Seconds since the oldest running drawing started; 0 without one. Thread-safe."""
         return self._batcher.longest_run()
 
     async def refresh(self) -> None:

@@ -15,6 +15,8 @@ FACE, AGED_FACE, SCORED_FACE = 3.0, 15.0, 7.0
 # Faces larger than this pass through the enlarger, where the model has one: ms for each.
 ENLARGED_ABOVE, ENLARGED_FACE = 64, 4.5  # pixels, ms
 UNIT = 10.0  # ms that the rate limit charges as one face; a plain face takes less
+# Units for a model that has to be loaded: a bundle of 11 MB takes 0.3 s of a core.
+LOADING_UNITS = 25
 # Bytes of any picture. The activations of the network belong to the thread
 # (`app/avatars/generate/memory_budget.py`).
 FIXED_BYTES = 2**20

@@ -30,7 +30,7 @@ class PictureRequest:
     """One picture: its type and the values of its parameters.
 
     is_negotiated: the Accept header chose the format. trait_texts: texts by the name of a trait,
-    not parsed yet, since only the model knows its traits (`app/avatars/traits.py`).
+    not parsed yet, since they depend on the model (`app/avatars/traits.py`).
     """
 
     picture_type: PictureType

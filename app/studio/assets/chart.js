@@ -1,6 +1,6 @@
 // Line charts as SVG: values are read by pointer or arrow keys; colours follow the page's theme.
 
-import { byId, root, t } from "./page.js";
+import { byId, request, t } from "./page.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const HEIGHT = 220;
@@ -12,9 +12,7 @@ export const whole = new Intl.NumberFormat(language);
 
 /** All curves of a run, by name: {names, points}. Throws where the server does not answer. */
 export async function curvesOf(run) {
-  const response = await fetch(`${root}/train/${run}/curves`, { cache: "no-store" });
-  if (!response.ok) throw new Error((await response.json()).detail);
-  return (await response.json()).curves;
+  return (await (await request(`/train/${run}/curves`, { cache: "no-store" })).json()).curves;
 }
 
 /** An exponential moving average with its start corrected, as in Adam (arXiv:1412.6980 §3). */

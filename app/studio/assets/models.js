@@ -1,14 +1,9 @@
 // The models of this server by name, and their cards.
 
-import { root } from "./page.js";
+import { request } from "./page.js";
 import { server } from "./state.js";
 
-async function get(path) {
-  const response = await fetch(`${root}${path}`);
-  const body = await response.json();
-  if (!response.ok) throw new Error(body.detail);
-  return body;
-}
+const get = async (path) => (await request(path)).json();
 
 export class Models {
   constructor() {

@@ -49,6 +49,19 @@ function copyBySelection(text) {
   area.remove();
 }
 
+/** fetch from this server; throws an Error whose message people can read. `problem`: the server's document. */
+export async function request(path, options) {
+  let response;
+  try {
+    response = await fetch(root + path, options);
+  } catch {
+    throw new Error(t("common.offline"));
+  }
+  if (response.ok) return response;
+  const problem = await response.json().catch(() => null); // a proxy answers in HTML
+  throw Object.assign(new Error(problem?.detail ?? t("common.status", response)), { problem });
+}
+
 /** Offer a Blob as a download. */
 export function save(blob, name) {
   const link = document.createElement("a");

@@ -1,5 +1,7 @@
 // A picture that changes without flicker: the next one is loaded beside it, then fades in.
 
+import { request, root } from "./page.js";
+
 const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 
 let live = null;
@@ -73,10 +75,10 @@ export class Picture {
   // An <img> does not say why it failed; the server's answer does.
   async explain(url) {
     try {
-      const response = await fetch(url);
-      this.failed(response.ok ? null : (await response.json()).detail);
-    } catch {
+      await request(url.slice(root.length));
       this.failed(null);
+    } catch (error) {
+      this.failed(error.problem && error.message);
     }
   }
 }

@@ -120,7 +120,7 @@ function showFieldError(field, text) {
   if (!text) return;
   const place = document.createElement("p");
   place.className = "error field-error";
-  place.lang = "en";
+  place.role = "alert";
   place.textContent = text;
   setting.append(place);
   field.closest("details")?.setAttribute("open", "");
@@ -137,10 +137,14 @@ onClick(byId("start-run"), async () => {
     const run = await call("POST", `/train?${about}`, changes());
     location.href = `${root}/studio/runs/${run.id}`;
   } catch (error) {
-    const fields = (error.problem?.problems ?? []).map(({ field }) => control(field.replace(/^body\./, ""))).filter(Boolean);
-    const named = fields[0] ?? controls.find((one) => error.message.includes(`\`${one.dataset.name}\``) || error.message.startsWith(one.dataset.name));
-    if (named) showFieldError(named, error.message);
-    throw error;
+    let shown = false;
+    for (const { field, problem } of (error.problem?.problems ?? []).reverse()) {
+      // A rule about several fields names the first of them.
+      const named = control(field) ?? controls.find((one) => problem.includes(`\`${one.dataset.name}\``));
+      if (named) showFieldError(named, problem);
+      shown ||= named;
+    }
+    if (!shown) throw error;
   }
 });
 showProblem();

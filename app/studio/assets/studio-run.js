@@ -11,8 +11,8 @@ const place = byId("run");
 const run = place.dataset.run;
 const STATES = { "run.queued": "queued", "run.requeued": "queued", "run.started": "running", "run.succeeded": "succeeded", "run.failed": "failed", "run.cancelled": "cancelled" };
 const FINAL = ["succeeded", "failed", "cancelled"];
-const UNLOGGED = ["run.progress", "dataset.progress", "sheet.drawn", "snapshot.written", "run.measured", "enlarger.progress"];
-const TYPES = [...Object.keys(STATES), ...UNLOGGED, "dataset.ready", "run.resumed", "run.warning", "run.rolled_back", "run.cancelling", "model.published", "enlarger.started", "enlarger.skipped", "enlarger.measured"];
+const UNLOGGED = ["run.progress", "dataset.progress", "sheet.drawn", "snapshot.written", "run.measured", "enlarger.progress", "distillation.progress"];
+const TYPES = [...Object.keys(STATES), ...UNLOGGED, "dataset.ready", "run.resumed", "run.warning", "run.rolled_back", "run.cancelling", "model.published", "enlarger.started", "enlarger.skipped", "enlarger.measured", "distillation.started", "distillation.measured"];
 const PHASES = ["waiting", "preparing", "training", "measuring", "enlarging", "publishing"];
 const REDRAW = 5000; // ms between two drawings of the curves
 const FRAME = 400; // ms of each sheet when the time-lapse plays
@@ -88,6 +88,9 @@ const PHASE_OF = {
   "enlarger.progress": ({ step, steps, seconds_left }) => showPhase("enlarging", step / steps, seconds_left),
   "enlarger.measured": () => showPhase("publishing"),
   "enlarger.skipped": () => showPhase("publishing"),
+  "distillation.started": () => showPhase("enlarging", 0),
+  "distillation.progress": ({ step, steps, seconds_left }) => showPhase("enlarging", step / steps, seconds_left),
+  "distillation.measured": () => showPhase("publishing"),
 };
 
 // Log and state

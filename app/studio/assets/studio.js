@@ -21,10 +21,10 @@ export function parseResponse(status, text) {
   try {
     body = text ? JSON.parse(text) : null;
   } catch {
-    body = { detail: text.slice(0, 200) };
+    // A proxy answers in HTML.
   }
   if (status < 400) return body;
-  throw Object.assign(new Error(body?.detail ?? t("studio.status", { status })), { problem: body });
+  throw Object.assign(new Error(body?.detail ?? t("common.status", { status })), { problem: body });
 }
 
 /** Send a file, or a promise of one, with its progress in the page's form of uploads; as `call` does. */

@@ -1,6 +1,6 @@
 // Faces of a team: a stream of faces that are all distinct, then a sheet or a ZIP of them.
 
-import { byId, root, save, t } from "./page.js";
+import { byId, request, root, save, t } from "./page.js";
 import { downloadZip } from "./client-zip.js";
 
 const SIDE = 256; // pixels of a face
@@ -17,8 +17,7 @@ byId("file").addEventListener("change", async ({ target }) => {
 async function draw() {
   const body = JSON.stringify({ seeds: names, distinct: true, size: SIDE, format: "webp" });
   const headers = { Accept: "application/x-ndjson", "Content-Type": "application/json" };
-  const response = await fetch(`${root}/avatars`, { method: "POST", headers, body });
-  if (!response.ok) throw new Error((await response.json()).detail);
+  const response = await request("/avatars", { method: "POST", headers, body });
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   for (let rest = ""; ; ) {
     const { value, done } = await reader.read();

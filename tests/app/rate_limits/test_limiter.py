@@ -7,6 +7,7 @@ import pytest
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
+from app.avatars.request.costs import LOADING_UNITS
 from app.rate_limits.limiter import client_address
 from models.registry import Registry
 from models.settings import Settings
@@ -52,6 +53,24 @@ def test_a_picture_costs_its_time_and_at_least_its_faces(
     answer = start_limited(limit_pictures="20/hour").get(url)
     assert answer.status_code == 200
     assert answer.headers["ratelimit"].startswith(f'"pictures";r={20 - faces};')
+
+
+def test_a_model_that_has_to_be_loaded_is_charged_once(
+    start_limited: StartLimited, registry: Registry
+) -> None:
+    """Loading reads, hashes and tests a whole bundle, which takes as long as many faces."""
+    client = start_limited(limit_pictures="60/hour")
+    served = registry.aliases().values()
+    (version,) = (row["version"] for row in registry.list_models() if row["version"] not in served)
+    for spent in (LOADING_UNITS + 1, LOADING_UNITS + 2):
+        answer = client.get(f"/avatar?seed={spent}&model={version}")
+        assert answer.headers["ratelimit"].startswith(f'"pictures";r={60 - spent};')
+
+
+def test_a_blank_image_is_charged_as_a_face_of_its_size(start_limited: StartLimited) -> None:
+    client = start_limited(limit_pictures="60/hour")
+    address = f"/avatar/{'0' * 32}?d=blank&f=y&s=1024&format=avif"
+    assert client.get(address).headers["ratelimit"].startswith('"pictures";r=46;')
 
 
 def test_a_batch_costs_its_faces(start_limited: StartLimited) -> None:

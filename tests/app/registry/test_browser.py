@@ -2,13 +2,16 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import urljoin
 
 import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
+from app.rate_limits.limiter import Limiter
 from app.registry import browser, packing
 from models import bundle
 from models.bundle import weight_grid
@@ -120,9 +123,55 @@ def test_a_model_too_large_for_browsers_says_so(
     client: TestClient, versions: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(browser, "LARGEST", 1000)
-    browser._pack.cache_clear()
+    browser.PACKED.clear()
     answer = client.get(f"/models/{versions[0]}/browser.json")
     assert (answer.status_code, "too large" in answer.json()["detail"]) == (404, True)
+
+
+@pytest.mark.parametrize("name", [bundle.WEIGHTS, bundle.SYNTHESIS])
+def test_a_damaged_file_is_never_sent_as_the_one_of_a_version(
+    client: TestClient, registry: Registry, versions: list[str], name: str
+) -> None:
+    browser.PACKED.clear()
+    path = registry.folder(versions[0]) / name
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    for address in (f"browser/{name}", "browser.json"):
+        answer = client.get(f"/models/{versions[0]}/{address}")
+        assert answer.status_code == 409
+        assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"other")])
+def test_a_damaged_sample_sheet_is_neither_sent_nor_an_internal_error(
+    client: TestClient,
+    registry: Registry,
+    versions: list[str],
+    damage: Callable[[Path], object],
+) -> None:
+    address = f"/models/{versions[0]}/samples.png"
+    assert client.get(address).status_code == 200
+    damage(registry.folder(versions[0]) / bundle.SAMPLES)
+    assert client.get(address).status_code == 409
+
+
+def test_packing_is_charged_once(
+    client: TestClient, versions: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser.PACKED.clear()
+    charges: list[float] = []
+
+    async def charge(_: Limiter, __: Any, faces: float) -> dict[str, str]:
+        charges.append(faces)
+        return {}
+
+    monkeypatch.setattr(Limiter, "charge_pictures", charge)
+    names = client.get(f"/models/{versions[0]}/browser.json").json()["files"]
+    assert len(charges) == len(names)
+    for name in names:
+        client.get(f"/models/{versions[0]}/browser/{name}")
+    assert len(charges) == len(names)
 
 
 def test_weights_within_a_graph_are_packed_too(bundles: list[Path], tmp_path: Path) -> None:

@@ -23,7 +23,14 @@ COMMANDS = (
     "storage",
     "snapshots.py",
 )
-INTERNAL = ("ValueError", "OSError", "RuntimeError", "AssertionError", "FileNotFoundError")
+INTERNAL = (
+    "ValueError",
+    "OSError",
+    "RuntimeError",
+    "AssertionError",
+    "FileNotFoundError",
+    "TypeError",
+)
 ENGLISH = re.compile(r"[A-Za-z][a-z]+(?: [a-z]+){2,}")
 CHINESE = {"Accept-Language": "zh-CN,zh;q=0.9,en;q=0.8"}
 

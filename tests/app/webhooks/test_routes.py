@@ -1,10 +1,7 @@
 """Webhooks over HTTP."""
 
-from typing import get_args
-
 from starlette.testclient import TestClient
 
-from app.webhooks.schemas import Type
 from models import webhooks
 from models.registry import Registry
 
@@ -65,5 +62,15 @@ def test_what_is_no_web_address_is_refused(client: TestClient, key: dict[str, st
         assert client.post("/webhooks", json={"url": url}, headers=key).status_code == 422
 
 
-def test_the_types_are_those_that_are_sent() -> None:
-    assert get_args(Type) == webhooks.TYPES
+def test_a_webhook_tells_no_key_what_it_may_not_read(
+    client: TestClient, key: dict[str, str]
+) -> None:
+    hook = client.post("/webhooks", json={"url": "https://example.com/"}, headers=key).json()
+    manager = client.post("/keys", json={"name": "manager", "scopes": ["keys"]}, headers=key)
+    headers = {"Authorization": f"Bearer {manager.json()['key']}"}
+    for types, status in ((["run.failed"], 403), (["alias.moved", "run.queued"], 403)):
+        body = {"url": "https://example.com/", "types": types}
+        assert client.post("/webhooks", json=body, headers=headers).status_code == status
+    body = {"url": "https://example.com/", "types": ["alias.moved"]}
+    assert client.post("/webhooks", json=body, headers=headers).status_code == 201
+    assert client.get(f"/webhooks/{hook['id']}/deliveries", headers=headers).status_code == 403

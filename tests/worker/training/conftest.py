@@ -12,6 +12,7 @@ from models import runs
 from models.recipes.recipe import resolve
 from models.settings import Settings
 from tests.worker.training.types import Attempts, EventsOf
+from worker.enlarging.training import Quality
 from worker.training.run import Attempt
 
 
@@ -36,8 +37,23 @@ def pictures(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def large(pictures: Path) -> Path:
+    """The set with a side of four times the generator's 16 pixels."""
+    for path in pictures.iterdir():
+        with Image.open(path) as image:
+            image.resize((64, 64)).save(path)
+    return pictures
+
+
+@pytest.fixture
+def any_enlarger_is_better(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few steps make no enlarger that is better than none."""
+    monkeypatch.setattr(Quality, "is_better", True)
+
+
+@pytest.fixture
 def attempt(settings: Settings, engine: sa.Engine) -> Attempts:
-    """Claim a new run of these recipe fields: an `Attempt` to `go()`."""
+    """Claim a new run of these recipe fields: an `Attempt` to `execute()`."""
 
     def make(folder: Path, **fields: Any) -> Attempt:
         fields = {"preset": "smoke", "images": 160, **fields}

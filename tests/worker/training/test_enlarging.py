@@ -9,9 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
+from models import runs
 from models.bundle import format as bundle
 from models.bundle import verify
 from models.faces import latents
+from tests.worker.training.interruptions import next_attempt, record_steps, send_signal
 from tests.worker.training.types import Attempts, EventsOf
 from worker.enlarging.training import EnlargerTrainer, Quality
 from worker.training import snapshots
@@ -20,19 +22,7 @@ from worker.training.run import Attempt, HandedBack
 RECIPE: dict[str, Any] = {"enlarger_steps": 6, "enlarger_width": 8, "enlarger_blocks": 1}
 
 
-@pytest.fixture
-def large(pictures: Path) -> Path:
-    """The set with a side of four times the generator's 16 pixels."""
-    for path in pictures.iterdir():
-        with Image.open(path) as image:
-            image.resize((64, 64)).save(path)
-    return pictures
-
-
-@pytest.fixture(autouse=True)
-def _always_better(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Six steps make no enlarger that is better than none."""
-    monkeypatch.setattr(Quality, "is_better", True)
+pytestmark = pytest.mark.usefixtures("any_enlarger_is_better")
 
 
 def _card(attempt: Attempt, version: str) -> dict[str, Any]:
@@ -41,7 +31,7 @@ def _card(attempt: Attempt, version: str) -> dict[str, Any]:
 
 def test_a_run_publishes_its_enlarger(attempt: Attempts, large: Path, events_of: EventsOf) -> None:
     run = attempt(large, **RECIPE)
-    version = run.go()
+    version = run.execute()
     folder = run.registry.folder(version)
     drawer = verify.verify(folder, version)
     z = latents.derive("42", drawer.card.network.latent)[None]
@@ -58,7 +48,7 @@ def test_a_run_publishes_its_enlarger(attempt: Attempts, large: Path, events_of:
 
 def test_it_takes_no_more_steps_than_the_generator(attempt: Attempts, large: Path) -> None:
     run = attempt(large, **RECIPE | {"enlarger_steps": 1000})
-    card = _card(run, run.go())
+    card = _card(run, run.execute())
     assert card["enlarger"]["steps"] == card["training"]["images"] // run.recipe.batch == 20
 
 
@@ -67,14 +57,14 @@ def test_a_set_of_twice_the_size_gives_an_enlarger_of_twice(attempt: Attempts, l
         with Image.open(path) as image:
             image.resize((40, 40)).save(path)
     run = attempt(large, **RECIPE)
-    assert _card(run, run.go())["enlarger"]["scale"] == 2
+    assert _card(run, run.execute())["enlarger"]["scale"] == 2
 
 
 def test_a_set_of_small_pictures_gives_none_and_says_so(
     attempt: Attempts, pictures: Path, events_of: EventsOf
 ) -> None:
     run = attempt(pictures, **RECIPE)
-    version = run.go()
+    version = run.execute()
     (skipped,) = events_of(run, "enlarger.skipped")
     assert "fewer than 40 pictures have a side of 32 pixels" in skipped["message"]
     assert _card(run, version)["enlarger"] is None
@@ -86,7 +76,7 @@ def test_one_that_makes_pictures_worse_is_left_out(
 ) -> None:
     monkeypatch.setattr(Quality, "is_better", False)
     run = attempt(large, **RECIPE)
-    assert _card(run, run.go())["enlarger"] is None
+    assert _card(run, run.execute())["enlarger"] is None
     (skipped,) = events_of(run, "enlarger.skipped")
     assert "after 6 steps held-out pictures have" in skipped["message"]
 
@@ -95,53 +85,28 @@ def test_without_steps_there_is_no_stage(
     attempt: Attempts, large: Path, events_of: EventsOf
 ) -> None:
     run = attempt(large)
-    assert _card(run, run.go())["enlarger"] is None
+    assert _card(run, run.execute())["enlarger"] is None
     assert not events_of(run, "enlarger.started") + events_of(run, "enlarger.skipped")
-
-
-def _signalled(
-    monkeypatch: pytest.MonkeyPatch, run: Attempt, number: signal.Signals, at: int
-) -> None:
-    advance = EnlargerTrainer.advance
-
-    def advance_and_signal(self: EnlargerTrainer) -> float:
-        if self.step == at:
-            run._on_signal(number, None)
-        return advance(self)
-
-    monkeypatch.setattr(EnlargerTrainer, "advance", advance_and_signal)
 
 
 def test_an_interrupted_stage_goes_on_to_the_same_enlarger(
     attempt: Attempts, large: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from models import runs
-
     unbroken = attempt(large, **RECIPE)
-    expected = unbroken.registry.folder(unbroken.go()) / bundle.ENLARGER
+    expected = unbroken.registry.folder(unbroken.execute()) / bundle.ENLARGER
 
     run = attempt(large, **RECIPE)
     with monkeypatch.context() as patch:
-        _signalled(patch, run, signal.SIGTERM, at=2)
+        send_signal(patch, EnlargerTrainer, run, signal.SIGTERM, at=2)
         with pytest.raises(HandedBack):
-            run.go()
+            run.execute()
     name = runs.get(run.engine, run.run)["snapshot"]
     assert snapshots.read(run.snapshots, name)["enlarger"]["trainer"]["step"] == 3
     assert name == f"{20 + 3:012}.pt"
-    runs.requeue(run.engine, run.run, run.fence, "stopped", stalled=False)
-    claimed = runs.claim(run.engine, run.run)
-    assert claimed is not None
-    again = Attempt(run.settings, run.engine, *claimed)
-    steps: list[int] = []
-    advance = EnlargerTrainer.advance
-
-    def counted(self: EnlargerTrainer) -> float:
-        steps.append(self.step)
-        return advance(self)
-
+    again = next_attempt(run)
     with monkeypatch.context() as patch:
-        patch.setattr(EnlargerTrainer, "advance", counted)
-        enlarger = again.registry.folder(again.go()) / bundle.ENLARGER
+        steps = record_steps(patch, EnlargerTrainer)
+        enlarger = again.registry.folder(again.execute()) / bundle.ENLARGER
     assert steps == [3, 4, 5]
     assert enlarger.read_bytes() == expected.read_bytes()
 
@@ -150,8 +115,8 @@ def test_ctrl_c_in_the_stage_publishes_what_is_there(
     attempt: Attempts, large: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = attempt(large, **RECIPE)
-    _signalled(monkeypatch, run, signal.SIGINT, at=2)
-    assert _card(run, run.go())["enlarger"]["steps"] == 3
+    send_signal(monkeypatch, EnlargerTrainer, run, signal.SIGINT, at=2)
+    assert _card(run, run.execute())["enlarger"]["steps"] == 3
 
 
 def test_ctrl_c_before_the_stage_publishes_without(
@@ -159,7 +124,7 @@ def test_ctrl_c_before_the_stage_publishes_without(
 ) -> None:
     run = attempt(large, **RECIPE)
     run._on_signal(signal.SIGINT, None)
-    assert _card(run, run.go())["enlarger"] is None
+    assert _card(run, run.execute())["enlarger"] is None
     assert not events_of(run, "enlarger.started")
 
 
@@ -167,7 +132,7 @@ def test_the_stage_leaves_the_generator_as_it_is(attempt: Attempts, large: Path)
     with_one, without = attempt(large, **RECIPE), attempt(large)
     faces = []
     for run in (with_one, without):
-        version = run.go()
+        version = run.execute()
         drawer = verify.verify(run.registry.folder(version), version)
         z = latents.derive("42", drawer.card.network.latent)[None]
         faces.append(drawer.draw(z, 1.0))

@@ -69,4 +69,6 @@ def draw_in_node(run_node: RunNode, tmp_path: Path) -> DrawInNode:
 def manifest_of(folder: Path) -> dict[str, Any]:
     """The manifest that a server would send for this bundle."""
     card = Card.model_validate(read_card(folder))
-    return browser.describe(folder, "0" * 64, card).model_dump(mode="json")
+    names = [name for name in browser.FILES if (folder / name).exists()]
+    files = {name: browser.pack(name, (folder / name).read_bytes()) for name in names}
+    return browser.describe(files, "0" * 64, card).model_dump(mode="json")
