@@ -21,7 +21,7 @@ from models.datasets.listing import reason_to_leave_out
 from models.datasets.near_duplicates import NearDuplicates
 from models.datasets.survey import Survey
 from models.errors import DatasetError
-from models.storage.atomic import BROKEN_ZIP, UNREADABLE_ZIP
+from models.storage.zips import BROKEN_ZIP, UNREADABLE_ZIP
 
 CHUNK = 1 << 18
 # An entry; the end, where there is none; the marks of an archive split into a single part.

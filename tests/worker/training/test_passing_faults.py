@@ -76,7 +76,7 @@ def test_a_bucket_that_is_away_for_a_while_fails_no_run(
     run = attempt(pictures)
     for count in range(1, runs.MOST_STALLS + 1):
         with pytest.raises(StorageUnreachable) as failure:
-            run.go()
+            run.execute()
         process._end(engine, run, failure.value)
         row = runs.get(engine, run.run)
         assert (row["state"], row["stalls"]) == ("queued", 0)
@@ -84,7 +84,7 @@ def test_a_bucket_that_is_away_for_a_while_fails_no_run(
         claimed = runs.claim(engine, run.run)
         assert claimed is not None
         run = Attempt(run.settings, engine, *claimed)
-    run.go()
+    run.execute()
     assert runs.get(engine, run.run)["state"] == "succeeded"
     reasons = [event["reason"] for event in events_of(run, "run.requeued")]
     assert reasons == [str(AWAY)] * runs.MOST_STALLS
