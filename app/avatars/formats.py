@@ -134,6 +134,8 @@ def negotiate(accept: str | None, choices: Sequence[str]) -> str:
     def preference(name: str) -> tuple[float, bool, bool]:
         for pattern in (FORMATS[name].media_type, "image/*", "*/*"):
             if pattern in ranges:
+                if ranges[pattern] == 0:  # refused: anything that is not named comes before it
+                    return -1.0, False, False
                 is_named = "*" not in pattern
                 return ranges[pattern], is_named, is_named and name == "webp"
         return 0.0, False, False

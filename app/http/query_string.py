@@ -44,7 +44,7 @@ def parse(
     """
     values: dict[str, str] = {}
     for part in raw.split(b"&"):
-        if not part:
+        if not part or part.startswith(b"="):  # a form's field without a name
             continue
         key, _, value = part.replace(b"+", b" ").partition(b"=")
         name = decode(key, unquote_to_bytes(key).decode(errors="replace"))

@@ -144,7 +144,11 @@ def _mark_up_sentence(language: str, text: str) -> Markup:
     """A sentence of the server in the reader's language, else marked as English."""
     translation = sentences.translate(text, language)
     marked = Markup(_CODE.sub(r"<code>\1</code>", str(escape(translation or text))))
-    return marked if translation else Markup('<span lang="en">{}</span>').format(marked)
+    return (
+        marked
+        if translation or language == "en"
+        else Markup('<span lang="en">{}</span>').format(marked)
+    )
 
 
 def _translate(words: Mapping[str, str], key: str, **values: Any) -> str:

@@ -1,6 +1,7 @@
 """Atomic writes: a reader sees the old file or the new one, whichever process is killed when."""
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -11,6 +12,9 @@ from pathlib import Path
 
 from models.failpoints import fail_point
 from models.storage import layout
+
+# What a write raises without a file's name.
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 
 
 def sync(path: Path) -> None:
@@ -39,7 +43,15 @@ def private_folder(path: Path) -> Path:
 
 @contextlib.contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`. It is renamed to `path` on success, else removed."""
+    """Yield a temporary path beside `path`. It is renamed to `path` on success, else removed.
+
+    Raises OSError, which names `path` and not the temporary one, also where something else than a
+    file is there: a rename would replace a device.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "Is a directory; name a file in it", str(path))
+    if path.exists() and not path.is_file():
+        raise FileExistsError(errno.EEXIST, "Is no regular file", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
@@ -47,8 +59,14 @@ def whole_file(path: Path) -> Iterator[Path]:
         sync(temporary)
         temporary.replace(path)
         sync(path.parent)
+    except OSError as error:
+        is_of_disk = error.filename is None and error.errno in DISK_ERRORS
+        if is_of_disk or error.filename == str(temporary):
+            raise type(error)(error.errno, error.strerror, str(path)) from error
+        raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

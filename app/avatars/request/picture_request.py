@@ -144,6 +144,8 @@ def parse_path(name: bytes, query: bytes, accept: str | None) -> PictureRequest:
     seed, dot, extension = decode(name, "seed").rpartition(".")
     if not dot:
         return PictureRequest.parse(AVATAR, {**texts, "seed": extension}, accept)
+    if (without_slash := extension.rstrip("/")).lower() in formats.EXTENSIONS:
+        extension = without_slash  # as proxies and routers append it
     if "format" in texts:  # the extension wins, but an invalid format is refused all the same
         formats.parse_format(texts["format"], formats.FACE)
     format = formats.parse_extension(extension)
