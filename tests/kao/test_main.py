@@ -281,6 +281,7 @@ def test_on_windows_the_client_can_be_imported() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc refuses files with ENOENT on Linux")
 @pytest.mark.parametrize("command", [["models", "export", "default"], ["backup"]])
 def test_a_place_that_takes_no_file_is_named(kao: Kao, command: list[str]) -> None:
+    kao("models", "list")  # makes the database
     for place, reason in [
         ("/proc/a.zip", "/proc/a.zip: No such file"),
         ("/proc", "/proc: Is a directory; name a file in it"),
