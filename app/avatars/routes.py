@@ -34,7 +34,10 @@ class PictureRoute(APIRoute):
         """Call the function with the request and the path's parameters."""
 
         async def handle(request: Request) -> Response:
-            if get_picture_state(request).settings.public_avatars:
+            state = get_picture_state(request)
+            if state.settings.public_avatars:
+                # Also of a request with a cookie or key, which means nothing here.
+                await state.limiter.require_calls(request)
                 return await self._call(request)
             await scopes.admit(request)
             response = await self._call(request)
