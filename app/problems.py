@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from app import errors as app_errors
-from app.headers import NOT_STORED
+from app.headers import NO_SNIFF
 from models import errors
 
 log = structlog.get_logger()
@@ -73,6 +73,7 @@ HINTS: dict[type[Exception], str] = {
         "`starter` always exists."
     ),
     errors.UnknownKey: "GET /keys lists the keys.",
+    errors.UnknownWebhook: "GET /webhooks lists the webhooks.",
 }
 # Retry-After in seconds, where a second is too soon.
 RETRY_AFTER: dict[type[Exception], int] = {
@@ -147,7 +148,8 @@ def problem(
         extra["former_type"] = f"urn:kao:problem:{FORMER_SLUGS[slug]}"
     # ASCII only: a lone surrogate from a request cannot be encoded as UTF-8.
     body = json.dumps({**content, "detail": detail, **extra}).encode()
-    return Response(body, status, {**(headers or {}), **NOT_STORED}, MEDIA_TYPE)
+    all_headers = {**(headers or {}), "Cache-Control": "no-store", **NO_SNIFF}
+    return Response(body, status, all_headers, MEDIA_TYPE)
 
 
 def install(app: FastAPI) -> None:

@@ -18,6 +18,7 @@ from sqlalchemy import select
 from app.health_faults import NO_WORKER, QUEUE_UNREACHABLE, RUN_WAITING, Fault
 from models.database.engine import reading
 from models.database.tables import runs
+from models.runs import ACTIVE
 from models.settings import Settings
 
 log = structlog.get_logger()
@@ -65,7 +66,7 @@ class QueueWatch:
     def look(self) -> Waiting:
         """The waiting runs now. Blocks; raises SQLAlchemy's errors."""
         with self.database.begin() as db:
-            query = select(runs.c.id, runs.c.state).where(runs.c.state.in_(("queued", "running")))
+            query = select(runs.c.id, runs.c.state).where(runs.c.state.in_(ACTIVE))
             states = {row.id: row.state for row in db.execute(query)}
         now = time.monotonic()
         queued = [run for run, state in states.items() if state == "queued"]

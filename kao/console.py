@@ -23,7 +23,7 @@ class CommandConsole(Console):
 
     @property
     def options(self) -> ConsoleOptions:
-        """Those of Rich; in a file COLUMNS wide, or wide enough for every table."""
+        """Rich's options; in a file as wide as COLUMNS says, or wide enough for every table."""
         if self.is_terminal:
             return super().options
         columns = os.environ.get("COLUMNS", "")

@@ -1,4 +1,4 @@
-"""`kao dataset …`: list the datasets that a run can name, and pack one ahead of a run."""
+"""`kao dataset …`: list datasets, show the labels of one, pack one ahead of a run."""
 
 import sys
 from typing import Annotated
@@ -7,12 +7,11 @@ import typer
 from rich.progress import Progress
 from rich.table import Table
 
+from kao.arguments import DATASETS, Limit, dataset_name
 from kao.console import err, out
 from models.settings import Settings
 
 cli = typer.Typer(no_args_is_help=True, help="Datasets to train on.")
-
-
 SHOWN = 5  # names of each kind of file
 
 
@@ -39,7 +38,7 @@ def list_datasets() -> None:
 def pack_dataset(
     source: Annotated[str, typer.Argument(help="starter, a folder or a zip.")],
     size: Annotated[int, typer.Option(help="Side of the packed images, in pixels.")] = 64,
-    limit: Annotated[int | None, typer.Option(help="Use only the first N images.")] = None,
+    limit: Limit = None,
 ) -> None:
     """Decode a dataset now, so that the next run starts sooner; list what was skipped."""
     from worker.datasets.packing import pack
@@ -69,10 +68,9 @@ def pack_dataset(
 
 @cli.command("labels")
 def show_labels(
-    dataset: Annotated[str, typer.Argument(help="starter, an uploaded set, a folder or a zip.")],
+    dataset: Annotated[str, typer.Argument(help=DATASETS)],
 ) -> None:
     """Show the labels that `--set labels=…` may name, and the columns that are left out."""
-    from kao.training import dataset_name
     from models import bootstrap
     from worker.datasets import lookup
 

@@ -1,4 +1,4 @@
-"""`kao enlarge`. Modules that need torch are imported when they are used."""
+"""`kao enlarge`: train an enlarger for a published model. Torch is imported when it is used."""
 
 import signal
 import sys
@@ -6,12 +6,11 @@ from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import Progress as Bar
-from rich.progress import TaskID
+from rich.progress import Progress as Bar, TaskID
 
+from kao.arguments import DATASETS, Limit, Model, dataset_name
 from kao.console import err, out
 from kao.processes import on_hangup
-from kao.training import dataset_name
 from models.errors import KaoError
 from models.recipes.presets import ENLARGER_STEPS
 from models.settings import Settings
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from worker.enlarging.published_model import Options, Report
     from worker.enlarging.stage import Progress
 
-NOTHING = "No model was published."
 EVENTS = {
     "enlarger.started": "{steps:,} steps on {pictures:,} pictures, enlarged {scale} times.",
     "enlarger.measured": "{psnr} dB on held-out pictures, {psnr_without} dB without the enlarger.",
@@ -41,14 +39,12 @@ Steps = Annotated[
 
 
 def enlarge(
-    model: Annotated[str, typer.Argument(help="An alias, a version or its first digits.")],
-    dataset: Annotated[
-        str | None, typer.Option(help="starter, an uploaded set, a folder or a zip.")
-    ] = None,
+    model: Model,
+    dataset: Annotated[str | None, typer.Option(help=DATASETS)] = None,
     from_: From = None,
     minutes: Minutes = None,
     steps: Steps = None,
-    limit: Annotated[int | None, typer.Option(help="Use only the first N images.")] = None,
+    limit: Limit = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights and random numbers.")] = 0,
     width: Annotated[int, typer.Option(min=4, max=256, help="The enlarger's channels.")] = 32,
     blocks: Annotated[int, typer.Option(min=0, max=16, help="Its blocks of two convolutions.")] = 3,
@@ -100,7 +96,9 @@ def _train(settings: Settings, engine: "sa.Engine", version: str, options: "Opti
         model = PublishedModel(settings, engine, version, options, report)
         new_version = model.enlarge(stop.is_set)
     if new_version is None:
-        raise KaoError("Stopped. The same command continues." if stop.is_set() else NOTHING)
+        raise KaoError(
+            "Stopped. The same command continues." if stop.is_set() else "No model was published."
+        )
     return new_version
 
 

@@ -1,8 +1,10 @@
 """Which exceptions a person can correct, and the sentence for each."""
 
 import errno
+import os
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from models.errors import KaoError
 
@@ -18,6 +20,7 @@ CORRECTABLE = {
     errno.EROFS,
     errno.ENAMETOOLONG,
 }
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EIO}  # a write raises these without a file's name
 DATABASE = {
     "database is locked": "Another program holds the database's lock; try again when it has ended.",
     "unable to open database file": "The database's file cannot be opened: check its folder.",
@@ -26,9 +29,8 @@ DATABASE = {
     "database disk image is malformed": "The database's file is damaged: restore a backup.",
     "disk is full": "The database's disk is full.",
 }
-
-
-UNIX_MODULES = {"fcntl", "resource"}
+UNIX_MODULES = {"fcntl", "resource"}  # of Python itself, where the system is not Windows
+# What the extra `hosts` has, and what needs it.
 HOST_MODULES = {"psycopg": "PostgreSQL", "obstore": "A bucket"}
 
 
@@ -60,11 +62,26 @@ def explain(error: Exception, arguments: Sequence[str] = ()) -> str | None:
 
 def _explain_file(error: OSError, arguments: Sequence[str]) -> str | None:
     if error.filename is None:
-        return None
-    missing = error.errno == errno.ENOENT and str(error.filename) in arguments
+        return f"{error.strerror}." if error.errno in FULL else None
+    path = os.path.abspath(os.fsdecode(error.filename))
+    words = {os.path.abspath(word.rpartition("=")[2]) for word in arguments}
+    missing = error.errno == errno.ENOENT and (path in words or _is_of_settings(path))
     if missing or error.errno in CORRECTABLE:
         return f"{error.filename}: {error.strerror}."
     return None
+
+
+def _is_of_settings(path: str) -> bool:
+    """Whether a path is one of the settings', or lies above one: /proc makes no folders."""
+    from models.settings import Settings
+
+    try:
+        settings = Settings()
+    except Exception:  # they are what is wrong
+        return False
+    database = (settings.database_url or "").partition(":///")[2]
+    places = [str(settings.home), str(settings.storage), str(settings.cache), database]
+    return any(Path(place).is_relative_to(path) for place in places)
 
 
 def _explain_settings(error: Exception) -> str | None:

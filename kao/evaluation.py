@@ -10,8 +10,8 @@ import typer
 from rich.progress import Progress
 from rich.table import Table
 
+from kao.arguments import DATASETS, Limit, Model, dataset_name
 from kao.console import err, out
-from kao.training import dataset_name
 from models.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 
 TRAIT_FACES = 500
 
-Model = Annotated[str, typer.Argument(help="An alias, a version or its first digits.")]
-Dataset = Annotated[str, typer.Option(help="starter, an uploaded set, a folder or a zip.")]
+Dataset = Annotated[str, typer.Option(help=DATASETS)]
 Samples = Annotated[int, typer.Option(min=40, help="Faces to draw; 5,000 for a headline.")]
 Size = Annotated[
     int | None,
@@ -40,7 +39,6 @@ Size = Annotated[
     ),
 ]
 Psi = Annotated[float, typer.Option(min=0, max=1.5)]
-Limit = Annotated[int | None, typer.Option(help="Use only the first N images.")]
 Picture = Annotated[
     Path | None, typer.Option(help="A PNG of the likeliest copies beside their models.")
 ]
@@ -62,13 +60,13 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 class Result(NamedTuple):
-    """What was measured. pairs: the picture of the likeliest copies."""
+    """What was measured, and of what. pairs: the picture of the likeliest copies."""
 
     version: str
     dataset: str
     psi: float
     evaluation: "Evaluation"
-    obedience: "list[Trait]"
+    traits: "list[Trait]"
     pairs: "Pixels"
 
 
@@ -96,8 +94,10 @@ def evaluate(
     engine = bootstrap.prepare(settings)
     registry = Registry(engine, settings.blobs)
     version = registry.resolve(model)
-    bench = _Bench(settings, engine, registry.load(version, settings.parallel), version, psi)
-    result = bench.measure(dataset_name(dataset), samples, size, limit, traits)
+    measurement = _Measurement(
+        settings, engine, registry.load(version, settings.parallel), version, psi
+    )
+    result = measurement.run(dataset_name(dataset), samples, size, limit, traits)
     if picture is not None:
         Image.fromarray(result.pairs).save(picture)
     if keep:
@@ -110,8 +110,8 @@ def evaluate(
 
 
 @dataclass(frozen=True)
-class _Bench:
-    """One model, ready to be measured against datasets, with progress in the terminal."""
+class _Measurement:
+    """The measurement of one model, with progress in the terminal."""
 
     settings: Settings
     engine: "sa.Engine"
@@ -119,8 +119,8 @@ class _Bench:
     version: str
     psi: float
 
-    def measure(
-        self, name: str, samples: int, size: int | None, limit: int | None, traits: bool
+    def run(
+        self, name: str, samples: int, size: int | None, limit: int | None, with_traits: bool
     ) -> Result:
         """Pack the dataset at both sizes, draw the faces and measure them."""
         from worker.datasets import lookup
@@ -146,10 +146,10 @@ class _Bench:
                 *(drawer, native_set, samples, settings.cache, settings.parallel, psi, report),
                 served_set=served_set,
             )
-            obedience = (
-                trait_accuracy.evaluate(drawer, native_set, TRAIT_FACES, psi) if traits else []
-            )
-        return Result(self.version, native_set.name, psi, evaluation, obedience, pairs)
+            traits = []
+            if with_traits:
+                traits = trait_accuracy.evaluate(drawer, native_set, TRAIT_FACES, psi)
+        return Result(self.version, native_set.name, psi, evaluation, traits, pairs)
 
     def _pack(
         self,
@@ -192,7 +192,7 @@ def _as_json(result: Result) -> dict[str, Any]:
         "psi": result.psi,
         **fields.pop("served"),
         **fields,
-        **({"traits": [asdict(trait) for trait in result.obedience]} if result.obedience else {}),
+        **({"traits": [asdict(trait) for trait in result.traits]} if result.traits else {}),
     }
 
 
@@ -208,7 +208,7 @@ def _on_card(result: Result, failures: str) -> Any:
         served=asdict(evaluation.served),
         held_out=asdict(evaluation.held_out) if evaluation.held_out else {},
         backgrounds=asdict(evaluation.backgrounds) if evaluation.backgrounds else {},
-        traits=[asdict(trait) for trait in result.obedience],
+        traits=[asdict(trait) for trait in result.traits],
         failures=failures,
     )
 
@@ -222,8 +222,8 @@ def _tables(result: Result) -> list[Table]:
     tables.append(_likeness(evaluation))
     if evaluation.held_out:
         tables.append(_held_out(evaluation.held_out))
-    if result.obedience:
-        tables.append(_traits(result.obedience))
+    if result.traits:
+        tables.append(_traits(result.traits))
     return tables
 
 
@@ -284,9 +284,9 @@ def _held_out(measures: "HeldOut") -> Table:
     return table
 
 
-def _traits(obedience: "list[Trait]") -> Table:
+def _traits(traits: "list[Trait]") -> Table:
     table = Table("trait", "values", "shown", "kept", "least kept", "at psi 0.7", "kept", "judge")
-    for trait in obedience:
+    for trait in traits:
         marks = (
             trait.shown,
             trait.kept,

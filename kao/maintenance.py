@@ -1,4 +1,4 @@
-"""The commands that look after files: `kao gc`, `kao backup`, `kao restore`."""
+"""The commands that look after files: `kao gc`, `kao verify`, `kao backup`, `kao restore`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -63,8 +63,7 @@ def backup(file: Annotated[Path, typer.Argument(help="The archive to write.")]) 
     manifest = write(Settings(), file)
     size = f"{file.stat().st_size / 1e6:.1f} MB"
     out.print(
-        f"{file}: {len(manifest.files)} files, {size}. It contains your keys: keep it secret.",
-        soft_wrap=True,
+        f"{file}: {len(manifest.files)} files, {size}. It contains your keys: keep it secret."
     )
 
 
@@ -74,4 +73,4 @@ def restore(file: Annotated[Path, typer.Argument(help="An archive of `kao backup
 
     settings = Settings()
     manifest = read(settings, file)
-    out.print(f"{settings.home}: {len(manifest.files)} files, all verified", soft_wrap=True)
+    out.print(f"{settings.home}: {len(manifest.files)} files, all verified")

@@ -6,13 +6,13 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from kao.arguments import Model
 from kao.console import out
 from models import bootstrap
 from models.registry import Registry
 from models.settings import Settings
 
 cli = typer.Typer(no_args_is_help=True, help="Published models.")
-Model = Annotated[str, typer.Argument(help="An alias, a version or its first digits.")]
 
 
 @cli.command("list")

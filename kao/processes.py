@@ -21,7 +21,7 @@ import structlog
 log = structlog.get_logger()
 
 STEADY = 10.0  # s; a child that lived this long is restarted without delay
-LONGEST_DELAY = 15.0
+LONGEST_DELAY = 15.0  # s before a restart
 PR_SET_PDEATHSIG = 1  # prctl(2)
 # Looked up here: between fork and exec, loading a library could wait for a lock for ever.
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
@@ -81,7 +81,7 @@ class Child:
             self.start()
 
     def stop(self) -> None:
-        """SIGTERM, wait, SIGKILL."""
+        """Send SIGTERM, and SIGKILL to what has not ended after `grace` seconds."""
         if self.process is None or self.process.poll() is not None:
             return
         self.process.terminate()
@@ -102,7 +102,10 @@ class Processes:
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
-        """Until SIGINT, SIGTERM or SIGHUP (a closed terminal); call it from the main thread."""
+        """Keep the children running until SIGINT, SIGTERM or SIGHUP (a closed terminal).
+
+        Call it from the main thread.
+        """
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: self.stopping.set())
         on_hangup(self.stopping.set)

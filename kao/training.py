@@ -1,14 +1,14 @@
-"""`kao train`. Modules that need torch are imported when they are used."""
+"""`kao train`: train a run in this terminal. Torch is imported when it is used."""
 
 import json
 import os
 import signal
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kao.arguments import DATASETS, Limit, dataset_name
 from kao.console import err, out
 from models.errors import KaoError
 from models.settings import Settings
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-
-Dataset = Annotated[str | None, typer.Option(help="starter, an uploaded set, a folder or a zip.")]
+Dataset = Annotated[str | None, typer.Option(help=DATASETS)]
 Preset = Annotated[
     str | None,
     typer.Option(
@@ -32,7 +31,6 @@ Preset = Annotated[
 Minutes = Annotated[float | None, typer.Option(help="Stop after so many minutes.")]
 Images = Annotated[int | None, typer.Option(help="Stop after so many images.")]
 Epochs = Annotated[int | None, typer.Option(help="Stop after so many passes.")]
-Limit = Annotated[int | None, typer.Option(help="Use only the first N images.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of weights and random numbers.")]
 Promote = Annotated[bool, typer.Option(help="Serve the result by default.")]
 StartFrom = Annotated[str | None, typer.Option(help="A run to extend, or a model to fine-tune.")]
@@ -91,7 +89,7 @@ def train(
         run = _create(settings, engine, fields)
     else:
         run = _resume(settings, engine, resume, fields)
-    _report(_watch(settings, engine, run))
+    _report(_train(settings, engine, run))
 
 
 def _choose(settings: Settings, engine: "sa.Engine", fields: Row) -> Row:
@@ -172,7 +170,7 @@ def _wait_for_lease(settings: Settings, engine: "sa.Engine", run: str) -> None:
         time.sleep(INTERVAL)
 
 
-def _watch(settings: Settings, engine: "sa.Engine", run: str) -> Row:
+def _train(settings: Settings, engine: "sa.Engine", run: str) -> Row:
     """Train a queued run to its end in this terminal. Returns its row. Raises KaoError."""
     from kao.processes import on_hangup
     from models import runs
@@ -202,33 +200,6 @@ def _watch(settings: Settings, engine: "sa.Engine", run: str) -> Row:
 def _report(row: Row) -> None:
     out.print(f"Run {row['id']} published {row['version']}")
     out.print(f"Try: kao sample --model {row['version'][:12]} --seed 42 --out face.png")
-
-
-def dataset_name(name: str) -> str:
-    """A recipe's name for a dataset: `path:` and the path for a folder or zip of this machine.
-
-    Raises KaoError where a folder here and an uploaded dataset have the same name.
-    """
-    from models.datasets import catalogue
-
-    if name in catalogue.BUILT_IN or not Path(name).exists():
-        return name
-    if catalogue.NAME.fullmatch(name) and _is_uploaded(name):
-        raise KaoError(
-            f"{name!r} is both an uploaded dataset and {Path(name).absolute()}; write './{name}' "
-            "for the latter, or rename one of the two."
-        )
-    from worker.datasets.lookup import LOCAL
-
-    return f"{LOCAL}{Path(name).absolute()}"
-
-
-def _is_uploaded(name: str) -> bool:
-    from models import bootstrap
-    from models.datasets import catalogue
-
-    rows = catalogue.list_datasets(bootstrap.prepare(Settings()))
-    return any(row["name"] == name for row in rows)
 
 
 def _field(text: str) -> tuple[str, Any]:

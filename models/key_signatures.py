@@ -9,12 +9,16 @@ for addresses opens pictures only.
 import base64
 import binascii
 import hmac
+import re
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 Purpose = Literal["session", "address"]
+# Of the expiry that sessions and addresses have in their message, in Unix time.
+EXPIRY = re.compile(r"[0-9]{1,12}", re.ASCII)
+CLOCK_SKEW = 300  # s between the clocks of who signs and who verifies
 
 
 def public_key(key: str, purpose: Purpose) -> str:

@@ -7,7 +7,7 @@ nothing.
 
 import secrets
 from collections.abc import Sequence
-from typing import Any, NewType
+from typing import Any, Literal, NewType, get_args
 
 import sqlalchemy as sa
 from sqlalchemy import select, update
@@ -34,7 +34,9 @@ MOVES: dict[str, tuple[set[str], str]] = {
     "resume": ({"failed", "cancelled"}, "queued"),
     "change": ({"queued"}, "queued"),
 }
-STATES = ("queued", "running", "succeeded", "failed", "cancelled")
+RunState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+STATES: tuple[RunState, ...] = get_args(RunState)
+ACTIVE = ("queued", "running")  # such a run needs its dataset and its snapshots
 FINAL = {"succeeded", "failed", "cancelled"}
 
 # A run that ends this many attempts without a new snapshot fails: the run itself stops its workers.

@@ -36,6 +36,11 @@ RESERVED_PREFIXES = frozenset({
 RATE = r"^(none|[1-9][0-9]{0,8}/(second|minute|hour|day))$"
 
 
+def is_reserved(prefix: str) -> bool:
+    """Whether the first segment of a path is that of Kao's own addresses."""
+    return not RESERVED_PREFIXES.isdisjoint(prefix.split("/")[1:2])
+
+
 class SecretFiles(PydanticBaseSettingsSource):
     """Reads `NAME_FILE`, the path of a file with the value of `NAME`, as Docker has secrets."""
 
@@ -125,7 +130,7 @@ class Settings(BaseSettings):
     @field_validator("path_prefix")
     @classmethod
     def _check_prefix(cls, prefix: str) -> str:
-        if prefix.split("/")[1:2] and prefix.split("/")[1] in RESERVED_PREFIXES:
+        if is_reserved(prefix):
             raise ValueError(f"{prefix} begins as one of Kao's own addresses; choose another")
         return prefix
 

@@ -1,10 +1,10 @@
-"""Webhooks and their deliveries, stored in the transaction of the event that they tell of."""
+"""Webhooks and their deliveries, each stored in the transaction of its event."""
 
 import base64
 import secrets
 import time
 from collections.abc import Collection
-from typing import Any
+from typing import Any, Literal, get_args
 
 import sqlalchemy as sa
 from sqlalchemy import select, update
@@ -15,14 +15,10 @@ from models.errors import UnknownWebhook
 
 Row = dict[str, Any]
 
-TYPES = (
-    "run.queued",
-    "run.started",
-    "run.succeeded",
-    "run.failed",
-    "run.cancelled",
-    "alias.moved",
-)
+EventType = Literal[
+    "run.queued", "run.started", "run.succeeded", "run.failed", "run.cancelled", "alias.moved"
+]
+TYPES: tuple[EventType, ...] = get_args(EventType)
 TEST = "webhook.test"  # sent on request, whatever a webhook's types are
 # s before each further attempt; after the last one the delivery has failed.
 DELAYS = (5.0, 60.0, 300.0, 1800.0, 7200.0, 21600.0, 43200.0)
@@ -59,7 +55,7 @@ def delete(engine: sa.Engine, id: str) -> None:
 
 
 def enqueue(db: sa.Connection, type: str, data: Row) -> None:
-    """Store a delivery for each webhook that wants this event, in the event's transaction."""
+    """Store a delivery for each webhook with this type of event, in the event's transaction."""
     if type not in TYPES:
         return
     at, body = now(), {"type": type, "data": data}
@@ -149,4 +145,4 @@ def settle(engine: sa.Engine, delivery: Row, status: int | None, error: str | No
 def _get(db: sa.Connection, id: str) -> None:
     query = select(webhooks.c.id).where(webhooks.c.id == id, webhooks.c.deleted.is_(None))
     if db.execute(query).first() is None:
-        raise UnknownWebhook(f"There is no webhook {id[:40]!r}. GET /webhooks lists them.")
+        raise UnknownWebhook(f"There is no webhook {id[:40]!r}.")

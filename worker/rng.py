@@ -1,7 +1,7 @@
-"""Every random draw of a step comes from (run seed, what it is for, step).
+"""Random numbers of a training: one stream for each run seed, purpose and step.
 
-A resumed run needs no random state but the step's number, and no draw shifts another
-(edm2's habit).
+A resumed run needs no random state but the step's number, and no stream shifts another, as in edm2
+(arXiv:2312.02696).
 """
 
 import hashlib
@@ -9,7 +9,7 @@ import hashlib
 import torch
 
 
-def draws(seed: int, *keys: object) -> torch.Generator:
-    """A CPU random generator that depends on nothing but the seed and the keys."""
+def random_stream(seed: int, *keys: object) -> torch.Generator:
+    """A random generator on the CPU that depends on the seed and the keys alone."""
     digest = hashlib.sha256(":".join(map(str, (seed, *keys))).encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)

@@ -106,12 +106,6 @@ async def admit(request: Request) -> None:
     request.scope["query_string"] = query
 
 
-def keep_private(response: Response) -> None:
-    """Keep shared caches from giving an answer that needed a key to other clients."""
-    caching = response.headers.get("cache-control", "")
-    response.headers["Cache-Control"] = caching.replace("public", "private")
-
-
 def open_pictures(document: dict[str, Any]) -> None:
     """Document in OpenAPI that operations with the scope `avatars` need no key."""
     for operations in document["paths"].values():

@@ -6,7 +6,6 @@ without the server, which has the public key only; revoking the key ends every a
 signed.
 """
 
-import re
 import time
 from dataclasses import dataclass
 from urllib.parse import quote, unquote_to_bytes, urlsplit
@@ -16,11 +15,10 @@ import sqlalchemy as sa
 from app.errors import Forbidden, InvalidParameter
 from models import key_signatures, keys
 from models.errors import UnknownKey
+from models.key_signatures import CLOCK_SKEW, EXPIRY
 
 NAMES = ("expires", "key", "signature")
 MAX_SECONDS = 366 * 24 * 3600  # an address that is valid for longer should be a key
-CLOCK_SKEW = 300  # s between the signer and this server
-_TIME = re.compile(r"[0-9]{1,12}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ def verify(database: sa.Engine, signature: Signature, path: bytes, query: bytes)
         raise Forbidden("The signature does not match the address; sign the exact address.")
     if "avatars" not in key.scopes:
         raise Forbidden("The key that signed this address does not have the scope 'avatars'.")
-    if not _TIME.fullmatch(signature.expires):
+    if not EXPIRY.fullmatch(signature.expires):
         raise Forbidden("The expiry of this address is not a Unix time.")
     if int(signature.expires) < time.time():
         raise Forbidden("This address has expired; ask for a new one.")

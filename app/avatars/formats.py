@@ -127,13 +127,15 @@ def parse_extension(extension: str, choices: Sequence[str] = FACE) -> str:
 def negotiate(accept: str | None, choices: Sequence[str]) -> str:
     """The format that an Accept header prefers (RFC 9110 §12.5.1), else the first of `choices`.
 
-    Of formats that it names and likes equally, WebP: Firefox and Safari name PNG as well.
+    Of formats that it names with equal quality, WebP: Firefox and Safari name PNG as well.
     """
     ranges = dict(parse_qualities(accept or ""))
 
     def preference(name: str) -> tuple[float, bool, bool]:
         for pattern in (FORMATS[name].media_type, "image/*", "*/*"):
             if pattern in ranges:
+                if ranges[pattern] == 0:  # refused: anything that is not named comes before it
+                    return -1.0, False, False
                 is_named = "*" not in pattern
                 return ranges[pattern], is_named, is_named and name == "webp"
         return 0.0, False, False

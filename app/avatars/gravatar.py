@@ -27,6 +27,7 @@ from app.avatars.request.parameters import LARGEST
 from app.avatars.request.picture_request import PictureRequest
 from app.avatars.request.picture_types import AVATAR
 from app.errors import InvalidParameter, NoAvatar
+from app.headers import SHARED
 
 DEFAULT_SIZE = 80
 SMALLEST = 16
@@ -48,12 +49,12 @@ _HASH = re.compile(
     r"(?P<hash>[0-9a-f]{32}|[0-9a-f]{64})(?:\.(?P<extension>[a-z]+))?(?:[&?](?P<query>.*))?",
     re.IGNORECASE,
 )
-_AROUND = "/ \t\r\n"  # what templates leave around a hash
+_PADDING = "/ \t\r\n"  # characters that templates of hosts leave around a hash
 
 
 @dataclass(frozen=True)
 class GravatarAddress:
-    """What an address asks for. hash: empty without one; extension: empty, or of a format."""
+    """The parts of an address. hash, extension: in lower case; empty where it has none."""
 
     hash: str
     extension: str
@@ -66,7 +67,7 @@ def read_address(name: str, query: bytes) -> GravatarAddress | None:
     name: 32 or 64 hex digits, with or without an extension, and a query that follows `&`; or
     nothing: then `gravatar_id` may have the hash.
     """
-    parameters, text = _parse_query(query), name.strip(_AROUND)
+    parameters, text = _parse_query(query), name.strip(_PADDING)
     if not text:
         text = parameters.get(FIRST_NAME, "").strip()
         if _HASH.fullmatch(text) is None:
@@ -101,12 +102,8 @@ class BlankImage:
 
     @property
     def headers(self) -> dict[str, str]:
-        """Those of the response."""
-        headers = {
-            "Cache-Control": http_headers.MUTABLE,
-            "Access-Control-Allow-Origin": "*",
-            "Cross-Origin-Resource-Policy": "cross-origin",
-        }
+        """The headers of the response."""
+        headers = {"Cache-Control": http_headers.MUTABLE, **SHARED}
         return {**headers, "Vary": "Accept"} if self.is_negotiated else headers
 
     def encode(self) -> bytes:

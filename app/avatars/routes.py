@@ -21,6 +21,7 @@ from app.avatars.request.picture_request import PictureRequest
 from app.avatars.request.picture_types import AVATAR, PICTURE_TYPES, PictureType
 from app.avatars.request.value_types import percent_encode
 from app.avatars.state import get_picture_state
+from app.headers import NO_SNIFF, SHARED
 from app.http.cross_origin import EXPOSED
 from app.http.disconnects import cancel_on_disconnect
 from app.http.path_prefix import root_of
@@ -31,24 +32,19 @@ class PictureRoute(APIRoute):
     """A route whose function parses the request itself; FastAPI only documents it."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Call the function with the request and the path's parameters."""
+        """A handler that authorises the request and calls the function with the path's values."""
 
         async def handle(request: Request) -> Response:
             state = get_picture_state(request)
             if state.settings.public_avatars:
                 # Also of a request with a cookie or key, which means nothing here.
                 await state.limiter.require_calls(request)
-                return await self._call(request)
-            await scopes.admit(request)
-            response = await self._call(request)
-            scopes.keep_private(response)
+            else:
+                await scopes.admit(request)
+            response: Response = await self.endpoint(request, **request.path_params)
             return response
 
         return handle
-
-    async def _call(self, request: Request) -> Response:
-        response: Response = await self.endpoint(request, **request.path_params)
-        return response
 
 
 router = APIRouter(
@@ -149,8 +145,7 @@ async def get_random(request: Request) -> Response:
     headers = {
         "Location": f"{root_of(request)}/avatar?{query}",
         "Cache-Control": http_headers.NOT_STORED,
-        "Access-Control-Allow-Origin": "*",
-        "Cross-Origin-Resource-Policy": "cross-origin",
+        **SHARED,
     }
     return Response(status_code=302, headers=headers)
 
@@ -236,10 +231,9 @@ def _picture_headers(version: str, picture: PictureRequest, etag: str | None) ->
     """The headers of a picture, or of its 304; etag: None where it is not repeatable."""
     headers = {
         "X-Avatar-Model": version,
-        "Access-Control-Allow-Origin": "*",
+        **SHARED,
+        **NO_SNIFF,
         "Access-Control-Expose-Headers": EXPOSED,
-        "X-Content-Type-Options": "nosniff",
-        "Cross-Origin-Resource-Policy": "cross-origin",  # pages with COEP embed it too
         "Accept-Ranges": "none",
         **http_headers.cache_headers(
             etag, is_pinned=picture.model == version, is_negotiated=picture.is_negotiated

@@ -15,7 +15,7 @@ from models.bundle.generator import Drawer, Pixels
 
 
 async def resolve(engine: Engine, version: str, request: PictureRequest) -> PictureRequest:
-    """The request with its traits parsed and its psi filled in.
+    """The request as `traits.resolve` completes it, for a version.
 
     Raises InvalidParameter, BadBundle, Overloaded.
     """

@@ -1,4 +1,4 @@
-"""What only the model knows of a request: its traits and its default psi.
+"""The parts of a request that depend on the model: its traits and its default psi.
 
 A trait is one more parameter of every picture: a value of a dataset's attribute, or a slider's
 number.
@@ -33,7 +33,7 @@ def trait_parameters(card: Card) -> dict[str, Parameter]:
 
 
 def resolve(request: PictureRequest, card: Card) -> PictureRequest:
-    """Fill in what only the model knows: its traits, parsed, and its default psi.
+    """The request with its traits parsed, and the model's psi where it has none.
 
     Raises InvalidParameter for unknown traits.
     """

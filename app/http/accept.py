@@ -13,8 +13,9 @@ def parse_qualities(header: str) -> list[tuple[str, float]]:
         name, *parameters = (part.strip() for part in item.split(";"))
         quality = 1.0
         for parameter in parameters:
-            if parameter.startswith("q="):
-                quality = _parse_quality(parameter[2:])
+            key, _, value = parameter.partition("=")
+            if key.strip() == "q":
+                quality = _parse_quality(value)
         qualities.append((name, quality))
     return qualities
 
@@ -24,4 +25,4 @@ def _parse_quality(text: str) -> float:
         quality = float(text)
     except ValueError:
         return 0.0
-    return quality if math.isfinite(quality) else 0.0
+    return min(max(quality, 0.0), 1.0) if math.isfinite(quality) else 0.0

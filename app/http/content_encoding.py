@@ -8,7 +8,7 @@ import brotli
 
 from app.http.accept import parse_qualities
 
-# Smallest first: of two that a client likes equally, it gets the first.
+# Smallest first: of two with equal quality the first is chosen.
 CODINGS = ("br", "gzip")
 
 
@@ -20,7 +20,7 @@ class EncodedContent:
     by_coding: Mapping[str, bytes]
 
     def choose(self, accept_encoding: str) -> tuple[bytes, dict[str, str]]:
-        """Return what to send to a client of this Accept-Encoding, and its headers."""
+        """The bytes for a client with this Accept-Encoding, and their headers."""
         coding = choose_coding(accept_encoding)
         headers = {"Vary": "Accept-Encoding"}
         if coding is None:
@@ -29,7 +29,7 @@ class EncodedContent:
 
 
 def encode_content(plain: bytes, quality: int) -> EncodedContent:
-    """Compress once for each coding. `quality`: brotli's, 0 to 11."""
+    """Compress once for each coding. quality: brotli's, 0 to 11."""
     # wbits 31: as gzip, without a time in its header.
     compressor = zlib.compressobj(9, zlib.DEFLATED, 31)
     by_coding = {
@@ -40,7 +40,7 @@ def encode_content(plain: bytes, quality: int) -> EncodedContent:
 
 
 def choose_coding(accept_encoding: str, codings: Sequence[str] = CODINGS) -> str | None:
-    """Return the one of `codings` that a client prefers (RFC 9110 §12.5.3), or None for none.
+    """The one of `codings` that a client prefers (RFC 9110 §12.5.3); None for none.
 
     A coding with quality 0, or one that is neither listed nor covered by `*`, is not chosen; nor is
     one that the client prefers less than `identity`.

@@ -12,7 +12,7 @@ EXPOSED = (
     "X-Avatar-Model, X-Avatar-Seed, Content-Location, Retry-After, RateLimit, RateLimit-Policy, "
     "X-Request-ID"
 )
-ANSWER = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": EXPOSED}
+ERROR_HEADERS = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": EXPOSED}
 PREFLIGHT = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "GET, HEAD, POST, OPTIONS",
@@ -25,9 +25,9 @@ PREFLIGHT = {
 class CrossOrigin:
     """Middleware around the routes of pictures; all others belong to this server's own pages.
 
-    paths: of the pictures; what lies below one belongs to it. files: the paths of the files from
-    which pages of other sites draw. Cookies are never sent along (`*`),
-    so another site reads only what is public, or what its own API key opens.
+    paths: of the pictures; what lies below one belongs to it. files: matches the paths of the files
+    from which pages of other sites draw. Browsers send no cookies to `*`, so another site reads
+    only what is public, or what its own API key opens.
     """
 
     def __init__(self, app: ASGIApp, paths: Collection[str], files: re.Pattern[str]) -> None:
@@ -43,7 +43,7 @@ class CrossOrigin:
 
         async def send_readable(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] >= 400:
-                MutableHeaders(scope=message).update(ANSWER)
+                MutableHeaders(scope=message).update(ERROR_HEADERS)
             await send(message)
 
         await self.app(scope, receive, send_readable)

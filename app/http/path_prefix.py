@@ -7,13 +7,13 @@ from fastapi import Depends, Request
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from models.settings import PATH_PREFIX, RESERVED_PREFIXES
+from models.settings import PATH_PREFIX, is_reserved
 
 MOST_CHARACTERS = 200
 
 
 def root_of(request: Request) -> str:
-    """The path that everything lies below, or nothing: what an address in an answer begins with."""
+    """The path prefix, with which addresses in an answer begin; empty without one."""
     return str(request.scope.get("root_path", ""))
 
 
@@ -23,10 +23,10 @@ Root = Annotated[str, Depends(root_of)]
 class PathPrefix:
     """Middleware that removes the prefix from paths, and adds it to headers with an address.
 
-    prefix: of KAO_PATH_PREFIX, whether the proxy removes it or not; trusts_proxies: whether
+    prefix: KAO_PATH_PREFIX, whether the proxy removes it or not. trusts_proxies: whether
     X-Forwarded-Prefix names it where the setting does not. Pages and JSON with addresses read
-    `root_path`. Slashes at the beginning of a path count as one, since clients join addresses
-    carelessly.
+    `root_path`. Several slashes at the beginning of a path count as one, since some clients join
+    addresses so.
     """
 
     def __init__(self, app: ASGIApp, prefix: str, trusts_proxies: bool) -> None:
@@ -64,12 +64,8 @@ class PathPrefix:
             return ""
         headers = Headers(scope=scope)
         prefix = headers.get("x-forwarded-prefix", "").partition(",")[0].strip().rstrip("/")
-        is_valid = (
-            len(prefix) <= MOST_CHARACTERS
-            and re.fullmatch(PATH_PREFIX, prefix)
-            and prefix.split("/")[1:2] != []
-            and prefix.split("/")[1] not in RESERVED_PREFIXES
-        )
+        is_path = len(prefix) <= MOST_CHARACTERS and re.fullmatch(PATH_PREFIX, prefix)
+        is_valid = is_path and not is_reserved(prefix)
         return prefix if is_valid and "x-forwarded-for" in headers else ""
 
 

@@ -9,8 +9,8 @@ from fastapi import Request
 from app.errors import InvalidParameter
 
 UTF8 = "text that is percent-encoded UTF-8"
-# What newsletters, social networks and analytics append to every link that they pass on, and what
-# pages append so that a cache asks again. It never changes a picture, and never breaks one.
+# Parameters that newsletters, social networks and analytics append to every link, and those with
+# which pages avoid a cached copy. They never change a picture, and never cause an error.
 _TRACKING = re.compile(
     r"utm_\w+|mc_[ce]id|_(ga|gl|hsenc|hsmi|kx|openstat|branch_\w+)|[a-z]*clid|msclkid|igsh(id)?"
     # The rest of the lists of Firefox ("query stripping") and Matomo, and Google Shopping's.
@@ -44,7 +44,7 @@ def parse(
     """
     values: dict[str, str] = {}
     for part in raw.split(b"&"):
-        if not part:
+        if not part or part.startswith(b"="):  # a form's field without a name
             continue
         key, _, value = part.replace(b"+", b" ").partition(b"=")
         name = decode(key, unquote_to_bytes(key).decode(errors="replace"))

@@ -1,7 +1,7 @@
 """Deadlines for slow clients, added to uvicorn's HTTP protocol.
 
-uvicorn 0.54 times only the pause between two requests. Without these deadlines a connection that
-sends nothing, half a header or half a body stays open for as long as the client wants.
+uvicorn 0.54 limits only the pause between two requests. Without these deadlines a connection that
+sends nothing, half a header or half a body stays open without limit.
 """
 
 import asyncio

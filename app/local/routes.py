@@ -12,7 +12,7 @@ from typing import Literal
 from fastapi import APIRouter, Request, Response
 
 from app.avatars.cache import http_headers
-from app.headers import NO_SNIFF
+from app.headers import NO_SNIFF, SHARED
 from app.http.content_encoding import EncodedContent, encode_content
 from app.http.path_prefix import root_of
 
@@ -65,11 +65,7 @@ def script(
     request: Request, name: Literal["faces", "live", "page", "worker", "service", "engine"]
 ) -> Response:
     """One script. The service worker may answer for the whole site."""
-    headers = {
-        "Content-Security-Policy": DRAWING_POLICY,
-        "Access-Control-Allow-Origin": "*",
-        "Cross-Origin-Resource-Policy": "cross-origin",
-    }
+    headers = {"Content-Security-Policy": DRAWING_POLICY, **SHARED}
     if name == "service":
         headers["Service-Worker-Allowed"] = f"{root_of(request)}/"
     return _respond(request, f"{name}.js", headers)

@@ -17,8 +17,8 @@ class ChargeRest:
 
     An answer that is neither a drawn picture nor an authorised call costs its client's address one
     face (`pictures`) where it succeeded, a part of one where it came from memory or is a 304, and
-    one call (`calls`) where it failed. A client without
-    credentials that has used up its calls gets a 429 before any work is done.
+    one call (`calls`) where it failed. A client without credentials that has used up its calls gets
+    a 429 before any work is done.
     """
 
     def __init__(self, app: ASGIApp, limiter: Limiter) -> None:

@@ -1,8 +1,8 @@
-"""The same buckets shared by several servers through Redis, without a round trip per request.
+"""The buckets of `gcra.py`, shared by several servers through Redis.
 
 A server reserves a twentieth of a quota at a time and spends it locally, so that a face does not
-wait for Redis: one round trip in 300 for 6,000 a minute. A refusal is remembered for as long as it
-must last. While Redis does not answer, each server counts alone: a limit that is too wide for a
+wait for Redis: of 6,000 a minute one in 300 does. A refusal is remembered until the same cost can
+be paid. While Redis does not answer, each server counts alone: a limit that is too wide for a
 while is better than a face that fails.
 """
 
@@ -63,7 +63,7 @@ class RedisBuckets:
         self._reservations: OrderedDict[tuple[str, str], _Reservation] = OrderedDict()
 
     async def charge(self, policy: Policy, client: str, cost: float) -> Verdict:
-        """Charge `cost` units, 0 to the quota; 0 only looks at what is known here."""
+        """Charge `cost` units, 0 to the quota; 0 charges nothing and does not query Redis."""
         reservation = self._reservation(policy, client)
         if cost == 0:
             is_refused = time.monotonic() < reservation.retry_at and reservation.refused_cost <= 1

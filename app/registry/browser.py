@@ -11,10 +11,9 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from app.auth import scopes
 from app.auth.scopes import needs
 from app.avatars.cache.http_headers import IMMUTABLE, MUTABLE
-from app.headers import NO_SNIFF
+from app.headers import NO_SNIFF, SHARED
 from app.http.content_encoding import EncodedContent, encode_content
 from app.http.query_string import Only
 from app.registry import packing
@@ -34,12 +33,6 @@ MOST_PACKED = 16  # files in memory; a model has five, of 2 to 6 MB together
 # 0.8 % less than gzip at the time of gzip. 11 would save 1.3 % and take 2.4 s of the first request.
 BROTLI_QUALITY = 9
 UNITS = 20.0  # that the rate limit charges for packing a MiB: 0.2 s of a core
-# Pages of every origin may draw; the answers depend on no cookie.
-SHARED = {
-    "Access-Control-Allow-Origin": "*",
-    "Cross-Origin-Resource-Policy": "cross-origin",
-    **NO_SNIFF,
-}
 
 
 class BrowserFile(BaseModel):
@@ -92,9 +85,8 @@ async def manifest(request: Request, state: State, response: Response, name: str
     version = row["version"]
     names = [each for each in FILES if each in await _digests(state, version)]
     files = {each: await _packed_file(request, state, version, each) for each in names}
-    response.headers.update({**SHARED, "Cache-Control": IMMUTABLE if name == version else MUTABLE})
-    if not state.settings.public_avatars:
-        scopes.keep_private(response)
+    caching = IMMUTABLE if name == version else MUTABLE
+    response.headers.update({**SHARED, **NO_SNIFF, "Cache-Control": caching})
     return describe(files, version, Card.model_validate(row["card"]))
 
 
@@ -116,11 +108,8 @@ async def packed_file(request: Request, state: State, version: str, name: str) -
         raise HTTPException(404, f"This model has no {name}.")
     file = await _packed_file(request, state, version, name)
     body, headers = file.content.choose(request.headers.get("accept-encoding", ""))
-    headers |= {**SHARED, "Cache-Control": IMMUTABLE}
-    response = Response(body, headers=headers, media_type="application/octet-stream")
-    if not state.settings.public_avatars:
-        scopes.keep_private(response)
-    return response
+    headers |= {**SHARED, **NO_SNIFF, "Cache-Control": IMMUTABLE}
+    return Response(body, headers=headers, media_type="application/octet-stream")
 
 
 def describe(files: Mapping[str, PackedFile], version: str, card: Card) -> BrowserModel:
@@ -130,7 +119,7 @@ def describe(files: Mapping[str, PackedFile], version: str, card: Card) -> Brows
         seed_specification=card.seed_specification,
         network=card.network.model_dump(include={"resolution", "latent", "style", "layers"}),
         truncation=card.truncation,
-        psi=getattr(card, "psi", 1.0),  # cards may name what looks best
+        psi=card.psi,
         attributes=card.attributes,
         sliders=[slider.name for slider in card.sliders],
         enlarger_scale=card.enlarger.scale if card.enlarger else 0,

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.templating import Jinja2Templates
 
+from app.avatars.cache.http_headers import IMMUTABLE
 from app.headers import NO_SNIFF
 from app.http.path_prefix import root_of
 from app.studio import sentences, translations
@@ -24,7 +25,6 @@ THEME_COOKIE = "kao_theme"
 DAY = "public, max-age=86400"
 NOT_CRAWLED = ("/studio", "/train", "/datasets", "/keys", "/avatar", "/sheet", "/og")
 _CODE = re.compile("`([^`]+)`")
-IMMUTABLE = "public, max-age=31536000, immutable"
 YEAR = 365 * 24 * 3600  # s
 POLICY = (
     "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
@@ -32,7 +32,7 @@ POLICY = (
 )
 HEADERS = {
     "Content-Security-Policy": POLICY,
-    "X-Content-Type-Options": "nosniff",
+    **NO_SNIFF,
     "Referrer-Policy": "same-origin",
     # A page depends on the reader's language and theme.
     "Cache-Control": "private, no-cache",
@@ -144,7 +144,11 @@ def _mark_up_sentence(language: str, text: str) -> Markup:
     """A sentence of the server in the reader's language, else marked as English."""
     translation = sentences.translate(text, language)
     marked = Markup(_CODE.sub(r"<code>\1</code>", str(escape(translation or text))))
-    return marked if translation else Markup('<span lang="en">{}</span>').format(marked)
+    return (
+        marked
+        if translation or language == "en"
+        else Markup('<span lang="en">{}</span>').format(marked)
+    )
 
 
 def _translate(words: Mapping[str, str], key: str, **values: Any) -> str:

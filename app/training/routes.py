@@ -10,9 +10,10 @@ from app.http.path_prefix import Root
 from app.http.query_string import Only
 from app.state import State
 from app.training import schemas, service
-from app.training.schemas import Run, Runs, RunState
+from app.training.schemas import Run, Runs
 from models import runs
 from models.name_and_note import Description, Name, Note
+from models.runs import RunState
 
 log = structlog.get_logger()
 router = APIRouter(prefix="/train", tags=["training"])

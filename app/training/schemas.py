@@ -1,12 +1,10 @@
 """Runs as clients see them."""
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, Field
 
 from models.runs import FINAL, MOVES, Row
-
-RunState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 
 
 class Run(BaseModel):

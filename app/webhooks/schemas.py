@@ -1,12 +1,10 @@
 """Webhooks as clients see them."""
 
-from typing import Any, Literal, get_args
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl
 
-Type = Literal[
-    "run.queued", "run.started", "run.succeeded", "run.failed", "run.cancelled", "alias.moved"
-]
+from models.webhooks import TYPES, EventType
 
 
 class WebhookRequest(BaseModel):
@@ -15,7 +13,7 @@ class WebhookRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     url: HttpUrl = Field(examples=["https://example.com/hook"])
-    types: list[Type] = Field(default=[*get_args(Type)], min_length=1)
+    types: list[EventType] = Field(default=[*TYPES], min_length=1)
 
 
 class Webhook(BaseModel):

@@ -1,41 +1,20 @@
 """A bundle as one zip: its files side by side, uncompressed, the same bytes each time."""
 
-import io
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from models.bundle.format import FILES, LARGEST_FILE
 from models.errors import BadBundle
-from models.storage.atomic import BROKEN_ZIP, UNREADABLE_ZIP
+from models.storage.zips import BROKEN_ZIP, UNREADABLE_ZIP, Buffer
 
 CHUNK = 1 << 20  # bytes
 LARGEST = len(FILES) * LARGEST_FILE  # bytes of all files together
 
 
-class _Buffer(io.RawIOBase):
-    """The bytes that were written since the last `take`."""
-
-    def __init__(self) -> None:
-        self._bytes = bytearray()
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, content: bytes) -> int:  # type: ignore[override]
-        self._bytes += content
-        return len(content)
-
-    def take(self) -> bytes:
-        """The bytes, which the buffer forgets."""
-        content = bytes(self._bytes)
-        self._bytes.clear()
-        return content
-
-
 def stream(folder: Path) -> Iterator[bytes]:
     """The zip of a bundle's folder in chunks, in constant memory."""
-    buffer = _Buffer()
+    buffer = Buffer()
     with zipfile.ZipFile(buffer, "w") as archive:
         for path in sorted(folder.iterdir()):
             # Without the file's time, and with room for the size that a stream does not know yet.

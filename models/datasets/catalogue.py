@@ -19,6 +19,7 @@ from models.datasets.labels import LabelTable
 from models.datasets.near_duplicates import NearDuplicates
 from models.errors import DatasetError, DatasetExists, DatasetInUse, UnknownDataset
 from models.recipes.recipe import Recipe
+from models.runs import ACTIVE
 from models.settings import Settings
 from models.storage import atomic, layout
 
@@ -138,7 +139,7 @@ def delete(engine: sa.Engine, settings: Settings, name: str) -> None:
     with engine.begin() as db:
         lock(db, "datasets")
         digest = _get(db, name)["digest"]
-        waiting = select(runs.c.id, runs.c.recipe).where(runs.c.state.in_(["queued", "running"]))
+        waiting = select(runs.c.id, runs.c.recipe).where(runs.c.state.in_(ACTIVE))
         users = [row.id for row in db.execute(waiting) if row.recipe.get("dataset") == name]
         if users:
             raise DatasetInUse(
@@ -146,16 +147,10 @@ def delete(engine: sa.Engine, settings: Settings, name: str) -> None:
             )
         db.execute(sa.delete(datasets).where(datasets.c.name == name))
         is_last = not _has_name(db, digest)
-        hidden = _hide(path(settings, digest)) if is_last else None
+        zip_path = path(settings, digest)
+        hidden = atomic.hide(zip_path) if is_last and zip_path.exists() else None
     if is_last:
         _remove(engine, settings, digest, hidden)
-
-
-def _hide(zip_path: Path) -> Path | None:
-    """Rename a zip within the transaction; `kao gc` finds it where this process is killed."""
-    if not zip_path.exists():
-        return None
-    return zip_path.rename(zip_path.with_name(f".{zip_path.name}.garbage"))
 
 
 def _remove(engine: sa.Engine, settings: Settings, digest: str, hidden: Path | None) -> None:

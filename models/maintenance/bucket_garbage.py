@@ -63,8 +63,7 @@ def collect(
     for unit, blobs in units.items():
         if not list(_find(settings, references, unit, blobs, minimum_age)):
             continue
-        with reading(engine).begin() as db:
-            current = References.read(db)
+        current = _references(engine)
         garbage = list(_find(settings, current, unit, blobs, minimum_age))
         settings.blobs.remove_names([name for item in garbage for name in item.names])
         removals += garbage

@@ -8,7 +8,6 @@ open, and files that the bucket does not have in the same size.
 
 import contextlib
 import fcntl
-import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -22,14 +21,14 @@ from sqlalchemy import select
 from models.database.engine import reading
 from models.database.tables import aliases, datasets, runs
 from models.errors import KaoError
+from models.runs import ACTIVE
 from models.settings import Settings
-from models.storage import layout
+from models.storage import atomic, layout
 
 log = structlog.get_logger()
 
 INTERVAL = 600.0  # s between two evictions
 MINIMUM_AGE = 3600.0  # s since the last use; a process may still be using younger copies
-ACTIVE = ("queued", "running")  # states of runs that need their files
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,7 @@ def _remove(settings: Settings, copy: Copy, bucket_sizes: dict[str, int]) -> boo
         # A home that once had no bucket may have files that were never uploaded.
         if bucket_sizes.get(file.relative_to(settings.storage).as_posix()) != file.stat().st_size:
             return False
-    _hide_and_delete(copy.path)
+    atomic.remove(atomic.hide(copy.path))
     return True
 
 
@@ -132,19 +131,9 @@ def _remove_unless_locked(folder: Path) -> bool:
     try:
         with (folder / layout.MANIFEST).open() as manifest:
             fcntl.flock(manifest, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _hide_and_delete(folder)
+            atomic.remove(atomic.hide(folder))
     except BlockingIOError:
         return False
     except (FileNotFoundError, NotADirectoryError):  # measured features have no lock
-        _hide_and_delete(folder)
+        atomic.remove(atomic.hide(folder))
     return True
-
-
-def _hide_and_delete(path: Path) -> None:
-    """Rename first, so that no process finds an incomplete copy."""
-    aside = path.with_name(f".{path.name}.pruned")
-    path.rename(aside)
-    if aside.is_dir():
-        shutil.rmtree(aside, ignore_errors=True)
-    else:
-        aside.unlink()

@@ -4,7 +4,6 @@ Every published version stays, since URLs may name it.
 """
 
 import math
-import shutil
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from sqlalchemy import select
 from models.database.engine import lock, reading
 from models.database.tables import datasets, models, runs
 from models.settings import Settings
-from models.storage import layout
+from models.storage import atomic, layout
 
 # s. Younger files may be in use: a bundle is moved into place before its row is written. A day is
 # long enough that a clock which jumps by an hour does not matter.
@@ -91,12 +90,9 @@ def collect(
             for item in candidates
             if item.path in unreferenced and _age(item.path) >= minimum_age
         ]
-        hidden = [_hide(item.path) for item in garbage]
+        hidden = [atomic.hide(item.path) for item in garbage]
     for path in hidden:
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+        atomic.remove(path)
     return garbage
 
 
@@ -106,13 +102,6 @@ def _age(path: Path) -> float:
         return time.time() - path.stat().st_mtime
     except FileNotFoundError:
         return -math.inf
-
-
-def _hide(path: Path) -> Path:
-    """Rename to a temporary name, which a later collection finds if this process is killed."""
-    if layout.is_temporary(path.name):
-        return path
-    return path.rename(path.with_name(f".{path.name}.garbage"))
 
 
 def _find(settings: Settings, db: sa.Connection, minimum_age: float) -> Iterator[Garbage]:

@@ -15,6 +15,7 @@ from models.database.tables import datasets, models, runs
 from models.errors import BadBundle, DatasetError, StorageUnreachable
 from models.settings import Settings
 from models.storage import atomic, layout
+from models.storage.zips import BROKEN_ZIP
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,6 @@ def _archive_problem(path: Path) -> str | None:
     try:
         with zipfile.ZipFile(path) as archive:
             part = archive.testzip()
-    except (*atomic.BROKEN_ZIP, OSError) as error:
+    except (*BROKEN_ZIP, OSError) as error:
         return type(error).__name__
     return None if part is None else f"{part} has another checksum"

@@ -90,10 +90,10 @@ def choose(pictures: Pictures, machine: Machine, requested: Mapping[str, Any]) -
         pictures, machine, requested
     )
     choices = [
-        _choose_style(pictures, machine, resolution, is_flat),
+        _choose_preset(pictures, machine, resolution, is_flat),
         _choose_size(pictures, machine, resolution),
         _choose_labels(pictures, requested),
-        _choose_help(pictures, machine, is_flat),
+        _choose_augmentation(pictures, machine, is_flat),
         _choose_device(machine, resolution, requested),
     ]
     return [_drop_requested(choice, requested) for choice in choices]
@@ -152,7 +152,7 @@ def _count_parts(batch: int, fitting: int) -> int:
     return parts if batch // parts <= fitting else 1
 
 
-def _choose_style(pictures: Pictures, machine: Machine, resolution: int, is_flat: bool) -> Choice:
+def _choose_preset(pictures: Pictures, machine: Machine, resolution: int, is_flat: bool) -> Choice:
     """The preset, and for flat art what keeps its areas clean."""
     preset = "modern-64-flat" if is_flat else "modern-64"
     choice: dict[str, Any] = {"preset": preset}
@@ -228,8 +228,8 @@ def _join_names(names: Any) -> str:
     return ", ".join(ordered[:6]) + more
 
 
-def _choose_help(pictures: Pictures, machine: Machine, is_flat: bool) -> Choice:
-    """What helps where pictures are few: augmentation, mirrored pictures, frozen features."""
+def _choose_augmentation(pictures: Pictures, machine: Machine, is_flat: bool) -> Choice:
+    """Augmentation, mirrored pictures and frozen features, which help where pictures are few."""
     flip = not is_flat and pictures.count < FLIPPED_BELOW
     choice: dict[str, Any] = {
         "augment": 0.0 if pictures.count >= AMPLE else None,

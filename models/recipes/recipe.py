@@ -239,7 +239,7 @@ class Recipe(_Strict):
     ] = "stop"
 
     @model_validator(mode="after")
-    def _ends(self) -> "Recipe":
+    def _check_end(self) -> "Recipe":
         if self.minutes is None and self.images is None and self.epochs is None:
             raise ValueError("give `minutes`, `images` or `epochs`, so that the run ends")
         return self
@@ -250,14 +250,14 @@ class Recipe(_Strict):
         return bool(self.labels or self.hidden_labels)
 
     @model_validator(mode="after")
-    def _names_labels_once(self) -> "Recipe":
+    def _check_labels(self) -> "Recipe":
         names = [*self.labels, *self.hidden_labels]
         if len(set(names)) < len(names):
             raise ValueError("a label must stand once, in `labels` or in `hidden_labels`")
         return self
 
     @model_validator(mode="after")
-    def _divides(self) -> "Recipe":
+    def _check_batch(self) -> "Recipe":
         if self.batch % self.accumulation or self.batch == self.accumulation > 1:
             raise ValueError(
                 "`batch` must be a multiple of `accumulation`, and leave each part two images"
@@ -265,7 +265,7 @@ class Recipe(_Strict):
         return self
 
     @model_validator(mode="after")
-    def _fits_the_network(self) -> "Recipe":
+    def _check_network(self) -> "Recipe":
         if self.network == "classic":
             if self.resolution != 96:
                 raise ValueError("`classic` draws 96×96 only; for another `resolution` use modern")

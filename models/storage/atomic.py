@@ -1,22 +1,20 @@
 """Atomic writes: a reader sees the old file or the new one, whichever process is killed when."""
 
 import contextlib
+import errno
 import hashlib
-import lzma
 import os
 import shutil
 import stat
 import uuid
-import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from models.failpoints import fail_point
+from models.storage import layout
 
-# What zipfile raises for damaged archives, and for archives that it does not support.
-BROKEN_ZIP = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, lzma.LZMAError, EOFError)
-UNREADABLE_ZIP = (NotImplementedError, RuntimeError, UnicodeDecodeError)
+# What a write raises without a file's name.
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 
 
 def sync(path: Path) -> None:
@@ -45,7 +43,15 @@ def private_folder(path: Path) -> Path:
 
 @contextlib.contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`. It is renamed to `path` on success, else removed."""
+    """Yield a temporary path beside `path`. It is renamed to `path` on success, else removed.
+
+    Raises OSError, which names `path` and not the temporary one, also where something else than a
+    file is there: a rename would replace a device.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "Is a directory; name a file in it", str(path))
+    if path.exists() and not path.is_file():
+        raise FileExistsError(errno.EEXIST, "Is no regular file", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
@@ -53,8 +59,14 @@ def whole_file(path: Path) -> Iterator[Path]:
         sync(temporary)
         temporary.replace(path)
         sync(path.parent)
+    except OSError as error:
+        is_of_disk = error.filename is None and error.errno in DISK_ERRORS
+        if is_of_disk or error.filename == str(temporary):
+            raise type(error)(error.errno, error.strerror, str(path)) from error
+        raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -86,6 +98,25 @@ def settle(folder: Path, target: Path) -> None:
     os.utime(target)  # gc ignores files younger than a day, and the row is not written yet
     fail_point("publish.renamed")
     sync(target.parent)
+
+
+def hide(path: Path) -> Path:
+    """Rename a file or folder to a temporary name; the new path.
+
+    No process finds an incomplete copy while it is removed, and `kao gc` removes it where this
+    process is killed first.
+    """
+    if layout.is_temporary(path.name):
+        return path
+    return path.rename(path.with_name(f".{path.name}.garbage"))
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder with its content, where it exists."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def sha256(path: Path) -> str:

@@ -64,3 +64,17 @@ def test_arrow_keys_and_buttons_lead_along_the_wall(visit: Visit, picture_of: Pi
     phone = visit("/?seed=41&open=1", width=390)
     phone.get_by_role("button", name="Next face").click()  # not below Close
     picture_of(phone, "#picture", "seed=42&")
+
+
+@pytest.mark.parametrize(("width", "height"), [(320, 640), (390, 844), (720, 450), (844, 390)])
+def test_the_buttons_of_the_head_never_cover_each_other(
+    visit: Visit, width: int, height: int
+) -> None:
+    page = visit("/?open=1", width, height)
+    expect(page.locator("#detail-close")).to_be_visible()
+    for name in ("previous", "next", "detail-close"):
+        top = """one => {
+          const {left, top, width, height} = one.getBoundingClientRect();
+          return document.elementFromPoint(left + width / 2, top + height / 2).closest("button").id;
+        }"""
+        assert page.locator(f"#{name}").evaluate(top) == name

@@ -123,6 +123,13 @@ def _alembic_error() -> Exception:
         pytest.param(NotADirectoryError(20, "Not a directory", "/x"), "/x: Not a", id="file"),
         pytest.param(OSError(28, "No space left on device", "/x"), "No space", id="full"),
         pytest.param(FileNotFoundError(2, "No such file", "a.zip"), "a.zip: No", id="argument"),
+        pytest.param(
+            FileNotFoundError(2, "No such file", os.path.abspath("a.zip")),
+            "a.zip: No",
+            id="argument-made-absolute",
+        ),
+        pytest.param(OSError(28, "No space left on device"), "No space", id="full-without-name"),
+        pytest.param(OSError(5, "Input/output error"), "Input/output", id="bad-disk"),
         pytest.param(_alembic_error(), "newer version", id="newer-database"),
         pytest.param(
             ModuleNotFoundError("No module named 'psycopg'", name="psycopg"),
@@ -268,3 +275,20 @@ def test_on_windows_the_command_says_where_kao_runs() -> None:
 def test_on_windows_the_client_can_be_imported() -> None:
     program = WINDOWS + "sys.path.insert(0, 'clients/python'); import kao_client"
     assert run_kao(program).returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc refuses files with ENOENT on Linux")
+@pytest.mark.parametrize("command", [["models", "export", "default"], ["backup"]])
+def test_a_place_that_takes_no_file_is_named(kao: Kao, command: list[str]) -> None:
+    kao("models", "list")  # makes the database
+    for place, reason in [
+        ("/proc/a.zip", "/proc/a.zip: No such file"),
+        ("/proc", "/proc: Is a directory; name a file in it"),
+        ("/dev/null", "/dev/null: Is no regular file"),
+    ]:
+        answer = kao(*command, place)
+        assert answer.code == 1
+        assert f"kao: {reason}" in answer.err
+        assert "Traceback" not in answer.err
+    assert Path("/dev/null").is_char_device()

@@ -15,7 +15,7 @@ from models.networks.enlarger import Enlarger, loss, psnr
 from worker.enlarging.degradation import degrade
 from worker.enlarging.pairs import Pairs
 from worker.learning_rates import cosine
-from worker.rng import draws
+from worker.rng import random_stream
 
 CROP = 32  # pixels along a side of the small picture
 BATCH = 8
@@ -59,7 +59,7 @@ class EnlargerTrainer:
         self.step = 0
         # The weights depend on the seed alone, and the caller's random numbers stay.
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(draws(plan.seed, "enlarger").initial_seed())
+            torch.manual_seed(random_stream(plan.seed, "enlarger").initial_seed())
             network = Enlarger(pairs.scale, plan.width, plan.blocks, plan.fold)
         self.network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._adam = torch.optim.Adam(self.network.parameters(), LEARNING_RATE, BETAS)
@@ -119,7 +119,7 @@ class EnlargerTrainer:
 
     def _batch(self) -> tuple[Tensor, Tensor]:
         """Degraded crops (B, 3, C, C) and what they are crops of (B, 3, scale·C, scale·C)."""
-        pairs, random = self.pairs, draws(self.plan.seed, "enlarger", self.step)
+        pairs, random = self.pairs, random_stream(self.plan.seed, "enlarger", self.step)
         crop = min(CROP, pairs.resolution)
         high = (pairs.trained_on, *[pairs.resolution - crop + 1] * 2, len(pairs.small), 2)
         choices = [torch.randint(end, (BATCH,), generator=random).tolist() for end in high]
@@ -136,7 +136,7 @@ class EnlargerTrainer:
         pairs = self.pairs
         for start in range(pairs.trained_on, len(pairs.large), MEASURED_AT_ONCE):
             places = slice(start, start + MEASURED_AT_ONCE)
-            random = draws(self.plan.seed, "enlarger-held-out", start)
+            random = random_stream(self.plan.seed, "enlarger-held-out", start)
             small = degrade(_tensor(pairs.small[0, places]), random)
             yield small.clamp(-1, 1), _tensor(np.array(pairs.large[places]))
 

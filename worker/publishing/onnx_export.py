@@ -35,7 +35,7 @@ class _Pixels(nn.Module):
         return images.permute(0, 2, 3, 1).to(torch.uint8)
 
 
-class _Growing(nn.Module):
+class _GrowthNetwork(nn.Module):
     """A generator with its weights and those of earlier moments, mixed by shares.
 
     Those between two moments are their mean; the earlier ones have eight bits each.
@@ -50,7 +50,7 @@ class _Growing(nn.Module):
         # Taken off the network, so that each forward pass can put mixed ones in their places.
         self.places = [_remove(self.network.network, name) for name in self.names]
         for number, name in enumerate(self.names):
-            whole, scale = _eighths(torch.stack([moment[name].float() for moment in earlier]))
+            whole, scale = _to_int8(torch.stack([moment[name].float() for moment in earlier]))
             self.register_buffer(f"last_{number}", weights[name])
             self.register_buffer(f"whole_{number}", whole)
             self.register_buffer(f"scale_{number}", scale)
@@ -74,7 +74,7 @@ def _remove(network: nn.Module, name: str) -> tuple[nn.Module, str]:
     return owner, leaf
 
 
-def _eighths(weights: Tensor) -> tuple[Tensor, Tensor]:
+def _to_int8(weights: Tensor) -> tuple[Tensor, Tensor]:
     """(N, rows, …) as int8 with a float32 scale (N, rows, 1, …); stacked vectors stay floats."""
     if weights.dim() < 3:
         return weights, torch.ones(1)
@@ -142,12 +142,14 @@ def export_generator(network: nn.Module, latent: int, style: int, folder: Path) 
     """Write the graphs beside the weights; how many rows of w they take, 0 where they take z."""
     if not isinstance(network, modern.Generator) or network.mapping is None:
         z = torch.zeros(1, latent)
-        _graph(_Pixels(network), z, "z", folder / bundle.SYNTHESIS, "network.", "")
+        _export_with_weights(_Pixels(network), z, "z", folder / bundle.SYNTHESIS, "network.", "")
         return 0
     layers = network.synthesis.layers
     z, w = torch.zeros(1, latent), torch.zeros(1, layers, style)
-    _graph(network.mapping, z, "z", folder / bundle.MAPPING, "", "mapping.")
-    _graph(_Pixels(network.synthesis), w, "w", folder / bundle.SYNTHESIS, "network.", "synthesis.")
+    _export_with_weights(network.mapping, z, "z", folder / bundle.MAPPING, "", "mapping.")
+    _export_with_weights(
+        _Pixels(network.synthesis), w, "w", folder / bundle.SYNTHESIS, "network.", "synthesis."
+    )
     return layers
 
 
@@ -157,10 +159,10 @@ def export_growth(network: nn.Module, earlier: Sequence[Weights], latent: int, p
     network: the generator whose weights lie beside `path`. earlier: its weights at earlier
     moments, the oldest first.
     """
-    growing = _Growing(network, earlier)
+    growing = _GrowthNetwork(network, earlier)
     share = torch.eye(len(earlier) + 1)[-1]
     examples = {"z": torch.zeros(1, latent), "psi": torch.ones(()), "share": share}
-    _onnx(_Pixels(growing).eval(), examples, path, any_count=False)
+    _export(_Pixels(growing).eval(), examples, path, any_count=False)
     _point_to_weights(
         path, {f"network.last_{number}": name for number, name in enumerate(growing.names)}
     )
@@ -170,7 +172,7 @@ def export_enlarger(network: nn.Module, resolution: int, folder: Path) -> None:
     """Write an enlarger as a graph of its own: (N, S, S, 3) uint8 → the same, larger."""
     images = torch.zeros(1, resolution, resolution, 3, dtype=torch.uint8)
     plain = on_grid(network)
-    _onnx(_Pixels(_EnlargerGraph(plain)).eval(), {"images": images}, folder / bundle.ENLARGER)
+    _export(_Pixels(_EnlargerGraph(plain)).eval(), {"images": images}, folder / bundle.ENLARGER)
 
 
 def export_critic(discriminator: nn.Module, resolution: int, folder: Path) -> None:
@@ -180,7 +182,7 @@ def export_critic(discriminator: nn.Module, resolution: int, folder: Path) -> No
     """
     images = torch.zeros(1, resolution, resolution, 3, dtype=torch.uint8)
     path = folder / bundle.CRITIC
-    _onnx(_Critic(copy.deepcopy(discriminator).cpu().eval()), {"images": images}, path)
+    _export(_Critic(copy.deepcopy(discriminator).cpu().eval()), {"images": images}, path)
     model = onnx.load(path)
     tensors = list(model.graph.initializer)
     for tensor in tensors:
@@ -199,7 +201,7 @@ def add_metadata(path: Path, entries: Mapping[str, str]) -> None:
 def _quantise(graph: onnx.GraphProto, tensor: onnx.TensorProto) -> None:
     """Keep a tensor as int8 and a scale a row; nodes at the front give its name the floats."""
     name = tensor.name
-    (whole,), (scale,) = _eighths(torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy())[None])
+    (whole,), (scale,) = _to_int8(torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy())[None])
     tensor.CopyFrom(onnx.numpy_helper.from_array(whole.numpy(), f"{name}.whole"))
     graph.initializer.append(onnx.numpy_helper.from_array(scale.numpy(), f"{name}.scale"))
     graph.node.insert(0, onnx.helper.make_node("Mul", [f"{name}.floats", f"{name}.scale"], [name]))
@@ -207,14 +209,14 @@ def _quantise(graph: onnx.GraphProto, tensor: onnx.TensorProto) -> None:
     graph.node.insert(0, cast)
 
 
-def _graph(
+def _export_with_weights(
     network: nn.Module, example: Tensor, name: str, path: Path, strip: str, prefix: str
 ) -> None:
     """Export one graph, its weights pointing into the safetensors file beside it.
 
     Graph names lose `strip` and gain `prefix` to become that file's names.
     """
-    _onnx(network, {name: example}, path)
+    _export(network, {name: example}, path)
     names = network.state_dict().keys()
     _point_to_weights(path, {each: prefix + each.removeprefix(strip) for each in names})
 
@@ -230,10 +232,10 @@ def _point_to_weights(path: Path, names: Mapping[str, str]) -> None:
     onnx.save(model, path)
 
 
-def _onnx(
+def _export(
     network: nn.Module, examples: dict[str, Tensor], path: Path, any_count: bool = True
 ) -> None:
-    """Trace a network into a graph with these inputs; `batched`: of any number of rows."""
+    """Trace a network into a graph with these inputs. any_count: with any number of rows."""
     axes = {name: {0: "N"} for name in (*examples, "output")} if any_count else None
     with warnings.catch_warnings(), serving_form(network):
         # A Pad's amounts are sliced from a constant, which ONNX Runtime folds and torch need not.

@@ -1,8 +1,8 @@
 """The training process: `python -m worker.training RUN FENCE`.
 
-Started by `worker.supervisor` in a process group of its own, so that a fault here takes nothing
-else down. It ends by itself when the supervisor's pipe closes, so that a kill -9 leaves no orphan.
-Where several processes shall train together it becomes torchrun, which starts them.
+Started by `worker.supervisor` in a process group of its own, so that a crash ends nothing else. It
+ends by itself when the supervisor's pipe closes, so that a kill -9 leaves no orphan. For several
+training processes it becomes torchrun, which starts them.
 """
 
 import fcntl
@@ -39,7 +39,7 @@ def main(run: str, number: str) -> None:
     count = settings.processes or max(1, torch.cuda.device_count())
     if count > 1 and "RANK" not in os.environ:
         _become_torchrun(count)
-    threading.Thread(target=_die_with_the_supervisor, daemon=True).start()
+    threading.Thread(target=_exit_with_supervisor, daemon=True).start()
     local_processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     torch.set_num_threads(max(1, settings.parallel // local_processes))
     if int(os.environ.get("RANK", "0")) > 0:
@@ -59,7 +59,7 @@ def _lead(settings: Settings, run: str, fence: runs.Fence) -> None:
         with (settings.home / "device.lock").open("w") as lock:
             # One run a host; the kernel frees the lock when this process dies.
             fcntl.flock(lock, fcntl.LOCK_EX)
-            attempt.go()
+            attempt.execute()
     except HandedBack:
         _record(lambda: runs.requeue(engine, run, fence, "stopped", stalled=False))
     except StaleFence as error:
@@ -111,7 +111,7 @@ def _become_torchrun(count: int) -> None:
     os.execve(sys.executable, command, environment)
 
 
-def _die_with_the_supervisor() -> None:
+def _exit_with_supervisor() -> None:
     # Raw reads: a daemon thread inside sys.stdin's lock would abort the interpreter's exit.
     while os.read(0, 1):
         pass

@@ -15,7 +15,7 @@ from models.faces.attributes import Attribute, from_labels
 from models.faces.pixels import to_network
 from models.recipes.recipe import Recipe
 from worker.devices import transfer
-from worker.rng import draws
+from worker.rng import random_stream
 from worker.training.distributed.collectives import Share
 
 SHARE_OF_DEVICE = 0.25  # of the free memory that a dataset may take
@@ -38,12 +38,12 @@ class Reals:
 
         places: indices of the images to train on; None: all. numbers: the set's numeric labels,
         which become sliders after training.
-        Raises DatasetError where the set lacks labels that the recipe wants.
+        Raises DatasetError where the set lacks labels that the recipe names.
         """
         self.recipe, self.device, self.share = recipe, device, share or Share()
         self.count = len(images) if places is None else len(places)
         self._places = None if places is None else torch.from_numpy(places)
-        self.lineage: tuple[str, ...] = ()  # as the trainer's
+        self.lineage: tuple[str, ...] = ()  # the trainer sets it
         self.attributes = _attributes(_at(labels or {}, places), recipe, numbers)
         codes = [(labels or {})[attribute.name]["codes"] for attribute in self.attributes]
         self._codes = torch.tensor(codes, dtype=torch.long)
@@ -116,7 +116,7 @@ class Reals:
         return torch.stack(columns, dim=1)
 
     def _random(self, *keys: object) -> torch.Generator:
-        return draws(self.recipe.seed, *self.lineage, *keys)
+        return random_stream(self.recipe.seed, *self.lineage, *keys)
 
     def _pixels(self, step: int) -> Tensor:
         if self._resident is not None:

@@ -39,7 +39,7 @@ class Execution(Protocol):
 
 @dataclass
 class Eager:
-    """Executes every operation by itself. failure: why there are no graphs, if they failed."""
+    """Executes every operation by itself. failure: why graphs could not be recorded."""
 
     step: Run
     failure: str | None = None
@@ -141,6 +141,6 @@ class Graphs:
 
 
 def choose(step: Run, device: torch.device, processes: int, graphs: bool | None) -> Execution:
-    """Graphs on a GPU, unless several processes average their gradients. graphs: a wish."""
+    """Graphs on a GPU, unless several processes average their gradients or `graphs` is False."""
     can_record = device.type == "cuda" and processes == 1
     return Graphs(step) if can_record and graphs is not False else Eager(step)

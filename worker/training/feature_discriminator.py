@@ -19,7 +19,7 @@ from worker.training.frozen_features import TAPS, Trunk
 from worker.training.precision import autocast
 
 CHANNELS = 64  # of the fixed random projection and of the heads
-RAMP = 10_000  # images until the heads count fully: at first they know nothing
+RAMP = 10_000  # images until the heads' weight is full: untrained heads would mislead
 LEARNING_RATE, BETAS = 4e-4, (0.0, 0.99)
 
 Features = Sequence[Tensor]
@@ -68,7 +68,7 @@ class Heads(nn.Module):
         return [head(tap, labels) for head, tap in zip(self.heads, features, strict=True)]
 
     def train_weights(self, requires_gradients: bool) -> None:
-        """Whether gradients reach the weights; the projections stay as they are."""
+        """Let gradients reach the heads' weights or not; never those of the fixed projections."""
         self.requires_grad_(requires_gradients)
         for head in self.heads:
             assert isinstance(head, Head)
@@ -104,7 +104,7 @@ class FeatureDiscriminator:
         return loss, fake_features
 
     def generator_loss(self, fake_features: Features, labels: Tensor | None) -> Tensor:
-        """What the heads say of the generator's images; lower looks more real."""
+        """The generator's loss by the heads' scores of its images."""
         self.heads.train_weights(False)
         return generator_loss(self._judge(fake_features, labels))
 

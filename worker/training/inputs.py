@@ -13,7 +13,7 @@ from torch import Tensor
 
 from models.recipes.recipe import Recipe
 from worker.devices import transfer
-from worker.rng import draws
+from worker.rng import random_stream
 from worker.training import augmentation
 from worker.training.batches import Reals
 from worker.training.distributed.collectives import Share
@@ -100,7 +100,7 @@ class InputSampler:
         return torch.randn(shape, generator=own, device=self.device)[self.share.rows]
 
     def _random(self, *keys: object) -> torch.Generator:
-        return draws(self.recipe.seed, *self.reals.lineage, *keys)
+        return random_stream(self.recipe.seed, *self.reals.lineage, *keys)
 
     def _local_rows(self, rows: Tensor) -> Tensor:
         return transfer(rows[self.share.rows], self.device)

@@ -1,4 +1,4 @@
-"""Several processes in lockstep: rank 0 decides, and the others follow until it stops."""
+"""Several processes in lockstep: rank 0 sends orders, which the others follow until it stops."""
 
 import signal
 from typing import Any
@@ -19,8 +19,8 @@ from worker.training.trainer import Trainer
 STEP, RESTORE, STOP = 0.0, 1.0, 2.0
 
 
-class Together:
-    """A trainer that all processes step, restore and stop together."""
+class LockstepTrainer:
+    """A trainer that all processes step, restore and stop at the same time."""
 
     def __init__(self, trainer: Trainer) -> None:
         self.trainer, self.share = trainer, trainer.share
@@ -79,4 +79,4 @@ def follow(settings: Settings) -> None:
         dataset.images(), recipe, device, share, dataset.labels(), places, dataset.numbers()
     )
     bf16 = devices.uses_bf16(recipe, device)
-    Together(Trainer(recipe, reals, device, bf16, share)).follow()
+    LockstepTrainer(Trainer(recipe, reals, device, bf16, share)).follow()

@@ -13,7 +13,7 @@ from models.storage import layout
 from models.storage.blob_store import Blobs
 from worker.training import snapshots
 from worker.training.divergence import Alarm, Divergence, Watch
-from worker.training.lockstep import Together
+from worker.training.lockstep import LockstepTrainer
 from worker.training.loss_log import Losses
 from worker.training.progress import Progress
 from worker.training.reporting import Reporter
@@ -34,7 +34,7 @@ class Guard:
     blobs: Blobs
     reporter: Reporter
     progress: Progress
-    together: Together
+    lockstep: LockstepTrainer
     watch: Watch
 
     def check_all(self, steps: Sequence[Losses]) -> bool:
@@ -62,7 +62,7 @@ class Guard:
 
     def _roll_back(self, alarm: Alarm, error: Divergence) -> None:
         """Restore an older snapshot where the recipe allows it; else raises the error."""
-        name, trainer = self._target(), self.together.trainer
+        name, trainer = self._target(), self.lockstep.trainer
         if (
             self.recipe.on_divergence != "rollback"
             or self.progress.rollbacks >= MOST_ROLLBACKS
@@ -74,19 +74,19 @@ class Guard:
         self._drop_newer(name)
         self.progress.rollbacks += 1
         # The same random draws at the same learning rates would diverge again.
-        trainer.slowed = SLOWER**self.progress.rollbacks
-        self.together.broadcast_state()
+        trainer.rate_factor = SLOWER**self.progress.rollbacks
+        self.lockstep.broadcast_state()
         self.watch.reset()
         message = (
             f"Rolled back to {trainer.images:,} images with learning rates at "
-            f"{trainer.slowed:.3g} of the recipe's, because: {alarm.message}"
+            f"{trainer.rate_factor:.3g} of the recipe's, because: {alarm.message}"
         )
         self.progress.warnings.append(message)
         self.reporter.event("run.rolled_back", {"warning": alarm.name, "message": message})
 
     def _drop_newer(self, name: str) -> None:
         """Remove the snapshots that a rollback abandons."""
-        trainer = self.together.trainer
+        trainer = self.lockstep.trainer
         data = {"images": trainer.images, "iteration": trainer.step}
         runs.snapshot(self.engine, self.run, self.fence, name, data)
         snapshots.drop_newer(self.blobs, self.snapshots, name)

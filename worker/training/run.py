@@ -32,7 +32,7 @@ from worker.training.batches import Reals
 from worker.training.distributed import collectives
 from worker.training.divergence import Watch
 from worker.training.later_stages import LaterStages
-from worker.training.lockstep import Together
+from worker.training.lockstep import LockstepTrainer
 from worker.training.loss_log import Losses
 from worker.training.progress import Progress
 from worker.training.publication import Publication
@@ -106,14 +106,14 @@ class Attempt:
             never.wait(0.2)  # not time.sleep, which fails where the clock jumps
         return self.signal is not None
 
-    def go(self) -> str:
+    def execute(self) -> str:
         """Train to the recipe's end and publish; the new version."""
         try:
             self._prepare()
             try:
                 self._train()
             finally:
-                self.together.stop()
+                self.lockstep.stop()
             self.later.run()
             if self.signal == signal.SIGTERM:
                 raise HandedBack
@@ -139,7 +139,7 @@ class Attempt:
         bf16 = devices.uses_bf16(self.recipe, self.device)
         self.trainer = Trainer(self.recipe, reals, self.device, bf16, share)
         self._check_memory()
-        self.together = Together(self.trainer)
+        self.lockstep = LockstepTrainer(self.trainer)
         self.measuring = None
         if self.recipe.measure_every is not None:
             samples, threads = self.recipe.measure_samples, torch.get_num_threads()
@@ -182,7 +182,7 @@ class Attempt:
             blobs=self.blobs,
             reporter=self.reporter,
             progress=self.progress,
-            together=self.together,
+            lockstep=self.lockstep,
             watch=watch,
         )
 
@@ -221,7 +221,7 @@ class Attempt:
             self.sheet_at = self.trainer.images
         if state is not None or self.recipe.start_from is not None:
             self.reporter.event("run.resumed", {"images": self.trainer.images})
-        self.together.broadcast_state()
+        self.lockstep.broadcast_state()
 
     def _train(self) -> None:
         trainer = self.trainer
@@ -229,7 +229,7 @@ class Attempt:
         seconds_before, images_before = self.progress.seconds, trainer.images
         self.clock = Clock(start, start, start)
         while not self._is_over():
-            steps = self.together.train(self._fraction())
+            steps = self.lockstep.train(self._fraction())
             now = time.monotonic()
             self.progress.seconds = seconds_before + now - start
             # Nothing is saved or shown before the losses that led to it were checked.

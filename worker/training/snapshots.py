@@ -58,7 +58,7 @@ def newest_first(folder: Path, current: str) -> list[str]:
 def read(folder: Path, name: str) -> dict[str, Any]:
     """A snapshot's state, on the CPU; only plain tensors and numbers are accepted.
 
-    Raises FileNotFoundError, Damaged.
+    Raises FileNotFoundError, DamagedSnapshot.
     """
     # torch 2.13 reads a flipped bit without a word, though its archive has a CRC-32 of each part.
     try:

@@ -47,10 +47,11 @@ class Views(NamedTuple):
 
 @dataclass(frozen=True)
 class Step:
-    """The networks, their losses, and `begin` and `update`, which train one of them by name.
+    """The networks and their losses.
 
-    update: applies the gradients that were added up since `begin`. noise: its standard deviation,
-    in units of [-1, 1]. accumulation: micro-batches of a step.
+    begin: zeroes the gradients of the network with this name. update: applies to it the gradients
+    that were added up since. noise: its standard deviation, in units of [-1, 1]. accumulation:
+    micro-batches of a step.
     """
 
     generator: nn.Module
@@ -89,7 +90,9 @@ class Step:
         real_scores = []
         for place, part in enumerate(parts):
             views = views_of_parts[place] if views_of_parts else self._views_without_graph(part)
-            loss, real_score = self.judge(views, part.get("penalty"), losses[place])
+            loss, real_score = self.discriminator_objective(
+                views, part.get("penalty"), losses[place]
+            )
             self._backward(loss)
             real_scores.append(real_score)
             # Different latents that give one image are a collapse, whatever the losses are.
@@ -127,14 +130,16 @@ class Step:
         for place, part in enumerate(parts):
             views = views_of_parts[place] if views_of_parts else self.views(part)
             feature_loss = self._feature_loss(views, fake_features, part)
-            loss = self.teach(views.fake, real_scores[place], feature_loss, losses[place])
+            loss = self.generator_objective(
+                views.fake, real_scores[place], feature_loss, losses[place]
+            )
             self._backward(loss)
         self.update("generator")
 
     def _feature_loss(
         self, views: Views, fake_features: Features | None, part: Inputs
     ) -> Tensor | None:
-        """What the heads say of the drawn images, weighted; None without heads."""
+        """The heads' loss of the drawn images, weighted; None without heads."""
         if self.features is None or views.fake_features is None:
             return None
         images, labels = views.fake_features
@@ -224,8 +229,10 @@ class Step:
 
         return gradient_penalty(scores, batch.images)
 
-    def judge(self, views: Views, penalty: Tensor | None, losses: Losses) -> tuple[Tensor, Tensor]:
-        """The discriminator's loss, and the scores of the real images.
+    def discriminator_objective(
+        self, views: Views, penalty: Tensor | None, losses: Losses
+    ) -> tuple[Tensor, Tensor]:
+        """The sum of the discriminator's losses, and the scores of the real images.
 
         penalty: γ/2 times the steps between two penalties (lazy regularisation,
         arXiv:1912.04958 App. B), a scalar; None in the steps between. losses: gets the parts.
@@ -257,14 +264,14 @@ class Step:
             loss = loss + label_loss
         return loss, real_score.detach()
 
-    def teach(
+    def generator_objective(
         self,
         fake: LabelledImages,
         real_score: Tensor,
         feature_loss: Tensor | None,
         losses: Losses,
     ) -> Tensor:
-        """The generator's loss.
+        """The sum of the generator's losses.
 
         feature_loss: of a second discriminator, weighted. The real scores are those of the
         discriminator's update, which saves a fifth of a step on a CPU; they are one update old,

@@ -11,13 +11,13 @@ from models.networks import build, modern
 from models.recipes.losses import LOSSES
 from models.recipes.recipe import Adam, Recipe
 from worker.learning_rates import cosine
-from worker.rng import draws
+from worker.rng import random_stream
 from worker.training import (
     ema,
     execution,
     feature_discriminator,
     frozen_features,
-    more_labels,
+    label_extension,
     optimizers,
 )
 from worker.training.batches import Reals
@@ -27,8 +27,7 @@ from worker.training.feature_discriminator import FeatureDiscriminator, Heads
 from worker.training.inputs import InputSampler
 from worker.training.loss_log import Losses, LossLog
 from worker.training.losses import label_loss
-from worker.training.schedules import augmentation as augmentation_strength
-from worker.training.schedules import ema_decay
+from worker.training.schedules import augmentation as augmentation_strength, ema_decay
 from worker.training.step import Step
 
 Weights = Mapping[str, Tensor]
@@ -46,12 +45,12 @@ class Trainer:
         share: Share | None = None,
         graphs: bool | None = None,
     ) -> None:
-        """graphs: whether to replay steps as CUDA graphs; None: where the device can."""
+        """graphs: False never replays steps as CUDA graphs; else the device decides."""
         self.recipe, self.reals, self.device = recipe, reals, device
         self.share = share or Share()
         collectives.check(recipe.batch, self.share, recipe.accumulation)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(draws(recipe.seed, "weights").initial_seed())
+            torch.manual_seed(random_stream(recipe.seed, "weights").initial_seed())
             g = build.generator(recipe, reals.attributes)
             d = build.discriminator(recipe, reals.attributes)
         self.average = ema.average_of(_move(g, device))
@@ -76,8 +75,8 @@ class Trainer:
         self.step = 0
         # Images that the parent saw; those of them that belong to this set; and the factor by
         # which rollbacks reduced the learning rates.
-        self.before, self.before_of_set, self.slowed = 0, 0, 1.0
-        # Keys of every random draw beside the seed, so that a child does not repeat its parent's.
+        self.parent_images, self.parent_images_of_set, self.rate_factor = 0, 0, 1.0
+        # Keys of every random stream beside the seed, so that a child does not repeat its parent's.
         self.lineage: tuple[str, ...] = ()
 
     def _step(self, bf16: bool) -> Step:
@@ -106,7 +105,7 @@ class Trainer:
         trunk = frozen_features.load_trunk().to(self.device)
         labels = sum(len(attribute.values) for attribute in self.reals.attributes)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(draws(self.recipe.seed, "heads").initial_seed())
+            torch.manual_seed(random_stream(self.recipe.seed, "heads").initial_seed())
             heads = Heads(labels)
         heads.to(self.device)
         self.optimizers["heads"] = optimizers.adam(
@@ -126,7 +125,7 @@ class Trainer:
     @property
     def images(self) -> int:
         """Real images seen in training, including a parent's."""
-        return self.before + self.step * self.recipe.batch
+        return self.parent_images + self.step * self.recipe.batch
 
     @property
     def latent(self) -> int:
@@ -163,7 +162,7 @@ class Trainer:
 
     def step_inputs(self, fraction: float = 0.0) -> dict[str, Tensor]:
         """What the next step reads: its batch, its random choices, its scheduled weights."""
-        images_seen = self.before_of_set + self.step * self.recipe.batch
+        images_seen = self.parent_images_of_set + self.step * self.recipe.batch
         probability = augmentation_strength(self.reals.count, images_seen, self.recipe.augment)
         inputs = self.inputs.sample(self.step, probability)
         penalty = self._penalty(fraction)
@@ -192,7 +191,7 @@ class Trainer:
         return 0.0 if self.step % recipe.penalty_every else gamma / 2 * recipe.penalty_every
 
     def _set_learning_rates(self, fraction: float) -> None:
-        share = self.slowed * cosine(1.0, self.recipe.learning_rate_end, fraction)
+        share = self.rate_factor * cosine(1.0, self.recipe.learning_rate_end, fraction)
         for name, optimizer in self.optimizers.items():
             rate = (
                 feature_discriminator.LEARNING_RATE if name == "heads" else _rate(self.recipe, name)
@@ -215,10 +214,10 @@ class Trainer:
             "optimizers": {name: optimizers.state(each) for name, each in self.optimizers.items()},
             "heads": None if self.features is None else self.heads.state_dict(),
             "step": self.step,
-            "before": self.before,
-            "before_of_set": self.before_of_set,
+            "before": self.parent_images,
+            "before_of_set": self.parent_images_of_set,
             "lineage": list(self.lineage),
-            "slowed": self.slowed,
+            "slowed": self.rate_factor,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -236,23 +235,24 @@ class Trainer:
         self.execution.reset()
         self.step = state["step"]
         # Snapshots of version 0.1.0 lack these two.
-        self.before, self.slowed = state.get("before", 0), state.get("slowed", 1.0)
+        self.parent_images = state.get("before", 0)
+        self.rate_factor = state.get("slowed", 1.0)
         # Without these, a child counted its parent's images as passes over its own set.
-        self.before_of_set = state.get("before_of_set", self.before)
+        self.parent_images_of_set = state.get("before_of_set", self.parent_images)
         self._inherit(tuple(state.get("lineage", [])))
 
     def with_new_labels(self, state: dict[str, Any]) -> dict[str, Any]:
         """What `state()` returned in a run that lacks this one's last labels, made to fit."""
         own, old = self.state(), state
         extended: dict[str, Any] = {
-            name: more_labels.extend_generator(old[name], own[name])
+            name: label_extension.extend_generator(old[name], own[name])
             for name in ("generator", "average")
         }
         for name in ("discriminator", "heads"):
             if old.get(name) is not None and own[name] is not None:
-                extended[name] = more_labels.extend(old[name], own[name])
+                extended[name] = label_extension.extend(old[name], own[name])
         extended["optimizers"] = {
-            name: more_labels.extend_optimizer(old["optimizers"][name], _parameters(optimizer))
+            name: label_extension.extend_optimizer(old["optimizers"][name], _parameters(optimizer))
             for name, optimizer in self.optimizers.items()
             if name in old["optimizers"]
         }
@@ -274,14 +274,15 @@ class Trainer:
             self.heads.load_state_dict(_fitting(heads, self.heads.state_dict()), strict=False)
         return len(fitting)
 
-    def begin(self, before: int, before_of_set: int = 0, parent: str | None = None) -> None:
+    def begin(self, images: int, images_of_set: int = 0, parent: str | None = None) -> None:
         """Count steps from here.
 
-        before: images that the weights have seen already; before_of_set: those of them that were
-        of this very set. parent: the run or model that they come from, which gives every random
-        draw another key.
+        images: real images that the weights have seen already. images_of_set: those of them that
+        belong to this set. parent: the run or model that the weights come from; every random
+        stream then has another key.
         """
-        self.before, self.before_of_set, self.step = before, before_of_set, 0
+        self.parent_images, self.parent_images_of_set = images, images_of_set
+        self.step = 0
         self._inherit((*self.lineage, parent) if parent is not None else self.lineage)
 
     def _inherit(self, lineage: tuple[str, ...]) -> None:

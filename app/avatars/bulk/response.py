@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import io
 import json
 import time
 import zipfile
@@ -25,8 +24,10 @@ from app.avatars.request.costs import LOADING_UNITS, Estimate
 from app.avatars.request.picture_request import PictureRequest
 from app.avatars.state import PictureState, get_picture_state
 from app.errors import TooManyRequests
+from app.headers import NO_SNIFF, SHARED
 from models.bundle.generator import Drawer
 from models.errors import Overloaded
+from models.storage.zips import Buffer
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -69,9 +70,8 @@ async def respond(request: Request) -> Response:
         "X-Avatar-Model": version,
         "Cache-Control": http_headers.NOT_STORED,
         "Vary": "Accept",
-        "X-Content-Type-Options": "nosniff",
-        "Access-Control-Allow-Origin": "*",
-        "Cross-Origin-Resource-Policy": "cross-origin",
+        **NO_SNIFF,
+        **SHARED,
     }
     if not is_ndjson:
         headers["Content-Disposition"] = 'attachment; filename="avatars.zip"'
@@ -197,7 +197,7 @@ async def _write_lines(faces: Faces, count: int, version: str) -> AsyncIterator[
 
 async def _write_zip(faces: Faces, count: int, version: str) -> AsyncIterator[bytes]:
     """Entries as they are rendered, not compressed; `index.json` last."""
-    sink = _Sink()
+    sink = Buffer()
     index: dict[str, Any] = {}
     with zipfile.ZipFile(sink, "w") as archive:
         async for face, body, words in faces:
@@ -218,23 +218,3 @@ def _describe(face: PictureRequest, version: str, words: Words) -> dict[str, Any
         "traits": dict(words.traits),
         "alt": dict(words.alt),
     }
-
-
-class _Sink(io.RawIOBase):
-    """A write-only file whose content is taken away while it is written."""
-
-    def __init__(self) -> None:
-        self._buffer = bytearray()
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self._buffer += data
-        return len(data)
-
-    def take(self) -> bytes:
-        """The bytes written since the last call."""
-        content = bytes(self._buffer)
-        self._buffer.clear()
-        return content

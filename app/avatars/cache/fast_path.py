@@ -20,7 +20,6 @@ MOST_RESPONSES = 4096  # kept responses, about a kilobyte each; the oldest are d
 LONGEST_KEY = 512  # bytes of path, query and Accept; longer requests are not kept
 # Headers of a 200 that describe its body, which a 304 does not have.
 BODY_HEADERS = {b"content-length", b"content-type"}
-
 CONDITIONS = {b"if-none-match", b"if-modified-since"}
 
 Key = tuple[bytes, bytes, bytes]  # path, query, Accept
@@ -29,6 +28,8 @@ RawHeaders = list[tuple[bytes, bytes]]
 
 @dataclass(frozen=True, slots=True)
 class _Response:
+    """A 200 without its body. validators: ETag and Last-Modified; headers_304: of its 304."""
+
     model: str
     version: str
     etag: str

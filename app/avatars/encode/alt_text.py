@@ -1,6 +1,6 @@
 """Alternative text: what a picture shows, in English and Chinese, from the traits of its face.
 
-Skin and background are left out, because readers of alternative text need what tells faces apart;
+Skin and background are left out, because alternative text should say how faces differ;
 `format=json` lists every trait.
 """
 

@@ -28,7 +28,7 @@ _COMMENT = re.compile(r"(model|address): (\S+)")
 
 @dataclass(frozen=True)
 class Words:
-    """What a file says in words.
+    """The metadata of a file in words.
 
     alt: the alternative text by language, English first. traits: of the one face, if it is one.
     licence, credit: of the pictures that the model was trained on.

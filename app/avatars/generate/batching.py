@@ -1,10 +1,10 @@
 """Drawing threads with a lane for slow work, and the bounded queue in front of them.
 
 Waiting fast work with equal keys goes to a thread as one batch. Nothing waits in order to be
-batched: only work that had to wait anyway shares one run of the network (`docs/performance.md`
-says what that gains). What runs at once fits the memory budget, and clients take turns
-(`fair_queue.py`). Slow work has threads of its own, which get a quarter of a core beside faces that
-want it too.
+batched: only work that had to wait anyway shares one run of the network (measured in
+`docs/performance.md`). Work that runs at once fits the memory budget, and clients take turns
+(`fair_queue.py`). Slow work has threads of its own, with a lower priority: where faces need the
+core as well, it gets a quarter of it.
 """
 
 import asyncio
@@ -69,7 +69,7 @@ class Batcher:
         return len(self._queue) + sum(len(jobs) for _, jobs in self._running.values())
 
     def longest_run(self) -> float:
-        """Seconds since the oldest running batch started; 0 without one. Any thread may ask."""
+        """Seconds since the oldest running batch started; 0 without one. Thread-safe."""
         starts = [start for start, _ in list(self._running.values())]
         return time.perf_counter() - min(starts) if starts else 0.0
 
@@ -205,7 +205,7 @@ def count_slow(threads: int) -> int:
 
 
 def _lower_priority() -> None:
-    """Give this thread a quarter of a core where another wants it (sched(7): one thread only)."""
+    """Lower the priority of this thread alone (sched(7)), to a quarter of a busy core."""
     if sys.platform == "linux":
         thread = threading.get_native_id()
         with contextlib.suppress(OSError):

@@ -215,7 +215,7 @@ class Engine:
         return version in self._cards
 
     def longest_run(self) -> float:
-        """Seconds since the oldest running drawing started; 0 without one. Any thread may ask."""
+        """Seconds since the oldest running drawing started; 0 without one. Thread-safe."""
         return self._batcher.longest_run()
 
     async def refresh(self) -> None:

@@ -19,7 +19,7 @@ LARGEST_BATCH = 8
 # A job that takes longer, or more memory, is slow.
 SLOW_MILLISECONDS = 100.0
 FAST_BYTES = 32 * 2**20
-ACTIVE = 1.0  # s
+ACTIVE = 1.0  # s after its last job in which a client counts as active
 MOST_IDLE_CLIENTS = 1000  # kept virtual times of clients without waiting jobs
 
 Outcome = Any  # a result, or the exception that replaces it

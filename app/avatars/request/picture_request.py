@@ -30,7 +30,7 @@ class PictureRequest:
     """One picture: its type and the values of its parameters.
 
     is_negotiated: the Accept header chose the format. trait_texts: texts by the name of a trait,
-    not parsed yet, since only the model knows its traits (`app/avatars/traits.py`).
+    not parsed yet, since they depend on the model (`app/avatars/traits.py`).
     """
 
     picture_type: PictureType
@@ -144,6 +144,8 @@ def parse_path(name: bytes, query: bytes, accept: str | None) -> PictureRequest:
     seed, dot, extension = decode(name, "seed").rpartition(".")
     if not dot:
         return PictureRequest.parse(AVATAR, {**texts, "seed": extension}, accept)
+    if (without_slash := extension.rstrip("/")).lower() in formats.EXTENSIONS:
+        extension = without_slash  # as proxies and routers append it
     if "format" in texts:  # the extension wins, but an invalid format is refused all the same
         formats.parse_format(texts["format"], formats.FACE)
     format = formats.parse_extension(extension)

@@ -14,6 +14,9 @@ from app.http.accept import parse_qualities
         pytest.param("a;q=0", [("a", 0.0)], id="refused"),
         pytest.param("a;q=much", [("a", 0.0)], id="not-a-number"),
         pytest.param("a;q=nan, b;q=inf", [("a", 0.0), ("b", 0.0)], id="not-finite"),
+        pytest.param("a; q = 0.5", [("a", 0.5)], id="spaces"),
+        pytest.param("a;q=-1, b;q=1.5", [("a", 0.0), ("b", 1.0)], id="out-of-range"),
+        pytest.param("a;q=, b;Q=0.1", [("a", 0.0), ("b", 0.1)], id="empty-and-upper-case"),
         pytest.param("", [("", 1.0)], id="empty"),
     ],
 )

@@ -236,6 +236,15 @@ def test_tracking_parameters_of_a_picture_keep_their_meaning(client: TestClient)
     assert client.get("/models?utm_source=x").status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/avatar/a.png/", "/avatar/a.png//?", "/avatar/a.png?&=&=x"])
+def test_a_slash_or_a_field_without_a_name_at_the_end_changes_nothing(
+    client: TestClient, path: str
+) -> None:
+    answer = client.get(path)
+    assert answer.status_code == 200, answer.text
+    assert answer.content == client.get("/avatar/a.png").content
+
+
 def test_an_address_that_was_escaped_twice_is_the_same(client: TestClient) -> None:
     plain = client.get("/avatar?seed=a&size=64&format=png")
     escaped = client.get("/avatar?seed=a&amp;size=64&amp;format=png")
@@ -312,6 +321,11 @@ def test_a_hash_takes_the_look_of_other_faces(client: TestClient) -> None:
         pytest.param("image/png,image/jpeg", "image/png", id="no-webp"),
         pytest.param("image/webp;q=0.5,image/png", "image/png", id="prefers-png"),
         pytest.param("image/webp;q=0,image/*", "image/png", id="refuses-webp"),
+        pytest.param("image/webp;q=0", "image/png", id="refuses-webp-alone"),
+        pytest.param("image/png;q=0", "image/webp", id="refuses-png-alone"),
+        pytest.param("image/png;q=-1,image/webp;q=", "image/jpeg", id="no-qualities"),
+        pytest.param("*/*;q=0", "image/png", id="refuses-all"),
+        pytest.param("image/webp; q = 0.5, image/png;q=0.6", "image/png", id="spaces"),
     ],
 )
 def test_browsers_get_webp(client: TestClient, accept: str, media_type: str) -> None:

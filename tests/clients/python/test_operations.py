@@ -11,7 +11,6 @@ import pytest
 
 from app.avatars.request.picture_types import PICTURE_TYPES, PictureType
 from app.main import create_app
-from app.webhooks.schemas import Type
 from kao_client import (
     AsyncClient,
     Client,
@@ -25,6 +24,7 @@ from kao_client import (
 from kao_client.calls import Call
 from models import keys
 from models.settings import Settings
+from models.webhooks import EventType
 
 Document = Mapping[str, Any]
 MODULES = (pictures, training, model_calls, dataset_calls, administration)
@@ -140,7 +140,7 @@ def test_the_options_of_a_picture_are_the_parameters_of_its_route(kind: PictureT
 
 def test_the_words_are_those_of_the_server() -> None:
     assert set(get_args(administration.Scope)) == set(keys.SCOPES)
-    assert get_args(administration.EventType) == get_args(Type)
+    assert get_args(administration.EventType) == get_args(EventType)
 
 
 def _operations(document: Document) -> Iterator[str]:

@@ -1,11 +1,16 @@
 """Folders as four systems leave them: pictures are counted, what lies beside them is left out."""
 
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from models.errors import DatasetError
 from tests.worker.datasets.test_packing import picture
 from worker.datasets.source import Part
+from worker.datasets.sources import open_source
 from worker.datasets.sources.folder import FolderSource
 
 SYSTEMS = [
@@ -36,3 +41,29 @@ def test_files_of_operating_systems_are_left_out_and_listed(
     assert contents.names == ["0.png", "a/1.png", "a/2.JPG"]
     assert {each.name for each in contents.left_out} == set(litter)
     assert {each.reason for each in contents.left_out} == {"hidden, thumbnail or trash"}
+
+
+def test_a_folder_that_cannot_be_listed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("0.png", "1.png"):
+        (tmp_path / name).write_bytes(picture(0, "PNG"))
+    walk = os.walk
+
+    def refuse(
+        top: Path, *, followlinks: bool, onerror: Callable[[OSError], None]
+    ) -> Iterator[Any]:
+        onerror(PermissionError(13, "Permission denied", str(top / "private")))
+        return walk(top, followlinks=followlinks, onerror=onerror)
+
+    monkeypatch.setattr("worker.datasets.sources.folder.os.walk", refuse)
+    contents = FolderSource(tmp_path, "set").contents(Part(), 16)
+    assert contents.names == ["0.png", "1.png"]
+    assert [(each.name, each.reason) for each in contents.left_out] == [
+        ("private", "cannot be read: Permission denied")
+    ]
+
+
+def test_an_empty_name_is_not_the_current_folder() -> None:
+    with pytest.raises(DatasetError, match="has no name"):
+        open_source("")

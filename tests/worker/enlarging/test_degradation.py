@@ -4,11 +4,11 @@ import torch
 from torch import Tensor
 
 from worker.enlarging.degradation import DISPLACEMENT, GRAIN, degrade
-from worker.rng import draws
+from worker.rng import random_stream
 
 
 def _degrade_seeded(images: Tensor, key: int = 0) -> Tensor:
-    return degrade(images, draws(1, key))
+    return degrade(images, random_stream(1, key))
 
 
 def test_the_same_random_numbers_give_the_same_damage() -> None:

@@ -53,7 +53,7 @@ def any_enlarger_is_better(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def attempt(settings: Settings, engine: sa.Engine) -> Attempts:
-    """Claim a new run of these recipe fields: an `Attempt` to `go()`."""
+    """Claim a new run of these recipe fields: an `Attempt` to `execute()`."""
 
     def make(folder: Path, **fields: Any) -> Attempt:
         fields = {"preset": "smoke", "images": 160, **fields}

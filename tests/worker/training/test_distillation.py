@@ -10,8 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from models import runs
-from models.bundle import format as bundle
-from models.bundle import verify
+from models.bundle import format as bundle, verify
 from models.faces import latents
 from tests.worker.training.interruptions import next_attempt, record_steps, send_signal
 from tests.worker.training.types import Attempts, EventsOf
@@ -38,14 +37,14 @@ def test_a_run_publishes_what_the_generator_learnt_of_its_enlarger(
     attempt: Attempts, large: Path, events_of: EventsOf
 ) -> None:
     run, plain = attempt(large, **DISTILLED), attempt(large, **ENLARGED)
-    version = run.go()
+    version = run.execute()
     card = _card(run, version)["distilled"]
     assert (card["steps"], events_of(run, "distillation.started")) == (5, [{"steps": 5}])
     assert card["difference"] < card["difference_before"]
     (measured,) = events_of(run, "distillation.measured")
     assert measured == card
     assert events_of(run, "distillation.progress")[-1]["step"] == 5
-    faces, undistilled = _faces(run, version), _faces(plain, plain_version := plain.go())
+    faces, undistilled = _faces(run, version), _faces(plain, plain_version := plain.execute())
     difference = np.abs(faces.astype(int) - undistilled).mean()
     assert 0 < difference < 20, "the same faces, drawn a little otherwise"
     assert _card(plain, plain_version)["distilled"] is None
@@ -55,7 +54,7 @@ def test_the_measures_on_the_card_are_those_of_the_distilled_generator(
     attempt: Attempts, large: Path, events_of: EventsOf
 ) -> None:
     run = attempt(large, **DISTILLED, measure_every=64, measure_samples=20)
-    card = _card(run, run.go())
+    card = _card(run, run.execute())
     events = events_of(run, "run.measured")
     assert round(card["measures"]["fd"], 5) == events[-1]["fd"] != events[-2]["fd"]
     assert card["measures"]["images"] == card["training"]["images"]
@@ -66,19 +65,19 @@ def test_an_interrupted_distillation_goes_on_to_the_same_weights(
     attempt: Attempts, large: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unbroken = attempt(large, **DISTILLED)
-    expected = unbroken.registry.folder(unbroken.go()) / bundle.WEIGHTS
+    expected = unbroken.registry.folder(unbroken.execute()) / bundle.WEIGHTS
 
     run = attempt(large, **DISTILLED)
     with monkeypatch.context() as patch:
         send_signal(patch, Distillation, run, signal.SIGTERM, at=2)
         with pytest.raises(HandedBack):
-            run.go()
+            run.execute()
     name = runs.get(run.engine, run.run)["snapshot"]
     assert snapshots.read(run.snapshots, name)["distillation"]["step"] == 3
     again = next_attempt(run)
     with monkeypatch.context() as patch:
         steps = record_steps(patch, Distillation)
-        weights = again.registry.folder(again.go()) / bundle.WEIGHTS
+        weights = again.registry.folder(again.execute()) / bundle.WEIGHTS
     assert steps == [3, 4]
     assert load_file(weights).keys() == load_file(expected).keys()
     for tensor, other in zip(
@@ -92,12 +91,12 @@ def test_ctrl_c_in_the_distillation_publishes_what_is_learnt(
 ) -> None:
     run = attempt(large, **DISTILLED)
     send_signal(monkeypatch, Distillation, run, signal.SIGINT, at=2)
-    assert _card(run, run.go())["distilled"]["steps"] == 3
+    assert _card(run, run.execute())["distilled"]["steps"] == 3
 
 
 def test_without_an_enlarger_there_is_nothing_to_learn(
     attempt: Attempts, pictures: Path, events_of: EventsOf
 ) -> None:
     run = attempt(pictures, **DISTILLED)
-    assert _card(run, run.go())["distilled"] is None
+    assert _card(run, run.execute())["distilled"] is None
     assert not events_of(run, "distillation.started")

@@ -10,8 +10,7 @@ import torch
 from PIL import Image
 
 from models import runs
-from models.bundle import format as bundle
-from models.bundle import verify
+from models.bundle import format as bundle, verify
 from models.faces import latents
 from tests.worker.training.interruptions import next_attempt, record_steps, send_signal
 from tests.worker.training.types import Attempts, EventsOf
@@ -31,7 +30,7 @@ def _card(attempt: Attempt, version: str) -> dict[str, Any]:
 
 def test_a_run_publishes_its_enlarger(attempt: Attempts, large: Path, events_of: EventsOf) -> None:
     run = attempt(large, **RECIPE)
-    version = run.go()
+    version = run.execute()
     folder = run.registry.folder(version)
     drawer = verify.verify(folder, version)
     z = latents.derive("42", drawer.card.network.latent)[None]
@@ -48,7 +47,7 @@ def test_a_run_publishes_its_enlarger(attempt: Attempts, large: Path, events_of:
 
 def test_it_takes_no_more_steps_than_the_generator(attempt: Attempts, large: Path) -> None:
     run = attempt(large, **RECIPE | {"enlarger_steps": 1000})
-    card = _card(run, run.go())
+    card = _card(run, run.execute())
     assert card["enlarger"]["steps"] == card["training"]["images"] // run.recipe.batch == 20
 
 
@@ -57,14 +56,14 @@ def test_a_set_of_twice_the_size_gives_an_enlarger_of_twice(attempt: Attempts, l
         with Image.open(path) as image:
             image.resize((40, 40)).save(path)
     run = attempt(large, **RECIPE)
-    assert _card(run, run.go())["enlarger"]["scale"] == 2
+    assert _card(run, run.execute())["enlarger"]["scale"] == 2
 
 
 def test_a_set_of_small_pictures_gives_none_and_says_so(
     attempt: Attempts, pictures: Path, events_of: EventsOf
 ) -> None:
     run = attempt(pictures, **RECIPE)
-    version = run.go()
+    version = run.execute()
     (skipped,) = events_of(run, "enlarger.skipped")
     assert "fewer than 40 pictures have a side of 32 pixels" in skipped["message"]
     assert _card(run, version)["enlarger"] is None
@@ -76,7 +75,7 @@ def test_one_that_makes_pictures_worse_is_left_out(
 ) -> None:
     monkeypatch.setattr(Quality, "is_better", False)
     run = attempt(large, **RECIPE)
-    assert _card(run, run.go())["enlarger"] is None
+    assert _card(run, run.execute())["enlarger"] is None
     (skipped,) = events_of(run, "enlarger.skipped")
     assert "after 6 steps held-out pictures have" in skipped["message"]
 
@@ -85,7 +84,7 @@ def test_without_steps_there_is_no_stage(
     attempt: Attempts, large: Path, events_of: EventsOf
 ) -> None:
     run = attempt(large)
-    assert _card(run, run.go())["enlarger"] is None
+    assert _card(run, run.execute())["enlarger"] is None
     assert not events_of(run, "enlarger.started") + events_of(run, "enlarger.skipped")
 
 
@@ -93,20 +92,20 @@ def test_an_interrupted_stage_goes_on_to_the_same_enlarger(
     attempt: Attempts, large: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unbroken = attempt(large, **RECIPE)
-    expected = unbroken.registry.folder(unbroken.go()) / bundle.ENLARGER
+    expected = unbroken.registry.folder(unbroken.execute()) / bundle.ENLARGER
 
     run = attempt(large, **RECIPE)
     with monkeypatch.context() as patch:
         send_signal(patch, EnlargerTrainer, run, signal.SIGTERM, at=2)
         with pytest.raises(HandedBack):
-            run.go()
+            run.execute()
     name = runs.get(run.engine, run.run)["snapshot"]
     assert snapshots.read(run.snapshots, name)["enlarger"]["trainer"]["step"] == 3
     assert name == f"{20 + 3:012}.pt"
     again = next_attempt(run)
     with monkeypatch.context() as patch:
         steps = record_steps(patch, EnlargerTrainer)
-        enlarger = again.registry.folder(again.go()) / bundle.ENLARGER
+        enlarger = again.registry.folder(again.execute()) / bundle.ENLARGER
     assert steps == [3, 4, 5]
     assert enlarger.read_bytes() == expected.read_bytes()
 
@@ -116,7 +115,7 @@ def test_ctrl_c_in_the_stage_publishes_what_is_there(
 ) -> None:
     run = attempt(large, **RECIPE)
     send_signal(monkeypatch, EnlargerTrainer, run, signal.SIGINT, at=2)
-    assert _card(run, run.go())["enlarger"]["steps"] == 3
+    assert _card(run, run.execute())["enlarger"]["steps"] == 3
 
 
 def test_ctrl_c_before_the_stage_publishes_without(
@@ -124,7 +123,7 @@ def test_ctrl_c_before_the_stage_publishes_without(
 ) -> None:
     run = attempt(large, **RECIPE)
     run._on_signal(signal.SIGINT, None)
-    assert _card(run, run.go())["enlarger"] is None
+    assert _card(run, run.execute())["enlarger"] is None
     assert not events_of(run, "enlarger.started")
 
 
@@ -132,7 +131,7 @@ def test_the_stage_leaves_the_generator_as_it_is(attempt: Attempts, large: Path)
     with_one, without = attempt(large, **RECIPE), attempt(large)
     faces = []
     for run in (with_one, without):
-        version = run.go()
+        version = run.execute()
         drawer = verify.verify(run.registry.folder(version), version)
         z = latents.derive("42", drawer.card.network.latent)[None]
         faces.append(drawer.draw(z, 1.0))

@@ -78,6 +78,6 @@ def test_a_run_says_what_it_needs(
 ) -> None:
     monkeypatch.setattr(memory, "FEW_PIXELS", 0)
     run = attempt(pictures, images=16)
-    run.go()
+    run.execute()
     (event,) = events_of(run, "memory.estimated")
     assert 0 < event["needs"] < event["available"]

@@ -17,8 +17,7 @@ from tests.support.fixtures import Begin
 from tests.worker.training.types import Attempts, EventsOf
 from worker import database_patience
 from worker.supervisor import Supervisor
-from worker.training import __main__ as process
-from worker.training import passing_faults, resource_errors
+from worker.training import __main__ as process, passing_faults, resource_errors
 from worker.training.run import Attempt
 
 AWAY = StorageUnreachable("The storage refused or did not answer: timed out")
@@ -76,7 +75,7 @@ def test_a_bucket_that_is_away_for_a_while_fails_no_run(
     run = attempt(pictures)
     for count in range(1, runs.MOST_STALLS + 1):
         with pytest.raises(StorageUnreachable) as failure:
-            run.go()
+            run.execute()
         process._end(engine, run, failure.value)
         row = runs.get(engine, run.run)
         assert (row["state"], row["stalls"]) == ("queued", 0)
@@ -84,7 +83,7 @@ def test_a_bucket_that_is_away_for_a_while_fails_no_run(
         claimed = runs.claim(engine, run.run)
         assert claimed is not None
         run = Attempt(run.settings, engine, *claimed)
-    run.go()
+    run.execute()
     assert runs.get(engine, run.run)["state"] == "succeeded"
     reasons = [event["reason"] for event in events_of(run, "run.requeued")]
     assert reasons == [str(AWAY)] * runs.MOST_STALLS

@@ -47,9 +47,9 @@ def test_a_finished_run_is_extended_by_a_child(
     attempt: Attempts, pictures: Path, engine: sa.Engine
 ) -> None:
     parent = attempt(pictures)
-    first = parent.go()
+    first = parent.execute()
     child = attempt(pictures, start_from=parent.run, images=80)
-    second = child.go()
+    second = child.execute()
     assert card(child, second)["training"]["images"] == 160 + 80
     assert first != second
     assert runs.get(engine, parent.run)["version"] == first
@@ -57,7 +57,7 @@ def test_a_finished_run_is_extended_by_a_child(
 
 def test_a_child_begins_with_its_parents_weights(attempt: Attempts, pictures: Path) -> None:
     parent = attempt(pictures)
-    version = parent.go()
+    version = parent.execute()
     child = attempt(pictures, start_from=parent.run, images=80)
     child._prepare()
     for name, value in weights(parent, version).items():
@@ -71,13 +71,13 @@ def test_a_child_begins_with_its_parents_weights(attempt: Attempts, pictures: Pa
 def test_a_published_model_is_fine_tuned_on_other_pictures(
     attempt: Attempts, pictures: Path, tmp_path: Path
 ) -> None:
-    version = attempt(pictures).go()
+    version = attempt(pictures).execute()
     other = tmp_path / "other"
     other.mkdir()
     for number in range(20):
         Image.new("RGB", (30, 30), (number * 9, 80, 200)).save(other / f"{number}.png")
     child = attempt(other, start_from=version, images=80)
-    model_card = card(child, child.go())
+    model_card = card(child, child.execute())
     assert model_card["dataset"]["name"] == "other"
     assert model_card["training"]["images"] == 160 + 80
 
@@ -86,7 +86,7 @@ def test_fine_tuning_begins_beside_the_discriminator_that_the_model_was_trained_
     attempt: Attempts, pictures: Path
 ) -> None:
     parent = attempt(pictures)
-    version = parent.go()
+    version = parent.execute()
     child = attempt(pictures, start_from=version, images=80, seed=7)
     child._prepare()
     theirs = parent.trainer.discriminator.state_dict()
@@ -98,7 +98,7 @@ def test_fine_tuning_begins_beside_the_discriminator_that_the_model_was_trained_
 def test_the_error_for_a_missing_source_names_it(attempt: Attempts, pictures: Path) -> None:
     child = attempt(pictures, start_from="0123456789abcdef")
     with pytest.raises(Exception, match="There is no model '0123456789abcdef'"):
-        child.go()
+        child.execute()
 
 
 def plant_loss(monkeypatch: pytest.MonkeyPatch, at: int, value: float = math.nan) -> None:
@@ -123,10 +123,10 @@ def test_a_run_that_diverges_rolls_back_and_ends_well(
     run = attempt(pictures, on_divergence="rollback")
     # A snapshot a step: the recipe's least, a tenth of a second, may be longer than the run.
     run.recipe = run.recipe.model_copy(update={"snapshot_seconds": 0.0})
-    version = run.go()
+    version = run.execute()
     (event,) = events_of(run, "run.rolled_back")
     assert "g_loss is no longer a finite number" in event["message"]
-    assert run.trainer.slowed == 0.5
+    assert run.trainer.rate_factor == 0.5
     assert event["message"] in card(run, version)["training"]["warnings"]
 
 
@@ -135,7 +135,7 @@ def test_a_run_that_diverges_stops_where_its_recipe_says_so(
 ) -> None:
     plant_loss(monkeypatch, at=15)
     with pytest.raises(Divergence, match="g_loss"):
-        attempt(pictures, on_divergence="stop").go()
+        attempt(pictures, on_divergence="stop").execute()
 
 
 def test_a_run_without_a_snapshot_cannot_roll_back(
@@ -143,7 +143,7 @@ def test_a_run_without_a_snapshot_cannot_roll_back(
 ) -> None:
     plant_loss(monkeypatch, at=2)
     with pytest.raises(Divergence):
-        attempt(pictures, on_divergence="rollback", snapshot_seconds=60).go()
+        attempt(pictures, on_divergence="rollback", snapshot_seconds=60).execute()
 
 
 def script_distances(
@@ -170,7 +170,7 @@ def stop_at(monkeypatch: pytest.MonkeyPatch, run: Attempt, step: int) -> None:
 
     monkeypatch.setattr(Trainer, "train", stop)
     with pytest.raises(HandedBack):
-        run.go()
+        run.execute()
     monkeypatch.setattr(Trainer, "train", train)
 
 
@@ -179,7 +179,7 @@ def test_the_best_snapshot_is_published_not_the_last(
 ) -> None:
     script_distances(monkeypatch, [90.0, 40.0, 70.0, math.nan])
     run = attempt(pictures, publish="best", measure_every=40)
-    version = run.go()
+    version = run.execute()
     assert card(run, version)["measures"]["fd"] == 40
     assert card(run, version)["training"]["images"] == 80
     assert [event["images"] for event in events_of(run, "run.measured")] == [40, 80, 120, 160]
@@ -192,7 +192,7 @@ def test_the_last_snapshot_is_published_where_the_recipe_says_so(
 ) -> None:
     script_distances(monkeypatch, [90.0, 40.0, 70.0, 60.0])
     run = attempt(pictures, publish="last", measure_every=40)
-    model_card = card(run, run.go())
+    model_card = card(run, run.execute())
     assert model_card["training"]["images"] == 160
     assert model_card["measures"]["fd"] == 60, "its own, not that of a better one before"
 
@@ -206,16 +206,16 @@ def test_a_run_that_now_publishes_its_last_snapshot_forgets_its_best(
     runs.finish(engine, run.run, run.fence, "cancel")
     runs.resume(engine, run.run, run.recipe.model_copy(update={"publish": "last"}))
     again = claim_again(run)
-    model_card = card(again, again.go())
+    model_card = card(again, again.execute())
     assert model_card["training"]["images"] == 160
     assert model_card["measures"]["fd"] == 50
 
 
 def test_a_manual_run_leaves_latest_alone(attempt: Attempts, pictures: Path) -> None:
     first = attempt(pictures)
-    version = first.go()
+    version = first.execute()
     second = attempt(pictures, publish="manual", seed=1)
-    other = second.go()
+    other = second.execute()
     assert second.registry.aliases()["latest"] == version
     assert second.registry.resolve(other) == other
 
@@ -226,11 +226,11 @@ def test_within_noise_of_the_lowest_the_longest_trained_is_published(
     """41 ± 3 is no worse than 40 ± 3; 70 is; 45 is within noise of 41, yet not of 36."""
     script_distances(monkeypatch, [40.0, 41.0, 36.0, 45.0], error=3.0)
     run = attempt(pictures, publish="best", measure_every=40)
-    model_card = card(run, run.go())
+    model_card = card(run, run.execute())
     assert (model_card["measures"]["fd"], model_card["training"]["images"]) == (36.0, 120)
     script_distances(monkeypatch, [40.0, 41.0, 70.0, 80.0], error=3.0)
     other = attempt(pictures, publish="best", measure_every=40, seed=1)
-    model_card = card(other, other.go())
+    model_card = card(other, other.execute())
     assert (model_card["measures"]["fd"], model_card["training"]["images"]) == (41.0, 80)
 
 
@@ -250,9 +250,9 @@ def test_a_better_model_is_promoted_where_the_recipe_says_so(
 
     monkeypatch.setattr(ServedSize, "measure", measure)
     first = attempt(pictures)
-    old = first.go()
+    old = first.execute()
     second = attempt(pictures, promote="if_better", seed=1)
-    new = second.go()
+    new = second.execute()
     assert second.registry.aliases()["default"] == (new if is_promoted else old)
     assert card(second, new)["measures"]["served_fd"] == fd
 
@@ -268,7 +268,7 @@ def test_a_card_has_the_measures_at_the_served_size(
             pixels = np.random.default_rng(number).integers(0, 256, (side, side, 3), np.uint8)
             Image.fromarray(pixels).save(folder / f"{number:03}.png")
         run = attempt(folder, measure_every=160, measure_samples=20, images=160)
-        measures = card(run, run.go())["measures"]
+        measures = card(run, run.execute())["measures"]
         assert measures["served_size"] == size
         assert measures["served_samples"] == 20
         assert measures["served_fd"] > 0 < measures["served_fd_error"]
@@ -308,7 +308,7 @@ def test_a_strange_set_trains(
     for number in range(count):
         picture(number).save(folder / f"{number}.png")
     run = attempt(folder, measure_every=80, measure_samples=20)
-    model_card = card(run, run.go())
+    model_card = card(run, run.execute())
     assert model_card["dataset"]["images"] == min(count, 64)
     assert math.isfinite(model_card["measures"]["fd"])
 
@@ -318,14 +318,14 @@ def test_a_single_picture_is_refused_with_the_reason(attempt: Attempts, tmp_path
     folder.mkdir()
     one_colour(0).save(folder / "only.png")
     with pytest.raises(DatasetError, match="at least 2"):
-        attempt(folder).go()
+        attempt(folder).execute()
 
 
 def test_early_moments_are_published_with_what_they_led_to(
     attempt: Attempts, pictures: Path
 ) -> None:
     run = attempt(pictures, images=640, growth=2)
-    version = run.go()
+    version = run.execute()
     # A sixty-fourth and a sixteenth of 640 images, in steps of 8.
     assert card(run, version)["moments"] == [16, 40, 640]
     drawer = verify.verify(run.registry.folder(version), version)
@@ -346,22 +346,22 @@ def test_a_worker_that_stops_during_the_last_measurement_hands_the_run_back(
 
     monkeypatch.setattr(Measuring, "measure", measure)
     with pytest.raises(HandedBack):
-        run.go()
+        run.execute()
     runs.requeue(engine, run.run, run.fence, "worker stopping")
     again = claim_again(run)
-    assert card(again, again.go())["training"]["images"] == 160
+    assert card(again, again.execute())["training"]["images"] == 160
 
 
 def test_moments_outlive_a_stop(
     attempt: Attempts, pictures: Path, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = attempt(pictures, images=640, growth=2)
-    expected = [moment.weights for moment in (whole.go(), whole.progress.moments)[1]]
+    expected = [moment.weights for moment in (whole.execute(), whole.progress.moments)[1]]
     run = attempt(pictures, images=640, growth=2)
     stop_at(monkeypatch, run, 30)
     runs.requeue(engine, run.run, run.fence, "worker stopping")
     again = claim_again(run)
-    version = again.go()
+    version = again.execute()
     assert card(again, version)["moments"] == [16, 40, 640]
     for moment, before in zip(again.progress.moments, expected, strict=True):
         assert all(torch.equal(moment.weights[name], value) for name, value in before.items())
@@ -372,6 +372,6 @@ def test_a_card_has_the_curve_of_its_run(
 ) -> None:
     script_distances(monkeypatch, [300.0, 200.0, 250.0, 240.0, 230.0])
     run = attempt(pictures, images=160, measure_every=40, measure_samples=20, publish="best")
-    model_card = card(run, run.go())
+    model_card = card(run, run.execute())
     assert model_card["curve"] == [[40, 300.0], [80, 200.0], [120, 250.0], [160, 240.0]]
     assert model_card["measures"]["fd"] == 200.0

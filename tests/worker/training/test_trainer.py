@@ -169,7 +169,7 @@ def test_a_finetuned_run_has_not_seen_its_set_yet() -> None:
     one = trainer(augment=1.0)
     one.begin(624_416, parent="some model")
     assert "real.shift" not in one.step_inputs(), "no augmentation yet"
-    one.begin(624_416, before_of_set=624_416)
+    one.begin(624_416, images_of_set=624_416)
     assert "real.shift" in one.step_inputs()
 
 

@@ -19,6 +19,8 @@ def open_source(
 
     Raises DatasetError where none does.
     """
+    if not str(source):  # Path("") would be the current folder
+        raise DatasetError("The dataset has no name; give a folder, a zip, or 'starter'.")
     for module in sorted(pkgutil.iter_modules(__path__), key=lambda each: each.name):
         kind = import_module(f"{__name__}.{module.name}")
         dataset_source: DatasetSource | None = kind.recognise(source, name, licence)

@@ -24,7 +24,12 @@ class FolderSource(FileSource):
 
     @cached_property
     def _files(self) -> dict[str, Path]:
-        return dict(_walk(self.path))
+        return dict(_walk(self.path, self._unreadable))
+
+    @cached_property
+    def _unreadable(self) -> list[Exclusion]:
+        """Folders that the system refuses to list, filled by `_files`."""
+        return []
 
     @cached_property
     def _reasons(self) -> dict[str, str | None]:
@@ -39,6 +44,7 @@ class FolderSource(FileSource):
             for name, reason in self._reasons.items()
             if reason is not None and reason != "labels"
         ]
+        left_out += self._unreadable
         if not names:
             raise DatasetError(
                 f"The folder {self.name!r} has no pictures; put {FORMAT_NAMES} files in it."
@@ -70,10 +76,18 @@ def recognise(source: str | Path, name: str | None, licence: str) -> FolderSourc
     return FolderSource(path, name or path.resolve().name, licence) if path.is_dir() else None
 
 
-def _walk(root: Path) -> Iterator[tuple[str, Path]]:
-    """(relative name, path) of every file; a folder that a link leads back to is read once."""
+def _walk(root: Path, unreadable: list[Exclusion]) -> Iterator[tuple[str, Path]]:
+    """(relative name, path) of every file; a folder that a link leads back to is read once.
+
+    Folders and links that the system refuses are added to `unreadable`.
+    """
     folder_ids: set[tuple[int, int]] = set()
-    for folder, folders, files in os.walk(root, followlinks=True):
+
+    def refuse(error: OSError) -> None:
+        name = os.path.relpath(os.fsdecode(error.filename), root)
+        unreadable.append(Exclusion(name, f"cannot be read: {error.strerror}"))
+
+    for folder, folders, files in os.walk(root, followlinks=True, onerror=refuse):
         status = os.stat(folder)
         if (status.st_dev, status.st_ino) in folder_ids:
             folders.clear()
@@ -82,5 +96,10 @@ def _walk(root: Path) -> Iterator[tuple[str, Path]]:
         folders.sort()
         for file in files:
             path = Path(folder, file)
-            if path.is_file():
+            try:
+                is_file = path.is_file()
+            except OSError as error:
+                refuse(error)
+                continue
+            if is_file:
                 yield path.relative_to(root).as_posix(), path
