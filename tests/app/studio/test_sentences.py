@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from app import problems
 from app.studio import sentences
 
 ROOT = Path(sentences.__file__).parents[2]
@@ -149,3 +150,10 @@ def test_a_runs_page_gets_the_sentences_of_events(client: TestClient) -> None:
     address = "/studio/sentence?text=The disk is full; nothing was changed."
     assert client.get(address, headers=CHINESE).text == "磁盘已满；没有任何改动。"
     assert client.get(address).status_code == 204
+
+
+@pytest.mark.parametrize("hint", problems.HINTS.values())
+def test_every_hint_of_an_error_has_a_translation(hint: str) -> None:
+    text = sentences.translate(f"There is no run 'a'. {hint}", "zh")
+    assert text is not None
+    assert not ENGLISH.search(re.sub("`[^`]*`|(GET|POST) /[a-z]+", "", text))
