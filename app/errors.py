@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from models.errors import KaoError
-from models.errors import TooLarge as TooLarge
+from models.errors import KaoError, TooLarge as TooLarge
 
 
 class InvalidParameter(KaoError):

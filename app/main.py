@@ -12,15 +12,13 @@ from starlette.middleware import gzip
 
 from app import health, metrics, openapi, problems
 from app.auth import routes as auth
-from app.avatars import gravatar
-from app.avatars import routes as avatars
+from app.avatars import gravatar, routes as avatars
 from app.avatars.cache.fast_path import FastPath, ResponseCache
 from app.avatars.cache.picture_cache import PictureCache
 from app.avatars.generate.engine import Engine
 from app.avatars.request.picture_types import PICTURE_TYPES
 from app.avatars.state import PictureState
-from app.datasets import contents
-from app.datasets import routes as datasets
+from app.datasets import contents, routes as datasets
 from app.http import opentelemetry
 from app.http.access_log import AccessLog
 from app.http.body_size import BodyLimit
@@ -35,12 +33,10 @@ from app.local import routes as local
 from app.queue_watch import QueueWatch
 from app.rate_limits.charge_rest import ChargeRest
 from app.rate_limits.limiter import Limiter
-from app.registry import browser, model_images, sharing
-from app.registry import routes as registry_routes
+from app.registry import browser, model_images, routes as registry_routes, sharing
 from app.studio import model_card, pages, playground, team, views
 from app.studio.error_pages import ErrorPages
-from app.training import curves, events, measurements, presets, sheets
-from app.training import routes as training
+from app.training import curves, events, measurements, presets, routes as training, sheets
 from app.webhooks import routes as webhooks
 from models import bootstrap, keys, memory
 from models.database import engine as database

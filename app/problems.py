@@ -73,6 +73,7 @@ HINTS: dict[type[Exception], str] = {
         "`starter` always exists."
     ),
     errors.UnknownKey: "GET /keys lists the keys.",
+    errors.UnknownWebhook: "GET /webhooks lists the webhooks.",
 }
 # Retry-After in seconds, where a second is too soon.
 RETRY_AFTER: dict[type[Exception], int] = {

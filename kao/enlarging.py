@@ -6,8 +6,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import Progress as Bar
-from rich.progress import TaskID
+from rich.progress import Progress as Bar, TaskID
 
 from kao.arguments import DATASETS, Limit, Model, dataset_name
 from kao.console import err, out

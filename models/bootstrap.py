@@ -8,8 +8,7 @@ import structlog
 from models import bundle
 from models.database.engine import connect, has_tables, migrate, wait_until_available
 from models.errors import BadBundle, LostDatabase
-from models.registry import SHIPPED as SHIPPED
-from models.registry import Registry
+from models.registry import SHIPPED as SHIPPED, Registry
 from models.settings import Settings
 from models.storage import atomic, layout
 

@@ -1,4 +1,4 @@
-"""What people call a run or a model, and what they note about it. No avatar depends on it."""
+"""The name and the note that users give a run or a model. No avatar depends on them."""
 
 from typing import Annotated
 

@@ -261,7 +261,7 @@ class Registry:
     def adopt(self, version: str) -> bool:
         """Register a version whose files are in place; whether it was unknown. Raises BadBundle.
 
-        It becomes the version of the aliases that name none.
+        Aliases that have no version yet get this one.
         """
         files = self._read_files(version)
         with self.engine.begin() as db:

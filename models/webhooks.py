@@ -145,4 +145,4 @@ def settle(engine: sa.Engine, delivery: Row, status: int | None, error: str | No
 def _get(db: sa.Connection, id: str) -> None:
     query = select(webhooks.c.id).where(webhooks.c.id == id, webhooks.c.deleted.is_(None))
     if db.execute(query).first() is None:
-        raise UnknownWebhook(f"There is no webhook {id[:40]!r}. GET /webhooks lists them.")
+        raise UnknownWebhook(f"There is no webhook {id[:40]!r}.")

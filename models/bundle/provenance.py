@@ -1,4 +1,4 @@
-"""What the weights and graphs of a bundle say of themselves, for readers who have one file alone.
+"""Provenance: metadata in each weights file and graph of a bundle, for readers of one file alone.
 
 Newly published bundles have it; older ones keep their bytes and versions. It is one entry, `kao`,
 whose value is JSON: safetensors writes several entries in a random order, and equal weights must

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from models.datasets import label_files, labels
-from models.datasets.archive_entries import UTF_8 as UTF_8
-from models.datasets.archive_entries import entry_name, entry_reason, refusal
+from models.datasets.archive_entries import UTF_8 as UTF_8, entry_name, entry_reason, refusal
 from models.datasets.exclusions import Exclusion
 from models.datasets.images import FORMAT_NAMES, is_image_name
 from models.datasets.listing import reason_to_leave_out

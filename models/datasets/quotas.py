@@ -26,13 +26,13 @@ class Room(NamedTuple):
 
 
 def room(engine: sa.Engine, settings: Settings, key: str | None) -> Room:
-    """What one more upload of this key may have."""
+    """The room for one more upload of this key."""
     with reading(engine).begin() as db:
         return room_in(db, settings, key)
 
 
 def room_in(db: sa.Connection, settings: Settings, key: str | None) -> Room:
-    """The same within a transaction."""
+    """As `room`, within a transaction."""
     size = func.coalesce(func.sum(datasets.c.bytes), 0)
     # Without a key only the quota of all counts.
     mine = db.scalar(select(size).where(datasets.c.key == key)) or 0

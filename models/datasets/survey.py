@@ -1,4 +1,4 @@
-"""One look at the pictures of an upload as they are read: which are broken, which are alike."""
+"""A survey of the pictures of an upload while they are read: the broken ones, and those alike."""
 
 import time
 from dataclasses import dataclass, field

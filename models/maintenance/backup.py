@@ -1,10 +1,9 @@
 """Backup and restore: a consistent copy of database and blobs in one archive, made online.
 
 The archive is an uncompressed tar of `manifest.json` (every file's SHA-256), the database
-(database_dump.py), and the store's files under `store/`, and the
-unfinished enlargers under `enlarging/`. The database is copied first, then the
-files that it names, as hard links or from the bucket. If one of them is removed in between, the
-whole copy is made again.
+(database_dump.py), the store's files under `store/`, and unfinished enlargers under `enlarging/`.
+The database is copied first, then the files that it names, as hard links or from the bucket. If one
+of them is removed in between, the whole copy is made again.
 """
 
 import json

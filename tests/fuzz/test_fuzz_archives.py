@@ -3,8 +3,7 @@
 from functools import lru_cache
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from models.datasets import archive
 from models.datasets.archive import Limits

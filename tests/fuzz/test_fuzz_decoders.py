@@ -7,8 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from PIL import Image
 
 from models.datasets.images import BrokenImage, peek, read_square, size_of

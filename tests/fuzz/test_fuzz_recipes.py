@@ -3,8 +3,7 @@
 import json
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from models import recipe_inheritance
 from models.errors import InvalidRecipe, UnknownPreset

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 FILES = [
     path for folder in ("app", "kao", "models", "worker") for path in (ROOT / folder).rglob("*.py")
 ]
-ERROR = re.compile(r"Raises ([A-Z]\w+)")
+ERRORS = re.compile(r"Raises ([A-Z]\w+(?:,\s+(?:and\s+)?[A-Z]\w+)*)")
 CONSTANT = re.compile(r"(?<![\w/`$])[A-Z]{2,}(?:_[A-Z]+)+(?!\w)")
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 # Of settings, Docker's secrets, sysexits.h, huggingface_hub, S3 clients and torchrun.
@@ -18,7 +18,8 @@ FOREIGN = re.compile(r"KAO_|NAME_FILE$|EX_SOFTWARE$|HF_|AWS_|MASTER_")
 
 def mentions(text: str) -> set[str]:
     """The errors and constants that a docstring names."""
-    names = {*ERROR.findall(text), *CONSTANT.findall(text)}
+    errors = {name for names in ERRORS.findall(text) for name in re.findall(r"[A-Z]\w+", names)}
+    names = {*errors, *CONSTANT.findall(text)}
     return {name for name in names if not FOREIGN.match(name)}
 
 
@@ -41,8 +42,8 @@ def read(source: str) -> tuple[set[str], set[str]]:
 
 
 def test_names_are_recognised() -> None:
-    source = '"""Raises LostKey. At most MOST_KEYS; KAO_THREADS; a PNG."""\nMOST_RUNS = lost.Key\n'
-    assert read(source)[0] == {"LostKey", "MOST_KEYS"}
+    source = '"""Raises LostKey, OldKey. MOST_KEYS, KAO_THREADS, a PNG."""\nMOST_RUNS = lost.Key\n'
+    assert read(source)[0] == {"LostKey", "OldKey", "MOST_KEYS"}
     assert {"MOST_RUNS", "lost", "Key"} <= read(source)[1]
 
 

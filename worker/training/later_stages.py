@@ -13,8 +13,7 @@ from models.recipes.recipe import Recipe
 from worker import devices
 from worker.enlarging.distillation import Distillation, Plan
 from worker.enlarging.pairs import Pack
-from worker.enlarging.stage import Progress as StageProgress
-from worker.enlarging.stage import Stage, plan_for, train
+from worker.enlarging.stage import Progress as StageProgress, Stage, plan_for, train
 from worker.evaluation.served_size import Measures
 from worker.publishing.bundle_writer import Enlarger
 from worker.training.progress import Progress

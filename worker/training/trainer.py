@@ -27,8 +27,7 @@ from worker.training.feature_discriminator import FeatureDiscriminator, Heads
 from worker.training.inputs import InputSampler
 from worker.training.loss_log import Losses, LossLog
 from worker.training.losses import label_loss
-from worker.training.schedules import augmentation as augmentation_strength
-from worker.training.schedules import ema_decay
+from worker.training.schedules import augmentation as augmentation_strength, ema_decay
 from worker.training.step import Step
 
 Weights = Mapping[str, Tensor]

@@ -4,8 +4,7 @@ import time
 from functools import partial
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from app.rate_limits import gcra
 from app.rate_limits.gcra import Buckets, Policy

@@ -14,8 +14,7 @@ from httpx2 import Response
 
 from app.training import queue
 from kao import embedded_valkey
-from models import runs
-from models import settings as settings_module
+from models import runs, settings as settings_module
 from models.datasets import catalogue
 from models.errors import QueueRefuses
 from models.recipes.presets import PRESETS

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from models.errors import InvalidSeed
 from models.faces.latents import LONGEST, derive, random_seed, slerp, uniform_stream

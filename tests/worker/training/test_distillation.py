@@ -10,8 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from models import runs
-from models.bundle import format as bundle
-from models.bundle import verify
+from models.bundle import format as bundle, verify
 from models.faces import latents
 from tests.worker.training.interruptions import next_attempt, record_steps, send_signal
 from tests.worker.training.types import Attempts, EventsOf

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from app.avatars.generate import faces
 from app.avatars.request.picture_request import PictureRequest
 from app.avatars.request.picture_types import AVATAR
-from app.avatars.traits import resolve as resolve_traits
-from app.avatars.traits import trait_parameters
+from app.avatars.traits import resolve as resolve_traits, trait_parameters
 from models import bundle
 from models.bundle import verify
 from models.bundle.generator import Drawer

@@ -17,8 +17,7 @@ from tests.support.fixtures import Begin
 from tests.worker.training.types import Attempts, EventsOf
 from worker import database_patience
 from worker.supervisor import Supervisor
-from worker.training import __main__ as process
-from worker.training import passing_faults, resource_errors
+from worker.training import __main__ as process, passing_faults, resource_errors
 from worker.training.run import Attempt
 
 AWAY = StorageUnreachable("The storage refused or did not answer: timed out")
