@@ -94,9 +94,9 @@ def read_square(
 ) -> NDArray[np.uint8]:
     """Read one picture as (size, size, 3) uint8: upright, centre-cropped, over white.
 
-    An animation gives its first frame, up to MAX_ANIMATION the first that is not blank. Raises BrokenImage for anything else than
-    a whole picture in one of FORMATS with sides of `least` and up and at most MAX_PIXELS,
-    MAX_JPEG_PIXELS or MAX_HEIF_PIXELS.
+    An animation gives its first frame, up to MAX_ANIMATION the first that is not blank.
+    Raises BrokenImage for anything else than a whole picture in one of FORMATS with sides of
+    `least` and up and at most MAX_PIXELS, MAX_JPEG_PIXELS or MAX_HEIF_PIXELS.
     """
     with _open(source) as image:
         _check_size(image, least)
