@@ -35,7 +35,11 @@ class PictureRoute(APIRoute):
         """A handler that authorises the request and calls the function with the path's values."""
 
         async def handle(request: Request) -> Response:
-            if not get_picture_state(request).settings.public_avatars:
+            state = get_picture_state(request)
+            if state.settings.public_avatars:
+                # Also of a request with a cookie or key, which means nothing here.
+                await state.limiter.require_calls(request)
+            else:
                 await scopes.admit(request)
             response: Response = await self.endpoint(request, **request.path_params)
             return response

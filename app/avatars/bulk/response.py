@@ -53,7 +53,6 @@ OPENAPI: dict[str, Any] = {
 async def respond(request: Request) -> Response:
     """A ZIP, or lines of JSON where Accept says so. Raises the same errors as a single avatar."""
     state = get_picture_state(request)
-    await state.limiter.require_calls(request)  # before megabytes are read
     client = state.limiter.client(request)
     state.batches.check(client)
     bulk = parse_body(await read_body(request, state.bodies, client))

@@ -64,6 +64,8 @@ class Engine:
         self.refused: dict[str, tuple[str, float]] = {}
         self._batcher = Batcher(budget.threads, max_queue, budget.pictures)
         self._loader = ThreadPoolExecutor(1, "load")
+        # Of its own: a bundle whose disk or bucket hangs must not stop the look at names.
+        self._reader = ThreadPoolExecutor(1, "names")
         self._drawers: OrderedDict[str, Drawer] = OrderedDict()
         self._cards: dict[str, Card] = {}  # small, so they stay when their model is evicted
         self._sizes: dict[str, int] = {}
@@ -116,7 +118,8 @@ class Engine:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._watcher
         await self._batcher.stop()
-        await asyncio.to_thread(self._loader.shutdown, cancel_futures=True)
+        for pool in (self._reader, self._loader):
+            await asyncio.to_thread(pool.shutdown, cancel_futures=True)
 
     def current(self, alias: str) -> str:
         """The version that an alias serves. Raises NotReady, which says why there is none."""
@@ -139,7 +142,7 @@ class Engine:
             return self.current(name)
         if name in self._drawers:
             return name
-        return await self._load_thread(lambda: self.registry.resolve(name))
+        return await _call(self._reader, lambda: self.registry.resolve(name))
 
     def created(self, version: str) -> str | None:
         """When a model was made, in ISO 8601; None until it is first loaded."""
@@ -218,7 +221,7 @@ class Engine:
     async def refresh(self) -> None:
         """Read the aliases once, verify new bundles, and serve those that are good."""
         async with self._refreshing:
-            self._aliases = aliases = await self._load_thread(self.registry.aliases)
+            self._aliases = aliases = await _call(self._reader, self.registry.aliases)
             # `default` first: most requests wait for it.
             for alias in sorted(aliases, key=lambda name: (name != DEFAULT, name)):
                 await self._follow(alias, aliases[alias])
@@ -244,7 +247,7 @@ class Engine:
 
     async def _replace_default(self) -> None:
         """Serve the best candidate that verifies while the model of `default` is refused."""
-        for version in await self._load_thread(self.registry.default_candidates):
+        for version in await _call(self._reader, self.registry.default_candidates):
             with contextlib.suppress(BadBundle, Overloaded, StorageUnreachable):
                 await self.drawer(version)
                 self.served[DEFAULT] = version
@@ -278,7 +281,7 @@ class Engine:
     async def _load(self, version: str) -> Drawer:
         try:
             folder = self.registry.folder(version)
-            drawer = await self._load_thread(lambda: self.registry.load(version, SESSION_THREADS))
+            drawer = await _call(self._loader, lambda: self.registry.load(version, SESSION_THREADS))
         except BadBundle as error:
             self.refused[version] = (str(error), time.monotonic())
             self._refusals.inc()
@@ -319,8 +322,9 @@ class Engine:
         if reason and time.monotonic() - since < RETRY:
             raise BadBundle(reason)
 
-    async def _load_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.wrap_future(self._loader.submit(work))
+
+async def _call(pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+    return await asyncio.wrap_future(pool.submit(work))
 
 
 def _draw_batch(

@@ -80,3 +80,16 @@ def test_probes_and_scrapes_are_never_refused(start_limited: StartLimited) -> No
         client.get("/")
     for path in ("/health/live", "/health/ready", "/metrics"):
         assert client.get(path).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "header", [{"Cookie": "a=b"}, {"Authorization": "Bearer invented"}], ids=str
+)
+def test_invented_credentials_get_no_pictures_after_the_calls_are_used_up(
+    start_limited: StartLimited, header: dict[str, str]
+) -> None:
+    client = start_limited(limit_calls="2/hour")
+    for _ in range(2):
+        assert client.get("/nothing").status_code == 404
+    assert client.get("/avatar?seed=a", headers=header).status_code == 429
+    assert client.post("/avatars", json={"seeds": ["a"]}, headers=header).status_code == 429

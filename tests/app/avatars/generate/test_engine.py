@@ -82,6 +82,30 @@ def test_an_alias_moved_elsewhere_is_followed_within_seconds(
     _eventually(lambda: client.get("/avatar?seed=1").headers["x-avatar-model"] == versions[1])
 
 
+@pytest.mark.timeout(60)
+def test_a_load_that_hangs_stops_no_look_at_names(
+    client: TestClient, registry: Registry, versions: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has_begun, is_over, load = threading.Event(), threading.Event(), Registry.load
+
+    def hang(self: Registry, version: str, threads: int = 1) -> Drawer:
+        has_begun.set()
+        assert is_over.wait(50)
+        return load(self, version, threads)
+
+    monkeypatch.setattr(Registry, "load", hang)
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(client.get, f"/avatar?seed=1&model={versions[2]}")
+        assert has_begun.wait(20)
+        try:
+            assert client.get("/avatar?seed=1&model=nobody").status_code == 404
+            assert client.get("/avatar?seed=1").status_code == 200
+            assert not slow.done()
+        finally:
+            is_over.set()
+        assert slow.result().status_code == 200
+
+
 def test_a_bad_bundle_is_refused_and_the_old_serves(
     client: TestClient,
     registry: Registry,
