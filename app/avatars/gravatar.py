@@ -2,8 +2,8 @@
 
 Clients also send them with slashes before or after the hash (django-avatar), and without a hash,
 for a person without an e-mail address (WordPress): that is the default image. Some join the query
-by `&`, and some use Gravatar's first address, `/avatar.php?gravatar_id={md5}`, with or without
-`.php`. Every hash has a face here, so a default (`d`) has an effect only where it is forced
+by `&` or `;`, and some use Gravatar's first address, `/avatar.php?gravatar_id={md5}`, with or
+without `.php`. Every hash has a face here, so a default (`d`) has an effect only where it is forced
 (`f=y`). As in the originals, unknown parameters and values are ignored, never refused. A URL in `d`
 is not followed: redirecting to an address from the query would be an open redirect (CWE-601).
 Sources: docs.gravatar.com/api/avatars/images, wiki.libravatar.org/api.
@@ -46,7 +46,7 @@ GENERATED_DEFAULTS = {
 FIRST_PATH, FIRST_NAME = "/avatar.php", "gravatar_id"
 OWN_PARAMETERS = ("model", "psi", "dpr", "shape", "backdrop", "variant", "best_of")
 _HASH = re.compile(
-    r"(?P<hash>[0-9a-f]{32}|[0-9a-f]{64})(?:\.(?P<extension>[a-z]+))?(?:[&?](?P<query>.*))?",
+    r"(?P<hash>[0-9a-f]{32}|[0-9a-f]{64})(?:\.(?P<extension>[a-z]+))?(?:[&?;](?P<query>.*))?",
     re.IGNORECASE,
 )
 _PADDING = "/ \t\r\n"  # characters that templates of hosts leave around a hash
@@ -165,9 +165,9 @@ def _own_parameters(parameters: Mapping[str, str], size: int) -> dict[str, str]:
 
 def _parse_query(query: bytes) -> dict[str, str]:
     parameters = {}
-    for part in query.decode("latin-1").split("&"):
+    # `;` separates too (HTML 4.01, B.2.2), and ends the `&amp;` of an address escaped for HTML.
+    for part in re.split("[&;]", query.decode("latin-1")):
         name, _, value = part.partition("=")
-        name = name.removeprefix("amp;")  # `&` escaped for HTML
         parameters[ALIASES.get(name, name)] = unquote_plus(value, errors="replace")
     return parameters
 

@@ -38,6 +38,7 @@ class PathPrefix:
             return await self.app(scope, receive, send)
         if scope["path"].startswith("//"):
             _replace_path(scope, scope["path"].lstrip("/"), scope["raw_path"].lstrip(b"/"))
+        self._read_scheme(scope)
         prefix = self.prefix or self._forwarded_prefix(scope)
         if not prefix:
             return await self.app(scope, receive, send)
@@ -58,6 +59,14 @@ class PathPrefix:
             await send(message)
 
         await self.app(scope, receive, send_prefixed)
+
+    def _read_scheme(self, scope: Scope) -> None:
+        """The first of several proxies' schemes; the server reads a single one."""
+        headers = Headers(scope=scope)
+        scheme = headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
+        is_known = scheme in ("http", "https") and "x-forwarded-for" in headers
+        if self.trusts_proxies and is_known:
+            scope["scheme"] = scheme
 
     def _forwarded_prefix(self, scope: Scope) -> str:
         if not self.trusts_proxies:

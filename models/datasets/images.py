@@ -43,6 +43,8 @@ HIDDEN = frozenset(
     }
 )  # fmt: skip
 ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
+# Pixels of a frame: seeking takes some 60 bytes a pixel, as Pillow keeps frames to compose them.
+MAX_ANIMATION = 2_000_000
 MOST_FRAMES = 8  # that are decoded in search of one that is not blank
 PHOTOMETRIC = 262  # the tag of a TIFF (TIFF 6.0, PhotometricInterpretation)
 END_OF_JPEG, SCAN_OF_JPEG = b"\xff\xd9", b"\xff\xda"
@@ -92,9 +94,9 @@ def read_square(
 ) -> NDArray[np.uint8]:
     """Read one picture as (size, size, 3) uint8: upright, centre-cropped, over white.
 
-    An animation gives its first frame that is not blank. Raises BrokenImage for anything else than
-    a whole picture in one of FORMATS with sides of `least` and up and at most MAX_PIXELS,
-    MAX_JPEG_PIXELS or MAX_HEIF_PIXELS.
+    An animation gives its first frame, up to MAX_ANIMATION the first that is not blank.
+    Raises BrokenImage for anything else than a whole picture in one of FORMATS with sides of
+    `least` and up and at most MAX_PIXELS, MAX_JPEG_PIXELS or MAX_HEIF_PIXELS.
     """
     with _open(source) as image:
         _check_size(image, least)
@@ -203,7 +205,9 @@ def _seek_content(image: Image.Image) -> None:
 
     Drawing programs begin with an empty canvas, which shows no face.
     """
-    if image.format not in ANIMATED or not getattr(image, "is_animated", False):
+    if image.format not in ANIMATED or image.width * image.height > MAX_ANIMATION:
+        return
+    if not getattr(image, "is_animated", False):
         return
     try:
         for frame in range(MOST_FRAMES):

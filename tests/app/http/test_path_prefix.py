@@ -98,3 +98,24 @@ def test_every_own_address_is_no_prefix() -> None:
 def test_a_prefix_that_is_an_address_of_kao_is_refused() -> None:
     with pytest.raises(ValidationError, match="begins as one of Kao's own addresses"):
         Settings(path_prefix="/avatar/faces")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "is_trusted", "expected"),
+    [
+        ("https", True, "https"),
+        ("https, http", True, "https"),
+        ("HTTPS,http", True, "https"),
+        ("javascript", True, "http"),
+        ("https, http", False, "http"),
+    ],
+)
+def test_the_first_of_several_proxies_names_the_scheme(
+    settings: Settings, registry: Registry, scheme: str, is_trusted: bool, expected: str
+) -> None:
+    proxies = "10.0.0.1" if is_trusted else ""
+    settings = settings.model_copy(update={"trusted_proxies": proxies})
+    headers = {"X-Forwarded-Proto": scheme, "X-Forwarded-For": "1.2.3.4"}
+    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+        page = client.get("/?seed=a", headers=headers).text
+    assert f'content="{expected}://testserver/og?seed=a' in page

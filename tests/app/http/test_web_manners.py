@@ -262,6 +262,8 @@ def test_an_address_that_was_escaped_twice_is_the_same(client: TestClient) -> No
         pytest.param(f"/avatar/{MD5.upper()}.jpg?s=90", MD5, 90, id="capitals"),
         pytest.param(f"/avatar/{MD5}?d=mm&amp;s=90", MD5, 90, id="html-escaped"),
         pytest.param(f"/avatar/{MD5}&s=90&d=mm", MD5, 90, id="query-without-question-mark"),
+        pytest.param(f"/avatar/{MD5};s=90", MD5, 90, id="semicolon-for-question-mark"),
+        pytest.param(f"/avatar/{MD5}?d=mm;s=90;r=g", MD5, 90, id="semicolons, PHP's separator"),
         pytest.param(f"/avatar/{MD5}.png&amp;s=90", MD5, 90, id="the-same-with-an-extension"),
         pytest.param(f"/avatar/{MD5}%3Fs=90", MD5, 90, id="escaped-question-mark"),
         pytest.param(f"/avatar/%20{MD5}%0A?s=90", MD5, 90, id="spaces-around"),

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.datasets import colours
+from models.datasets import colours, images
 from models.datasets.images import read_square
 from tests.models.datasets.test_everyday_pictures import (
     NEAR,
@@ -175,3 +175,11 @@ def test_an_animation_of_blanks_is_its_first_frame() -> None:
     file = io.BytesIO()
     blanks[0].save(file, "PNG", save_all=True, append_images=blanks[1:])
     assert (read_square(file.getvalue(), SIDE) == (10, 0, 0)).all()
+
+
+def test_a_large_animation_is_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight frames of 16 megapixels took a gigabyte."""
+    monkeypatch.setattr(images, "MAX_ANIMATION", SIDE * SIDE - 1)
+    blank = Image.new("RGB", PLAIN.size, "white")
+    data = encode(blank, "PNG", save_all=True, append_images=[PLAIN])
+    assert (read_square(data, SIDE) == 255).all()
