@@ -18,6 +18,9 @@ from models.bundle.generator import Pixels
 from models.runs import Fence
 from worker.enlarging.stage import Progress as StageProgress
 
+# The event by stage after the training.
+STAGE_PROGRESS = {"enlarger": "enlarger.progress", "distillation": "distillation.progress"}
+
 
 class Reporter:
     """Publishes the progress of one attempt. folder: the run's, `$KAO_HOME/runs/<id>`."""
@@ -79,7 +82,7 @@ class Reporter:
         self._metrics.write(json.dumps({name: asdict(at)}) + "\n")
         self._board.add_scalar(f"{name}/loss", at.loss, at.step)
         if at.step == at.steps or self._due(2.0):
-            self.event(f"{name}.progress", asdict(at))
+            self.event(STAGE_PROGRESS[name], asdict(at))
 
     def event(self, type: str, data: dict[str, Any]) -> None:
         """Record an event, and print its message."""
