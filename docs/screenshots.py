@@ -52,9 +52,9 @@ def _pictures(browser: Browser, url: str, key: str) -> list[tuple[str, str, str,
     run = next(run["id"] for run in api.get("/train").json()["runs"] if run["progress"])
     model = api.get("/models").json()["models"][0]["version"]
     dark = {"color_scheme": "dark"}
-    morph = "/?seed=ada&open=1&view=morph&with=grace&t=0.4"
+    morph = "/?seed=joan&open=1&view=morph&with=stephanie&t=0.4"
     return [
-        ("playground.webp", "/?seed=Alma", "#wall img.here >> nth=17", {}),
+        ("playground.webp", "/?seed=Noah", "#wall img.here >> nth=17", {}),
         ("playground-morph.webp", morph, "#picture img", dark),
         ("studio-run.webp", f"/studio/runs/{run}", "#sheet img", {}),
         ("studio-model.webp", f"/studio/models/{model}", "img.wide-sheet >> nth=-1", dark),

@@ -22,7 +22,7 @@ from models.registry import DEFAULT
 
 router = APIRouter(include_in_schema=False)
 
-SEED = "Alma"  # whose face is shown first
+SEED = "Noah"  # whose face is shown first
 FACE_SIZE = 512  # pixels of the large face
 STRANGEST = 1.5  # the highest psi that /avatar takes
 TRAIT = "trait."  # begins the names of traits in the page's address

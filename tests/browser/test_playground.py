@@ -15,7 +15,7 @@ WALL = "#wall a"
 
 def test_typing_changes_the_face_and_the_address(visit: Visit, picture_of: PictureOf) -> None:
     page = visit("/")
-    assert picture_of(page, "#face")["seed"] == "Alma"
+    assert picture_of(page, "#face")["seed"] == "Noah"
     page.get_by_label("Text whose face is shown").fill("ada & co?")
     expect(page).to_have_url(re.compile(r"/\?seed=ada%20%26%20co%3F$|seed=ada%20%26%20co%3F$"))
     assert picture_of(page, "#face", "co%3F")["seed"] == "ada & co?"
@@ -56,7 +56,7 @@ def test_the_dice_show_another_face(visit: Visit, picture_of: PictureOf) -> None
     page = visit("/")
     picture_of(page, "#face")
     page.get_by_role("button", name="A random face").click()
-    expect(page.locator("#seed")).not_to_have_value("Alma")
+    expect(page.locator("#seed")).not_to_have_value("Noah")
     picture_of(page, "#face", f"seed={page.locator('#seed').input_value()}&")
 
 
@@ -273,13 +273,13 @@ def test_the_code_follows_what_is_typed_and_is_copied(visit: Visit, site: str) -
 def test_the_last_ten_faces_stay_in_a_strip(visit: Visit, picture_of: PictureOf) -> None:
     page = visit("/")
     faces = page.locator("#recent button")
-    expect(faces.first).to_have_attribute("data-seed", "Alma")
+    expect(faces.first).to_have_attribute("data-seed", "Noah")
     expect(faces).to_have_count(10)
     page.locator("#seed").fill("grace")
     expect(faces.first).to_have_attribute("data-seed", "grace")
     expect(faces).to_have_count(10)
     faces.nth(1).click()
-    expect(page.locator("#seed")).to_have_value("Alma")
+    expect(page.locator("#seed")).to_have_value("Noah")
     page.reload()
     expect(faces.first).to_have_attribute("data-seed", "grace")
 

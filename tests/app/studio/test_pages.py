@@ -159,14 +159,14 @@ def test_words_and_colours_of_traits_are_those_of_the_starter_set() -> None:
 @pytest.mark.parametrize(
     ("path", "picture"),
     [
-        pytest.param("/", "seed=Alma", id="default"),
+        pytest.param("/", "seed=Noah", id="default"),
         pytest.param("/?seed=", "seed=", id="empty seed"),
         pytest.param("/?seed=a%26b", "seed=a%26b", id="escaped"),
-        pytest.param(f"/?seed={'x' * 5000}", "seed=Alma", id="too long a seed"),
+        pytest.param(f"/?seed={'x' * 5000}", "seed=Noah", id="too long a seed"),
         pytest.param("/?psi=9", "psi=1.5", id="psi too high"),
-        pytest.param("/?psi=nan", "seed=Alma", id="no psi"),
-        pytest.param("/?trait.tail=long", "seed=Alma", id="unknown trait"),
-        pytest.param("/?model=nope", "seed=Alma", id="unknown model"),
+        pytest.param("/?psi=nan", "seed=Noah", id="no psi"),
+        pytest.param("/?trait.tail=long", "seed=Noah", id="unknown trait"),
+        pytest.param("/?model=nope", "seed=Noah", id="unknown model"),
     ],
 )
 def test_the_first_face_is_one_that_the_server_draws(
