@@ -22,8 +22,14 @@ SHEETS = {"count": "16", "columns": "8", "gap": "8", "size": "160", "backdrop": 
 FACE = {"psi": "0.7", "size": "256"}
 LOOP = {"psi": "0.7", "size": "192"}
 FAMILY_OF = {"parents": "joan,stephanie", "psi": "0.7", "size": "160"}
-TEAM = {"seeds": "joan,stephanie,alan,edsger,barbara,donald,margaret,tim", "columns": "8", "gap": "8",
-        "size": "160", "backdrop": "fff", "psi": "0.7"}  # fmt: skip
+TEAM = {
+    "seeds": "joan,stephanie,alan,edsger,barbara,donald,margaret,tim",
+    "columns": "8",
+    "gap": "8",
+    "size": "160",
+    "backdrop": "fff",
+    "psi": "0.7",
+}
 # The README's table: the same eight faces with one trait each.
 TRAITS = {
     "plain": {},
