@@ -77,8 +77,10 @@ class PacedBodies:
         others = [each for each in self._sending if each is not newest and not each.is_dropped]
         others.sort(key=lambda each: each.rate(now))
         for each in others:
-            if self._bytes() <= self.capacity or now - each.start < YOUNG:
+            if self._bytes() <= self.capacity:
                 break
+            if now - each.start < YOUNG:
+                continue
             each.is_dropped = True
             each.task.cancel()
             log.warning("body.dropped", reason="slow client", bytes=len(each.body))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.templating import Jinja2Templates
@@ -143,7 +143,11 @@ def render(
 def _mark_up_sentence(language: str, text: str) -> Markup:
     """A sentence of the server in the reader's language, else marked as English."""
     translation = sentences.translate(text, language)
-    marked = Markup(_CODE.sub(r"<code>\1</code>", str(escape(translation or text))))
+    parts = _CODE.split(translation or text)  # every second one stood between backticks
+    marked = Markup().join(
+        Markup("<code>{}</code>").format(part) if number % 2 else part
+        for number, part in enumerate(parts)
+    )
     return (
         marked
         if translation or language == "en"
