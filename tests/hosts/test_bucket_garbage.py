@@ -129,6 +129,7 @@ def test_a_dataset_uploaded_during_a_collection_stays(
 
     def publish_after(engine: sa.Engine) -> garbage.References:
         references = read(engine)
+        monkeypatch.setattr(bucket_garbage, "_references", read)
         with engine.begin() as db:
             row = {"name": "late", "digest": late, "bytes": 9, "images": 2}
             db.execute(datasets.insert().values(**row, licence="mine", uploaded="now"))

@@ -29,7 +29,7 @@ def test_the_readme_has_the_card(version: str) -> None:
     }
     for text in (version, card.dataset.fingerprint, "kao models pull ada/faces"):
         assert text in page
-    for attribute in card.attributes:
+    for attribute in card.traits:
         assert all(value in page for value in attribute.available)
     if card.evaluation is not None:
         assert f"{card.evaluation.measures['fd']:.4g}" in page
