@@ -14,12 +14,18 @@ from worker import devices
 from worker.enlarging.distillation import Distillation, Plan
 from worker.enlarging.pairs import Pack
 from worker.enlarging.stage import Progress as StageProgress, Stage, plan_for, train
-from worker.evaluation.served_size import Measures
+from worker.evaluation.served_size import Measures, is_lower
 from worker.publishing.bundle_writer import Enlarger
 from worker.training.progress import Progress
 from worker.training.publication import Publication, Student
 from worker.training.reporting import Reporter
 from worker.training.trainer import Trainer
+
+# Of photographs, say, whose grain the enlarger takes for the generator's.
+NOT_BETTER = (
+    "The generator stays as it was: FD was {before:.1f} before it learnt its enlarger's pictures, "
+    "and {after:.1f} afterwards."
+)
 
 
 @dataclass(kw_only=True)
@@ -110,12 +116,20 @@ class LaterStages:
         if self.received() != signal.SIGTERM:
             self.student = self._finish(distillation)
 
-    def _finish(self, distillation: Distillation) -> Student:
-        """Measure the student; what is published of it."""
-        difference, before = (round(levels, 2) for levels in distillation.measure())
-        card = Distilled(steps=distillation.step, difference=difference, difference_before=before)
+    def _finish(self, distillation: Distillation) -> Student | None:
+        """Measure the student; what is published of it, or None where its FD is higher."""
+        difference, difference_before = (round(levels, 2) for levels in distillation.measure())
+        card = Distilled(
+            steps=distillation.step, difference=difference, difference_before=difference_before
+        )
         self.reporter.event("distillation.measured", card.model_dump())
         if self.measure is not None:
-            images = self.progress.measures["images"]  # of the weights that the teacher has
-            self.progress.measures = self.measure(distillation.student) | {"images": images}
+            before, after = self.progress.measures, self.measure(distillation.student)
+            if is_lower(before, after):
+                message = NOT_BETTER.format(before=before["fd"], after=after["fd"])
+                self.reporter.event("distillation.skipped", {"message": message})
+                return None
+            # `images` are those of the weights that the teacher has.
+            self.progress.measures = after | {"images": before["images"]}
+            self.reporter.measurement(self.progress.measures)
         return Student(distillation.student, card)

@@ -17,6 +17,7 @@ from models import runs
 from models.bundle.generator import Pixels
 from models.runs import Fence
 from worker.enlarging.stage import Progress as StageProgress
+from worker.evaluation.served_size import Measures
 
 # The event by stage after the training.
 STAGE_PROGRESS = {"enlarger": "enlarger.progress", "distillation": "distillation.progress"}
@@ -95,8 +96,9 @@ class Reporter:
         self.event("memory.estimated", data)
         self._console.print(f"needs about {summary} of memory")
 
-    def measurement(self, data: dict[str, Any]) -> None:
-        """Report a measurement of the averaged generator."""
+    def measurement(self, measures: Measures) -> None:
+        """Report a measurement of the generator that would be published."""
+        data = {name: round(value, 5) for name, value in measures.items()}
         self._metrics.write(json.dumps({"measured": data}) + "\n")
         for name, value in data.items():
             self._board.add_scalar(f"measured/{name}", value, data["images"])

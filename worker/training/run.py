@@ -335,6 +335,7 @@ class Attempt:
     def _measure(self) -> None:
         """Measure the averaged generator, and keep its weights if they are the best so far."""
         measures = self._measure_generator(self.trainer.average)
+        self.reporter.measurement(measures)
         self.measured_at = self.trainer.images
         self.progress.add_measures(measures, self.recipe.publish, self._average)
 
@@ -342,7 +343,6 @@ class Attempt:
         assert self.measuring is not None
         measures = self.measuring.measure(generator, self.trainer.latent)
         measures |= {"images": self.trainer.images, "samples": self.measuring.samples}
-        self.reporter.measurement({name: round(value, 5) for name, value in measures.items()})
         return measures
 
     def _draw_sheet(self) -> None:

@@ -15,7 +15,7 @@ from models.faces import latents
 from tests.worker.training.interruptions import next_attempt, record_steps, send_signal
 from tests.worker.training.types import Attempts, EventsOf
 from worker.enlarging.distillation import Distillation
-from worker.training import snapshots
+from worker.training import later_stages, snapshots
 from worker.training.run import Attempt, HandedBack
 
 ENLARGED: dict[str, Any] = {"enlarger_steps": 6, "enlarger_width": 8, "enlarger_blocks": 1}
@@ -59,6 +59,22 @@ def test_the_measures_on_the_card_are_those_of_the_distilled_generator(
     assert round(card["measures"]["fd"], 5) == events[-1]["fd"] != events[-2]["fd"]
     assert card["measures"]["images"] == card["training"]["images"]
     assert len(card["curve"]) == len(events) - 1, "the curve is of the adversarial training"
+
+
+def test_a_generator_that_becomes_worse_stays_as_it_was(
+    attempt: Attempts, large: Path, events_of: EventsOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(later_stages, "is_lower", lambda before, after: True)
+    measured = {"measure_every": 64, "measure_samples": 20}
+    run, plain = attempt(large, **DISTILLED, **measured), attempt(large, **ENLARGED, **measured)
+    version, plain_version = run.execute(), plain.execute()
+    card = _card(run, version)
+    assert card["distilled"] is None
+    assert card["measures"] == _card(plain, plain_version)["measures"]
+    assert events_of(run, "run.measured") == events_of(plain, "run.measured")
+    np.testing.assert_array_equal(_faces(run, version), _faces(plain, plain_version))
+    (skipped,) = events_of(run, "distillation.skipped")
+    assert f"FD was {card['measures']['fd']:.1f} before" in skipped["message"]
 
 
 def test_an_interrupted_distillation_goes_on_to_the_same_weights(
