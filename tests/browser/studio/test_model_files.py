@@ -73,5 +73,5 @@ def test_a_long_upload_shows_its_progress_and_then_the_reason_of_its_refusal(
     page.locator("#send").click()
     expect(page.locator("#sending")).to_have_text(sending)
     expect(page.locator("#sent")).to_be_visible()
-    expect(page.get_by_role("alert")).to_contain_text("zip", timeout=120_000)
+    expect(page.get_by_role("alert")).to_contain_text("zip", ignore_case=True, timeout=120_000)
     expect(page.locator("#sent")).to_be_hidden()
