@@ -83,7 +83,8 @@ def test_a_broken_bundle_is_refused_and_the_old_model_serves(
         shutil.copytree(folder, place)
         with house.engine.begin() as db:
             # As a worker would whose disk or memory is broken: nothing on its side notices.
-            house.registry._register(db, version, bundle.read_card(place), None)
+            files = {"card": bundle.read_card(place), "bytes": 1}
+            house.registry._register(db, version, files, None)
             house.registry._move(db, DEFAULT, version)
 
         def is_refused(version: str = version) -> bool:
