@@ -36,8 +36,7 @@ DECODE_SECONDS = 3.0  # enough for some thousand small pictures, or a hundred la
 @router.get("/{name}/contents", dependencies=[Depends(Only())], summary="Check a dataset")
 async def contents(state: State, name: str) -> Contents:
     """Duplicates by the checksums in the zip, broken pictures by decoding. 404 for `starter`."""
-    path = await run_in_threadpool(_zip, state, name)
-    row = catalogue.get(state.database, name)
+    row, path = await run_in_threadpool(_upload, state, name)
     reasons, _ = await run_in_threadpool(catalogue.report_of, state.settings, row)
     async with state.decodes:
         return await run_in_threadpool(_inspect, path, reasons)
@@ -95,10 +94,9 @@ async def preview(
     value: Annotated[str, Query(description="A value of `label`.")] = "",
 ) -> Response:
     """Its first pictures by name, cropped as for training; a cross where one is broken."""
-    path = await run_in_threadpool(_zip, state, name)
+    row, path = await run_in_threadpool(_upload, state, name)
     only = None
     if label is not None:
-        row = catalogue.get(state.database, name)
         only = await run_in_threadpool(_examples, state.settings, row, label, value, count)
     async with state.decodes:
         content = await run_in_threadpool(_preview, path, count, columns, size, only)
@@ -135,11 +133,12 @@ def _preview(
     return file.getvalue()
 
 
-def _zip(state: AppState, name: str) -> Path:
+def _upload(state: AppState, name: str) -> tuple[Row, Path]:
+    """An uploaded set's row and its zip. Reads the database, so no event loop may call it."""
     if name in catalogue.BUILT_IN:
         raise UnknownDataset(name)  # the worker draws it, so there is no zip
     row = catalogue.get(state.database, name)
-    return catalogue.fetch(state.settings, row["digest"])
+    return row, catalogue.fetch(state.settings, row["digest"])
 
 
 def _cross(size: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

@@ -57,9 +57,10 @@ def embedded_profile(image: Image.Image) -> bytes | None:
 
 
 def _of_png(image: Image.Image, icc: bytes | None) -> bytes | None:
-    place = _start(image).find(b"\0\0\0\x04cICP") + 8
+    start = _start(image)
+    place = start.find(b"\0\0\0\x04cICP") + 8
     if place >= 8:
-        return _coded(*_start(image)[place : place + 2])
+        return _coded(*start[place : place + 2])
     if icc or "srgb" in image.info:
         return icc
     gamma, numbers = image.info.get("gamma"), image.info.get("chromaticity")

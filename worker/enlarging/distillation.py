@@ -131,4 +131,5 @@ class Distillation:
 def _frozen(network: Network) -> Network:
     """A copy that computes as when faces are served, in the layout that CPUs compute fastest."""
     frozen = copy.deepcopy(network).eval().requires_grad_(False)
+    # torch's types know `to` without a layout alone.
     return frozen.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

@@ -18,8 +18,8 @@ class Progress:
     seconds: of training, in this attempt and those before. measures: of the weights that would be
     published, the best or the last; lowest: those with the lowest FD so far; best: the averaged
     weights that have it within noise. curve: images and FD of each measurement. moments: averaged
-    weights early on, the oldest first. enlarger, distillation: the states of the
-    stages that follow.
+    weights early on, the oldest first. enlarger, distillation: the states of the stages that
+    follow.
     """
 
     seconds: float = 0.0

@@ -1,4 +1,4 @@
-"""Explains errors of exhausted memory or disk space, which a user can fix."""
+"""Recognises a full disk, and explains exhausted memory: a user can make room for both."""
 
 import errno
 
@@ -9,8 +9,6 @@ NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 FULL = ("no space left on device", "os error 28", "disk quota exceeded", "os error 122")
 # PyTorch's allocator of host memory raises a plain RuntimeError (c10/core/CPUAllocator.cpp).
 HOST_MEMORY = ("defaultcpuallocator", "not enough memory", "can't allocate memory")
-
-
 FULL_DISK = (
     "The disk is full: the snapshot or model could not be written. What was there before "
     "is whole. Make room (`kao gc --yes` removes what nothing needs), then resume the run."
@@ -24,10 +22,8 @@ def is_full_disk(error: BaseException) -> bool:
 
 
 def explain(error: BaseException) -> str | None:
-    """What to do about an error that means "no more room"; None for any other."""
+    """What to do about exhausted memory; None for any other error."""
     text = str(error).lower()
-    if is_full_disk(error):
-        return FULL_DISK
     if isinstance(error, torch.OutOfMemoryError):
         return _smaller("GPU")
     if isinstance(error, MemoryError) or any(word in text for word in HOST_MEMORY):

@@ -1,47 +1,61 @@
 """Interrupts an attempt at a run in a stage after its training, and goes on with it."""
 
 import signal
+from collections.abc import Callable
 
 import pytest
 
 from models import runs
-from worker.enlarging.distillation import Distillation
-from worker.enlarging.training import EnlargerTrainer
-from worker.training.run import Attempt
+from worker.enlarging.stage import Trainable
+from worker.training.run import Attempt, HandedBack
 
-Stage = type[EnlargerTrainer] | type[Distillation]
+Stage = type[Trainable]
 
 
 def send_signal(
     monkeypatch: pytest.MonkeyPatch, stage: Stage, run: Attempt, number: signal.Signals, at: int
 ) -> None:
     """Let the run receive a signal as the stage begins its step `at`."""
-    advance = stage.advance
 
-    def advance_and_signal(self: EnlargerTrainer | Distillation) -> float:
-        if self.step == at:
+    def signal_at(step: int) -> None:
+        if step == at:
             run._on_signal(number, None)
-        return float(advance(self))  # type: ignore[arg-type]
 
-    monkeypatch.setattr(stage, "advance", advance_and_signal)
-
-
-def record_steps(monkeypatch: pytest.MonkeyPatch, stage: Stage) -> list[int]:
-    """A list that gets the number of each step that the stage takes."""
-    steps: list[int] = []
-    advance = stage.advance
-
-    def advance_and_record(self: EnlargerTrainer | Distillation) -> float:
-        steps.append(self.step)
-        return float(advance(self))  # type: ignore[arg-type]
-
-    monkeypatch.setattr(stage, "advance", advance_and_record)
-    return steps
+    _call_before_steps(monkeypatch, stage, signal_at)
 
 
-def next_attempt(run: Attempt) -> Attempt:
-    """Another attempt at a run that handed back, in another process as far as it knows."""
+def hand_back(monkeypatch: pytest.MonkeyPatch, stage: Stage, run: Attempt, at: int) -> str:
+    """Execute the run until SIGTERM ends it in the stage's step `at`; its snapshot's name."""
+    with monkeypatch.context() as patch:
+        send_signal(patch, stage, run, signal.SIGTERM, at)
+        with pytest.raises(HandedBack):
+            run.execute()
+    return str(runs.get(run.engine, run.run)["snapshot"])
+
+
+def execute_next(
+    monkeypatch: pytest.MonkeyPatch, stage: Stage, run: Attempt
+) -> tuple[str, list[int]]:
+    """Execute a run that handed back to its end: its version, and the stage's steps by number.
+
+    In another process as far as the attempt knows.
+    """
     runs.requeue(run.engine, run.run, run.fence, "stopped", stalled=False)
     claimed = runs.claim(run.engine, run.run)
     assert claimed is not None
-    return Attempt(run.settings, run.engine, *claimed)
+    steps: list[int] = []
+    with monkeypatch.context() as patch:
+        _call_before_steps(patch, stage, steps.append)
+        return Attempt(run.settings, run.engine, *claimed).execute(), steps
+
+
+def _call_before_steps(
+    monkeypatch: pytest.MonkeyPatch, stage: Stage, call: Callable[[int], None]
+) -> None:
+    advance = stage.advance
+
+    def call_and_advance(self: Trainable) -> float:
+        call(self.step)
+        return advance(self)
+
+    monkeypatch.setattr(stage, "advance", call_and_advance)

@@ -9,14 +9,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from models import runs
 from models.bundle import format as bundle, verify
 from models.faces import latents
-from tests.worker.training.interruptions import next_attempt, record_steps, send_signal
+from tests.worker.training.interruptions import execute_next, hand_back, send_signal
 from tests.worker.training.types import Attempts, EventsOf
 from worker.enlarging.distillation import Distillation
 from worker.training import later_stages, snapshots
-from worker.training.run import Attempt, HandedBack
+from worker.training.run import Attempt
 
 ENLARGED: dict[str, Any] = {"enlarger_steps": 6, "enlarger_width": 8, "enlarger_blocks": 1}
 DISTILLED: dict[str, Any] = ENLARGED | {"distillation_steps": 5}
@@ -84,16 +83,10 @@ def test_an_interrupted_distillation_goes_on_to_the_same_weights(
     expected = unbroken.registry.folder(unbroken.execute()) / bundle.WEIGHTS
 
     run = attempt(large, **DISTILLED)
-    with monkeypatch.context() as patch:
-        send_signal(patch, Distillation, run, signal.SIGTERM, at=2)
-        with pytest.raises(HandedBack):
-            run.execute()
-    name = runs.get(run.engine, run.run)["snapshot"]
+    name = hand_back(monkeypatch, Distillation, run, at=2)
     assert snapshots.read(run.snapshots, name)["distillation"]["step"] == 3
-    again = next_attempt(run)
-    with monkeypatch.context() as patch:
-        steps = record_steps(patch, Distillation)
-        weights = again.registry.folder(again.execute()) / bundle.WEIGHTS
+    version, steps = execute_next(monkeypatch, Distillation, run)
+    weights = run.registry.folder(version) / bundle.WEIGHTS
     assert steps == [3, 4]
     assert load_file(weights).keys() == load_file(expected).keys()
     for tensor, other in zip(

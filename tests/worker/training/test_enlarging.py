@@ -9,14 +9,13 @@ import pytest
 import torch
 from PIL import Image
 
-from models import runs
 from models.bundle import format as bundle, verify
 from models.faces import latents
-from tests.worker.training.interruptions import next_attempt, record_steps, send_signal
+from tests.worker.training.interruptions import execute_next, hand_back, send_signal
 from tests.worker.training.types import Attempts, EventsOf
 from worker.enlarging.training import EnlargerTrainer, Quality
 from worker.training import snapshots
-from worker.training.run import Attempt, HandedBack
+from worker.training.run import Attempt
 
 RECIPE: dict[str, Any] = {"enlarger_steps": 6, "enlarger_width": 8, "enlarger_blocks": 1}
 
@@ -95,17 +94,11 @@ def test_an_interrupted_stage_goes_on_to_the_same_enlarger(
     expected = unbroken.registry.folder(unbroken.execute()) / bundle.ENLARGER
 
     run = attempt(large, **RECIPE)
-    with monkeypatch.context() as patch:
-        send_signal(patch, EnlargerTrainer, run, signal.SIGTERM, at=2)
-        with pytest.raises(HandedBack):
-            run.execute()
-    name = runs.get(run.engine, run.run)["snapshot"]
+    name = hand_back(monkeypatch, EnlargerTrainer, run, at=2)
     assert snapshots.read(run.snapshots, name)["enlarger"]["trainer"]["step"] == 3
     assert name == f"{20 + 3:012}.pt"
-    again = next_attempt(run)
-    with monkeypatch.context() as patch:
-        steps = record_steps(patch, EnlargerTrainer)
-        enlarger = again.registry.folder(again.execute()) / bundle.ENLARGER
+    version, steps = execute_next(monkeypatch, EnlargerTrainer, run)
+    enlarger = run.registry.folder(version) / bundle.ENLARGER
     assert steps == [3, 4, 5]
     assert enlarger.read_bytes() == expected.read_bytes()
 
