@@ -30,7 +30,7 @@ MESSAGES = ("input/output error", "os error 5)", "disk i/o error")
 
 @dataclass(frozen=True)
 class Fault:
-    """reason: for people. most: the number of such faults in a row of which the last fails the run."""
+    """reason: a sentence. most: how many such faults in a row fail the run."""
 
     reason: str
     most: int = MOST_FAULTS
