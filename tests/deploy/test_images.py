@@ -40,8 +40,10 @@ def test_a_group_names_targets() -> None:
 
 @pytest.mark.parametrize("stage", ["web", "worker", "kao"])
 def test_an_image_is_labelled(stage: str) -> None:
-    text = DOCKERFILE.partition(f" AS {stage}\n")[2].partition("\nFROM ")[0]
-    labels = set(re.findall(r"org\.opencontainers\.image\.([\w.]+)=", text))
+    texts = [
+        DOCKERFILE.partition(f" AS {name}\n")[2].partition("\nFROM ")[0] for name in ("base", stage)
+    ]
+    labels = set(re.findall(r"org\.opencontainers\.image\.([\w.]+)=", "".join(texts)))
     names = {"title", "description", "licenses", "base.name", "version", "revision", "created"}
     assert labels == names
 

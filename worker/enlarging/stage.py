@@ -53,14 +53,11 @@ class Trainable(Protocol):
 def train(
     trainer: Trainable,
     is_stopped: Callable[[], bool],
-    report: Callable[[Progress, float], None],
+    report: Callable[[Progress], None],
     save: Callable[[], None] | None = None,
     save_seconds: float = 60,
 ) -> None:
-    """Train to the end, or until it is stopped; report at intervals, and before it is saved.
-
-    report: is called with the progress and the seconds since the start.
-    """
+    """Train to the end, or until it is stopped; report at intervals, and before it is saved."""
     first = trainer.step
     start = last_save = last_report = time.monotonic()
     while not trainer.is_finished and not is_stopped():
@@ -71,7 +68,7 @@ def train(
             rate = (now - start) / (trainer.step - first)
             left = rate * (trainer.steps - trainer.step)
             progress = Progress(trainer.step, trainer.steps, round(loss, 5), round(left, 1))
-            report(progress, now - start)
+            report(progress)
             last_report = now
         if save is not None and saves:
             save()
@@ -116,10 +113,10 @@ class Stage:
     ) -> None:
         """Train to the plan's end, or until it is stopped; report and save at intervals."""
         assert self.trainer is not None
-        before = self.seconds
+        before, start = self.seconds, time.monotonic()
 
-        def report_and_count(progress: Progress, seconds: float) -> None:
-            self.seconds = before + seconds
+        def report_and_count(progress: Progress) -> None:
+            self.seconds = before + time.monotonic() - start
             report(progress)
 
         train(self.trainer, is_stopped, report_and_count, save, save_seconds)

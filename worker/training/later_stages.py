@@ -7,13 +7,13 @@ from functools import partial
 
 from torch import nn
 
-from models.bundle.format import Distilled
+from models import bundle
 from models.networks import modern
 from models.recipes.recipe import Recipe
 from worker import devices
 from worker.enlarging.distillation import Distillation, Plan
 from worker.enlarging.pairs import Pack
-from worker.enlarging.stage import Progress as StageProgress, Stage, plan_for, train
+from worker.enlarging.stage import Stage, plan_for, train
 from worker.evaluation.served_size import Measures, is_lower
 from worker.publishing.bundle_writer import Enlarger
 from worker.training.progress import Progress
@@ -107,10 +107,7 @@ class LaterStages:
         distillation.restore(self.progress.distillation)
         self._distillation = distillation
         self.reporter.event("distillation.started", {"steps": plan.steps})
-
-        def report(progress: StageProgress, _seconds: float) -> None:
-            self.reporter.stage("distillation", progress)
-
+        report = partial(self.reporter.stage, "distillation")
         train(distillation, self._is_stopped, report, self.save, self.recipe.snapshot_seconds)
         self.save()
         if self.received() != signal.SIGTERM:
@@ -119,7 +116,7 @@ class LaterStages:
     def _finish(self, distillation: Distillation) -> Student | None:
         """Measure the student; what is published of it, or None where its FD is higher."""
         difference, difference_before = (round(levels, 2) for levels in distillation.measure())
-        card = Distilled(
+        card = bundle.Distillation(
             steps=distillation.step, difference=difference, difference_before=difference_before
         )
         self.reporter.event("distillation.measured", card.model_dump())

@@ -123,7 +123,6 @@ def test_a_model_too_large_for_browsers_says_so(
     client: TestClient, versions: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(browser, "LARGEST", 1000)
-    browser.PACKED.clear()
     answer = client.get(f"/models/{versions[0]}/browser.json")
     assert (answer.status_code, "too large" in answer.json()["detail"]) == (404, True)
 
@@ -132,7 +131,6 @@ def test_a_model_too_large_for_browsers_says_so(
 def test_a_damaged_file_is_never_sent_as_the_one_of_a_version(
     client: TestClient, registry: Registry, versions: list[str], name: str
 ) -> None:
-    browser.PACKED.clear()
     path = registry.folder(versions[0]) / name
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
@@ -159,7 +157,6 @@ def test_a_damaged_sample_sheet_is_neither_sent_nor_an_internal_error(
 def test_packing_is_charged_once(
     client: TestClient, versions: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    browser.PACKED.clear()
     charges: list[float] = []
 
     async def charge(_: Limiter, __: Any, faces: float) -> dict[str, str]:
