@@ -86,11 +86,9 @@ def test_a_stream_that_another_client_needs_ends_and_is_resumed_by_number(
         for name in ("greedy", "polite")
     )
     with ExitStack() as streams:
-        answers = [
-            streams.enter_context(http.stream("GET", live.url + url, headers=greedy))
-            for _ in range(2)
-        ]
-        lines = answers[1].iter_lines()
+        for _ in range(2):
+            newest = streams.enter_context(http.stream("GET", live.url + url, headers=greedy))
+        lines = newest.iter_lines()
         assert next(lines) == "event: run.queued"
         other = streams.enter_context(http.stream("GET", live.url + url, headers=polite))
         assert other.status_code == 200
