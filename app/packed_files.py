@@ -19,7 +19,7 @@ class PackedFile:
 
 
 class PackedFiles:
-    """The files that were used last, by version and name. It belongs to one event loop."""
+    """The most recently used files, by version and name. It belongs to one event loop."""
 
     def __init__(self) -> None:
         self._files: OrderedDict[tuple[str, str], PackedFile] = OrderedDict()
@@ -27,7 +27,7 @@ class PackedFiles:
         self.packing = asyncio.Semaphore(1)
 
     def get(self, version: str, name: str) -> PackedFile | None:
-        """A file, which is then the one that was used last; None where it is not in memory."""
+        """A file, which becomes the most recently used one; None where it is not in memory."""
         file = self._files.get((version, name))
         if file is not None:
             self._files.move_to_end((version, name))

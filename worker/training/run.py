@@ -56,7 +56,7 @@ class Clock:
 
 
 class Due(NamedTuple):
-    """What follows a step; each shows or keeps what the losses so far led to."""
+    """What is due after a step; each part shows or keeps the weights as they are now."""
 
     report: bool
     moment: bool  # keep the averaged weights, by the recipe's `growth`
@@ -194,7 +194,7 @@ class Attempt:
             publication=self.publication,
             pack=self._pack_larger,
             measure=self._measure_generator if self.measuring is not None else None,
-            received=lambda: self.signal,
+            last_signal=lambda: self.signal,
             save=self._save,
         )
 

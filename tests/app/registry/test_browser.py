@@ -84,12 +84,12 @@ def test_a_file_travels_in_a_coding_that_the_client_accepts(
 ) -> None:
     address = f"/models/{versions[0]}/browser/{bundle.WEIGHTS}"
     plain = client.get(address, headers={"Accept-Encoding": "identity"})
-    encoded = client.get(address, headers={"Accept-Encoding": coding})
+    answer_with_coding = client.get(address, headers={"Accept-Encoding": coding})
     assert "content-encoding" not in plain.headers
-    assert encoded.headers["content-encoding"] == coding
-    assert encoded.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
-    assert plain.content == encoded.content  # httpx decodes both
-    assert int(encoded.headers["content-length"]) < len(plain.content)
+    assert answer_with_coding.headers["content-encoding"] == coding
+    assert answer_with_coding.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
+    assert plain.content == answer_with_coding.content  # httpx decodes both
+    assert int(answer_with_coding.headers["content-length"]) < len(plain.content)
 
 
 def test_the_manifest_says_what_each_coding_takes(client: TestClient, versions: list[str]) -> None:

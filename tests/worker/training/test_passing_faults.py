@@ -80,9 +80,9 @@ def test_a_bucket_that_is_away_for_a_while_fails_no_run(
         row = runs.get(engine, run.run)
         assert (row["state"], row["stalls"]) == ("queued", 0)
         assert runs.count_faults(engine, run.run) == count
-        claimed = runs.claim(engine, run.run)
-        assert claimed is not None
-        run = Attempt(run.settings, engine, *claimed)
+        claim = runs.claim(engine, run.run)
+        assert claim is not None
+        run = Attempt(run.settings, engine, *claim)
     run.execute()
     assert runs.get(engine, run.run)["state"] == "succeeded"
     reasons = [event["reason"] for event in events_of(run, "run.requeued")]
@@ -103,9 +103,9 @@ def test_faults_that_do_not_end_fail_the_run_with_their_reason(
     run.reporter.close()
     for _ in range(passing_faults.MOST_FULL_DISKS - 1):
         process._end(engine, run, OSError(errno.ENOSPC, "No space left on device"))
-        claimed = runs.claim(engine, run.run)
-        assert claimed is not None
-        run = Attempt(run.settings, engine, *claimed)
+        claim = runs.claim(engine, run.run)
+        assert claim is not None
+        run = Attempt(run.settings, engine, *claim)
         run.reporter.close()
     process._end(engine, run, OSError(errno.ENOSPC, "No space left on device"))
     row = runs.get(engine, run.run)
@@ -118,9 +118,9 @@ def test_a_snapshot_forgets_earlier_faults(engine: sa.Engine, begin: Begin) -> N
     run, fence = begin("running")
     for most in (3, 3):
         assert runs.requeue_after_fault(engine, run, fence, "away", most) == "queued"
-        claimed = runs.claim(engine, run)
-        assert claimed is not None
-        fence = claimed[1]
+        claim = runs.claim(engine, run)
+        assert claim is not None
+        fence = claim[1]
         runs.snapshot(engine, run, fence, f"00000000001{most}.pt", {})
         assert runs.count_faults(engine, run) == 0
     assert runs.requeue_after_fault(engine, run, fence, "away", 2) == "queued"
