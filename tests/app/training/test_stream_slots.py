@@ -59,8 +59,8 @@ def test_streams_beyond_the_limit_are_429_and_others_go_on(
     )
     with ExitStack() as streams:
         for _ in range(2):
-            answer = http.stream("GET", live.url + url, headers=greedy)
-            assert streams.enter_context(answer).status_code == 200
+            opened = streams.enter_context(http.stream("GET", live.url + url, headers=greedy))
+            assert opened.status_code == 200
         refusal = http.get(live.url + url, headers=greedy)
         assert refusal.status_code == 429
         assert refusal.headers["content-type"] == "application/problem+json"
