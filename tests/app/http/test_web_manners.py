@@ -210,8 +210,8 @@ def test_files_are_sent_again_only_where_they_changed(
         assert client.get(path, headers=since).status_code == 304
     assert client.get(path, headers={**key, "If-None-Match": '"other"'}).status_code == 200
     client.post(f"/models/{versions[1]}/promote?force=true", headers=key)
-    changed = client.get(path, headers={**key, "If-None-Match": etag})
-    assert changed.status_code == (304 if path.startswith("/local") else 200)
+    new_answer = client.get(path, headers={**key, "If-None-Match": etag})
+    assert new_answer.status_code == (304 if path.startswith("/local") else 200)
 
 
 # --- Addresses as others pass them on
@@ -271,8 +271,8 @@ def test_a_slash_or_a_field_without_a_name_at_the_end_changes_nothing(
 
 def test_an_address_that_was_escaped_twice_is_the_same(client: TestClient) -> None:
     plain = client.get("/avatar?seed=a&size=64&format=png")
-    escaped = client.get("/avatar?seed=a&amp;size=64&amp;format=png")
-    assert escaped.headers["etag"] == plain.headers["etag"]
+    escaped_answer = client.get("/avatar?seed=a&amp;size=64&amp;format=png")
+    assert escaped_answer.headers["etag"] == plain.headers["etag"]
     assert client.get("/avatar?seed=a&size=64&amp;size=32").status_code == 422
 
 

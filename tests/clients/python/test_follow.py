@@ -116,12 +116,12 @@ def test_events_survive_a_restart_of_the_server(
     claim = runs.claim(registry.engine, row["id"])
     assert claim is not None
     port, run, fence = free_port(), str(row["id"]), claim[1]
-    received: list[Event] = []
+    received_events: list[Event] = []
     has_first = threading.Event()
 
     def collect(events: Iterator[Event]) -> None:
         for event in events:
-            received.append(event)
+            received_events.append(event)
             has_first.set()
 
     def follow() -> None:
@@ -146,8 +146,8 @@ def test_events_survive_a_restart_of_the_server(
         runs.finish(registry.engine, run, fence, "fail", error="planted")
         follower.join(60)
     assert not follower.is_alive()
-    assert [event.number for event in received] == list(range(1, len(received) + 1))
-    assert [event.type for event in received][-2:] == ["run.progress", "run.failed"]
+    assert [event.number for event in received_events] == list(range(1, len(received_events) + 1))
+    assert [event.type for event in received_events][-2:] == ["run.progress", "run.failed"]
 
 
 def test_an_unreachable_server_is_an_error_after_a_while(kao: Caller) -> None:
