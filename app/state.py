@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 from app.packed_files import PackedFiles
 from app.queue_watch import QueueWatch
 from app.rate_limits.limiter import Limiter
-from app.training.stream_slots import StreamSlots
+from app.stream_slots import StreamSlots
 from models.registry import Registry
 from models.settings import Settings
 

@@ -17,7 +17,7 @@ from app.auth.scopes import is_still_valid, needs
 from app.errors import InvalidParameter
 from app.http.query_string import Only
 from app.state import AppState, State
-from app.training.stream_slots import Slot
+from app.stream_slots import Slot
 from models import runs
 from models.runs import Row
 

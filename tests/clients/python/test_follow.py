@@ -13,8 +13,8 @@ from starlette.requests import Request
 
 from app.problems import SENT_COUNTS
 from app.state import AppState
+from app.stream_slots import Slot, StreamSlots
 from app.training import events
-from app.training.stream_slots import Slot, StreamSlots
 from kao_client import AsyncClient, Client, Event, Refused
 from kao_client.events import EventReader
 from models import keys, runs

@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.errors import TooManyRequests
-from app.training.stream_slots import StreamSlots
+from app.stream_slots import StreamSlots
 from models import keys, runs
 from models.errors import Overloaded
 from models.recipes.recipe import resolve
