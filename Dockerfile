@@ -9,6 +9,10 @@
 
 # NAME:TAG@sha256:DIGEST pins it (docs/deploy.md, "Images").
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+# For the images' labels. A stage names them at its end: a new value does not build it again.
+ARG VERSION=0.1.0
+ARG REVISION
+ARG CREATED
 FROM ${PYTHON_IMAGE} AS base
 
 ENV PATH=/opt/kao/bin:$PATH \
@@ -37,6 +41,10 @@ RUN install -D -m 0644 LICENSE /usr/share/doc/kao/LICENSE \
 
 VOLUME /data
 
+ARG PYTHON_IMAGE
+LABEL org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.base.name="${PYTHON_IMAGE}"
+
 # Of what serves; `worker` has another.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
   CMD ["python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ.get('KAO_PORT', '8000') + '/health/ready', timeout=4)"]
@@ -51,14 +59,11 @@ RUN pip install --no-deps . && rm -rf /src/*
 WORKDIR /data
 USER kao
 CMD ["kao", "serve", "--host", "0.0.0.0"]
-ARG PYTHON_IMAGE
-ARG VERSION=0.1.0
+ARG VERSION
 ARG REVISION
 ARG CREATED
 LABEL org.opencontainers.image.title="Kao, app" \
       org.opencontainers.image.description="Faces for seeds over HTTP; serves and does not train" \
-      org.opencontainers.image.licenses="Apache-2.0" \
-      org.opencontainers.image.base.name="${PYTHON_IMAGE}" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.created="${CREATED}"
@@ -83,14 +88,11 @@ FROM training AS worker
 HEALTHCHECK --interval=60s --timeout=30s --start-period=60s --retries=3 \
   CMD ["python", "-m", "worker.health"]
 CMD ["kao", "worker"]
-ARG PYTHON_IMAGE
-ARG VERSION=0.1.0
+ARG VERSION
 ARG REVISION
 ARG CREATED
 LABEL org.opencontainers.image.title="Kao, worker" \
       org.opencontainers.image.description="Trains the generators whose faces Kao serves" \
-      org.opencontainers.image.licenses="Apache-2.0" \
-      org.opencontainers.image.base.name="${PYTHON_IMAGE}" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.created="${CREATED}"
@@ -99,14 +101,11 @@ LABEL org.opencontainers.image.title="Kao, worker" \
 FROM training AS kao
 EXPOSE 8000
 CMD ["kao", "up"]
-ARG PYTHON_IMAGE
-ARG VERSION=0.1.0
+ARG VERSION
 ARG REVISION
 ARG CREATED
 LABEL org.opencontainers.image.title="Kao" \
       org.opencontainers.image.description="Faces for seeds over HTTP: app, training worker and queue in one container" \
-      org.opencontainers.image.licenses="Apache-2.0" \
-      org.opencontainers.image.base.name="${PYTHON_IMAGE}" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.created="${CREATED}"

@@ -85,6 +85,7 @@ DATABASE_RETRY = 5  # s
 DEFECT = (500, "internal-error", "An internal error occurred; the server's log has it.")
 # Attributes of an error that become members of its problem document.
 EXTRAS = ("parameter", "allowed", "problems")
+MOST_PROBLEMS = 20  # that an answer lists: a body of 64 KiB can have ten thousand
 MEDIA_TYPE = "application/problem+json"
 SENT_COUNTS: Counter[str] = Counter()  # problem documents by slug; app/metrics.py exports them
 
@@ -203,11 +204,14 @@ def _lookup(table: Mapping[type[Exception], T], kind: type[Exception]) -> T | No
 
 async def _answer_invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
+    items = error.errors()
     problems = [
         {"field": ".".join(str(part) for part in item["loc"]), "problem": str(item["msg"])}
-        for item in error.errors()
+        for item in items[:MOST_PROBLEMS]
     ]
     listing = "; ".join(f"{item['field']}: {item['problem']}" for item in problems)
+    if len(items) > MOST_PROBLEMS:
+        listing += f"; and {len(items) - MOST_PROBLEMS:,} more"
     detail = f"The request is invalid: {listing}."
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     is_json = media_type == "application/json" or media_type.endswith("+json")

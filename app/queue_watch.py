@@ -30,7 +30,7 @@ TIMEOUT = 2.0  # s for the queue's answer
 
 @dataclass(frozen=True)
 class Waiting:
-    """oldest: seconds that the run has waited which waits longest; None: no run waits."""
+    """oldest: seconds that the longest-waiting run has waited; None: no run waits."""
 
     oldest: float | None = None
     fault: Fault | None = None

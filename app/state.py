@@ -7,8 +7,10 @@ from typing import Annotated
 import sqlalchemy as sa
 from fastapi import Depends, Request
 
+from app.packed_files import PackedFiles
 from app.queue_watch import QueueWatch
 from app.rate_limits.limiter import Limiter
+from app.stream_slots import StreamSlots
 from models.registry import Registry
 from models.settings import Settings
 
@@ -26,12 +28,12 @@ class AppState:
     limiter: Limiter
     queue_watch: QueueWatch
     closing: asyncio.Event = field(default_factory=asyncio.Event)
+    streams: StreamSlots = field(default_factory=StreamSlots)
     # Zips validated at once: each uses a core and up to a few hundred megabytes meanwhile.
     checks: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
     # Datasets decoded at once for previews: one takes up to 15 s of a core and 200 MB.
     decodes: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
-    # Files packed at once for browsers: one takes up to 15 s of a core, and four times its size.
-    packs: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    packed_files: PackedFiles = field(default_factory=PackedFiles)
 
 
 def get_state(request: Request) -> AppState:

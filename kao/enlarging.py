@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from worker.enlarging.published_model import Options, Report
-    from worker.enlarging.stage import Progress
+    from worker.enlarging.stage import StageProgress
 
 EVENTS = {
     "enlarger.started": "{steps:,} steps on {pictures:,} pictures, enlarged {scale} times.",
@@ -135,7 +135,7 @@ def _report(bar: Bar, task: TaskID, stop: _Stop) -> "Report":
     def packing(count: int, total: int) -> None:
         bar.update(task, description="dataset", completed=count, total=total)
 
-    def training(at: "Progress") -> None:
+    def training(at: "StageProgress") -> None:
         text = f"enlarger  loss {at.loss:.4f}"
         bar.update(task, description=text, completed=at.step, total=at.steps)
 

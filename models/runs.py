@@ -185,15 +185,10 @@ def requeue(engine: sa.Engine, run: str, fence: Fence, reason: str, stalled: boo
     """Return a run to the queue; its new state. Fails it after MOST_STALLS stalls."""
     with engine.begin() as db:
         row = _get_for_update(db, run)
-        stalls = row["stalls"] + stalled
-        if row["cancel"]:
-            _move(db, run, "cancel", fence, {"finished": now()}, {})
-        elif stalls >= MOST_STALLS:
+        stalls, error = row["stalls"] + stalled, None
+        if stalls >= MOST_STALLS:
             error = f"{MOST_STALLS} attempts ended without a new snapshot; the last one: {reason}"
-            _move(db, run, "fail", fence, {"error": error, "finished": now()}, {"error": error})
-        else:
-            _move(db, run, "requeue", fence, {"stalls": stalls}, {"reason": reason})
-        return str(_get(db, run)["state"])
+        return _requeue_or_fail(db, row, fence, error, {"stalls": stalls}, {"reason": reason})
 
 
 def count_faults(engine: sa.Engine, run: str) -> int:
@@ -202,21 +197,31 @@ def count_faults(engine: sa.Engine, run: str) -> int:
         return _count_faults(db, run)
 
 
-def set_back(engine: sa.Engine, run: str, fence: Fence, reason: str, most: int) -> str:
-    """Requeue a run that a fault ended which is not its own; its new state.
+def requeue_after_fault(engine: sa.Engine, run: str, fence: Fence, reason: str, most: int) -> str:
+    """Return a run to the queue after a fault that is not its own; its new state.
 
     It counts as no stall. Fails the run where `most` faults in a row ended its attempts.
     """
     with engine.begin() as db:
         row = _get_for_update(db, run)
         count = _count_faults(db, run) + 1
-        if row["cancel"]:
-            _move(db, run, "cancel", fence, {"finished": now()}, {})
-        elif count >= most:
-            _move(db, run, "fail", fence, {"error": reason, "finished": now()}, {"error": reason})
-        else:
-            _move(db, run, "requeue", fence, {}, {"reason": reason, "fault": count})
-        return str(_get(db, run)["state"])
+        error = reason if count >= most else None
+        event = {"reason": reason, "fault": count}
+        return _requeue_or_fail(db, row, fence, error, {}, event)
+
+
+def _requeue_or_fail(
+    db: sa.Connection, row: Row, fence: Fence, error: str | None, values: Row, event: Row
+) -> str:
+    """Requeue a run, or fail it where there is an error; a cancelled run ends. Its new state."""
+    run = row["id"]
+    if row["cancel"]:
+        _move(db, run, "cancel", fence, {"finished": now()}, {})
+    elif error is not None:
+        _move(db, run, "fail", fence, {"error": error, "finished": now()}, {"error": error})
+    else:
+        _move(db, run, "requeue", fence, values, event)
+    return str(_get(db, run)["state"])
 
 
 def _count_faults(db: sa.Connection, run: str) -> int:

@@ -1,12 +1,13 @@
 """Waits for a database that does not answer, where giving up would lose the end of an attempt."""
 
-import threading
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
 import sqlalchemy as sa
 import structlog
+
+from worker import clocks
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -20,7 +21,7 @@ def repeat(change: Callable[[], T], is_over: Callable[[], bool] = lambda: False)
 
     is_over: whether to give up at the next error. Raises OperationalError then, or after SECONDS.
     """
-    deadline, never = time.monotonic() + SECONDS, threading.Event()
+    deadline = time.monotonic() + SECONDS
     while True:
         try:
             return change()
@@ -28,4 +29,4 @@ def repeat(change: Callable[[], T], is_over: Callable[[], bool] = lambda: False)
             if is_over() or time.monotonic() > deadline:
                 raise
             log.warning("database.awaited", reason=type(error.orig).__name__)
-        never.wait(INTERVAL)  # not time.sleep, which fails where the clock jumps
+        clocks.sleep(INTERVAL)

@@ -11,7 +11,7 @@ from models import bootstrap, logs
 from models.database.engine import connect
 from models.maintenance import disk_cache
 from models.settings import Settings
-from worker import abandoned_runs
+from worker import abandoned_runs, clocks
 from worker.celery_app import celery_app
 from worker.reconciler import Reconciler
 from worker.tasks import register
@@ -50,20 +50,17 @@ def _start_reconciler(settings: Settings, app: Celery) -> Any:
         def look() -> None:
             while True:
                 reconciler.reconcile()
-                # Not time.sleep: it is an absolute deadline, and fails where the clock jumps
-                # (tests/faults/test_clocks.py).
-                never.wait(abandoned_runs.INTERVAL)
+                clocks.sleep(abandoned_runs.INTERVAL)
 
-        never = threading.Event()
         threading.Thread(target=look, daemon=True, name="reconciler").start()
         deliverer = Deliverer(settings, connect(settings))
 
         def deliver() -> None:
             while True:
                 deliverer.deliver_due()
-                never.wait(abandoned_runs.INTERVAL)
+                clocks.sleep(abandoned_runs.INTERVAL)
 
-        # Of its own: a receiver that is slow must not delay the look at leases.
+        # A thread of its own: a slow receiver must not delay the look at leases.
         threading.Thread(target=deliver, daemon=True, name="webhooks").start()
 
     return start

@@ -2,9 +2,7 @@
 
 import hashlib
 import re
-from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -14,8 +12,9 @@ from starlette.exceptions import HTTPException
 from app.auth.scopes import needs
 from app.avatars.cache.http_headers import IMMUTABLE, MUTABLE
 from app.headers import NO_SNIFF, SHARED
-from app.http.content_encoding import EncodedContent, encode_content
+from app.http.content_encoding import encode_content
 from app.http.query_string import Only
+from app.packed_files import PackedFile
 from app.registry import packing
 from app.state import AppState, State
 from models.bundle import ENLARGER, MAPPING, SYNTHESIS, TRAITS, WEIGHTS, Card
@@ -29,7 +28,6 @@ router = APIRouter(
 PATHS = re.compile(r"/models/[^/]+/browser(\.json|/.+)")
 FILES = (WEIGHTS, MAPPING, SYNTHESIS, ENLARGER, TRAITS)
 LARGEST = 64 * 2**20  # bytes of a file; a model with a larger one is drawn by the server alone
-MOST_PACKED = 16  # files in memory; a model has five, of 2 to 6 MB together
 # 0.8 % less than gzip at the time of gzip. 11 would save 1.3 % and take 2.4 s of the first request.
 BROTLI_QUALITY = 9
 UNITS = 20.0  # that the rate limit charges for packing a MiB: 0.2 s of a core
@@ -59,19 +57,6 @@ class BrowserModel(BaseModel):
     sliders: list[str]
     enlarger_scale: int = Field(description="0: the model has no enlarger.")
     files: dict[str, BrowserFile]
-
-
-@dataclass(frozen=True)
-class PackedFile:
-    """A file as it travels, and the original's size and SHA-256."""
-
-    content: EncodedContent
-    size: int
-    sha256: str
-
-
-# By version and name; the least recently used first.
-PACKED: OrderedDict[tuple[str, str], PackedFile] = OrderedDict()
 
 
 @router.get(
@@ -143,22 +128,21 @@ async def _digests(state: AppState, version: str) -> dict[str, str]:
 
 
 async def _packed_file(request: Request, state: AppState, version: str, name: str) -> PackedFile:
-    """A packed file, from memory or packed now.
+    """A packed file, from memory or packed now, which is charged.
 
-    Packing is charged and done one file at a time: those of a model take seconds of a core. Raises
-    HTTPException for a file that is too large, BadBundle, TooManyRequests.
+    Raises HTTPException for a file that is too large, BadBundle, TooManyRequests.
     """
-    key = version, name
-    if key not in PACKED:
-        size = await run_in_threadpool(_size, state, version, name)
-        await state.limiter.charge_pictures(request, max(1, round(size / 2**20 * UNITS)))
-        async with state.packs:
-            if key not in PACKED:
-                PACKED[key] = await run_in_threadpool(_read_and_pack, state, version, name)
-    file = PACKED[key]
-    PACKED.move_to_end(key)
-    while len(PACKED) > MOST_PACKED:
-        PACKED.popitem(last=False)
+    files = state.packed_files
+    if (file := files.get(version, name)) is not None:
+        return file
+    size = await run_in_threadpool(_size, state, version, name)
+    await state.limiter.charge_pictures(request, max(1, round(size / 2**20 * UNITS)))
+    async with files.packing:
+        # Another request may have packed it in the meantime.
+        file = files.get(version, name)
+        if file is None:
+            file = await run_in_threadpool(_read_and_pack, state, version, name)
+            files.add(version, name, file)
     return file
 
 

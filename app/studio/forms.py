@@ -16,6 +16,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "start_from",
         "labels",
         "hidden_labels",
+        "balance",
         "flip",
         "augment",
     ),

@@ -88,7 +88,8 @@ def home(request: Request) -> Response:
 
 def _limit(text: str) -> int:
     """The number of runs that an address asks for, within what one page can show."""
-    return min(MOST_RUNS, max(1, int(text))) if text.isdecimal() else LISTED_RUNS
+    is_number = text.isdecimal() and len(text) < 10  # int() refuses thousands of digits
+    return min(MOST_RUNS, max(1, int(text))) if is_number else LISTED_RUNS
 
 
 @router.get("/new")

@@ -18,7 +18,7 @@ from models.bundle.format import (
     WEIGHTS_SUFFIX as WEIGHTS_SUFFIX,
     Card as Card,
     DatasetCredit as DatasetCredit,
-    Distilled as Distilled,
+    Distillation as Distillation,
     Enlargement as Enlargement,
     Evaluation as Evaluation,
     Network as Network,

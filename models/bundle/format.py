@@ -88,7 +88,7 @@ class Enlargement(_Part):
     psnr_without: float
 
 
-class Distilled(_Part):
+class Distillation(_Part):
     """How the generator learnt to draw what its enlarger makes of its pictures, reduced.
 
     difference, difference_before: the mean absolute difference from those pictures afterwards and
@@ -146,7 +146,7 @@ class Card(_Part):
     # From `kao evaluate --keep`.
     evaluation: Evaluation | None = None
     enlarger: Enlargement | None = None
-    distilled: Distilled | None = None
+    distilled: Distillation | None = None
     # What the files of its pictures say besides model and address: from 2 on alternative text,
     # licence and credit. Older cards lack it, and their pinned pictures keep their bytes.
     provenance: Literal[1, 2] = 1

@@ -1,4 +1,4 @@
-"""What one entry of a zip is by its header: a picture, something to leave out, or a danger."""
+"""Entries of a zip, judged by their headers: pictures, files to leave out, and dangers."""
 
 import contextlib
 import re
@@ -48,13 +48,13 @@ def entry_reason(entry: zipfile.ZipInfo) -> str | None:
 
 
 def refusal(entry: zipfile.ZipInfo) -> str | None:
-    """Say what makes an entry a danger or a deceit, or None."""
+    """Why a zip with this entry is refused, as the rest of a sentence; None: it is safe."""
     name, kind = entry.orig_filename.replace("\\", "/"), stat.S_IFMT(entry.external_attr >> 16)
-    is_litter = is_hidden(entry_name(entry))
+    is_hidden_file = is_hidden(entry_name(entry))
     if len(name) > LONGEST_NAME:
         return "has too long a name; shorten it."
-    # Of category Cc alone: people's names hold narrow spaces, joiners and marks of direction.
-    if not is_litter and any(unicodedata.category(character) == "Cc" for character in name):
+    # Category Cc alone: ordinary names contain narrow spaces, joiners and direction marks.
+    if not is_hidden_file and any(unicodedata.category(character) == "Cc" for character in name):
         return "has a control character in its name; rename it."
     if name.startswith("/") or _DRIVE.match(name):
         return "is an absolute path; zip a folder by its relative name."
@@ -62,6 +62,6 @@ def refusal(entry: zipfile.ZipInfo) -> str | None:
         return "points outside the archive; zip a folder by its relative name."
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR) and is_image_name(entry_name(entry)):
         return "is a link or a device; zip the pictures themselves."
-    if name.lower().endswith(ARCHIVES) and not is_litter:
+    if name.lower().endswith(ARCHIVES) and not is_hidden_file:
         return "is an archive inside the archive; put its pictures there instead."
     return None

@@ -1,7 +1,8 @@
-"""Brings a decoded picture to sRGB, whatever says what its numbers mean.
+"""Converts a decoded picture to sRGB.
 
-That is an ICC profile, in PNG else `cICP`, `sRGB` or `cHRM` and `gAMA` (PNG specification, third
-edition, 4.3), in AVIF and HEIC else an `nclx` box, whose numbers are those of ITU-T H.273.
+Files declare their colour space by an ICC profile. PNG also has `cICP`, which takes precedence,
+and without a profile `sRGB`, or `cHRM` and `gAMA` (PNG specification, third edition, 4.3). AVIF and
+HEIC without a profile have an `nclx` box. `cICP` and `nclx` hold code points of ITU-T H.273.
 """
 
 import io
@@ -26,12 +27,12 @@ PRIMARIES = {
     11: ((0.68, 0.32), (0.265, 0.69), (0.15, 0.06), DCI),
     12: ((0.68, 0.32), (0.265, 0.69), (0.15, 0.06), D65),
 }
-# Exponents by H.273's numbers (table 3); the curves of video are shown as sRGB's, and 0 is that.
+# Exponents by H.273's numbers (table 3). 0 is sRGB's curve, which also stands for those of video.
 SRGB_CURVE = 0.0
 TRANSFERS = {1: SRGB_CURVE, 4: 2.2, 5: 2.8, 6: SRGB_CURVE, 8: 1.0, 13: SRGB_CURVE,
              14: SRGB_CURVE, 15: SRGB_CURVE}  # fmt: skip
-NEAR_GAMMA, NEAR_PRIMARY = 0.02, 0.005  # of sRGB's: what writers round away
-GAMMAS = (0.2, 1.5)  # that files have; beyond, a writer was wrong
+NEAR_GAMMA, NEAR_PRIMARY = 0.02, 0.005  # differences from sRGB's that are writers' rounding
+GAMMAS = (0.2, 1.5)  # plausible ones; any other is a writer's error and is ignored
 D50 = np.array([0.9642, 1.0, 0.8249])
 BRADFORD = np.array(
     [[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]]
@@ -43,24 +44,24 @@ Primaries = tuple[Chromaticity, Chromaticity, Chromaticity, Chromaticity]
 
 
 def embedded_profile(image: Image.Image) -> bytes | None:
-    """What says that a picture's numbers are not sRGB's, as an ICC profile; None where they are."""
+    """The colour space that a picture declares, as an ICC profile; None for sRGB."""
     icc: bytes | None = image.info.get("icc_profile")
     if image.format == "PNG":
         return _of_png(image, icc)
     if icc or image.format not in ("AVIF", "HEIF"):
         return icc
-    start = _start(image)
-    place = start.find(b"colrnclx") + 8
-    if place < 8 or place + 4 > len(start):
+    start = _first_bytes(image)
+    offset = start.find(b"colrnclx") + 8
+    if offset < 8 or offset + 4 > len(start):
         return None
-    return _coded(*struct.unpack_from(">HH", start, place))
+    return _profile_by_codes(*struct.unpack_from(">HH", start, offset))
 
 
 def _of_png(image: Image.Image, icc: bytes | None) -> bytes | None:
-    start = _start(image)
-    place = start.find(b"\0\0\0\x04cICP") + 8
-    if place >= 8:
-        return _coded(*start[place : place + 2])
+    start = _first_bytes(image)
+    offset = start.find(b"\0\0\0\x04cICP") + 8
+    if offset >= 8:
+        return _profile_by_codes(*start[offset : offset + 2])
     if icc or "srgb" in image.info:
         return icc
     gamma, numbers = image.info.get("gamma"), image.info.get("chromaticity")
@@ -76,19 +77,19 @@ def _of_png(image: Image.Image, icc: bytes | None) -> bytes | None:
     return _profile(primaries, exponent)
 
 
-def _start(image: Image.Image) -> bytes:
+def _first_bytes(image: Image.Image) -> bytes:
     """The first bytes of the file."""
     file: BinaryIO | None = getattr(image, "fp", None)
     if file is None:
         return b""
-    place = file.tell()
+    offset = file.tell()
     file.seek(0)
     start = file.read(HEADER_BYTES)
-    file.seek(place)
+    file.seek(offset)
     return start
 
 
-def _coded(primaries: int, transfer: int) -> bytes | None:
+def _profile_by_codes(primaries: int, transfer: int) -> bytes | None:
     """A profile by H.273's numbers; None for sRGB, the unspecified and HDR."""
     if primaries not in PRIMARIES or transfer not in TRANSFERS:
         return None
@@ -143,14 +144,14 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
             if "sRGB" not in ImageCms.getProfileDescription(source):
-                return _converted(image, source)
+                return _convert(image, source)
         except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
             pass
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _converted(image: Image.Image, source: Any) -> Image.Image:
-    """Raises PyCMSError for a profile of another kind of picture."""
+def _convert(image: Image.Image, source: Any) -> Image.Image:
+    """Convert from this profile to sRGB. Raises PyCMSError for a profile of another mode."""
     if image.mode not in ("RGB", "L", "CMYK"):
         is_grey = source.profile.xcolor_space.strip() == "GRAY"
         image = image.convert("L" if is_grey else "RGB")
@@ -160,7 +161,7 @@ def _converted(image: Image.Image, source: Any) -> Image.Image:
 
 
 def deep_to_srgb(levels: NDArray[np.float32], profile: bytes | None) -> NDArray[np.float32]:
-    """Grey levels from 0 to 255 with fractions, by a profile that is made for eight bits."""
+    """Convert grey levels, 0 to 255 with fractions, by a profile for eight bits."""
     if not profile:
         return levels
     ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[None])

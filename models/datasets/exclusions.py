@@ -1,4 +1,4 @@
-"""What a dataset has that training does not use: broken pictures, other files, label columns."""
+"""Exclusions: the files and label columns of a dataset that training does not use."""
 
 import unicodedata
 from collections import Counter, defaultdict
@@ -10,7 +10,7 @@ EXAMPLES = 20  # names for each reason
 
 
 class Exclusion(NamedTuple):
-    """One of them, and why it is not used."""
+    """A picture, another file or a column of labels, and why it is not used."""
 
     name: str
     reason: str

@@ -1,4 +1,4 @@
-"""Files with labels, as people's programs write them, read as rows for pictures.
+"""Reads files of labels, as common programs write them, into rows for pictures.
 
 `metadata.csv`, `metadata.tsv` and `metadata.jsonl` (Hugging Face ImageFolder), `dataset.json`
 (StyleGAN). A row that cannot be read, or names no picture, never spoils the others: it is counted.
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from models.datasets.picture_names import Pictures, composed
+from models.datasets.picture_names import PictureNames, to_nfc
 from models.errors import DatasetError
 
 METADATA = ("metadata.csv", "metadata.tsv", "metadata.jsonl", "dataset.json")
@@ -25,7 +25,7 @@ FILE_COLUMNS = (
 DELIMITERS = ",;\t|"
 LARGEST_FILE = 64 << 20  # bytes
 EXAMPLES = 3  # rows in a note
-# The marks of encodings. UTF-32's begins as UTF-16's does.
+# Byte order marks. UTF-32's comes first, because it begins with UTF-16's.
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -87,12 +87,12 @@ def read(name: str, read_bytes: Callable[[], bytes], names: Sequence[str]) -> La
         raise LabelFileError(name, str(error)[:200]) from None
     except (csv.Error, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise LabelFileError(name, str(error)[:120]) from None
-    rows = _match(pairs, Pictures(names, folder), notes)
+    rows = _match(pairs, PictureNames(names, folder), notes)
     return LabelRows(rows, notes, file.lower() == "dataset.json")
 
 
 def _decode(data: bytes) -> str:
-    """Text in the encoding of its mark, UTF-8, UTF-16 or Windows' of the West."""
+    """Decode by the byte order mark, else as UTF-8, UTF-16 or Windows-1252. Raises ValueError."""
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             return data.decode(encoding)
@@ -103,7 +103,7 @@ def _decode(data: bytes) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
-        # In the West single letters have accents; elsewhere whole words are not ASCII.
+        # In Western European text single letters have accents; elsewhere whole words are not ASCII.
         lengths = Counter(len(run) > 1 for run in _HIGH.findall(data))
         if lengths[True] > lengths[False]:
             raise ValueError("it is not UTF-8; save it as such") from None
@@ -113,10 +113,10 @@ def _decode(data: bytes) -> str:
 def _csv(text: str) -> Table:
     """A table with any usual delimiter, as Excel and others write it."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
-    first, _, rest = lines.partition("\n")
+    first, _, after_first = lines.partition("\n")
     delimiter = None
     if match := re.fullmatch(r"sep=(.)", first.strip(), re.IGNORECASE):  # Excel's own line
-        delimiter, lines = match[1], rest
+        delimiter, lines = match[1], after_first
     delimiter = delimiter or _delimiter(lines)
     reader = csv.DictReader(
         _lines(lines),
@@ -126,7 +126,7 @@ def _csv(text: str) -> Table:
     )
     reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
     table = [{key: value for key, value in row.items() if key is not None} for row in reader]
-    if delimiter == ";":  # of countries that write 1,5
+    if delimiter == ";":  # as in countries with decimal commas
         return [{key: _with_point(value) for key, value in row.items()} for row in table]
     return table
 
@@ -152,7 +152,7 @@ def _with_point(value: Any) -> Any:
 
 
 def _jsonl(text: str, notes: list[str]) -> Table:
-    """An object a line; or a list of objects. Raises ValueError where no line is one."""
+    """One JSON object per line, or one list of objects. Raises ValueError where there is none."""
     if text.lstrip().startswith("["):
         values = json.loads(text)
         table = [value for value in values if isinstance(value, dict)]
@@ -194,8 +194,8 @@ def _by_file(
         if file is None or not str(file).strip():
             blank += any(value not in (None, "") for value in row.values())
             continue
-        others = {str(name): value for name, value in row.items() if name != column}
-        pairs.append((str(file).strip(), others))
+        columns = {str(name): value for name, value in row.items() if name != column}
+        pairs.append((str(file).strip(), columns))
     if blank:
         notes.append(f"{blank:,} row{'s' if blank > 1 else ''} without a file's name")
     return pairs
@@ -206,15 +206,15 @@ def _file_column(table: Table, names: Sequence[str]) -> str:
     columns = list(dict.fromkeys(str(name) for row in table for name in row))
     if not table:
         raise ValueError("it has no rows")
-    stems = Pictures.stems(names)
-    if any(Pictures.stem(column) in stems for column in columns):
+    stems = PictureNames.stems(names)
+    if any(PictureNames.stem(column) in stems for column in columns):
         raise ValueError("its first line names a picture; put the columns' names there")
     by_name = sorted(
         (column for column in columns if _plain(column) in FILE_COLUMNS),
         key=lambda column: FILE_COLUMNS.index(_plain(column)),
     )
     hits = {
-        column: sum(Pictures.stem(str(row.get(column))) in stems for row in table)
+        column: sum(PictureNames.stem(str(row.get(column))) in stems for row in table)
         for column in columns
     }
     for column in by_name:
@@ -249,11 +249,13 @@ def _stylegan(text: str, notes: list[str]) -> list[tuple[str, dict[str, Any]]] |
         for entry in entries
         if isinstance(entry, list | tuple) and len(entry) == 2 and isinstance(entry[0], str)
     ]
-    unused = len(entries) - len(pairs)
-    if unused and not pairs:
+    unusable = len(entries) - len(pairs)
+    if unusable and not pairs:
         raise ValueError("its labels are no pairs of a picture and a class")
-    if unused:
-        notes.append(f"{unused:,} of {len(entries):,} labels are no pairs of a picture and a class")
+    if unusable:
+        notes.append(
+            f"{unusable:,} of {len(entries):,} labels are no pairs of a picture and a class"
+        )
     return pairs
 
 
@@ -268,24 +270,24 @@ def _class_of(label: Any) -> Any:
 
 
 def _match(
-    pairs: Sequence[tuple[str, dict[str, Any]]], pictures: Pictures, notes: list[str]
+    pairs: Sequence[tuple[str, dict[str, Any]]], pictures: PictureNames, notes: list[str]
 ) -> Rows:
     """The row of each picture, the last where there are several."""
     rows_of: dict[str, list[dict[str, Any]]] = defaultdict(list)
     missing = []
-    found = pictures.find([file for file, _ in pairs])
+    matches = pictures.find([file for file, _ in pairs])
     for file, row in pairs:
-        picture = found.get(file)
+        picture = matches.get(file)
         if picture is None:
             missing.append(file)
         else:
             rows_of[picture].append(row)
     if missing:
-        examples = ", ".join(repr(composed(file)[:80]) for file in missing[:EXAMPLES])
-        more = ", …" if len(missing) > EXAMPLES else ""
+        examples = ", ".join(repr(to_nfc(file)[:80]) for file in missing[:EXAMPLES])
+        ellipsis = ", …" if len(missing) > EXAMPLES else ""
         names = "name" if len(missing) > 1 else "names"
         notes.append(
-            f"{len(missing):,} of {len(pairs):,} rows {names} no picture: {examples}{more}"
+            f"{len(missing):,} of {len(pairs):,} rows {names} no picture: {examples}{ellipsis}"
         )
     different = [name for name, rows in rows_of.items() if any(row != rows[0] for row in rows)]
     if different:
@@ -293,14 +295,14 @@ def _match(
             f"{len(different):,} pictures have rows that differ, as {different[0][:80]!r}; the "
             "last one counts"
         )
-    return {name: _joined(rows) for name, rows in rows_of.items()}
+    return {name: _merge_rows(rows) for name, rows in rows_of.items()}
 
 
-def _joined(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    joined: dict[str, Any] = {}
+def _merge_rows(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
     for row in rows:
-        joined.update(row)
-    return joined
+        merged.update(row)
+    return merged
 
 
 def _count(problems: Sequence[str]) -> str:

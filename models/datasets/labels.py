@@ -1,4 +1,4 @@
-"""Labels that come with people's own pictures, as attributes.
+"""Labels of a user's own pictures, as attributes.
 
 Read from, in this order: `metadata.csv` or `metadata.jsonl` (Hugging Face ImageFolder: `file_name`,
 relative to the metadata file's folder, and further columns), `dataset.json` (StyleGAN), and else
@@ -18,7 +18,7 @@ from typing import Any
 from models.datasets import label_files
 from models.datasets.exclusions import Exclusion
 from models.datasets.label_files import LabelFileError, LabelRows, Rows
-from models.datasets.picture_names import composed
+from models.datasets.picture_names import to_nfc
 from models.errors import InvalidRecipe
 from models.faces.attributes import RESERVED_NAMES
 
@@ -178,7 +178,7 @@ def _merge(rows: Rows, additions: Rows) -> Rows:
 
 def _classes(names: Sequence[str]) -> Rows:
     """The class of each picture by the first folder in which the names differ."""
-    folders = {name: composed(name).split("/")[:-1] for name in names}
+    folders = {name: to_nfc(name).split("/")[:-1] for name in names}
     depth = 0
     while parts := {path[depth] for path in folders.values() if len(path) > depth}:
         if len(parts) > 1 and not {part.lower() for part in parts} <= SPLITS:
@@ -202,19 +202,19 @@ def _table(names: Sequence[str], rows: Rows) -> LabelTable:
         values = _one_spelling([_text(rows.get(name, {}).get(column)) for name in names])
         has_name = column.strip() and not column.startswith("Unnamed: ")  # a row's number
         reason = _reason_to_leave_out(values) if has_name else "a column without a name"
-        taken = {**attributes, **numbers}
-        if reason is None and len(taken) == MOST_ATTRIBUTES:
+        labels = {**attributes, **numbers}
+        if reason is None and len(labels) == MOST_ATTRIBUTES:
             reason = f"more than {MOST_ATTRIBUTES} labels"
         if reason is not None:
             left_out.append(Exclusion(column, reason))
         elif _are_booleans(values):
-            attributes[_name(column, taken)] = [
+            attributes[_name(column, labels)] = [
                 BOOLEANS[value.lower()] if value else UNLABELLED for value in values
             ]
         elif _are_numbers(values):
-            numbers[_name(column, taken)] = [_number(value) for value in values]
+            numbers[_name(column, labels)] = [_number(value) for value in values]
         else:
-            attributes[_name(column, taken)] = [value or UNLABELLED for value in values]
+            attributes[_name(column, labels)] = [value or UNLABELLED for value in values]
     return LabelTable(attributes, numbers, left_out)
 
 
@@ -224,7 +224,7 @@ def _text(value: Any) -> str | None:
         return None
     if isinstance(value, (dict, list)):
         return json.dumps(value)
-    text = composed(str(value).strip())
+    text = to_nfc(str(value).strip())
     return None if not text or text.lower() in MISSING else text
 
 

@@ -1,4 +1,4 @@
-"""A survey of the pictures of an upload while they are read: the broken ones, and those alike."""
+"""Surveys the pictures of an upload while it is read: which are broken, and which look alike."""
 
 import time
 from dataclasses import dataclass, field

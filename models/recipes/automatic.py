@@ -20,6 +20,7 @@ FEWEST_PAIRS = 40  # pictures large enough for an enlarger; with fewer it memori
 FEWEST_OF_EACH = 50  # pictures for each value of an attribute, on average
 MOST_LABELS = 12  # each makes learning a little harder
 LABEL_WEIGHT = 2.0
+BALANCE = 1.0  # glasses that one face in 100 wears are learnt too
 FLIPPED_BELOW = 20_000  # photographs; twice the pictures where they are few
 FEATURE_WEIGHT = 0.5
 CPU_RESOLUTION = 64
@@ -209,15 +210,19 @@ def _choose_labels(pictures: Pictures, requested: Mapping[str, Any]) -> Choice:
         names = []  # no mapping network reads them
     rest = (set(pictures.attributes) | set(pictures.numbers)) - set(names)
     has_attributes = bool({*requested.get("labels", names)} & set(pictures.attributes))
-    label_weight = LABEL_WEIGHT if has_attributes else 0.0
+    choice: dict[str, Any] = {
+        "labels": names,
+        "label_weight": LABEL_WEIGHT if has_attributes else 0.0,
+        "balance": BALANCE if has_attributes else 0.0,
+    }
     if not names:
         reason = f"too few pictures for {_join_names(rest)}" if rest else "the set has none"
-        return Choice({"labels": [], "label_weight": label_weight}, f"Labels: none, {reason}.")
+        return Choice(choice, f"Labels: none, {reason}.")
     omission = f"; left out: {_join_names(rest)}" if rest else ""
     return Choice(
-        {"labels": names, "label_weight": label_weight},
+        choice,
         f"Labels: {_join_names(names)}, because at least {FEWEST_OF_EACH} pictures show each value "
-        f"on average{omission}.",
+        f"on average{omission}; rare values more often (balance).",
     )
 
 

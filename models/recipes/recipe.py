@@ -73,6 +73,15 @@ class Recipe(_Strict):
         ),
     ] = []
 
+    balance: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1,
+            description="How far rare values of labels are shown more often; 0: as in the set.",
+        ),
+    ] = 0.0
+
     network: Annotated[
         Literal["classic", "modern"], Field(description="`classic` is the tutorial's DCGAN.")
     ]

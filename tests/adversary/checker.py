@@ -49,7 +49,7 @@ def check(records: Iterable[Record], staleness: float = STALENESS) -> list[Viola
     after = next((one for one in rests if not one.first), None)
     violations = [
         *_failures(operations),
-        *_unrecovered(one for one in history if isinstance(one, Probe)),
+        *_recovery_violations(one for one in history if isinstance(one, Probe)),
         *_faces(operations),
         *_staleness(operations, faults, before, staleness),
         *_idempotency(operations),
@@ -68,7 +68,7 @@ def _failures(operations: Sequence[Operation]) -> Iterator[Violation]:
             yield Violation("no internal error", f"{one.kind} at {one.server}: {one.answer}")
 
 
-def _unrecovered(probes: Iterable[Probe]) -> Iterator[Violation]:
+def _recovery_violations(probes: Iterable[Probe]) -> Iterator[Violation]:
     for probe in probes:
         if probe.reason is not None:
             yield Violation("all works again", f"{probe.what}: {probe.reason}")
@@ -79,21 +79,21 @@ def _unrecovered(probes: Iterable[Probe]) -> Iterator[Violation]:
 
 def _runs(operations: Sequence[Operation], before: Rest, after: Rest) -> Iterator[Violation]:
     rows = {row["id"]: row for row in after.runs}
-    known = {row["id"] for row in before.runs}
+    earlier_ids = {row["id"] for row in before.runs}
     for one in operations:
         if one.kind == "train" and one.is_success and one.answer not in rows:
             yield Violation("no run is lost", f"{one.value} was acknowledged as {one.answer}")
     yield from (
-        Violation("no run is lost", f"{run} was there before") for run in known - rows.keys()
+        Violation("no run is lost", f"{run} was there before") for run in earlier_ids - rows.keys()
     )
-    labels = Counter(row["name"] for run, row in rows.items() if run not in known)
+    labels = Counter(row["name"] for run, row in rows.items() if run not in earlier_ids)
     for label, count in labels.items():
         if label is not None and count > 1:
             yield Violation("no run is made twice", f"{label} made {count}")
     yield from _run_ids(operations)
     for run, row in rows.items():
         yield from _events(run, row["state"], after.events.get(run, []))
-    yield from _cancelled(operations, rows)
+    yield from _cancellation_violations(operations, rows)
 
 
 def _run_ids(operations: Sequence[Operation]) -> Iterator[Violation]:
@@ -114,14 +114,14 @@ def _events(run: str, state: str, events: Sequence[tuple[int, str]]) -> Iterator
         yield Violation("events are numbered without a gap", f"{run}: {numbers}")
     names = [type for _, type in events]
     moves = [name.removeprefix("run.") for name in names if name in EVENT_STATES]
-    allowed = {
+    allowed_states = {
         ("", "queued"), ("queued", "started"), ("queued", "cancelled"), ("requeued", "started"),
         ("requeued", "cancelled"), ("started", "requeued"), ("started", "succeeded"),
         ("started", "failed"), ("started", "cancelled"), ("failed", "queued"),
         ("cancelled", "queued"),
     }  # fmt: skip
     for step in zip(["", *moves], moves, strict=False):
-        if step not in allowed:
+        if step not in allowed_states:
             yield Violation("states follow the table", f"{run}: {' -> '.join(step)}")
     last = EVENT_STATES.get(f"run.{moves[-1]}") if moves else None
     if last != state:
@@ -138,7 +138,7 @@ EVENT_STATES = {
 }
 
 
-def _cancelled(
+def _cancellation_violations(
     operations: Sequence[Operation], rows: dict[str, dict[str, object]]
 ) -> Iterator[Violation]:
     """A run that was cancelled while it waited stays so; nobody resumes it."""
@@ -152,19 +152,19 @@ def _cancelled(
 
 
 def _versions(operations: Sequence[Operation], before: Rest, after: Rest) -> Iterator[Violation]:
-    acknowledged = {
+    acknowledged_runs = {
         str(version)
         for one in operations
         if one.is_success and one.kind in ("read_default", "promote", "roll_back")
         for version in [one.answer]
     }
-    for version in (acknowledged | set(before.versions)) - set(after.versions):
+    for version in (acknowledged_runs | set(before.versions)) - set(after.versions):
         yield Violation("no version is lost", version)
     for version, count in Counter(after.versions).items():
         if count > 1:
             yield Violation("no version is there twice", version)
-    published = {row["version"] for row in after.runs if row["state"] == "succeeded"}
-    for version in published - set(after.versions):
+    published_versions = {row["version"] for row in after.runs if row["state"] == "succeeded"}
+    for version in published_versions - set(after.versions):
         yield Violation("no version is lost", f"{version}, which a run published")
     for run, events in after.events.items():
         count = sum(type == "run.succeeded" for _, type in events)
@@ -226,17 +226,17 @@ def _steps(
 
 
 def _idempotency(operations: Sequence[Operation]) -> Iterator[Violation]:
-    keyed = [
+    keyed_operations = [
         one for one in operations if one.kind == "train" and one.subject and _changes(one, 409)
     ]
-    for key, group in _by_subject(keyed).items():
+    for key, group in _by_subject(keyed_operations).items():
         rule = "an idempotency key stands for one run"
         free: models.Run | str = "free"
         yield from _judge(rule, key, group, free, models.idempotency_key)
 
 
 def _keys(operations: Sequence[Operation], before: Rest, after: Rest | None) -> Iterator[Violation]:
-    created = {
+    created_keys = {
         one.subject: one for one in operations if one.kind == "key.create" and one.is_success
     }
     uses = [
@@ -246,9 +246,9 @@ def _keys(operations: Sequence[Operation], before: Rest, after: Rest | None) -> 
         or (one.kind == "key.revoke" and _changes(one))
     ]
     if after is not None:
-        uses += [_as_use(key, revoked, after.start) for key, revoked in after.keys.items()]
-        lost = (created.keys() | before.keys.keys()) - after.keys.keys()
-        yield from (Violation("no key is lost", key) for key in sorted(lost))
+        uses += [_as_use(key, revoked_at, after.start) for key, revoked_at in after.keys.items()]
+        lost_keys = (created_keys.keys() | before.keys.keys()) - after.keys.keys()
+        yield from (Violation("no key is lost", key) for key in sorted(lost_keys))
     for key, group in _by_subject(uses).items():
         initial = "revoked" if before.keys.get(key) else "active"
         rule = "a key opens doors until it is revoked"
@@ -339,12 +339,12 @@ def _is_disturbed(one: Operation, faults: Sequence[Fault], bound: float) -> bool
     A clock that jumps excuses nothing.
     """
     since = one.start - bound - RECOVERY
-    needed = (one.server, "database", "storage")
+    needed_parts = (one.server, "database", "storage")
     return any(
         fault.kind != "clock"
         and fault.start < one.end
         and fault.end > since
-        and (fault.target in needed or fault.target.partition("-to-")[0] == one.server)
+        and (fault.target in needed_parts or fault.target.partition("-to-")[0] == one.server)
         for fault in faults
     )
 

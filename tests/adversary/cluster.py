@@ -240,10 +240,10 @@ class Cluster:
 
     def restart_ended(self) -> list[str]:
         """Start hosts that ended by themselves, as `kao up` or a container engine does."""
-        ended = [host for host in self.hosts.values() if host.has_ended()]
-        for host in ended:
+        ended_hosts = [host for host in self.hosts.values() if host.has_ended()]
+        for host in ended_hosts:
             host.start()
-        return [host.name for host in ended]
+        return [host.name for host in ended_hosts]
 
     def close(self) -> None:
         """End every process and link."""

@@ -229,7 +229,7 @@ class Adversary:
 
     def _damaged_files(self) -> Iterator[str]:
         """Models and datasets that the database names, and that a new host could not have."""
-        shipped = {path.name for path in bootstrap.shipped_bundles()}
+        shipped_versions = {path.name for path in bootstrap.shipped_bundles()}
         with atomic.scratch_folder(self.folder) as empty:
             settings = (
                 self.settings
@@ -238,7 +238,7 @@ class Adversary:
             )
             registry = Registry(self.engine, settings.blobs)
             for row in registry.list_models():
-                if row["version"] in shipped:
+                if row["version"] in shipped_versions:
                     continue
                 try:
                     bundle.check_digest(registry.fetch(row["version"]), row["version"])

@@ -155,9 +155,9 @@ class Injector:
             yield
             return
         whole = path.read_bytes()
-        damaged = bytearray(whole)
-        damaged[int(fault.amount * (len(whole) - 1))] ^= 0xFF
-        path.write_bytes(damaged)
+        damaged_bytes = bytearray(whole)
+        damaged_bytes[int(fault.amount * (len(whole) - 1))] ^= 0xFF
+        path.write_bytes(damaged_bytes)
         yield
         if self.cluster.mode == "sqlite" and path.exists():
             path.write_bytes(whole)

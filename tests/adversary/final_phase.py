@@ -33,11 +33,11 @@ class FinalPhase:
     def operations(self) -> Iterator[Operation]:
         with httpx.Client(timeout=TIMEOUT, trust_env=False) as self.http:
             yield from self._promote()
-            followed = time.monotonic() + self.following
+            following_until = time.monotonic() + self.following
             yield from self._use_key()
             yield from self._train_once()
             yield from self._change_dataset()
-            time.sleep(max(0.0, followed - time.monotonic()))
+            time.sleep(max(0.0, following_until - time.monotonic()))
             yield from self._everywhere(self.requests.face(self.client.seed(), "default"))
 
     def _send(self, server: str, request: Request) -> Operation:
@@ -56,12 +56,12 @@ class FinalPhase:
             yield from self._everywhere(self.requests.read_default())
 
     def _use_key(self) -> Iterator[Operation]:
-        created = self._send(self.servers[0], self.requests.create_key())
-        yield created
-        if created.is_success:
-            yield from self._everywhere(self.requests.use_key(created.subject))
-            yield self._send(self.servers[0], self.requests.revoke_key(created.subject))
-            yield from self._everywhere(self.requests.use_key(created.subject))
+        new_key = self._send(self.servers[0], self.requests.create_key())
+        yield new_key
+        if new_key.is_success:
+            yield from self._everywhere(self.requests.use_key(new_key.subject))
+            yield self._send(self.servers[0], self.requests.revoke_key(new_key.subject))
+            yield from self._everywhere(self.requests.use_key(new_key.subject))
 
     def _train_once(self) -> Iterator[Operation]:
         key = f"{self.client.round}/final"

@@ -38,32 +38,32 @@ def is_linearizable(
     TooManyStates above half a million states.
     """
     order = sorted(operations, key=lambda one: one.start)
-    required = sum(1 << index for index, one in enumerate(order) if one.is_certain)
+    required_bits = sum(1 << index for index, one in enumerate(order) if one.is_certain)
     masks: dict[str, int] = defaultdict(int)
     for index, one in enumerate(order):
         masks[one.kind] |= 1 << index
     stack: list[tuple[int, S]] = [(0, initial)]
-    visited: set[tuple[int, S]] = {(0, initial)}
+    visited_states: set[tuple[int, S]] = {(0, initial)}
     while stack:
-        applied, state = stack.pop()
-        if required & ~applied == 0:
+        applied_bits, state = stack.pop()
+        if required_bits & ~applied_bits == 0:
             return True
-        for index in _candidates(order, applied, state, model):
+        for index in _candidates(order, applied_bits, state, model):
             after = model(state, order[index])
-            node = (applied | 1 << index, after)
-            if after is None or node in visited:
+            node = (applied_bits | 1 << index, after)
+            if after is None or node in visited_states:
                 continue
-            visited.add((applied | 1 << index, after))
+            visited_states.add((applied_bits | 1 << index, after))
             left = {kind: (mask & ~node[0]).bit_count() for kind, mask in masks.items()}
             if prospect is None or prospect(after, left):
-                stack.append((applied | 1 << index, after))
-        if len(visited) > MOST_STATES:
+                stack.append((applied_bits | 1 << index, after))
+        if len(visited_states) > MOST_STATES:
             raise TooManyStates(f"{len(order)} operations")
     return False
 
 
 def _candidates(
-    order: Sequence[Operation], applied: int, state: S, model: Model[S]
+    order: Sequence[Operation], applied_bits: int, state: S, model: Model[S]
 ) -> Sequence[int]:
     """The operations to try next, the most promising last; others need not be tried.
 
@@ -71,7 +71,7 @@ def _candidates(
     others. Of equal operations without an answer the first is applied first: each could take the
     other's place. So without an answer to many promotions the search stays small.
     """
-    minimal = _minimal(order, applied)
+    minimal = _minimal(order, applied_bits)
     for index in minimal:
         if order[index].is_certain and order[index].is_read and model(state, order[index]) == state:
             return [index]
@@ -84,12 +84,12 @@ def _candidates(
     return [*uncertain.values(), *sorted(certain, key=lambda index: -order[index].end)]
 
 
-def _minimal(order: Sequence[Operation], applied: int) -> list[int]:
+def _minimal(order: Sequence[Operation], applied_bits: int) -> list[int]:
     """Operations that are left, and that no other one which is left definitely precedes."""
     minimal: list[int] = []
     first_end = float("inf")
     for index, one in enumerate(order):
-        if applied >> index & 1:
+        if applied_bits >> index & 1:
             continue
         if one.start > first_end:
             break  # and so do all later ones

@@ -74,9 +74,9 @@ def test_equal_operations_without_an_answer_need_few_states(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("tests.adversary.linearizability.MOST_STATES", 10_000)  # of 2**30
-    lost = [write(number % 3, number) for number in range(30)]
-    assert is_linearizable([*lost, read(2, 40, 41), read(0, 42, 43)], 0, register)
-    assert not is_linearizable([*lost, read(7, 40, 41)], 0, register)
+    writes = [write(number % 3, number) for number in range(30)]
+    assert is_linearizable([*writes, read(2, 40, 41), read(0, 42, 43)], 0, register)
+    assert not is_linearizable([*writes, read(7, 40, 41)], 0, register)
 
 
 def promotion(version: str, start: float, end: float = math.inf) -> Operation:

@@ -57,10 +57,19 @@ def pictures(folder: Path) -> Path:
 def test_a_run_until_a_deadline_is_published_at_home(tmp_path: Path, settings: Settings) -> None:
     """`train`, then `import`, then `kao train --resume`; and a second run from its snapshot."""
     source = pictures(tmp_path / "faces")
-    packed = pack(source, 16, settings.cache).folder
+    packed_folder = pack(source, 16, settings.cache).folder
     name, out = json.dumps(f"path:{source}"), tmp_path / "run"
     script = "benchmarks/gpu_train.py"
-    train = [script, "train", "--device", "cpu", "--packed", str(packed), "--preset", "smoke"]
+    train = [
+        script,
+        "train",
+        "--device",
+        "cpu",
+        "--packed",
+        str(packed_folder),
+        "--preset",
+        "smoke",
+    ]
     train += ["--set", f"dataset={name}", "--seconds", "8"]
     run(*train, "--out", str(out))
     assert (out / "average.safetensors").stat().st_size > 0
@@ -71,8 +80,8 @@ def test_a_run_until_a_deadline_is_published_at_home(tmp_path: Path, settings: S
     row = runs.get(bootstrap.prepare(settings), identifier)
     assert row["state"] == "succeeded"
     card = bundle.read_card(Registry(connect(settings), settings.blobs).fetch(row["version"]))
-    trained = [json.loads(text) for text in (out / "losses.jsonl").read_text().splitlines()]
-    assert card["training"]["images"] >= max([each["images"] for each in trained], default=8)
+    loss_rows = [json.loads(text) for text in (out / "losses.jsonl").read_text().splitlines()]
+    assert card["training"]["images"] >= max([each["images"] for each in loss_rows], default=8)
     snapshot = next((settings.home / "store").rglob("*.pt"))
     again = run(*train, "--from", str(snapshot), "--out", str(tmp_path / "again"))
     assert "tensors of the discriminator are taken over" in again

@@ -119,7 +119,7 @@ def _written(
 
 
 @pytest.fixture(scope="session")
-def labelled(site: str) -> str:
+def labelled_model(site: str) -> str:
     """The version of the site's model with the traits `hair` and `smile`."""
     models = httpx.get(f"{site}/models", trust_env=False).json()
     (version,) = {row["version"] for row in models["models"]} - set(models["aliases"].values())

@@ -119,8 +119,8 @@ class Firefox:
         return list(messages)
 
     def _element(self, selector: str) -> str:
-        found = self.call("WebDriver:FindElement", using="css selector", value=selector)
-        return str(found[ELEMENT])
+        reply = self.call("WebDriver:FindElement", using="css selector", value=selector)
+        return str(reply[ELEMENT])
 
 
 def _read(path: Path) -> str:

@@ -71,8 +71,10 @@ def page_of(browser: Browser, site: str, script: str) -> Iterator[Open]:
         server.shutdown()
 
 
-def test_ten_faces_are_shown_with_a_text_of_what_they_show(page_of: Open, labelled: str) -> None:
-    faces = "".join(f'<kao-face seed="{n}" model="{labelled}"></kao-face>' for n in range(10))
+def test_ten_faces_are_shown_with_a_text_of_what_they_show(
+    page_of: Open, labelled_model: str
+) -> None:
+    faces = "".join(f'<kao-face seed="{n}" model="{labelled_model}"></kao-face>' for n in range(10))
     page = page_of(faces)
     for number in range(10):
         image = page.locator("kao-face img").nth(number)
@@ -86,9 +88,11 @@ def test_ten_faces_are_shown_with_a_text_of_what_they_show(page_of: Open, labell
 
 
 def test_a_trait_is_an_attribute_and_the_text_follows_the_language(
-    page_of: Open, labelled: str
+    page_of: Open, labelled_model: str
 ) -> None:
-    page = page_of(f'<kao-face seed="a" model="{labelled}" hair="pink"></kao-face>', lang="zh-CN")
+    page = page_of(
+        f'<kao-face seed="a" model="{labelled_model}" hair="pink"></kao-face>', lang="zh-CN"
+    )
     image = page.locator("kao-face img")
     expect(image).to_have_attribute("alt", re.compile("hair：pink"))
     assert "hair=pink" in str(image.get_attribute("src"))
@@ -98,15 +102,15 @@ def test_a_trait_is_an_attribute_and_the_text_follows_the_language(
 
 
 def test_a_given_text_is_kept_and_nothing_else_is_fetched(page_of: Open) -> None:
-    asked: list[str] = []
+    requests: list[str] = []
 
     def watch(page: Page) -> None:
-        page.on("request", lambda request: asked.append(request.url))
+        page.on("request", lambda request: requests.append(request.url))
 
     page = page_of('<kao-face seed="ada" alt="Ada Lovelace" size="32"></kao-face>', before=watch)
     expect(page.locator("kao-face img")).to_have_class("here")
     assert page.get_by_role("img", name="Ada Lovelace").count() == 1
-    assert not [url for url in asked if "format=json" in url]
+    assert not [url for url in requests if "format=json" in url]
 
 
 def test_initials_stand_in_while_no_server_answers(page_of: Open) -> None:
@@ -158,13 +162,13 @@ def test_a_hostile_seed_stays_text(page_of: Open) -> None:
     assert page.locator("kao-face").evaluate(read) == seed
 
 
-def test_a_local_face_is_drawn_without_a_request_for_it(page_of: Open, labelled: str) -> None:
+def test_a_local_face_is_drawn_without_a_request_for_it(page_of: Open, labelled_model: str) -> None:
     addresses: list[str] = []
 
     def watch(page: Page) -> None:
         page.on("request", lambda request: addresses.append(request.url))
 
-    face = f'<kao-face local seed="ada" size="32" model="{labelled}" hair="pink"></kao-face>'
+    face = f'<kao-face local seed="ada" size="32" model="{labelled_model}" hair="pink"></kao-face>'
     page = page_of(face, before=watch)
     image = page.locator("kao-face img")
     expect(image).to_have_class("here")

@@ -69,7 +69,7 @@ def test_a_team_gets_its_faces(browser: Firefox, site: str) -> None:
 
 
 def test_a_run_is_watched_and_a_model_chosen(
-    browser: Firefox, site: str, labelled: str, start_run: Callable[..., Reporter]
+    browser: Firefox, site: str, labelled_model: str, start_run: Callable[..., Reporter]
 ) -> None:
     run = start_run()
     run.progress(80)
@@ -84,7 +84,7 @@ def test_a_run_is_watched_and_a_model_chosen(
     browser.until("document.querySelector('[data-number=images]').textContent === '240'")
     run.fail("planted")
     browser.until("document.querySelector('#badge').textContent === 'failed'")
-    browser.open(f"{site}/studio/models/{labelled}")
+    browser.open(f"{site}/studio/models/{labelled_model}")
     browser.click("#promote")
     browser.until("document.querySelector('#confirm').open")
     browser.click("#confirm-cancel")

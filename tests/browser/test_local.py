@@ -103,7 +103,7 @@ def pixels_of(text: str, size: int) -> Pixels:
     return rgba[..., :3]
 
 
-def served(http: httpx.Client, site: str, **query: Any) -> Pixels:
+def fetch_pixels(http: httpx.Client, site: str, **query: Any) -> Pixels:
     answer = http.get(f"{site}/avatar", params={**query, "format": "png"})
     assert answer.status_code == 200, answer.text
     return np.asarray(Image.open(io.BytesIO(answer.content)).convert("RGB"))
@@ -134,17 +134,17 @@ def let_the_worker_draw(page: Page) -> None:
 def test_the_page_shows_the_servers_face(visit: Visit, site: str, http: httpx.Client) -> None:
     page, version = open_local(visit)
     face = pixels_of(page.locator("#face").evaluate(CANVAS), 256)
-    assert apart(face, served(http, site, seed="ada", size=256, model=version)) <= 2
+    assert apart(face, fetch_pixels(http, site, seed="ada", size=256, model=version)) <= 2
     expect(page.locator("#wall canvas")).to_have_count(200)
 
 
 @pytest.mark.parametrize("model", ["plain", "labelled"])
 def test_chromium_draws_the_servers_faces(
-    visit: Visit, site: str, http: httpx.Client, labelled: str, model: str
+    visit: Visit, site: str, http: httpx.Client, labelled_model: str, model: str
 ) -> None:
     page, version = open_local(visit)
     traits = {"hair": "pink", "smile": "yes"} if model == "labelled" else {}
-    version = labelled if model == "labelled" else version
+    version = labelled_model if model == "labelled" else version
     jobs: list[dict[str, Any]] = [
         {"seed": f"{seed}é", "size": size, "look": {"psi": psi, "variant": seed, "traits": traits}}
         for seed, psi in enumerate((0, 0.25, 0.5, 0.75, 1, 1.25, 1.5))
@@ -153,7 +153,7 @@ def test_chromium_draws_the_servers_faces(
     pictures = page.evaluate(DRAW, {"model": version, "jobs": jobs})
     for job, picture in zip(jobs, pictures, strict=True):
         look = {"psi": job["look"]["psi"], "variant": job["look"]["variant"], **traits}
-        face = served(http, site, seed=job["seed"], size=job["size"], model=version, **look)
+        face = fetch_pixels(http, site, seed=job["seed"], size=job["size"], model=version, **look)
         assert apart(pixels_of(picture, job["size"]), face) <= 2, job
 
 
@@ -191,7 +191,7 @@ def test_a_picture_of_the_worker_is_the_servers(
           return btoa(text);
         }"""
     )
-    face = served(http, site, seed="a b", size=64, psi=0.5, model=version)
+    face = fetch_pixels(http, site, seed="a b", size=64, psi=0.5, model=version)
     assert apart(pixels_of(text, 64), face) <= 1
 
 
@@ -218,7 +218,7 @@ def test_a_broken_cache_looks_the_same(visit: Visit, breaks: str) -> None:
 
 
 def test_a_worker_without_its_model_leaves_pictures_to_the_server(
-    visit_offline: Visit, labelled: str
+    visit_offline: Visit, labelled_model: str
 ) -> None:
     page, _ = open_local(visit_offline)
     let_the_worker_draw(page)
@@ -226,8 +226,8 @@ def test_a_worker_without_its_model_leaves_pictures_to_the_server(
     def refuse(route: Route) -> None:
         route.abort()
 
-    page.context.route(f"**/models/{labelled}/browser.json", refuse)
-    address = f"/avatar?size=64&model={labelled}&hair=pink&seed="
+    page.context.route(f"**/models/{labelled_model}/browser.json", refuse)
+    address = f"/avatar?size=64&model={labelled_model}&hair=pink&seed="
     assert page.evaluate(ADD_PICTURES, [f"{address}{seed}" for seed in range(5)]) == [64] * 5
 
 
@@ -239,13 +239,17 @@ def test_a_morph_of_the_worker_is_the_servers(visit: Visit, site: str, http: htt
         lambda answer: "/morph" in answer.url and answer.from_service_worker
     ) as response:
         page.evaluate(ADD_PICTURES, [f"/morph?{query}"])
-    drawn = np.asarray(Image.open(io.BytesIO(response.value.body())).convert("RGB"))
+    drawn_pixels = np.asarray(Image.open(io.BytesIO(response.value.body())).convert("RGB"))
     answer = http.get(f"{site}/morph?{query}")
-    assert apart(drawn, np.asarray(Image.open(io.BytesIO(answer.content)).convert("RGB"))) <= 1
+    assert (
+        apart(drawn_pixels, np.asarray(Image.open(io.BytesIO(answer.content)).convert("RGB"))) <= 1
+    )
 
 
-def test_a_slider_that_moves_is_followed_without_a_request(visit: Visit, labelled: str) -> None:
-    page = visit(f"/?model={labelled}&open=1&view=morph")
+def test_a_slider_that_moves_is_followed_without_a_request(
+    visit: Visit, labelled_model: str
+) -> None:
+    page = visit(f"/?model={labelled_model}&open=1&view=morph")
     expect(page.locator("#picture img")).to_be_attached()
     page.locator("#here").evaluate("box => box.click()")
     page.evaluate("navigator.serviceWorker.ready.then(() => true)")
@@ -281,10 +285,10 @@ def test_a_controlled_page_draws_in_the_service_worker_alone(visit: Visit) -> No
     page = visit("/")
     alone = page.evaluate(DRAW_MANY, 3)
     let_the_worker_draw(page)
-    started: list[str] = []
-    page.on("worker", lambda worker: started.append(worker.url))
+    worker_urls: list[str] = []
+    page.on("worker", lambda worker: worker_urls.append(worker.url))
     assert page.evaluate(DRAW_MANY, 3) == alone
-    assert started == []
+    assert worker_urls == []
 
 
 def test_a_service_worker_that_is_ended_while_it_draws_costs_no_face(visit_offline: Visit) -> None:
@@ -312,11 +316,11 @@ def test_a_service_worker_that_is_ended_while_it_draws_costs_no_face(visit_offli
     ],
 )
 def test_what_the_worker_does_not_know_comes_from_the_server(
-    visit: Visit, labelled: str, query: str
+    visit: Visit, labelled_model: str, query: str
 ) -> None:
     page, _ = open_local(visit)
     let_the_worker_draw(page)
-    query = query + labelled if query.endswith("=") else query
+    query = query + labelled_model if query.endswith("=") else query
     assert page.evaluate(ADD_PICTURES, [f"/avatar?{query}"]) != [0]
 
 
@@ -327,8 +331,8 @@ def test_only_the_scripts_that_draw_may_compile(
         path: http.get(f"{site}{path}").headers["content-security-policy"]
         for path in ("/", "/local", "/local/worker.js", "/local/service.js")
     }
-    allowed = {path for path, policy in policies.items() if "wasm-unsafe-eval" in policy}
-    assert allowed == {"/local/worker.js", "/local/service.js"}
+    allowed_paths = {path for path, policy in policies.items() if "wasm-unsafe-eval" in policy}
+    assert allowed_paths == {"/local/worker.js", "/local/service.js"}
     assert not any(
         "'unsafe-eval'" in policy or "unsafe-inline" in policy for policy in policies.values()
     )

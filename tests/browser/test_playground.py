@@ -295,9 +295,9 @@ def test_when_the_large_face_fails_no_wall_is_asked_for(visit: Visit) -> None:
 
 
 def test_surprise_chooses_traits_and_reset_takes_them_back(
-    visit: Visit, picture_of: PictureOf, labelled: str
+    visit: Visit, picture_of: PictureOf, labelled_model: str
 ) -> None:
-    page = visit(f"/?model={labelled}&open=1")
+    page = visit(f"/?model={labelled_model}&open=1")
     page.get_by_role("button", name="Surprise me").click()
     expect(page).to_have_url(re.compile("trait.hair=.*trait.smile="))
     picture_of(page, "#picture", "hair=")

@@ -66,9 +66,9 @@ def test_an_unknown_model_is_replaced_by_the_live_one_and_named(
 
 
 def test_an_unknown_value_of_a_trait_is_dropped_and_named(
-    visit: Visit, picture_of: PictureOf, labelled: str
+    visit: Visit, picture_of: PictureOf, labelled_model: str
 ) -> None:
-    page = visit(f"/?model={labelled}&trait.hair=chartreuse&trait.smile=yes")
+    page = visit(f"/?model={labelled_model}&trait.hair=chartreuse&trait.smile=yes")
     expect(page.locator("#toast")).to_contain_text("hair=chartreuse")
     picture_of(page, "#face", "smile=yes")
     expect(page).not_to_have_url(re.compile("chartreuse"))

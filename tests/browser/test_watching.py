@@ -211,11 +211,13 @@ def test_a_run_without_a_length_does_not_start(visit: Visit) -> None:
     assert page.url.endswith("/studio/new")
 
 
-def test_promoting_asks_and_names_the_traits_that_stop_working(visit: Visit, labelled: str) -> None:
-    page = visit(f"/studio/models/{labelled}", session=True)
+def test_promoting_asks_and_names_the_traits_that_stop_working(
+    visit: Visit, labelled_model: str
+) -> None:
+    page = visit(f"/studio/models/{labelled_model}", session=True)
     page.get_by_role("button", name="Promote").click()
     dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text(labelled[:12])
+    expect(dialog).to_contain_text(labelled_model[:12])
     expect(dialog.locator("img")).to_have_count(2)
     dialog.get_by_role("button", name="Cancel").click()
     expect(dialog).to_be_hidden()

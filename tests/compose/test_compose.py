@@ -62,8 +62,8 @@ def test_the_queue_wants_a_password(stack: Stack) -> None:
 
 @pytest.mark.parametrize("image", ["kao-web", "kao-worker-cpu"])
 def test_an_image_says_what_is_in_it(stack: Stack, image: str) -> None:
-    (inspected,) = json.loads(run_command("docker", "image", "inspect", image).stdout)
-    assert inspected["Config"]["Labels"]["org.opencontainers.image.licenses"] == "Apache-2.0"
+    (description,) = json.loads(run_command("docker", "image", "inspect", image).stdout)
+    assert description["Config"]["Labels"]["org.opencontainers.image.licenses"] == "Apache-2.0"
     folder = "/usr/share/doc/kao"
     words = ("docker", "run", "--rm", image, "cat")
     assert "Apache License" in run_command(*words, f"{folder}/LICENSE").stdout

@@ -27,9 +27,9 @@ def test_every_target_is_a_stage_for_both_machines() -> None:
 
 
 def test_every_argument_is_one_of_the_dockerfile() -> None:
-    known = set(re.findall(r"^ARG (\w+)", DOCKERFILE, re.MULTILINE))
+    declared_names = set(re.findall(r"^ARG (\w+)", DOCKERFILE, re.MULTILINE))
     arguments = {name for body in TARGETS.values() for name in body.get("args", {})}
-    assert arguments == known
+    assert arguments == declared_names
 
 
 def test_a_group_names_targets() -> None:
@@ -40,16 +40,18 @@ def test_a_group_names_targets() -> None:
 
 @pytest.mark.parametrize("stage", ["web", "worker", "kao"])
 def test_an_image_is_labelled(stage: str) -> None:
-    text = DOCKERFILE.partition(f" AS {stage}\n")[2].partition("\nFROM ")[0]
-    labels = set(re.findall(r"org\.opencontainers\.image\.([\w.]+)=", text))
+    texts = [
+        DOCKERFILE.partition(f" AS {name}\n")[2].partition("\nFROM ")[0] for name in ("base", stage)
+    ]
+    labels = set(re.findall(r"org\.opencontainers\.image\.([\w.]+)=", "".join(texts)))
     names = {"title", "description", "licenses", "base.name", "version", "revision", "created"}
     assert labels == names
 
 
 def test_what_is_copied_is_sent_to_the_builder() -> None:
     """.dockerignore excludes everything but what it names."""
-    excluded, *lines = (ROOT / ".dockerignore").read_text().splitlines()
-    assert excluded == "*"
+    first_line, *lines = (ROOT / ".dockerignore").read_text().splitlines()
+    assert first_line == "*"
     context = {line.removeprefix("!") for line in lines if line.startswith("!")}
     copies = re.findall(r"^COPY (.+) \S+$", DOCKERFILE, re.MULTILINE)
     assert {path for sources in copies for path in sources.split()} <= context

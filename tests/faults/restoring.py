@@ -36,8 +36,8 @@ def assert_a_backup_restores_all(
     registry = Registry(engine, settings.blobs)
     try:
         for row in rows:
-            restored = runs.get(engine, row["id"])
-            assert restored == row
+            restored_run = runs.get(engine, row["id"])
+            assert restored_run == row
             registry.load(str(row["version"]))
         assert registry.aliases() == house.registry.aliases()
         assert registry.list_models() == house.registry.list_models()
@@ -55,7 +55,7 @@ def _kao(house: House, *words: str, **environment: str) -> None:
 
 def _compare_faces(registry: Registry, faces: Mapping[tuple[str | None, int], bytes]) -> int:
     drawers: dict[str, Drawer] = {}
-    compared = 0
+    comparisons = 0
     for (version, seed), digest in itertools.islice(faces.items(), FACES):
         assert version is not None
         drawer = drawers.get(version) or registry.load(version)
@@ -63,5 +63,5 @@ def _compare_faces(registry: Registry, faces: Mapping[tuple[str | None, int], by
         request = traits.resolve(PictureRequest.parse(AVATAR, {"seed": str(seed)}), drawer.card)
         body = service.render_alone(drawer, version, request)
         assert hashlib.sha256(body).digest() == digest, (version, seed)
-        compared += 1
-    return compared
+        comparisons += 1
+    return comparisons

@@ -27,25 +27,25 @@ def victim(house: House, worker: Process, run: str, kind: str) -> psutil.Process
 def test_ten_kills_move_no_bit_and_leave_nothing_behind(house: House) -> None:
     random_order = random.Random(11)
     house.queue()
-    whole, broken = house.submit(IMAGES), house.submit(IMAGES)
+    whole_run, interrupted_run = house.submit(IMAGES), house.submit(IMAGES)
     worker = house.worker()
-    house.wait_for_end(whole)
+    house.wait_for_end(whole_run)
     for kind in random_order.sample(VICTIMS, len(VICTIMS)):
-        house.wait_for_snapshot(broken)
+        house.wait_for_snapshot(interrupted_run)
         time.sleep(random_order.uniform(0, 0.3))
-        assert house.run(broken)["state"] == "running", "it ended before all kills"
-        alive = trainers(broken)
+        assert house.run(interrupted_run)["state"] == "running", "it ended before all kills"
+        alive = trainers(interrupted_run)
         with contextlib.suppress(psutil.Error):
-            victim(house, worker, broken, kind).kill()
+            victim(house, worker, interrupted_run, kind).kill()
         _, orphans = psutil.wait_procs(alive, timeout=60)
         assert orphans == []
         if kind == "parent":
             kill_tree(worker)  # reaped, as a supervisor would
             worker = house.worker()
-    row = house.wait_for_end(broken)
+    row = house.wait_for_end(interrupted_run)
     assert row["attempt"] > len(VICTIMS)
-    house.wait(lambda: not trainers(broken), "no training process is left", 60)
+    house.wait(lambda: not trainers(interrupted_run), "no training process is left", 60)
     assert house.device_is_free()
-    first, second = house.weights(whole), house.weights(broken)
+    first, second = house.weights(whole_run), house.weights(interrupted_run)
     assert first.keys() == second.keys()
     assert [name for name in first if not first[name].equal(second[name])] == []

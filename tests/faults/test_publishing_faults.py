@@ -104,8 +104,10 @@ def test_a_run_that_dies_of_publishing_fails_after_three_attempts_and_resumes(ho
 def test_a_full_store_fails_the_run_in_words_and_spoils_nothing(
     build_house: BuildHouse, tmp_path: Path
 ) -> None:
-    shipped = sum(path.stat().st_size for path in bootstrap.SHIPPED.rglob("*") if path.is_file())
-    with tmpfs(tmp_path / "store", megabytes=shipped // 2**20 + 12) as disk:
+    shipped_bytes = sum(
+        path.stat().st_size for path in bootstrap.SHIPPED.rglob("*") if path.is_file()
+    )
+    with tmpfs(tmp_path / "store", megabytes=shipped_bytes // 2**20 + 12) as disk:
         house = build_house(storage_url=f"file://{disk.folder}")
         house.queue()
         worker = house.worker()
@@ -127,20 +129,20 @@ def test_a_full_store_fails_the_run_in_words_and_spoils_nothing(
         publishing = house.submit(160)
         before = house.registry.aliases()
 
-        def stopped() -> list[psutil.Process]:
+        def stopped_processes() -> list[psutil.Process]:
             return [one for one in trainers(publishing) if one.status() == "stopped"]
 
-        (training,) = house.wait(stopped, "it is about to publish")
+        (training,) = house.wait(stopped_processes, "it is about to publish")
         filler = disk.fill()
         training.resume()
 
-        def failed() -> bool:
+        def has_failed() -> bool:
             """Each of its attempts stops where it is about to publish."""
-            for one in stopped():
+            for one in stopped_processes():
                 one.resume()
             return bool(house.run(publishing)["state"] == "failed")
 
-        house.wait(failed, "the third attempt finds the disk full")
+        house.wait(has_failed, "the third attempt finds the disk full")
         row = house.run(publishing)
         assert "disk is full" in row["error"]
         assert house.registry.aliases() == before

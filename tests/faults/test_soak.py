@@ -284,12 +284,12 @@ def test_nothing_is_lost_for_a_while(
     with capsys.disabled():
         print(f"restored elsewhere: {len(rows)} runs, {faces} faces compared")
     assert crowd.wrong == []
-    lost = Counter(
+    lost_answers = Counter(
         (round(at - ends + SECONDS), error)  # s since the crowd came
         for at, error in crowd.unanswered
         if not any(since <= at <= till for since, till in down)
     )
-    assert lost == {}, f"unanswered while no app was killed\n{house.log_tails()}"
+    assert lost_answers == {}, f"unanswered while no app was killed\n{house.log_tails()}"
     for pid in {one.pid for one in sizes}:
         assert_it_does_not_grow([one for one in sizes if one.pid == pid])
     left = {kind: count - before[kind] for kind, count in after.items()}

@@ -77,9 +77,9 @@ def sha256(name: str) -> str:
 
 def template(page: str, pattern: str) -> str:
     """The address on a page that matches a pattern; there must be exactly one."""
-    found = set(re.findall(pattern, (DOCS / page).read_text()))
-    assert len(found) == 1, (page, found)
-    return str(found.pop())
+    mentions = set(re.findall(pattern, (DOCS / page).read_text()))
+    assert len(mentions) == 1, (page, mentions)
+    return str(mentions.pop())
 
 
 # --- How each host expands its template
@@ -217,8 +217,8 @@ def resolve(url: str) -> PictureRequest:
 @pytest.fixture(params=HOSTS)
 def host(request: pytest.FixtureRequest) -> Host:
     """Each host."""
-    chosen: Host = HOSTS[request.param]
-    return chosen
+    host_row: Host = HOSTS[request.param]
+    return host_row
 
 
 def test_every_awkward_name_gets_its_own_face(host: Host) -> None:
@@ -250,8 +250,8 @@ def test_a_dot_in_a_bare_path_is_the_trap_that_the_page_warns_of() -> None:
 
 def test_every_page_of_a_host_is_listed() -> None:
     pages = {path.name for path in DOCS.glob("*.md")} - {"README.md"}
-    listed = set(re.findall(r"\]\((\w+\.md)\)", (DOCS / "README.md").read_text()))
-    assert pages == listed
+    listed_pages = set(re.findall(r"\]\((\w+\.md)\)", (DOCS / "README.md").read_text()))
+    assert pages == listed_pages
     for page in pages:
         text = (DOCS / page).read_text()
         assert "**Seen:**" in text, page

@@ -134,8 +134,10 @@ def test_the_commands_use_the_endpoint_of_the_environment(
 ) -> None:
     variables = {"HF_ENDPOINT": stand_in.url, "HF_TOKEN": TOKEN, "HF_HUB_DISABLE_XET": "1"}
     variables |= {"HF_HOME": str(tmp_path / "hf")}
-    pushed = kao("models", "push", "default", NAME, "--private", **variables)
-    assert (pushed.code, stand_in.url in pushed.out) == (0, True), pushed.err
+    push_output = kao("models", "push", "default", NAME, "--private", **variables)
+    assert (push_output.code, stand_in.url in push_output.out) == (0, True), push_output.err
     home = str(tmp_path / "other-home")
-    pulled = kao("models", "pull", NAME, KAO_HOME=home, **variables)
-    assert (pulled.code, pulled.out) == (0, f"added {registry.resolve('default')}\n"), pulled.err
+    pull_output = kao("models", "pull", NAME, KAO_HOME=home, **variables)
+    assert (pull_output.code, pull_output.out) == (0, f"added {registry.resolve('default')}\n"), (
+        pull_output.err
+    )

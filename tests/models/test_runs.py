@@ -178,11 +178,11 @@ def test_the_newest_event_of_every_run(engine: sa.Engine) -> None:
     ids = []
     for count in (0, 1, 3):
         row, _ = runs.create(engine, resolve({"preset": "smoke"}), {})
-        claimed = runs.claim(engine, row["id"])
-        assert claimed is not None
+        claim = runs.claim(engine, row["id"])
+        assert claim is not None
         for number in range(count):
-            runs.record(engine, row["id"], claimed[1], "run.measured", {"fd": number})
-        runs.record(engine, row["id"], claimed[1], "run.warning", {})
+            runs.record(engine, row["id"], claim[1], "run.measured", {"fd": number})
+        runs.record(engine, row["id"], claim[1], "run.warning", {})
         ids.append(row["id"])
     newest = runs.newest_events(engine, ids, "run.measured")
     assert newest == {ids[1]: {"fd": 0}, ids[2]: {"fd": 2}}

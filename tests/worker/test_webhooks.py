@@ -196,18 +196,18 @@ def test_every_type_is_an_event() -> None:
 def dripping() -> Iterator[str]:
     """The address of a receiver whose headers never end: a byte every 10 ms."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        ended = threading.Event()
+        delivery_ended = threading.Event()
 
         def answer() -> None:
             with contextlib.suppress(OSError), server.accept()[0] as connection:
                 connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
-                while not ended.wait(0.01):
+                while not delivery_ended.wait(0.01):
                     connection.sendall(b"x")
 
         thread = threading.Thread(target=answer)
         thread.start()
         yield f"http://127.0.0.1:{server.getsockname()[1]}/"
-        ended.set()
+        delivery_ended.set()
         thread.join()
 
 
@@ -235,12 +235,14 @@ def test_a_receiver_that_fails_takes_no_turn_of_the_others(
     begin: Begin,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    broken = webhooks.create(engine, "http://127.0.0.1:1/", ["run.queued"])
+    unreachable_webhook = webhooks.create(engine, "http://127.0.0.1:1/", ["run.queued"])
     for _ in range(3):
         begin("queued")
     webhooks.create(engine, receiver.url, ["run.queued"])
     begin("queued")
     assert deliverer.deliver_due() == 2
     assert len(receiver.requests) == 1
-    attempts = [row["attempts"] for row in webhooks.list_deliveries(engine, broken["id"])]
+    attempts = [
+        row["attempts"] for row in webhooks.list_deliveries(engine, unreachable_webhook["id"])
+    ]
     assert sorted(attempts) == [0, 0, 0, 1]

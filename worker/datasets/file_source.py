@@ -1,4 +1,4 @@
-"""What sources share whose pictures are files: a folder's, or the members of an archive."""
+"""The base of sources whose pictures are files: those of a folder, or the members of an archive."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence

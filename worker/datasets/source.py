@@ -56,7 +56,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Contents:
-    """The pictures of a part of a source, and the files that are none.
+    """The pictures of a part of a source, and the other files.
 
     key: differs whenever the pixels of the pictures may differ.
     """

@@ -1,4 +1,4 @@
-"""Teaches a generator to draw what its enlarger makes of its pictures, reduced again.
+"""Trains a generator to draw its own pictures as they are after enlarging and reducing them.
 
 An enlarger removes the grain and the frayed edges that a discriminator behind noise does not see,
 but only above the generator's resolution. Distillation (arXiv:1503.02531), with the generator and
@@ -30,7 +30,10 @@ Latents = Callable[[int], Mapping[str, Tensor]]
 
 @dataclass(frozen=True)
 class Plan:
-    """What decides the weights, beside the two networks. start: the generator's steps before."""
+    """What decides the weights, beside the two networks.
+
+    steps: of the distillation. start: those of the generator's training before it.
+    """
 
     steps: int
     start: int
@@ -39,7 +42,7 @@ class Plan:
 class Distillation:
     """The student, its optimiser and its place in the plan.
 
-    Only the synthesis learns: the styles stay, and with them who a seed is.
+    Only the synthesis is trained: styles stay as they are, so that each seed keeps its face.
     """
 
     def __init__(
@@ -55,9 +58,9 @@ class Distillation:
         self.plan, self.step, self.bf16 = plan, 0, bf16
         self.scale, self._latents = scale, latents
         # BatchNorm keeps its statistics, as when faces are served.
-        self._teacher = _frozen(generator)
-        self._enlarger = _frozen(enlarger)
-        self.student = _frozen(generator)
+        self._teacher = _frozen_copy(generator)
+        self._enlarger = _frozen_copy(enlarger)
+        self.student = _frozen_copy(generator)
         self.student.synthesis.requires_grad_(True)
         self._adam = torch.optim.Adam(self.student.synthesis.parameters(), LEARNING_RATE, BETAS)
 
@@ -76,7 +79,7 @@ class Distillation:
         rate = cosine(LEARNING_RATE, 0.0, self.step / self.steps)
         for group in self._adam.param_groups:
             group["lr"] = rate * min(1.0, (self.step + 1) / WARM_UP)
-        styles, target = self._lesson(self.step)
+        styles, target = self._batch(self.step)
         with self._precision(styles.device):
             pictures = self.student.synthesis(styles)
         error = loss(pictures.float(), target)
@@ -94,15 +97,15 @@ class Distillation:
         """
         differences = []
         for number in range(MEASURED_BATCHES):
-            styles, target = self._lesson(self.steps + number)
+            styles, target = self._batch(self.steps + number)
             pictures = (each.synthesis(styles) for each in (self.student, self._teacher))
             differences.append([(each - target).abs().mean() for each in pictures])
         student, teacher = (127.5 * torch.tensor(differences).mean(0)).tolist()
         return student, teacher
 
     @torch.no_grad()
-    def _lesson(self, number: int) -> tuple[Tensor, Tensor]:
-        """Styles (B, rows, style), and the pictures (B, 3, S, S) that they shall become."""
+    def _batch(self, number: int) -> tuple[Tensor, Tensor]:
+        """Styles (B, rows, style), and the target picture of each: (B, 3, S, S)."""
         styles = self._teacher.styles(**self._latents(self.plan.start + number))
         with self._precision(styles.device):
             large = self._enlarger(self._teacher.synthesis(styles).clamp(-1, 1)).float()
@@ -112,7 +115,7 @@ class Distillation:
         return torch.autocast(device.type, torch.bfloat16, enabled=self.bf16)
 
     def state(self) -> dict[str, Any]:
-        """What `restore` needs to go on from here: plain tensors and numbers."""
+        """What `restore` needs to continue from here: plain tensors and numbers."""
         return {
             "plan": asdict(self.plan),
             "step": self.step,
@@ -121,15 +124,15 @@ class Distillation:
         }
 
     def restore(self, state: dict[str, Any] | None) -> None:
-        """Go on from a state of the same plan; another one is left unread."""
+        """Continue from a state of the same plan; a state of another plan is ignored."""
         if state is not None and state["plan"] == asdict(self.plan):
             self.step = state["step"]
             self.student.load_state_dict(state["student"])
             self._adam.load_state_dict(state["adam"])
 
 
-def _frozen(network: Network) -> Network:
+def _frozen_copy(network: Network) -> Network:
     """A copy that computes as when faces are served, in the layout that CPUs compute fastest."""
-    frozen = copy.deepcopy(network).eval().requires_grad_(False)
+    duplicate = copy.deepcopy(network).eval().requires_grad_(False)
     # torch's types know `to` without a layout alone.
-    return frozen.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return duplicate.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

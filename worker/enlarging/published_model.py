@@ -19,7 +19,7 @@ from worker import devices
 from worker.datasets import lookup
 from worker.datasets.packing import PackedDataset
 from worker.enlarging.pairs import Pairs
-from worker.enlarging.stage import Event, Progress, Stage
+from worker.enlarging.stage import Event, Stage, StageProgress
 from worker.enlarging.training import EnlargerTrainer, Plan
 from worker.publishing import bundle_writer
 
@@ -43,11 +43,11 @@ class Options:
 
 @dataclass(frozen=True)
 class Report:
-    """Where progress goes."""
+    """Callbacks for events, packed pictures (count, total) and the training's progress."""
 
     event: Event
     packing: Callable[[int, int], None]
-    training: Callable[[Progress], None]
+    training: Callable[[StageProgress], None]
 
 
 class PublishedModel:

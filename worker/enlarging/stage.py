@@ -26,7 +26,7 @@ NOT_BETTER = (
 
 
 @dataclass(frozen=True)
-class Progress:
+class StageProgress:
     """How far the stage is."""
 
     step: int
@@ -36,7 +36,7 @@ class Progress:
 
 
 class Trainable(Protocol):
-    """What has a number of steps to take."""
+    """A training of so many steps."""
 
     step: int
 
@@ -53,14 +53,11 @@ class Trainable(Protocol):
 def train(
     trainer: Trainable,
     is_stopped: Callable[[], bool],
-    report: Callable[[Progress, float], None],
+    report: Callable[[StageProgress], None],
     save: Callable[[], None] | None = None,
     save_seconds: float = 60,
 ) -> None:
-    """Train to the end, or until it is stopped; report at intervals, and before it is saved.
-
-    report: is called with the progress and the seconds since the start.
-    """
+    """Train to the end, or until it is stopped; report at intervals, and before it is saved."""
     first = trainer.step
     start = last_save = last_report = time.monotonic()
     while not trainer.is_finished and not is_stopped():
@@ -70,8 +67,8 @@ def train(
         if now - last_report >= 1 or saves or trainer.is_finished:
             rate = (now - start) / (trainer.step - first)
             left = rate * (trainer.steps - trainer.step)
-            progress = Progress(trainer.step, trainer.steps, round(loss, 5), round(left, 1))
-            report(progress, now - start)
+            progress = StageProgress(trainer.step, trainer.steps, round(loss, 5), round(left, 1))
+            report(progress)
             last_report = now
         if save is not None and saves:
             save()
@@ -79,7 +76,7 @@ def train(
 
 
 class Stage:
-    """Trains one enlarger and measures it. event(type, data) reports what happened."""
+    """Trains one enlarger and measures it. event(type, data): records an event of the run."""
 
     def __init__(self, device: torch.device, bf16: bool, event: Event) -> None:
         self.device, self.bf16, self.event = device, bf16, event
@@ -110,16 +107,16 @@ class Stage:
     def train(
         self,
         is_stopped: Callable[[], bool],
-        report: Callable[[Progress], None],
+        report: Callable[[StageProgress], None],
         save: Callable[[], None] | None = None,
         save_seconds: float = 60,
     ) -> None:
         """Train to the plan's end, or until it is stopped; report and save at intervals."""
         assert self.trainer is not None
-        before = self.seconds
+        before, start = self.seconds, time.monotonic()
 
-        def report_and_count(progress: Progress, seconds: float) -> None:
-            self.seconds = before + seconds
+        def report_and_count(progress: StageProgress) -> None:
+            self.seconds = before + time.monotonic() - start
             report(progress)
 
         train(self.trainer, is_stopped, report_and_count, save, save_seconds)
@@ -151,7 +148,7 @@ class Stage:
         return {"trainer": self.trainer.state(), "seconds": self.seconds}
 
     def restore(self, state: dict[str, Any] | None) -> None:
-        """Go on from a state of the same plan; another one is left unread."""
+        """Continue from a state of the same plan; a state of another plan is ignored."""
         assert self.trainer is not None
         if state is not None and self.trainer.restore(state["trainer"]):
             self.seconds = state["seconds"]

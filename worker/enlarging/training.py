@@ -99,7 +99,7 @@ class EnlargerTrainer:
         return Quality(float(np.mean(ours)), float(np.mean(without)))
 
     def state(self) -> dict[str, Any]:
-        """What `restore` needs to go on from here: plain tensors and numbers."""
+        """What `restore` needs to continue from here: plain tensors and numbers."""
         return {
             "plan": asdict(self.plan),
             "scale": self.pairs.scale,
@@ -109,7 +109,7 @@ class EnlargerTrainer:
         }
 
     def restore(self, state: dict[str, Any]) -> bool:
-        """Go on from a state of the same plan and scale; False for another one, left unread."""
+        """Continue from a state of the same plan and scale; False for another, which is ignored."""
         if state["plan"] != asdict(self.plan) or state["scale"] != self.pairs.scale:
             return False
         self.step = state["step"]

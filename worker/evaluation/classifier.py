@@ -43,7 +43,7 @@ class Classifier(nn.Module):
                 nn.BatchNorm2d(after),
                 nn.ReLU(),
             ]
-        # Where a thing is tells glasses from earrings: a grid of 4×4, not one average.
+        # A grid of 4×4 instead of one average: positions distinguish glasses from earrings.
         self.trunk = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(4), nn.Flatten())
         self.hidden = nn.Sequential(nn.Linear(channels[-1] * 16, HIDDEN), nn.ReLU())
         self.heads = nn.ModuleList(nn.Linear(HIDDEN, size) for size in sizes)
@@ -55,7 +55,7 @@ class Classifier(nn.Module):
 
 @dataclass(frozen=True)
 class TrainedClassifier:
-    """A trained classifier. accuracies: of each question, on pictures that it never saw."""
+    """A trained classifier. accuracies: of each question, on held-out pictures."""
 
     network: Classifier
     accuracies: list[float]
@@ -77,7 +77,7 @@ class TrainedClassifier:
 
     @torch.no_grad()
     def features(self, images: Pixels) -> Floats:
-        """(N, S, S, 3) → (N, HIDDEN): what the answers are read from."""
+        """(N, S, S, 3) → (N, HIDDEN): the hidden layer, the input of the heads."""
         network = self.network
         parts = [network.hidden(network.trunk(inputs)).numpy() for inputs in _batches(images)]
         return np.concatenate(parts)

@@ -29,7 +29,7 @@ from worker.evaluation.own_features import OwnFeatures
 
 BATCH = 32
 FEWEST = 20  # images on each side: below, neighbours and covariances mean nothing
-BACKGROUND_FACES = 1_000  # faces whose backgrounds are looked at
+BACKGROUND_FACES = 1_000  # faces whose backgrounds are measured
 
 Progress = Callable[[str, int, int], None]
 
@@ -52,7 +52,7 @@ class Evaluation:
 
 
 class _Faces(NamedTuple):
-    """Features of the drawn faces at one size, and FD-Own's."""
+    """Features of the drawn faces at one size: those of FD-Lite0 and of FD-Own."""
 
     lite: Floats
     own: Floats
@@ -81,18 +81,19 @@ def evaluate(
     report = progress or (lambda stage, count, total: None)
     features = Features(threads)
     share = _held_out_share(drawer, native_set)
-    small, near = _measure(drawer, native_set, samples, share, features, cache, psi, report)
-    large, out = small, compare_held_out(*near)
+    native, sides = _measure(drawer, native_set, samples, share, features, cache, psi, report)
+    real, fake = sides
+    at_served_size = native
     if served_set is not None and served_set.size != native_set.size:
-        large, pair = _measure(drawer, served_set, samples, share, features, cache, psi, report)
-        out = compare_held_out(*pair)
-    real, fake = near
+        at_served_size, sides = _measure(
+            drawer, served_set, samples, share, features, cache, psi, report
+        )
     likeness = novelty(real.training, fake)
     closest = likeness.closest_first[:PAIRS_SHOWN]
     evaluation = Evaluation(
-        served=large,
-        native=small,
-        held_out=out,
+        served=at_served_size,
+        native=native,
+        held_out=compare_held_out(*sides),
         backgrounds=backgrounds.measure(draw(drawer, BACKGROUND_FACES, psi), native_set),
         novelty=likeness.ratio,
         copies=likeness.copies,
@@ -144,28 +145,38 @@ def _measure(
     psi: float,
     report: Progress,
 ) -> tuple[Comparison, tuple[RealSide, Floats]]:
-    """The comparison at this packed set's size, and what it compared."""
+    """The comparison at this packed set's size, and its two sides."""
     real, own = _real(dataset, samples, share, features, cache, report)
-    faces = _extract(drawer, dataset.size, min(samples, len(real.training)), psi, features, own)(
-        lambda count, total: report(f"drawing at {dataset.size} px", count, total)
+    faces = _extract(
+        drawer,
+        dataset.size,
+        min(samples, len(real.training)),
+        psi,
+        features,
+        own,
+        lambda *at: report(f"drawing at {dataset.size} px", *at),
     )
     return compare(real, faces.lite, faces.own), (real, faces.lite)
 
 
 def _extract(
-    drawer: Drawer, size: int, count: int, psi: float, features: Features, own: OwnFeatures
-) -> Callable[[Callable[[int, int], None]], _Faces]:
-    def extract(report: Callable[[int, int], None]) -> _Faces:
-        lite, other = [], []
-        for start in range(0, count, BATCH):
-            seeds = range(start, min(start + BATCH, count))
-            pixels = _draw(drawer, seeds, psi, size, "")
-            lite.append(features.extract(pixels))
-            other.append(own.extract(pixels))
-            report(seeds.stop, count)
-        return _Faces(np.concatenate(lite), np.concatenate(other))
-
-    return extract
+    drawer: Drawer,
+    size: int,
+    count: int,
+    psi: float,
+    features: Features,
+    own: OwnFeatures,
+    report: Callable[[int, int], None],
+) -> _Faces:
+    """Draw `count` faces as served at `size` pixels, and extract their features."""
+    lite_parts, own_parts = [], []
+    for start in range(0, count, BATCH):
+        seeds = range(start, min(start + BATCH, count))
+        pixels = _draw(drawer, seeds, psi, size, "")
+        lite_parts.append(features.extract(pixels))
+        own_parts.append(own.extract(pixels))
+        report(seeds.stop, count)
+    return _Faces(np.concatenate(lite_parts), np.concatenate(own_parts))
 
 
 def _real(
@@ -187,7 +198,7 @@ def _real(
         dataset, count, features, cache, lambda *at: report(f"blurring {size}", *at)
     )
     half = floor_count(samples, len(places))
-    # From the end, so that as few as possible of the compared pictures are among its lessons.
+    # From the end, so that as few as possible of the compared pictures train FD-Own's network.
     lessons = places[::-1][: max(1, len(places) // 2)]
     own = own_features.prepare(
         dataset, lessons, cache, lambda: report(f"training FD-Own's network {size}", 0, 1)

@@ -1,7 +1,7 @@
-"""What measures look at: a network's pooled activations of pictures.
+"""Features of pictures for the measures: a network's pooled activations.
 
 No Inception weights may be loaded from a hub, so no number here is an FID. EfficientNet-Lite0's
-ImageNet weights come inside a Python package; it is never trained on, and never trained against.
+ImageNet weights come inside a Python package. No training uses this network.
 """
 
 import tempfile

@@ -1,4 +1,4 @@
-"""What a run measures of itself at intervals, small enough to slow it by less than a tenth."""
+"""The measurements of a run at intervals, small enough to slow it by less than a tenth."""
 
 from pathlib import Path
 

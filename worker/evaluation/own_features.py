@@ -15,14 +15,14 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from models.storage import atomic
+from models.storage import atomic, layout
 from worker.datasets.held_out import Places
 from worker.datasets.packing import PackedDataset
 from worker.evaluation import classifier
 from worker.evaluation.classifier import Classifier, Codes, TrainedClassifier
 from worker.evaluation.features import Floats, Pixels, resize
 
-LARGEST_SIDE = 128  # pixels that it looks at; part of the definition of FD-Own
+LARGEST_SIDE = 128  # pixels, of its input; part of the definition of FD-Own
 MOST = 6_000  # pictures that it is trained on
 STEPS = 300  # of its training, about
 MOST_VALUES = 64  # of a label that it learns
@@ -30,7 +30,7 @@ MOST_VALUES = 64  # of a label that it learns
 
 @dataclass(frozen=True)
 class OwnFeatures:
-    """A trained classifier and the side of the pictures that it looks at."""
+    """A trained classifier and the side of its input in pixels."""
 
     classifier: TrainedClassifier
     side: int
@@ -45,13 +45,13 @@ def prepare(
 ) -> OwnFeatures:
     """Train on at most MOST pictures at `places`, or read what an earlier call trained.
 
-    It learns the set's labels; where there are none, the changes of `classifier.change_at_random`.
+    It is trained on the set's labels; without any, on the changes of `classifier.change_at_random`.
     report is called before training, which takes minutes.
     """
     side, lessons = min(dataset.size, LARGEST_SIDE), np.sort(places[:MOST])
     codes, sizes = _codes(dataset, lessons)
     key = hashlib.sha256(json.dumps([side, STEPS, sizes, lessons.tolist()]).encode()).hexdigest()
-    path = cache / "features" / f"{dataset.fingerprint[:32]}-classifier-{key[:16]}.safetensors"
+    path = cache / layout.FEATURES / f"{dataset.fingerprint[:32]}-classifier-{key[:16]}.safetensors"
     network = Classifier(sizes).eval()
     try:
         network.load_state_dict(load_file(path))

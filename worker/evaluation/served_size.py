@@ -11,8 +11,8 @@ from worker.evaluation.evaluate import draw
 from worker.evaluation.features import Features
 from worker.evaluation.metrics import Z95, Moments
 
-# Seeds that no run measures itself by: the snapshot that is lowest on its own seeds is so partly
-# by luck.
+# Seeds begin with it, so that they are none of those by which a run measures itself: the snapshot
+# with the lowest FD on those has it partly by chance.
 SEED = "judge "
 
 Measures = dict[str, float]
@@ -22,7 +22,7 @@ class ServedSize:
     """Real pictures of one set at the served size, to compare models against."""
 
     def __init__(self, dataset: PackedDataset, samples: int, cache: Path, threads: int) -> None:
-        """packed: the set, or a fair part of it, at the served size."""
+        """dataset: the set, or a fair part of it, packed at the served size."""
         self.size, self.samples = dataset.size, min(samples, dataset.count)
         self._features = Features(threads)
         self._real = reference.real(dataset, self.samples, self._features, cache)

@@ -23,8 +23,8 @@ TRUNCATED_PSI = 0.7  # a second psi at which traits are judged
 
 
 @dataclass(frozen=True)
-class Obedience:
-    """Shares, 0 to 1, at one psi.
+class Adherence:
+    """How far faces follow their requests at one psi: shares, 0 to 1.
 
     shown: faces that show the requested value. kept: their other attributes that stayed as they
     were, on average; worst_kept: the one that stayed least often.
@@ -41,7 +41,7 @@ class Trait:
     """One attribute's accuracy.
 
     judge: held-out real pictures whose value the classifier names. shown, kept, worst_kept: as in
-    `Obedience`, at the psi of the evaluation; truncated: the same at psi 0.7.
+    `Adherence`, at the psi of the evaluation; truncated: the same at psi 0.7.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Trait:
     shown: float
     kept: float
     worst_kept: float
-    truncated: Obedience
+    truncated: Adherence
 
 
 def evaluate(drawer: Drawer, dataset: PackedDataset, samples: int, psi: float = 1.0) -> list[Trait]:
@@ -70,8 +70,8 @@ def evaluate(drawer: Drawer, dataset: PackedDataset, samples: int, psi: float = 
         latents.derive(f"trait {number}", drawer.card.network.latent) for number in range(samples)
     ]
     z = np.stack(seeds)
-    obedience = {
-        at: _obedience(drawer, judge, z, attributes, at)
+    adherence = {
+        at: _measure_adherence(drawer, judge, z, attributes, at)
         for at in dict.fromkeys((psi, TRUNCATED_PSI))
     }
     return [
@@ -79,10 +79,10 @@ def evaluate(drawer: Drawer, dataset: PackedDataset, samples: int, psi: float = 
             name=attribute.name,
             values=attribute.values,
             judge=judge.accuracies[place],
-            shown=obedience[psi][place].shown,
-            kept=obedience[psi][place].kept,
-            worst_kept=obedience[psi][place].worst_kept,
-            truncated=obedience[TRUNCATED_PSI][place],
+            shown=adherence[psi][place].shown,
+            kept=adherence[psi][place].kept,
+            worst_kept=adherence[psi][place].worst_kept,
+            truncated=adherence[TRUNCATED_PSI][place],
         )
         for place, attribute in enumerate(attributes)
     ]
@@ -101,13 +101,13 @@ def true_codes(
     return np.stack([_codes(labels[each.name], each) for each in attributes], axis=1)
 
 
-def _obedience(
+def _measure_adherence(
     drawer: Drawer,
     judge: TrainedClassifier,
     z: NDArray[np.float32],
     attributes: Sequence[Attribute],
     psi: float,
-) -> list[Obedience]:
+) -> list[Adherence]:
     random = np.random.default_rng(0)
     before = judge.predict(drawer.draw(z, psi))
     names = [attribute.name for attribute in drawer.card.attributes]
@@ -123,7 +123,7 @@ def _obedience(
         kept_shares = (after == before).mean(0)[other_places] if other_places else np.ones(1)
         shown_share = float((after[:, place] == target_codes).mean())
         marks.append(
-            Obedience(psi, shown_share, float(kept_shares.mean()), float(kept_shares.min()))
+            Adherence(psi, shown_share, float(kept_shares.mean()), float(kept_shares.min()))
         )
     return marks
 

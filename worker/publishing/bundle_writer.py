@@ -57,7 +57,7 @@ def write(
     curve: Sequence[tuple[int, float]] = (),
     enlarger: Enlarger | None = None,
     properties: Mapping[str, Property] | None = None,
-    distilled: bundle.Distilled | None = None,
+    distilled: bundle.Distillation | None = None,
 ) -> None:
     """Fill `folder` with a bundle of this generator; the caller settles it.
 

@@ -69,18 +69,18 @@ def _lead(settings: Settings, run: str, fence: runs.Fence) -> None:
 
 
 def _end(engine: sa.Engine, attempt: Attempt, error: Exception) -> None:
-    """Record an attempt that an error ended: set back by a fault that may go away, else failed.
+    """Record an attempt that an error ended: queued again after a fault that may go away.
 
     Raises the error itself where it is a defect.
     """
     run, fence = attempt.run, attempt.fence
     if (fault := passing_faults.recognise(error)) is not None:
-        log.warning("training.set_back", run=run, reason=fault.reason)
+        log.warning("training.interrupted", run=run, reason=fault.reason)
         count = _record(lambda: runs.count_faults(engine, run))
-        if count + 1 < fault.most and attempt.pause(passing_faults.pause(count)):
+        if count + 1 < fault.most and attempt.pause(passing_faults.pause_before_retry(count)):
             _record(lambda: runs.requeue(engine, run, fence, "stopped", stalled=False))
         else:
-            _record(lambda: runs.set_back(engine, run, fence, fault.reason, fault.most))
+            _record(lambda: runs.requeue_after_fault(engine, run, fence, fault.reason, fault.most))
         return
     message = str(error) if isinstance(error, KaoError | Divergence) else None
     if isinstance(error, MEMORY_ERRORS):

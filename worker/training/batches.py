@@ -1,4 +1,7 @@
-"""Real images in batches: each once a pass, in an order that the seed and the pass fix."""
+"""Real images in batches, in an order that the seed and the pass fix.
+
+Each image comes once a pass, or with `balance` as often as the rarity of its labels says.
+"""
 
 from collections.abc import Container, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,6 +19,7 @@ from models.faces.pixels import to_network
 from models.recipes.recipe import Recipe
 from worker.devices import transfer
 from worker.rng import random_stream
+from worker.training.balance import Balance, weights
 from worker.training.distributed.collectives import Share
 
 SHARE_OF_DEVICE = 0.25  # of the free memory that a dataset may take
@@ -47,6 +51,7 @@ class Reals:
         self.attributes = _attributes(_at(labels or {}, places), recipe, numbers)
         codes = [(labels or {})[attribute.name]["codes"] for attribute in self.attributes]
         self._codes = torch.tensor(codes, dtype=torch.long)
+        self._balance = self._rarity() if recipe.balance and self.attributes else None
         self._images = images
         self._last_order: tuple[tuple[int, tuple[str, ...]], Tensor] | None = None
         self._resident: Tensor | None = None
@@ -103,7 +108,10 @@ class Reals:
         the face looks like, and the generator answers by painting both.
         """
         random = self._random("labels", step)
-        rows = torch.randint(0, self.count, (self.recipe.batch,), generator=random)
+        if self._balance is None:
+            rows = torch.randint(0, self.count, (self.recipe.batch,), generator=random)
+        else:
+            rows = self._balance.sample(self.recipe.batch, random)
         rows = rows if self._places is None else self._places[rows]
         shape = len(self.attributes), self.recipe.batch
         uniform = torch.rand(shape, dtype=torch.float64, generator=random).numpy()
@@ -114,6 +122,11 @@ class Reals:
             )
         ]
         return torch.stack(columns, dim=1)
+
+    def _rarity(self) -> Balance:
+        """By all labels, hidden ones too: a seed gives a value of each."""
+        codes = self._codes if self._places is None else self._codes[:, self._places]
+        return Balance(weights(list(codes.numpy()), self.recipe.balance))
 
     def _random(self, *keys: object) -> torch.Generator:
         return random_stream(self.recipe.seed, *self.lineage, *keys)
@@ -144,10 +157,14 @@ class Reals:
         return rows if self._places is None else self._places[rows]
 
     def _order(self, epoch: int) -> Tensor:
-        """A permutation of the images, the same for every step of a pass."""
+        """The images of a pass, the same for each of its steps: a permutation without `balance`."""
         key = epoch, self.lineage
         if self._last_order is None or self._last_order[0] != key:
-            order = torch.randperm(self.count, generator=self._random("order", epoch))
+            random = self._random("order", epoch)
+            if self._balance is None:
+                order = torch.randperm(self.count, generator=random)
+            else:
+                order = self._balance.order(random)
             self._last_order = key, order
         return self._last_order[1]
 

@@ -1,4 +1,4 @@
-"""What a training step reads beside the networks: images, latents and every random choice.
+"""The inputs of a training step: images, latents and every random choice.
 
 All of it is sampled before the step, so that the step itself is the same sequence of operations
 on the same buffers each time, which a GPU can replay. Which tensors there are says what the step

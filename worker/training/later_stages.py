@@ -1,4 +1,4 @@
-"""What follows the adversarial training: the enlarger, then the generator's distillation."""
+"""The stages after the adversarial training: the enlarger, then the generator's distillation."""
 
 import signal
 from collections.abc import Callable
@@ -7,13 +7,13 @@ from functools import partial
 
 from torch import nn
 
-from models.bundle.format import Distilled
+from models import bundle
 from models.networks import modern
 from models.recipes.recipe import Recipe
 from worker import devices
 from worker.enlarging.distillation import Distillation, Plan
 from worker.enlarging.pairs import Pack
-from worker.enlarging.stage import Progress as StageProgress, Stage, plan_for, train
+from worker.enlarging.stage import Stage, plan_for, train
 from worker.evaluation.served_size import Measures, is_lower
 from worker.publishing.bundle_writer import Enlarger
 from worker.training.progress import Progress
@@ -21,7 +21,7 @@ from worker.training.publication import Publication, Student
 from worker.training.reporting import Reporter
 from worker.training.trainer import Trainer
 
-# Of photographs, say, whose grain the enlarger takes for the generator's.
+# As with photographs, whose grain the enlarger removes with the generator's.
 NOT_BETTER = (
     "The generator stays as it was: FD was {before:.1f} before it learnt its enlarger's pictures, "
     "and {after:.1f} afterwards."
@@ -30,11 +30,11 @@ NOT_BETTER = (
 
 @dataclass(kw_only=True)
 class LaterStages:
-    """The stages of one run, resumed from what its progress has of them.
+    """The stages of one run; each resumes from its state in the run's progress.
 
     pack: packs the set's large pictures. measure: measures a generator, where the run measures
-    itself. received: the last signal; any ends a stage, and SIGINT the run, which then publishes
-    what is trained. save: writes a snapshot.
+    itself. last_signal: the last one received. Any signal ends a stage; after SIGINT the run
+    publishes what is trained. save: writes a snapshot.
     """
 
     recipe: Recipe
@@ -44,7 +44,7 @@ class LaterStages:
     publication: Publication
     pack: Pack
     measure: Callable[[nn.Module], Measures] | None
-    received: Callable[[], int | None]
+    last_signal: Callable[[], int | None]
     save: Callable[[], None]
     enlarger: Enlarger | None = None
     student: Student | None = None
@@ -58,10 +58,10 @@ class LaterStages:
         return sum(stage.step for stage in (trainer, self._distillation) if stage is not None)
 
     def run(self) -> None:
-        """Go through the stages that the recipe wants, to the end or until a signal."""
-        if self.received() is None:
+        """Run the stages of the recipe, to the end or until a signal."""
+        if self.last_signal() is None:
             self._enlarge()
-        if self.received() is None:
+        if self.last_signal() is None:
             self._distil()
 
     def store(self) -> None:
@@ -72,7 +72,7 @@ class LaterStages:
             self.progress.distillation = self._distillation.state()
 
     def _is_stopped(self) -> bool:
-        return self.received() is not None
+        return self.last_signal() is not None
 
     def _enlarge(self) -> None:
         recipe, device = self.recipe, self.trainer.device
@@ -89,7 +89,7 @@ class LaterStages:
         report = partial(self.reporter.stage, "enlarger")
         stage.train(self._is_stopped, report, self.save, recipe.snapshot_seconds)
         self.save()
-        if self.received() != signal.SIGTERM:
+        if self.last_signal() != signal.SIGTERM:
             self.enlarger = stage.result()
 
     def _distil(self) -> None:
@@ -107,19 +107,16 @@ class LaterStages:
         distillation.restore(self.progress.distillation)
         self._distillation = distillation
         self.reporter.event("distillation.started", {"steps": plan.steps})
-
-        def report(progress: StageProgress, _seconds: float) -> None:
-            self.reporter.stage("distillation", progress)
-
+        report = partial(self.reporter.stage, "distillation")
         train(distillation, self._is_stopped, report, self.save, self.recipe.snapshot_seconds)
         self.save()
-        if self.received() != signal.SIGTERM:
+        if self.last_signal() != signal.SIGTERM:
             self.student = self._finish(distillation)
 
     def _finish(self, distillation: Distillation) -> Student | None:
-        """Measure the student; what is published of it, or None where its FD is higher."""
+        """Measure the student; what to publish of it, or None where its FD is higher."""
         difference, difference_before = (round(levels, 2) for levels in distillation.measure())
-        card = Distilled(
+        card = bundle.Distillation(
             steps=distillation.step, difference=difference, difference_before=difference_before
         )
         self.reporter.event("distillation.measured", card.model_dump())

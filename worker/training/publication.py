@@ -31,7 +31,7 @@ class Student(NamedTuple):
     """A generator after its distillation, and what a card says of that."""
 
     network: nn.Module
-    card: bundle.Distilled
+    card: bundle.Distillation
 
 
 @dataclass(frozen=True)

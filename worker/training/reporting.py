@@ -16,7 +16,7 @@ from torch.utils.tensorboard import SummaryWriter
 from models import runs
 from models.bundle.generator import Pixels
 from models.runs import Fence
-from worker.enlarging.stage import Progress as StageProgress
+from worker.enlarging.stage import StageProgress
 from worker.evaluation.served_size import Measures
 
 # The event by stage after the training.

@@ -1,4 +1,4 @@
-"""What a run does when its training diverges: it warns, stops, or returns to a snapshot."""
+"""The reaction to divergence: a warning, the end of the run, or an older snapshot."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

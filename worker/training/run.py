@@ -1,7 +1,6 @@
 """One attempt at a run, from the dataset to the published bundle."""
 
 import signal
-import threading
 import time
 from dataclasses import dataclass
 from types import FrameType
@@ -19,7 +18,7 @@ from models.registry import Registry
 from models.runs import Fence
 from models.settings import Settings
 from models.storage import layout
-from worker import devices
+from worker import clocks, devices
 from worker.datasets import held_out, lookup
 from worker.datasets.packing import PackedDataset
 from worker.datasets.source import Images
@@ -57,7 +56,7 @@ class Clock:
 
 
 class Due(NamedTuple):
-    """What follows a step; each shows or keeps what the losses so far led to."""
+    """What is due after a step; each part shows or keeps the weights as they are now."""
 
     report: bool
     moment: bool  # keep the averaged weights, by the recipe's `growth`
@@ -100,10 +99,10 @@ class Attempt:
 
     def pause(self, seconds: float) -> bool:
         """Wait before the run is queued again; whether a signal ended the wait."""
-        deadline, never = time.monotonic() + seconds, threading.Event()
+        deadline = time.monotonic() + seconds
         self.packing = False  # nothing is left that the signal would have to interrupt
         while self.signal is None and time.monotonic() < deadline:
-            never.wait(0.2)  # not time.sleep, which fails where the clock jumps
+            clocks.sleep(0.2)
         return self.signal is not None
 
     def execute(self) -> str:
@@ -195,7 +194,7 @@ class Attempt:
             publication=self.publication,
             pack=self._pack_larger,
             measure=self._measure_generator if self.measuring is not None else None,
-            received=lambda: self.signal,
+            last_signal=lambda: self.signal,
             save=self._save,
         )
 

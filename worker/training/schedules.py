@@ -1,4 +1,4 @@
-"""What changes while a run goes on, as functions of how far it is.
+"""Schedules: settings that change during a run, as functions of its progress.
 
 `fraction` is the share of the run that is done, 0 to 1; `images` are real images seen.
 """

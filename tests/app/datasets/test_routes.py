@@ -139,15 +139,15 @@ def test_what_is_left_out_is_counted_by_reason_and_named(
     assert left_out["JXL is not read"]["count"] == 2
     assert left_out["JXL is not read"]["examples"] == ["a.jxl", "b.jxl"]
     assert left_out["no picture by its name"]["examples"] == ["notes.txt"]
-    (broken,) = [each for each in left_out.values() if each["examples"] == ["page.jpg"]]
-    assert "not a picture" in broken["reason"]
-    shown = client.get(answer.headers["location"], headers=key).json()
-    assert shown["left_out"] == answer.json()["left_out"]
-    assert shown["near_duplicates"] == answer.json()["near_duplicates"]
+    (broken_files,) = [each for each in left_out.values() if each["examples"] == ["page.jpg"]]
+    assert "not a picture" in broken_files["reason"]
+    dataset_details = client.get(answer.headers["location"], headers=key).json()
+    assert dataset_details["left_out"] == answer.json()["left_out"]
+    assert dataset_details["near_duplicates"] == answer.json()["near_duplicates"]
     client.delete("/datasets/faces", headers=key)
-    refused = upload(_labelled_zip(**files), f"{ADDRESS}&strict=true")
-    assert refused.status_code == 422
-    assert "page.jpg" in refused.json()["detail"]
+    refusal = upload(_labelled_zip(**files), f"{ADDRESS}&strict=true")
+    assert refusal.status_code == 422
+    assert "page.jpg" in refusal.json()["detail"]
 
 
 def test_a_broken_picture_counts_for_no_label(

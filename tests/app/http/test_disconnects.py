@@ -16,9 +16,9 @@ from tests.support.live_app import Live
 from tests.support.waiting import wait
 
 
-def _request(gone: asyncio.Event) -> Request:
+def _request(client_left: asyncio.Event) -> Request:
     async def receive() -> Message:
-        await gone.wait()
+        await client_left.wait()
         return {"type": "http.disconnect"}
 
     return Request({"type": "http", "headers": []}, receive)
@@ -26,18 +26,18 @@ def _request(gone: asyncio.Event) -> Request:
 
 def test_work_ends_with_its_client() -> None:
     async def scenario() -> None:
-        gone, ended = asyncio.Event(), asyncio.Event()
+        client_left, work_ended = asyncio.Event(), asyncio.Event()
 
         async def work() -> None:
             try:
-                gone.set()
+                client_left.set()
                 await asyncio.Event().wait()
             finally:
-                ended.set()
+                work_ended.set()
 
         with pytest.raises(ClientDisconnect):
-            await cancel_on_disconnect(_request(gone), work())
-        await asyncio.wait_for(ended.wait(), 10)
+            await cancel_on_disconnect(_request(client_left), work())
+        await asyncio.wait_for(work_ended.wait(), 10)
 
     asyncio.run(scenario())
 

@@ -65,19 +65,19 @@ def test_bodies_that_nobody_reads_are_dropped_for_those_that_are_read(
         await Response(next(bodies))(scope, receive, send)
 
     async def run() -> None:
-        paced = PacedBodies(app, 0)
-        stuck = [asyncio.create_task(paced(SCOPE, _receive, Reader(1).send)) for _ in range(8)]
+        middleware = PacedBodies(app, 0)
+        stuck = [asyncio.create_task(middleware(SCOPE, _receive, Reader(1).send)) for _ in range(8)]
         for _ in range(20):
             await asyncio.sleep(0)
-        assert paced._bytes() <= LEAST
+        assert middleware._bytes() <= LEAST
         assert sum(task.done() for task in stuck) == 8 - 3
         reader = Reader()
-        await paced(SCOPE, _receive, reader.send)
+        await middleware(SCOPE, _receive, reader.send)
         assert reader.is_complete
         for task in stuck:
             task.cancel()
         await asyncio.gather(*stuck, return_exceptions=True)
-        assert paced._bytes() == 0
+        assert middleware._bytes() == 0
 
     asyncio.run(run())
 
@@ -86,8 +86,10 @@ def test_one_picture_that_many_read_counts_once() -> None:
     body = b"x" * (LEAST // 2 + 1)
 
     async def run() -> None:
-        paced = _answering(body)
-        readers = [asyncio.create_task(paced(SCOPE, _receive, Reader(1).send)) for _ in range(9)]
+        middleware = _answering(body)
+        readers = [
+            asyncio.create_task(middleware(SCOPE, _receive, Reader(1).send)) for _ in range(9)
+        ]
         for _ in range(20):
             await asyncio.sleep(0)
         assert not any(task.done() for task in readers)
@@ -100,8 +102,8 @@ def test_one_picture_that_many_read_counts_once() -> None:
 
 def test_a_client_that_leaves_cancels_as_before() -> None:
     async def run() -> None:
-        paced = _answering(b"x" * (2 * PIECE))
-        task = asyncio.create_task(paced(SCOPE, _receive, Reader(1).send))
+        middleware = _answering(b"x" * (2 * PIECE))
+        task = asyncio.create_task(middleware(SCOPE, _receive, Reader(1).send))
         await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -53,10 +53,12 @@ async def _half_open(port: int, kind: str, cut: Counter[str]) -> None:
     writer.transport.abort()
 
 
-async def _client(url: str, name: int, done: asyncio.Event, statuses: Counter[int]) -> None:
+async def _client(
+    url: str, name: int, end_of_attack: asyncio.Event, statuses: Counter[int]
+) -> None:
     """Request new faces, each over a connection of its own, until `done`."""
     number = 0
-    while not done.is_set():
+    while not end_of_attack.is_set():
         async with httpx.AsyncClient(timeout=30, trust_env=False) as client:
             answer = await client.get(f"{url}/avatar?seed={name}-{number}")
         assert answer.content.startswith(b"\x89PNG")
@@ -68,14 +70,16 @@ async def _attack(url: str) -> tuple[Counter[str], Counter[int], float]:
     """(half-open connections cut by kind, answers by status, seconds)."""
     cut: Counter[str] = Counter()
     statuses: Counter[int] = Counter()
-    done, start, port = asyncio.Event(), time.monotonic(), urlsplit(url).port
+    end_of_attack, start, port = asyncio.Event(), time.monotonic(), urlsplit(url).port
     assert port is not None
-    clients = [asyncio.ensure_future(_client(url, n, done, statuses)) for n in range(CLIENTS)]
+    clients = [
+        asyncio.ensure_future(_client(url, n, end_of_attack, statuses)) for n in range(CLIENTS)
+    ]
     kinds = [list(KINDS)[n % len(KINDS)] for n in range(HALF_OPEN)]
     async with asyncio.timeout(CUT):
         await asyncio.gather(*(_half_open(port, kind, cut) for kind in kinds))
     seconds = time.monotonic() - start
-    done.set()
+    end_of_attack.set()
     await asyncio.gather(*clients)
     return cut, statuses, seconds
 

@@ -60,11 +60,13 @@ def test_a_model_that_has_to_be_loaded_is_charged_once(
 ) -> None:
     """Loading reads, hashes and tests a whole bundle, which takes as long as many faces."""
     client = start_limited(limit_pictures="60/hour")
-    served = registry.aliases().values()
-    (version,) = (row["version"] for row in registry.list_models() if row["version"] not in served)
-    for spent in (LOADING_UNITS + 1, LOADING_UNITS + 2):
-        answer = client.get(f"/avatar?seed={spent}&model={version}")
-        assert answer.headers["ratelimit"].startswith(f'"pictures";r={60 - spent};')
+    served_versions = registry.aliases().values()
+    (version,) = (
+        row["version"] for row in registry.list_models() if row["version"] not in served_versions
+    )
+    for units in (LOADING_UNITS + 1, LOADING_UNITS + 2):
+        answer = client.get(f"/avatar?seed={units}&model={version}")
+        assert answer.headers["ratelimit"].startswith(f'"pictures";r={60 - units};')
 
 
 def test_a_blank_image_is_charged_as_a_face_of_its_size(start_limited: StartLimited) -> None:

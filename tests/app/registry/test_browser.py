@@ -84,12 +84,12 @@ def test_a_file_travels_in_a_coding_that_the_client_accepts(
 ) -> None:
     address = f"/models/{versions[0]}/browser/{bundle.WEIGHTS}"
     plain = client.get(address, headers={"Accept-Encoding": "identity"})
-    encoded = client.get(address, headers={"Accept-Encoding": coding})
+    answer_with_coding = client.get(address, headers={"Accept-Encoding": coding})
     assert "content-encoding" not in plain.headers
-    assert encoded.headers["content-encoding"] == coding
-    assert encoded.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
-    assert plain.content == encoded.content  # httpx decodes both
-    assert int(encoded.headers["content-length"]) < len(plain.content)
+    assert answer_with_coding.headers["content-encoding"] == coding
+    assert answer_with_coding.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
+    assert plain.content == answer_with_coding.content  # httpx decodes both
+    assert int(answer_with_coding.headers["content-length"]) < len(plain.content)
 
 
 def test_the_manifest_says_what_each_coding_takes(client: TestClient, versions: list[str]) -> None:
@@ -123,7 +123,6 @@ def test_a_model_too_large_for_browsers_says_so(
     client: TestClient, versions: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(browser, "LARGEST", 1000)
-    browser.PACKED.clear()
     answer = client.get(f"/models/{versions[0]}/browser.json")
     assert (answer.status_code, "too large" in answer.json()["detail"]) == (404, True)
 
@@ -132,7 +131,6 @@ def test_a_model_too_large_for_browsers_says_so(
 def test_a_damaged_file_is_never_sent_as_the_one_of_a_version(
     client: TestClient, registry: Registry, versions: list[str], name: str
 ) -> None:
-    browser.PACKED.clear()
     path = registry.folder(versions[0]) / name
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
@@ -159,7 +157,6 @@ def test_a_damaged_sample_sheet_is_neither_sent_nor_an_internal_error(
 def test_packing_is_charged_once(
     client: TestClient, versions: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    browser.PACKED.clear()
     charges: list[float] = []
 
     async def charge(_: Limiter, __: Any, faces: float) -> dict[str, str]:

@@ -49,10 +49,10 @@ def test_a_downloaded_model_is_the_same_at_another_server(
     assert answer.headers["x-avatar-model"] == versions[0]
     assert answer.headers["content-disposition"].endswith(f'"kao-{versions[0][:12]}.zip"')
     assert "immutable" not in answer.headers["cache-control"]
-    pinned = client.get(f"/models/{versions[0]}/bundle.zip", headers=HEADERS)
-    assert pinned.headers["cache-control"].startswith("private, ")
-    assert pinned.headers["cache-control"].endswith("immutable")
-    assert pinned.content == answer.content
+    pinned_answer = client.get(f"/models/{versions[0]}/bundle.zip", headers=HEADERS)
+    assert pinned_answer.headers["cache-control"].startswith("private, ")
+    assert pinned_answer.headers["cache-control"].endswith("immutable")
+    assert pinned_answer.content == answer.content
     arrival = upload(other, answer.content)
     assert (arrival.status_code, arrival.headers["location"]) == (201, f"/models/{versions[0]}")
     assert arrival.json()["version"] == versions[0]

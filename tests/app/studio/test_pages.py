@@ -138,13 +138,15 @@ def test_the_page_tells_its_scripts_the_limits_of_the_pictures(client: TestClien
 def test_words_and_colours_of_traits_are_those_of_the_starter_set() -> None:
     labels = starter_attributes.labels(3000)
     # Its other attributes number the variants of a part, which no published model offers.
-    known = {name: set(row["values"]) for name, row in labels["attributes"].items()}
-    values = {name: known[name] for name in known if f"trait.{name}" in translations.words("en")}
+    values_of = {name: set(row["values"]) for name, row in labels["attributes"].items()}
+    values = {
+        name: values_of[name] for name in values_of if f"trait.{name}" in translations.words("en")
+    }
     assert len(values) == 9
     for language in translations.LANGUAGES:
         words = translations.words(language)
-        for name, offered in values.items():
-            assert {f"trait.{name}.{value}" for value in offered} <= words.keys()
+        for name, options in values.items():
+            assert {f"trait.{name}.{value}" for value in options} <= words.keys()
         for slider in slider_search.PROPERTIES:
             assert f"trait.{slider}" in words
     swatches = translations.swatches()
@@ -227,9 +229,9 @@ def test_where_faces_are_private_the_playground_says_so(
 
 
 def test_a_theme_is_one_that_there_is(client: TestClient) -> None:
-    for cookie, shown in (("dark", "dark"), ("light", "light"), ('x"><b>', "auto")):
+    for cookie, theme in (("dark", "dark"), ("light", "light"), ('x"><b>', "auto")):
         text = client.get("/", headers={"Cookie": f"{pages.THEME_COOKIE}={cookie}"}).text
-        assert f'data-theme="{shown}"' in text
+        assert f'data-theme="{theme}"' in text
 
 
 def test_the_docs_fill_in_no_trait_that_no_model_has(client: TestClient) -> None:

@@ -10,9 +10,9 @@ def test_a_webhook_is_made_listed_and_deleted(
     client: TestClient, key: dict[str, str], versions: list[str]
 ) -> None:
     body = {"url": "https://example.com/hook", "types": ["alias.moved"]}
-    made = client.post("/webhooks", json=body, headers=key)
-    assert made.status_code == 201
-    assert made.json()["secret"].startswith("whsec_")
+    new_webhook = client.post("/webhooks", json=body, headers=key)
+    assert new_webhook.status_code == 201
+    assert new_webhook.json()["secret"].startswith("whsec_")
     (row,) = client.get("/webhooks", headers=key).json()["webhooks"]
     assert "secret" not in row
     client.post(f"/models/{versions[1]}/promote?force=true", headers=key)
@@ -20,8 +20,8 @@ def test_a_webhook_is_made_listed_and_deleted(
     (delivery,) = client.get(path, headers=key).json()["deliveries"]
     assert delivery["body"]["data"] == {"alias": "default", "version": versions[1]}
     assert delivery["state"] == "pending"
-    replayed = client.post(f"{path}/{delivery['number']}/replay", headers=key)
-    assert replayed.status_code == 202
+    replay = client.post(f"{path}/{delivery['number']}/replay", headers=key)
+    assert replay.status_code == 202
     assert client.post(f"{path}/999/replay", headers=key).status_code == 404
     assert client.delete(f"/webhooks/{row['id']}", headers=key).status_code == 204
     assert client.get(path, headers=key).status_code == 404
@@ -33,16 +33,16 @@ def test_a_test_event_goes_to_its_webhook_whatever_its_types(
     body = {"url": "https://example.com/hook", "types": ["alias.moved"]}
     first, second = (client.post("/webhooks", json=body, headers=key).json() for _ in range(2))
     path = f"/webhooks/{first['id']}"
-    tested = client.post(f"{path}/test", headers=key)
-    assert tested.status_code == 202
-    assert tested.json()["body"] | {"at": None} == {
+    test_delivery = client.post(f"{path}/test", headers=key)
+    assert test_delivery.status_code == 202
+    assert test_delivery.json()["body"] | {"at": None} == {
         "type": "webhook.test",
         "data": {"webhook": first["id"]},
         "at": None,
     }
     claim = webhooks.claim(registry.engine)
     assert claim is not None
-    assert (claim["number"], claim["secret"]) == (tested.json()["number"], first["secret"])
+    assert (claim["number"], claim["secret"]) == (test_delivery.json()["number"], first["secret"])
     assert client.get(f"{path}/deliveries", headers=key).json()["deliveries"][0]["type"] == (
         "webhook.test"
     )

@@ -157,9 +157,9 @@ def test_the_error_for_a_wrong_key_names_the_file_of_the_right_one(enter: Enter)
 
 
 def test_a_labelled_zip_is_trained_on_by_clicks(enter: Enter, up: Up, tmp_path: Path) -> None:
-    labelled = tmp_path / "hats.zip"
+    labelled_model = tmp_path / "hats.zip"
     rows = ["file_name,Hat,Caption"]
-    with zipfile.ZipFile(labelled, "w") as archive:
+    with zipfile.ZipFile(labelled_model, "w") as archive:
         for index in range(16):
             file = io.BytesIO()
             Image.new("RGB", (40, 30), (15 * index, 100, 200)).save(file, "PNG")
@@ -167,7 +167,7 @@ def test_a_labelled_zip_is_trained_on_by_clicks(enter: Enter, up: Up, tmp_path: 
             rows.append(f"{index:02}.png,{('cap', 'crown')[index % 2]},text {index}")
         archive.writestr("metadata.csv", "\n".join(rows))
     page = enter("/studio/datasets")
-    page.locator("#zip").set_input_files(labelled)
+    page.locator("#zip").set_input_files(labelled_model)
     page.get_by_role("button", name="Upload").click()
     card = page.locator("[data-set=hats]")
     expect(card).to_contain_text("16 images", timeout=60_000)
@@ -188,10 +188,10 @@ def test_a_labelled_zip_is_trained_on_by_clicks(enter: Enter, up: Up, tmp_path: 
     page.locator("#start-run").click()
     page.wait_for_url("**/studio/runs/*")
     run = page.url.rpartition("/")[2]
-    finished = up.finished(f"/train/{run}", 600)
-    assert (finished["recipe"]["dataset"], finished["recipe"]["labels"]) == ("hats", ["hat"])
+    run_row = up.finished(f"/train/{run}", 600)
+    assert (run_row["recipe"]["dataset"], run_row["recipe"]["labels"]) == ("hats", ["hat"])
     faces = [
-        up.client.get(f"/avatar?seed=42&model={finished['version']}&hat={hat}").content
+        up.client.get(f"/avatar?seed=42&model={run_row['version']}&hat={hat}").content
         for hat in ("cap", "crown")
     ]
     assert faces[0] != faces[1]

@@ -141,8 +141,8 @@ def test_no_serious_violation_of_accessibility(
     for page in pages:
         page.wait_for_load_state("load")
         page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
-        for found in Axe().run(page).response["violations"]:
-            if found["impact"] in ("serious", "critical"):
-                targets = [node["target"] for node in found["nodes"][:3]]
-                wrong.append((page.url, found["id"], targets))
+        for violation in Axe().run(page).response["violations"]:
+            if violation["impact"] in ("serious", "critical"):
+                targets = [node["target"] for node in violation["nodes"][:3]]
+                wrong.append((page.url, violation["id"], targets))
     assert wrong == []

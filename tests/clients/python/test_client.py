@@ -93,8 +93,8 @@ def test_a_run_is_named_and_noted(kao: Caller, url: str) -> None:
     assert (run.name, run.note) == ("First", "a try")
     assert kao.call(url, "describe_run", run.id, name="Second").note == "a try"
     assert kao.call(url, "describe_run", run.id, note="") == kao.call(url, "run", run.id)
-    described = kao.call(url, "run", run.id)
-    assert (described.name, described.note) == ("Second", None)
+    described_run = kao.call(url, "run", run.id)
+    assert (described_run.name, described_run.note) == ("Second", None)
 
 
 def test_what_a_run_measured_is_read(

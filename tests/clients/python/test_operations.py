@@ -97,9 +97,9 @@ def test_both_clients_have_a_method_for_each_call() -> None:
 
 
 def test_every_operation_has_a_call_or_a_reason(document: Document) -> None:
-    called = {_operation(document, _example(make)) for make in MAKERS.values()}
-    assert called | WITHOUT_CALL.keys() == set(_operations(document))
-    assert not called & WITHOUT_CALL.keys()
+    called_operations = {_operation(document, _example(make)) for make in MAKERS.values()}
+    assert called_operations | WITHOUT_CALL.keys() == set(_operations(document))
+    assert not called_operations & WITHOUT_CALL.keys()
 
 
 @pytest.mark.parametrize("name", sorted(MAKERS.keys() - vars(pictures).keys()))
@@ -116,8 +116,8 @@ def test_a_call_has_the_parameters_of_its_operation(name: str, document: Documen
 def test_dataclasses_have_the_members_of_their_schemas(document: Document) -> None:
     schemas = document["components"]["schemas"]
     kinds = {name: kind for name, kind in vars(answers).items() if hasattr(kind, "__match_args__")}
-    known = {SCHEMA_NAMES.get(name, name) for name in kinds.keys() - WITHOUT_SCHEMA}
-    assert known | WITHOUT_DATACLASS.keys() == schemas.keys()
+    schema_names = {SCHEMA_NAMES.get(name, name) for name in kinds.keys() - WITHOUT_SCHEMA}
+    assert schema_names | WITHOUT_DATACLASS.keys() == schemas.keys()
     for name in kinds.keys() - WITHOUT_SCHEMA:
         properties = schemas[SCHEMA_NAMES.get(name, name)]["properties"]
         assert {field.name for field in fields(kinds[name])} == properties.keys(), name
@@ -130,9 +130,9 @@ def test_the_options_of_a_picture_are_the_parameters_of_its_route(kind: PictureT
     names = {name for name in signature.parameters if name != "options"}
     (options,) = get_args(signature.parameters["options"].annotation)
     names |= options.__annotations__.keys() - {"traits"}
-    renamed = {"start": "from", "end": "to"} if kind.name == "morph" else {}
-    renamed |= {"weights": "seeds"} if kind.name == "blend" else {}
-    assert {renamed.get(name, name) for name in names} == set(kind.names)
+    new_names = {"start": "from", "end": "to"} if kind.name == "morph" else {}
+    new_names |= {"weights": "seeds"} if kind.name == "blend" else {}
+    assert {new_names.get(name, name) for name in names} == set(kind.names)
     for name, values in get_type_hints(options).items():
         if name != "traits" and get_args(values):
             assert set(get_args(values)) == set(kind.by_name[name].schema["enum"])

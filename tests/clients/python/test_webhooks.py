@@ -15,8 +15,8 @@ def test_a_webhook_is_made_listed_and_deleted(kao: Caller, url: str) -> None:
     one = kao.call(url, "create_webhook", ADDRESS, "run.failed", "alias.moved")
     assert one.secret.startswith("whsec_")
     assert one.types == ["run.failed", "alias.moved"]
-    listed = {row.id: row.types for row in kao.call(url, "webhooks")}
-    assert listed == {one.id: one.types, every.id: list(webhooks.TYPES)}
+    types_by_id = {row.id: row.types for row in kao.call(url, "webhooks")}
+    assert types_by_id == {one.id: one.types, every.id: list(webhooks.TYPES)}
     kao.call(url, "delete_webhook", every.id)
     assert [row.id for row in kao.call(url, "webhooks")] == [one.id]
     with pytest.raises(Refused) as refusal:
@@ -34,10 +34,14 @@ def test_a_delivery_is_listed_and_replayed(
     claim = webhooks.claim(registry.engine)
     assert claim is not None
     webhooks.settle(registry.engine, claim, 200, None)
-    (delivered,) = kao.call(url, "deliveries", webhook.id)
-    assert (delivered.state, delivered.status, delivered.attempts) == ("delivered", 200, 1)
-    replayed = kao.call(url, "replay", webhook.id, delivered.number)
-    assert (replayed.state, replayed.attempts) == ("pending", 0)
+    (first_delivery,) = kao.call(url, "deliveries", webhook.id)
+    assert (first_delivery.state, first_delivery.status, first_delivery.attempts) == (
+        "delivered",
+        200,
+        1,
+    )
+    replay = kao.call(url, "replay", webhook.id, first_delivery.number)
+    assert (replay.state, replay.attempts) == ("pending", 0)
 
 
 def test_a_test_event_is_sent(kao: Caller, url: str) -> None:

@@ -179,8 +179,8 @@ def test_a_missing_value_is_no_value(missing: str) -> None:
 def test_the_numbers_of_rows_are_no_label() -> None:
     for name in ("", "Unnamed: 0"):
         first, *rows = table().split("\n")
-        numbered = [f"{name},{first}", *(f"{number},{row}" for number, row in enumerate(rows))]
-        label_table = read("\n".join(numbered))
+        numbered_rows = [f"{name},{first}", *(f"{number},{row}" for number, row in enumerate(rows))]
+        label_table = read("\n".join(numbered_rows))
         assert (label_table.attributes, label_table.numbers) == ({"hat": HATS}, {})
 
 

@@ -215,9 +215,9 @@ def grey(image: Image.Image) -> Image.Image:
 
 def lab(image: Image.Image) -> Image.Image:
     profiles = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
-    converted = ImageCms.profileToProfile(image, *profiles, outputMode="LAB")
-    assert converted is not None
-    return converted
+    lab_image = ImageCms.profileToProfile(image, *profiles, outputMode="LAB")
+    assert lab_image is not None
+    return lab_image
 
 
 def deep(image: Image.Image, scale: float, kind: str) -> Image.Image:

@@ -148,8 +148,8 @@ def test_names_in_a_countrys_encoding_are_accepted(
     tmp_path: Path, files: dict[str, bytes], name: str, encoding: str
 ) -> None:
     pictures = [data for path, data in files.items() if path.endswith(".png")]
-    renamed = {f"{name}{number}.png": data for number, data in enumerate(pictures)}
-    write(tmp_path / "a.zip", Program(encoding, system=DOS), renamed)
+    renamed_files = {f"{name}{number}.png": data for number, data in enumerate(pictures)}
+    write(tmp_path / "a.zip", Program(encoding, system=DOS), renamed_files)
     assert archive.check(tmp_path / "a.zip", look=True).images == 8
 
 

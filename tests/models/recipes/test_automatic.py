@@ -98,13 +98,13 @@ def resolved(pictures: Pictures, machine: Machine, **requested: Any) -> dict[str
         ),
         pytest.param(
             LABELLED, CPU,
-            {"labels": ["hat", "hair", "years"], "label_weight": 2.0},
-            ["hat, hair, years", "left out: artist"],
+            {"labels": ["hat", "hair", "years"], "label_weight": 2.0, "balance": 1.0},
+            ["hat, hair, years", "left out: artist", "rare values more often (balance)"],
             id="labelled",
         ),
         pytest.param(
             replace(LABELLED, count=60), CPU,
-            {"labels": ["years"], "label_weight": 0.0},
+            {"labels": ["years"], "label_weight": 0.0, "balance": 0.0},
             ["left out: artist, hair, hat"],
             id="labels-of-60-pictures",
         ),

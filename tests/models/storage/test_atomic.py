@@ -24,16 +24,16 @@ def test_a_disks_error_names_the_file(tmp_path: Path, code: int) -> None:
             temporary.write_bytes(b"part")
             raise OSError(code, os.strerror(code))
 
-    with pytest.raises(OSError, match=r"b\.zip") as caught:
+    with pytest.raises(OSError, match=r"b\.zip") as error_info:
         write()
-    assert (caught.value.errno, caught.value.filename) == (code, str(tmp_path / "b.zip"))
+    assert (error_info.value.errno, error_info.value.filename) == (code, str(tmp_path / "b.zip"))
     assert os.listdir(tmp_path) == []
 
 
 def test_another_files_error_keeps_its_name(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError) as caught, atomic.whole_file(tmp_path / "b.zip"):
+    with pytest.raises(FileNotFoundError) as error_info, atomic.whole_file(tmp_path / "b.zip"):
         (tmp_path / "other").read_bytes()
-    assert caught.value.filename == str(tmp_path / "other")
+    assert error_info.value.filename == str(tmp_path / "other")
 
 
 def test_a_folder_or_a_pipe_is_not_replaced(tmp_path: Path) -> None:

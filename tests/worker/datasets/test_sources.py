@@ -99,9 +99,9 @@ def test_a_new_kind_is_one_module(
     (modules / "tar.py").write_text(TAR)
     monkeypatch.setattr(sources, "__path__", [*sources.__path__, str(modules)])
     try:
-        packed = pack(tmp_path / "faces.tar", 8, tmp_path / "cache", name="tar")
-        same = pack(folder, 8, tmp_path / "cache", name="tar")
+        tar_set = pack(tmp_path / "faces.tar", 8, tmp_path / "cache", name="tar")
+        folder_set = pack(folder, 8, tmp_path / "cache", name="tar")
     finally:
         sys.modules.pop("worker.datasets.sources.tar", None)
-    assert (packed.count, packed.names()) == (3, ["0.png", "1.png", "2.png"])
-    assert packed.fingerprint == same.fingerprint
+    assert (tar_set.count, tar_set.names()) == (3, ["0.png", "1.png", "2.png"])
+    assert tar_set.fingerprint == folder_set.fingerprint

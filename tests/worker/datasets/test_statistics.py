@@ -16,7 +16,7 @@ from worker.datasets.source import Images
 from worker.datasets.sources.folder import FolderSource
 
 
-def drawn(number: int, side: int = 256) -> Image.Image:
+def draw_flat(number: int, side: int = 256) -> Image.Image:
     """A face of a few flat colours with outlines."""
     random = np.random.default_rng(number)
     levels = random.integers(0, 256, (4, 3))
@@ -40,7 +40,7 @@ def photograph(number: int, side: int = 256) -> Image.Image:
     return Image.fromarray((pixels + texture + grain).clip(0, 255).astype(np.uint8))
 
 
-def shaded(number: int, side: int = 256) -> Image.Image:
+def draw_shaded(number: int, side: int = 256) -> Image.Image:
     """Lines over areas that are shaded softly, as most anime is coloured."""
     random = np.random.default_rng(number)
     light = Image.fromarray(random.integers(40, 216, (6, 6, 3), dtype=np.uint8))
@@ -74,16 +74,16 @@ def small(image: Image.Image) -> Images:
 Make = Callable[[int], Image.Image]
 FLAT_ART: dict[str, Make] = {
     "starter": lambda number: Image.fromarray(starter.render(number, 256)),
-    "drawn": drawn,
-    "drawn-as-jpeg": lambda number: jpeg(drawn(number), 75),
-    "drawn-on-white": lambda number: on_white(drawn(number)),
+    "drawn": draw_flat,
+    "drawn-as-jpeg": lambda number: jpeg(draw_flat(number), 75),
+    "drawn-on-white": lambda number: on_white(draw_flat(number)),
 }
 SHADED: dict[str, Make] = {
     "photograph": photograph,
     "photograph-as-jpeg": lambda number: jpeg(photograph(number), 60),
     "photograph-on-white": lambda number: on_white(photograph(number)),
-    "shaded": shaded,
-    "shaded-as-jpeg": lambda number: jpeg(shaded(number), 80),
+    "shaded": draw_shaded,
+    "shaded-as-jpeg": lambda number: jpeg(draw_shaded(number), 80),
 }
 
 
@@ -113,7 +113,7 @@ def test_half_of_the_pairs_are_equal() -> None:
 
 def test_a_folder_is_measured_as_it_is(tmp_path: Path) -> None:
     for number in range(12):
-        drawn(number, 100 if number < 5 else 70).save(tmp_path / f"{number:02}.png")
+        draw_flat(number, 100 if number < 5 else 70).save(tmp_path / f"{number:02}.png")
     (tmp_path / "broken.png").write_bytes(b"no picture")
     rows = [f"{number:02}.png,{'red' if number % 2 else 'blue'},{number}" for number in range(12)]
     (tmp_path / "metadata.csv").write_text(

@@ -24,7 +24,7 @@ ENLARGEMENT = Enlargement(
 OLDER_THAN_PROVENANCE = {"273275b6", "9122d8c8", "eb159cb1", "250b1d41", "76431f6e"}
 
 
-def stated(path: Path) -> dict[str, object] | None:
+def read_metadata(path: Path) -> dict[str, object] | None:
     """What a file says of itself, read by its format's own library."""
     if path.suffix == bundle.WEIGHTS_SUFFIX:
         return provenance.read_weights(path)
@@ -48,7 +48,7 @@ def test_every_file_of_weights_and_graphs_says_it(write_bundle: WriteBundle) -> 
     paths = [path for path in folder.iterdir() if path.suffix in suffixes]
     assert len(paths) >= 3
     for path in paths:
-        assert stated(path) == expected, path.name
+        assert read_metadata(path) == expected, path.name
     session = onnxruntime.InferenceSession(str(folder / bundle.SYNTHESIS))
     assert provenance.read(session.get_modelmeta().custom_metadata_map) == expected
 
@@ -59,7 +59,7 @@ def test_equal_weights_give_equal_files(write_bundle: WriteBundle) -> None:
         if path.name != bundle.CARD:  # which has the time
             assert path.read_bytes() == (two / path.name).read_bytes(), path.name
     other = write_bundle(seed=4)
-    assert stated(other / bundle.WEIGHTS) != stated(one / bundle.WEIGHTS)
+    assert read_metadata(other / bundle.WEIGHTS) != read_metadata(one / bundle.WEIGHTS)
 
 
 def test_a_later_enlarger_says_it_too(
@@ -71,11 +71,11 @@ def test_a_later_enlarger_says_it_too(
     with torch.random.fork_rng():
         torch.manual_seed(0)
         new = registry.folder(bundle_writer.with_enlarger(registry, old, enlarger))
-    assert stated(new / bundle.ENLARGER) == stated(new / bundle.WEIGHTS) is not None
+    assert read_metadata(new / bundle.ENLARGER) == read_metadata(new / bundle.WEIGHTS) is not None
 
 
 @pytest.mark.parametrize("folder", sorted(SHIPPED.iterdir()), ids=lambda folder: folder.name[:8])
 def test_models_that_come_with_kao_keep_their_bytes(folder: Path) -> None:
     assert bundle.digest(folder) == folder.name
-    says_nothing = stated(folder / bundle.WEIGHTS) is None
+    says_nothing = read_metadata(folder / bundle.WEIGHTS) is None
     assert says_nothing == (folder.name[:8] in OLDER_THAN_PROVENANCE)

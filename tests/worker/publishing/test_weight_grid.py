@@ -34,6 +34,6 @@ def test_an_enlarger_packs_as_well(write_bundle: WriteBundle, tmp_path: Path) ->
 def test_the_trained_network_stays_as_it_was() -> None:
     network = Enlarger(4, 16, 1, fold=2)
     before = [weights.clone() for weights in network.parameters()]
-    rounded = on_grid(network)
+    grid_network = on_grid(network)
     assert all(map(torch.equal, before, network.parameters()))
-    assert not all(map(torch.equal, before, rounded.parameters()))
+    assert not all(map(torch.equal, before, grid_network.parameters()))

@@ -59,9 +59,9 @@ def attempt(settings: Settings, engine: sa.Engine) -> Attempts:
         fields = {"preset": "smoke", "images": 160, **fields}
         recipe = resolve({**fields, "dataset": f"path:{folder}"})
         row, _ = runs.create(engine, recipe, fields)
-        claimed = runs.claim(engine, row["id"])
-        assert claimed is not None
-        return Attempt(settings, engine, *claimed)
+        claim = runs.claim(engine, row["id"])
+        assert claim is not None
+        return Attempt(settings, engine, *claim)
 
     return make
 

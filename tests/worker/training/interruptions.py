@@ -41,12 +41,12 @@ def execute_next(
     In another process as far as the attempt knows.
     """
     runs.requeue(run.engine, run.run, run.fence, "stopped", stalled=False)
-    claimed = runs.claim(run.engine, run.run)
-    assert claimed is not None
+    claim = runs.claim(run.engine, run.run)
+    assert claim is not None
     steps: list[int] = []
     with monkeypatch.context() as patch:
         _call_before_steps(patch, stage, steps.append)
-        return Attempt(run.settings, run.engine, *claimed).execute(), steps
+        return Attempt(run.settings, run.engine, *claim).execute(), steps
 
 
 def _call_before_steps(

@@ -167,9 +167,9 @@ def test_labels_are_never_named_on_recoloured_pictures() -> None:
     trainer.begin(10**6, 10**6)
     inputs = trainer.step_inputs()
     inputs["pixels"] = torch.full_like(inputs["pixels"], 255)
-    augmented, _ = trainer.step_program.views(inputs).real
-    inner = augmented[:, :, 4:-4, 4:-4]
-    assert not torch.equal(augmented, torch.ones_like(augmented))
+    augmented_images, _ = trainer.step_program.views(inputs).real
+    inner = augmented_images[:, :, 4:-4, 4:-4]
+    assert not torch.equal(augmented_images, torch.ones_like(augmented_images))
     assert torch.equal(inner, torch.ones_like(inner)), "moved by two pixels at most, nothing else"
 
 

@@ -40,11 +40,11 @@ def test_a_run_publishes_what_the_generator_learnt_of_its_enlarger(
     card = _card(run, version)["distilled"]
     assert (card["steps"], events_of(run, "distillation.started")) == (5, [{"steps": 5}])
     assert card["difference"] < card["difference_before"]
-    (measured,) = events_of(run, "distillation.measured")
-    assert measured == card
+    (measurement,) = events_of(run, "distillation.measured")
+    assert measurement == card
     assert events_of(run, "distillation.progress")[-1]["step"] == 5
-    faces, undistilled = _faces(run, version), _faces(plain, plain_version := plain.execute())
-    difference = np.abs(faces.astype(int) - undistilled).mean()
+    faces, teacher_faces = _faces(run, version), _faces(plain, plain_version := plain.execute())
+    difference = np.abs(faces.astype(int) - teacher_faces).mean()
     assert 0 < difference < 20, "the same faces, drawn a little otherwise"
     assert _card(plain, plain_version)["distilled"] is None
 
@@ -64,16 +64,19 @@ def test_a_generator_that_becomes_worse_stays_as_it_was(
     attempt: Attempts, large: Path, events_of: EventsOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(later_stages, "is_lower", lambda before, after: True)
-    measured = {"measure_every": 64, "measure_samples": 20}
-    run, plain = attempt(large, **DISTILLED, **measured), attempt(large, **ENLARGED, **measured)
+    measurement = {"measure_every": 64, "measure_samples": 20}
+    run, plain = (
+        attempt(large, **DISTILLED, **measurement),
+        attempt(large, **ENLARGED, **measurement),
+    )
     version, plain_version = run.execute(), plain.execute()
     card = _card(run, version)
     assert card["distilled"] is None
     assert card["measures"] == _card(plain, plain_version)["measures"]
     assert events_of(run, "run.measured") == events_of(plain, "run.measured")
     np.testing.assert_array_equal(_faces(run, version), _faces(plain, plain_version))
-    (skipped,) = events_of(run, "distillation.skipped")
-    assert f"FD was {card['measures']['fd']:.1f} before" in skipped["message"]
+    (event,) = events_of(run, "distillation.skipped")
+    assert f"FD was {card['measures']['fd']:.1f} before" in event["message"]
 
 
 def test_an_interrupted_distillation_goes_on_to_the_same_weights(

@@ -34,12 +34,15 @@ def test_a_run_publishes_its_enlarger(attempt: Attempts, large: Path, events_of:
     drawer = verify.verify(folder, version)
     z = latents.derive("42", drawer.card.network.latent)[None]
     assert drawer.enlarge(drawer.draw(z, 1.0), 64).shape == (1, 64, 64, 3)
-    (started,) = events_of(run, "enlarger.started")
-    assert started == {"pictures": 61, "scale": 4, "steps": 6}
-    (measured,) = events_of(run, "enlarger.measured")
+    (start_event,) = events_of(run, "enlarger.started")
+    assert start_event == {"pictures": 61, "scale": 4, "steps": 6}
+    (measurement,) = events_of(run, "enlarger.measured")
     card = _card(run, version)["enlarger"]
     assert (card["steps"], card["pictures"], card["scale"]) == (6, 61, 4)
-    assert (card["psnr"], card["psnr_without"]) == (measured["psnr"], measured["psnr_without"])
+    assert (card["psnr"], card["psnr_without"]) == (
+        measurement["psnr"],
+        measurement["psnr_without"],
+    )
     assert events_of(run, "enlarger.progress")[-1]["step"] == 6
     assert not events_of(run, "enlarger.skipped")
 
@@ -63,8 +66,8 @@ def test_a_set_of_small_pictures_gives_none_and_says_so(
 ) -> None:
     run = attempt(pictures, **RECIPE)
     version = run.execute()
-    (skipped,) = events_of(run, "enlarger.skipped")
-    assert "fewer than 40 pictures have a side of 32 pixels" in skipped["message"]
+    (event,) = events_of(run, "enlarger.skipped")
+    assert "fewer than 40 pictures have a side of 32 pixels" in event["message"]
     assert _card(run, version)["enlarger"] is None
     assert not (run.registry.folder(version) / bundle.ENLARGER).exists()
 
@@ -75,8 +78,8 @@ def test_one_that_makes_pictures_worse_is_left_out(
     monkeypatch.setattr(Quality, "is_better", False)
     run = attempt(large, **RECIPE)
     assert _card(run, run.execute())["enlarger"] is None
-    (skipped,) = events_of(run, "enlarger.skipped")
-    assert "after 6 steps held-out pictures have" in skipped["message"]
+    (event,) = events_of(run, "enlarger.skipped")
+    assert "after 6 steps held-out pictures have" in event["message"]
 
 
 def test_without_steps_there_is_no_stage(

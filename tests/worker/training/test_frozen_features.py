@@ -69,8 +69,8 @@ def test_fused_normalisation_changes_nothing_but_rounding() -> None:
     plain.eval()
     images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
     with torch.no_grad():
-        expected, fused = plain(images), frozen_features.load_trunk()(images)
-    for one, other in zip(expected, fused, strict=True):
+        expected, fused_features = plain(images), frozen_features.load_trunk()(images)
+    for one, other in zip(expected, fused_features, strict=True):
         torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-3)
 
 
@@ -151,8 +151,8 @@ def test_a_snapshot_without_heads_is_still_restored(tmp_path: Path) -> None:
 def test_the_random_projections_stay_as_they_are() -> None:
     heads = Heads(labels=3)
     heads.train_weights(True)
-    frozen = [name for name, value in heads.named_parameters() if not value.requires_grad]
-    assert frozen == [f"heads.{place}.project.weight" for place in range(3)]
+    frozen_names = [name for name, value in heads.named_parameters() if not value.requires_grad]
+    assert frozen_names == [f"heads.{place}.project.weight" for place in range(3)]
     heads.train_weights(False)
     assert not any(value.requires_grad for value in heads.parameters())
 

@@ -1,4 +1,4 @@
-"""A fault that goes away sets a run back; it does not fail it."""
+"""A fault that may go away requeues a run; it does not fail it."""
 
 import errno
 from collections.abc import Callable
@@ -52,7 +52,7 @@ def test_a_fault_that_may_go_away_is_recognised(error: Exception) -> None:
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_what_a_repetition_would_meet_again_fails_the_run(error: Exception) -> None:
+def test_an_error_that_another_attempt_would_raise_again_fails_the_run(error: Exception) -> None:
     assert passing_faults.recognise(error) is None
 
 
@@ -80,9 +80,9 @@ def test_a_bucket_that_is_away_for_a_while_fails_no_run(
         row = runs.get(engine, run.run)
         assert (row["state"], row["stalls"]) == ("queued", 0)
         assert runs.count_faults(engine, run.run) == count
-        claimed = runs.claim(engine, run.run)
-        assert claimed is not None
-        run = Attempt(run.settings, engine, *claimed)
+        claim = runs.claim(engine, run.run)
+        assert claim is not None
+        run = Attempt(run.settings, engine, *claim)
     run.execute()
     assert runs.get(engine, run.run)["state"] == "succeeded"
     reasons = [event["reason"] for event in events_of(run, "run.requeued")]
@@ -101,29 +101,29 @@ def test_faults_that_do_not_end_fail_the_run_with_their_reason(
     monkeypatch.setattr(Attempt, "pause", pause)
     run = attempt(pictures)
     run.reporter.close()
-    for _ in range(passing_faults.MOST_FULL - 1):
+    for _ in range(passing_faults.MOST_FULL_DISKS - 1):
         process._end(engine, run, OSError(errno.ENOSPC, "No space left on device"))
-        claimed = runs.claim(engine, run.run)
-        assert claimed is not None
-        run = Attempt(run.settings, engine, *claimed)
+        claim = runs.claim(engine, run.run)
+        assert claim is not None
+        run = Attempt(run.settings, engine, *claim)
         run.reporter.close()
     process._end(engine, run, OSError(errno.ENOSPC, "No space left on device"))
     row = runs.get(engine, run.run)
     assert (row["state"], row["error"]) == ("failed", resource_errors.FULL_DISK)
-    assert pauses == [passing_faults.pause(count) for count in range(len(pauses))]
-    assert sum(map(passing_faults.pause, range(passing_faults.MOST))) > 3600
+    assert pauses == [passing_faults.pause_before_retry(count) for count in range(len(pauses))]
+    assert sum(map(passing_faults.pause_before_retry, range(passing_faults.MOST_FAULTS))) > 3600
 
 
 def test_a_snapshot_forgets_earlier_faults(engine: sa.Engine, begin: Begin) -> None:
     run, fence = begin("running")
     for most in (3, 3):
-        assert runs.set_back(engine, run, fence, "away", most) == "queued"
-        claimed = runs.claim(engine, run)
-        assert claimed is not None
-        fence = claimed[1]
+        assert runs.requeue_after_fault(engine, run, fence, "away", most) == "queued"
+        claim = runs.claim(engine, run)
+        assert claim is not None
+        fence = claim[1]
         runs.snapshot(engine, run, fence, f"00000000001{most}.pt", {})
         assert runs.count_faults(engine, run) == 0
-    assert runs.set_back(engine, run, fence, "away", 2) == "queued"
+    assert runs.requeue_after_fault(engine, run, fence, "away", 2) == "queued"
 
 
 def test_the_end_of_an_attempt_waits_for_the_database(monkeypatch: pytest.MonkeyPatch) -> None:

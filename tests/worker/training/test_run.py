@@ -38,9 +38,9 @@ def weights(attempt: Attempt, version: str) -> dict[str, Tensor]:
 
 def claim_again(run: Attempt) -> Attempt:
     """Another attempt at a run that is queued again."""
-    claimed = runs.claim(run.engine, run.run)
-    assert claimed is not None
-    return Attempt(run.settings, run.engine, *claimed)
+    claim = runs.claim(run.engine, run.run)
+    assert claim is not None
+    return Attempt(run.settings, run.engine, *claim)
 
 
 def test_a_finished_run_is_extended_by_a_child(

@@ -10,10 +10,10 @@ LATE = FIRST_SHEET + 60
 def sheets(every: int, batch: int, images: int, rate: float) -> list[int]:
     """The images seen at each sheet of a run at `rate` images per second."""
     last, moments = 0, []
-    for seen in range(batch, images + 1, batch):
-        if sheet_is_due(seen, seen - batch, every, last, seen / rate):
-            last = seen
-            moments.append(seen)
+    for images_seen in range(batch, images + 1, batch):
+        if sheet_is_due(images_seen, images_seen - batch, every, last, images_seen / rate):
+            last = images_seen
+            moments.append(images_seen)
     return moments
 
 

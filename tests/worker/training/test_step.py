@@ -70,19 +70,19 @@ def test_losses_come_when_the_log_is_full() -> None:
 
 def gradients(one: Trainer) -> dict[str, Tensor]:
     """Those of the next step."""
-    found: dict[str, Tensor] = {}
+    gradient_of: dict[str, Tensor] = {}
 
     def keep(name: str) -> None:
         network = getattr(one, name)
         for each, parameter in network.named_parameters():
             if parameter.grad is not None:
-                found[f"{name}.{each}"] = parameter.grad.clone()
+                gradient_of[f"{name}.{each}"] = parameter.grad.clone()
 
     object.__setattr__(one.step_program, "update", keep)
     # BatchNorm's statistics are those of a micro-batch; the stored ones are the same for all.
     one.generator.eval()
     one.advance()
-    return found
+    return gradient_of
 
 
 @pytest.mark.parametrize("parts", [2, 4])
@@ -152,11 +152,11 @@ def test_a_step_needs_no_number_from_the_device() -> None:
     one.begin(1000, 1000)
     inputs = {name: values.to("meta") for name, values in one.step_inputs().items()}
     program = one.step_program
-    ignored = {"begin": lambda name: None, "update": lambda name: None, "bf16": True}
+    ignored_calls = {"begin": lambda name: None, "update": lambda name: None, "bf16": True}
     on_meta = Step(
         **{
             **program.__dict__,
-            **ignored,
+            **ignored_calls,
             "generator": program.generator.to("meta"),
             "discriminator": program.discriminator.to("meta"),
         }

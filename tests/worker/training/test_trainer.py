@@ -33,22 +33,22 @@ def weights(trainer: Trainer) -> list[Tensor]:
     return [value.clone() for network in networks for value in network.state_dict().values()]
 
 
-def same(one: Trainer, other: Trainer) -> bool:
+def are_equal(one: Trainer, other: Trainer) -> bool:
     return all(torch.equal(a, b) for a, b in zip(weights(one), weights(other), strict=True))
 
 
 def run(trainer: Trainer, steps: int) -> Losses:
     for _ in range(steps):
-        measured = trainer.advance()
-    return measured
+        step_losses = trainer.advance()
+    return step_losses
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
     one, two, other = trainer(), trainer(), trainer(seed=1)
     for each in (one, two, other):
         run(each, 12)
-    assert same(one, two)
-    assert not same(one, other)
+    assert are_equal(one, two)
+    assert not are_equal(one, other)
 
 
 @pytest.mark.parametrize("stop", [1, 4, 7])
@@ -60,7 +60,7 @@ def test_a_resumed_run_equals_one_that_never_stopped(tmp_path: Path, stop: int) 
     second.restore(snapshots.read(tmp_path, name))
     run(second, 12 - stop)
     assert second.step == whole.step
-    assert same(second, whole)
+    assert are_equal(second, whole)
 
 
 def test_the_last_two_snapshots_are_kept(tmp_path: Path) -> None:
@@ -71,20 +71,20 @@ def test_the_last_two_snapshots_are_kept(tmp_path: Path) -> None:
 
 def test_every_image_is_seen_once_an_epoch() -> None:
     one = trainer()
-    seen = []
+    sums = []
     for step in range(one.reals.steps_per_epoch):
-        seen += [image.sum().item() for image in one.reals.batch(step)]
-    assert len(set(seen)) == 48
+        sums += [image.sum().item() for image in one.reals.batch(step)]
+    assert len(set(sums)) == 48
 
 
 def test_classic_runs_with_the_tutorials_loss() -> None:
     recipe = resolve({"preset": "classic", "batch": 4, "epochs": 1})
     data = np.random.default_rng(0).integers(0, 256, (8, 96, 96, 3), dtype=np.uint8)
     one = Trainer(recipe, Reals(data, recipe, CPU), CPU, bf16=False)
-    measured = one.advance()
-    assert 0 < measured["d_real"] < 1
+    step_losses = one.advance()
+    assert 0 < step_losses["d_real"] < 1
     # BCE at the start is near 2 ln 2 for the pair of labels.
-    assert 0.5 < measured["d_loss"] < 4
+    assert 0.5 < step_losses["d_loss"] < 4
     # Without an average, what is published is the generator itself.
     for mine, theirs in zip(
         one.average.state_dict().values(), one.generator.state_dict().values(), strict=True
@@ -112,14 +112,14 @@ def test_the_penaltys_gradient_reaches_the_weights_as_finite_differences_say() -
     losses.gradient_penalty(network, images).backward()
     weight = network.stem.get_parameter("1.weight")
     assert weight.grad is not None
-    found, step = weight.grad[0, 0, 1, 1].item(), 1e-5
+    slope, step = weight.grad[0, 0, 1, 1].item(), 1e-5
     with torch.no_grad():
         weight[0, 0, 1, 1] += step
     above = losses.gradient_penalty(network, images).item()
     with torch.no_grad():
         weight[0, 0, 1, 1] -= 2 * step
     below = losses.gradient_penalty(network, images).item()
-    assert found == pytest.approx((above - below) / (2 * step), rel=1e-3, abs=1e-9)
+    assert slope == pytest.approx((above - below) / (2 * step), rel=1e-3, abs=1e-9)
 
 
 def test_the_average_halves_an_old_weight_in_a_half_life() -> None:
@@ -181,12 +181,12 @@ def test_a_child_repeats_neither_the_latents_nor_the_order_of_its_parent() -> No
 
 
 def test_a_resumed_child_goes_on_with_its_own_draws(tmp_path: Path) -> None:
-    child, resumed = trainer(), trainer()
+    child, resumed_trainer = trainer(), trainer()
     child.begin(0, parent="the parent")
     name = snapshots.write(tmp_path, child.step, child.state())
-    resumed.restore(snapshots.read(tmp_path, name))
-    assert torch.equal(child.step_inputs()["z"], resumed.step_inputs()["z"])
-    assert torch.equal(child.reals.batch(3), resumed.reals.batch(3))
+    resumed_trainer.restore(snapshots.read(tmp_path, name))
+    assert torch.equal(child.step_inputs()["z"], resumed_trainer.step_inputs()["z"])
+    assert torch.equal(child.reals.batch(3), resumed_trainer.reals.batch(3))
 
 
 def test_real_and_drawn_images_are_seen_through_noise_of_the_same_strength() -> None:
@@ -195,8 +195,8 @@ def test_real_and_drawn_images_are_seen_through_noise_of_the_same_strength() -> 
     views = program.views(inputs)
     real = views.real.images - to_images(inputs["pixels"])
     fake = views.fake.images - views.drawn
-    for seen in (real, fake):
-        assert seen.std().item() * 127.5 == pytest.approx(10, rel=0.05)
+    for sums in (real, fake):
+        assert sums.std().item() * 127.5 == pytest.approx(10, rel=0.05)
     assert not torch.equal(real, fake)
 
 

@@ -65,18 +65,18 @@ def test_a_body_above_the_limit_is_413(client: TestClient) -> None:
 
 
 def test_a_body_is_parsed_once_whatever_it_contains(monkeypatch: pytest.MonkeyPatch) -> None:
-    parsed: list[int] = []
+    sizes: list[int] = []
     parse = PictureRequest.parse
 
     def count(*arguments: Any) -> PictureRequest:
-        parsed.append(len(arguments[1]))
+        sizes.append(len(arguments[1]))
         return parse(*arguments)
 
     monkeypatch.setattr(PictureRequest, "parse", count)
     seeds = [str(number) for number in range(1000)]
     faces = bulk_request.parse_body({"seeds": seeds, "mood": "smile"}).faces
     assert [face.seed for face in faces] == seeds
-    assert parsed == [2]
+    assert sizes == [2]
 
 
 def test_a_body_with_more_names_than_any_model_has_is_refused(client: TestClient) -> None:

@@ -69,11 +69,11 @@ def test_larger_pictures_are_enlarged(
     client: TestClient, crisp: Path, bundles: list[Path], address: str
 ) -> None:
     versions = bundle.digest(crisp), bundle.digest(bundles[0])
-    enlarged, resized = (_get(client, address, version) for version in versions)
-    assert enlarged != resized
+    enlarger_picture, resized_picture = (_get(client, address, version) for version in versions)
+    assert enlarger_picture != resized_picture
     if not address.startswith("/avatar/a.svg"):
         # Another version also has another stamp; here the pixels differ.
-        assert np.abs(_pixels(enlarged) - _pixels(resized)).mean() > 0.5
+        assert np.abs(_pixels(enlarger_picture) - _pixels(resized_picture)).mean() > 0.5
 
 
 @pytest.mark.parametrize("size", [16, 17, 40])
@@ -82,8 +82,10 @@ def test_smaller_pictures_are_those_of_the_generator(
 ) -> None:
     address = f"/avatar?seed=a&size={size}&format=png"
     versions = bundle.digest(crisp), bundle.digest(bundles[0])
-    enlarged, resized = (_pixels(_get(client, address, version)) for version in versions)
-    assert np.array_equal(enlarged, resized) == (size == 16)
+    enlarger_picture, resized_picture = (
+        _pixels(_get(client, address, version)) for version in versions
+    )
+    assert np.array_equal(enlarger_picture, resized_picture) == (size == 16)
 
 
 @pytest.mark.parametrize("size", [32, 64, 100])

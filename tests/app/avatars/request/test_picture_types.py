@@ -152,12 +152,12 @@ def test_every_parameter_of_every_picture_has_a_row() -> None:
 
 @every_type
 def test_a_missing_parameter_is_named(faces: TestClient, picture_type: PictureType) -> None:
-    required = [row.name for row in picture_type.parameters if row.required]
+    required_names = [row.name for row in picture_type.parameters if row.required]
     response = faces.get(picture_type.path)
     if picture_type.path == "/sheet":
-        required = ["seeds"]  # or count
-    assert (response.status_code == 200) == (not required)
-    assert not required or response.json()["parameter"] == required[0]
+        required_names = ["seeds"]  # or count
+    assert (response.status_code == 200) == (not required_names)
+    assert not required_names or response.json()["parameter"] == required_names[0]
 
 
 @every_type

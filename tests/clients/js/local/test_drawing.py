@@ -46,10 +46,12 @@ def differences(
 ) -> Pixels:
     """How far apart the values are; least_spread: the deviation that the faces must have."""
     drawer = drawer_of(folder)
-    here = draw_in_node(folder, jobs, size).astype(int)
-    there = np.stack([draw_on_server(drawer, job, size) for job in jobs]).astype(int)
-    assert there.std() > least_spread, "the faces are of one colour, so they compare nothing"
-    apart: Pixels = np.abs(here - there).astype(np.uint8)
+    node_pixels = draw_in_node(folder, jobs, size).astype(int)
+    server_pixels = np.stack([draw_on_server(drawer, job, size) for job in jobs]).astype(int)
+    assert server_pixels.std() > least_spread, (
+        "the faces are of one colour, so they compare nothing"
+    )
+    apart: Pixels = np.abs(node_pixels - server_pixels).astype(np.uint8)
     return apart
 
 

@@ -26,8 +26,8 @@ def test_the_vectors_are_what_python_derives() -> None:
 @pytest.mark.parametrize("kind", ["latents", "streams", "probes", "attributes"])
 def test_javascript_derives_the_vectors(run_node: RunNode, kind: str) -> None:
     vectors = json.loads(VECTORS.read_text())[kind]
-    derived = json.loads(run_node("derive.mjs", VECTORS))[kind]
-    assert derived == [_rounded(_numbers(vector)) for vector in vectors]
+    node_values = json.loads(run_node("derive.mjs", VECTORS))[kind]
+    assert node_values == [_rounded(_numbers(vector)) for vector in vectors]
 
 
 def _numbers(vector: Any) -> list[float]:
