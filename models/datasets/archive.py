@@ -74,13 +74,15 @@ class Listing:
 class ArchiveReport:
     """What a checked archive holds: usable pictures, the files left out, the pictures' bytes.
 
-    near_duplicates: among the pictures that were decoded.
+    near_duplicates: among the pictures that were decoded. flatness: median share of neighbouring
+    pixels that are alike, 0 to 1 (`models/datasets/flatness.py`).
     """
 
     images: int
     left_out: list[Exclusion]
     total_bytes: int
     near_duplicates: NearDuplicates = field(default_factory=NearDuplicates)
+    flatness: float | None = None
 
 
 def check(
@@ -121,7 +123,7 @@ def check(
     left_out = [*files.left_out, *unreadable]
     if look:
         left_out += labels.read_usable(files.pictures, metadata(path)).unreadable_files
-    return ArchiveReport(usable, left_out, total, survey.near_duplicates())
+    return ArchiveReport(usable, left_out, total, survey.near_duplicates(), survey.flatness)
 
 
 def check_entries(path: Path, limits: Limits = Limits()) -> None:
