@@ -4,7 +4,6 @@ import html
 import io
 import json
 import re
-import zipfile
 from collections.abc import Callable, Sequence
 from xml.etree import ElementTree
 
@@ -19,10 +18,9 @@ from models import keys, runs
 from models.recipes.presets import PRESETS
 from models.recipes.recipe import Recipe, resolve
 from models.registry import Registry
-from tests.support.drawings import draw_flat, draw_photograph
+from tests.app.studio.types import Upload
 
 Begin = Callable[..., str]
-Upload = Callable[[str, dict[str, bytes]], None]
 
 
 @pytest.fixture
@@ -46,21 +44,6 @@ def begin(registry: Registry) -> Begin:
                 registry.engine, row["id"], fence, "run.measured", {"images": images, "fd": fd}
             )
         return str(row["id"])
-
-    return make
-
-
-@pytest.fixture
-def upload(client: TestClient, key: dict[str, str]) -> Upload:
-    """Upload files by name as a dataset."""
-
-    def make(name: str, files: dict[str, bytes]) -> None:
-        body = io.BytesIO()
-        with zipfile.ZipFile(body, "w") as archive:
-            for path, data in files.items():
-                archive.writestr(path, data)
-        answer = client.post(f"/datasets?name={name}", content=body.getvalue(), headers=key)
-        assert answer.status_code == 201, answer.text
 
     return make
 
@@ -263,52 +246,6 @@ def test_a_datasets_page_shows_its_labels_and_what_is_left_out(
     assert client.get("/studio/datasets/none").status_code == 404
 
 
-def test_labels_that_were_ticked_arrive_in_the_form_of_a_run(client: TestClient) -> None:
-    client.post("/session", json={"key": _KEY}, headers={"Origin": "http://testserver"})
-    page = client.get("/studio/new?dataset=starter&label=hair_colour&label=glasses").text
-    start = json.loads(re.findall(r'id="start">(.*?)</script>', page)[0])
-    assert start == {"recipe": {}, "dataset": "starter", "labels": ["hair_colour", "glasses"]}
-
-
-def _pngs(draw: Callable[[int], Image.Image]) -> dict[str, bytes]:
-    files = {}
-    for number in range(8):
-        file = io.BytesIO()
-        draw(number).save(file, "PNG")
-        files[f"{number}.png"] = file.getvalue()
-    return files
-
-
-@pytest.mark.parametrize(
-    ("draw", "preset", "words"),
-    [
-        pytest.param(draw_flat, "modern-64-flat", "“faces” is flat, drawn art", id="flat"),
-        pytest.param(draw_photograph, "modern-64", "“faces” has shaded pictures", id="photos"),
-    ],
-)
-def test_the_form_selects_the_preset_that_fits_the_pictures(
-    client: TestClient,
-    upload: Upload,
-    draw: Callable[[int], Image.Image],
-    preset: str,
-    words: str,
-) -> None:
-    upload("faces", _pngs(draw))
-    client.post("/session", json={"key": _KEY}, headers={"Origin": "http://testserver"})
-    page = client.get("/studio/new?dataset=faces").text
-    assert _selected_preset(page) == preset
-    assert words in page
-    page = client.get("/studio/new?dataset=faces&preset=smoke").text
-    assert _selected_preset(page) == "smoke", "the address says what"
-    assert words not in page
-    assert client.get("/studio/new?dataset=none").status_code == 404
-
-
-def _selected_preset(page: str) -> str:
-    (name,) = re.findall(r'name="preset" value="([^"]+)" checked', page)
-    return str(name)
-
-
 @pytest.mark.parametrize("place", ["", "/new", "/datasets", "/models", "/compare", "/runs/none"])
 def test_no_page_tells_anything_without_a_session(
     client: TestClient, begin: Begin, place: str
@@ -397,3 +334,27 @@ def test_the_words_of_an_upload_are_sent_to_its_script(client: TestClient) -> No
         match = re.search(r'id="words">(.*?)</script>', page, re.S)
         assert match is not None
         assert names <= json.loads(match[1]).keys()
+
+
+def test_keys_and_webhooks_are_shown_to_keys_that_manage_them(
+    client: TestClient, key: dict[str, str], registry: Registry
+) -> None:
+    hook = {"url": "https://example.com/hook"}
+    created = client.post("/webhooks", json=hook, headers=key).json()
+    client.post(f"/webhooks/{created['id']}/test", headers=key)
+    reading, _ = keys.create(registry.engine, "reading", ["read"])
+    managing, _ = keys.create(registry.engine, "managing", ["read", "keys"])
+    for secret, status in ((reading, 403), (managing, 200)):
+        client.post("/session", json={"key": secret}, headers={"Origin": "http://testserver"})
+        page = client.get("/studio/access")
+        assert page.status_code == status
+        has_tab = "/studio/access" in client.get("/studio").text
+        assert has_tab == (status == 200)
+    assert "webhook.test" in page.text
+    assert created["secret"] not in page.text
+    # Nobody hands out or takes away what they cannot do themselves.
+    scopes = re.findall(r'name="scopes" value="(\w+)"', page.text)
+    assert sorted(scopes) == ["keys", "read"]
+    revocable = re.findall(r'data-do="DELETE /keys/(\w+)"', page.text)
+    names = {one.id: one.name for one in keys.list_keys(registry.engine)}
+    assert sorted(names[each] for each in revocable) == ["managing", "reading"]
