@@ -39,7 +39,7 @@ STATES: tuple[RunState, ...] = get_args(RunState)
 ACTIVE = ("queued", "running")  # such a run needs its dataset and its snapshots
 FINAL = {"succeeded", "failed", "cancelled"}
 
-# A run that ends this many attempts without a new snapshot fails: the run itself stops its workers.
+# Attempts in a row without a new snapshot after which a run fails: its own work ends its workers.
 MOST_STALLS = 3
 
 

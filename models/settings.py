@@ -26,7 +26,7 @@ from models.storage.blob_store import Blobs
 
 LONGEST_SOCKET_PATH = 100  # bytes
 PATH_PREFIX = r"^((/[A-Za-z0-9._~-]+)+)?$"
-# The first segments of Kao's own addresses, below which nothing could be told from a prefix.
+# First segments of Kao's own paths. A path prefix with one of them would be ambiguous.
 RESERVED_PREFIXES = frozenset({
     "assets", "avatar", "avatar.php", "avatars", "blend", "datasets", "docs", "family",
     "favicon.ico", "grow", "health", "keys", "local", "manifest.webmanifest", "metrics", "mix",

@@ -129,7 +129,7 @@ def _open(source: bytes | BinaryIO | Path) -> Iterator[Image.Image]:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise BrokenImage(f"more than {MAX_PIXELS:,} pixels") from None
     except Exception as error:
-        # Decoders raise whatever they like on hostile bytes: one bad file must not end the run.
+        # Decoders raise errors of any type on hostile bytes; one bad file must not end the run.
         detail = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BrokenImage(f"cannot be decoded: {detail}") from error
 

@@ -1,4 +1,4 @@
-"""From averaged weights to a bundle folder that `models.registry` can publish."""
+"""Writes averaged weights as a bundle's folder, which `models.registry` can publish."""
 
 import json
 import shutil

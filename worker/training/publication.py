@@ -96,7 +96,7 @@ class Publication:
         """The averaged generator, with the best weights where the recipe publishes those."""
         if progress.best is None:
             return trainer.average
-        # A copy, since before the run's end the average goes on.
+        # A copy, since the average changes further while the run goes on.
         generator = copy.deepcopy(trainer.average)
         generator.load_state_dict(progress.best)
         return generator
