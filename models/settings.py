@@ -174,12 +174,12 @@ class Settings(BaseSettings):
         """The trusted proxies, with the IPv6 form in which a dual-stack socket shows IPv4 ones."""
         names = (self.trusted_proxies or "").split(",")
         networks = [ipaddress.ip_network(name.strip()) for name in names if name.strip()]
-        mapped = [
+        ipv6_forms = [
             f"::ffff:{network.network_address}/{network.prefixlen + 96}"
             for network in networks
             if network.version == 4
         ]
-        return [*map(str, networks), *mapped]
+        return [*map(str, networks), *ipv6_forms]
 
     @property
     def storage(self) -> Path:

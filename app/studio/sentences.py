@@ -1,7 +1,7 @@
 """Translations of sentences that the server writes in English: errors, warnings and reasons.
 
 A catalogue `locales/sentences/LANGUAGE.json` has a translation by sentence. A placeholder such as
-`{name}` stands for text that is kept; one of `NESTED` for a sentence that is translated in turn.
+`{name}` stands for text that is kept; one of `SENTENCE_FIELDS` for a sentence that is translated in turn.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any
 
 from app.studio.translations import FOLDER
 
-NESTED = ("problem", "reason", "allowed", "hint")
+SENTENCE_FIELDS = ("problem", "reason", "allowed", "hint")
 LISTS = ("problems", "reasons")  # `field: problem; field: problem`
 LONGEST = 2_000  # characters; longer sentences list what a client sent, and stay as they are
 _FIELD = re.compile(r"([\w.]{1,80}): (.+)", re.DOTALL)
@@ -26,7 +26,8 @@ def translate(sentence: str, language: str) -> str | None:
     for start, pattern, translation in _catalogue(language):
         if sentence.startswith(start) and (match := pattern.fullmatch(sentence)):
             values = {
-                name: _nested(name, value, language) for name, value in match.groupdict().items()
+                name: _translate_nested(name, value, language)
+                for name, value in match.groupdict().items()
             }
             return translation.format(**values)
     return None
@@ -43,10 +44,10 @@ def translate_problem(document: dict[str, Any], language: str) -> dict[str, Any]
     return {**document, **translation, **({"problems": problems} if problems else {})}
 
 
-def _nested(name: str, value: str, language: str) -> str:
+def _translate_nested(name: str, value: str, language: str) -> str:
     if name in LISTS:
         return "；".join(_items(value, language))
-    return (translate(value, language) or value) if name in NESTED else value
+    return (translate(value, language) or value) if name in SENTENCE_FIELDS else value
 
 
 def _items(text: str, language: str) -> Iterator[str]:

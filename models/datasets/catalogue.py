@@ -97,7 +97,7 @@ def add(
                     licence=licence,
                     uploaded=now(),
                     key=key,
-                    report=_stored(report),
+                    report=_report_json(report),
                 )
             )
         # Within the transaction: a row is never there without its file.
@@ -183,7 +183,7 @@ def _get(db: sa.Connection, name: str) -> Row:
     return row._asdict()
 
 
-def _stored(report: ArchiveReport) -> dict[str, Any]:
+def _report_json(report: ArchiveReport) -> dict[str, Any]:
     """A report as JSON: files by reason, the first of each by name."""
     return {
         "left_out": [asdict(reason) for reason in summarise(report.left_out)],

@@ -194,7 +194,7 @@ def _real(
     )
     is_held_out = np.array([held_out.position(name) < share for name in dataset.names()])[order]
     places, count = order[~is_held_out], min(samples, dataset.count)
-    blurred = reference.real_blurred(
+    blurred_features = reference.real_blurred(
         dataset, count, features, cache, lambda *at: report(f"blurring {size}", *at)
     )
     half = floor_count(samples, len(places))
@@ -208,7 +208,7 @@ def _real(
         training=every[~is_held_out],
         places=places,
         held_out=every[is_held_out],
-        training_blurred=blurred[~is_held_out[:count]],
+        training_blurred=blurred_features[~is_held_out[:count]],
         own=_own(dataset, places[:samples], own),
         own_second=_own(dataset, places[half : 2 * half], own),
     )

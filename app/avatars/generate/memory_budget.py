@@ -32,13 +32,15 @@ class MemoryBudget:
         threads, models: what the settings allow. cache: bytes of KAO_CACHE_BYTES.
         """
         models = min(models, limit // MODEL_SHARE)
-        rest = max(0, limit - PROCESS_BYTES - FAST_BYTES - cache - models)
-        spare = rest - LARGEST_PICTURE
+        remaining_bytes = max(0, limit - PROCESS_BYTES - FAST_BYTES - cache - models)
+        spare = remaining_bytes - LARGEST_PICTURE
         if spare < THREAD_BYTES * _all_threads(1):  # then that picture is refused
-            spare = rest // 4
+            spare = remaining_bytes // 4
         while threads > 1 and THREAD_BYTES * _all_threads(threads) > spare:
             threads -= 1
-        return cls(threads, max(FAST_BYTES, rest - _all_threads(threads) * THREAD_BYTES), models)
+        return cls(
+            threads, max(FAST_BYTES, remaining_bytes - _all_threads(threads) * THREAD_BYTES), models
+        )
 
 
 def _all_threads(threads: int) -> int:
