@@ -1,7 +1,8 @@
 """Translations of sentences that the server writes in English: errors, warnings and reasons.
 
 A catalogue `locales/sentences/LANGUAGE.json` has a translation by sentence. A placeholder such as
-`{name}` stands for text that is kept; one of `SENTENCE_FIELDS` for a sentence that is translated in turn.
+`{name}` stands for text that is kept; one of SENTENCE_FIELDS for a sentence that is translated in
+turn.
 """
 
 import json
