@@ -135,7 +135,6 @@ def _create_state(settings: Settings) -> PictureState:
 
 def _add_middleware(app: FastAPI, state: PictureState) -> None:
     """Add the middleware, innermost first."""
-    app.add_middleware(Head)
     app.add_middleware(BodyLimit, exempt=("/avatars", "/datasets", "/models"))
     if state.settings.public_avatars:  # the fast path checks no key
         app.add_middleware(FastPath, responses=state.responses)
@@ -147,6 +146,7 @@ def _add_middleware(app: FastAPI, state: PictureState) -> None:
     pictures = ["/avatars", gravatar.FIRST_PATH, *(each.path for each in PICTURE_TYPES)]
     app.add_middleware(CrossOrigin, paths=pictures, files=browser.PATHS)
     app.add_middleware(Compression, exclude_content_types=NOT_COMPRESSED)
+    app.add_middleware(Head)  # outside of what chooses headers by the body
     app.add_middleware(PacedBodies, limit=memory.available())
     app.add_middleware(AccessLog)
     settings = state.settings

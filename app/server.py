@@ -18,7 +18,7 @@ from models.settings import Settings
 GRACE = 5  # s; without it SIGTERM took over 30 s with one open event stream (uvicorn 0.54)
 MAX_FILES = 65_536  # many systems allow 1,024 by default, which one slow client can use up
 M_ARENA_MAX = -8  # of mallopt(3), as malloc.h has it
-EVERYWHERE = ("::", "::0")
+EVERYWHERE = "::"
 BACKLOG = 2048  # uvicorn's default
 TICKS = 10  # uvicorn's ticks in a second
 
@@ -71,7 +71,7 @@ def serve(settings: Settings) -> None:
 
 def _sockets(settings: Settings) -> list[socket.socket] | None:
     """A socket for IPv4 and IPv6 where the host is `::`; uvicorn's own would have IPv6 alone."""
-    if settings.host not in EVERYWHERE or not socket.has_dualstack_ipv6():
+    if settings.host != EVERYWHERE or not socket.has_dualstack_ipv6():
         return None
     address, family = ("::", settings.port), socket.AF_INET6
     return [socket.create_server(address, family=family, backlog=BACKLOG, dualstack_ipv6=True)]

@@ -160,12 +160,12 @@ def _refuse_taken_port(settings: Settings) -> None:
 
 
 def _authority(host: str, port: int) -> str:
-    """Host and port as in a URL: an IPv6 address is in brackets (RFC 3986 §3.2.2)."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    """Host and port as in a URL: an IPv6 address is in brackets (RFC 3986 §3.2.2, RFC 6874)."""
+    return f"[{host.replace('%', '%25')}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _greet(settings: Settings) -> None:
-    everywhere = ("127.0.0.1", "0.0.0.0", "::", "::0")
+    everywhere = ("127.0.0.1", "0.0.0.0", "::")
     host = "localhost" if settings.host in everywhere else settings.host
     url = f"http://{_authority(host, settings.port)}{settings.path_prefix}"
     file = settings.home / layout.API_KEY

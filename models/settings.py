@@ -1,5 +1,6 @@
 """Every setting, read once from the environment at the entry point and passed down."""
 
+import contextlib
 import hashlib
 import ipaddress
 import os
@@ -25,7 +26,7 @@ from models.storage import layout
 from models.storage.blob_store import Blobs
 
 LONGEST_SOCKET_PATH = 100  # bytes
-PATH_PREFIX = r"^((/[A-Za-z0-9._~-]+)+)?$"
+PATH_PREFIX = r"^((/([A-Za-z0-9._~-]|%[0-9A-Fa-f]{2})+)+)?$"
 # First segments of Kao's own paths. A path prefix with one of them would be ambiguous.
 RESERVED_PREFIXES = frozenset({
     "assets", "avatar", "avatar.php", "avatars", "blend", "datasets", "docs", "family",
@@ -37,20 +38,24 @@ RATE = r"^(none|[1-9][0-9]{0,8}/(second|minute|hour|day))$"
 
 
 def is_reserved(prefix: str) -> bool:
-    """Whether the first segment of a path is that of Kao's own addresses."""
-    return not RESERVED_PREFIXES.isdisjoint(prefix.split("/")[1:2])
+    """Whether the first segment of a path, percent-encoded, is that of Kao's own addresses."""
+    return not RESERVED_PREFIXES.isdisjoint(map(unquote, prefix.split("/")[1:2]))
 
 
 class SecretFiles(PydanticBaseSettingsSource):
     """Reads `NAME_FILE`, the path of a file with the value of `NAME`, as Docker has secrets."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """The content of the field's file without its last line end; None where none is named."""
+        """The content of the field's file without its last line end; None for none or a blank.
+
+        A byte order mark, which editors of Windows write, is no part of it.
+        """
         path = os.environ.get(f"{variable_of(field_name, field)}_FILE")
         if not path:
             return None, field_name, False
         try:
-            return Path(path).read_text(encoding="utf-8").rstrip("\r\n") or None, field_name, False
+            text = Path(path).read_text(encoding="utf-8-sig").rstrip("\r\n")
+            return (text if text.strip() else None), field_name, False
         except (OSError, UnicodeDecodeError) as error:
             name = variable_of(field_name, field)
             raise KaoError(f"{name}_FILE names {path}, which cannot be read: {error}.") from None
@@ -111,6 +116,22 @@ class Settings(BaseSettings):
             return home.expanduser().absolute()
         except RuntimeError:  # no HOME, and no entry for this user in the system's list
             raise ValueError("this user has no home directory; set KAO_HOME") from None
+
+    @field_validator("host")
+    @classmethod
+    def _read_host(cls, host: str) -> str:
+        """An IPv6 address as it is usually written, without the brackets that it has in a URL."""
+        text = host.strip()
+        with contextlib.suppress(ValueError):
+            return str(ipaddress.IPv6Address(text.removeprefix("[").removesuffix("]")))
+        return text
+
+    @field_validator("path_prefix", mode="before")
+    @classmethod
+    def _read_prefix(cls, prefix: str) -> str:
+        """The prefix percent-encoded, with one slash before and none behind it."""
+        path = quote(prefix.strip().strip("/"), safe="/%~")
+        return f"/{path}" if path else ""
 
     @classmethod
     def settings_customise_sources(

@@ -153,7 +153,7 @@ def _own_parameters(parameters: Mapping[str, str], size: int) -> dict[str, str]:
             continue
         with contextlib.suppress(InvalidParameter):
             if name == "format":
-                texts[name] = formats.parse_format(text, formats.STILL)
+                texts[name] = formats.parse_format(text, formats.FACE)
             else:
                 AVATAR.by_name[name].value(text)
                 texts[name] = text
@@ -173,6 +173,6 @@ def _parse_query(query: bytes) -> dict[str, str]:
 
 
 def _parse_size(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) == 0:
-        return DEFAULT_SIZE
-    return min(max(int(text), SMALLEST), LARGEST)
+    # As PHP reads numbers: `80px`, `80.5` and ` 80` are 80.
+    match = re.match(r"\s*\+?0*([1-9][0-9]{0,8})(?![0-9])", text, re.ASCII)
+    return DEFAULT_SIZE if match is None else min(max(int(match[1]), SMALLEST), LARGEST)

@@ -2,6 +2,7 @@
 
 import re
 from typing import Annotated
+from urllib.parse import unquote, unquote_to_bytes
 
 from fastapi import Depends, Request
 from starlette.datastructures import Headers, MutableHeaders
@@ -42,11 +43,9 @@ class PathPrefix:
         prefix = self.prefix or self._forwarded_prefix(scope)
         if not prefix:
             return await self.app(scope, receive, send)
-        raw, start = scope["raw_path"], f"{prefix}/"
-        if scope["path"] == prefix:
-            _replace_path(scope, "", b"")
-        elif scope["path"].startswith(start) and raw.startswith(start.encode()):
-            _replace_path(scope, scope["path"][len(start) :], raw[len(start) :])
+        start = f"{prefix}/"
+        if (raw_path := _path_below(prefix.encode(), scope["raw_path"])) is not None:
+            _replace_path(scope, unquote(raw_path), raw_path)
         scope["root_path"] = prefix
 
         async def send_prefixed(message: Message) -> None:
@@ -76,6 +75,17 @@ class PathPrefix:
         is_path = len(prefix) <= MOST_CHARACTERS and re.fullmatch(PATH_PREFIX, prefix)
         is_valid = is_path and not is_reserved(prefix)
         return prefix if is_valid and "x-forwarded-for" in headers else ""
+
+
+def _path_below(prefix: bytes, raw_path: bytes) -> bytes | None:
+    """The path below the prefix, without its first slash; None where it does not begin with it.
+
+    Both are percent-encoded, and may encode the same characters differently (`~` as `%7E`).
+    """
+    segments, count = raw_path.split(b"/"), prefix.count(b"/") + 1
+    if [*map(unquote_to_bytes, segments[:count])] != [*map(unquote_to_bytes, prefix.split(b"/"))]:
+        return None
+    return b"/".join(segments[count:])
 
 
 def _replace_path(scope: Scope, path: str, raw_path: bytes) -> None:

@@ -11,12 +11,17 @@ from app.errors import InvalidParameter
 UTF8 = "text that is percent-encoded UTF-8"
 # Parameters that newsletters, social networks and analytics append to every link, and those with
 # which pages avoid a cached copy. They never change a picture, and never cause an error.
+# Sources: the lists of Firefox ("query stripping"), Brave, ClearURLs and Matomo.
 _TRACKING = re.compile(
-    r"utm_\w+|mc_[ce]id|_(ga|gl|hsenc|hsmi|kx|openstat|branch_\w+)|[a-z]*clid|msclkid|igsh(id)?"
-    # The rest of the lists of Firefox ("query stripping") and Matomo, and Google Shopping's.
-    r"|__hs\w+|__s|hsctatracking|gclsrc|[gw]braid|srsltid|mibextid|mkt_tok|rb_clickid|s_cid"
-    r"|(pk|mtm|matomo|piwik|vero|oft|ml_subscriber|oly_anon|oly_enc)(_\w+)?|ref|trk|spm"
-    r"|_|\d+|v|t|ts|ver|rev|cb|rnd|rand|nocache|cache_?bust(er)?|cachebust(er)?|timestamp"
+    r"_.*|(utm|ga|gad|hs[as]|fb|ns|wt|nb|tt|sc|at|cx|itm|stm|sfmc|sms|hmb)[._]\w+|\w+_[cet]id"
+    r"|(pk|mtm|matomo|piwik|vero|oft|ml_subscriber|oly_anon|oly_enc|ref|trk)(_\w+)?"
+    r"|\w*cl(ic)?k?_?id|[oinrcks]+cid|igsh(id)?|[gw]braid|gclsrc|gs_l|srsltid|irgwc|hsctatracking"
+    r"|mkt_tok|s_kwcid|(ad|ad_?group|adset|campaign|aff|ef)_?id|epik|li_fat_id|lipi|licu|mibextid"
+    r"|sfnsn|twsrc|tw_source|is_from_webapp|sender_device|elq\w*|wickedid|ck_subscriber_id|vgo_ee"
+    r"|ss_(email_id|source)|et_rid|dm_i|dicbo|oborigurl|guce\w*|guccounter|tblci|zanpid|awc|xtor"
+    r"|cmpid|mkcid|mkevt|cvid|rtid|spm|si|action_\w+_map"
+    r"|\d+|v|t|ts|ver|rev|cb|rnd|rand|nocache|cache_?bust(er)?|timestamp",
+    re.DOTALL,
 )
 
 

@@ -20,8 +20,8 @@ NOT_COPIED = {b"content-type", b"content-length"}  # the page has its own
 class ErrorPages:
     """ASGI middleware around everything that answers with problem documents.
 
-    Only GET and HEAD of a reader who prefers HTML are answered with a page: scripts, images and
-    other programs get the document, in the language that the request prefers (RFC 9457 §3.1.4).
+    Only GET of a reader who prefers HTML is answered with a page: scripts, images and other
+    programs get the document, in the language that the request prefers (RFC 9457 §3.1.4).
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -52,7 +52,7 @@ class ErrorPages:
 
 def prefers_page(scope: Scope) -> bool:
     """Whether the request is a navigation: it lists text/html before any other type."""
-    if scope["method"] not in ("GET", "HEAD"):
+    if scope["method"] != "GET":
         return False
     accept = Headers(scope=scope).get("accept", "")
     return accept.partition(",")[0].partition(";")[0].strip().lower() == "text/html"
@@ -74,12 +74,10 @@ async def _send_document(
 ) -> None:
     """Send the problem document in the language of the request."""
     language = _language(scope)
-    if body:
-        body = json.dumps(sentences.translate_problem(json.loads(body), language)).encode()
+    body = json.dumps(sentences.translate_problem(json.loads(body), language)).encode()
     headers = [pair for pair in start["headers"] if pair[0].lower() != b"content-length"]
-    headers += [(b"content-language", language.encode())]
-    if body:  # the response to HEAD has none
-        headers += [(b"content-length", str(len(body)).encode())]
+    length = str(len(body)).encode()
+    headers += [(b"content-language", language.encode()), (b"content-length", length)]
     await send({**start, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
@@ -87,7 +85,7 @@ async def _send_document(
 async def _send_page(
     scope: Scope, start: Message, body: bytes, receive: Receive, send: Send
 ) -> None:
-    problem = json.loads(body) if body else {}  # the response to HEAD has none
+    problem = json.loads(body)
     request = Request(scope, receive)
     answer = render(
         request,
@@ -104,8 +102,6 @@ async def _send_page(
     for name, value in start["headers"]:
         if name.lower() not in NOT_COPIED and name.decode().lower() not in answer.headers:
             answer.raw_headers.append((name, value))
-    if scope["method"] == "HEAD":
-        answer.body = b""
     await answer(scope, receive, send)
 
 

@@ -78,7 +78,7 @@ class Recipe(_Strict):
         Field(
             ge=0,
             le=1,
-            description="How far rare values of `labels` are shown more often; 0: as in the set.",
+            description="How far rare values of labels are shown more often; 0: as in the set.",
         ),
     ] = 0.0
 

@@ -10,8 +10,9 @@ from tests.support.waiting import free_port
 
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
-def test_two_colons_listen_on_ipv4_too() -> None:
-    settings = Settings(host="::", port=free_port())
+@pytest.mark.parametrize("host", ["::", "::0", "[::]", "0:0:0:0:0:0:0:0"])
+def test_two_colons_listen_on_ipv4_too(host: str) -> None:
+    settings = Settings(host=host, port=free_port())
     sockets = server._sockets(settings)
     assert sockets is not None
     (listener,) = sockets

@@ -15,7 +15,7 @@ from models.settings import Settings
 from tests.support.waiting import free_port
 
 
-@pytest.mark.parametrize("host", ["::1", "::", "127.0.0.1", "0.0.0.0", "localhost"])
+@pytest.mark.parametrize("host", ["::1", "[::1]", "::", "127.0.0.1", "0.0.0.0", "localhost"])
 def test_it_can_listen_on_ipv6(host: str) -> None:
     up._refuse_taken_port(Settings(host=host, port=free_port()))
 
@@ -39,6 +39,9 @@ def test_a_taken_port_is_named_as_in_an_address(family: int, host: str) -> None:
     [
         ("::1", "", "http://[::1]:8143/avatar?seed=42"),
         ("::", "", "http://localhost:8143/avatar?seed=42"),
+        ("[::1]", "", "http://[::1]:8143/avatar?seed=42"),
+        ("0:0:0:0:0:0:0:0", "", "http://localhost:8143/avatar?seed=42"),
+        ("fe80::1%eth0", "", "http://[fe80::1%25eth0]:8143/avatar?seed=42"),
         ("127.0.0.1", "/faces", "http://localhost:8143/faces/avatar?seed=42"),
         ("faces.example", "", "http://faces.example:8143/avatar?seed=42"),
     ],

@@ -151,20 +151,42 @@ def test_a_secret_may_be_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     assert Settings(home=tmp_path).database_url == "sqlite:///own.db"
 
 
+@pytest.mark.parametrize(
+    "variable", ["KAO_API_KEY", "DATABASE_URL", "REDIS_URL", "STORAGE_URL", "KAO_PORT"]
+)
+@pytest.mark.parametrize("fault", ["missing", "folder", "utf-16", "a-file-as-folder"])
 def test_a_secret_that_cannot_be_read_is_a_sentence(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str, fault: str
 ) -> None:
-    monkeypatch.setenv("DATABASE_URL_FILE", str(tmp_path / "missing"))
-    with pytest.raises(KaoError, match=r"DATABASE_URL_FILE names .*missing, which cannot be read"):
+    path = tmp_path / fault
+    if fault == "folder":
+        path.mkdir()
+    elif fault == "utf-16":
+        path.write_text("redis://host", encoding="utf-16")
+    elif fault == "a-file-as-folder":
+        path.write_text("")
+        path /= "secret"
+    monkeypatch.setenv(f"{variable}_FILE", str(path))
+    with pytest.raises(KaoError, match=rf"{variable}_FILE names .*{fault}.*, which cannot be read"):
         Settings(home=tmp_path)
 
 
-def test_an_empty_file_of_a_secret_is_unset(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize("content", ["", "\n", " \n", "\t\r\n"])
+def test_a_blank_file_of_a_secret_is_unset(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str
 ) -> None:
-    (tmp_path / "empty").write_text("\n")
-    monkeypatch.setenv("KAO_API_KEY_FILE", str(tmp_path / "empty"))
+    (tmp_path / "blank").write_text(content)
+    monkeypatch.setenv("KAO_API_KEY_FILE", str(tmp_path / "blank"))
     assert Settings(home=tmp_path).api_key is None
+
+
+@pytest.mark.parametrize("content", [b"%s\n", b"%s\r\n", b"%s", b"\xef\xbb\xbf%s\r\n", b"%s\n\n"])
+def test_line_ends_and_a_byte_order_mark_are_no_part_of_a_secret(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "secret").write_bytes(content % (b"k" * 16))
+    monkeypatch.setenv("KAO_API_KEY_FILE", str(tmp_path / "secret"))
+    assert Settings(home=tmp_path).api_key == "k" * 16
 
 
 def test_a_trusted_ipv4_proxy_is_known_in_its_ipv6_form() -> None:

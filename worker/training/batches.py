@@ -51,7 +51,7 @@ class Reals:
         self.attributes = _attributes(_at(labels or {}, places), recipe, numbers)
         codes = [(labels or {})[attribute.name]["codes"] for attribute in self.attributes]
         self._codes = torch.tensor(codes, dtype=torch.long)
-        self._balance = self._rarity() if recipe.balance else None
+        self._balance = self._rarity() if recipe.balance and self.attributes else None
         self._images = images
         self._last_order: tuple[tuple[int, tuple[str, ...]], Tensor] | None = None
         self._resident: Tensor | None = None
@@ -123,14 +123,10 @@ class Reals:
         ]
         return torch.stack(columns, dim=1)
 
-    def _rarity(self) -> Balance | None:
-        """By the labels that people request; the hidden ones are no parameter of pictures."""
-        codes = [
-            (row if self._places is None else row[self._places]).numpy()
-            for attribute, row in zip(self.attributes, self._codes, strict=True)
-            if not attribute.hidden
-        ]
-        return Balance(weights(codes, self.recipe.balance)) if codes else None
+    def _rarity(self) -> Balance:
+        """By all labels, hidden ones too: a seed gives a value of each."""
+        codes = self._codes if self._places is None else self._codes[:, self._places]
+        return Balance(weights(list(codes.numpy()), self.recipe.balance))
 
     def _random(self, *keys: object) -> torch.Generator:
         return random_stream(self.recipe.seed, *self.lineage, *keys)

@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from email.utils import format_datetime
+from email.utils import format_datetime, parsedate_to_datetime
 
 from starlette.datastructures import Headers
 
@@ -38,13 +38,28 @@ def matches(if_none_match: Sequence[str], etag: str) -> bool:
 def is_unchanged(request: Headers, headers: Mapping[str, str]) -> bool:
     """Whether the client has the picture with these headers (RFC 9110 §13.2.2).
 
-    If-Modified-Since counts where it is exactly this date, and only without If-None-Match: after
-    a rollback an alias serves an older model, whose date lies before the client's.
+    If-Modified-Since counts where it is exactly this date, in any of HTTP's three formats, and
+    only without If-None-Match: after a rollback an alias serves an older model, whose date lies
+    before the client's.
     """
     if_none_match = request.getlist("if-none-match")
     if if_none_match:
         return matches(if_none_match, headers["ETag"])
-    return request.get("if-modified-since", "never") == headers.get("Last-Modified")
+    date = _parse_date(request.get("if-modified-since", ""))
+    return date is not None and date == _parse_date(headers.get("Last-Modified", ""))
+
+
+def _parse_date(text: str) -> datetime | None:
+    """An HTTP date of any format (RFC 9110 §5.6.7); None where it is none.
+
+    What follows `;` is a length, which browsers of the nineties appended.
+    """
+    try:
+        date = parsedate_to_datetime(text.partition(";")[0].strip())
+    except (ValueError, IndexError, TypeError, OverflowError):  # email's parser has raised them all
+        return None
+    # `asctime` names no zone, and that of HTTP is always UTC.
+    return date.replace(tzinfo=UTC) if date.tzinfo is None else date
 
 
 def format_time(moment: str) -> str:

@@ -78,6 +78,11 @@ def test_a_hash_is_a_seed_in_small_letters(client: TestClient, hash: str, extens
         ("s=abc", 80),
         ("s=", 80),
         ("s=64&s=32", 32),
+        ("s=40px", 40),
+        ("s=40.5", 40),
+        ("s=+40", 40),
+        ("s=%2B040", 40),
+        ("s=٤٠", 80),
         ("psi=9&unknown=1&r=x&%ff=%ff&s=32", 32),
     ],
 )
@@ -130,6 +135,13 @@ def test_a_forced_blank_is_transparent(client: TestClient, extension: str) -> No
 def test_a_forced_blank_without_transparency_is_white(client: TestClient) -> None:
     assert get_image(client, f"/avatar/{MD5}.jpg?d=blank&f=y").getextrema() == ((255, 255),) * 3
     assert client.get(f"/avatar/{MD5}.svg?d=blank&f=y").headers["content-type"] == "image/svg+xml"
+
+
+@pytest.mark.parametrize("address", [f"{MD5}?format=json", f"{SHA256}.json"])
+def test_a_hash_has_a_description(client: TestClient, address: str) -> None:
+    answer = client.get(f"/avatar/{address}")
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json()["seed"] == address[:32] + (address[32:64] if "." in address else "")
 
 
 def test_a_model_may_be_pinned(client: TestClient, versions: list[str]) -> None:

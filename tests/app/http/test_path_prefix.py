@@ -54,6 +54,39 @@ def test_the_bare_prefix_is_the_playground(below: TestClient) -> None:
     assert "Kao" in below.get("/kao/faces").text
 
 
+@pytest.mark.parametrize(
+    ("prefix", "path"),
+    [
+        pytest.param("/~kao", "/%7Ekao", id="encoded-by-the-client"),
+        pytest.param("/my 顔", "/my%20%e9%a1%94", id="utf-8"),
+        pytest.param("a/b/", "/a/%62", id="other-slashes"),
+    ],
+)
+def test_a_prefix_may_be_percent_encoded(
+    settings: Settings, registry: Registry, prefix: str, path: str
+) -> None:
+    prefixed = Settings(path_prefix=prefix)
+    settings = settings.model_copy(update={"path_prefix": prefixed.path_prefix})
+    with TestClient(create_app(settings)) as client:
+        # `seed` has an encoded slash, which is no segment of its own.
+        answer = client.get(f"{path}/avatar/a%2Fb.png?size=16")
+        assert answer.headers["x-avatar-seed"] == "a%2Fb"
+        page = client.get(f"{path}/").text
+        asset = page.partition('href="')[2].partition('"')[0]
+        assert asset.startswith(f"{prefixed.path_prefix}/")
+        assert client.get(asset).status_code == 200
+        assert client.get(f"{path}x/").status_code == 404
+
+
+@pytest.mark.parametrize("prefix", ["/a?b", "/a//b", "/100%", "/%61vatar", '/"', "/a#b"])
+def test_a_prefix_that_is_no_path_is_refused_or_encoded(prefix: str) -> None:
+    try:
+        accepted = Settings(path_prefix=prefix).path_prefix
+    except ValidationError:
+        return
+    assert not set(accepted) & set('?#"<>')
+
+
 PROXY_HEADERS = {"X-Forwarded-For": "203.0.113.1", "X-Forwarded-Prefix": "/faces"}
 
 
@@ -61,6 +94,9 @@ PROXY_HEADERS = {"X-Forwarded-For": "203.0.113.1", "X-Forwarded-Prefix": "/faces
     ("proxies", "headers", "root"),
     [
         pytest.param("127.0.0.1", PROXY_HEADERS, "/faces", id="trusted"),
+        pytest.param(
+            "127.0.0.1", {**PROXY_HEADERS, "X-Forwarded-Prefix": "/a%20b/"}, "/a%20b", id="encoded"
+        ),
         pytest.param(
             "127.0.0.1", {**PROXY_HEADERS, "X-Forwarded-Prefix": "/a/, /b"}, "/a", id="two"
         ),

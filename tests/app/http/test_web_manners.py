@@ -4,6 +4,8 @@ import gzip
 import hashlib
 import http.client
 import json
+from email.utils import parsedate_to_datetime
+from itertools import product
 
 import pytest
 from starlette.testclient import TestClient
@@ -153,6 +155,25 @@ def test_a_picture_has_the_date_of_its_model(client: TestClient, path: str) -> N
         assert client.get(path, headers=headers).status_code == 200
 
 
+def test_a_date_is_read_in_every_format_of_http(client: TestClient) -> None:
+    path = PICTURES[0]
+    date = parsedate_to_datetime(client.get(path).headers["last-modified"])
+    formats = {
+        "%A, %d-%b-%y %H:%M:%S GMT": 304,  # RFC 850
+        "%a %b %d %H:%M:%S %Y": 304,  # asctime
+        "%a, %d %b %Y %H:%M:%S +0000": 304,
+        "%a, %d %b %Y %H:%M:%S GMT; length=4": 304,
+        "%Y-%m-%dT%H:%M:%SZ": 200,
+        "%a, %d %b %Y %H:%M:%S +0900": 200,
+        "Fri, 99 Nov 2026 99:99:99 GMT": 200,
+        "0": 200,
+        "": 200,
+    }
+    for format, status in formats.items():
+        answer = client.get(path, headers={"If-Modified-Since": date.strftime(format)})
+        assert answer.status_code == status, format
+
+
 @pytest.mark.parametrize("suffix", ["", "-gzip", "-br", "--gzip", ";gzip", "-zstd", ":br", "+gzip"])
 @pytest.mark.parametrize("weak", ["W/", ""])
 def test_an_etag_with_a_proxys_suffix_is_the_same(
@@ -217,6 +238,8 @@ def test_files_are_sent_again_only_where_they_changed(
         "igsh=a&igshid=b&mibextid=c",
         "ref=producthunt&trk=x&spm=1",
         "vero_id=a&oly_enc_id=b&ml_subscriber=c&s_cid=d",
+        "li_fat_id=a&epik=b&ScCid=c&ttclid=d&twclid=e&rdt_cid=f&hsa_acc=1&gad_source=1&elqTrackId=y",
+        "sfmc_id=a&wickedid=b&guce_referrer=c&irclickid=d&fb_ref=a&__cft__%5B0%5D=b&wt.mc_id=e",
     ],
 )
 @pytest.mark.parametrize("path", ["/avatar?seed=a&", "/avatar/a.png?", "/og?seed=a&"])
@@ -232,7 +255,8 @@ def test_tracking_parameters_of_a_picture_keep_their_meaning(client: TestClient)
     assert client.get("/morph?from=a&to=b&t=0.5").headers["content-type"] == "image/png"
     assert client.get("/morph?from=a&to=b&t=2").status_code == 422
     assert client.get("/morph?from=a&to=b&t=0&t=1").status_code == 422
-    assert client.get("/avatar?seed=a&colour=red").status_code == 422
+    for typing_error in ("colour=red", "at=0.5", "sizes=2", "psi_=1", "hair=pink"):
+        assert client.get(f"/avatar?seed=a&{typing_error}").status_code == 422, typing_error
     assert client.get("/models?utm_source=x").status_code == 200
 
 
@@ -355,9 +379,21 @@ def test_head_is_answered_wherever_get_is(client: TestClient, key: dict[str, str
                 == client.get(path, headers=key).headers["content-type"]
             )
     assert client.head("/nowhere").status_code == 404
+    assert client.head("/nowhere", headers={"Accept": "text/html"}).status_code == 404
     assert client.head("/avatars").status_code == 405
     assert client.delete("/avatar").headers["allow"] == "GET, HEAD"
     assert client.get("/avatars").headers["allow"] == "POST"
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_head_has_the_headers_of_get(client: TestClient, language: str) -> None:
+    paths = ("/", "/openapi.json", "/avatar?seed=a&format=svg", PICTURES[0], "/nowhere", "/local")
+    for path, coding in product(paths, ("gzip", "identity")):
+        headers = {"Accept-Encoding": coding, "Accept": "text/html", "Accept-Language": language}
+        expected, answer = client.get(path, headers=headers), client.head(path, headers=headers)
+        assert (answer.status_code, answer.content) == (expected.status_code, b""), path
+        for name in ("content-length", "content-type", "content-encoding", "vary", "etag"):
+            assert answer.headers.get(name) == expected.headers.get(name), (path, name)
 
 
 # --- Bodies without a type
