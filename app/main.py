@@ -25,6 +25,7 @@ from app.http.body_size import BodyLimit
 from app.http.compression import Compression
 from app.http.cross_origin import CrossOrigin
 from app.http.head import Head
+from app.http.header_limits import HeaderLimits
 from app.http.paced_bodies import PacedBodies
 from app.http.path_prefix import PathPrefix
 from app.http.private_cache import PrivateCache
@@ -148,6 +149,7 @@ def _add_middleware(app: FastAPI, state: PictureState) -> None:
     app.add_middleware(Compression, exclude_content_types=NOT_COMPRESSED)
     app.add_middleware(Head)  # outside of what chooses headers by the body
     app.add_middleware(PacedBodies, limit=memory.available())
+    app.add_middleware(HeaderLimits)
     app.add_middleware(AccessLog)
     settings = state.settings
     app.add_middleware(

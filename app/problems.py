@@ -82,8 +82,10 @@ RETRY_AFTER: dict[type[Exception], int] = {
 # Slugs before they were renamed, sent as `former_type` for one release.
 FORMER_SLUGS = {"no-critic": "unscored", "no-styles": "unmixable", "no-training-history": "ungrown"}
 DATABASE_RETRY = 5  # s
+DEFECT = (500, "internal-error", "An internal error occurred; the server's log has it.")
 # Attributes of an error that become members of its problem document.
 EXTRAS = ("parameter", "allowed", "problems")
+MOST_PROBLEMS = 20  # that an answer lists: a body of 64 KiB can have ten thousand
 MEDIA_TYPE = "application/problem+json"
 SENT_COUNTS: Counter[str] = Counter()  # problem documents by slug; app/metrics.py exports them
 
@@ -140,8 +142,19 @@ def problem(
     headers: dict[str, str] | None = None,
     **extra: Any,
 ) -> Response:
-    """A problem document, never cached."""
+    """A problem document, never cached; it is counted as sent."""
     SENT_COUNTS[slug] += 1
+    return _document(status, slug, detail, headers, **extra)
+
+
+def defect() -> Response:
+    """The document of a defect, not counted: `_answer_defect`, which Starlette calls too, does."""
+    return _document(*DEFECT)
+
+
+def _document(
+    status: int, slug: str, detail: str, headers: dict[str, str] | None = None, **extra: Any
+) -> Response:
     title = slug.replace("-", " ").capitalize()
     content = {"type": f"urn:kao:problem:{slug}", "title": title, "status": status}
     if slug in FORMER_SLUGS:
@@ -191,11 +204,14 @@ def _lookup(table: Mapping[type[Exception], T], kind: type[Exception]) -> T | No
 
 async def _answer_invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
+    items = error.errors()
     problems = [
         {"field": ".".join(str(part) for part in item["loc"]), "problem": str(item["msg"])}
-        for item in error.errors()
+        for item in items[:MOST_PROBLEMS]
     ]
     listing = "; ".join(f"{item['field']}: {item['problem']}" for item in problems)
+    if len(items) > MOST_PROBLEMS:
+        listing += f"; and {len(items) - MOST_PROBLEMS:,} more"
     detail = f"The request is invalid: {listing}."
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     is_json = media_type == "application/json" or media_type.endswith("+json")
@@ -264,4 +280,4 @@ async def _answer_disconnect(_: Request, __: Exception) -> Response:
 
 async def _answer_defect(request: Request, error: Exception) -> Response:
     log.error("request.failed", path=request.url.path, error=type(error).__name__)
-    return problem(500, "internal-error", "An internal error occurred; the server's log has it.")
+    return problem(*DEFECT)

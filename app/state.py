@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from app.packed_files import PackedFiles
 from app.queue_watch import QueueWatch
 from app.rate_limits.limiter import Limiter
+from app.stream_slots import StreamSlots
 from models.registry import Registry
 from models.settings import Settings
 
@@ -27,6 +28,7 @@ class AppState:
     limiter: Limiter
     queue_watch: QueueWatch
     closing: asyncio.Event = field(default_factory=asyncio.Event)
+    streams: StreamSlots = field(default_factory=StreamSlots)
     # Zips validated at once: each uses a core and up to a few hundred megabytes meanwhile.
     checks: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
     # Datasets decoded at once for previews: one takes up to 15 s of a core and 200 MB.

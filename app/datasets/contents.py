@@ -116,7 +116,10 @@ def _examples(settings: Settings, row: Row, label: str, value: str, count: int) 
 def _preview(
     path: Path, count: int, columns: int, size: int, only: frozenset[str] | None = None
 ) -> bytes:
-    """A WebP of the first `count` pictures (of `only`) in rows, each `size` pixels square."""
+    """A WebP of the first `count` pictures (of `only`) in rows, each `size` pixels square.
+
+    Places without a picture are transparent: the page's colour.
+    """
     tiles = []
     for _, data in islice(archive.members(path, only=only), count):
         try:
@@ -124,10 +127,11 @@ def _preview(
         except BrokenImage:
             tiles.append(_cross(size))
     columns = min(columns, len(tiles))
-    sheet = np.zeros((-(-len(tiles) // columns) * size, columns * size, 3), np.uint8)
+    sheet = np.zeros((-(-len(tiles) // columns) * size, columns * size, 4), np.uint8)
     for index, tile in enumerate(tiles):
         top, left = index // columns * size, index % columns * size
-        sheet[top : top + size, left : left + size] = tile
+        sheet[top : top + size, left : left + size, :3] = tile
+        sheet[top : top + size, left : left + size, 3] = 255
     file = io.BytesIO()
     Image.fromarray(sheet).save(file, "WEBP", quality=80)
     return file.getvalue()

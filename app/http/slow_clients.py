@@ -5,6 +5,8 @@ sends nothing, half a header or half a body stays open without limit.
 """
 
 import asyncio
+import contextlib
+import socket
 from http import HTTPStatus
 from typing import Any
 
@@ -27,6 +29,11 @@ MAX_HEADER_BYTES = 32 * 1024
 KEEP_ALIVE_GRACE = 0.1
 
 
+# s for a client to acknowledge what was sent, where the system has TCP_USER_TIMEOUT (RFC 5482): a
+# stream to a machine that vanished ends then, and not when TCP gives up after 15 minutes.
+SILENT_PEER = STALL
+
+
 class HeadersTooLargeError(Exception):
     """The headers of a request were refused."""
 
@@ -40,6 +47,11 @@ class Connection(HttpToolsProtocol):
         self._body_complete = True
         self._in_headers, self._header_bytes, self._has_data = True, 0, False
         self._stall_start = self._last_data
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Give up a client that vanished."""
+        super().connection_made(transport)
+        _limit_silence(transport.get_extra_info("socket"))
 
     def data_received(self, data: bytes) -> None:
         """Parse; refuse headers that are too large."""
@@ -118,6 +130,12 @@ class Connection(HttpToolsProtocol):
         if self._has_data and (not has_started or (self._is_answered() and self._body_complete)):
             self.transport.write(_serialise(status, detail))
         self.transport.close()
+
+
+def _limit_silence(connection: Any) -> None:
+    with contextlib.suppress(AttributeError, OSError):  # not on macOS and Windows
+        milliseconds = int(SILENT_PEER * 1000)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 
 
 def _serialise(status: int, detail: str) -> bytes:

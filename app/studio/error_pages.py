@@ -7,6 +7,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app import problems
 from app.avatars.state import get_picture_state
 from app.studio import sentences, translations
 from app.studio.pages import render
@@ -30,24 +31,47 @@ class ErrorPages:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        answer = _send_page if prefers_page(scope) else _send_document
-        if answer is _send_document and _language(scope) == ENGLISH:
-            return await self.app(scope, receive, send)
-        start: Message | None = None
-        body = b""
+        response = _Response(scope, receive, send)
+        try:
+            await self.app(scope, receive, response.send)
+        except Exception:
+            await response.send_defect()
+            raise  # Starlette, which is around all middleware, logs it
 
-        async def convert(message: Message) -> None:
-            nonlocal start, body
-            if message["type"] == "http.response.start" and _is_problem(message):
-                start = message
-            elif start is None or message["type"] != "http.response.body":
-                await send(message)
-            else:
-                body += message.get("body", b"")
-                if not message.get("more_body"):
-                    await answer(scope, start, body, receive, send)
 
-        await self.app(scope, receive, convert)
+class _Response:
+    """The messages of one response; of a problem document, those that its reader prefers."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scope, self.receive, self.pass_on = scope, receive, send
+        self.start: Message | None = None  # of a problem document whose body is not complete
+        self.body = b""
+        self.has_begun = False
+
+    async def send(self, message: Message) -> None:
+        """Pass a message on; keep a problem document until it is complete."""
+        if message["type"] == "http.response.start" and _is_problem(message):
+            self.start = message
+        elif self.start is None or message["type"] != "http.response.body":
+            self.has_begun = True
+            await self.pass_on(message)
+        else:
+            self.body += message.get("body", b"")
+            if not message.get("more_body"):
+                await self._send_problem(self.start, self.body)
+
+    async def send_defect(self) -> None:
+        """Send the document of a defect where the app failed before it answered."""
+        if not self.has_begun:
+            document = problems.defect()
+            headers = document.raw_headers
+            start = {"type": "http.response.start", "status": document.status_code}
+            await self._send_problem({**start, "headers": headers}, bytes(document.body))
+
+    async def _send_problem(self, start: Message, body: bytes) -> None:
+        self.has_begun = True
+        answer = _send_page if prefers_page(self.scope) else _send_document
+        await answer(self.scope, start, body, self.receive, self.pass_on)
 
 
 def prefers_page(scope: Scope) -> bool:
@@ -74,6 +98,9 @@ async def _send_document(
 ) -> None:
     """Send the problem document in the language of the request."""
     language = _language(scope)
+    if language == ENGLISH:
+        await send(start)
+        return await send({"type": "http.response.body", "body": body})
     body = json.dumps(sentences.translate_problem(json.loads(body), language)).encode()
     headers = [pair for pair in start["headers"] if pair[0].lower() != b"content-length"]
     length = str(len(body)).encode()
@@ -96,7 +123,8 @@ async def _send_page(
         detail=problem.get("detail", ""),
         title=_title_key(start["status"]),
         address=_address(scope),
-        has_faces=_has_faces(request),
+        # A client that has used up its pictures would not get this one.
+        has_faces=start["status"] != 429 and _has_faces(request),
     )
     answer.headers["Cache-Control"] = "no-store"
     for name, value in start["headers"]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any
 
+import sqlalchemy as sa
 from fastapi import APIRouter, Request, Response
 from starlette.responses import PlainTextResponse
 
@@ -19,10 +20,10 @@ from app.studio.pages import render
 from app.training import presets
 from app.training.curves import MAX_RUNS
 from app.training.schemas import run as public_fields
-from models import runs
+from models import keys, runs, webhooks
 from models.bundle.format import Card
 from models.datasets import catalogue
-from models.errors import UnknownDataset, UnknownModel, UnknownRun
+from models.errors import UnknownDataset, UnknownModel, UnknownRun, UnknownWebhook
 from models.keys import Key
 from models.name_and_note import LONGEST_NAME
 from models.registry import DEFAULT
@@ -30,11 +31,12 @@ from models.registry import DEFAULT
 router = APIRouter(prefix="/studio", include_in_schema=False)
 Page = Callable[..., Response]
 # The tabs by name, each with the address of its first page below /studio.
-TABS = {"runs": "", "datasets": "/datasets", "models": "/models"}
+TABS = {"runs": "", "datasets": "/datasets", "models": "/models", "access": "/access"}
 # The tab that lists what a page did not find.
 LISTING_TABS = {UnknownRun: "runs", UnknownModel: "models", UnknownDataset: "datasets"}
 SEEDS = ("ada", "grace", "alan", "edsger", "barbara", "donald", "margaret", "tim")
 LISTED_RUNS, MOST_RUNS = 60, 600  # at first, and at most
+LISTED_DELIVERIES = 10  # of a webhook, the newest
 FIRST_PRESET = "modern-64"  # selected where the address names none
 
 
@@ -86,7 +88,8 @@ def home(request: Request) -> Response:
 
 def _limit(text: str) -> int:
     """The number of runs that an address asks for, within what one page can show."""
-    return min(MOST_RUNS, max(1, int(text))) if text.isdecimal() else LISTED_RUNS
+    is_number = text.isdecimal() and len(text) < 10  # int() refuses thousands of digits
+    return min(MOST_RUNS, max(1, int(text))) if is_number else LISTED_RUNS
 
 
 @router.get("/new")
@@ -242,6 +245,35 @@ def model(request: Request, name: str) -> Response:
         seeds=SEEDS,
         base=str(request.base_url),
     )
+
+
+@router.get("/access")
+@_requires_session
+def access(request: Request) -> Response:
+    """List the keys and the webhooks with their newest deliveries, and the forms to make them."""
+    key: Key = request.state.key
+    if "keys" not in key.scopes:
+        return _render(request, "studio_denied.html", status=403, scope="keys")
+    database = get_state(request).database
+    hooks = webhooks.list_webhooks(database)
+    return _render(
+        request,
+        "studio_access.html",
+        tab="access",
+        keys=keys.list_keys(database),
+        own=key.id,
+        hooks=hooks,
+        types=[type for type in webhooks.TYPES if "read" in key.scopes or type == "alias.moved"],
+        deliveries={row["id"]: _deliveries(database, row["id"]) for row in hooks},
+    )
+
+
+def _deliveries(database: sa.Engine, webhook: str) -> list[runs.Row]:
+    """A webhook's newest deliveries; none where it was deleted meanwhile."""
+    try:
+        return webhooks.list_deliveries(database, webhook)[:LISTED_DELIVERIES]
+    except UnknownWebhook:
+        return []
 
 
 def _lost_traits(live: Card, other: Card) -> list[str]:

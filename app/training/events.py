@@ -17,6 +17,7 @@ from app.auth.scopes import is_still_valid, needs
 from app.errors import InvalidParameter
 from app.http.query_string import Only
 from app.state import AppState, State
+from app.stream_slots import Slot
 from models import runs
 from models.runs import Row
 
@@ -55,7 +56,8 @@ async def events(
 ) -> Response:
     """All events so far, then each one as it happens, until the run ends.
 
-    The stream also ends when its key is revoked or its session expires.
+    The stream also ends when its key is revoked, its session expires, or other clients need its
+    place: then the client reconnects. 429: so many streams of this key are open already.
     """
     # A reconnecting EventSource repeats its URL, so the header is newer.
     number = _number("Last-Event-ID", last_event_id) or _number("after", after)
@@ -64,6 +66,7 @@ async def events(
         return Response(status_code=204, headers={"Cache-Control": "no-store"})
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     stream = _stream(state, request, run, number)
+    await anext(stream)  # it has its slot now, or the answer is a problem document
     return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
 
@@ -82,8 +85,18 @@ def _read(state: AppState, run: str, number: int) -> tuple[Row, list[Row]]:
 
 
 async def _stream(state: AppState, request: Request, run: str, number: int) -> AsyncIterator[bytes]:
+    """First nothing, when it has a slot; then the events."""
+    with state.streams.take(state.limiter.client(request)) as slot:
+        yield b""
+        async for piece in _follow(state, request, run, number, slot):
+            yield piece
+
+
+async def _follow(
+    state: AppState, request: Request, run: str, number: int, slot: Slot
+) -> AsyncIterator[bytes]:
     last_sent = time.monotonic()
-    while not state.closing.is_set():
+    while not (state.closing.is_set() or slot.is_ended):
         if not await run_in_threadpool(is_still_valid, state, request):
             return
         row, new_events = await run_in_threadpool(_read, state, run, number)

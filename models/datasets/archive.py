@@ -74,6 +74,7 @@ class Listing:
 class ArchiveReport:
     """What a checked archive holds: usable pictures, the files left out, the pictures' bytes.
 
+    unreadable: the names of pictures that cannot be used; they are among those left out.
     near_duplicates: among the pictures that were decoded.
     """
 
@@ -81,6 +82,7 @@ class ArchiveReport:
     left_out: list[Exclusion]
     total_bytes: int
     near_duplicates: NearDuplicates = field(default_factory=NearDuplicates)
+    unreadable: list[str] = field(default_factory=list)
 
 
 def check(
@@ -121,7 +123,8 @@ def check(
     left_out = [*files.left_out, *unreadable]
     if look:
         left_out += labels.read_usable(files.pictures, metadata(path)).unreadable_files
-    return ArchiveReport(usable, left_out, total, survey.near_duplicates())
+    names = [each.name for each in unreadable]
+    return ArchiveReport(usable, left_out, total, survey.near_duplicates(), names)
 
 
 def check_entries(path: Path, limits: Limits = Limits()) -> None:

@@ -33,6 +33,7 @@ STARTER_ATTRIBUTES = (
 )  # fmt: skip
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 ENDS = ("low", "high")  # of a numeric label
+MOST_UNREADABLE = 1000  # pictures of no use whose names a report keeps
 LONGEST_LICENCE = 200  # characters, as the column has
 Row = dict[str, Any]
 
@@ -184,8 +185,9 @@ def _get(db: sa.Connection, name: str) -> Row:
 
 
 def _report_json(report: ArchiveReport) -> dict[str, Any]:
-    """A report as JSON: files by reason, the first of each by name."""
+    """A report as JSON: files by reason, the first of each by name, and unreadable pictures."""
     return {
+        "unreadable": report.unreadable[:MOST_UNREADABLE],
         "left_out": [asdict(reason) for reason in summarise(report.left_out)],
         "near_duplicates": asdict(report.near_duplicates),
     }
@@ -209,7 +211,7 @@ def examples(settings: Settings, row: Row, label: str, value: str, count: int) -
     Of a numeric label `low` and `high` are the pictures at its ends. Raises DatasetError.
     """
     table = label_table(settings, row)
-    names = _pictures(fetch(settings, row["digest"]))
+    names = _pictures(fetch(settings, row["digest"]), _unreadable(row))
     if label in table.attributes:
         pairs = zip(names, table.attributes[label], strict=True)
         return list(islice((name for name, each in pairs if each == value), count))
@@ -223,17 +225,22 @@ def examples(settings: Settings, row: Row, label: str, value: str, count: int) -
 
 def label_table(settings: Settings, row: Row) -> LabelTable:
     """The labels of an uploaded set, without those of metadata files that cannot be read."""
-    return _label_table(fetch(settings, row["digest"]))
+    return _label_table(fetch(settings, row["digest"]), _unreadable(row))
 
 
 @lru_cache(64)  # the file is named by its content
-def _label_table(zip_path: Path) -> LabelTable:
-    return labels.read_usable(_pictures(zip_path), archive.metadata(zip_path))
+def _label_table(zip_path: Path, unreadable: frozenset[str]) -> LabelTable:
+    return labels.read_usable(_pictures(zip_path, unreadable), archive.metadata(zip_path))
 
 
 @lru_cache(16)  # some megabytes for the largest
-def _pictures(zip_path: Path) -> list[str]:
-    return archive.listing(zip_path).pictures
+def _pictures(zip_path: Path, unreadable: frozenset[str]) -> list[str]:
+    return [name for name in archive.listing(zip_path).pictures if name not in unreadable]
+
+
+def _unreadable(row: Row) -> frozenset[str]:
+    """The pictures of an uploaded set that were of no use when it was checked."""
+    return frozenset((row["report"] or {}).get("unreadable", ()))
 
 
 def check_recipe(engine: sa.Engine, settings: Settings, recipe: Recipe) -> None:

@@ -1,5 +1,6 @@
 """What pages say when the server is away or refuses: a sentence in its language, no defect."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -49,4 +50,17 @@ def test_the_servers_reason_is_in_the_language_of_the_page(browser: Browser, sit
     page.locator("#seed").evaluate("one => one.removeAttribute('maxlength')")
     page.locator("#seed").fill("x" * 4097)
     expect(page.locator("#problem")).to_contain_text("种子有 4097 字节")
+    page.close()
+
+
+def test_an_error_page_whose_face_does_not_come_speaks_of_none(browser: Browser, site: str) -> None:
+    page = browser.new_page()
+    page.goto(f"{site}/nonsense")
+    sentence = page.get_by_text("Every text has a face")
+    expect(page.locator(".error-page img")).to_be_visible()
+    expect(sentence).to_be_visible()
+    page.route(re.compile("/avatar"), proxy_error)
+    page.goto(f"{site}/another")
+    expect(page.locator(".error-page img")).to_have_count(0)
+    expect(sentence).to_be_hidden()
     page.close()

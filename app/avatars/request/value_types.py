@@ -15,6 +15,7 @@ from models.faces import latents
 _HEX = re.compile(r"#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
 NUMBER = re.compile(r"[0-9]{1,6}(\.[0-9]{1,20})?|\.[0-9]{1,20}")
 TRANSPARENT = "transparent"
+MOST_ITEMS = 100  # of a list of seeds; parameters allow fewer
 
 
 def percent_encode(text: str) -> str:
@@ -42,8 +43,8 @@ class Seeds(tuple[str, ...]):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Raises InvalidSeed, and ValueError for bytes that are not UTF-8."""
-        return cls(_parse_item(item) for item in text.split(","))
+        """Raises InvalidSeed, and ValueError for bytes that are not UTF-8, or too many seeds."""
+        return cls(map(_parse_item, _split(text)))
 
     def __str__(self) -> str:
         return ",".join(map(percent_encode, self))
@@ -57,9 +58,9 @@ class WeightedSeeds(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Raises InvalidSeed, and ValueError for a weight that is not a number or a sum of 0."""
+        """Raises InvalidSeed, and ValueError for a weight that is no number, or too many seeds."""
         seeds, weights = [], []
-        for item in text.split(","):
+        for item in _split(text):
             name, _, weight = item.partition(":")
             if ":" in item and not NUMBER.fullmatch(weight):
                 raise ValueError(weight)
@@ -83,6 +84,13 @@ def parse_colour(text: str) -> str:
         raise ValueError(text)
     digits = match[1].lower()
     return digits if len(digits) == 6 else "".join(digit * 2 for digit in digits)
+
+
+def _split(text: str) -> list[str]:
+    items = text.split(",", MOST_ITEMS)
+    if len(items) > MOST_ITEMS:
+        raise ValueError("too many seeds")
+    return items
 
 
 def _parse_item(item: str) -> str:

@@ -75,6 +75,12 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   button.addEventListener("click", () => copy(byId(button.dataset.copy).textContent));
 }
 
+// An optional picture that failed to load is removed.
+for (const image of document.querySelectorAll("[data-optional]")) {
+  if (image.complete && !image.naturalWidth && image.loading !== "lazy") image.remove();
+  else image.onerror = () => image.remove();
+}
+
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
 function setCookie(name, value) {

@@ -2,7 +2,7 @@
 
 import { byId, t } from "./page.js";
 import { downloadZip } from "./client-zip.js";
-import { call, onClick, showProblem, upload } from "./studio.js";
+import { onClick, showProblem, upload } from "./studio.js";
 
 const USED = /\.(a?png|p?jpe?g?|jpg_large|ji?f|jfif|pjp|mpo|webp|gif|bmp|dib|avifs?|hei[cf]|hif|tiff?)$|(^|\/)(metadata\.([ct]sv|jsonl)|dataset\.json)$/i;
 const ARCHIVE = /\.(zip|tar|t?gz|bz2|xz|zst|7z|rar|jar)$/i; // refused within an archive
@@ -71,11 +71,3 @@ onClick(byId("send"), async () => {
   await upload(`/datasets?${query}`, chosen instanceof File ? chosen : downloadZip(chosen).blob());
   location.reload();
 });
-
-for (const button of document.querySelectorAll("[data-delete]")) {
-  onClick(button, async () => {
-    if (!confirm(t("studio.data.delete.sure", { name: button.dataset.delete }))) return;
-    await call("DELETE", `/datasets/${button.dataset.delete}`);
-    location.reload();
-  });
-}

@@ -269,6 +269,7 @@ function listen() {
     byId("lost").hidden = true;
     if (listen.wasLost) showProblem(); // it said that the server does not answer
     listen.wasLost = false;
+    pause = 1500;
   };
   stream.onerror = () => {
     // A finished run ends its stream. An EventSource does not try again after a 503 of a proxy or of
@@ -276,8 +277,14 @@ function listen() {
     stream.close();
     listen.wasLost = !FINAL.includes(state);
     byId("lost").hidden = !listen.wasLost;
-    if (listen.wasLost) setTimeout(reconnect, 1500);
+    if (listen.wasLost) retry();
   };
+}
+
+let pause = 1500; // ms; longer each time, as too many streams may be open (429)
+function retry() {
+  setTimeout(reconnect, pause);
+  pause = Math.min(2 * pause, 12000);
 }
 
 async function reconnect() {
@@ -285,7 +292,7 @@ async function reconnect() {
     await call("GET", `/train/${run}`);
     listen();
   } catch {
-    setTimeout(reconnect, 1500);
+    retry();
   }
 }
 

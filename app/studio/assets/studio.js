@@ -30,6 +30,7 @@ export function parseResponse(status, text) {
 /** Send a file, or a promise of one, with its progress in the page's form of uploads; as `call` does. */
 export async function upload(path, file) {
   byId("sent").hidden = false;
+  byId("sending").textContent = t("studio.upload.packing");
   try {
     return await send(path, await file);
   } finally {
@@ -78,10 +79,9 @@ export function onClick(button, work) {
   });
 }
 
-// A picture that failed to load is replaced by the reason; an optional one is removed.
-for (const image of document.querySelectorAll("img[src]")) {
+// A picture that failed to load is replaced by the reason.
+for (const image of document.querySelectorAll("img[src]:not([data-optional])")) {
   const failed = async () => {
-    if (image.hasAttribute("data-optional")) return image.remove();
     try {
       const response = await fetch(image.src);
       if (response.ok) return;
@@ -115,14 +115,31 @@ export function duration(seconds) {
   return hours + t("studio.minutes", { n: minutes % 60 });
 }
 
-// A form that sends its fields: data-send is the method and the path.
+// A button that does one thing, after a question: data-do is the method and the path.
+for (const button of document.querySelectorAll("[data-do]")) {
+  onClick(button, async () => {
+    const { do: what, sure } = button.dataset;
+    if (sure && !confirm(sure)) return;
+    await call(...what.split(" "));
+    location.reload();
+  });
+}
+
+// A form that sends its fields: data-send is the method and the path, data-list a field of several values.
 for (const form of document.querySelectorAll("[data-send]")) {
   form.addEventListener("submit", (event) => event.preventDefault());
   onClick(form.querySelector("[type=submit]"), async () => {
     if (!form.reportValidity()) return;
     form.elements[0].select(); // what has to be corrected after an error
-    await call(...form.dataset.send.split(" "), Object.fromEntries(new FormData(form)));
-    location.reload();
+    const { send, list } = form.dataset;
+    const fields = new FormData(form);
+    const body = { ...Object.fromEntries(fields), ...(list && { [list]: fields.getAll(list) }) };
+    const answer = await call(...send.split(" "), body);
+    const secret = answer?.key ?? answer?.secret;
+    if (!secret) return location.reload();
+    byId("secret").textContent = secret;
+    byId("made").onclose = () => location.reload();
+    byId("made").showModal();
   });
 }
 

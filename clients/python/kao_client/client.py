@@ -133,7 +133,7 @@ class Client:
             error: Exception | None = None
             try:
                 with self._http.stream(**reader.request()) as answer:
-                    if answer.is_client_error:
+                    if reader.is_refused(answer):
                         answer.read()
                         raise refusal(answer)
                     reader.check(answer)
@@ -238,7 +238,7 @@ class AsyncClient:
             error: Exception | None = None
             try:
                 async with self._http.stream(**reader.request()) as answer:
-                    if answer.is_client_error:
+                    if reader.is_refused(answer):
                         await answer.aread()
                         raise refusal(answer)
                     reader.check(answer)

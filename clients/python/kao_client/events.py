@@ -10,6 +10,7 @@ from kao_client.answers import Event
 from kao_client.calls import segment
 
 STREAM_TIMEOUT = 45.0  # s without data; the server sends some every 15 s
+TOO_MANY_REQUESTS = 429
 BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0)  # s between attempts to reconnect
 
 
@@ -27,10 +28,14 @@ class EventReader:
         headers = {"Last-Event-ID": str(self.number)} if self.number else {}
         return {"method": "GET", "url": self.path, "headers": headers, "timeout": STREAM_TIMEOUT}
 
+    def is_refused(self, answer: httpx.Response) -> bool:
+        """Whether repeating the request cannot help; 429 says that too many streams are open."""
+        return answer.is_client_error and answer.status_code != TOO_MANY_REQUESTS
+
     def check(self, answer: httpx.Response) -> None:
-        """Note the end of the run (204). Raises RemoteProtocolError for a server error."""
+        """Note the end of the run (204). Raises RemoteProtocolError for 429 and server errors."""
         self.is_over = answer.status_code == 204
-        if answer.status_code >= 500:
+        if answer.status_code == TOO_MANY_REQUESTS or answer.status_code >= 500:
             raise httpx.RemoteProtocolError(f"The server answered {answer.status_code}.")
         self._failures = 0
 

@@ -150,6 +150,21 @@ def test_what_is_left_out_is_counted_by_reason_and_named(
     assert "page.jpg" in refusal.json()["detail"]
 
 
+def test_a_broken_picture_counts_for_no_label(
+    client: TestClient, key: dict[str, str], upload: Upload
+) -> None:
+    target = io.BytesIO(_zip(8, "hats/{}.png"))
+    with zipfile.ZipFile(io.BytesIO(_zip(8))) as others, zipfile.ZipFile(target, "a") as archive:
+        for number in range(8):
+            archive.writestr(f"caps/{number}.png", others.read(others.namelist()[number]))
+        archive.writestr("caps/broken.jpg", b"\xff\xd8\xff\xe0")
+    assert upload(target.getvalue()).json()["images"] == 16
+    details = client.get("/datasets/faces", headers=key).json()
+    assert [each["values"] for each in details["labels"]] == [{"caps": 8, "hats": 8}]
+    preview = client.get("/datasets/faces/preview.webp?label=class&value=caps&size=16", headers=key)
+    assert Image.open(io.BytesIO(preview.content)).size == (128, 16)
+
+
 def test_pictures_that_were_saved_again_are_near_duplicates(
     key: dict[str, str], upload: Upload
 ) -> None:

@@ -18,6 +18,7 @@ from app.http import slow_clients
 from models.registry import Registry
 from tests.app.conftest import LiveServer, Start
 from tests.support.live_app import Live
+from tests.support.waiting import wait
 
 KEEP_ALIVE = 5  # s, uvicorn's
 LARGE_HEADERS = b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 33_000 + b"\r\n\r\n"
@@ -221,3 +222,13 @@ def test_an_idle_connection_is_closed(live_server: LiveServer) -> None:
         data, seconds = _read_all(client)
     assert data.startswith(b"HTTP/1.1 200")
     assert KEEP_ALIVE <= seconds < KEEP_ALIVE + 3
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="the system has no such option")
+def test_a_client_that_vanished_is_given_up(live: Live) -> None:
+    connections = live.server.server_state.connections
+    with _connect(live):
+        connection: Any = wait(lambda: next(iter(list(connections)), None), 30)
+        own = connection.transport.get_extra_info("socket")
+        milliseconds = own.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+    assert 0 < milliseconds <= 1000 * slow_clients.STALL

@@ -76,6 +76,9 @@ def studio(client: TestClient, registry: Registry, key: dict[str, str]) -> TestC
     answer = client.post("/datasets?name=mine", content=body.getvalue(), headers=key)
     assert answer.status_code == 201
     client.post("/session", json={"key": KEY}, headers={"Origin": "http://testserver"})
+    client.post("/keys", json={"name": "ci", "scopes": ["read"]}, headers=key)
+    hook = client.post("/webhooks", json={"url": "https://example.com"}, headers=key).json()
+    client.post(f"/webhooks/{hook['id']}/test", headers=key)
     client.headers["Accept-Language"] = "zh-CN"
     return client
 
@@ -95,7 +98,7 @@ def pages(registry: Registry) -> Iterator[str]:
         "/nothing-here",
         "/avatar?size=abc",
     )
-    yield from ("/studio", "/studio/new", "/studio/datasets", "/studio/models")
+    yield from ("/studio", "/studio/new", "/studio/datasets", "/studio/models", "/studio/access")
     yield from ("/studio/datasets/mine", "/studio/datasets/starter", "/studio/datasets/none")
     yield from (f"/studio/new?from={first}", f"/studio/runs/{first}", "/studio/runs/none")
     yield from (f"/studio/compare?run={first}&run={second}", "/studio/compare")

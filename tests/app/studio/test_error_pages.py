@@ -2,9 +2,14 @@
 
 import html
 import re
+from typing import Any, Never
 
 import pytest
 from fastapi.testclient import TestClient
+
+from app import problems
+from app.errors import TooManyRequests
+from tests.support.app_client import state_of
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"}
 
@@ -71,3 +76,45 @@ def test_a_page_is_in_the_readers_language_and_escapes_the_address(client: TestC
     page = client.get("/<script>alert(1)</script>", headers={**BROWSER, "Accept-Language": "zh"})
     assert 'lang="zh"' in page.text
     assert "<script>alert" not in page.text
+
+
+@pytest.mark.parametrize(
+    ("headers", "sentence"),
+    [
+        pytest.param({**BROWSER, "Accept-Language": "zh"}, "服务器内部出错", id="page"),
+        pytest.param({"Accept-Language": "zh"}, "服务器内部出错", id="document"),
+        pytest.param({}, "An internal error occurred", id="English document"),
+    ],
+)
+def test_a_defect_is_answered_as_its_reader_prefers(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str], sentence: str
+) -> None:
+    def fail(*_: Any) -> Never:
+        raise RuntimeError("the password is swordfish")
+
+    monkeypatch.setattr(state_of(client).registry, "list_models", fail)
+    before = problems.SENT_COUNTS["internal-error"]
+    answer = client.get("/models", headers=headers)
+    assert answer.status_code == 500
+    is_page = "Accept" in headers
+    assert answer.headers["content-type"].startswith(
+        "text/html" if is_page else "application/problem+json"
+    )
+    text = answer.text if is_page else answer.json()["detail"]
+    assert sentence in text
+    assert "swordfish" not in answer.text
+    assert answer.headers["x-request-id"]
+    assert problems.SENT_COUNTS["internal-error"] == before + 1
+
+
+def test_a_client_that_has_used_up_its_pictures_is_offered_none(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> Never:
+        raise TooManyRequests("More than 3 faces in 60 seconds.", {})
+
+    monkeypatch.setattr(state_of(client).registry, "list_models", refuse)
+    page = client.get("/models", headers=BROWSER)
+    assert page.status_code == 429
+    assert "More than 3 faces" in page.text
+    assert '<img src="/avatar' not in page.text

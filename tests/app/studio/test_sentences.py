@@ -5,6 +5,7 @@ import html
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -157,3 +158,52 @@ def test_every_hint_of_an_error_has_a_translation(hint: str) -> None:
     text = sentences.translate(f"There is no run 'a'. {hint}", "zh")
     assert text is not None
     assert not ENGLISH.search(re.sub("`[^`]*`|(GET|POST) /[a-z]+", "", text))
+
+
+def _repeat_fixed_texts(parts: list[str]) -> str:
+    """A sentence that a pattern of these parts can divide in many ways, none of which fits."""
+    unit = "x".join(text for text in ("", *parts[2:-1:2], "") if text or len(parts) > 3)
+    return (parts[0] + unit * sentences.LONGEST)[: sentences.LONGEST - 1] + "\0"
+
+
+def test_the_time_of_a_translation_does_not_depend_on_what_a_client_wrote() -> None:
+    """Regular expressions took over 3 s on the event loop for 2,000 characters of an error."""
+    calls = 0
+
+    class Counted(str):
+        def find(self, *arguments: Any) -> int:
+            nonlocal calls
+            calls += 1
+            return super().find(*arguments)
+
+    most = sum(len(parts) for parts, _ in sentences._catalogue("zh"))
+    for parts, _ in sentences._catalogue("zh"):
+        calls = 0
+        sentence = Counted(_repeat_fixed_texts(parts))
+        sentences.translate(sentence, "zh")
+        assert calls <= most
+
+
+def test_what_a_client_nests_is_translated_a_few_times_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    translate, depths = sentences.translate, list[int]()
+
+    def count(sentence: str, language: str, depth: int = 0) -> str | None:
+        depths.append(depth)
+        return translate(sentence, language, depth)
+
+    monkeypatch.setattr(sentences, "translate", count)
+    problems = [{"field": "a", "problem": "Field required"}] * 10_000
+    nested = "The request is invalid: " + "a: b; allowed: " * 100 + "c."
+    document = sentences.translate_problem({"detail": nested, "problems": problems}, "zh")
+    assert len(document["problems"]) == len(problems)
+    assert len(depths) < 10 * sentences.MOST_ITEMS
+
+
+def test_a_body_with_thousands_of_errors_lists_the_first(client: TestClient) -> None:
+    body = {f"x{number}": 1 for number in range(5000)}
+    answer = client.post("/session", json=body, headers={**CHINESE, "Origin": "http://testserver"})
+    assert answer.status_code == 422
+    assert len(answer.json()["problems"]) == problems.MOST_PROBLEMS
+    assert len(answer.content) < 10_000

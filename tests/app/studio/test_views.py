@@ -357,3 +357,27 @@ def test_the_words_of_an_upload_are_sent_to_its_script(client: TestClient) -> No
         match = re.search(r'id="words">(.*?)</script>', page, re.S)
         assert match is not None
         assert names <= json.loads(match[1]).keys()
+
+
+def test_keys_and_webhooks_are_shown_to_keys_that_manage_them(
+    client: TestClient, key: dict[str, str], registry: Registry
+) -> None:
+    hook = {"url": "https://example.com/hook"}
+    created = client.post("/webhooks", json=hook, headers=key).json()
+    client.post(f"/webhooks/{created['id']}/test", headers=key)
+    reading, _ = keys.create(registry.engine, "reading", ["read"])
+    managing, _ = keys.create(registry.engine, "managing", ["read", "keys"])
+    for secret, status in ((reading, 403), (managing, 200)):
+        client.post("/session", json={"key": secret}, headers={"Origin": "http://testserver"})
+        page = client.get("/studio/access")
+        assert page.status_code == status
+        has_tab = "/studio/access" in client.get("/studio").text
+        assert has_tab == (status == 200)
+    assert "webhook.test" in page.text
+    assert created["secret"] not in page.text
+    # Nobody hands out or takes away what they cannot do themselves.
+    scopes = re.findall(r'name="scopes" value="(\w+)"', page.text)
+    assert sorted(scopes) == ["keys", "read"]
+    revocable = re.findall(r'data-do="DELETE /keys/(\w+)"', page.text)
+    names = {one.id: one.name for one in keys.list_keys(registry.engine)}
+    assert sorted(names[each] for each in revocable) == ["managing", "reading"]

@@ -19,6 +19,7 @@ PLACES = (
     "/studio/datasets",
     "/studio/datasets/starter",
     "/studio/models",
+    "/studio/access",
 )
 
 pytestmark = pytest.mark.slow

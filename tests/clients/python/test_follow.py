@@ -5,23 +5,26 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 
 import httpx
 import pytest
 from starlette.requests import Request
 
+from app.problems import SENT_COUNTS
 from app.state import AppState
+from app.stream_slots import Slot, StreamSlots
 from app.training import events
 from kao_client import AsyncClient, Client, Event, Refused
 from kao_client.events import EventReader
-from models import runs
+from models import keys, runs
 from models.recipes.recipe import resolve
 from models.registry import Registry
 from models.settings import Settings
 from tests.app.conftest import KEY, Start
 from tests.clients.python.conftest import Caller
 from tests.support.live_app import running
-from tests.support.waiting import free_port
+from tests.support.waiting import free_port, wait
 
 
 def test_a_run_cannot_be_followed_without_a_key(kao: Caller, url: str, run: str) -> None:
@@ -56,23 +59,50 @@ def test_each_event_comes_once_although_every_connection_breaks(
     kao: Caller, url: str, registry: Registry, run: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _work(registry, run, 4)
-    stream = events._stream
+    follow = events._follow
     breaks: list[int] = []
 
     async def broken(
-        state: AppState, request: Request, run: str, number: int
+        state: AppState, request: Request, run: str, number: int, slot: Slot
     ) -> AsyncIterator[bytes]:
         # Break after one event and half of the next, as when a proxy restarts.
-        pieces = [piece async for piece in stream(state, request, run, number)]
+        pieces = [piece async for piece in follow(state, request, run, number, slot)]
         yield pieces[0]
         if len(pieces) > 1:
             breaks.append(number)
             yield pieces[1][: len(pieces[1]) // 2]
             raise ConnectionResetError
 
-    monkeypatch.setattr(events, "_stream", broken)
+    monkeypatch.setattr(events, "_follow", broken)
     assert [event.number for event in kao.follow(url, run)] == [1, 2, 3, 4, 5, 6, 7]
     assert len(breaks) == 6
+
+
+def test_a_client_waits_until_fewer_streams_are_open(
+    kao: Caller, start: Start, registry: Registry, run: str
+) -> None:
+    live = start()
+    slots = StreamSlots(each=1)
+    app = live.server.config.app
+    app.state.kao = replace(live.server.state, streams=slots)  # type: ignore[union-attr]
+    _work(registry, run, 1)
+    refusals = SENT_COUNTS["too-many-requests"]
+    busy, is_refused = threading.Event(), threading.Event()
+
+    def wait_and_free() -> None:
+        key = keys.find(registry.engine, KEY)
+        assert key is not None
+        with slots.take(f"key {key.id}"):
+            busy.set()
+            wait(lambda: SENT_COUNTS["too-many-requests"] > refusals, 60, "the client was refused")
+            is_refused.set()
+
+    other = threading.Thread(target=wait_and_free)
+    other.start()
+    assert busy.wait(30)
+    assert [event.number for event in kao.follow(live.url, run)] == [1, 2, 3, 4]
+    assert is_refused.is_set()
+    other.join()
 
 
 def test_a_client_waits_for_a_server_that_restarts(

@@ -1,0 +1,54 @@
+"""Keeps headers and queries small before anything parses them, on the event loop.
+
+Headers may have 32 KiB. Python before 3.11.10 unquotes a cookie of that size for 9 s, and FastAPI
+parses the cookies of every request (CVE-2024-7592); a list of 32 KiB takes up to 0.1 s.
+"""
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.problems import problem
+
+LONGEST_LIST = 2048  # bytes; browsers send 300, and caches a few ETags
+LISTS = {b"accept", b"accept-encoding", b"accept-language", b"if-none-match"}
+OWN_COOKIES = b"kao_"  # how the names of our cookies begin
+MOST_COOKIES = 16
+MOST_PARAMETERS = 256  # of a query; no address has more than 30
+
+
+class HeaderLimits:
+    """Middleware around everything: as if a client had not sent what is too long to parse.
+
+    Keeps only cookies of our own, which have no quotes, and leaves out lists above LONGEST_LIST. A
+    query with more than MOST_PARAMETERS is refused.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Call the app, or answer 422."""
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        query: bytes = scope["query_string"]
+        if query.count(b"&") + query.count(b";") >= MOST_PARAMETERS:
+            detail = f"The query has more than {MOST_PARAMETERS} parameters."
+            return await problem(422, "invalid-parameter", detail)(scope, receive, send)
+        if any(name == b"cookie" or _is_too_long(name, value) for name, value in scope["headers"]):
+            scope["headers"] = _limit(scope["headers"])
+        await self.app(scope, receive, send)
+
+
+def _is_too_long(name: bytes, value: bytes) -> bool:
+    return len(value) > LONGEST_LIST and name in LISTS
+
+
+def _limit(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    kept = [pair for pair in headers if pair[0] != b"cookie" and not _is_too_long(*pair)]
+    cookies = _own_cookies(b";".join(value for name, value in headers if name == b"cookie"))
+    return [*kept, (b"cookie", cookies)] if cookies else kept
+
+
+def _own_cookies(header: bytes) -> bytes:
+    pairs = (pair.strip() for pair in header.split(b";"))
+    own = [pair for pair in pairs if pair.startswith(OWN_COOKIES) and b'"' not in pair]
+    return b"; ".join(own[:MOST_COOKIES])
