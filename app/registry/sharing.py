@@ -71,7 +71,7 @@ async def upload(state: State, request: Request, response: Response) -> Model:
     limit = state.settings.max_bundle_bytes
     room = Room(limit, "an administrator may raise KAO_MAX_BUNDLE_BYTES.")
     earlier_versions = await run_in_threadpool(_versions, state)
-    async with receive(request, state.settings, room) as path, state.checks:
+    async with receive(request, state, room) as path, state.checks:
         version = await run_in_threadpool(state.registry.import_zip, path, limit)
     response.status_code = 200 if version in earlier_versions else 201
     response.headers["Location"] = f"/models/{version}"
