@@ -33,7 +33,7 @@ Page = Callable[..., Response]
 # The tabs by name, each with the address of its first page below /studio.
 TABS = {"runs": "", "datasets": "/datasets", "models": "/models", "access": "/access"}
 # The tab that lists what a page did not find.
-GONE = {UnknownRun: "runs", UnknownModel: "models", UnknownDataset: "datasets"}
+LISTING_TABS = {UnknownRun: "runs", UnknownModel: "models", UnknownDataset: "datasets"}
 SEEDS = ("ada", "grace", "alan", "edsger", "barbara", "donald", "margaret", "tim")
 LISTED_RUNS, MOST_RUNS = 60, 600  # at first, and at most
 LISTED_DELIVERIES = 10  # of a webhook, the newest
@@ -59,7 +59,7 @@ def _requires_session(page: Page) -> Page:
         try:
             return page(request, **path)
         except (UnknownRun, UnknownModel, UnknownDataset) as error:
-            tab = GONE[type(error)]
+            tab = LISTING_TABS[type(error)]
             return _render(request, "studio_gone.html", status=404, tab=tab, detail=str(error))
 
     return with_session

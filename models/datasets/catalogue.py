@@ -99,7 +99,7 @@ def add(
                     licence=licence,
                     uploaded=now(),
                     key=key,
-                    report=_stored(report),
+                    report=_report_json(report),
                 )
             )
         # Within the transaction: a row is never there without its file.
@@ -185,8 +185,8 @@ def _get(db: sa.Connection, name: str) -> Row:
     return row._asdict()
 
 
-def _stored(report: ArchiveReport) -> dict[str, Any]:
-    """A report as JSON: files by reason, the first of each by name, and pictures of no use."""
+def _report_json(report: ArchiveReport) -> dict[str, Any]:
+    """A report as JSON: files by reason, the first of each by name, and unreadable pictures."""
     return {
         "unreadable": report.unreadable[:MOST_UNREADABLE],
         "left_out": [asdict(reason) for reason in summarise(report.left_out)],

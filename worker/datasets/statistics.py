@@ -1,4 +1,4 @@
-"""What a set of pictures is like: how many, how large, flat or shaded, and how it is labelled."""
+"""Statistics of a set of pictures: their number, sizes, flatness and labels."""
 
 from collections.abc import Iterator
 from dataclasses import replace

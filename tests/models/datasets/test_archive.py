@@ -239,7 +239,7 @@ def test_everyday_names_are_read(tmp_path: Path, name: Any) -> None:
     assert len(list(members(path))) == 2
 
 
-def test_one_broken_picture_refuses_no_other_unless_asked(tmp_path: Path) -> None:
+def test_one_broken_picture_refuses_no_other_unless_strict(tmp_path: Path) -> None:
     entries: Entries = [GOOD, ("b.png", picture()), ("page.jpg", b"<html>"), ("photo.jxl", b"x")]
     path = write_zip(tmp_path / "a.zip", entries)
     report = check(path, look=True)
