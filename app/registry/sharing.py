@@ -20,7 +20,7 @@ from models.datasets.quotas import Room
 router = APIRouter(prefix="/models", tags=["models"], dependencies=[Depends(Only())])
 
 ZIP = "application/zip"
-REVALIDATED, IMMUTABLE = "private, no-cache", "private, max-age=31536000, immutable"
+NO_CACHE, IMMUTABLE = "private, no-cache", "private, max-age=31536000, immutable"
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -46,7 +46,7 @@ def download(request: Request, state: State, name: str) -> Response:
     version = row["version"]
     headers = {
         **NO_SNIFF,
-        "Cache-Control": IMMUTABLE if name == version else REVALIDATED,
+        "Cache-Control": IMMUTABLE if name == version else NO_CACHE,
         "Content-Disposition": f'attachment; filename="kao-{version[:12]}.zip"',
         "X-Avatar-Model": version,
         **http_headers.version_headers(version, row["published"]),
