@@ -69,9 +69,9 @@ class QueueWatch:
             query = select(runs.c.id, runs.c.state).where(runs.c.state.in_(ACTIVE))
             states = {row.id: row.state for row in db.execute(query)}
         now = time.monotonic()
-        queued = [run for run, state in states.items() if state == "queued"]
-        self._since = {run: self._since.get(run, now) for run in queued}
-        if not queued:
+        queued_runs = [run for run, state in states.items() if state == "queued"]
+        self._since = {run: self._since.get(run, now) for run in queued_runs}
+        if not queued_runs:
             return Waiting()
         oldest = now - min(self._since.values())
         is_busy = "running" in states.values()

@@ -8,10 +8,16 @@ import socket
 import uvicorn
 
 from app.avatars.state import PictureState
-from app.http.slow_clients import Connection, enforce_deadlines
+from app.http.slow_clients import (
+    BUFFERED_BODY,
+    LEAST_UNFINISHED,
+    Connection,
+    drop_unfinished,
+    enforce_deadlines,
+)
 from app.main import create_app
 from app.watchdog import Watchdog
-from models import logs
+from models import logs, memory
 from models.maintenance import disk_cache
 from models.settings import Settings
 
@@ -20,6 +26,7 @@ MAX_FILES = 65_536  # many systems allow 1,024 by default, which one slow client
 M_ARENA_MAX = -8  # of mallopt(3), as malloc.h has it
 EVERYWHERE = "::"
 BACKLOG = 2048  # uvicorn's default
+MANY = LEAST_UNFINISHED // BUFFERED_BODY // 2  # connections; fewer always fit the memory
 TICKS = 10  # uvicorn's ticks in a second
 
 
@@ -29,6 +36,7 @@ class Server(uvicorn.Server):
     def __init__(self, settings: Settings) -> None:
         app = create_app(settings)
         self.state: PictureState = app.state.kao
+        self.memory = memory.available()
         config = uvicorn.Config(
             app,
             host=settings.host,
@@ -47,7 +55,9 @@ class Server(uvicorn.Server):
         super().__init__(config)
 
     async def on_tick(self, counter: int) -> bool:
-        """Close connections that exceed their deadlines, once a second."""
+        """Close connections that exceed their deadlines, once a second, and what takes too much."""
+        if len(self.server_state.connections) > MANY:
+            drop_unfinished(self.server_state.connections, self.memory)
         if counter % TICKS == 0:
             enforce_deadlines(self.server_state.connections)
         return await super().on_tick(counter)

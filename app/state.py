@@ -11,6 +11,8 @@ from app.packed_files import PackedFiles
 from app.queue_watch import QueueWatch
 from app.rate_limits.limiter import Limiter
 from app.stream_slots import StreamSlots
+from app.turns import Turns
+from app.upload_slots import UploadSlots
 from models.registry import Registry
 from models.settings import Settings
 
@@ -29,10 +31,11 @@ class AppState:
     queue_watch: QueueWatch
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     streams: StreamSlots = field(default_factory=StreamSlots)
+    uploads: UploadSlots = field(default_factory=UploadSlots)
     # Zips validated at once: each uses a core and up to a few hundred megabytes meanwhile.
     checks: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
     # Datasets decoded at once for previews: one takes up to 15 s of a core and 200 MB.
-    decodes: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    decodes: Turns = field(default_factory=Turns)
     packed_files: PackedFiles = field(default_factory=PackedFiles)
 
 

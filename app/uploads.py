@@ -9,6 +9,7 @@ from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 
 from app.errors import UnsupportedBody
+from app.state import AppState
 from models.datasets import quotas
 from models.datasets.quotas import Room
 from models.settings import Settings
@@ -18,11 +19,18 @@ BLOCK = 1 << 20  # bytes per write in a thread
 
 
 @asynccontextmanager
-async def receive(request: Request, settings: Settings, room: Room) -> AsyncIterator[Path]:
+async def receive(request: Request, state: AppState, room: Room) -> AsyncIterator[Path]:
     """The body as a temporary file, which is deleted afterwards unless it was moved.
 
-    Raises TooLarge, DiskFull, UnsupportedBody.
+    Raises TooLarge, DiskFull, UnsupportedBody, Overloaded.
     """
+    with state.uploads.take(state.limiter.client(request)):
+        async with _receive(request, state.settings, room) as path:
+            yield path
+
+
+@asynccontextmanager
+async def _receive(request: Request, settings: Settings, room: Room) -> AsyncIterator[Path]:
     folder = settings.storage / layout.UPLOADS
     folder.mkdir(parents=True, exist_ok=True)
     _check_headers(request, settings, room, folder)

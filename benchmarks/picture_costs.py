@@ -1,4 +1,4 @@
-"""What each layout costs in each format: the table of `app/avatars/request/costs.py`.
+"""What each layout costs in each format: the costs in the table of `app/avatars/formats.py`.
 
 Faces of the shipped model are encoded at the largest size of each layout, each row in a child of
 its own. Milliseconds are of processor time for a megapixel of the file, all frames together.
@@ -121,7 +121,7 @@ def main() -> None:
     print(f"# {FIXED_BYTES >> 20} MiB of every picture are FIXED_BYTES, not in these rows")
     for layout, format, milliseconds, one, each in rows(drawer):
         print(
-            f'    ("{layout}", "{format}"): Encoding({milliseconds:.0f}, {one:.1f}, {each:.2f}),',
+            f'{format}: "{layout}": EncodingCost({milliseconds:.0f}, {one:.1f}, {each:.2f}),',
             flush=True,
         )
 

@@ -12,7 +12,7 @@ from kao.console import err, out
 from models.settings import Settings
 
 cli = typer.Typer(no_args_is_help=True, help="Datasets to train on.")
-SHOWN = 5  # names of each kind of file
+MOST_SHOWN = 5  # names of each kind of file
 
 
 @cli.command("list")
@@ -27,7 +27,7 @@ def list_datasets() -> None:
         size = f"{row['bytes'] / 1e6:.1f} MB"
         report = row["report"] or {"left_out": []}
         reasons = "; ".join(
-            f"{each['count']:,} {each['reason']}: {', '.join(each['examples'][:SHOWN])}"
+            f"{each['count']:,} {each['reason']}: {', '.join(each['examples'][:MOST_SHOWN])}"
             for each in report["left_out"]
         )
         table.add_row(row["name"], f"{row['images']:,}", size, row["licence"], reasons)
@@ -56,11 +56,11 @@ def pack_dataset(
     for item in dataset.skipped:
         err.print(f"skipped {item.name}: {item.reason}")
     for reason in dataset.left_out:
-        examples = ", ".join(reason.examples[:SHOWN])
+        examples = ", ".join(reason.examples[:MOST_SHOWN])
         err.print(f"left out {reason.count:,} files, {reason.reason}: {examples}")
     alike = dataset.near_duplicates
     if alike.count:
-        groups = "; ".join(" = ".join(group[:SHOWN]) for group in alike.groups[:SHOWN])
+        groups = "; ".join(" = ".join(group[:MOST_SHOWN]) for group in alike.groups[:MOST_SHOWN])
         err.print(f"{alike.count:,} images look like an earlier one: {groups}")
     images = f"{dataset.count:,} images of {dataset.size}×{dataset.size}"
     out.print(f"{images}, {dataset.fingerprint[:16]}")

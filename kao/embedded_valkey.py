@@ -51,7 +51,7 @@ def command(settings: Settings, binary: Path) -> list[str]:
         *("--port", "0"),
         *("--unixsocket", str(settings.redis_socket), "--unixsocketperm", "700"),
         *("--dir", str(data), "--appendonly", "yes", "--appendfsync", "everysec"),
-        # A full queue must refuse, never forget.
+        # A full queue must refuse new messages and evict none.
         *("--maxmemory-policy", "noeviction"),
         *("--loglevel", "warning", "--save", ""),
     ]

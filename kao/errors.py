@@ -77,7 +77,7 @@ def _is_of_settings(path: str) -> bool:
 
     try:
         settings = Settings()
-    except Exception:  # they are what is wrong
+    except Exception:  # the settings themselves are invalid
         return False
     database = (settings.database_url or "").partition(":///")[2]
     places = [str(settings.home), str(settings.storage), str(settings.cache), database]

@@ -106,7 +106,7 @@ def _explain(repository: str) -> Iterator[None]:
         ) from None
     except (errors.HfHubHTTPError, errors.HFValidationError) as error:
         raise KaoError(f"{repository}: {str(error).strip().splitlines()[-1]}") from None
-    except RuntimeError as error:  # of an upload, around the reason
+    except RuntimeError as error:  # from an upload; its cause is the reason
         raise KaoError(f"{repository}: {error} {error.__cause__ or ''}".strip()) from None
     except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, httpx2.HTTPError) as error:
         raise KaoError(f"The Hub cannot be reached: {error}") from None

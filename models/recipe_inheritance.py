@@ -20,7 +20,7 @@ PARTS = {"label_weight"}
 # A model brings its generator alone, and an unconditional one may get labels.
 BESIDE = {"discriminator_width"}
 LABELS = {"labels", "hidden_labels"}
-# Fields in which a snapshot's step is counted: under another value it means another place.
+# Fields that decide which images a step has: with other values a snapshot's step is another place.
 PLACE = {"batch", "held_out", "dataset", "dataset_limit", "seed", "start_from", "preset"}
 
 
@@ -61,7 +61,7 @@ def _base_recipe(
         constant_fields = SHAPE - BESIDE - (set() if is_conditional else LABELS)
     _refuse(base, overrides, constant_fields, f"must stay what {source[:12]} was trained with")
     _refuse_parts(base, overrides, parts)
-    # A child says how long it goes on; its parent's promotion was for the parent.
+    # Promotion and publishing at intervals are the parent's, and not inherited.
     return {**base, "promote": "never", "publish_minutes": None}
 
 

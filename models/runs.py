@@ -39,7 +39,7 @@ STATES: tuple[RunState, ...] = get_args(RunState)
 ACTIVE = ("queued", "running")  # such a run needs its dataset and its snapshots
 FINAL = {"succeeded", "failed", "cancelled"}
 
-# A run that ends this many attempts without a new snapshot fails: the run itself stops its workers.
+# Attempts in a row without a new snapshot after which a run fails: its own work ends its workers.
 MOST_STALLS = 3
 
 
@@ -56,7 +56,7 @@ def create(
     """
     with engine.begin() as db:
         lock(db, "runs.create")
-        if (existing := _repeated(db, request, idempotency_key)) is not None:
+        if (existing := _find_repeated(db, request, idempotency_key)) is not None:
             return existing, False
         run = secrets.token_hex(8)
         last = db.execute(select(sa.func.coalesce(sa.func.max(runs.c.number), 0))).scalar_one()
@@ -82,10 +82,10 @@ def find_repeated(engine: sa.Engine, request: Row, idempotency_key: str) -> Row 
     Raises ForbiddenMove when the key was used for another request.
     """
     with reading(engine).begin() as db:
-        return _repeated(db, request, idempotency_key)
+        return _find_repeated(db, request, idempotency_key)
 
 
-def _repeated(db: sa.Connection, request: Row, idempotency_key: str | None) -> Row | None:
+def _find_repeated(db: sa.Connection, request: Row, idempotency_key: str | None) -> Row | None:
     if idempotency_key is None:
         return None
     query = select(runs).where(runs.c.idempotency_key == idempotency_key)
@@ -173,19 +173,22 @@ def record(
 
 
 def snapshot(engine: sa.Engine, run: str, fence: Fence, name: str, data: Row) -> None:
-    """Point to a snapshot. A new one resets the count of stalls. Raises StaleFence."""
-    # Each attempt to publish writes the last snapshot again, which must not reset the count.
+    """Point to a snapshot. A new one resets the counts of stalls and faults. Raises StaleFence."""
+    # Each attempt to publish writes the last snapshot again, which must not reset the counts.
     stalls = sa.case((runs.c.snapshot == name, runs.c.stalls), else_=0)
     with engine.begin() as db:
+        is_new = _get(db, run)["snapshot"] != name
+        if not is_new and (count := _count_faults(db, run)):
+            data = {**data, "fault": count}
         _write(db, run, fence, {"snapshot": name, "stalls": stalls})
         _append_event(db, run, "snapshot.written", data)
 
 
-def requeue(engine: sa.Engine, run: str, fence: Fence, reason: str, stalled: bool = True) -> str:
+def requeue(engine: sa.Engine, run: str, fence: Fence, reason: str, is_stalled: bool = True) -> str:
     """Return a run to the queue; its new state. Fails it after MOST_STALLS stalls."""
     with engine.begin() as db:
         row = _get_for_update(db, run)
-        stalls, error = row["stalls"] + stalled, None
+        stalls, error = row["stalls"] + is_stalled, None
         if stalls >= MOST_STALLS:
             error = f"{MOST_STALLS} attempts ended without a new snapshot; the last one: {reason}"
         return _requeue_or_fail(db, row, fence, error, {"stalls": stalls}, {"reason": reason})
@@ -225,7 +228,7 @@ def _requeue_or_fail(
 
 
 def _count_faults(db: sa.Connection, run: str) -> int:
-    """The newest count of `run.requeued` since the last snapshot or submission; 0 without one."""
+    """The count of the newest of these events, 0 where it has none: all others start anew."""
     types = ("snapshot.written", "run.queued", "run.requeued")
     query = select(events.c.type, events.c.data).where(events.c.run == run)
     last = query.where(events.c.type.in_(types)).order_by(events.c.number.desc()).limit(1)

@@ -27,7 +27,7 @@ from models.storage.blob_store import Blobs
 
 LONGEST_SOCKET_PATH = 100  # bytes
 PATH_PREFIX = r"^((/([A-Za-z0-9._~-]|%[0-9A-Fa-f]{2})+)+)?$"
-# The first segments of Kao's own addresses, below which nothing could be told from a prefix.
+# First segments of Kao's own paths. A path prefix with one of them would be ambiguous.
 RESERVED_PREFIXES = frozenset({
     "assets", "avatar", "avatar.php", "avatars", "blend", "datasets", "docs", "family",
     "favicon.ico", "grow", "health", "keys", "local", "manifest.webmanifest", "metrics", "mix",
@@ -195,12 +195,12 @@ class Settings(BaseSettings):
         """The trusted proxies, with the IPv6 form in which a dual-stack socket shows IPv4 ones."""
         names = (self.trusted_proxies or "").split(",")
         networks = [ipaddress.ip_network(name.strip()) for name in names if name.strip()]
-        mapped = [
+        ipv6_forms = [
             f"::ffff:{network.network_address}/{network.prefixlen + 96}"
             for network in networks
             if network.version == 4
         ]
-        return [*map(str, networks), *mapped]
+        return [*map(str, networks), *ipv6_forms]
 
     @property
     def storage(self) -> Path:

@@ -23,7 +23,7 @@ TEST = "webhook.test"  # sent on request, whatever a webhook's types are
 # s before each further attempt; after the last one the delivery has failed.
 DELAYS = (5.0, 60.0, 300.0, 1800.0, 7200.0, 21600.0, 43200.0)
 CLAIM = 60.0  # s that one worker may take for an attempt before another repeats it
-LISTED = 100
+MOST_LISTED = 100
 
 
 def create(engine: sa.Engine, url: str, types: list[str]) -> Row:
@@ -85,7 +85,7 @@ def list_deliveries(engine: sa.Engine, id: str) -> list[Row]:
     query = select(deliveries).where(deliveries.c.webhook == id)
     with reading(engine).begin() as db:
         _get(db, id)
-        rows = db.execute(query.order_by(deliveries.c.number.desc()).limit(LISTED))
+        rows = db.execute(query.order_by(deliveries.c.number.desc()).limit(MOST_LISTED))
         return [row._asdict() for row in rows]
 
 
@@ -93,11 +93,11 @@ def replay(engine: sa.Engine, id: str, number: int) -> Row:
     """Send a delivery again, from its first attempt; its row. Raises UnknownWebhook."""
     with engine.begin() as db:
         _get(db, id)
-        which = (deliveries.c.webhook == id, deliveries.c.number == number)
+        is_delivery = (deliveries.c.webhook == id, deliveries.c.number == number)
         values = {"state": "pending", "due": time.time(), "attempts": 0, "error": None}
-        if not db.execute(update(deliveries).where(*which).values(**values)).rowcount:
+        if not db.execute(update(deliveries).where(*is_delivery).values(**values)).rowcount:
             raise UnknownWebhook(f"Webhook {id} has no delivery {number}.")
-        return db.execute(select(deliveries).where(*which)).one()._asdict()
+        return db.execute(select(deliveries).where(*is_delivery)).one()._asdict()
 
 
 def claim(engine: sa.Engine, without: Collection[str] = ()) -> Row | None:
@@ -114,16 +114,16 @@ def claim(engine: sa.Engine, without: Collection[str] = ()) -> Row | None:
         deliveries.c.due <= moment,
         deliveries.c.webhook.not_in(without),
     )
-    joined = deliveries.join(webhooks, deliveries.c.webhook == webhooks.c.id)
-    query = select(*columns).select_from(joined).where(*is_due)
+    joined_tables = deliveries.join(webhooks, deliveries.c.webhook == webhooks.c.id)
+    query = select(*columns).select_from(joined_tables).where(*is_due)
     with reading(engine).begin() as db:
         row = db.execute(query.order_by(deliveries.c.due).limit(1)).first()
     if row is None:
         return None
-    unchanged = (deliveries.c.number == row.number, deliveries.c.due == row.due, is_due[0])
+    is_unchanged = (deliveries.c.number == row.number, deliveries.c.due == row.due, is_due[0])
     values = {"due": moment + CLAIM, "attempts": deliveries.c.attempts + 1}
     with engine.begin() as db:
-        if not db.execute(update(deliveries).where(*unchanged).values(**values)).rowcount:
+        if not db.execute(update(deliveries).where(*is_unchanged).values(**values)).rowcount:
             return None  # another worker was first
     return {**row._asdict(), "attempts": row.attempts + 1}
 
@@ -136,9 +136,9 @@ def settle(engine: sa.Engine, delivery: Row, status: int | None, error: str | No
     elif error is not None:
         state, due = "pending", time.time() + DELAYS[attempts - 1]
     values = {"state": state, "due": due, "status": status, "error": error}
-    which = (deliveries.c.number == delivery["number"], deliveries.c.state == "pending")
+    is_delivery = (deliveries.c.number == delivery["number"], deliveries.c.state == "pending")
     with engine.begin() as db:
-        db.execute(update(deliveries).where(*which).values(**values))
+        db.execute(update(deliveries).where(*is_delivery).values(**values))
     return state
 
 

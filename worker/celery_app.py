@@ -11,7 +11,7 @@ def celery_app(settings: Settings) -> Celery:
     app = Celery("kao", broker=settings.broker, set_as_current=True)
     app.conf.update(
         task_default_queue=QUEUE,
-        # A pickle is code, and any client of Redis could send one.
+        # Reading a pickle runs code, and any client of Redis could send one.
         task_serializer="json",
         accept_content=["json"],
         # The run's row is the result.

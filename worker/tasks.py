@@ -47,7 +47,7 @@ class RunQueue:
             row, fence = claim
             log.info("run.claimed", run=row["id"], attempt=row["attempt"])
             self.current = Supervisor(self.settings, engine, row["id"], fence)
-            # The signal may have come during the claim; the supervisor's next heartbeat obeys.
+            # The signal may have come during the claim; the supervisor sees it at its next beat.
             self.current.stopping = self.stopping
             state = self.current.watch()
             log.info("run.ended", run=row["id"], state=state)

@@ -112,8 +112,8 @@ def resolve(url: str, allows_private: bool) -> str:
     """The address to connect to. Raises ForbiddenAddressError, and OSError for an unknown name."""
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
-    found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
-    addresses = [str(row[4][0]).partition("%")[0] for row in found]
+    rows = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
+    addresses = [str(row[4][0]).partition("%")[0] for row in rows]
     if not allows_private and not all(map(_is_public, addresses)):
         raise ForbiddenAddressError(
             f"{parts.hostname} is on a private network; KAO_WEBHOOKS_PRIVATE=true allows it"

@@ -32,10 +32,10 @@ class BodyBudget:
 
         def grow(new_size: int) -> None:
             nonlocal size
-            more = new_size - size
+            growth = new_size - size
             if new_size > SMALL:
-                self._check(client, more)
-            self._bytes[client] += more
+                self._check(client, growth)
+            self._bytes[client] += growth
             size = new_size
 
         try:
@@ -45,10 +45,10 @@ class BodyBudget:
             if not self._bytes[client]:
                 del self._bytes[client]
 
-    def _check(self, client: Hashable, more: int) -> None:
-        if self._bytes.total() + more > self.total:
+    def _check(self, client: Hashable, growth: int) -> None:
+        if self._bytes.total() + growth > self.total:
             raise Overloaded("Too many large bodies are being sent; try again in a second.")
-        if client is not None and self._bytes[client] + more > self.each:
+        if client is not None and self._bytes[client] + growth > self.each:
             raise Overloaded(
                 f"You are sending more than {self.each >> 20} MiB at once; send one body, then the "
                 "next."

@@ -14,18 +14,34 @@ from app.errors import InvalidParameter, UnknownExtension
 from app.http.accept import parse_qualities
 
 
+@dataclass(frozen=True)
+class EncodingCost:
+    """What encoding one layout in one format takes, measured by `benchmarks/picture_costs.py`.
+
+    milliseconds: of a core, for a megapixel of the file, all frames together; of an SVG for one of
+    the face that is traced, of JSON for one of the face that is described. bytes: the most memory
+    that a pixel of one frame takes, and `total_bytes` a pixel of any frame.
+    """
+
+    milliseconds: float
+    bytes: float
+    total_bytes: float = 0.0
+
+
 @dataclass(frozen=True, eq=False)
 class Format:
     """One output format.
 
-    pillow: Pillow's name of it; None where Kao writes it itself. requires: the feature of Pillow
-    that writes it. still_options, loop_options: Pillow's options for one image and for an
-    animation; without loop_options the format has no animations.
+    costs: by layout, of every layout that the format is offered for. pillow: Pillow's name of it;
+    None where Kao writes it itself. requires: the feature of Pillow that writes it. still_options,
+    loop_options: Pillow's options for one image and for an animation; without loop_options the
+    format has no animations.
     """
 
     name: str
     media_type: str
     has_alpha: bool
+    costs: Mapping[str, EncodingCost]
     pillow: str | None = None
     requires: str | None = None
     still_options: Mapping[str, Any] = field(default_factory=dict)
@@ -36,11 +52,26 @@ class Format:
 FORMATS = {
     format.name: format
     for format in (
-        Format("png", "image/png", has_alpha=True),
+        Format(
+            "png",
+            "image/png",
+            has_alpha=True,
+            costs={
+                "face": EncodingCost(10, 17),
+                "sheet": EncodingCost(26, 14),
+                "card": EncodingCost(17, 16),
+            },
+        ),
         Format(
             "webp",
             "image/webp",
             has_alpha=True,
+            costs={
+                "face": EncodingCost(98, 34),
+                "loop": EncodingCost(51, 39, 4.1),
+                "sheet": EncodingCost(117, 35),
+                "card": EncodingCost(54, 15),
+            },
             pillow="WEBP",
             requires="webp",
             still_options={"quality": 90, "method": 4},
@@ -50,6 +81,11 @@ FORMATS = {
             "jpeg",
             "image/jpeg",
             has_alpha=False,
+            costs={
+                "face": EncodingCost(10, 9),
+                "sheet": EncodingCost(10, 9),
+                "card": EncodingCost(16, 14),
+            },
             pillow="JPEG",
             requires="jpg",
             # Chroma subsampling would blur the thin dark lines.
@@ -59,24 +95,35 @@ FORMATS = {
             "avif",
             "image/avif",
             has_alpha=True,
+            costs={
+                "face": EncodingCost(133, 36),
+                "sheet": EncodingCost(246, 34),
+                "card": EncodingCost(77, 28),
+            },
             pillow="AVIF",
             requires="avif",
             # As near to the pixels as that WebP in 0.85 of its bytes. One thread, so that the bytes
             # do not depend on how work is split; speed 8 takes a third of the default's time.
             still_options={"quality": 70, "speed": 8, "max_threads": 1},
         ),
-        Format("apng", "image/apng", has_alpha=True),
+        Format(
+            "apng",
+            "image/apng",
+            has_alpha=True,
+            costs={"face": EncodingCost(11, 17), "loop": EncodingCost(11, 22, 2.2)},
+        ),
         Format(
             "gif",
             "image/gif",
             has_alpha=True,
+            costs={"face": EncodingCost(201, 23), "loop": EncodingCost(17, 25, 1.2)},
             pillow="GIF",
             still_options={"optimize": 0},
             loop_options={"disposal": 2, "optimize": False},
         ),
-        Format("svg", "image/svg+xml", has_alpha=True),
+        Format("svg", "image/svg+xml", has_alpha=True, costs={"face": EncodingCost(2528, 19)}),
         # A face in words (encode/description.py).
-        Format("json", "application/json", has_alpha=True),
+        Format("json", "application/json", has_alpha=True, costs={"face": EncodingCost(1500, 19)}),
     )
 }
 JSON = "json"

@@ -75,9 +75,9 @@ def read_address(name: str, query: bytes) -> GravatarAddress | None:
     match = _HASH.fullmatch(text)
     if match is None or (match["extension"] or "png").lower() not in formats.EXTENSIONS:
         return None
-    more = _parse_query((match["query"] or "").encode())
+    own_values = _parse_query((match["query"] or "").encode())
     extension = (match["extension"] or "").lower()
-    return GravatarAddress(match["hash"].lower(), extension, {**more, **parameters})
+    return GravatarAddress(match["hash"].lower(), extension, {**own_values, **parameters})
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from app.avatars.request.picture_types import AVATAR, PICTURE_TYPES, PictureType
 from app.avatars.request.value_types import percent_encode
 from app.avatars.state import get_picture_state
 from app.headers import NO_SNIFF, SHARED
-from app.http.cross_origin import EXPOSED
+from app.http.cross_origin import EXPOSED_HEADERS
 from app.http.disconnects import cancel_on_disconnect
 from app.http.path_prefix import root_of
 from app.http.query_string import parse
@@ -233,7 +233,7 @@ def _picture_headers(version: str, picture: PictureRequest, etag: str | None) ->
         "X-Avatar-Model": version,
         **SHARED,
         **NO_SNIFF,
-        "Access-Control-Expose-Headers": EXPOSED,
+        "Access-Control-Expose-Headers": EXPOSED_HEADERS,
         "Accept-Ranges": "none",
         **http_headers.cache_headers(
             etag, is_pinned=picture.model == version, is_negotiated=picture.is_negotiated

@@ -4,20 +4,22 @@ import io
 import time
 import zipfile
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import asdict
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import numpy as np
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from PIL import Image
 
 from app.auth.scopes import needs
 from app.datasets.schemas import Contents, Exclusion, LeftOut
 from app.headers import NO_SNIFF
+from app.http.disconnects import cancel_on_disconnect
 from app.http.query_string import Only
 from app.state import AppState, State
 from models.datasets import archive, catalogue
@@ -28,18 +30,19 @@ from models.datasets.images import BrokenImage, read_square
 from models.errors import DatasetError, UnknownDataset
 from models.settings import Settings
 
+T = TypeVar("T")
+
 router = APIRouter(prefix="/datasets", tags=["datasets"], dependencies=[needs("read")])
 MAX_LISTED = 50  # groups of duplicates, and broken pictures
 DECODE_SECONDS = 3.0  # enough for some thousand small pictures, or a hundred large ones
 
 
 @router.get("/{name}/contents", dependencies=[Depends(Only())], summary="Check a dataset")
-async def contents(state: State, name: str) -> Contents:
+async def contents(state: State, request: Request, name: str) -> Contents:
     """Duplicates by the checksums in the zip, broken pictures by decoding. 404 for `starter`."""
     row, path = await run_in_threadpool(_upload, state, name)
     reasons, _ = await run_in_threadpool(catalogue.report_of, state.settings, row)
-    async with state.decodes:
-        return await run_in_threadpool(_inspect, path, reasons)
+    return await _decode(state, request, partial(_inspect, path, reasons))
 
 
 def _inspect(path: Path, reasons: list[Reason]) -> Contents:
@@ -86,6 +89,7 @@ def _find_broken(path: Path) -> tuple[int, list[Exclusion]]:
 )
 async def preview(
     state: State,
+    request: Request,
     name: str,
     count: Annotated[int, Query(ge=1, le=96)] = 24,
     columns: Annotated[int, Query(ge=1, le=24)] = 8,
@@ -98,10 +102,23 @@ async def preview(
     only = None
     if label is not None:
         only = await run_in_threadpool(_examples, state.settings, row, label, value, count)
-    async with state.decodes:
-        content = await run_in_threadpool(_preview, path, count, columns, size, only)
+    work = partial(_preview, path, count, columns, size, only)
+    content = await _decode(state, request, work)
     headers = {"Cache-Control": "private, no-cache", **NO_SNIFF}
     return Response(content, headers=headers, media_type="image/webp")
+
+
+async def _decode(state: AppState, request: Request, work: Callable[[], T]) -> T:
+    """Call `work` in a thread when it is the client's turn, unless the client leaves before.
+
+    Raises Overloaded, ClientDisconnect.
+    """
+
+    async def take_turn() -> T:
+        async with state.decodes.take(state.limiter.client(request)):
+            return await run_in_threadpool(work)
+
+    return await cancel_on_disconnect(request, take_turn())
 
 
 def _examples(settings: Settings, row: Row, label: str, value: str, count: int) -> frozenset[str]:

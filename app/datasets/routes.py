@@ -72,7 +72,7 @@ async def upload(
     catalogue.check_name(name)
     key = request.state.key.id
     room = await run_in_threadpool(quotas.room, state.database, state.settings, key)
-    async with receive(request, state.settings, room) as path:
+    async with receive(request, state, room) as path:
         async with state.checks:
             archive_report = await run_in_threadpool(archive.check, path, look=True, strict=strict)
         row, is_new = await run_in_threadpool(

@@ -14,11 +14,11 @@ class Compression(GZipMiddleware):
         """Call the app; compress its answer where the client accepts gzip."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        accepted = ",".join(Headers(scope=scope).getlist("accept-encoding"))
-        excluded = self.exclude_content_types
-        if choose_coding(accepted, ("gzip",)) is None:
+        accept_encoding = ",".join(Headers(scope=scope).getlist("accept-encoding"))
+        excluded_types = self.exclude_content_types
+        if choose_coding(accept_encoding, ("gzip",)) is None:
             identity = IdentityResponder(
-                self.app, self.minimum_size, exclude_content_types=excluded
+                self.app, self.minimum_size, exclude_content_types=excluded_types
             )
             return await identity(scope, receive, send)
         responder = GZipResponder(
@@ -26,6 +26,6 @@ class Compression(GZipMiddleware):
             self.minimum_size,
             compresslevel=self.compresslevel,
             thread_minimum_size=self.thread_minimum_size,
-            exclude_content_types=excluded,
+            exclude_content_types=excluded_types,
         )
         await responder(scope, receive, send)

@@ -8,11 +8,14 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 PREFLIGHT_AGE = 86400  # s; Firefox's limit, browsers with a lower one use theirs
-EXPOSED = (
+EXPOSED_HEADERS = (
     "X-Avatar-Model, X-Avatar-Seed, Content-Location, Retry-After, RateLimit, RateLimit-Policy, "
     "X-Request-ID"
 )
-ERROR_HEADERS = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": EXPOSED}
+ERROR_HEADERS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": EXPOSED_HEADERS,
+}
 PREFLIGHT = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "GET, HEAD, POST, OPTIONS",

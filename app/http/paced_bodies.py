@@ -74,9 +74,11 @@ class PacedBodies:
     def _make_room(self, newest: "_Sending") -> None:
         """Drop the slowest readers' bodies until the rest fits; never the newest."""
         now = time.monotonic()
-        others = [each for each in self._sending if each is not newest and not each.is_dropped]
-        others.sort(key=lambda each: each.rate(now))
-        for each in others:
+        droppable_bodies = [
+            each for each in self._sending if each is not newest and not each.is_dropped
+        ]
+        droppable_bodies.sort(key=lambda each: each.rate(now))
+        for each in droppable_bodies:
             if self._bytes() <= self.capacity:
                 break
             if now - each.start < YOUNG:

@@ -7,12 +7,17 @@ sends nothing, half a header or half a body stays open without limit.
 import asyncio
 import contextlib
 import socket
+from collections import Counter
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
+import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.problems import problem
+
+log = structlog.get_logger()
 
 HEADERS = 10.0  # s for all headers; a phone with a bad connection takes 2 or 3
 # Deadline for the next bytes of a body, s. Each byte extends it by 1/RATE s, up to SILENCE: a body
@@ -33,6 +38,11 @@ KEEP_ALIVE_GRACE = 0.1
 # stream to a machine that vanished ends then, and not when TCP gives up after 15 minutes.
 SILENT_PEER = STALL
 
+BUFFERED_BODY = 64 * 1024  # bytes of a body that wait in memory; longer ones are read as they come
+UNFINISHED_SHARE = 32  # of the memory limit: what unfinished requests may take is a part of it
+LEAST_UNFINISHED = 16 * 2**20  # bytes
+FULL = "Too many requests were unfinished; try again in a second."
+
 
 class HeadersTooLargeError(Exception):
     """The headers of a request were refused."""
@@ -46,6 +56,7 @@ class Connection(HttpToolsProtocol):
         self._last_data = self._request_start = self._body_deadline = self.loop.time()
         self._body_complete = True
         self._in_headers, self._header_bytes, self._has_data = True, 0, False
+        self._body_bytes = 0
         self._stall_start = self._last_data
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -77,8 +88,14 @@ class Connection(HttpToolsProtocol):
             self._refuse(431, f"The headers have more than {MAX_HEADER_BYTES:,} bytes.")
             raise HeadersTooLargeError  # stops the parser, so that no app sees the request
         self._in_headers = self._body_complete = False
+        self._header_bytes, self._body_bytes = size, 0
         self._body_deadline = self._last_data + SILENCE
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Count the body."""
+        self._body_bytes += len(body)
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Note that the body is complete, or that there is none."""
@@ -113,6 +130,27 @@ class Connection(HttpToolsProtocol):
             self._refuse(408, f"The headers were incomplete after {HEADERS:g} seconds.")
         elif not self._body_complete and now > self._body_deadline:
             self._refuse(408, f"The body arrived at less than {RATE:,} bytes per second.")
+
+    @property
+    def address(self) -> str:
+        """Of the other end, which may be a proxy."""
+        return self.client[0] if self.client else ""
+
+    def unfinished_bytes(self) -> int:
+        """The bytes of a request that is not complete, as far as they wait in memory."""
+        if self._in_headers:
+            return self._header_bytes
+        if self._body_complete:
+            return 0
+        return self._header_bytes + min(self._body_bytes, BUFFERED_BODY)
+
+    def pace(self, now: float) -> float:
+        """Bytes a second of the unfinished request."""
+        return self.unfinished_bytes() / max(now - self._request_start, 1e-3)
+
+    def drop(self) -> None:
+        """Close the connection, with a 503 where a request has begun."""
+        self._refuse(503, FULL)
 
     def _is_answered(self) -> bool:
         # `cycle` is None before the first request.
@@ -152,3 +190,25 @@ def enforce_deadlines(connections: set[Any]) -> None:
     for connection in list(connections):
         if isinstance(connection, Connection):
             connection.enforce_deadlines(now)
+
+
+def drop_unfinished(connections: Iterable[Any], memory: int) -> None:
+    """Close connections until what their requests take before they are complete fits.
+
+    Those of the address with the most go first, of these the slowest. memory: bytes that the
+    process may use.
+    """
+    now = asyncio.get_running_loop().time()
+    own = [each for each in connections if isinstance(each, Connection) and each.unfinished_bytes()]
+    by_address: Counter[str] = Counter()
+    for connection in own:
+        by_address[connection.address] += connection.unfinished_bytes()
+    excess = by_address.total() - max(LEAST_UNFINISHED, memory // UNFINISHED_SHARE)
+    if excess <= 0:
+        return
+    for connection in sorted(own, key=lambda each: (-by_address[each.address], each.pace(now))):
+        excess -= connection.unfinished_bytes()
+        connection.drop()
+        if excess <= 0:
+            break
+    log.warning("requests.dropped", reason="too many are unfinished")

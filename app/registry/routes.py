@@ -14,7 +14,7 @@ from models.name_and_note import Description
 from models.registry import DEFAULT
 
 router = APIRouter(prefix="/models", tags=["models"])
-REVALIDATED = "no-cache"  # names and aliases change
+NO_CACHE = "no-cache"  # names and aliases change
 NO_PARAMETERS, FORCE = Depends(Only()), Depends(Only("force"))
 
 
@@ -23,7 +23,7 @@ NO_PARAMETERS, FORCE = Depends(Only()), Depends(Only("force"))
 )
 def list_models(state: State, response: Response) -> Models:
     """Published models, and the aliases that name them."""
-    response.headers["Cache-Control"] = REVALIDATED
+    response.headers["Cache-Control"] = NO_CACHE
     aliases = state.registry.aliases()
     rows = state.registry.list_models()
     return Models(models=[model(row, aliases) for row in rows], aliases=aliases)
@@ -42,7 +42,7 @@ async def roll_back(state: PictureStateDep) -> Alias:
 @router.get("/{name}", dependencies=[needs("avatars"), NO_PARAMETERS], summary="Read a model")
 def show(state: State, name: str, response: Response) -> ModelDetails:
     """The card of an alias, a version, or at least 12 of its hex digits."""
-    response.headers["Cache-Control"] = REVALIDATED
+    response.headers["Cache-Control"] = NO_CACHE
     row = state.registry.get(name)
     parameters = traits.trait_parameters(Card.model_validate(row["card"]))
     schemas = {

@@ -20,7 +20,7 @@ from models.datasets.quotas import Room
 router = APIRouter(prefix="/models", tags=["models"], dependencies=[Depends(Only())])
 
 ZIP = "application/zip"
-REVALIDATED, IMMUTABLE = "private, no-cache", "private, max-age=31536000, immutable"
+NO_CACHE, IMMUTABLE = "private, no-cache", "private, max-age=31536000, immutable"
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -46,7 +46,7 @@ def download(request: Request, state: State, name: str) -> Response:
     version = row["version"]
     headers = {
         **NO_SNIFF,
-        "Cache-Control": IMMUTABLE if name == version else REVALIDATED,
+        "Cache-Control": IMMUTABLE if name == version else NO_CACHE,
         "Content-Disposition": f'attachment; filename="kao-{version[:12]}.zip"',
         "X-Avatar-Model": version,
         **http_headers.version_headers(version, row["published"]),
@@ -71,7 +71,7 @@ async def upload(state: State, request: Request, response: Response) -> Model:
     limit = state.settings.max_bundle_bytes
     room = Room(limit, "an administrator may raise KAO_MAX_BUNDLE_BYTES.")
     earlier_versions = await run_in_threadpool(_versions, state)
-    async with receive(request, state.settings, room) as path, state.checks:
+    async with receive(request, state, room) as path, state.checks:
         version = await run_in_threadpool(state.registry.import_zip, path, limit)
     response.status_code = 200 if version in earlier_versions else 201
     response.headers["Location"] = f"/models/{version}"

@@ -144,14 +144,14 @@ def _mark_up_sentence(language: str, text: str) -> Markup:
     """A sentence of the server in the reader's language, else marked as English."""
     translation = sentences.translate(text, language)
     parts = _CODE.split(translation or text)  # every second one stood between backticks
-    marked = Markup().join(
+    markup = Markup().join(
         Markup("<code>{}</code>").format(part) if number % 2 else part
         for number, part in enumerate(parts)
     )
     return (
-        marked
+        markup
         if translation or language == "en"
-        else Markup('<span lang="en">{}</span>').format(marked)
+        else Markup('<span lang="en">{}</span>').format(markup)
     )
 
 

@@ -47,7 +47,7 @@ def check(settings: Settings) -> None:
         with redis.from_url(
             settings.redis, socket_timeout=timeout, socket_connect_timeout=timeout, retry=no_retry
         ) as client:
-            # Refused exactly where a message would be, and changes nothing: no message equals "".
+            # Refused where a message would be, and without effect: no message is "".
             client.linsert(QUEUE, "BEFORE", "", "")
     except redis.ResponseError as error:
         log.warning("queue.write_refused", error=str(error))

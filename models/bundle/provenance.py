@@ -34,12 +34,12 @@ class Provenance(NamedTuple):
 
 
 def provenance(dataset: DatasetCredit, weights: bytes) -> Provenance:
-    """What files say beside these weights, a safetensors file."""
+    """The provenance of files beside these weights, the bytes of a safetensors file."""
     return Provenance(dataset.licence, dataset.credit, dataset.fingerprint, weights_digest(weights))
 
 
 def provenance_of(folder: Path, dataset: DatasetCredit) -> Provenance:
-    """What a new file says in the folder of a bundle."""
+    """The provenance of a new file in the folder of a bundle."""
     return provenance(dataset, (folder / WEIGHTS).read_bytes())
 
 
@@ -50,12 +50,12 @@ def weights_digest(content: bytes) -> str:
 
 
 def read(entries: Mapping[str, str] | None) -> dict[str, Any] | None:
-    """What a file's metadata says; None for a file of an older bundle."""
+    """The provenance in a file's metadata; None for a file of an older bundle."""
     text = (entries or {}).get(ENTRY)
     return None if text is None else dict(json.loads(text))
 
 
 def read_weights(path: Path) -> dict[str, Any] | None:
-    """What a safetensors file says; None for one of an older bundle."""
+    """The provenance in a safetensors file; None for one of an older bundle."""
     with safe_open(path, framework="np") as tensors:
         return read(tensors.metadata())

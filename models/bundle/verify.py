@@ -98,7 +98,7 @@ def _check_drawing(drawer: Drawer, has_critic: bool, version: str) -> None:
     """Raises BadBundle unless every part draws, in the shapes that the card states."""
     card = drawer.card
     length = card.network.latent
-    # One constant latent, and two that only this version can have been prepared for.
+    # One constant latent, and two that follow from the version, so that no bundle is made for them.
     seeds = [latents.derive(f"{version}:{number}", length) for number in range(2)]
     faces = drawer.draw(np.stack([np.full(length, 0.5, np.float32), *seeds]), 1.0)
     z, face = np.full((1, length), 0.5, np.float32), faces[:1]

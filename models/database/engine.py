@@ -168,13 +168,13 @@ def _revision(engine: sa.Engine) -> str | None:
     return None if revision is None else str(revision)
 
 
-def _unlimited(connection: sa.Connection) -> contextlib.AbstractContextManager[None]:
+def _without_time_limit(connection: sa.Connection) -> contextlib.AbstractContextManager[None]:
     """While migrating, which takes as long as there are rows."""
     if connection.dialect.driver != "psycopg":
         return contextlib.nullcontext()
     from models.database import postgresql
 
-    return postgresql.unlimited(connection)
+    return postgresql.without_time_limit(connection)
 
 
 def migrate(engine: sa.Engine) -> None:
@@ -194,7 +194,7 @@ def migrate(engine: sa.Engine) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
-    with engine.begin() as connection, _unlimited(connection):
+    with engine.begin() as connection, _without_time_limit(connection):
         lock(connection, "migrate")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

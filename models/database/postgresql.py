@@ -50,16 +50,16 @@ class Connection(psycopg.Connection[Any]):
             return (yield from statement)
         deadline = time.monotonic() + self.patience
         try:
-            awaited = next(statement)
+            event_to_wait_for = next(statement)
             while True:
                 # psycopg resumes it at each answer, and ten times a second without one.
-                ready = yield awaited
+                ready = yield event_to_wait_for
                 if not ready and time.monotonic() > deadline:
                     self.pgconn.finish()  # its answer could only come for another statement
                     raise psycopg.OperationalError(
                         f"PostgreSQL did not answer within {self.patience:g} seconds"
                     )
-                awaited = statement.send(ready)
+                event_to_wait_for = statement.send(ready)
         except StopIteration as end:
             result: T = end.value
             return result
@@ -78,7 +78,7 @@ def install(engine: sa.Engine) -> None:
 
 
 @contextlib.contextmanager
-def unlimited(db: sa.Connection) -> Iterator[None]:
+def without_time_limit(db: sa.Connection) -> Iterator[None]:
     """Let the statements of a connection take as long as they need, as migrations do."""
     driver_connection = db.connection.driver_connection
     assert isinstance(driver_connection, Connection)

@@ -23,9 +23,9 @@ from models.errors import DatasetError
 from models.storage.zips import BROKEN_ZIP, UNREADABLE_ZIP
 
 CHUNK = 1 << 18
-# An entry; the end, where there is none; the marks of an archive split into a single part.
+# Signatures of an entry, of the end of an empty archive, and of one split into a single part.
 STARTS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08", b"PK00")
-OTHERS = {
+OTHER_SIGNATURES = {
     b"\x1f\x8b": " but like gzip", b"7z\xbc\xaf": " but like 7-Zip", b"Rar!": " but like RAR",
     b"\xfd7zX": " but like xz", b"BZh": " but like bzip2", b"<": " but like a page of the web",
 }  # fmt: skip
@@ -36,7 +36,7 @@ RATIO_COUNTS_FROM = 1 << 20
 LISTING_BYTES = 128
 LOCAL_HEADER = 30  # bytes at least before an entry's data
 MOST_NAMED = 5  # unreadable files in a message
-FEWEST = 2  # pictures; a discriminator has nothing to compare below
+FEWEST = 2  # pictures; with fewer a discriminator has nothing to compare
 NO_PICTURES = f"The archive has no pictures; put {FORMAT_NAMES} files in it."
 
 
@@ -75,7 +75,8 @@ class ArchiveReport:
     """What a checked archive holds: usable pictures, the files left out, the pictures' bytes.
 
     unreadable: the names of pictures that cannot be used; they are among those left out.
-    near_duplicates: among the pictures that were decoded.
+    near_duplicates: among the pictures that were decoded. flatness: median share of neighbouring
+    pixels that are alike, 0 to 1 (`models/datasets/flatness.py`).
     """
 
     images: int
@@ -83,6 +84,7 @@ class ArchiveReport:
     total_bytes: int
     near_duplicates: NearDuplicates = field(default_factory=NearDuplicates)
     unreadable: list[str] = field(default_factory=list)
+    flatness: float | None = None
 
 
 def check(
@@ -124,7 +126,8 @@ def check(
     if look:
         left_out += labels.read_usable(files.pictures, metadata(path)).unreadable_files
     names = [each.name for each in unreadable]
-    return ArchiveReport(usable, left_out, total, survey.near_duplicates(), names)
+    alike = survey.near_duplicates()
+    return ArchiveReport(usable, left_out, total, alike, names, survey.flatness)
 
 
 def check_entries(path: Path, limits: Limits = Limits()) -> None:
@@ -235,7 +238,9 @@ def _open(path: Path, limits: Limits) -> Iterator[zipfile.ZipFile]:
             file.most = max(CHUNK, limits.entries * LISTING_BYTES)
             start = file.read(4)
             if start not in STARTS:
-                kind = next((kind for mark, kind in OTHERS.items() if start.startswith(mark)), "")
+                kind = next(
+                    (kind for mark, kind in OTHER_SIGNATURES.items() if start.startswith(mark)), ""
+                )
                 raise zipfile.BadZipFile(f"it does not begin like one{kind}")
             with zipfile.ZipFile(file) as archive:
                 yield archive

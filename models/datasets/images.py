@@ -42,7 +42,7 @@ HIDDEN = frozenset(
         "lost+found", "system volume information", "icon\r",
     }
 )  # fmt: skip
-ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
+ANIMATION_FORMATS = ("GIF", "PNG", "WEBP", "AVIF")
 # Pixels of a frame: seeking takes some 60 bytes a pixel, as Pillow keeps frames to compose them.
 MAX_ANIMATION = 2_000_000
 MOST_FRAMES = 8  # that are decoded in search of one that is not blank
@@ -129,7 +129,7 @@ def _open(source: bytes | BinaryIO | Path) -> Iterator[Image.Image]:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise BrokenImage(f"more than {MAX_PIXELS:,} pixels") from None
     except Exception as error:
-        # Decoders raise whatever they like on hostile bytes: one bad file must not end the run.
+        # Decoders raise errors of any type on hostile bytes; one bad file must not end the run.
         detail = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BrokenImage(f"cannot be decoded: {detail}") from error
 
@@ -205,7 +205,7 @@ def _seek_content(image: Image.Image) -> None:
 
     Drawing programs begin with an empty canvas, which shows no face.
     """
-    if image.format not in ANIMATED or image.width * image.height > MAX_ANIMATION:
+    if image.format not in ANIMATION_FORMATS or image.width * image.height > MAX_ANIMATION:
         return
     if not getattr(image, "is_animated", False):
         return
@@ -274,10 +274,10 @@ def _white(most: float, mode: str) -> float:
 
 
 def _from_lab(image: Image.Image) -> Image.Image:
-    converted = colours.from_lab(image)
-    if converted is None:
+    rgb_image = colours.from_lab(image)
+    if rgb_image is None:
         raise BrokenImage("cannot be decoded: its CIELAB colours cannot be converted")
-    return converted
+    return rgb_image
 
 
 def _square(image: Image.Image, size: int) -> NDArray[np.uint8]:

@@ -41,7 +41,7 @@ FALSE = ("false", "no", "n", "f", "off", "0", "0.0", "-1", "-1.0")
 BOOLEANS = {**dict.fromkeys(TRUE, "yes"), **dict.fromkeys(FALSE, "no")}
 # What spreadsheets, pandas and R write where there is no value. Not "none": glasses may be that.
 MISSING = frozenset({"nan", "null", "n/a", "na", "#n/a", "<na>"})
-# What pages append so that a cache asks again: no good names for a trait.
+# Parameters with which pages avoid caches: ambiguous as names of a trait.
 CACHE_PARAMETERS = frozenset({"v", "ver", "rev", "ref", "ts", "trk", "spm", "cb", "rnd", "rand"})
 _SHARD = re.compile(r"\d{5}")  # StyleGAN's folders of a thousand pictures, no classes
 

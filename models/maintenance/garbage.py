@@ -84,11 +84,11 @@ def collect(
     candidates = find(settings, engine, minimum_age)
     with engine.begin() as db:
         lock(db, "garbage")
-        unreferenced = {path for path, _ in _find_unreferenced(settings, db)}
+        garbage_paths = {path for path, _ in _find_unreferenced(settings, db)}
         garbage = [
             item
             for item in candidates
-            if item.path in unreferenced and _age(item.path) >= minimum_age
+            if item.path in garbage_paths and _age(item.path) >= minimum_age
         ]
         hidden = [atomic.hide(item.path) for item in garbage]
     for path in hidden:

@@ -91,7 +91,7 @@ def test_what_was_sent_into_a_partition_arrives_after_it(network: Network, link:
         assert connection.recv(4) == b"word"
 
 
-def test_a_delay_delays(network: Network, link: Link) -> None:
+def test_a_delayed_link_is_slower(network: Network, link: Link) -> None:
     with connect(link) as connection:
         network.apply(link.name, "delay", 0.3)
         assert not talk(connection, 0.2)

@@ -37,7 +37,7 @@ def test_scripts_and_styles_fit_the_budget_and_come_from_here(
 
 
 @pytest.mark.parametrize("width", [360, 1600])
-def test_nothing_jumps(browser: Browser, site: str, width: int) -> None:
+def test_the_playground_does_not_shift_its_layout(browser: Browser, site: str, width: int) -> None:
     page = browser.new_page(viewport={"width": width, "height": 900})
     page.add_init_script(SHIFTS)
     page.goto(site, wait_until="domcontentloaded")

@@ -284,7 +284,7 @@ def test_the_last_ten_faces_stay_in_a_strip(visit: Visit, picture_of: PictureOf)
     expect(faces.first).to_have_attribute("data-seed", "grace")
 
 
-def test_when_the_large_face_fails_no_wall_is_asked_for(visit: Visit) -> None:
+def test_when_the_large_face_fails_no_wall_is_requested(visit: Visit) -> None:
     page = visit("about:blank")
     faces: list[str] = []
     page.on("request", lambda request: faces.append(request.url))

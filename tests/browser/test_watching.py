@@ -283,7 +283,7 @@ def test_a_run_gets_its_name_at_its_start(visit: Visit) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text(re.compile("^Named at once"))
 
 
-def test_a_key_is_asked_for_and_a_wrong_one_can_be_corrected(visit: Visit) -> None:
+def test_a_page_prompts_for_a_key_and_a_wrong_one_can_be_corrected(visit: Visit) -> None:
     page = visit("/studio")
     page.get_by_role("button", name="Log in").click()
     assert page.evaluate("document.getElementById('key').validity.valueMissing")

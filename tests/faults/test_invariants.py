@@ -143,15 +143,17 @@ class Machine(RuleBasedStateMachine):
         if self.owns(owner):
             self.stalls[owner[0]] = 0
 
-    @rule(owner=owners, stalled=st.booleans())
-    def expire(self, owner: Owner, stalled: bool) -> None:
+    @rule(owner=owners, is_stalled=st.booleans())
+    def expire(self, owner: Owner, is_stalled: bool) -> None:
         """The lease ran out, or (not stalled) its worker hands the run back."""
         run, _ = owner
         is_owner = self.owns(owner)
-        state = self.attempt(owner, lambda: runs.requeue(self.database, *owner, "planted", stalled))
+        state = self.attempt(
+            owner, lambda: runs.requeue(self.database, *owner, "planted", is_stalled)
+        )
         if not is_owner:
             return
-        self.stalls[run] += stalled
+        self.stalls[run] += is_stalled
         target = "failed" if self.stalls[run] >= MOST_STALLS else "queued"
         target = "cancelled" if run in self.cancelling else target
         assert state == target

@@ -58,7 +58,7 @@ def test_a_worker_stopped_while_its_training_process_starts_counts_no_stall(hous
     assert trainers(run) == []
 
 
-def test_a_worker_kills_a_training_process_that_hears_nothing(house: House) -> None:
+def test_a_worker_kills_a_training_process_that_ignores_its_signal(house: House) -> None:
     house.queue()
     worker = house.worker()
     run = house.submit(50_000)

@@ -75,7 +75,7 @@ def pictures(tmp_path: Path) -> Path:
     return folder
 
 
-def test_copies_go_and_come_back_when_asked_for(
+def test_evicted_copies_are_fetched_again_on_demand(
     settings: Settings, engine: sa.Engine, registry: Registry, versions: list[str]
 ) -> None:
     snapshot_path = snapshot(settings, engine, "failed")

@@ -38,7 +38,7 @@ def attempt(engine: sa.Engine, run: str, fence: runs.Fence, move: str) -> bool:
                 if runs.get(engine, run)["state"] == "running":
                     # Cooperative: the heartbeat tells the owner, which requeues the run.
                     assert runs.beat(engine, run, fence)
-                    runs.requeue(engine, run, fence, "stopped", stalled=False)
+                    runs.requeue(engine, run, fence, "stopped", is_stalled=False)
             case "resume":
                 runs.resume(engine, run)
             case "change":

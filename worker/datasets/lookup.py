@@ -1,4 +1,4 @@
-"""From a recipe's dataset name to packed pictures."""
+"""Finds and packs the dataset that a recipe names."""
 
 import statistics
 from collections.abc import Callable

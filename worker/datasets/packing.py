@@ -34,7 +34,7 @@ from worker.datasets.sources import open_source
 
 FORMAT = 1
 SIZES = range(8, 1025)
-FEWEST = 2  # pictures; a discriminator has nothing to compare below
+FEWEST = 2  # pictures; with fewer a discriminator has nothing to compare
 TEMPORARY = ".packing-"
 STALE = 24 * 3600  # s; no packing lasts a day, so an older temporary folder lost its process
 
@@ -173,7 +173,7 @@ def _write(
                 file.write(pixels)
                 content.update(pixels)
                 thumbnails.append(near_duplicates.thumbnail(image))
-                # A checksum alone would meet another's once in a set of 100,000.
+                # In a set of 100,000 about one pair would have equal checksums by chance.
                 distinct.add((thumbnails[-1].tobytes(), zlib.crc32(pixels)))
                 names.append(name)
             if progress:

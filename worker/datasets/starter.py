@@ -116,7 +116,7 @@ def options(index: int, edition: Edition = SECOND) -> dict[str, Any]:
         parts[f"{part}Variant"] = variant
         parts[f"{part}Probability"] = 0 if presence[part] in {"none", "no"} else 100
     colours = _colours(values) | (_contours(values) if edition.independent else {})
-    # The seed picks nothing; it only names the parts inside the SVG.
+    # The seed selects nothing; DiceBear makes the ids inside the SVG from it.
     return {"seed": edition.version, "scale": 1.22, "translateY": 5, **parts, **colours}
 
 

@@ -47,7 +47,7 @@ class Eyes(NamedTuple):
     bright: str
 
 
-# Deep skin swallows dark lines at 64 px: there the lines are browns only a step away.
+# On deep skin dark lines are invisible at 64 px: its lines are slightly different browns.
 SKINS = {
     "porcelain": Skin("fff1e8", "3b2b3c", "d9a08e", "c4354a", 22),
     "fair": Skin("ffe2d1", "3b2b3c", "cf9079", "bf3045", 24),
@@ -76,11 +76,13 @@ BACKGROUNDS = {
     "rosy": "fbc7d4", "apricot": "ffd9b0", "lemon": "fff0a8", "mint": "bfeed4",
     "sky": "b4e2f5", "periwinkle": "c0ccfb", "lilac": "dcc4f7", "sage": "9ccfbc",
 }  # fmt: skip
-MIN_CONTRAST = 62  # Euclidean distance in 8-bit RGB: nearer, hair melts into the background
+MIN_CONTRAST = (
+    62  # Euclidean distance in 8-bit RGB: below, hair cannot be seen against the background
+)
 MIN_CONTRAST_TO_SKIN = 70
 SUNGLASSES, BEARD_WEIGHT, HAIR_OVER_EYES = "shades", 0.5, 0.35
 
-# Lorelei numbers its hairs; these groups make labels that people can ask for.
+# Lorelei's hairs have numbers; these groups are labels with a meaning.
 HAIR_LENGTHS = {
     "short": (1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 20, 22, 39, 43, 44, 47),
     "medium": (10, 13, 17, 18, 19, 23, 42),
@@ -112,7 +114,7 @@ EYES = {
     name: 0.4 if name in CLOSED_EYES | TINY_EYES else 1.0
     for name in (f"variant{n:02}" for n in range(1, 25))
 }
-# The flat, toothy and dribbling mouths turn to noise at 64 px: fewer of those.
+# The flat, toothy and dribbling mouths look like noise at 64 px, so they are rarer.
 NOISY_MOUTHS = {"happy07", "happy12", "happy16", "sad06", "sad07"}
 MOUTHS = {f"happy{n:02}": 0.25 if f"happy{n:02}" in NOISY_MOUTHS else 1.0 for n in range(1, 19)} | {
     f"sad{n:02}": 0.2 if f"sad{n:02}" in NOISY_MOUTHS else 0.8 for n in range(1, 10)
@@ -132,7 +134,7 @@ def _pick(edition: Edition, index: int, key: str, weights: Mapping[str, float]) 
         left -= weight
         if left < 0:
             return name
-    return name  # rounding can leave a crumb after the last one
+    return name  # rounding may leave a remainder after the last one
 
 
 def distance(one: str, other: str) -> float:

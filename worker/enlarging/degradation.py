@@ -10,9 +10,9 @@ from torch.nn import functional as F
 
 DISPLACEMENT = 0.9  # pixels at most; to the power of 1.5, so mostly less
 DISPLACED_SHARE = 0.75  # share of pictures
-NEAREST = 0.4  # share of batches that are sampled to the nearest pixel: edges fray
-WHITE, SMOOTH = 0.6, 0.5  # of the displacement: of each pixel by itself, of each region
-REGION = 4  # pixels along a side of what moves together
+NEAREST = 0.4  # share of batches that are sampled to the nearest pixel, which frays edges
+WHITE, SMOOTH = 0.6, 0.5  # amplitudes of the displacement: of single pixels, and of regions
+REGION = 4  # pixels along a side of a region
 GRAIN = 6 / 127.5  # standard deviation at most
 BLUR = 0.4  # weight of the 3×3 mean at most
 BLURRED_SHARE = 0.5  # share of pictures

@@ -58,7 +58,7 @@ def find(pack: Pack, resolution: int, limit: int | None = None) -> Pairs | None:
         most = min(MOST, MOST_BYTES // (3 * side**2), limit or MOST)
         try:
             dataset = pack(side, most)
-        except DatasetError:  # not two pictures are so large
+        except DatasetError:  # fewer than two pictures are so large
             continue
         if dataset.count >= FEWEST:
             return make(dataset.images(), scale, dataset.name)

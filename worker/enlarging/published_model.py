@@ -23,7 +23,7 @@ from worker.enlarging.stage import Event, Stage, StageProgress
 from worker.enlarging.training import EnlargerTrainer, Plan
 from worker.publishing import bundle_writer
 
-# Steps that tell how many fit into the minutes; the first ones are slower.
+# Steps before and while the speed is measured, from which minutes become steps.
 UNTIMED_STEPS, TIMED_STEPS = 5, 25
 
 

@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.faces.pixels import to_network
 from worker.evaluation.features import Floats, Pixels
 
 HELD_OUT = 0.1  # share of the pictures that it is not trained on
@@ -143,5 +144,5 @@ def _batches(images: Pixels) -> Iterator[Tensor]:
 
 
 def _inputs(images: Pixels) -> Tensor:
-    x = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float()
-    return (x / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+    pixels = torch.from_numpy(np.ascontiguousarray(images))
+    return to_network(pixels).contiguous(memory_format=torch.channels_last)

@@ -79,21 +79,25 @@ def evaluate(
             f"measuring needs at least {2 * FEWEST}."
         )
     report = progress or (lambda stage, count, total: None)
-    features = Features(threads)
-    share = _held_out_share(drawer, native_set)
-    native, sides = _measure(drawer, native_set, samples, share, features, cache, psi, report)
-    real, fake = sides
-    at_served_size = native
+    measurement = _Measurement(
+        drawer=drawer,
+        samples=samples,
+        held_out_share=_held_out_share(drawer, native_set),
+        features=Features(threads),
+        cache=cache,
+        psi=psi,
+        report=report,
+    )
+    native, real, fake = measurement.compare(native_set)
+    served, served_real, served_fake = native, real, fake
     if served_set is not None and served_set.size != native_set.size:
-        at_served_size, sides = _measure(
-            drawer, served_set, samples, share, features, cache, psi, report
-        )
+        served, served_real, served_fake = measurement.compare(served_set)
     likeness = novelty(real.training, fake)
     closest = likeness.closest_first[:PAIRS_SHOWN]
     evaluation = Evaluation(
-        served=at_served_size,
+        served=served,
         native=native,
-        held_out=compare_held_out(*sides),
+        held_out=compare_held_out(served_real, served_fake),
         backgrounds=backgrounds.measure(draw(drawer, BACKGROUND_FACES, psi), native_set),
         novelty=likeness.ratio,
         copies=likeness.copies,
@@ -135,84 +139,66 @@ def _held_out_share(drawer: Drawer, native_set: PackedDataset) -> float:
     return float(card.recipe.get("held_out", 0))
 
 
-def _measure(
-    drawer: Drawer,
-    dataset: PackedDataset,
-    samples: int,
-    share: float,
-    features: Features,
-    cache: Path,
-    psi: float,
-    report: Progress,
-) -> tuple[Comparison, tuple[RealSide, Floats]]:
-    """The comparison at this packed set's size, and its two sides."""
-    real, own = _real(dataset, samples, share, features, cache, report)
-    faces = _extract(
-        drawer,
-        dataset.size,
-        min(samples, len(real.training)),
-        psi,
-        features,
-        own,
-        lambda *at: report(f"drawing at {dataset.size} px", *at),
-    )
-    return compare(real, faces.lite, faces.own), (real, faces.lite)
+@dataclass(frozen=True, kw_only=True)
+class _Measurement:
+    """The measurement of one model, at any size. held_out_share: of the set, by the model's run."""
 
+    drawer: Drawer
+    samples: int
+    held_out_share: float
+    features: Features
+    cache: Path
+    psi: float
+    report: Progress
 
-def _extract(
-    drawer: Drawer,
-    size: int,
-    count: int,
-    psi: float,
-    features: Features,
-    own: OwnFeatures,
-    report: Callable[[int, int], None],
-) -> _Faces:
-    """Draw `count` faces as served at `size` pixels, and extract their features."""
-    lite_parts, own_parts = [], []
-    for start in range(0, count, BATCH):
-        seeds = range(start, min(start + BATCH, count))
-        pixels = _draw(drawer, seeds, psi, size, "")
-        lite_parts.append(features.extract(pixels))
-        own_parts.append(own.extract(pixels))
-        report(seeds.stop, count)
-    return _Faces(np.concatenate(lite_parts), np.concatenate(own_parts))
+    def compare(self, dataset: PackedDataset) -> tuple[Comparison, RealSide, Floats]:
+        """The comparison at this packed set's size, with its real and its drawn side."""
+        real, own = self._real_side(dataset)
+        faces = self._draw_faces(dataset.size, min(self.samples, len(real.training)), own)
+        return compare(real, faces.lite, faces.own), real, faces.lite
 
+    def _draw_faces(self, size: int, count: int, own: OwnFeatures) -> _Faces:
+        """Draw `count` faces as served at `size` pixels; their features."""
+        lite_parts, own_parts = [], []
+        for start in range(0, count, BATCH):
+            seeds = range(start, min(start + BATCH, count))
+            pixels = _draw(self.drawer, seeds, self.psi, size, "")
+            lite_parts.append(self.features.extract(pixels))
+            own_parts.append(own.extract(pixels))
+            self.report(f"drawing at {size} px", seeds.stop, count)
+        return _Faces(np.concatenate(lite_parts), np.concatenate(own_parts))
 
-def _real(
-    dataset: PackedDataset,
-    samples: int,
-    share: float,
-    features: Features,
-    cache: Path,
-    report: Progress,
-) -> tuple[RealSide, OwnFeatures]:
-    size = f"at {dataset.size} px"
-    order = reference.order(dataset)
-    every = reference.real(
-        dataset, dataset.count, features, cache, lambda *at: report(f"real images {size}", *at)
-    )
-    is_held_out = np.array([held_out.position(name) < share for name in dataset.names()])[order]
-    places, count = order[~is_held_out], min(samples, dataset.count)
-    blurred = reference.real_blurred(
-        dataset, count, features, cache, lambda *at: report(f"blurring {size}", *at)
-    )
-    half = floor_count(samples, len(places))
-    # From the end, so that as few as possible of the compared pictures train FD-Own's network.
-    lessons = places[::-1][: max(1, len(places) // 2)]
-    own = own_features.prepare(
-        dataset, lessons, cache, lambda: report(f"training FD-Own's network {size}", 0, 1)
-    )
-    side = RealSide(
-        size=dataset.size,
-        training=every[~is_held_out],
-        places=places,
-        held_out=every[is_held_out],
-        training_blurred=blurred[~is_held_out[:count]],
-        own=_own(dataset, places[:samples], own),
-        own_second=_own(dataset, places[half : 2 * half], own),
-    )
-    return side, own
+    def _real_side(self, dataset: PackedDataset) -> tuple[RealSide, OwnFeatures]:
+        """The features of the real pictures, and FD-Own's network, which is trained on half."""
+        features, cache, samples, size = self.features, self.cache, self.samples, dataset.size
+        order = reference.order(dataset)
+        lite = reference.real(
+            dataset, dataset.count, features, cache, self._stage(f"real images at {size} px")
+        )
+        positions = np.array([held_out.position(name) for name in dataset.names()])
+        is_held_out = (positions < self.held_out_share)[order]
+        places, count = order[~is_held_out], min(samples, dataset.count)
+        blurred_features = reference.real_blurred(
+            dataset, count, features, cache, self._stage(f"blurring at {size} px")
+        )
+        half = floor_count(samples, len(places))
+        # From the end, so that as few as possible of the compared pictures train the network.
+        lessons = places[::-1][: max(1, len(places) // 2)]
+        stage = self._stage(f"training FD-Own's network at {size} px")
+        own = own_features.prepare(dataset, lessons, cache, lambda: stage(0, 1))
+        side = RealSide(
+            size=size,
+            training=lite[~is_held_out],
+            places=places,
+            held_out=lite[is_held_out],
+            training_blurred=blurred_features[~is_held_out[:count]],
+            own=_own(dataset, places[:samples], own),
+            own_second=_own(dataset, places[half : 2 * half], own),
+        )
+        return side, own
+
+    def _stage(self, name: str) -> Callable[[int, int], None]:
+        return lambda count, total: self.report(name, count, total)
 
 
 def _own(dataset: PackedDataset, places: NDArray[np.int64], own: OwnFeatures) -> Floats:

@@ -69,7 +69,9 @@ def _graph() -> bytes:
     example = torch.zeros(1, SIDE, SIDE, 3, dtype=torch.uint8)
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         target = Path(folder, "features.onnx")
-        warnings.simplefilter("ignore")  # tracing remarks on a fixed network of a package
+        warnings.simplefilter(
+            "ignore"
+        )  # tracing warns of constants in the network, which are meant to be constant
         torch.onnx.export(
             _PooledNetwork().eval(),
             (example,),

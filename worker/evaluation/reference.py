@@ -59,7 +59,7 @@ def _cached(
 ) -> Floats:
     count = min(count, dataset.count)
     folder = cache / layout.FEATURES / f"{dataset.fingerprint[:32]}-{kind}"
-    # A longer prefix serves a shorter one.
+    # The features of a longer prefix begin with those of a shorter one.
     for path in folder.glob("*.npy"):
         if int(path.stem) >= count:
             cached: Floats = np.load(path, allow_pickle=False)[:count]

@@ -1,4 +1,4 @@
-"""From averaged weights to a bundle folder that `models.registry` can publish."""
+"""Writes averaged weights as a bundle's folder, which `models.registry` can publish."""
 
 import json
 import shutil
@@ -57,14 +57,14 @@ def write(
     curve: Sequence[tuple[int, float]] = (),
     enlarger: Enlarger | None = None,
     properties: Mapping[str, Property] | None = None,
-    distilled: bundle.Distillation | None = None,
+    distillation: bundle.Distillation | None = None,
 ) -> None:
     """Fill `folder` with a bundle of this generator; the caller settles it.
 
-    A discriminator goes along as the model's critic; moments, the oldest first, as its growth.
+    discriminator: published as the model's critic. moments: published as its growth, oldest first.
     properties: what to find sliders for beside slider_search's own (number_properties.learn).
     """
-    # A copy on the CPU in plain layout: the trained one goes on training.
+    # A copy on the CPU in plain layout, since the training goes on.
     network = on_grid(generator).eval()
     latent = recipe.latent + len(attributes)
     credit = _credit(dataset)
@@ -84,7 +84,7 @@ def write(
         moments=[*(moment.images for moment in moments), training.images] if moments else [],
         curve=list(curve),
         enlarger=enlarger.card if enlarger is not None else None,
-        distilled=distilled,
+        distilled=distillation,
         provenance=2,
         parent_run=run,
         created=now(),

@@ -1,4 +1,4 @@
-"""What a written bundle measures at the served size, and whether it should become the default."""
+"""Measures a written bundle at the served size, and compares it with the default."""
 
 from pathlib import Path
 

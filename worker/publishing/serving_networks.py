@@ -64,7 +64,7 @@ def serving_form(network: nn.Module) -> Iterator[None]:
     """Within the context, the network and its parts compute in the form for serving."""
     classes = [(each, type(each)) for each in network.modules() if type(each) in SERVING_CLASSES]
     for module, original in classes:
-        # The same parameters and buffers, another forward.
+        # Only `forward` differs: parameters and buffers are the same.
         module.__class__ = SERVING_CLASSES[original]
     try:
         yield

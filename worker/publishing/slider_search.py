@@ -2,7 +2,7 @@
 
 What can be measured in pixels gets a direction by regression (arXiv:1907.10786 finds its normals
 so from scores); beyond that the directions that move the styles most (SeFa, arXiv:2007.06600).
-Each is tried on fresh faces, and kept where nearly all of them follow it.
+Each is tested on other faces, and kept where nearly all of them follow it.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,8 +19,8 @@ from models.faces import latents
 from models.faces.sliders import HIGH, LOW, Slider
 from models.networks import modern
 
-SAMPLES = 384  # faces that a direction is read from; drawing them takes a core a second
-TRIALS = 24  # fresh faces that it is tried on
+SAMPLES = 384  # faces from which directions are computed; drawing them takes a core a second
+TRIALS = 24  # other faces on which a direction is tested
 REACH = 2.0  # standard deviations of w along a direction, from the middle to an end
 LEAST_EFFECT = 0.7  # standard deviations from end to end; less is hardly visible
 LEAST_OBEYED = 0.85
@@ -41,7 +41,7 @@ def _luma(x: Doubles) -> Doubles:
     return luma
 
 
-# Of (N, S, S, 3) in [0, 1]: one number a face. With a description of what more of it means.
+# (N, S, S, 3) in [0, 1] → one number for each face. A description says what a larger one means.
 Measure = Callable[[Doubles], Doubles]
 Property = tuple[str, Measure]
 PROPERTIES: dict[str, Property] = {
@@ -102,7 +102,7 @@ def _by_regression(w: Floats, values: Values) -> Iterator[tuple[str, Doubles]]:
     """The normal of each property that differs between faces: ridge regression on w."""
     deviations = (w - w.mean(0)).astype(np.float64)
     covariance = deviations.T @ deviations / len(w)
-    # As strong as the mean variance: what w hardly varies in must not decide a direction.
+    # As large as the mean variance, so that elements of w that hardly vary do not decide it.
     ridge = np.eye(len(covariance)) * max(np.trace(covariance) / len(covariance), 1e-12)
     for name, value in values.items():
         if value.std() > 1e-4:

@@ -15,8 +15,8 @@ AXIS = 1
 
 def on_grid(network: nn.Module) -> nn.Module:
     """A copy on the CPU whose large weights lie on the grid; it draws what browsers will draw."""
-    rounded = copy.deepcopy(network).cpu()
+    grid_network = copy.deepcopy(network).cpu()
     with torch.no_grad():
-        for weights in rounded.parameters():
+        for weights in grid_network.parameters():
             weights.copy_(torch.from_numpy(weight_grid.snap(weights.float().numpy(), AXIS)))
-    return rounded
+    return grid_network

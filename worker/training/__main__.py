@@ -61,7 +61,7 @@ def _lead(settings: Settings, run: str, fence: runs.Fence) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX)
             attempt.execute()
     except HandedBack:
-        _record(lambda: runs.requeue(engine, run, fence, "stopped", stalled=False))
+        _record(lambda: runs.requeue(engine, run, fence, "stopped", is_stalled=False))
     except StaleFence as error:
         print(error, file=sys.stderr)
     except Exception as error:
@@ -78,7 +78,7 @@ def _end(engine: sa.Engine, attempt: Attempt, error: Exception) -> None:
         log.warning("training.interrupted", run=run, reason=fault.reason)
         count = _record(lambda: runs.count_faults(engine, run))
         if count + 1 < fault.most and attempt.pause(passing_faults.pause_before_retry(count)):
-            _record(lambda: runs.requeue(engine, run, fence, "stopped", stalled=False))
+            _record(lambda: runs.requeue(engine, run, fence, "stopped", is_stalled=False))
         else:
             _record(lambda: runs.requeue_after_fault(engine, run, fence, fault.reason, fault.most))
         return

@@ -71,8 +71,8 @@ def _adjust_colours(x: Tensor, changes: Changes) -> Tensor:
 
 def _translate(x: Tensor, shift: Tensor) -> Tensor:
     """Shift each image by its (rows, columns); what enters is 0, middle grey."""
-    shifted: Tensor = _Translation.apply(x, shift)  # type: ignore[no-untyped-call]
-    return shifted
+    result: Tensor = _Translation.apply(x, shift)  # type: ignore[no-untyped-call]
+    return result
 
 
 class _Translation(torch.autograd.Function):

@@ -45,8 +45,8 @@ def load_state(optimizer: Adam, state: dict[str, Any]) -> None:
     own = [(group["lr"], group["capturable"]) for group in optimizer.param_groups]
     optimizer.load_state_dict(state)
     for group, (rate, capturable) in zip(optimizer.param_groups, own, strict=True):
-        loaded = float(group["lr"])
+        new_rate = float(group["lr"])
         group["lr"], group["capturable"] = rate, capturable
         if not isinstance(rate, Tensor):
-            group["lr"] = loaded
-    set_learning_rate(optimizer, loaded)
+            group["lr"] = new_rate
+    set_learning_rate(optimizer, new_rate)

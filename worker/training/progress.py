@@ -1,4 +1,4 @@
-"""How far a run is, beside the trainer's state: what its snapshots keep and its card shows."""
+"""The progress of a run beside the trainer's state, for its snapshots and its card."""
 
 import math
 from collections.abc import Callable

@@ -73,15 +73,15 @@ class Publication:
                 self.recipe,
                 self.dataset,
                 training,
-                self.run,
-                progress.measures,
-                trainer.reals.attributes,
-                trainer.discriminator if self.recipe.critic else None,
-                [moment for moment in progress.moments if moment.images < training.images],
-                progress.curve,
-                enlarger,
-                self._number_properties,
-                None if student is None else student.card,
+                run=self.run,
+                measures=progress.measures,
+                attributes=trainer.reals.attributes,
+                discriminator=trainer.discriminator if self.recipe.critic else None,
+                moments=[each for each in progress.moments if each.images < training.images],
+                curve=progress.curve,
+                enlarger=enlarger,
+                properties=self._number_properties,
+                distillation=None if student is None else student.card,
             )
             return self.registry.publish(
                 folder,
@@ -96,7 +96,7 @@ class Publication:
         """The averaged generator, with the best weights where the recipe publishes those."""
         if progress.best is None:
             return trainer.average
-        # A copy, since before the run's end the average goes on.
+        # A copy, since the average changes further while the run goes on.
         generator = copy.deepcopy(trainer.average)
         generator.load_state_dict(progress.best)
         return generator

@@ -1,4 +1,4 @@
-"""Where a run's progress goes: database events, a metrics file, TensorBoard, a terminal."""
+"""Reports a run's progress: as database events, to a metrics file, TensorBoard and a terminal."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Where a run's training state comes from: nothing, its own snapshot, another run, or a model."""
+"""Restores a run's training state: from its own snapshot, another run, or a model."""
 
 import contextlib
 from typing import Any
@@ -58,7 +58,7 @@ def restore(
 def _snapshot(settings: Settings, row: runs.Row) -> State:
     folder = settings.storage / layout.snapshots(row["id"])
     settings.blobs.fetch(folder / row["snapshot"])
-    # The same draws lead from an older one to the same weights; it only takes longer.
+    # Steps are reproducible: from an older snapshot the run only takes longer to the same weights.
     for name in snapshots.newest_first(folder, row["snapshot"]):
         try:
             return snapshots.read(folder, name)

@@ -30,7 +30,9 @@ def run_fraction(recipe: Recipe, steps: int, seconds: float, steps_per_epoch: in
     return max(fractions)
 
 
-AMPLE = 100_000  # images; a set this large is hurt by augmentation (arXiv:2006.10738 §4)
+AMPLE = (
+    100_000  # images; augmentation harms the training on a set of this size (arXiv:2006.10738 §4)
+)
 STRONGEST = 0.8  # above it, augmentations leak into what is drawn (arXiv:2006.06676 §2.2)
 FRESH = 5  # passes over the set before a discriminator can memorise it
 FAMILIAR = 40  # passes after which it has memorised a small set
@@ -57,7 +59,7 @@ def moments(count: int) -> list[float]:
     return [4.0 ** (place - count - 1) for place in range(count)]
 
 
-FIRST_SHEET = 5.0  # s of training; blots, but proof that something happens
+FIRST_SHEET = 5.0  # s of training; it shows blots, and that the training runs
 
 
 def sheet_is_due(images: int, before: int, every: int, last: int, seconds: float) -> bool:

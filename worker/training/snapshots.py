@@ -19,7 +19,7 @@ class DamagedSnapshot(Exception):
 def write(folder: Path, step: int, state: dict[str, Any]) -> str:
     """Save `state` durably as a new file; its name."""
     name = layout.snapshot_file(step)
-    # A file of Python's: given a path, torch hides a full disk behind a RuntimeError.
+    # An open file: with a path, torch raises a RuntimeError for a full disk.
     with atomic.whole_file(folder / name) as temporary, temporary.open("wb") as file:
         torch.save(state, file)
     return name
@@ -60,7 +60,7 @@ def read(folder: Path, name: str) -> dict[str, Any]:
 
     Raises FileNotFoundError, DamagedSnapshot.
     """
-    # torch 2.13 reads a flipped bit without a word, though its archive has a CRC-32 of each part.
+    # torch 2.13 does not check the CRC-32 that its archive has of each part.
     try:
         with zipfile.ZipFile(folder / name) as archive:
             if (part := archive.testzip()) is not None:

@@ -244,19 +244,19 @@ class Trainer:
     def with_new_labels(self, state: dict[str, Any]) -> dict[str, Any]:
         """What `state()` returned in a run that lacks this one's last labels, made to fit."""
         own, old = self.state(), state
-        extended: dict[str, Any] = {
+        extended_state: dict[str, Any] = {
             name: label_extension.extend_generator(old[name], own[name])
             for name in ("generator", "average")
         }
         for name in ("discriminator", "heads"):
             if old.get(name) is not None and own[name] is not None:
-                extended[name] = label_extension.extend(old[name], own[name])
-        extended["optimizers"] = {
+                extended_state[name] = label_extension.extend(old[name], own[name])
+        extended_state["optimizers"] = {
             name: label_extension.extend_optimizer(old["optimizers"][name], _parameters(optimizer))
             for name, optimizer in self.optimizers.items()
             if name in old["optimizers"]
         }
-        return {**old, **extended}
+        return {**old, **extended_state}
 
     def take_discriminator(self, weights: Weights, heads: Weights) -> int:
         """Load a trained discriminator's tensors; how many fit.

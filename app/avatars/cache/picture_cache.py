@@ -74,12 +74,12 @@ class PictureCache:
         self.bytes = 0
 
     async def _draw(self, etag: str, render: Callable[[], Awaitable[bytes]]) -> bytes:
-        this = asyncio.current_task()
+        own_task = asyncio.current_task()
         try:
             body = await render()
         finally:
             # A failure is raised to all waiting requests and not kept: the next one tries again.
-            if etag in self._renders and self._renders[etag].task is this:
+            if etag in self._renders and self._renders[etag].task is own_task:
                 del self._renders[etag]
         self._keep(etag, body)
         return body

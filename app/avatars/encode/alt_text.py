@@ -16,7 +16,10 @@ Traits = Mapping[str, str | float]
 _HAIR, _EYES = ("hair_colour", "hair_length"), "eye_colour"
 _SINGLE = ("eyes_state", "glasses", "mood", "flowers")
 _SILENT = {*_HAIR, _EYES, *_SINGLE, "skin", "background"}
-_COVERED = ({"eyes_state": "closed"}, {"glasses": "shades"})  # the colour of the eyes is not seen
+_COVERED_EYES = (
+    {"eyes_state": "closed"},
+    {"glasses": "shades"},
+)  # the colour of the eyes is not seen
 
 
 @cache
@@ -50,7 +53,7 @@ def _phrases(traits: Mapping[str, str], words: Mapping[str, Any]) -> Iterator[st
     if any(name in traits for name in _HAIR):
         parts = {name: word(name) for name in _HAIR}
         yield " ".join(str(words["hair"]).format(**parts).split())
-    are_seen = not any(cover.items() <= traits.items() for cover in _COVERED)
+    are_seen = not any(cover.items() <= traits.items() for cover in _COVERED_EYES)
     if _EYES in traits and are_seen:
         yield str(words["eyes"]).format(eye_colour=word(_EYES))
     for name in _SINGLE:

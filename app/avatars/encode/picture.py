@@ -12,7 +12,7 @@ from models.bundle.generator import Pixels
 
 # Increment it whenever equal models and parameters give other bytes in a loop of GIF.
 GIF_LOOP_RENDERER = 5
-UNPINNED = 100  # added where an alias names the model
+UNPINNED_OFFSET = 100  # added where an alias names the model
 
 
 def renderer(request: PictureRequest, is_pinned: bool) -> int:
@@ -22,7 +22,7 @@ def renderer(request: PictureRequest, is_pinned: bool) -> int:
     """
     is_loop = request.picture_type.layout == "loop" and not request.is_single
     number = GIF_LOOP_RENDERER if is_loop and request.format == "gif" else RENDERER
-    return number if is_pinned else number + UNPINNED
+    return number if is_pinned else number + UNPINNED_OFFSET
 
 
 def encode(pixels: Pixels, request: PictureRequest, stamp: Stamp) -> bytes:

@@ -94,9 +94,11 @@ class Stamp:
         """SVG's titles, which are its accessible name; the first has no language attribute."""
         if self.words is None:
             return ""
-        (_, first), *others = self.words.alt.items()
-        rest = (f'<title lang="{language}">{_escape(text)}</title>' for language, text in others)
-        return "".join([f"<title>{_escape(first)}</title>", *rest])
+        (_, first), *translations = self.words.alt.items()
+        further_titles = (
+            f'<title lang="{language}">{_escape(text)}</title>' for language, text in translations
+        )
+        return "".join([f"<title>{_escape(first)}</title>", *further_titles])
 
     def xmp(self) -> bytes:
         """As an XMP packet."""

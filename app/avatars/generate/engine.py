@@ -64,7 +64,7 @@ class Engine:
         self.refused: dict[str, tuple[str, float]] = {}
         self._batcher = Batcher(budget.threads, max_queue, budget.pictures)
         self._loader = ThreadPoolExecutor(1, "load")
-        # Of its own: a bundle whose disk or bucket hangs must not stop the look at names.
+        # A thread for names alone: a bundle whose disk or bucket hangs must not delay them.
         self._reader = ThreadPoolExecutor(1, "names")
         self._drawers: OrderedDict[str, Drawer] = OrderedDict()
         self._cards: dict[str, Card] = {}  # small, so they stay when their model is evicted

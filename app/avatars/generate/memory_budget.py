@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+from app.avatars.formats import FORMATS
 from app.avatars.generate.batching import count_slow
 from app.avatars.generate.fair_queue import FAST_BYTES
-from app.avatars.request.costs import ENCODINGS, FACE_BYTES
+from app.avatars.request.costs import FACE_BYTES
 from app.avatars.request.picture_types import LARGEST_SHEET
 
 # Resident after a first picture (`benchmarks/footprint.py`), a bundle's graphs included.
@@ -13,7 +14,7 @@ PROCESS_BYTES = 208 * 2**20
 THREAD_BYTES = 24 * 2**20
 MODEL_SHARE = 16  # bundles beside those that an alias serves take at most this part of the limit
 # The largest picture is a sheet, in the format that takes most.
-LARGEST_PICTURE = LARGEST_SHEET**2 * (FACE_BYTES + int(ENCODINGS["sheet", "webp"].bytes))
+LARGEST_PICTURE = LARGEST_SHEET**2 * (FACE_BYTES + int(FORMATS["webp"].costs["sheet"].bytes))
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,15 @@ class MemoryBudget:
         threads, models: what the settings allow. cache: bytes of KAO_CACHE_BYTES.
         """
         models = min(models, limit // MODEL_SHARE)
-        rest = max(0, limit - PROCESS_BYTES - FAST_BYTES - cache - models)
-        spare = rest - LARGEST_PICTURE
+        remaining_bytes = max(0, limit - PROCESS_BYTES - FAST_BYTES - cache - models)
+        spare = remaining_bytes - LARGEST_PICTURE
         if spare < THREAD_BYTES * _all_threads(1):  # then that picture is refused
-            spare = rest // 4
+            spare = remaining_bytes // 4
         while threads > 1 and THREAD_BYTES * _all_threads(threads) > spare:
             threads -= 1
-        return cls(threads, max(FAST_BYTES, rest - _all_threads(threads) * THREAD_BYTES), models)
+        return cls(
+            threads, max(FAST_BYTES, remaining_bytes - _all_threads(threads) * THREAD_BYTES), models
+        )
 
 
 def _all_threads(threads: int) -> int:

@@ -1,12 +1,13 @@
-"""Estimates of a picture's time and memory, from a measured table.
+"""Estimates of a picture's time and memory, from measurements.
 
 They decide when a picture is drawn and what it is charged, never what it looks like. Times are of
-one core of an Intel Xeon with AVX-512, with the shipped model. `benchmarks/picture_costs.py`
-measures the table again.
+one core of an Intel Xeon with AVX-512, with the shipped model. What encoding costs is in the table
+of formats (`app/avatars/formats.py`); `benchmarks/picture_costs.py` measures it again.
 """
 
 from dataclasses import dataclass
 
+from app.avatars.formats import FORMATS
 from app.avatars.request.parameters import LARGEST
 
 # ms of a core for one face from the network; more for an age, whose weights are interpolated for
@@ -24,19 +25,6 @@ FACE_BYTES = 3  # a pixel of every face
 
 
 @dataclass(frozen=True)
-class Encoding:
-    """What one layout costs in one format.
-
-    milliseconds: of a core, for a megapixel of the file, all frames together. bytes: the most
-    memory that a pixel of one frame takes, and `total_bytes` a pixel of any frame.
-    """
-
-    milliseconds: float
-    bytes: float
-    total_bytes: float = 0.0
-
-
-@dataclass(frozen=True)
 class Estimate:
     """What drawing and encoding one picture takes: ms of one core, and bytes at its peak."""
 
@@ -51,30 +39,6 @@ class Estimate:
 
 
 PLAIN = Estimate(FACE, FIXED_BYTES)  # a face up to the network's resolution
-
-# By layout and format. A row of an SVG is for a megapixel of the face that is traced, that of JSON
-# for one of the face that is described.
-ENCODINGS = {
-    ("face", "png"): Encoding(10, 17),
-    ("face", "webp"): Encoding(98, 34),
-    ("face", "jpeg"): Encoding(10, 9),
-    ("face", "avif"): Encoding(133, 36),
-    ("face", "apng"): Encoding(11, 17),
-    ("face", "gif"): Encoding(201, 23),
-    ("face", "svg"): Encoding(2528, 19),
-    ("face", "json"): Encoding(1500, 19),
-    ("loop", "webp"): Encoding(51, 39, 4.1),
-    ("loop", "apng"): Encoding(11, 22, 2.2),
-    ("loop", "gif"): Encoding(17, 25, 1.2),
-    ("sheet", "png"): Encoding(26, 14),
-    ("sheet", "webp"): Encoding(117, 35),
-    ("sheet", "jpeg"): Encoding(10, 9),
-    ("sheet", "avif"): Encoding(246, 34),
-    ("card", "png"): Encoding(17, 16),
-    ("card", "webp"): Encoding(54, 15),
-    ("card", "jpeg"): Encoding(16, 14),
-    ("card", "avif"): Encoding(77, 28),
-}
 
 
 @dataclass(frozen=True)
@@ -96,7 +60,7 @@ class Shape:
 
 def estimate(shape: Shape, has_enlarger: bool = True) -> Estimate:
     """The estimate of a picture, by a model with or without an enlarger."""
-    encoding = ENCODINGS[shape.layout, shape.format]
+    encoding = FORMATS[shape.format].costs[shape.layout]
     own_sizes = {"svg": LARGEST, "json": ENLARGED_ABOVE}  # whatever size is requested
     side = own_sizes.get(shape.format, shape.face_size)
     enlarging = 0.0

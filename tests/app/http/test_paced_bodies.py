@@ -55,7 +55,7 @@ def test_a_small_body_is_sent_as_it_is(size: int) -> None:
     assert reader.parts == [b"x" * size]
 
 
-def test_bodies_that_nobody_reads_are_dropped_for_those_that_are_read(
+def test_unread_bodies_are_dropped_in_favour_of_those_that_are_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(paced_bodies, "YOUNG", 0.0)

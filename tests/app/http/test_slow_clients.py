@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -232,3 +233,40 @@ def test_a_client_that_vanished_is_given_up(live: Live) -> None:
         own = connection.transport.get_extra_info("socket")
         milliseconds = own.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
     assert 0 < milliseconds <= 1000 * slow_clients.STALL
+
+
+def test_unfinished_requests_share_a_budget_of_memory(
+    start: Start, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """10,000 connections that each sent 60 kB of a body took 600 MB."""
+    monkeypatch.setattr(slow_clients, "LEAST_UNFINISHED", 250_000)
+    monkeypatch.setattr("app.server.MANY", 0)
+    live = start()
+    live.server.memory = 0
+    port = int(live.url.rsplit(":", 1)[1])
+    head = b"POST /session HTTP/1.1\r\nHost: a\r\nContent-Length: 60010\r\n\r\n"
+    with ExitStack() as clients:
+        polite = clients.enter_context(
+            socket.create_connection(("127.0.0.1", port), 30, ("127.0.0.2", 0))
+        )
+        polite.sendall(head + b"x" * 60_000)
+        greedy = [clients.enter_context(_connect(live)) for _ in range(6)]
+        for client in greedy:
+            client.sendall(head + b"x" * 60_000)
+        connections = live.server.server_state.connections
+        wait(lambda: len(list(connections)) <= 4, 30, "those that are too many are closed")
+        # 503, or a reset where the server had not read everything.
+        assert sum(_was_closed(client) for client in greedy) >= 3
+        polite.sendall(b"x" * 10)
+        assert polite.recv(100).startswith(b"HTTP/1.1 4")
+    assert httpx.get(f"{live.url}/health/live").status_code == 200
+
+
+def _was_closed(client: socket.socket) -> bool:
+    client.settimeout(1)
+    try:
+        return client.recv(100)[:12] in (b"HTTP/1.1 503", b"")
+    except TimeoutError:
+        return False
+    except ConnectionResetError:
+        return True

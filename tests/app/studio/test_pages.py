@@ -186,7 +186,7 @@ def test_the_first_face_is_one_that_the_server_draws(
     assert client.get(html.unescape(card[1])).status_code == 200
 
 
-def test_what_is_asked_for_is_escaped(client: TestClient) -> None:
+def test_values_of_an_address_are_escaped(client: TestClient) -> None:
     text = client.get("/", params={"seed": '"><script>alert(1)</script>'}).text
     assert "<script>alert" not in text
 

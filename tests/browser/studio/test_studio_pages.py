@@ -41,7 +41,7 @@ def test_it_speaks_english_and_chinese(enter: Enter, finished_run: dict[str, Any
 
 
 @pytest.mark.parametrize("width", [360, 1600])
-def test_nothing_jumps_and_nothing_comes_from_elsewhere(
+def test_no_page_shifts_its_layout_or_loads_from_another_site(
     enter: Enter, up: Up, finished_run: dict[str, Any], width: int
 ) -> None:
     for path in (
@@ -66,7 +66,9 @@ def test_all_pages_together_fit_the_budget() -> None:
 
 
 @pytest.mark.parametrize("width", [360, 1600])
-def test_nothing_sticks_out(enter: Enter, finished_run: dict[str, Any], width: int) -> None:
+def test_no_element_is_wider_than_its_page(
+    enter: Enter, finished_run: dict[str, Any], width: int
+) -> None:
     for path in (
         *PLACES,
         f"/studio/runs/{finished_run['id']}",

@@ -50,7 +50,7 @@ def test_every_format_of_the_allow_list_is_read(format: str) -> None:
 @pytest.mark.parametrize(
     ("width", "height"), [(8, 8), (300, 100), (100, 300), (2000, 1400), (5000, 3200)]
 )
-def test_any_shape_gives_the_asked_square(width: int, height: int, size: int) -> None:
+def test_any_shape_gives_a_square_of_the_requested_size(width: int, height: int, size: int) -> None:
     assert read_square(encode(Image.new("RGB", (width, height))), size).shape == (size, size, 3)
 
 
@@ -178,5 +178,5 @@ def test_what_cannot_be_used_says_why(data: Callable[[], bytes], reason: str) ->
         ("Thumbs.db", False),
     ],
 )
-def test_names_of_pictures(name: str, expected: bool) -> None:
+def test_pictures_are_recognised_by_name(name: str, expected: bool) -> None:
     assert is_image_name(name) is expected

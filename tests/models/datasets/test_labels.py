@@ -28,7 +28,7 @@ def csv(**columns: Sequence[object]) -> str:
     return "\n".join(lines)
 
 
-def test_hugging_faces_csv() -> None:
+def test_hugging_faces_csv_has_labels() -> None:
     label_table = table("\ufeff" + csv(Colour=COLOURS * 4, smiling=["True", "False"] * 8))
     assert label_table.attributes == {"colour": COLOURS * 4, "smiling": ["yes", "no"] * 8}
     assert label_table.counts()["colour"] == {"red": 8, "blue": 4, "green": 4}
@@ -43,7 +43,7 @@ def test_hugging_faces_jsonl_in_the_folder_of_a_split() -> None:
 
 
 @pytest.mark.parametrize("form", ["number", "one-hot"])
-def test_stylegans_json(form: str) -> None:
+def test_stylegans_json_has_labels(form: str) -> None:
     names = [f"00000/{name}" for name in NAMES]
     codes = [place % 3 for place in range(16)]
     rows = [code if form == "number" else [int(n == code) for n in range(3)] for code in codes]
@@ -68,7 +68,7 @@ def test_stylegans_json_without_labels_makes_no_class_of_its_folders() -> None:
         pytest.param(["all", "all"], None, id="one folder"),
     ],
 )
-def test_class_folders(folders: list[str], expected: list[str] | None) -> None:
+def test_folders_that_differ_are_classes(folders: list[str], expected: list[str] | None) -> None:
     names = [f"{folders[place % 2]}/{name}" for place, name in enumerate(NAMES)]
     attributes = labels.read(names, {}).attributes
     assert attributes == ({"class": expected * 8} if expected else {})

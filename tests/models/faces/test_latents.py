@@ -73,7 +73,7 @@ def test_seeds_have_at_most_4096_bytes_of_text(seed: str, valid: bool) -> None:
             derive(seed, 4)
 
 
-def test_no_normalisation() -> None:
+def test_seeds_are_not_normalised() -> None:
     assert not np.array_equal(derive("é", 8), derive("e\u0301", 8))
 
 

@@ -40,7 +40,7 @@ def execute_next(
 
     In another process as far as the attempt knows.
     """
-    runs.requeue(run.engine, run.run, run.fence, "stopped", stalled=False)
+    runs.requeue(run.engine, run.run, run.fence, "stopped", is_stalled=False)
     claim = runs.claim(run.engine, run.run)
     assert claim is not None
     steps: list[int] = []

@@ -45,7 +45,7 @@ def asked_for(trainer: Trainer, value: str) -> Tensor:
     return images.mean((0, 2, 3))
 
 
-def test_the_label_asked_for_is_the_label_shown() -> None:
+def test_the_requested_label_is_the_one_that_is_shown() -> None:
     recipe = resolve({"preset": "smoke", "labels": ["colour"], "dataset_limit": None})
     trainer = Trainer(recipe, reals(recipe), CPU, bf16=False)
     assert trainer.latent == recipe.latent + 1
@@ -185,7 +185,7 @@ def published_drawer(tmp_path: Path, trainer: Trainer, recipe: Recipe) -> Drawer
     return verify.verify(folder, bundle.digest(folder))
 
 
-def test_truncation_keeps_the_colour_that_was_asked_for(tmp_path: Path) -> None:
+def test_truncation_keeps_the_requested_colour(tmp_path: Path) -> None:
     """At psi 0 a face is the average one of its attributes, not of all."""
     recipe = resolve({"preset": "smoke", "labels": ["colour"], "label_weight": 1.0})
     trainer = Trainer(recipe, reals(recipe), CPU, bf16=False)

@@ -27,7 +27,7 @@ def test_a_collapse_is_named_once() -> None:
     assert watch_after({**HEALTHY, "diversity": 0.01}) == ["collapse"]
 
 
-def test_a_passed_illness_may_be_named_again() -> None:
+def test_an_alarm_that_has_passed_is_raised_again() -> None:
     watch = Watch("relativistic", real_diversity=0.4)
     names = []
     for phase in (0.01, 0.4, 0.01):

@@ -44,8 +44,8 @@ def join(device: torch.device) -> Share:
     """Join the process group that torchrun started (RANK, WORLD_SIZE, MASTER_ADDR)."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return Share()
-    # Its functions' defaults are the group of the moment: imported later, as optimizers do, it
-    # would keep the group and its threads past their end.
+    # The defaults of its functions are the group at the time of the import. Imported later, as
+    # optimizers do, it would hold the group and its threads after `destroy_process_group`.
     import_module("torch.distributed.nn.functional")
     backend = "nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, timeout=LONGEST_WAIT)
@@ -100,7 +100,7 @@ def use_global_batch_norm(network: nn.Module, share: Share) -> nn.Module:
     if share.world > 1:
         for module in network.modules():
             if type(module) is nn.BatchNorm2d:
-                # The same parameters and buffers, another forward.
+                # Only `forward` differs: parameters and buffers are the same.
                 module.__class__ = _GlobalBatchNorm
     return network
 

@@ -1,4 +1,4 @@
-"""A dataset knows whose key brought it."""
+"""A dataset has the key that uploaded it."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""A dataset keeps what the check of its upload found."""
+"""A dataset has the report of its upload's check."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -98,7 +98,7 @@ def test_a_served_face_is_what_the_bundle_draws_at_that_size(
     np.testing.assert_array_equal(_pixels(body), drawer.draw_at(z, 1.0, size)[0])
 
 
-def test_faces_asked_for_at_once_are_the_faces_asked_for_alone(client: TestClient) -> None:
+def test_faces_requested_at_once_equal_those_requested_alone(client: TestClient) -> None:
     addresses = [f"/avatar?seed={seed}&size=64&format=png&psi=0.7" for seed in range(32)]
     with ThreadPoolExecutor(16) as pool:
         together = list(pool.map(lambda address: client.get(address).content, addresses))

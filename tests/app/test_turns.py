@@ -1,0 +1,71 @@
+"""Of those that wait for one thing at a time, clients take turns, and who leaves does not wait."""
+
+import asyncio
+
+import pytest
+
+from app.turns import Turns
+from models.errors import Overloaded
+
+
+async def _enter(turns: Turns, client: str, order: list[str], end: asyncio.Event) -> None:
+    async with turns.take(client):
+        order.append(client)
+        await end.wait()
+
+
+def test_clients_take_turns() -> None:
+    async def run() -> list[str]:
+        turns, order, end = Turns(), list[str](), asyncio.Event()
+        tasks = []
+        for client in ("a", "a", "a", "b", "c", "b"):
+            tasks.append(asyncio.create_task(_enter(turns, client, order, end)))
+            await asyncio.sleep(0)
+        end.set()
+        await asyncio.gather(*tasks)
+        async with turns.take("d"):  # it is free again
+            pass
+        return order
+
+    assert asyncio.run(run()) == ["a", "a", "b", "c", "a", "b"]
+
+
+def test_a_client_has_a_limited_number_that_wait() -> None:
+    async def run() -> None:
+        turns, end = Turns(each=1), asyncio.Event()
+        tasks = [asyncio.create_task(_enter(turns, "a", [], end)) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(Overloaded, match="1 of your requests"):
+            await _enter(turns, "a", [], end)
+        end.set()
+        await asyncio.gather(*tasks)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("has_its_turn", [False, True])
+def test_a_client_that_leaves_passes_its_turn_on(has_its_turn: bool) -> None:
+    async def run() -> list[str]:
+        turns, order = Turns(), list[str]()
+        first, end = asyncio.Event(), asyncio.Event()
+        holder = asyncio.create_task(_enter(turns, "a", order, first))
+        await asyncio.sleep(0)
+        leaver = asyncio.create_task(_enter(turns, "b", order, end))
+        follower = asyncio.create_task(_enter(turns, "c", order, end))
+        await asyncio.sleep(0)
+        if has_its_turn:
+            turns._pass_on()  # its turn has come, and it has not run since
+            first = end
+        leaver.cancel()
+        first.set()
+        end.set()
+        with pytest.raises(asyncio.CancelledError):
+            await leaver
+        if has_its_turn:
+            holder.cancel()
+        else:
+            await holder
+        await asyncio.wait_for(follower, 30)
+        return order
+
+    assert asyncio.run(run()) == ["a", "c"]
