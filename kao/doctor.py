@@ -15,6 +15,7 @@ from kao.console import out
 from kao.models import open_registry
 from models.errors import KaoError
 from models.settings import Settings
+from models.storage import atomic
 
 LEAST_FREE = 2e9  # bytes
 
@@ -67,7 +68,7 @@ def _check_queue(settings: Settings) -> Check:
 
 
 def _check_disk(settings: Settings) -> Check:
-    settings.home.mkdir(parents=True, exist_ok=True)
+    atomic.private_folder(settings.home)
     free = shutil.disk_usage(settings.home).free
     return Check("disk", free > LEAST_FREE, f"{free / 1e9:.0f} GB free at {settings.home}")
 

@@ -19,7 +19,7 @@ from kao.processes import Child, Processes
 from models import bootstrap, keys
 from models.errors import KaoError
 from models.settings import Settings
-from models.storage import layout
+from models.storage import atomic, layout
 
 PATIENCE = 60.0  # s for the processes of a killed `kao up` to end; a worker hands back its run
 
@@ -35,7 +35,7 @@ def settings_from(**options: Any) -> Settings:
 def up(port: Port = None, host: Host = None) -> None:
     """Run everything in this terminal: app, worker and, without REDIS_URL, a queue."""
     settings = settings_from(port=port, host=host)
-    settings.home.mkdir(parents=True, exist_ok=True)
+    atomic.private_folder(settings.home)
     with _only_one(settings), _children_lock(settings) as lock:
         _refuse_taken_port(settings)
         _prepare(settings)

@@ -173,10 +173,13 @@ def record(
 
 
 def snapshot(engine: sa.Engine, run: str, fence: Fence, name: str, data: Row) -> None:
-    """Point to a snapshot. A new one resets the count of stalls. Raises StaleFence."""
-    # Each attempt to publish writes the last snapshot again, which must not reset the count.
+    """Point to a snapshot. A new one resets the counts of stalls and faults. Raises StaleFence."""
+    # Each attempt to publish writes the last snapshot again, which must not reset the counts.
     stalls = sa.case((runs.c.snapshot == name, runs.c.stalls), else_=0)
     with engine.begin() as db:
+        is_new = _get(db, run)["snapshot"] != name
+        if not is_new and (count := _count_faults(db, run)):
+            data = {**data, "fault": count}
         _write(db, run, fence, {"snapshot": name, "stalls": stalls})
         _append_event(db, run, "snapshot.written", data)
 
@@ -225,7 +228,7 @@ def _requeue_or_fail(
 
 
 def _count_faults(db: sa.Connection, run: str) -> int:
-    """The newest count of `run.requeued` since the last snapshot or submission; 0 without one."""
+    """The count of the newest of these events, 0 where it has none: all others start anew."""
     types = ("snapshot.written", "run.queued", "run.requeued")
     query = select(events.c.type, events.c.data).where(events.c.run == run)
     last = query.where(events.c.type.in_(types)).order_by(events.c.number.desc()).limit(1)

@@ -29,9 +29,9 @@ def translate(sentence: str, language: str, depth: int = 0) -> str | None:
     if len(sentence) > LONGEST or depth > DEEPEST:
         return None
     for parts, translation in _catalogue(language):
-        if sentence.startswith(parts[0]) and (found := _match(parts, sentence)) is not None:
+        if sentence.startswith(parts[0]) and (texts := _match(parts, sentence)) is not None:
             values = {
-                name: _nested(name, value, language, depth + 1) for name, value in found.items()
+                name: _nested(name, value, language, depth + 1) for name, value in texts.items()
             }
             return translation.format(**values)
     return None

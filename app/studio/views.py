@@ -38,6 +38,7 @@ SEEDS = ("ada", "grace", "alan", "edsger", "barbara", "donald", "margaret", "tim
 LISTED_RUNS, MOST_RUNS = 60, 600  # at first, and at most
 LISTED_DELIVERIES = 10  # of a webhook, the newest
 FIRST_PRESET = "modern-64"  # selected where the address names none
+FLAT_ART_PRESET = "modern-64-flat"
 
 
 def _requires_session(page: Page) -> Page:
@@ -96,7 +97,7 @@ def _limit(text: str) -> int:
 @_requires_session
 def new(request: Request) -> Response:
     """Show the form of a new run; `?from=` fills in a run's recipe, `?preset=`, `?dataset=`
-    with `?label=`."""
+    with `?label=`. Flat art gets the preset for flat art."""
     if "train" not in request.state.key.scopes:
         return _render(request, "studio_denied.html", status=403, scope="train")
     state = get_state(request)
@@ -104,7 +105,12 @@ def new(request: Request) -> Response:
     names = [row.name for row in preset_list.presets]
     base = request.query_params.get("from")
     recipe = runs.get(state.database, base)["recipe"] if base else {}
-    preset = str(recipe.get("preset") or request.query_params.get("preset"))
+    dataset = request.query_params.get("dataset")
+    preset = recipe.get("preset") or request.query_params.get("preset")
+    is_flat_art = None
+    if preset not in names:
+        is_flat_art = catalogue.is_flat_art(state.database, dataset) if dataset else None
+        preset = FLAT_ART_PRESET if is_flat_art else FIRST_PRESET
     return _render(
         request,
         "studio_new.html",
@@ -113,10 +119,11 @@ def new(request: Request) -> Response:
         groups=groups(preset_list.recipe_schema),
         datasets=dataset_routes.list_datasets(state).datasets,
         recipes={preset.name: preset.recipe for preset in preset_list.presets},
-        chosen=preset if preset in names else FIRST_PRESET,
+        chosen=preset,
+        is_flat_art=is_flat_art,
         start={
             "recipe": recipe,
-            "dataset": request.query_params.get("dataset"),
+            "dataset": dataset,
             "labels": request.query_params.getlist("label"),
         },
         base=base,

@@ -75,7 +75,8 @@ class ArchiveReport:
     """What a checked archive holds: usable pictures, the files left out, the pictures' bytes.
 
     unreadable: the names of pictures that cannot be used; they are among those left out.
-    near_duplicates: among the pictures that were decoded.
+    near_duplicates: among the pictures that were decoded. flatness: median share of neighbouring
+    pixels that are alike, 0 to 1 (`models/datasets/flatness.py`).
     """
 
     images: int
@@ -83,6 +84,7 @@ class ArchiveReport:
     total_bytes: int
     near_duplicates: NearDuplicates = field(default_factory=NearDuplicates)
     unreadable: list[str] = field(default_factory=list)
+    flatness: float | None = None
 
 
 def check(
@@ -124,7 +126,8 @@ def check(
     if look:
         left_out += labels.read_usable(files.pictures, metadata(path)).unreadable_files
     names = [each.name for each in unreadable]
-    return ArchiveReport(usable, left_out, total, survey.near_duplicates(), names)
+    alike = survey.near_duplicates()
+    return ArchiveReport(usable, left_out, total, alike, names, survey.flatness)
 
 
 def check_entries(path: Path, limits: Limits = Limits()) -> None:

@@ -18,6 +18,7 @@ from models.datasets.exclusions import Reason, summarise
 from models.datasets.labels import LabelTable
 from models.datasets.near_duplicates import NearDuplicates
 from models.errors import DatasetError, DatasetExists, DatasetInUse, UnknownDataset
+from models.recipes.automatic import FLAT
 from models.recipes.recipe import Recipe
 from models.runs import ACTIVE
 from models.settings import Settings
@@ -190,7 +191,20 @@ def _report_json(report: ArchiveReport) -> dict[str, Any]:
         "unreadable": report.unreadable[:MOST_UNREADABLE],
         "left_out": [asdict(reason) for reason in summarise(report.left_out)],
         "near_duplicates": asdict(report.near_duplicates),
+        "flatness": report.flatness,
     }
+
+
+def is_flat_art(engine: sa.Engine, name: str) -> bool | None:
+    """Whether a set's pictures are flat, drawn art; None where that was not measured.
+
+    Raises UnknownDataset.
+    """
+    if name in BUILT_IN:
+        return True
+    with reading(engine).begin() as db:
+        flatness = (_get(db, name)["report"] or {}).get("flatness")
+    return None if flatness is None else bool(flatness >= FLAT)
 
 
 def report_of(settings: Settings, row: Row) -> tuple[list[Reason], NearDuplicates]:

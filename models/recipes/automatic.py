@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from models.recipes.presets import ENLARGER_STEPS, PRESETS
+from models.recipes.presets import ENLARGER_STEPS, FOR_LABELS, PRESETS
 from models.recipes.recipe import RESOLUTIONS
 
 # At 64 px: flat art has 0.31 to 0.73 (JPEG of quality 70 to lossless), anime with shading 0.04 to
@@ -19,8 +19,6 @@ ENLARGER_SCALES = (4, 2)
 FEWEST_PAIRS = 40  # pictures large enough for an enlarger; with fewer it memorises them
 FEWEST_OF_EACH = 50  # pictures for each value of an attribute, on average
 MOST_LABELS = 12  # each makes learning a little harder
-LABEL_WEIGHT = 2.0
-BALANCE = 1.0  # glasses that one face in 100 wears are learnt too
 FLIPPED_BELOW = 20_000  # photographs; twice the pictures where they are few
 FEATURE_WEIGHT = 0.5
 CPU_RESOLUTION = 64
@@ -212,8 +210,7 @@ def _choose_labels(pictures: Pictures, requested: Mapping[str, Any]) -> Choice:
     has_attributes = bool({*requested.get("labels", names)} & set(pictures.attributes))
     choice: dict[str, Any] = {
         "labels": names,
-        "label_weight": LABEL_WEIGHT if has_attributes else 0.0,
-        "balance": BALANCE if has_attributes else 0.0,
+        **(FOR_LABELS if has_attributes else dict.fromkeys(FOR_LABELS, 0.0)),
     }
     if not names:
         reason = f"too few pictures for {_join_names(rest)}" if rest else "the set has none"

@@ -32,7 +32,10 @@ def private_folder(path: Path) -> Path:
     A folder that its group may write to is shared on purpose: the group keeps its access. A folder
     of another owner stays as it is.
     """
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for parent in reversed(path.parents):  # mkdir(parents=True) would make them after the umask
+        if not parent.exists():
+            parent.mkdir(mode=0o700, exist_ok=True)
+    path.mkdir(mode=0o700, exist_ok=True)
     mode = stat.S_IMODE(path.stat().st_mode)
     private = mode & (0o7770 if mode & stat.S_IWGRP else 0o7700)
     if private != mode:

@@ -25,6 +25,12 @@ PREFERENCES = {
     "intl.accept_languages": "en",
     "toolkit.telemetry.reportingpolicy.firstRun": False,
 }
+# The window is 450 pixels wide or more; the part of it that shows the page may be narrower.
+NARROW = """
+const { gBrowser } = Services.wm.getMostRecentWindow("navigator:browser");
+const width = arguments[0] ? `${arguments[0]}px` : "";
+Object.assign(gBrowser.selectedBrowser.style, { width, maxWidth: width, flex: width && "none" });
+"""
 ERRORS = """
 return Services.console.getMessageArray()
   .filter((one) => one instanceof Ci.nsIScriptError)
@@ -110,6 +116,12 @@ class Firefox:
     def resize(self, width: int, height: int) -> None:
         """Make the window this large, in pixels."""
         self.call("WebDriver:SetWindowRect", width=width, height=height)
+
+    def narrow(self, width: int | None) -> None:
+        """Show the page this wide, in pixels, however wide the window is; None: as the window."""
+        self.call("Marionette:SetContext", value="chrome")
+        self.run(NARROW, width)
+        self.call("Marionette:SetContext", value="content")
 
     def errors(self, origin: str) -> list[str]:
         """The errors of scripts and of the policy on pages of an origin, so far."""

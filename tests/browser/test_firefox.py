@@ -13,6 +13,11 @@ from tests.browser.firefox import Firefox
 pytestmark = pytest.mark.slow  # some seconds each
 
 SHOWN = "document.querySelector('#face').dataset.shown"
+PATHS = (
+    *("/", "/?open=1", "/team?names=Ada", "/docs", "/nonsense", "/local"),
+    *("/studio", "/studio/new", "/studio/datasets", "/studio/datasets/starter"),
+    *("/studio/models", "/studio/compare", "/studio/access"),
+)
 REFLOWS = "document.documentElement.scrollWidth <= innerWidth"
 
 
@@ -36,6 +41,13 @@ def browser(running_firefox: Firefox, site: str) -> Iterator[Firefox]:
     running_firefox.resize(1280, 900)
     yield running_firefox
     assert running_firefox.errors(site) == []
+
+
+def log_in(browser: Firefox, site: str) -> None:
+    browser.open(f"{site}/studio")
+    browser.write("#key", KEY)
+    browser.click("#login [type=submit]")
+    browser.until("document.querySelector('.tabs')")
 
 
 def test_a_face_is_typed_customised_and_found_on_the_wall(browser: Firefox, site: str) -> None:
@@ -74,10 +86,7 @@ def test_a_run_is_watched_and_a_model_chosen(
     run = start_run()
     run.progress(80)
     run.progress(160)
-    browser.open(f"{site}/studio")
-    browser.write("#key", KEY)
-    browser.click("#login [type=submit]")
-    browser.until("document.querySelector('.tabs')")
+    log_in(browser, site)
     browser.open(f"{site}/studio/runs/{run.id}")
     browser.until("document.querySelectorAll('[data-curve=losses] polyline').length === 2")
     run.progress(240)
@@ -92,9 +101,18 @@ def test_a_run_is_watched_and_a_model_chosen(
     browser.until("document.querySelector('#start-run').textContent.includes('modern-64')")
 
 
-@pytest.mark.parametrize("path", ["/?open=1", "/team?names=Ada", "/docs"])
-def test_pages_fit_a_phone(browser: Firefox, site: str, path: str) -> None:
-    browser.resize(450, 800)  # the narrowest that Firefox makes
-    browser.open(f"{site}{path}")
-    browser.until("document.querySelector('h1, h2')")
-    assert browser.run(f"return {REFLOWS}")
+@pytest.mark.parametrize("width", [320, 390])
+def test_pages_fit_a_phone(browser: Firefox, site: str, labelled: str, width: int) -> None:
+    log_in(browser, site)
+    browser.narrow(width)
+    wide = []
+    try:
+        for path in (*PATHS, f"/studio/models/{labelled}", f"/models/{labelled}/card"):
+            browser.open(f"{site}{path}")
+            browser.until("document.querySelector('h1, h2')")
+            assert browser.run("return innerWidth") == width
+            if not browser.run(f"return {REFLOWS}"):
+                wide.append(path)
+    finally:
+        browser.narrow(None)
+    assert wide == []

@@ -40,6 +40,26 @@ def test_a_csv_file_becomes_faces_a_zip_and_a_sheet(visit: Visit, tmp_path: Path
         assert sheet.size == (2 * 256, 2 * (256 + 40))
 
 
+@pytest.mark.parametrize(
+    ("coding", "locale", "name"),
+    [
+        pytest.param("cp1252", "en-GB", "José Müller", id="Western Windows"),
+        pytest.param("gbk", "zh-CN", "王小明", id="Chinese Windows"),
+        pytest.param("utf-16", "en-GB", "Жанна", id="Unicode text"),
+        pytest.param("utf-8-sig", "en-GB", "Zoë", id="UTF-8 with a mark"),
+    ],
+)
+def test_a_table_is_read_in_the_coding_of_its_program(
+    visit: Visit, tmp_path: Path, coding: str, locale: str, name: str
+) -> None:
+    table = tmp_path / "people.csv"
+    table.write_bytes(f"Name;Team\r\n{name};A\r\n".encode(coding))
+    page = visit("/team", locale=locale)
+    page.locator("#file").set_input_files(table)
+    expect(page.locator("#team figcaption")).to_have_text(name)
+    expect(page.locator("#team figure img")).to_have_count(1)
+
+
 def test_names_that_are_pasted_stay_in_the_address(visit: Visit) -> None:
     page = visit("/team", width=320)
     page.get_by_label("Names, one a line").fill("Ada\nGrace")

@@ -43,7 +43,8 @@ def recognise(error: BaseException) -> Fault | None:
     if isinstance(error, StorageUnreachable):
         return Fault(str(error))
     if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError | sa.exc.TimeoutError):
-        reason = str(getattr(error, "orig", None) or error).splitlines()[0][:200]
+        lines = str(getattr(error, "orig", None) or error).splitlines()  # may be empty
+        reason = (lines or [type(error).__name__])[0][:200]
         return Fault(f"The database did not answer: {reason}")
     is_passing = isinstance(error, OSError) and error.errno in ERROR_NUMBERS
     if is_passing or any(words in str(error).lower() for words in MESSAGES):

@@ -18,6 +18,9 @@ from app.errors import InvalidParameter, TooLarge
 MOST_SEEDS = 1000
 MOST_NAMES = 256  # parameters and traits in one body; every face gets each of them
 BODY_SECONDS = 120.0  # for a whole body; the largest takes 67 s at 1 Mbit/s
+# Commas and brackets in a body, those within seeds too. Parsing eight million would stop the event
+# loop for seconds and take 240 MB.
+MOST_MARKS = 100_000
 LARGEST_BODY = 8 * 2**20  # bytes; 1,000 of the longest seeds in ASCII have 4 MB
 
 # The JSON schema of the body.
@@ -100,6 +103,9 @@ async def read_body(request: Request, budget: BodyBudget, client: Hashable) -> d
             raise HTTPException(
                 408, f"The body was incomplete after {BODY_SECONDS:g} seconds."
             ) from None
+        if sum(map(content.count, (b",", b"[", b"{"))) > MOST_MARKS:
+            domain = f"{MOST_SEEDS:,} seeds with at most {MOST_MARKS:,} commas and brackets in all"
+            raise InvalidParameter("body", "has too many items", domain)
         try:
             body = json.loads(content)
         except (ValueError, RecursionError):

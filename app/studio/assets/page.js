@@ -1,4 +1,4 @@
-// What every page has: the switches of theme and language, translated words, short notices, copying.
+// What every page has: theme and language, words, notices, copying.
 
 const html = document.documentElement;
 
@@ -18,7 +18,7 @@ export function t(key, values = {}) {
 /** The translation of a key, or `fallback` where there is none. */
 export const translated = (key, fallback) => words[key] ?? fallback;
 
-/** Show a short notice, which screen readers announce. It moves into an open dialog to be visible. */
+/** Show a short notice, within an open dialog where there is one. */
 export function toast(text) {
   const place = byId("toast");
   const home = document.querySelector("dialog[open]") ?? document.body;
@@ -49,7 +49,7 @@ function copyBySelection(text) {
   area.remove();
 }
 
-/** fetch from this server; throws an Error whose message people can read. `problem`: the server's document. */
+/** fetch; throws an Error with a readable message; `problem`: the server's document. */
 export async function request(path, options) {
   let response;
   try {

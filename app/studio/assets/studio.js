@@ -2,7 +2,7 @@
 
 import { byId, root, t } from "./page.js";
 
-/** Call the API; returns its JSON, or null without a body. Throws an Error whose message people can read. */
+/** Call the API; its JSON, or null without a body. Throws an Error with a readable message. */
 export async function call(method, path, body) {
   const json = body === undefined ? {} : { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
   let response;
@@ -27,7 +27,7 @@ export function parseResponse(status, text) {
   throw Object.assign(new Error(body?.detail ?? t("common.status", { status })), { problem: body });
 }
 
-/** Send a file, or a promise of one, with its progress in the page's form of uploads; as `call` does. */
+/** Send a file, or a promise of one, and show its progress; as `call` does. */
 export async function upload(path, file) {
   byId("sent").hidden = false;
   byId("sending").textContent = t("studio.upload.packing");
@@ -57,7 +57,7 @@ function send(path, body) {
 
 byId("upload")?.addEventListener("submit", (event) => event.preventDefault());
 
-/** Show an error message, which screen readers announce; without a text: hide it. */
+/** Show an error message; without a text: hide it. */
 export function showProblem(text = "") {
   const place = byId("problem");
   place.textContent = text;
@@ -97,7 +97,7 @@ for (const image of document.querySelectorAll("img[src]:not([data-optional])")) 
   else image.addEventListener("error", failed, { once: true });
 }
 
-// The server writes times in UTC; pages show them in the reader's time zone.
+// Times are UTC in the page and local on the screen.
 const local = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short" });
 const relative = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto" });
 for (const time of document.querySelectorAll("main time")) {
@@ -125,7 +125,7 @@ for (const button of document.querySelectorAll("[data-do]")) {
   });
 }
 
-// A form that sends its fields: data-send is the method and the path, data-list a field of several values.
+// A form: data-send is the method and the path, data-list a field of several values.
 for (const form of document.querySelectorAll("[data-send]")) {
   form.addEventListener("submit", (event) => event.preventDefault());
   onClick(form.querySelector("[type=submit]"), async () => {

@@ -10,7 +10,11 @@ const names = figures.map((figure) => figure.lastChild.textContent);
 const faces = []; // {type, content, address}, in the order of the names
 
 byId("file").addEventListener("change", async ({ target }) => {
-  byId("names").value = await target.files[0].text();
+  const bytes = await target.files[0].arrayBuffer();
+  const read = (coding) => new TextDecoder(coding).decode(bytes);
+  const text = read(new Uint8Array(bytes)[0] === 255 ? "utf-16" : "utf-8");
+  // Excel's plain CSV is in the reader's code page.
+  byId("names").value = text.includes("\ufffd") ? read(document.documentElement.lang === "zh" ? "gbk" : "cp1252") : text;
   byId("names-form").requestSubmit();
 });
 

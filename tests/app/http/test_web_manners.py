@@ -1,18 +1,13 @@
 """What browsers, proxies and other sites may expect of any server."""
 
-import gzip
 import hashlib
-import http.client
 import json
 from email.utils import parsedate_to_datetime
-from itertools import product
 
 import pytest
 from starlette.testclient import TestClient
 
 from app.avatars.cache import http_headers
-from models.registry import Registry
-from tests.app.conftest import Start
 from tests.support.pictures import decode
 
 MD5 = hashlib.md5(b"ada@example.com").hexdigest()
@@ -23,118 +18,6 @@ SAFARI = (
 )
 CHROME = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
 PICTURES = ["/avatar?seed=a&size=32", "/og?seed=a", "/sheet?count=2&size=16"]
-
-
-# --- Compression
-
-
-@pytest.mark.parametrize(
-    "path",
-    ["/", "/openapi.json", "/avatar?seed=a&format=svg", "/models"],
-)
-def test_text_is_compressed_for_clients_that_accept_it(client: TestClient, path: str) -> None:
-    for _ in range(2):  # the second picture comes from memory
-        answer = client.get(path, headers={"Accept-Encoding": "gzip"})
-        assert answer.headers["content-encoding"] == "gzip"
-        assert "accept-encoding" in answer.headers["vary"].lower()
-        plain = client.get(path, headers={"Accept-Encoding": "identity"})
-        assert "content-encoding" not in plain.headers
-        assert plain.content == answer.content
-        assert int(answer.headers["content-length"]) < len(plain.content)
-
-
-@pytest.mark.parametrize(
-    ("accept", "is_compressed"),
-    [
-        ("gzip;q=0", False),
-        ("identity, gzip;q=0.5", False),
-        ("br", False),
-        ("x-gzip-like", False),
-        ("*;q=0", False),
-        ("GZIP", True),
-        ("gzip;q=0.5, identity;q=0.1", True),
-        ("deflate, *", True),
-    ],
-)
-@pytest.mark.parametrize("path", ["/openapi.json", "/local/engine.js"])
-def test_a_client_may_refuse_gzip(
-    client: TestClient, path: str, accept: str, is_compressed: bool
-) -> None:
-    coding = client.get(path, headers={"Accept-Encoding": accept}).headers.get("content-encoding")
-    if accept in ("br", "deflate, *") and path.startswith("/local"):
-        assert coding == "br"
-    else:
-        assert coding == ("gzip" if is_compressed else None)
-
-
-@pytest.mark.parametrize("format", ["png", "webp", "jpeg", "avif", "apng", "gif"])
-def test_pictures_are_not_compressed_again(client: TestClient, format: str) -> None:
-    answer = client.get(f"/avatar?seed=a&format={format}", headers={"Accept-Encoding": "gzip"})
-    assert "content-encoding" not in answer.headers
-
-
-def test_the_bytes_on_the_wire_are_gzip(start: Start, registry: Registry) -> None:
-    live = start()
-    connection = http.client.HTTPConnection(live.url.removeprefix("http://"), timeout=20)
-    connection.request("GET", "/avatar?seed=a&format=svg", headers={"Accept-Encoding": "gzip"})
-    assert gzip.decompress(connection.getresponse().read()).startswith(b"<svg")
-    connection.close()
-
-
-# --- Other sites
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        *("/avatar?seed=a&size=0", "/avatar?sed=a", "/avatar/a.b", "/og", "/avatar/random?size=0"),
-        *(f"/avatar/{MD5}?d=404&f=y", "/avatar.php?d=404"),
-        *("/models/none/browser.json", "/models/default/browser/none"),
-    ],
-)
-def test_another_site_can_read_why_there_is_no_picture(client: TestClient, path: str) -> None:
-    answer = client.get(path, headers={"Origin": "https://elsewhere.example"})
-    assert answer.status_code in (404, 422)
-    assert answer.headers["access-control-allow-origin"] == "*"
-
-
-def test_errors_of_other_routes_stay_closed(client: TestClient) -> None:
-    answer = client.get("/train", headers={"Origin": "https://elsewhere.example"})
-    assert answer.status_code == 401
-    assert "access-control-allow-origin" not in answer.headers
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        *("/avatar", "/avatar/ada.png", "/avatar.php", "/avatars", "/morph"),
-        *("/models/default/browser.json", "/models/default/browser/traits.json"),
-    ],
-)
-def test_a_browser_may_ask_before_it_sends_a_key(client: TestClient, path: str) -> None:
-    headers = {
-        "Origin": "https://elsewhere.example",
-        "Access-Control-Request-Method": "GET",
-        "Access-Control-Request-Headers": "authorization",
-    }
-    answer = client.options(path, headers=headers)
-    assert answer.status_code == 204
-    assert answer.headers["access-control-allow-origin"] == "*"
-    assert "authorization" in answer.headers["access-control-allow-headers"].lower()
-    assert "access-control-allow-credentials" not in answer.headers
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        *(*PICTURES, f"/avatar/{MD5}", f"/avatar/{MD5}?d=blank&f=y"),
-        *("/avatar/random", "/models/default/samples.png"),
-    ],
-)
-def test_a_page_with_coep_may_embed_a_picture(client: TestClient, path: str) -> None:
-    for _ in range(2):
-        answer = client.get(path, follow_redirects=False)
-        assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
 
 
 # --- Conditional requests
@@ -357,43 +240,6 @@ def test_a_hash_takes_the_look_of_other_faces(client: TestClient) -> None:
 def test_browsers_get_webp(client: TestClient, accept: str, media_type: str) -> None:
     answer = client.get("/avatar?seed=a", headers={"Accept": accept})
     assert answer.headers["content-type"] == media_type
-
-
-# --- HEAD, robots, manifest
-
-
-def test_head_is_answered_wherever_get_is(client: TestClient, key: dict[str, str]) -> None:
-    run = client.post("/train", json={"preset": "smoke"}, headers=key).json()["id"]
-    paths = [
-        *("/", "/docs", "/studio", "/studio/new", "/studio/models", "/favicon.ico", "/robots.txt"),
-        *("/openapi.json", "/models", "/models/default/card", "/health/ready", "/presets"),
-        *("/manifest.webmanifest", f"/train/{run}", f"/train/{run}/events", *PICTURES),
-    ]
-    for path in paths:
-        head = client.head(path, headers=key)
-        assert head.status_code == 200, path
-        assert head.content == b""
-        if not path.endswith("/events"):
-            assert (
-                head.headers["content-type"]
-                == client.get(path, headers=key).headers["content-type"]
-            )
-    assert client.head("/nowhere").status_code == 404
-    assert client.head("/nowhere", headers={"Accept": "text/html"}).status_code == 404
-    assert client.head("/avatars").status_code == 405
-    assert client.delete("/avatar").headers["allow"] == "GET, HEAD"
-    assert client.get("/avatars").headers["allow"] == "POST"
-
-
-@pytest.mark.parametrize("language", ["en", "zh"])
-def test_head_has_the_headers_of_get(client: TestClient, language: str) -> None:
-    paths = ("/", "/openapi.json", "/avatar?seed=a&format=svg", PICTURES[0], "/nowhere", "/local")
-    for path, coding in product(paths, ("gzip", "identity")):
-        headers = {"Accept-Encoding": coding, "Accept": "text/html", "Accept-Language": language}
-        expected, answer = client.get(path, headers=headers), client.head(path, headers=headers)
-        assert (answer.status_code, answer.content) == (expected.status_code, b""), path
-        for name in ("content-length", "content-type", "content-encoding", "vary", "etag"):
-            assert answer.headers.get(name) == expected.headers.get(name), (path, name)
 
 
 # --- Bodies without a type

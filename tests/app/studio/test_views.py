@@ -4,7 +4,6 @@ import html
 import io
 import json
 import re
-import zipfile
 from collections.abc import Callable, Sequence
 from xml.etree import ElementTree
 
@@ -19,9 +18,9 @@ from models import keys, runs
 from models.recipes.presets import PRESETS
 from models.recipes.recipe import Recipe, resolve
 from models.registry import Registry
+from tests.app.studio.types import Upload
 
 Begin = Callable[..., str]
-Upload = Callable[[str, dict[str, bytes]], None]
 
 
 @pytest.fixture
@@ -45,21 +44,6 @@ def begin(registry: Registry) -> Begin:
                 registry.engine, row["id"], fence, "run.measured", {"images": images, "fd": fd}
             )
         return str(row["id"])
-
-    return make
-
-
-@pytest.fixture
-def upload(client: TestClient, key: dict[str, str]) -> Upload:
-    """Upload files by name as a dataset."""
-
-    def make(name: str, files: dict[str, bytes]) -> None:
-        body = io.BytesIO()
-        with zipfile.ZipFile(body, "w") as archive:
-            for path, data in files.items():
-                archive.writestr(path, data)
-        answer = client.post(f"/datasets?name={name}", content=body.getvalue(), headers=key)
-        assert answer.status_code == 201, answer.text
 
     return make
 
@@ -260,13 +244,6 @@ def test_a_datasets_page_shows_its_labels_and_what_is_left_out(
     assert '1 · PSD is not read: <span translate="no">old.psd</span>' in page
     assert "1 PSD is not read" in client.get("/studio/datasets").text
     assert client.get("/studio/datasets/none").status_code == 404
-
-
-def test_labels_that_were_ticked_arrive_in_the_form_of_a_run(client: TestClient) -> None:
-    client.post("/session", json={"key": _KEY}, headers={"Origin": "http://testserver"})
-    page = client.get("/studio/new?dataset=starter&label=hair_colour&label=glasses").text
-    start = json.loads(re.findall(r'id="start">(.*?)</script>', page)[0])
-    assert start == {"recipe": {}, "dataset": "starter", "labels": ["hair_colour", "glasses"]}
 
 
 @pytest.mark.parametrize("place", ["", "/new", "/datasets", "/models", "/compare", "/runs/none"])

@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import redis
 from PIL import Image
@@ -195,6 +196,57 @@ def test_a_labelled_zip_is_trained_on_by_clicks(enter: Enter, up: Up, tmp_path: 
         for hat in ("cap", "crown")
     ]
     assert faces[0] != faces[1]
+
+
+def _folder(where: Path) -> Path:
+    """Five hundred pictures in two class folders, one broken, and what systems leave in folders."""
+    folder = where / "Hats & Caps"
+    colours = np.random.default_rng(0).integers(0, 256, (500, 2, 2, 3), np.uint8)
+    for number, colour in enumerate(colours):
+        path = folder / ("hat", "cap")[number % 2] / f"{number:03}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(colour).resize((16, 16), Image.Resampling.NEAREST).save(path)
+    (folder / "hat" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0")
+    (folder / ".DS_Store").write_bytes(b"x")
+    (folder / "cap" / "Thumbs.db").write_bytes(b"x")
+    (folder / "cap" / "._001.png").write_bytes(b"x")
+    (folder / "notes.txt").write_text("x")
+    return folder
+
+
+@pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])
+def test_a_folder_of_classes_is_trained_on_by_clicks(
+    enter: Enter, up: Up, tmp_path: Path, locale: str
+) -> None:
+    name = f"hats-{locale.lower()}"
+    page = enter("/studio/datasets", locale=locale)
+    folder = _folder(tmp_path)
+    page.on("filechooser", lambda chooser: chooser.set_files(folder))
+    page.locator("label[for=folder]").click()
+    expect(page.locator("#chosen")).to_contain_text("Hats & Caps")
+    expect(page.locator("#name")).to_have_value("hats-caps")
+    page.locator("#name").fill(name)
+    page.locator("#send").click()
+    card = page.locator(f"[data-set={name}]")
+    expect(card).to_be_visible()
+    expect(card.locator("p.note").first).to_contain_text(re.compile(r"^\s*500 "))
+    card.get_by_role("link", name=name, exact=True).click()
+    values = page.locator("[data-attribute=class] tbody tr")
+    expect(values).to_have_count(2)
+    for value in ("cap", "hat"):  # 500 pictures: the broken one counts for no class
+        expect(values.filter(has_text=value)).to_contain_text("250 · 50.0 %")
+    for left_out in (".DS_Store", "Thumbs.db", "._001.png", "notes.txt", "broken.jpg"):
+        expect(page.locator("#left-out")).to_contain_text(left_out)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.locator("[name=label][value=class]").check()
+    page.locator("#labels .button.primary").click()
+    page.wait_for_url("**/studio/new?*")
+    expect(page.locator("#ticks input[value=class]")).to_be_checked()
+    page.locator("input[name=preset][value=smoke]").check()
+    page.locator("#start-run").click()
+    page.wait_for_url("**/studio/runs/*")
+    finished = up.finished(f"/train/{page.url.rpartition('/')[2]}", 600)
+    assert (finished["recipe"]["dataset"], finished["recipe"]["labels"]) == (name, ["class"])
 
 
 def test_an_evil_zip_is_refused_with_its_reason(enter: Enter, tmp_path: Path) -> None:

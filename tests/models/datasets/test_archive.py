@@ -244,6 +244,7 @@ def test_one_broken_picture_refuses_no_other_unless_strict(tmp_path: Path) -> No
     path = write_zip(tmp_path / "a.zip", entries)
     report = check(path, look=True)
     assert report.images == 2
+    assert report.flatness is not None, "of what can be read"
     assert [name for name, _ in report.left_out] == ["photo.jxl", "page.jpg"]
     assert report.left_out[0][1] == "JXL is not read"
     with pytest.raises(ArchiveError, match=r"page\.jpg"):

@@ -43,3 +43,22 @@ def test_a_folder_or_a_pipe_is_not_replaced(tmp_path: Path) -> None:
         with pytest.raises(error, match=name), atomic.whole_file(tmp_path / name):
             pass
     assert (tmp_path / "pipe").is_fifo()
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o002, 0o022])
+def test_a_new_private_folder_is_private_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+    """With umask 002 the group could write to a new home, and so add a key to its database."""
+    before = os.umask(umask)
+    try:
+        atomic.private_folder(tmp_path / "parent" / "home" / "store")
+    finally:
+        os.umask(before)
+    for name in ("parent", "parent/home", "parent/home/store"):
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o700
+
+
+def test_a_folder_that_its_group_shares_on_purpose_stays_shared(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home").chmod(0o777)
+    atomic.private_folder(tmp_path / "home")
+    assert (tmp_path / "home").stat().st_mode & 0o777 == 0o770

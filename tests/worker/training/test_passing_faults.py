@@ -116,7 +116,7 @@ def test_faults_that_do_not_end_fail_the_run_with_their_reason(
 
 def test_a_snapshot_forgets_earlier_faults(engine: sa.Engine, begin: Begin) -> None:
     run, fence = begin("running")
-    for most in (3, 3):
+    for most in (3, 4):
         assert runs.requeue_after_fault(engine, run, fence, "away", most) == "queued"
         claim = runs.claim(engine, run)
         assert claim is not None
@@ -124,6 +124,25 @@ def test_a_snapshot_forgets_earlier_faults(engine: sa.Engine, begin: Begin) -> N
         runs.snapshot(engine, run, fence, f"00000000001{most}.pt", {})
         assert runs.count_faults(engine, run) == 0
     assert runs.requeue_after_fault(engine, run, fence, "away", 2) == "queued"
+
+
+def test_the_last_snapshot_written_again_forgets_no_fault(engine: sa.Engine, begin: Begin) -> None:
+    """Each attempt to publish writes it again, so a disk that stays full was tried for ever."""
+    run, fence = begin("running")
+    states = []
+    for _ in range(passing_faults.MOST_FULL_DISKS):
+        runs.snapshot(engine, run, fence, "000000000010.pt", {"images": 10})
+        most = passing_faults.MOST_FULL_DISKS
+        states.append(runs.requeue_after_fault(engine, run, fence, "full", most))
+        if (claim := runs.claim(engine, run)) is not None:
+            fence = claim[1]
+    assert states == ["queued", "queued", "failed"]
+
+
+def test_a_fault_without_a_message_is_recognised() -> None:
+    fault = passing_faults.recognise(sa.exc.OperationalError("SELECT 1", {}, OSError()))
+    assert fault is not None
+    assert "OperationalError" in fault.reason
 
 
 def test_the_end_of_an_attempt_waits_for_the_database(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 from typing import Any
 
 import pytest
@@ -83,6 +84,27 @@ def test_a_body_with_more_names_than_any_model_has_is_refused(client: TestClient
     body = {"seeds": ["a"], **{f"utm_{number}": "1" for number in range(20_000)}}
     response = client.post("/avatars", json=body)
     assert (response.status_code, response.json()["parameter"]) == (422, "body")
+
+
+@pytest.mark.parametrize("item", ["1,", "[],", "{},"])
+def test_a_body_of_a_million_items_is_refused_before_it_is_parsed(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, item: str
+) -> None:
+    """Eight million stopped the event loop for seconds, and took 240 MB, for a call."""
+    sizes: list[int] = []
+    loads = json.loads
+
+    def record(content: Any, **options: Any) -> Any:
+        sizes.append(len(content))
+        return loads(content, **options)
+
+    monkeypatch.setattr("app.avatars.bulk.request.json.loads", record)
+    content = '{"seeds": ["a"], "psi": [' + item * 1_000_000 + "1]}"
+    headers = {"content-type": "application/json"}
+    response = client.post("/avatars", content=content, headers=headers)
+    assert response.status_code == 422
+    assert max(sizes, default=0) < 10_000  # of the answer
+    assert response.json()["parameter"] == "body"
 
 
 def test_bodies_in_progress_share_a_budget_of_memory() -> None:

@@ -1,0 +1,61 @@
+"""The form of a new run: what the address fills in, and the preset that fits the pictures."""
+
+import io
+import json
+import re
+from collections.abc import Callable
+
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from tests.app.studio.types import Upload
+from tests.support.drawings import draw_flat, draw_photograph
+
+_KEY = "kao_a-key-for-the-tests"
+
+
+def test_labels_that_were_ticked_arrive_in_the_form_of_a_run(client: TestClient) -> None:
+    client.post("/session", json={"key": _KEY}, headers={"Origin": "http://testserver"})
+    page = client.get("/studio/new?dataset=starter&label=hair_colour&label=glasses").text
+    start = json.loads(re.findall(r'id="start">(.*?)</script>', page)[0])
+    assert start == {"recipe": {}, "dataset": "starter", "labels": ["hair_colour", "glasses"]}
+
+
+def _pngs(draw: Callable[[int], Image.Image]) -> dict[str, bytes]:
+    files = {}
+    for number in range(8):
+        file = io.BytesIO()
+        draw(number).save(file, "PNG")
+        files[f"{number}.png"] = file.getvalue()
+    return files
+
+
+@pytest.mark.parametrize(
+    ("draw", "preset", "words"),
+    [
+        pytest.param(draw_flat, "modern-64-flat", "“faces” is flat, drawn art", id="flat"),
+        pytest.param(draw_photograph, "modern-64", "“faces” has shaded pictures", id="photos"),
+    ],
+)
+def test_the_form_selects_the_preset_that_fits_the_pictures(
+    client: TestClient,
+    upload: Upload,
+    draw: Callable[[int], Image.Image],
+    preset: str,
+    words: str,
+) -> None:
+    upload("faces", _pngs(draw))
+    client.post("/session", json={"key": _KEY}, headers={"Origin": "http://testserver"})
+    page = client.get("/studio/new?dataset=faces").text
+    assert _selected_preset(page) == preset
+    assert words in page
+    page = client.get("/studio/new?dataset=faces&preset=smoke").text
+    assert _selected_preset(page) == "smoke", "the address says what"
+    assert words not in page
+    assert client.get("/studio/new?dataset=none").status_code == 404
+
+
+def _selected_preset(page: str) -> str:
+    (name,) = re.findall(r'name="preset" value="([^"]+)" checked', page)
+    return str(name)
