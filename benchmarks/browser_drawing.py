@@ -226,7 +226,7 @@ def job(seed: int, card: Card, size: int) -> dict[str, Any]:
     choose = random.Random(seed)
     look: dict[str, Any] = {"psi": round(choose.uniform(0, 1.5), 2), "traits": {}}
     if seed % 3 == 1:
-        look["traits"] = {each.name: choose.choice(each.available) for each in card.attributes}
+        look["traits"] = {each.name: choose.choice(each.available) for each in card.traits}
     if seed % 3 == 2:
         look["traits"] = {each.name: round(choose.uniform(-1, 1), 2) for each in card.sliders}
     return {"seed": f"{seed}", "size": size, "look": look}
