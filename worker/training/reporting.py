@@ -21,6 +21,15 @@ from worker.evaluation.served_size import Measures
 
 # The event by stage after the training.
 STAGE_PROGRESS = {"enlarger": "enlarger.progress", "distillation": "distillation.progress"}
+# What the terminal says at an event without a message.
+SENTENCES = {
+    "enlarger.started": "enlarger: {steps:,} steps on {pictures:,} pictures, {scale} times larger",
+    "enlarger.measured": "enlarger: {psnr} dB on held-out pictures, {psnr_without} dB without it",
+    "distillation.started": "distillation: {steps:,} steps",
+    "distillation.measured": "distillation: {difference} levels of 255 from the enlarger's "
+    "pictures, {difference_before} before",
+}
+LINE_SECONDS = 30.0  # between lines of progress where the terminal shows no bar
 
 
 class Reporter:
@@ -42,12 +51,13 @@ class Reporter:
             disable=not sys.stderr.isatty(),
         )
         self._task = self._bar.add_task("training", total=1.0, summary="")
-        self._next_event = 0.0
+        self._next_event = self._next_line = 0.0
         self._bar.start()
 
     def preparing(self, count: int, total: int) -> None:
         """Report how many images of the dataset are packed."""
         self._bar.update(self._task, description="dataset", completed=count / max(total, 1))
+        self._line(f"dataset  {count:,} of {total:,} pictures", count >= total)
         if self._due(2.0) and count < total:
             runs.record(
                 self.engine,
@@ -80,16 +90,19 @@ class Reporter:
         self._bar.update(
             self._task, description=name, completed=at.step / at.steps, summary=summary
         )
+        self._line(f"{name}  {summary}", at.step == at.steps)
         self._metrics.write(json.dumps({name: asdict(at)}) + "\n")
         self._board.add_scalar(f"{name}/loss", at.loss, at.step)
         if at.step == at.steps or self._due(2.0):
             self.event(STAGE_PROGRESS[name], asdict(at))
 
     def event(self, type: str, data: dict[str, Any]) -> None:
-        """Record an event, and print its message."""
+        """Record an event, and print its message or what SENTENCES says of it."""
         runs.record(self.engine, self.run, self.fence, type, data)
         if text := data.get("message"):
             self._console.print(text, style="yellow")
+        elif type in SENTENCES:
+            self._console.print(SENTENCES[type].format(**data))
 
     def memory(self, summary: str, data: dict[str, Any]) -> None:
         """Report the estimated memory. summary: as "9.1 of 24.0 GB"."""
@@ -121,6 +134,12 @@ class Reporter:
         self._bar.stop()
         self._board.close()
         self._metrics.close()
+
+    def _line(self, text: str, is_last: bool) -> None:
+        """Print a line of progress where there is no bar, seldom or at the end."""
+        if self._bar.disable and (is_last or time.monotonic() >= self._next_line):
+            self._next_line = time.monotonic() + LINE_SECONDS
+            self._console.print(f"{time.strftime('[%X]')} {text}")
 
     def _due(self, seconds: float) -> bool:
         if time.monotonic() < self._next_event:

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from models import runs
 from models.recipes.recipe import resolve
+from worker.enlarging.stage import StageProgress
 from worker.training.reporting import Reporter
 
 STEP = {"epoch": 3, "images": 1_234_567, "images_per_second": 4321.0, "seconds": 9.0}
@@ -35,3 +36,30 @@ def test_a_name_in_brackets_is_text(reporter: Reporter, capsys: pytest.CaptureFi
     reporter.event("run.warning", {"message": message})
     reporter.close()
     assert capsys.readouterr().err.strip() == message
+
+
+def test_the_stages_after_the_training_are_printed(
+    reporter: Reporter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started = {"steps": 9_000, "pictures": 3_900, "scale": 4}
+    reporter.event("enlarger.started", started)
+    for step in (1, 2, 9_000):
+        reporter.stage("enlarger", StageProgress(step, 9_000, 0.05, 1.0))
+    reporter.event("enlarger.measured", {"psnr": 27.3, "psnr_without": 24.1, "seconds": 250.0})
+    reporter.close()
+    first, begun, end, quality = capsys.readouterr().err.splitlines()
+    assert first == "enlarger: 9,000 steps on 3,900 pictures, 4 times larger"
+    assert begun.endswith("enlarger  step 1 of 9,000  loss 0.0500"), "the second follows too soon"
+    assert end.endswith("step 9,000 of 9,000  loss 0.0500")
+    assert quality == "enlarger: 27.3 dB on held-out pictures, 24.1 dB without it"
+
+
+def test_packing_is_a_line_now_and_then(
+    reporter: Reporter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for count in (10, 20, 50_000):
+        reporter.preparing(count, 50_000)
+    reporter.close()
+    first, last = capsys.readouterr().err.splitlines()
+    assert first.endswith("dataset  10 of 50,000 pictures")
+    assert last.endswith("dataset  50,000 of 50,000 pictures")
