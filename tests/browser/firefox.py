@@ -15,7 +15,7 @@ from typing import Any
 from tests.support.waiting import wait
 
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the key of an element's id (WebDriver §12)
-PATIENCE = 60  # s
+PATIENCE = 120  # s; under a load of 20 its start takes more than 60
 SYSTEM = "--remote-allow-system-access"  # the log of errors is the browser's own
 PREFERENCES = {
     "marionette.port": 0,  # a free one, which Firefox writes to a file
@@ -28,8 +28,10 @@ PREFERENCES = {
 # The window is 450 pixels wide or more; the part of it that shows the page may be narrower.
 NARROW = """
 const { gBrowser } = Services.wm.getMostRecentWindow("navigator:browser");
-const width = arguments[0] ? `${arguments[0]}px` : "";
-Object.assign(gBrowser.selectedBrowser.style, { width, maxWidth: width, flex: width && "none" });
+const width = arguments[0];
+gBrowser.selectedBrowser.style.cssText = width
+  ? `width: ${width}px; max-width: ${width}px; min-width: 0; flex: none; justify-self: start;`
+  : "";
 """
 ERRORS = """
 return Services.console.getMessageArray()
@@ -57,6 +59,13 @@ class Firefox:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
+        try:
+            self._connect(profile)
+        except BaseException:
+            self.process.kill()
+            raise
+
+    def _connect(self, profile: Path) -> None:
         port = wait(lambda: _read(profile / "MarionetteActivePort"), PATIENCE, "Firefox listens")
         self.socket = socket.create_connection(("127.0.0.1", int(port)), PATIENCE)
         self.stream = self.socket.makefile("rb")

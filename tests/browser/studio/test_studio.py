@@ -240,11 +240,11 @@ def test_a_folder_of_classes_becomes_a_run_by_clicks(
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.locator("[name=label][value=class]").check()
     page.locator("#labels .button.primary").click()
-    page.wait_for_url("**/studio/new?*")
+    page.wait_for_url("**/studio/new?*", wait_until="commit")
     expect(page.locator("#ticks input[value=class]")).to_be_checked()
     page.locator("input[name=preset][value=smoke]").check()
     page.locator("#start-run").click()
-    page.wait_for_url("**/studio/runs/*")
+    page.wait_for_url("**/studio/runs/*", wait_until="commit")
     location = f"/train/{page.url.rpartition('/')[2]}"
     recipe = up.run(location)["recipe"]
     up.client.post(f"{location}/cancel", headers=up.key)  # another test trains to the end
