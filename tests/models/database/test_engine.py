@@ -93,7 +93,7 @@ def _writes(body: ast.With) -> bool:
         if isinstance(node, ast.Attribute | ast.Name)
     }
     private = {"_write", "_move", "_insert", "_register", "_hide", "_append_event"}
-    private |= {"_store_public_keys"}
+    private |= {"_store_public_keys", "_requeue_or_fail"}
     return bool(names & (WRITES | private))
 
 
