@@ -102,12 +102,12 @@ def test_a_run_is_watched_and_a_model_chosen(
 
 
 @pytest.mark.parametrize("width", [320, 390])
-def test_pages_fit_a_phone(browser: Firefox, site: str, labelled: str, width: int) -> None:
+def test_pages_fit_a_phone(browser: Firefox, site: str, labelled_model: str, width: int) -> None:
     log_in(browser, site)
     browser.narrow(width)
     wide = []
     try:
-        for path in (*PATHS, f"/studio/models/{labelled}", f"/models/{labelled}/card"):
+        for path in (*PATHS, f"/studio/models/{labelled_model}", f"/models/{labelled_model}/card"):
             browser.open(f"{site}{path}")
             browser.until("document.querySelector('h1, h2')")
             assert browser.run("return innerWidth") == width
