@@ -33,11 +33,13 @@ gBrowser.selectedBrowser.style.cssText = width
   ? `width: ${width}px; max-width: ${width}px; min-width: 0; flex: none; justify-self: start;`
   : "";
 """
+# A request that the next page's opening ended (NS_BINDING_ABORTED) is no error of the page.
 ERRORS = """
 return Services.console.getMessageArray()
   .filter((one) => one instanceof Ci.nsIScriptError)
   .filter((one) => !(one.flags & Ci.nsIScriptError.warningFlag))
   .filter((one) => one.sourceName.startsWith(arguments[0]))
+  .filter((one) => !one.errorMessage.startsWith("NS_BINDING_ABORTED"))
   .map((one) => `${one.errorMessage} ${one.sourceName}:${one.lineNumber}`)
 """
 
