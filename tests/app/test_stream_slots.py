@@ -46,17 +46,22 @@ def _limit(live: Live, slots: StreamSlots) -> None:
     app.state.kao = replace(live.server.state, streams=slots)  # type: ignore[union-attr]
 
 
-def test_streams_beyond_the_limit_are_429_and_others_go_on(
-    start: Start, http: httpx.Client, registry: Registry
-) -> None:
+def _run_and_keys(registry: Registry) -> tuple[str, dict[str, str], dict[str, str]]:
+    """The path of a new run's events, and the headers of two keys."""
     row, _ = runs.create(registry.engine, resolve({"preset": "smoke"}), {"preset": "smoke"})
-    url = f"/train/{row['id']}/events"
-    live, slots = start(), StreamSlots(total=4, each=2)
-    _limit(live, slots)
     greedy, polite = (
         {"Authorization": f"Bearer {keys.create(registry.engine, name, ['read'])[0]}"}
         for name in ("greedy", "polite")
     )
+    return f"/train/{row['id']}/events", greedy, polite
+
+
+def test_streams_beyond_the_limit_are_429_and_others_go_on(
+    start: Start, http: httpx.Client, registry: Registry
+) -> None:
+    url, greedy, polite = _run_and_keys(registry)
+    live, slots = start(), StreamSlots(total=4, each=2)
+    _limit(live, slots)
     with ExitStack() as streams:
         for _ in range(2):
             opened = streams.enter_context(http.stream("GET", live.url + url, headers=greedy))
@@ -77,14 +82,9 @@ def test_streams_beyond_the_limit_are_429_and_others_go_on(
 def test_a_stream_that_another_client_needs_ends_and_is_resumed_by_number(
     start: Start, http: httpx.Client, registry: Registry
 ) -> None:
-    row, _ = runs.create(registry.engine, resolve({"preset": "smoke"}), {"preset": "smoke"})
-    url = f"/train/{row['id']}/events"
+    url, greedy, polite = _run_and_keys(registry)
     live, slots = start(), StreamSlots(total=2, each=2)
     _limit(live, slots)
-    greedy, polite = (
-        {"Authorization": f"Bearer {keys.create(registry.engine, name, ['read'])[0]}"}
-        for name in ("greedy", "polite")
-    )
     with ExitStack() as streams:
         for _ in range(2):
             newest = streams.enter_context(http.stream("GET", live.url + url, headers=greedy))
