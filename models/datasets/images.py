@@ -141,6 +141,8 @@ def _open(source: bytes | BinaryIO | Path) -> Iterator[Image.Image]:
     except Exception as error:
         # Decoders raise errors of any type on hostile bytes; one bad file must not end the run.
         detail = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if "MAX_TEXT" in detail:  # Pillow names its own settings
+            detail = "too much text beside the pixels"
         raise BrokenImage(f"cannot be decoded: {detail}") from error
 
 
