@@ -303,6 +303,8 @@ class Recipe(_Strict):
             raise ValueError("`classic` is the tutorial's network: `distillation_steps` must be 0")
         if self.has_labels and not self.style:
             raise ValueError("`labels` need a mapping network: `style` above 0")
+        if self.match_weight and not self.has_labels:
+            raise ValueError("`match_weight` needs `labels`: they say which picture a face is")
         if self.match_weight and self.flip:
             raise ValueError(
                 "labels do not say which pictures are mirrored: with `match_weight`, `flip` must "
