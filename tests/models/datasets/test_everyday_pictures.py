@@ -188,6 +188,12 @@ def test_two_megabytes_of_metadata_are_read_past(kind: str) -> None:
     assert worst(data) == 0
 
 
+def test_more_metadata_than_is_read_is_named_without_pillows_settings() -> None:
+    data = encode(twin(), "PNG", icc_profile=bytes(PngImagePlugin.MAX_TEXT_CHUNK + 1))
+    with pytest.raises(BrokenImage, match="too much text beside the pixels"):
+        peek(data)
+
+
 def test_a_photograph_of_48_megapixels_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """mattermost#2365: phones take 24 to 50 megapixels. Read reduced, so never all in memory."""
     data = encode(twin().resize((6_000, 8_000)), "JPEG", quality=60)
