@@ -187,7 +187,7 @@ def _listing(archive: zipfile.ZipFile) -> Listing:
 
 def _files(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     """The entries that are no folders. An entry without a name is none either."""
-    return [entry for entry in archive.infolist() if not entry_name(entry).endswith(("/", "\\"))]
+    return [entry for entry in archive.infolist() if not entry.filename.endswith(("/", "\\"))]
 
 
 def _strict_message(unreadable: list[Exclusion]) -> str:
@@ -209,7 +209,7 @@ def members(
     Raises ArchiveError for a zip bomb.
     """
     with _open(path, limits) as archive:
-        images = [each for each in _images(archive) if only is None or entry_name(each) in only]
+        images = _images(archive, only)
         for name, data in _read(archive, images, limits, path.stat().st_size):
             yield name, b"" if isinstance(data, BadEntry) else data
 
@@ -243,11 +243,12 @@ def _not_whole(error: BaseException) -> str:
     return f"The file is not a whole zip archive ({error}); zip the pictures again."
 
 
-def _images(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
-    return sorted(
-        (entry for entry in _files(archive) if entry_reason(entry) is None),
-        key=entry_name,
-    )
+def _images(archive: zipfile.ZipFile, only: Container[str] | None = None) -> list[zipfile.ZipInfo]:
+    """The pictures, of those named in `only`, in order of their names."""
+    entries = _files(archive)
+    if only is not None:  # first: most entries need no further look then
+        entries = [entry for entry in entries if entry_name(entry) in only]
+    return sorted((entry for entry in entries if entry_reason(entry) is None), key=entry_name)
 
 
 def _sentence(entry: zipfile.ZipInfo, reason: str) -> str:

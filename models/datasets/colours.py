@@ -39,7 +39,10 @@ D50 = np.array([0.9642, 1.0, 0.8249])
 BRADFORD = np.array(
     [[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]]
 )
-HEADER_BYTES = 1 << 16  # of an AVIF or HEIC, within which its colours are described
+HEADER_BYTES = 1 << 16  # of a file, within which its colours are described
+BMP_HEADER, BMP_V5 = 14, 124  # where it begins and its length, in bytes
+GIF_PROFILE = b"\x21\xff\x0bICCRGBG1012"
+MOST_PROFILE = 4 << 20  # bytes that are read
 # DCF 2.0 (JEITA CP-3461): cameras mark Adobe RGB in the EXIF data and embed no profile.
 INTEROPERABILITY, ADOBE_RGB_MARK = 0xA005, "R03"
 ADOBE_RGB, ADOBE_GAMMA = ((0.64, 0.33), (0.21, 0.71), (0.15, 0.06), D65), 563 / 256
@@ -55,6 +58,8 @@ def embedded_profile(image: Image.Image) -> bytes | None:
     icc: bytes | None = image.info.get("icc_profile")
     if image.format == "PNG":
         return _of_png(image, icc)
+    if icc is None and image.format in ("BMP", "GIF"):  # Pillow reads no profile of theirs
+        return _of_bmp(image) if image.format == "BMP" else _of_gif(image)
     if icc or image.format not in ("AVIF", "HEIF"):
         return icc or _of_camera(image)
     start = _first_bytes(image)
@@ -84,6 +89,29 @@ def _of_png(image: Image.Image, icc: bytes | None) -> bytes | None:
     return _profile(primaries, exponent)
 
 
+def _of_bmp(image: Image.Image) -> bytes | None:
+    """The profile within a BMP with Windows' header V5 (BITMAPV5HEADER)."""
+    header = _bytes_at(image, BMP_HEADER, BMP_V5)
+    if len(header) < BMP_V5 or int.from_bytes(header[:4], "little") != BMP_V5:
+        return None
+    space, offset, size = header[56:60], *struct.unpack_from("<II", header, 112)
+    is_embedded = space == b"DEBM" and size <= MOST_PROFILE
+    return _bytes_at(image, BMP_HEADER + offset, size) if is_embedded else None
+
+
+def _of_gif(image: Image.Image) -> bytes | None:
+    """The profile within a GIF's application extension `ICCRGBG1012` (ICC.1)."""
+    start = _first_bytes(image)
+    place = start.find(GIF_PROFILE) + len(GIF_PROFILE)
+    if place < len(GIF_PROFILE):
+        return None
+    blocks = []
+    while place < len(start) and (length := start[place]):
+        blocks.append(start[place + 1 : place + 1 + length])
+        place += 1 + length
+    return b"".join(blocks)
+
+
 def _of_camera(image: Image.Image) -> bytes | None:
     """Adobe RGB where the EXIF data names it; None for sRGB."""
     data: bytes = image.info.get("exif", b"")
@@ -100,14 +128,19 @@ def _of_camera(image: Image.Image) -> bytes | None:
 
 def _first_bytes(image: Image.Image) -> bytes:
     """The first bytes of the file."""
+    return _bytes_at(image, 0, HEADER_BYTES)
+
+
+def _bytes_at(image: Image.Image, place: int, size: int) -> bytes:
+    """Bytes of the file, which Pillow reads on from where it was."""
     file: BinaryIO | None = getattr(image, "fp", None)
     if file is None:
         return b""
     offset = file.tell()
-    file.seek(0)
-    start = file.read(HEADER_BYTES)
+    file.seek(place)
+    content = file.read(size)
     file.seek(offset)
-    return start
+    return content
 
 
 def _profile_by_codes(primaries: int, transfer: int) -> bytes | None:

@@ -54,7 +54,12 @@ SIGNATURES = {
     b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"II*\0": "TIFF",
     b"MM\0*": "TIFF", b"II+\0": "TIFF", b"MM\0+": "TIFF",
 }  # fmt: skip
-LONGEST_SIGNATURE = max(map(len, SIGNATURES))
+# What downloads leave where pictures should be.
+STAND_INS = {
+    b"version https://git-lfs": "a pointer of Git LFS", b"<!DOCTYPE": "a page of the web",
+    b"<!doctype": "a page of the web", b"<html": "a page of the web",
+}  # fmt: skip
+LONGEST_SIGNATURE = max(map(len, [*SIGNATURES, *STAND_INS]))
 END_OF_JPEG, SCAN_OF_JPEG = b"\xff\xd9", b"\xff\xda"
 # Pictures above MAX_PIXELS are decoded one at a time, whatever the number of threads.
 _large = threading.Lock()
@@ -160,6 +165,9 @@ def _unidentified(source: bytes | BinaryIO | Path) -> str:
     for signature, format in SIGNATURES.items():
         if start.startswith(signature):
             return f"a damaged {format}, or a kind of it that is not read"
+    for beginning, kind in STAND_INS.items():
+        if start.startswith(beginning):
+            return f"{kind}, not a picture in a format we read"
     return f"not a picture in a format we read ({', '.join(FORMATS)})"
 
 

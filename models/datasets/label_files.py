@@ -332,7 +332,8 @@ def _match(
     different = [name for name, rows in rows_of.items() if any(row != rows[0] for row in rows)]
     if different:
         notes.append(
-            f"{len(different):,} pictures have rows that differ, as {different[0][:80]!r}; the "
+            f"{len(different):,} picture{'s have' if len(different) > 1 else ' has'} rows that "
+            f"differ, as {different[0][:80]!r}; the "
             "last one counts"
         )
     return {name: _merge_rows(rows) for name, rows in rows_of.items()}

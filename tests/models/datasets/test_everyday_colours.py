@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -155,6 +156,37 @@ def test_a_linear_profile_that_is_called_srgb_is_converted(format: str) -> None:
     profile = profile.replace(b"embedded\0", b"Lin sRGB\0")
     data = encode(in_profile(PLAIN, profile), format, icc_profile=profile, **EXACT[format])
     assert worst(data) <= NEAR
+
+
+def bmp_with(profile: bytes) -> bytes:
+    """A BMP with Windows' header V5 and an embedded profile after its pixels."""
+    data = encode(in_profile(PLAIN, profile), "BMP")
+    first, pixels = data[14:54], data[54:]
+    colours_of_v5 = bytes(16) + b"DEBM" + bytes(48) + struct.pack("<IIII", 4, 124 + len(pixels),
+                                                              len(profile), 0)  # fmt: skip
+    header = struct.pack("<I", 124) + first[4:] + colours_of_v5
+    assert len(header) == 124
+    start = b"BM" + struct.pack("<IHHI", 14 + 124 + len(pixels) + len(profile), 0, 0, 14 + 124)
+    return start + header + pixels + profile
+
+
+def gif_with(profile: bytes) -> bytes:
+    """A GIF with a profile in an application extension, as ImageMagick writes it."""
+    data = encode(in_profile(PLAIN, profile), "GIF")
+    place = 13 + 3 * 2 ** ((data[10] & 7) + 1)  # after the table of colours
+    parts = [profile[start : start + 255] for start in range(0, len(profile), 255)]
+    blocks = b"".join(bytes([len(part)]) + part for part in parts)
+    return data[:place] + b"\x21\xff\x0bICCRGBG1012" + blocks + b"\0" + data[place:]
+
+
+@pytest.mark.parametrize("write", [bmp_with, gif_with])
+@pytest.mark.parametrize("name", PROFILES)
+def test_profiles_that_pillow_passes_over_count(write: Callable[[bytes], bytes], name: str) -> None:
+    """BITMAPV5HEADER, and ICC.1's annex on GIF."""
+    data = write(PROFILES[name])
+    assert worst(data) <= NEAR
+    spoilt = data.replace(b"DEBM", b" niW").replace(b"ICCRGBG1012", b"ICCRGBG1013")
+    assert worst(spoilt) > 2 * NEAR, "without it the colours are wrong: the row tests it"
 
 
 def camera_exif(mark: bytes) -> bytes:

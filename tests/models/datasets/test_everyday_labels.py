@@ -207,7 +207,7 @@ def test_what_is_not_used_of_a_table_is_counted() -> None:
     assert [(each.name, each.reason) for each in label_table.left_out] == [
         ("metadata.csv", "1 row without a file's name"),
         ("metadata.csv", "1 of 18 rows names no picture: 'gone.png'"),
-        ("metadata.csv", "1 pictures have rows that differ, as '00.png'; the last one counts"),
+        ("metadata.csv", "1 picture has rows that differ, as '00.png'; the last one counts"),
     ]
 
 
