@@ -54,7 +54,8 @@ class Plan:
 
     seconds: of a seed, in whole rounds. kinds: of faults; all of them without it.
 
-    trains: whether each round ends with a run, which takes minutes on a busy machine.
+    trains: whether each round ends with a run: of a cluster's first round it must succeed, of the
+    others a worker must start it, as training takes minutes on a busy machine.
     """
 
     seed: int
@@ -154,9 +155,11 @@ class Adversary:
         ]
 
     def probe_workers(self) -> list[Probe]:
-        """Whether and how soon a new run is trained."""
-        self._cancel_waiting()
-        return [self._await("the workers train", self._trains())]
+        """Whether and how soon a new run is trained, or started."""
+        self._cancel_runs()
+        if self.rounds == 1:
+            return [self._await("the workers train", self._reaches("succeeded"))]
+        return [self._await("a worker starts a run", self._reaches("running", "succeeded"))]
 
     def _await(self, goal: str, condition: Callable[[], object]) -> Probe:
         start = time.monotonic()
@@ -184,8 +187,8 @@ class Adversary:
         answer = self._send(name, "POST", f"/models/{'0' * 64}/promote")
         return answer is not None and answer.status_code == 404
 
-    def _trains(self) -> Callable[[], bool]:
-        """A condition: a new run has succeeded. The run is made by the first look."""
+    def _reaches(self, *states: str) -> Callable[[], bool]:
+        """A condition: a new run is in one of these states. The run is made by the first look."""
         ids: list[str] = []
 
         def look() -> bool:
@@ -198,15 +201,16 @@ class Adversary:
             row = runs.get(self.engine, ids[0])
             assert row["state"] not in ("failed", "cancelled"), f"{row['state']}: {row['error']}"
             time.sleep(0.5)
-            return bool(row["state"] == "succeeded")
+            return bool(row["state"] in states)
 
         return look
 
-    def _cancel_waiting(self) -> None:
-        """Cancel what waits, which would take minutes on a busy machine; what runs goes on."""
-        for row in runs.list_runs(self.engine, 1000, "queued"):
-            with contextlib.suppress(KaoError):
-                runs.cancel(self.engine, row["id"])
+    def _cancel_runs(self) -> None:
+        """Cancel what waits or runs; on a busy machine each would take minutes before the next."""
+        for state in ("queued", "running"):
+            for row in runs.list_runs(self.engine, 1000, state):
+                with contextlib.suppress(KaoError):
+                    runs.cancel(self.engine, row["id"])
 
     # What there is.
 
