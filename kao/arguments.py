@@ -16,20 +16,27 @@ Limit = Annotated[int | None, typer.Option(help="Use only the first N images.")]
 def dataset_name(name: str) -> str:
     """A recipe's name for a dataset: `path:` and the path for a folder or zip of this machine.
 
-    Raises KaoError where a folder here and an uploaded dataset have the same name.
+    Raises KaoError where a folder here and an uploaded dataset have the same name, and for a path
+    that is not UTF-8, which no recipe can hold.
     """
     from models.datasets import catalogue
 
     if name in catalogue.BUILT_IN or not Path(name).exists():
         return name
+    path = str(Path(name).absolute())
+    readable = path.encode(errors="replace").decode()
+    if readable != path:
+        raise KaoError(
+            f"The path {readable!r} is not UTF-8; rename the folder, or give a link to it."
+        )
     if catalogue.NAME.fullmatch(name) and _is_uploaded(name):
         raise KaoError(
-            f"{name!r} is both an uploaded dataset and {Path(name).absolute()}; write './{name}' "
+            f"{name!r} is both an uploaded dataset and {path}; write './{name}' "
             "for the latter, or rename one of the two."
         )
     from worker.datasets.lookup import LOCAL
 
-    return f"{LOCAL}{Path(name).absolute()}"
+    return f"{LOCAL}{path}"
 
 
 def _is_uploaded(name: str) -> bool:

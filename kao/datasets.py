@@ -9,10 +9,10 @@ from rich.table import Table
 
 from kao.arguments import DATASETS, Limit, dataset_name
 from kao.console import err, out
+from models.datasets.exclusions import MOST_SHOWN
 from models.settings import Settings
 
 cli = typer.Typer(no_args_is_help=True, help="Datasets to train on.")
-MOST_SHOWN = 5  # names of each kind of file
 
 
 @cli.command("list")
@@ -56,8 +56,7 @@ def pack_dataset(
     for item in dataset.skipped:
         err.print(f"skipped {item.name}: {item.reason}")
     for reason in dataset.left_out:
-        examples = ", ".join(reason.examples[:MOST_SHOWN])
-        err.print(f"left out {reason.count:,} files, {reason.reason}: {examples}")
+        err.print(reason.describe())
     alike = dataset.near_duplicates
     if alike.count:
         groups = "; ".join(" = ".join(group[:MOST_SHOWN]) for group in alike.groups[:MOST_SHOWN])

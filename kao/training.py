@@ -114,6 +114,8 @@ def _choose(settings: Settings, engine: "sa.Engine", fields: Row) -> Row:
     )
     for choice in choices:
         err.print(choice.reason)
+    for column in source.label_table().left_out:
+        err.print(f"No label: {column.name}, {column.reason}.")
     return automatic.fields(choices)
 
 

@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy import select
 
 from models import bundle, runs, webhooks
-from models.bundle import Card, archive, is_whole, isolated
+from models.bundle import Card, archive, foreign_card, is_whole, isolated
 from models.database import tables
 from models.database.engine import lock, now, reading
 from models.database.tables import aliases, models, moves
@@ -237,6 +237,7 @@ class Registry:
         A child process with limits draws first, because the files are not trusted.
         """
         isolated.verify(folder, bundle.digest(folder))
+        foreign_card.check(folder)
         return self.add(folder)
 
     def import_folder(self, source: Path) -> str:

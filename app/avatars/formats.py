@@ -121,7 +121,7 @@ FORMATS = {
             still_options={"optimize": 0},
             loop_options={"disposal": 2, "optimize": False},
         ),
-        Format("svg", "image/svg+xml", has_alpha=True, costs={"face": EncodingCost(2528, 19)}),
+        Format("svg", "image/svg+xml", has_alpha=True, costs={"face": EncodingCost(1700, 19)}),
         # A face in words (encode/description.py).
         Format("json", "application/json", has_alpha=True, costs={"face": EncodingCost(1500, 19)}),
     )

@@ -5,7 +5,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import problems
 from app.errors import TooManyRequests
-from app.rate_limits.limiter import Limiter
+from app.rate_limits.limiter import Limiter, is_asset
 
 # Probes and scrapes must see the server also from an address that has used up its limits.
 EXEMPT = ("/health/live", "/health/ready", "/metrics")
@@ -18,7 +18,8 @@ class ChargeRest:
     An answer that is neither a drawn picture nor an authorised call costs its client's address one
     face (`pictures`) where it succeeded, a part of one where it came from memory or is a 304, and
     one call (`calls`) where it failed. A client without credentials that has used up its calls gets
-    a 429 before any work is done.
+    a 429 before any work is done, but for the scripts and styles of pages (`assets`): its browser
+    needs them to show the page that says so.
     """
 
     def __init__(self, app: ASGIApp, limiter: Limiter) -> None:
@@ -31,7 +32,7 @@ class ChargeRest:
         request = Request(scope)
         if self.limiter.client(request) is None:  # this machine is not charged
             return await self.app(scope, receive, send)
-        if not any(name in CREDENTIALS for name, _ in scope["headers"]):
+        if not is_asset(request) and not any(name in CREDENTIALS for name, _ in scope["headers"]):
             try:
                 await self.limiter.require_calls(request)
             except TooManyRequests as error:

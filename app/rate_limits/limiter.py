@@ -2,6 +2,7 @@
 
 import ipaddress
 import math
+from dataclasses import replace
 
 from starlette.requests import Request
 
@@ -10,10 +11,16 @@ from app.rate_limits.gcra import Buckets, Policy, Verdict
 from app.rate_limits.redis_gcra import RedisBuckets
 from models.settings import Settings
 
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+# Prefixes after which an IPv6 address ends in an IPv4 one: NAT64 (RFC 6052), also with a network's
+# own prefix (RFC 8215), translated (RFC 2765 §2.1), mapped and compatible (RFC 4291 §2.5.5).
+_IPV4_PREFIXES = [
+    ipaddress.IPv6Network(prefix)
+    for prefix in ("64:ff9b::/96", "64:ff9b:1::/48", "::ffff:0:0:0/96", "::ffff:0:0/96", "::/96")
+]
 # Faces for a 304 or a picture from memory, which take a seventieth of a new face's time
 # (docs/performance.md): behind one address may be an office whose browsers revalidate.
 CACHED = 0.02
+ASSETS = ("/assets/", "/local/")
 
 
 class Limiter:
@@ -25,6 +32,10 @@ class Limiter:
     def __init__(self, settings: Settings) -> None:
         self.pictures = Policy.parse("pictures", settings.limit_pictures)
         self.calls = Policy.parse("calls", settings.limit_calls)
+        # Of a page's scripts and styles, counted apart: they are sent where the others are used up.
+        self.assets = self.pictures and replace(
+            self.pictures, name="assets", quota=round(self.pictures.quota / CACHED)
+        )
         self._trusts_proxies = bool(settings.trusted_proxies)
         self._buckets = Buckets()
         self._redis = RedisBuckets(settings.redis_url) if settings.redis_url else None
@@ -40,12 +51,18 @@ class Limiter:
     async def charge_answer(self, request: Request, status: int) -> None:
         """Charge an answer that no route charged: a face for a success, else a call.
 
-        A picture from memory and a 304 cost CACHED faces.
+        A picture from memory and a 304 cost CACHED faces. An asset costs as much, of a quota of
+        its own.
         """
-        if not getattr(request.state, "is_charged", False):
-            policy = self.pictures if status < 400 else self.calls
+        if getattr(request.state, "is_charged", False):
+            return
+        if status >= 400:
+            await self._charge(self.calls, request, 1)
+        elif is_asset(request):
+            await self._charge(self.assets, request, 1)
+        else:
             is_cached = status == 304 or getattr(request.state, "is_from_memory", False)
-            await self._charge(policy, request, CACHED if is_cached else 1)
+            await self._charge(self.pictures, request, CACHED if is_cached else 1)
 
     async def require_calls(self, request: Request) -> None:
         """Raise TooManyRequests where the client has used up its calls; charges nothing."""
@@ -102,14 +119,19 @@ def client_address(request: Request, trusts_proxies: bool = False) -> str | None
 
 
 def _without_ipv6_form(host: str) -> str:
-    """The IPv4 address inside an IPv6 one: mapped (RFC 4291 §2.5.5.2) or of NAT64 (RFC 6052)."""
+    """The IPv4 address inside an IPv6 one, else the host; `::1` is this machine."""
     try:
         address = ipaddress.IPv6Address(host.partition("%")[0])
     except ValueError:
         return host
-    if address in _NAT64:
-        return str(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-    return str(address.ipv4_mapped or host)
+    if address.is_loopback or not any(address in prefix for prefix in _IPV4_PREFIXES):
+        return host
+    return str(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+
+
+def is_asset(request: Request) -> bool:
+    """Whether a request is for a script, style or icon of a page; they are in memory."""
+    return str(request.scope["path"]).startswith(ASSETS)
 
 
 def _refusal_headers(verdict: Verdict, cost: float) -> dict[str, str]:
@@ -120,7 +142,7 @@ def _refusal_headers(verdict: Verdict, cost: float) -> dict[str, str]:
 
 def _message(verdict: Verdict, client: str) -> str:
     policy = verdict.policy
-    unit = "faces" if policy.name == "pictures" else "calls"
+    unit = {"pictures": "faces", "assets": "files"}.get(policy.name, policy.name)
     text = f"More than {policy.quota:,} {unit} in {policy.window:,} seconds; see Retry-After."
     if client.startswith("key "):
         return text

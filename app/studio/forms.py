@@ -21,7 +21,16 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "augment",
     ),
     "network": ("network", "resolution", "latent", "style", "width", "discriminator_width"),
-    "loss": ("loss", "penalty", "gamma", "gamma_end", "penalty_every", "mixing", "label_weight"),
+    "loss": (
+        "loss",
+        "penalty",
+        "gamma",
+        "gamma_end",
+        "penalty_every",
+        "mixing",
+        "label_weight",
+        "match_weight",
+    ),
     "steps": (
         "batch",
         "accumulation",

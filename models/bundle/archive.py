@@ -1,14 +1,17 @@
 """A bundle as one zip: its files side by side, uncompressed, the same bytes each time."""
 
+import io
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from models.bundle.format import FILES, LARGEST_FILE
 from models.errors import BadBundle
-from models.storage.zips import BROKEN_ZIP, UNREADABLE_ZIP, Buffer
+from models.storage.zips import BROKEN_ZIP, UNREADABLE_ZIP, BoundedReader, Buffer, LongListing
 
-CHUNK = 1 << 20  # bytes
+CHUNK = 1 << 20  # bytes that are read at once: of a file, and of the list of entries
+# LZMA and bzip2 take up to 4 GiB of memory, or minutes, for what no zip tool writes by default.
+METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 LARGEST = len(FILES) * LARGEST_FILE  # bytes of all files together
 
 
@@ -29,8 +32,15 @@ def stream(folder: Path) -> Iterator[bytes]:
 def unpack(source: Path, folder: Path, largest: int = LARGEST) -> None:
     """Write an archive's files into `folder`. largest: bytes of all of them. Raises BadBundle."""
     try:
-        with zipfile.ZipFile(source) as archive:
+        with (
+            BoundedReader(io.FileIO(source), CHUNK) as file,
+            zipfile.ZipFile(file) as archive,
+        ):
             _unpack(archive, folder, largest)
+    except LongListing:
+        raise BadBundle(
+            "This is not a bundle that kao exported: it has too many entries."
+        ) from None
     except (*BROKEN_ZIP, *UNREADABLE_ZIP, OSError) as error:
         raise BadBundle(f"This is not a bundle that kao exported: {error}") from None
 
@@ -40,6 +50,8 @@ def _unpack(archive: zipfile.ZipFile, folder: Path, largest: int) -> None:
     for entry in archive.infolist():
         if entry.filename not in FILES or entry.file_size > LARGEST_FILE:
             raise BadBundle(f"{entry.filename[:80]!r} is not a file of a bundle.")
+        if entry.compress_type not in METHODS:
+            raise BadBundle(f"{entry.filename} is compressed in another way than deflate.")
         with archive.open(entry) as source, (folder / entry.filename).open("xb") as target:
             while chunk := source.read(CHUNK):
                 target.write(chunk)

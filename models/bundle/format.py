@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from models.errors import BadBundle
 from models.faces.attributes import Attribute
@@ -37,6 +37,8 @@ REQUIRED_FILES = {WEIGHTS, SYNTHESIS, CARD, SAMPLES}
 FILES = REQUIRED_FILES | {MAPPING, CRITIC, TRAITS, GROWTH, NEAREST, ENLARGER}
 GRAPH_SUFFIX, WEIGHTS_SUFFIX = ".onnx", ".safetensors"
 LARGEST_FILE = 2**30
+# Bytes; the database has a copy, which every list of models reads. Those of runs have up to 40 kB.
+LARGEST_CARD = 2**20
 
 
 class _Part(BaseModel):
@@ -190,10 +192,12 @@ def digest_of(digests: Mapping[str, str]) -> str:
 def read_card(folder: Path) -> dict[str, Any]:
     """Read the card and check its fields. Raises BadBundle."""
     try:
+        if (folder / CARD).stat().st_size > LARGEST_CARD:
+            raise BadBundle(f"The bundle's {CARD} has more than {LARGEST_CARD:,} bytes.")
         text = (folder / CARD).read_text()
         Card.model_validate_json(text)
         card: dict[str, Any] = json.loads(text)
-    except (OSError, ValidationError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # pydantic's are ValueErrors
         raise BadBundle(f"The bundle's {CARD} cannot be read: {type(error).__name__}.") from None
     return card
 

@@ -4,7 +4,6 @@ What a header promises is never believed: sizes and ratios are those of the byte
 """
 
 import io
-import os
 import unicodedata
 import zipfile
 from collections.abc import Callable, Container, Iterator
@@ -20,7 +19,7 @@ from models.datasets.listing import reason_to_leave_out
 from models.datasets.near_duplicates import NearDuplicates
 from models.datasets.survey import Survey
 from models.errors import DatasetError
-from models.storage.zips import BROKEN_ZIP, UNREADABLE_ZIP
+from models.storage.zips import BROKEN_ZIP, UNREADABLE_ZIP, BoundedReader, LongListing
 
 CHUNK = 1 << 18
 # Signatures of an entry, of the end of an empty archive, and of one split into a single part.
@@ -31,8 +30,7 @@ OTHER_SIGNATURES = {
 }  # fmt: skip
 # Flat pictures (BMP) compress a hundredfold and are small; only large output makes a bomb.
 RATIO_COUNTS_FROM = 1 << 20
-# Bytes of the archive's list of entries for each entry that is allowed. zipfile reads that list
-# in one go, whatever its length, and keeps ten times as much memory.
+# Bytes of the archive's list of entries for each entry that is allowed.
 LISTING_BYTES = 128
 LOCAL_HEADER = 30  # bytes at least before an entry's data
 MOST_NAMED = 5  # unreadable files in a message
@@ -189,7 +187,7 @@ def _listing(archive: zipfile.ZipFile) -> Listing:
 
 def _files(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     """The entries that are no folders. An entry without a name is none either."""
-    return [entry for entry in archive.infolist() if not entry_name(entry).endswith(("/", "\\"))]
+    return [entry for entry in archive.infolist() if not entry.filename.endswith(("/", "\\"))]
 
 
 def _strict_message(unreadable: list[Exclusion]) -> str:
@@ -211,31 +209,16 @@ def members(
     Raises ArchiveError for a zip bomb.
     """
     with _open(path, limits) as archive:
-        images = [each for each in _images(archive) if only is None or entry_name(each) in only]
+        images = _images(archive, only)
         for name, data in _read(archive, images, limits, path.stat().st_size):
             yield name, b"" if isinstance(data, BadEntry) else data
-
-
-class _BoundedReader(io.BufferedReader):
-    """A file that refuses to read more than `most` bytes at once."""
-
-    most = CHUNK
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """As a file's, at most to its end. Raises ArchiveError."""
-        left = os.fstat(self.fileno()).st_size - self.tell()
-        size = left if size is None or size < 0 else min(size, left)
-        if size > self.most:
-            raise ArchiveError("The archive's list of entries is too long; split it into several.")
-        return super().read(max(0, size))
 
 
 @contextmanager
 def _open(path: Path, limits: Limits) -> Iterator[zipfile.ZipFile]:
     """Open a zip; whatever its reader finds wrong becomes an ArchiveError."""
     try:
-        with _BoundedReader(io.FileIO(path)) as file:
-            file.most = max(CHUNK, limits.entries * LISTING_BYTES)
+        with BoundedReader(io.FileIO(path), max(CHUNK, limits.entries * LISTING_BYTES)) as file:
             start = file.read(4)
             if start not in STARTS:
                 kind = next(
@@ -244,6 +227,10 @@ def _open(path: Path, limits: Limits) -> Iterator[zipfile.ZipFile]:
                 raise zipfile.BadZipFile(f"it does not begin like one{kind}")
             with zipfile.ZipFile(file) as archive:
                 yield archive
+    except LongListing:
+        raise ArchiveError(
+            "The archive's list of entries is too long; split it into several."
+        ) from None
     except BROKEN_ZIP as error:
         raise ArchiveError(_not_whole(error)) from error
     except UNREADABLE_ZIP as error:
@@ -256,11 +243,12 @@ def _not_whole(error: BaseException) -> str:
     return f"The file is not a whole zip archive ({error}); zip the pictures again."
 
 
-def _images(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
-    return sorted(
-        (entry for entry in _files(archive) if entry_reason(entry) is None),
-        key=entry_name,
-    )
+def _images(archive: zipfile.ZipFile, only: Container[str] | None = None) -> list[zipfile.ZipInfo]:
+    """The pictures, of those named in `only`, in order of their names."""
+    entries = _files(archive)
+    if only is not None:  # first: most entries need no further look then
+        entries = [entry for entry in entries if entry_name(entry) in only]
+    return sorted((entry for entry in entries if entry_reason(entry) is None), key=entry_name)
 
 
 def _sentence(entry: zipfile.ZipInfo, reason: str) -> str:

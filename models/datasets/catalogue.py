@@ -102,11 +102,11 @@ def add(
                     report=_report_json(report),
                 )
             )
-        # Within the transaction: a row is never there without its file.
-        if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            upload.rename(target)
-            atomic.sync(target.parent)
+        # Within the transaction: a row is never there without its file. A copy that is there may
+        # be damaged; this one was just hashed.
+        target.parent.mkdir(parents=True, exist_ok=True)
+        upload.replace(target)
+        atomic.sync(target.parent)
         row = _get(db, name)
     if not settings.blobs.exists(blob):  # deleted under another name since it was sent
         settings.blobs.put_once(target)
@@ -148,22 +148,27 @@ def delete(engine: sa.Engine, settings: Settings, name: str) -> None:
                 f"Dataset {name!r} is used by run {users[0]}; cancel it or wait for its end."
             )
         db.execute(sa.delete(datasets).where(datasets.c.name == name))
-        is_last = not _has_name(db, digest)
-        zip_path = path(settings, digest)
-        hidden = atomic.hide(zip_path) if is_last and zip_path.exists() else None
-    if is_last:
-        _remove(engine, settings, digest, hidden)
+    _remove(engine, settings, digest)
 
 
-def _remove(engine: sa.Engine, settings: Settings, digest: str, hidden: Path | None) -> None:
-    """Remove a forgotten zip after the transaction: a bucket may take seconds.
+def _remove(engine: sa.Engine, settings: Settings, digest: str) -> None:
+    """Remove a forgotten zip unless a name has it: the folder's at once, then the bucket's.
 
-    The same zip may have been uploaded again meanwhile; then it is put back.
+    In a transaction after that of the row: where that one fails, the row still has its file, and a
+    file that nobody removed is garbage. A bucket may take seconds, so it comes after both, and the
+    same zip may have been uploaded again meanwhile; then it is put back.
     """
+    zip_path, hidden = path(settings, digest), None
+    with engine.begin() as db:
+        lock(db, "datasets")
+        if _has_name(db, digest):
+            return
+        if zip_path.exists():
+            hidden = atomic.hide(zip_path)
     settings.blobs.remove_names([layout.dataset(digest)])
     with reading(engine).begin() as db:
         is_needed = _has_name(db, digest)
-    for copy in (path(settings, digest), hidden):
+    for copy in (zip_path, hidden):
         if is_needed and copy is not None and copy.exists():
             settings.blobs.put_once(copy, layout.dataset(digest))
             break

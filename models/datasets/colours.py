@@ -5,9 +5,11 @@ and without a profile `sRGB`, or `cHRM` and `gAMA` (PNG specification, third edi
 HEIC without a profile have an `nclx` box. `cICP` and `nclx` hold code points of ITU-T H.273.
 """
 
+import contextlib
 import io
 import struct
-from typing import Any, BinaryIO
+from functools import lru_cache
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +39,15 @@ D50 = np.array([0.9642, 1.0, 0.8249])
 BRADFORD = np.array(
     [[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]]
 )
-HEADER_BYTES = 1 << 16  # of an AVIF or HEIC, within which its colours are described
+HEADER_BYTES = 1 << 16  # of a file, within which its colours are described
+BMP_HEADER, BMP_V5 = 14, 124  # where it begins and its length, in bytes
+GIF_PROFILE = b"\x21\xff\x0bICCRGBG1012"
+MOST_PROFILE = 4 << 20  # bytes that are read
+# DCF 2.0 (JEITA CP-3461): cameras mark Adobe RGB in the EXIF data and embed no profile.
+INTEROPERABILITY, ADOBE_RGB_MARK = 0xA005, "R03"
+ADOBE_RGB, ADOBE_GAMMA = ((0.64, 0.33), (0.21, 0.71), (0.15, 0.06), D65), 563 / 256
+MOST_CACHED = 1 << 20  # bytes of a profile; those of printers have half of it
+NEAR_SRGB = 8  # levels of 255 by which a profile that is called sRGB may differ from it
 
 Chromaticity = tuple[float, float]
 Primaries = tuple[Chromaticity, Chromaticity, Chromaticity, Chromaticity]
@@ -48,8 +58,10 @@ def embedded_profile(image: Image.Image) -> bytes | None:
     icc: bytes | None = image.info.get("icc_profile")
     if image.format == "PNG":
         return _of_png(image, icc)
+    if icc is None and image.format in ("BMP", "GIF"):  # Pillow reads no profile of theirs
+        return _of_bmp(image) if image.format == "BMP" else _of_gif(image)
     if icc or image.format not in ("AVIF", "HEIF"):
-        return icc
+        return icc or _of_camera(image)
     start = _first_bytes(image)
     offset = start.find(b"colrnclx") + 8
     if offset < 8 or offset + 4 > len(start):
@@ -77,16 +89,58 @@ def _of_png(image: Image.Image, icc: bytes | None) -> bytes | None:
     return _profile(primaries, exponent)
 
 
+def _of_bmp(image: Image.Image) -> bytes | None:
+    """The profile within a BMP with Windows' header V5 (BITMAPV5HEADER)."""
+    header = _bytes_at(image, BMP_HEADER, BMP_V5)
+    if len(header) < BMP_V5 or int.from_bytes(header[:4], "little") != BMP_V5:
+        return None
+    space, offset, size = header[56:60], *struct.unpack_from("<II", header, 112)
+    is_embedded = space == b"DEBM" and size <= MOST_PROFILE
+    return _bytes_at(image, BMP_HEADER + offset, size) if is_embedded else None
+
+
+def _of_gif(image: Image.Image) -> bytes | None:
+    """The profile within a GIF's application extension `ICCRGBG1012` (ICC.1)."""
+    start = _first_bytes(image)
+    place = start.find(GIF_PROFILE) + len(GIF_PROFILE)
+    if place < len(GIF_PROFILE):
+        return None
+    blocks = []
+    while place < len(start) and (length := start[place]):
+        blocks.append(start[place + 1 : place + 1 + length])
+        place += 1 + length
+    return b"".join(blocks)
+
+
+def _of_camera(image: Image.Image) -> bytes | None:
+    """Adobe RGB where the EXIF data names it; None for sRGB."""
+    data: bytes = image.info.get("exif", b"")
+    if ADOBE_RGB_MARK.encode() not in data:
+        return None
+    exif = Image.Exif()  # of its own: reading on would change what orientation is read from
+    # Damaged EXIF raises errors of many types; the picture is read without it.
+    with contextlib.suppress(Exception):
+        exif.load(data)
+        if exif.get_ifd(INTEROPERABILITY).get(1) == ADOBE_RGB_MARK:
+            return _profile(ADOBE_RGB, ADOBE_GAMMA)
+    return None
+
+
 def _first_bytes(image: Image.Image) -> bytes:
     """The first bytes of the file."""
+    return _bytes_at(image, 0, HEADER_BYTES)
+
+
+def _bytes_at(image: Image.Image, place: int, size: int) -> bytes:
+    """Bytes of the file, which Pillow reads on from where it was."""
     file: BinaryIO | None = getattr(image, "fp", None)
     if file is None:
         return b""
     offset = file.tell()
-    file.seek(0)
-    start = file.read(HEADER_BYTES)
+    file.seek(place)
+    content = file.read(size)
     file.seek(offset)
-    return start
+    return content
 
 
 def _profile_by_codes(primaries: int, transfer: int) -> bytes | None:
@@ -141,23 +195,37 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     A profile that LittleCMS cannot read, or that is not for this kind of picture, is ignored.
     """
     if profile:
-        try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            if "sRGB" not in ImageCms.getProfileDescription(source):
-                return _convert(image, source)
-        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-            pass
+        build = _transform if len(profile) <= MOST_CACHED else _transform.__wrapped__
+        with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):
+            mode, transform = build(profile, image.mode)
+            if transform is not None:
+                image = image if image.mode == mode else image.convert(mode)
+                return ImageCms.applyTransform(image, transform) or image.convert("RGB")
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _convert(image: Image.Image, source: Any) -> Image.Image:
-    """Convert from this profile to sRGB. Raises PyCMSError for a profile of another mode."""
-    if image.mode not in ("RGB", "L", "CMYK"):
-        is_grey = source.profile.xcolor_space.strip() == "GRAY"
-        image = image.convert("L" if is_grey else "RGB")
+@lru_cache(16)  # building one takes 2 ms, and a set's pictures have few profiles
+def _transform(profile: bytes, mode: str) -> tuple[str, ImageCms.ImageCmsTransform | None]:
+    """The mode that a profile is for, and the way from there to sRGB; None where that is none.
+
+    Raises PyCMSError, OSError, ValueError and TypeError for a profile of no use.
+    """
+    source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    is_grey = source.profile.xcolor_space.strip() == "GRAY"
+    if mode not in ("RGB", "CMYK"):
+        mode = "L" if is_grey else "RGB"
     intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
-    srgb = ImageCms.profileToProfile(image, source, SRGB, intent, outputMode="RGB")
-    return srgb if srgb is not None else image.convert("RGB")
+    transform = ImageCms.buildTransform(source, SRGB, mode, "RGB", intent)
+    is_called_srgb = mode == "RGB" and "sRGB" in ImageCms.getProfileDescription(source)
+    return mode, None if is_called_srgb and _is_identity(transform) else transform
+
+
+def _is_identity(transform: ImageCms.ImageCmsTransform) -> bool:
+    """Whether colours stay as they are; "sRGB" in a profile's name may mean its primaries alone."""
+    levels = np.linspace(0, 255, 6).astype(np.uint8)
+    cube = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(36, 6, 3)
+    converted = np.asarray(ImageCms.applyTransform(Image.fromarray(cube), transform))
+    return int(np.abs(converted.astype(np.int16) - cube).max()) <= NEAR_SRGB
 
 
 def deep_to_srgb(levels: NDArray[np.float32], profile: bytes | None) -> NDArray[np.float32]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 EXAMPLES = 20  # names for each reason
+MOST_SHOWN = 5  # of them on a terminal
 
 
 class Exclusion(NamedTuple):
@@ -23,6 +24,12 @@ class Reason:
     reason: str
     count: int
     examples: list[str]
+
+    def describe(self) -> str:
+        """A line for a terminal, with the first names."""
+        files = "1 file" if self.count == 1 else f"{self.count:,} files"
+        ellipsis = ", …" if self.count > MOST_SHOWN else ""
+        return f"left out {files}, {self.reason}: {', '.join(self.examples[:MOST_SHOWN])}{ellipsis}"
 
 
 def summarise(exclusions: Iterable[Exclusion]) -> list[Reason]:

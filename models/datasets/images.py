@@ -3,6 +3,7 @@
 Nothing here trusts the file: formats are an allow-list, and its size is known before it is decoded.
 """
 
+import contextlib
 import io
 import threading
 from collections.abc import Iterator
@@ -46,7 +47,19 @@ ANIMATION_FORMATS = ("GIF", "PNG", "WEBP", "AVIF")
 # Pixels of a frame: seeking takes some 60 bytes a pixel, as Pillow keeps frames to compose them.
 MAX_ANIMATION = 2_000_000
 MOST_FRAMES = 8  # that are decoded in search of one that is not blank
-PHOTOMETRIC = 262  # the tag of a TIFF (TIFF 6.0, PhotometricInterpretation)
+# Tags of a TIFF (TIFF 6.0), and the values that need care.
+BITS, COMPRESSION, PHOTOMETRIC, PLANES, SAMPLE_FORMAT = 258, 259, 262, 284, 339
+UNCOMPRESSED, SEPARATE_PLANES, UNSIGNED = 1, 2, 1
+SIGNATURES = {
+    b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"II*\0": "TIFF",
+    b"MM\0*": "TIFF", b"II+\0": "TIFF", b"MM\0+": "TIFF",
+}  # fmt: skip
+# What downloads leave where pictures should be.
+STAND_INS = {
+    b"version https://git-lfs": "a pointer of Git LFS", b"<!DOCTYPE": "a page of the web",
+    b"<!doctype": "a page of the web", b"<html": "a page of the web",
+}  # fmt: skip
+LONGEST_SIGNATURE = max(map(len, [*SIGNATURES, *STAND_INS]))
 END_OF_JPEG, SCAN_OF_JPEG = b"\xff\xd9", b"\xff\xda"
 # Pictures above MAX_PIXELS are decoded one at a time, whatever the number of threads.
 _large = threading.Lock()
@@ -81,6 +94,7 @@ def peek(data: bytes) -> None:
     with _open(data) as image:
         _check_size(image, MIN_SIDE)
         _check_end(image)
+        _check_planes(image)
 
 
 def size_of(source: bytes | BinaryIO | Path) -> tuple[int, int]:
@@ -101,6 +115,7 @@ def read_square(
     with _open(source) as image:
         _check_size(image, least)
         _check_end(image)
+        _check_planes(image)
         is_large = image.width * image.height > MAX_PIXELS
         # JPEG decodes at a half, quarter or eighth for free; 2x leaves the filter its work.
         image.draft("RGB", (2 * size, 2 * size))
@@ -125,13 +140,35 @@ def _open(source: bytes | BinaryIO | Path) -> Iterator[Image.Image]:
     except BrokenImage:
         raise
     except UnidentifiedImageError:
-        raise BrokenImage(f"not a picture in a format we read ({', '.join(FORMATS)})") from None
+        raise BrokenImage(_unidentified(source)) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise BrokenImage(f"more than {MAX_PIXELS:,} pixels") from None
     except Exception as error:
         # Decoders raise errors of any type on hostile bytes; one bad file must not end the run.
         detail = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if "MAX_TEXT" in detail:  # Pillow names its own settings
+            detail = "too much text beside the pixels"
         raise BrokenImage(f"cannot be decoded: {detail}") from error
+
+
+def _unidentified(source: bytes | BinaryIO | Path) -> str:
+    """Why Pillow knows no format for a file: another one, or a rare kind of one that is read."""
+    file = _file(source)
+    start = b""
+    with contextlib.suppress(OSError):
+        if isinstance(file, Path):
+            with file.open("rb") as opened_file:
+                start = opened_file.read(LONGEST_SIGNATURE)
+        else:
+            file.seek(0)
+            start = file.read(LONGEST_SIGNATURE)
+    for signature, format in SIGNATURES.items():
+        if start.startswith(signature):
+            return f"a damaged {format}, or a kind of it that is not read"
+    for beginning, kind in STAND_INS.items():
+        if start.startswith(beginning):
+            return f"{kind}, not a picture in a format we read"
+    return f"not a picture in a format we read ({', '.join(FORMATS)})"
 
 
 @cache
@@ -187,6 +224,14 @@ def _check_end(image: Image.Image) -> None:
         raise BrokenImage("cannot be decoded: the JPEG breaks off")
 
 
+def _check_planes(image: Image.Image) -> None:
+    """Raises BrokenImage for a TIFF whose planes of 16 bits Pillow would read as ones of 8."""
+    tags = getattr(image, "tag_v2", {})
+    is_separate = tags.get(PLANES) == SEPARATE_PLANES and tags.get(COMPRESSION) == UNCOMPRESSED
+    if is_separate and max(tags.get(BITS) or (8,)) > 8:
+        raise BrokenImage("a TIFF with a plane of 16 bits for each channel is not read")
+
+
 def _first_scan(data: bytes) -> int:
     """Where the first scan's segment begins; the data's length where there is none (T.81 B.1)."""
     place = 2
@@ -227,6 +272,8 @@ def _flat(image: Image.Image, profile: bytes | None = None) -> Image.Image:
         image, profile = _eight_bits(image, profile), None
     if image.mode == "LAB":
         image, profile = _from_lab(image), None
+    if image.mode == "La":  # of a TIFF: grey that is multiplied by its alpha
+        image = image.convert("LA")
     if not image.has_transparency_data:
         return colours.to_srgb(image, profile)
     clear = image.convert("RGBA")
@@ -244,9 +291,11 @@ def _eight_bits(image: Image.Image, profile: bytes | None) -> Image.Image:
     16 bits are divided by 257; of 32 bits and floating point the greatest number says which of
     1, 255, 65535 and more is white.
     """
-    deep = np.asarray(image)
+    deep, tags = np.asarray(image), getattr(image, "tag_v2", {})
+    if image.mode == "I" and tags.get(SAMPLE_FORMAT) == (UNSIGNED,):
+        deep = deep.view(np.uint32)  # Pillow has no unsigned mode
     levels = _levels(deep.astype(np.float32), image.mode).clip(0, 255)
-    if getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == 0:  # WhiteIsZero, which Pillow leaves
+    if tags.get(PHOTOMETRIC) == 0:  # WhiteIsZero, which Pillow leaves
         levels = 255 - levels
     grey = colours.deep_to_srgb(levels, profile).round().astype(np.uint8)
     clear = image.info.get("transparency")

@@ -34,7 +34,7 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _HIGH = re.compile(rb"[\x80-\xff]+")
-_DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
+_DECIMAL_COMMA = re.compile(r"\s*[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+\s*")
 
 Rows = dict[str, dict[str, Any]]  # picture name → column → value
 Table = list[dict[str, Any]]
@@ -81,7 +81,8 @@ def read(name: str, read_bytes: Callable[[], bytes], names: Sequence[str]) -> La
             if pairs is None:  # another program's
                 return LabelRows({}, ["it has no list 'labels'"])
         else:
-            table = _jsonl(text, notes) if file.lower().endswith(".jsonl") else _csv(text)
+            read_table = _jsonl if file.lower().endswith(".jsonl") else _csv
+            table = read_table(text, notes)
             pairs = _by_file(table, names, notes)
     except DatasetError as error:
         raise LabelFileError(name, str(error)[:200]) from None
@@ -110,7 +111,7 @@ def _decode(data: bytes) -> str:
         return data.decode("cp1252", errors="replace")
 
 
-def _csv(text: str) -> Table:
+def _csv(text: str, notes: list[str]) -> Table:
     """A table with any usual delimiter, as Excel and others write it."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
     first, _, after_first = lines.partition("\n")
@@ -118,17 +119,47 @@ def _csv(text: str) -> Table:
     if match := re.fullmatch(r"sep=(.)", first.strip(), re.IGNORECASE):  # Excel's own line
         delimiter, lines = match[1], after_first
     delimiter = delimiter or _delimiter(lines)
+    _check_quotes(lines, delimiter)
     reader = csv.DictReader(
         _lines(lines),
         delimiter=delimiter,
         skipinitialspace=True,
         restval=None,
     )
-    reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
-    table = [{key: value for key, value in row.items() if key is not None} for row in reader]
+    reader.fieldnames = _header([name.strip() for name in reader.fieldnames or []])
+    rows = list(reader)
+    long = [str(next(iter(row.values()))) for row in rows if any(row.get(None) or ())]
+    if long:
+        have = "rows have" if len(long) > 1 else "row has"
+        notes.append(f"{len(long):,} {have} more fields than the first line, as {long[0]!r}")
+    table = [{key: value for key, value in row.items() if key is not None} for row in rows]
     if delimiter == ";":  # as in countries with decimal commas
         return [{key: _with_point(value) for key, value in row.items()} for row in table]
     return table
+
+
+def _check_quotes(text: str, delimiter: str) -> None:
+    """Raises ValueError for a quoted field without an end, of which all rows after it are part."""
+    lines = list(_lines(text))
+    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
+    line = 0
+    try:
+        for _ in reader:
+            line = reader.line_num
+    except csv.Error as error:
+        if "end of data" in str(error):
+            start = lines[line].strip()[:60]
+            raise ValueError(f"a quotation mark of the row {start!r} is never closed") from None
+
+
+def _header(names: Sequence[str]) -> list[str]:
+    """The columns' names, numbered where two are equal."""
+    counts: Counter[str] = Counter()
+    header = []
+    for name in names:
+        counts[name] += 1
+        header.append(f"{name} {counts[name]}" if name and counts[name] > 1 else name)
+    return header
 
 
 def _lines(text: str) -> Iterator[str]:
@@ -148,7 +179,7 @@ def _delimiter(text: str) -> str:
 
 def _with_point(value: Any) -> Any:
     is_number = isinstance(value, str) and _DECIMAL_COMMA.fullmatch(value)
-    return value.replace(",", ".") if is_number else value
+    return value.replace(".", "").replace(",", ".") if is_number else value
 
 
 def _jsonl(text: str, notes: list[str]) -> Table:
@@ -163,7 +194,16 @@ def _jsonl(text: str, notes: list[str]) -> Table:
         raise ValueError(problems[0])
     if problems:
         notes.append(f"{_count(problems)} cannot be read: {problems[0]}")
-    return table
+    return [_flatten(row) for row in table]
+
+
+def _flatten(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with its objects' fields as columns of their own: `object.field`."""
+    columns: dict[str, Any] = {}
+    for name, value in row.items():
+        fields = value.items() if isinstance(value, dict) else ()
+        columns |= {f"{name}.{field}": inner for field, inner in fields} or {name: value}
+    return columns
 
 
 def _parse_lines(text: str) -> tuple[Table, list[str]]:
@@ -292,7 +332,8 @@ def _match(
     different = [name for name, rows in rows_of.items() if any(row != rows[0] for row in rows)]
     if different:
         notes.append(
-            f"{len(different):,} pictures have rows that differ, as {different[0][:80]!r}; the "
+            f"{len(different):,} picture{'s have' if len(different) > 1 else ' has'} rows that "
+            f"differ, as {different[0][:80]!r}; the "
             "last one counts"
         )
     return {name: _merge_rows(rows) for name, rows in rows_of.items()}

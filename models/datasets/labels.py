@@ -41,6 +41,11 @@ FALSE = ("false", "no", "n", "f", "off", "0", "0.0", "-1", "-1.0")
 BOOLEANS = {**dict.fromkeys(TRUE, "yes"), **dict.fromkeys(FALSE, "no")}
 # What spreadsheets, pandas and R write where there is no value. Not "none": glasses may be that.
 MISSING = frozenset({"nan", "null", "n/a", "na", "#n/a", "<na>"})
+# What people tick off in a spreadsheet; where it is not, the field is empty.
+MARKS = frozenset({"x", "\u2713", "\u2714", "\u2611"})
+# Columns of which each picture has another whole number: no property of a face.
+ROW_NUMBERS = frozenset({"id", "index", "idx", "row", "no", "nr", "num", "number", "nummer"})
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 # Parameters with which pages avoid caches: ambiguous as names of a trait.
 CACHE_PARAMETERS = frozenset({"v", "ver", "rev", "ref", "ts", "trk", "spm", "cb", "rnd", "rand"})
 _SHARD = re.compile(r"\d{5}")  # StyleGAN's folders of a thousand pictures, no classes
@@ -199,9 +204,9 @@ def _table(names: Sequence[str], rows: Rows) -> LabelTable:
     numbers: dict[str, list[float | None]] = {}
     left_out = []
     for column in columns:
-        values = _one_spelling([_text(rows.get(name, {}).get(column)) for name in names])
+        values = _values(column, names, rows)
         has_name = column.strip() and not column.startswith("Unnamed: ")  # a row's number
-        reason = _reason_to_leave_out(values) if has_name else "a column without a name"
+        reason = _reason_to_leave_out(column, values) if has_name else "a column without a name"
         labels = {**attributes, **numbers}
         if reason is None and len(labels) == MOST_ATTRIBUTES:
             reason = f"more than {MOST_ATTRIBUTES} labels"
@@ -216,6 +221,15 @@ def _table(names: Sequence[str], rows: Rows) -> LabelTable:
         else:
             attributes[_name(column, labels)] = [value or UNLABELLED for value in values]
     return LabelTable(attributes, numbers, left_out)
+
+
+def _values(column: str, names: Sequence[str], rows: Rows) -> list[str | None]:
+    """A column's value for each picture, each in one spelling; None where there is none."""
+    texts = [_text(rows.get(name, {}).get(column)) for name in names]
+    if _are_marks(texts):
+        marks = zip(names, texts, strict=True)
+        return [None if name not in rows else "yes" if text else "no" for name, text in marks]
+    return _with_points(_one_spelling(texts))
 
 
 def _text(value: Any) -> str | None:
@@ -239,7 +253,24 @@ def _one_spelling(values: Sequence[str | None]) -> list[str | None]:
     return [best[value.casefold()] if value else value for value in values]
 
 
-def _reason_to_leave_out(values: Sequence[str | None]) -> str | None:
+def _with_points(values: Sequence[str | None]) -> list[str | None]:
+    """Numbers with decimal commas with points instead; any other column as it is.
+
+    Where each comma has three digits behind it, thousands may be meant.
+    """
+    commas = {value for value in values if value and _DECIMAL_COMMA.fullmatch(value)}
+    if all(len(text.partition(",")[2]) == 3 for text in commas):
+        return list(values)
+    numbers = [value.replace(",", ".") if value in commas else value for value in values]
+    return numbers if _are_numbers(numbers) else list(values)
+
+
+def _are_marks(values: Sequence[str | None]) -> bool:
+    present = {value.lower() for value in values if value}
+    return bool(present) and present <= MARKS and None in values
+
+
+def _reason_to_leave_out(column: str, values: Sequence[str | None]) -> str | None:
     """Why a column is no label; None for one that is. Numbers that are not finite are missing."""
     numeric = _are_numbers(values)
     present = [value for value in values if value and not (numeric and _number(value) is None)]
@@ -249,6 +280,11 @@ def _reason_to_leave_out(values: Sequence[str | None]) -> str | None:
         return f"{100 * missing:.0f} % of the pictures have no value"
     if len(distinct) < 2:
         return "one value only"
+    if {value.lower() for value in distinct} <= SPLITS:
+        return "parts of the set (train, test …)"
+    is_numbered = numeric and column.strip().lower() in ROW_NUMBERS
+    if is_numbered and len(distinct) == len(values) and not any("." in each for each in distinct):
+        return "a number for each picture"
     if numeric or _are_booleans(values):
         return None
     if any(value[0] in "[{" for value in distinct):
@@ -284,8 +320,8 @@ def _number(text: str | None) -> float | None:
 
 def _name(column: str, names: Mapping[str, Any]) -> str:
     """A column's name as a parameter of an address: a-z, 0-9 and _, none that has a meaning."""
-    plain = unicodedata.normalize("NFKD", column).encode("ascii", "ignore").decode()
-    name = re.sub(r"[^a-z0-9]+", "_", plain.lower()).strip("_")[:48]
+    letters = unicodedata.normalize("NFKD", column.casefold())
+    name = re.sub(r"[^a-z0-9]+", "_", letters.encode("ascii", "ignore").decode()).strip("_")[:48]
     if not name or not name[0].isalpha() or name in RESERVED_NAMES | CACHE_PARAMETERS:
         name = f"label_{name}".rstrip("_")
     unique, number = name, 2

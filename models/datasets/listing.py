@@ -11,6 +11,9 @@ UNREAD = frozenset(
     }
 )  # fmt: skip
 
+# What might have labels under another name.
+TABLES = frozenset({".csv", ".tsv", ".jsonl", ".xls", ".xlsx", ".ods", ".parquet"})
+
 
 def reason_to_leave_out(name: str) -> str | None:
     """Why a file with this slash-separated name is no picture of the set; None for a picture.
@@ -26,6 +29,8 @@ def reason_to_leave_out(name: str) -> str | None:
         return None
     if extension in UNREAD:
         return f"{extension[1:].upper()} is not read"
+    if extension in TABLES:
+        return "a table, but not metadata.csv, .tsv or .jsonl"
     return "no picture by its name"
 
 

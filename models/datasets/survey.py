@@ -35,6 +35,8 @@ class Survey:
                 self._names.append(name)
                 self._thumbnails.append(near_duplicates.thumbnail(pixels))
                 if len(self._flatness) < FLATNESS_SAMPLE:
+                    # Decoded again: thumbnails from two sizes differ by 10 of 255, and these
+                    # pictures would be like none of the others.
                     larger = read_square(data, flatness.SIDE)
                     self._flatness.append(flatness.flatness(larger))
         except BrokenImage as error:

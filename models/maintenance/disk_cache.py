@@ -74,12 +74,21 @@ def prune(settings: Settings, engine: sa.Engine, minimum_age: float = MINIMUM_AG
         if excess <= 0 or time.time() - copy.last_use < minimum_age:
             break
         is_unused = paths_in_use.isdisjoint({copy.path, copy.path.parent})
+        is_unused = is_unused and not _was_used_since(copy)
         if is_unused and _remove(settings, copy, bucket_sizes):
             removals.append(copy)
             excess -= copy.bytes
     if removals:
         log.info("cache.pruned", copies=len(removals), bytes=sum(copy.bytes for copy in removals))
     return removals
+
+
+def _was_used_since(copy: Copy) -> bool:
+    """Whether a copy was used, or removed, since it was listed; a bucket's list takes a while."""
+    try:
+        return copy.path.stat().st_mtime > copy.last_use
+    except FileNotFoundError:
+        return True
 
 
 def _copies(settings: Settings) -> Iterator[Copy]:

@@ -3,6 +3,7 @@
 Every published version stays, since URLs may name it.
 """
 
+import contextlib
 import math
 import time
 from collections.abc import Iterable, Iterator
@@ -90,10 +91,22 @@ def collect(
             for item in candidates
             if item.path in garbage_paths and _age(item.path) >= minimum_age
         ]
-        hidden = [atomic.hide(item.path) for item in garbage]
-    for path in hidden:
-        atomic.remove(path)
-    return garbage
+        hidden = [(item, atomic.hide(item.path)) for item in garbage]
+    return [item for item, path in hidden if _remove_unless_used(item.path, path, minimum_age)]
+
+
+def _remove_unless_used(place: Path, hidden: Path, minimum_age: float) -> bool:
+    """Remove what was hidden, or put it back; whether it was removed.
+
+    A process that publishes the same files marks those that are there as used, before it writes
+    its row (`atomic.settle`). Renaming keeps that mark.
+    """
+    if hidden != place and _age(hidden) < minimum_age:
+        with contextlib.suppress(OSError):  # there is a new copy
+            hidden.rename(place)
+            return False
+    atomic.remove(hidden)
+    return True
 
 
 def _age(path: Path) -> float:

@@ -1,7 +1,7 @@
 """The choice of a recipe for a user's own pictures: what fits them and this machine, and why.
 
 A pure function of measured pictures and a described machine; `worker/datasets/statistics.py` and
-`worker/machine.py` measure the two. Where a field is requested, those that depend on it follow.
+`worker/machine.py` measure the two. Where the user gives a field, those that depend on it follow.
 """
 
 import math
@@ -79,23 +79,23 @@ class Choice:
     reason: str
 
 
-def choose(pictures: Pictures, machine: Machine, requested: Mapping[str, Any]) -> list[Choice]:
+def choose(pictures: Pictures, machine: Machine, user_fields: Mapping[str, Any]) -> list[Choice]:
     """Five choices for these pictures on this machine; later ones never change earlier fields.
 
-    requested: recipe fields that the user gave. They are in no choice, and the others fit them.
+    user_fields: recipe fields that the user gave. They are in no choice, and the others fit them.
     """
     is_flat = pictures.flatness >= FLAT
-    resolution = _positive_int(requested.get("resolution")) or _largest_resolution(
-        pictures, machine, requested
+    resolution = _positive_int(user_fields.get("resolution")) or _largest_resolution(
+        pictures, machine, user_fields
     )
     choices = [
         _choose_preset(pictures, machine, resolution, is_flat),
         _choose_size(pictures, machine, resolution),
-        _choose_labels(pictures, requested),
+        _choose_labels(pictures, user_fields),
         _choose_augmentation(pictures, machine, is_flat),
-        _choose_device(machine, resolution, requested),
+        _choose_device(machine, resolution, user_fields),
     ]
-    return [_drop_requested(choice, requested) for choice in choices]
+    return [_drop_user_fields(choice, user_fields) for choice in choices]
 
 
 def fields(choices: list[Choice]) -> dict[str, Any]:
@@ -108,11 +108,11 @@ def _positive_int(value: object) -> int | None:
     return value if isinstance(value, int) and value > 0 else None
 
 
-def _drop_requested(choice: Choice, requested: Mapping[str, Any]) -> Choice:
-    """The choice without requested fields; its reason then has the requested values."""
+def _drop_user_fields(choice: Choice, user_fields: Mapping[str, Any]) -> Choice:
+    """The choice without the fields that the user gave; its reason then has their values."""
     rest, reason = dict(choice.fields), choice.reason
-    for name in [name for name in choice.fields if name in requested]:
-        value, choice_text = requested[name], f"{name}={rest.pop(name)}"
+    for name in [name for name in choice.fields if name in user_fields]:
+        value, choice_text = user_fields[name], f"{name}={rest.pop(name)}"
         if choice_text in reason:
             reason = reason.replace(choice_text, f"{name}={value} as requested")
         else:
@@ -120,12 +120,14 @@ def _drop_requested(choice: Choice, requested: Mapping[str, Any]) -> Choice:
     return Choice(rest, reason)
 
 
-def _largest_resolution(pictures: Pictures, machine: Machine, requested: Mapping[str, Any]) -> int:
+def _largest_resolution(
+    pictures: Pictures, machine: Machine, user_fields: Mapping[str, Any]
+) -> int:
     """The largest resolution that the machine trains well and the pictures have."""
     most = CPU_RESOLUTION
     if machine.gpu_memory is not None:
         batches = {
-            size: _largest_batch(machine.gpu_memory, size, requested) for size in GPU_RESOLUTIONS
+            size: _largest_batch(machine.gpu_memory, size, user_fields) for size in GPU_RESOLUTIONS
         }
         fitting = [size for size, batch in batches.items() if batch >= FEWEST_IN_BATCH]
         most = fitting[0] if fitting else GPU_RESOLUTIONS[-1]
@@ -133,11 +135,11 @@ def _largest_resolution(pictures: Pictures, machine: Machine, requested: Mapping
     return max(size for size in RESOLUTIONS if size <= most)
 
 
-def _largest_batch(gpu_memory: int, resolution: int, requested: Mapping[str, Any]) -> int:
+def _largest_batch(gpu_memory: int, resolution: int, user_fields: Mapping[str, Any]) -> int:
     """The largest power of two that the memory holds, 8 at least."""
     free = GPU_MEMORY_SHARE * gpu_memory - FIXED_BYTES
     room = free / (BYTES_A_PICTURE * (resolution / 128) ** 2.0)
-    minutes = requested.get("minutes")
+    minutes = user_fields.get("minutes")
     is_short = isinstance(minutes, int | float) and minutes <= SHORT_MINUTES
     most = FEWEST_IN_BATCH if is_short else LARGEST_BATCH
     return int(min(most, max(8, 1 << int(math.log2(max(room, 1))))))
@@ -195,7 +197,7 @@ def _choose_size(pictures: Pictures, machine: Machine, resolution: int) -> Choic
     return Choice(choice, f"Size: {resolution} px (resolution), because {limit}; {enlarger}.")
 
 
-def _choose_labels(pictures: Pictures, requested: Mapping[str, Any]) -> Choice:
+def _choose_labels(pictures: Pictures, user_fields: Mapping[str, Any]) -> Choice:
     """The labels that enough pictures have: the attributes with the fewest values first."""
     learnable = sorted(
         (values, name)
@@ -204,10 +206,10 @@ def _choose_labels(pictures: Pictures, requested: Mapping[str, Any]) -> Choice:
     )
     names = [name for _, name in learnable][:MOST_LABELS] + list(pictures.numbers)
     names = names[: 2 * MOST_LABELS]
-    if not requested.get("style", 1):
+    if not user_fields.get("style", 1):
         names = []  # no mapping network reads them
     rest = (set(pictures.attributes) | set(pictures.numbers)) - set(names)
-    has_attributes = bool({*requested.get("labels", names)} & set(pictures.attributes))
+    has_attributes = bool({*user_fields.get("labels", names)} & set(pictures.attributes))
     choice: dict[str, Any] = {
         "labels": names,
         **(FOR_LABELS if has_attributes else dict.fromkeys(FOR_LABELS, 0.0)),
@@ -252,12 +254,12 @@ def _choose_augmentation(pictures: Pictures, machine: Machine, is_flat: bool) ->
     )
 
 
-def _choose_device(machine: Machine, resolution: int, requested: Mapping[str, Any]) -> Choice:
+def _choose_device(machine: Machine, resolution: int, user_fields: Mapping[str, Any]) -> Choice:
     """The batch, the threads and the time."""
     choice: dict[str, Any] = {}
-    if not any(requested.get(name) for name in ("minutes", "images", "epochs")):
+    if not any(user_fields.get(name) for name in ("minutes", "images", "epochs")):
         choice["minutes"] = 60
-    length = _assignments({**requested, **choice}, ("minutes", "images", "epochs"))
+    length = _assignments({**user_fields, **choice}, ("minutes", "images", "epochs"))
     if machine.gpu_memory is None:
         choice |= {"batch": 32, "threads": None}
         threads = f"{machine.cores} {'thread' if machine.cores == 1 else 'threads'}"
@@ -266,8 +268,8 @@ def _choose_device(machine: Machine, resolution: int, requested: Mapping[str, An
             f"Machine: the CPU with {threads} (threads), batch=32, {length}, because there is "
             "no GPU and larger batches learn less in the same time.",
         )
-    fitting = _largest_batch(machine.gpu_memory, resolution, requested)
-    batch = _positive_int(requested.get("batch")) or max(fitting, FEWEST_IN_BATCH)
+    fitting = _largest_batch(machine.gpu_memory, resolution, user_fields)
+    batch = _positive_int(user_fields.get("batch")) or max(fitting, FEWEST_IN_BATCH)
     choice |= {"batch": batch, "accumulation": _count_parts(batch, fitting)}
     # Half-life of the weight average: R3GAN's 500,000 images are 2,000 steps of 256.
     choice["ema_images"] = 30_000 if batch < LARGEST_BATCH else 500_000

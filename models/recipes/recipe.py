@@ -127,6 +127,14 @@ class Recipe(_Strict):
         float,
         Field(ge=0, le=100, description="Weight of naming the labels right (AC-GAN); 0: none."),
     ] = 0.0
+    match_weight: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1000,
+            description="Weight of drawing the very picture whose labels a face has; 0: none.",
+        ),
+    ] = 0.0
     gamma: Annotated[
         float, Field(ge=0, le=1000, description="Weight of the gradient penalty; 0: none.")
     ]
@@ -295,6 +303,13 @@ class Recipe(_Strict):
             raise ValueError("`classic` is the tutorial's network: `distillation_steps` must be 0")
         if self.has_labels and not self.style:
             raise ValueError("`labels` need a mapping network: `style` above 0")
+        if self.match_weight and not self.has_labels:
+            raise ValueError("`match_weight` needs `labels`: they say which picture a face is")
+        if self.match_weight and self.flip:
+            raise ValueError(
+                "labels do not say which pictures are mirrored: with `match_weight`, `flip` must "
+                "be false"
+            )
         if (self.network == "classic") != (self.loss == "bce"):
             raise ValueError("`loss` bce is for `classic`, which takes no other")
         return self

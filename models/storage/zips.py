@@ -1,7 +1,8 @@
-"""Zips: the errors of reading one, and a buffer through which one is streamed."""
+"""Zips: reading one within limits, its errors, and a buffer through which one is streamed."""
 
 import io
 import lzma
+import os
 import zipfile
 import zlib
 from typing import Any
@@ -9,6 +10,30 @@ from typing import Any
 # What zipfile raises for damaged archives, and for archives that it does not support.
 BROKEN_ZIP = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, lzma.LZMAError, EOFError)
 UNREADABLE_ZIP = (NotImplementedError, RuntimeError, UnicodeDecodeError)
+
+
+class LongListing(Exception):
+    """An archive's list of entries is longer than its reader allows."""
+
+
+class BoundedReader(io.BufferedReader):
+    """A file that reads at most `most` bytes at once.
+
+    zipfile reads an archive's list of entries in one go, whatever its length, and keeps ten times
+    as much memory.
+    """
+
+    def __init__(self, file: io.FileIO, most: int) -> None:
+        super().__init__(file)
+        self.most = most
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As a file's, at most to its end. Raises LongListing."""
+        left = os.fstat(self.fileno()).st_size - self.tell()
+        size = left if size is None or size < 0 else min(size, left)
+        if size > self.most:
+            raise LongListing
+        return super().read(max(0, size))
 
 
 class Buffer(io.RawIOBase):

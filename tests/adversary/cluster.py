@@ -52,7 +52,9 @@ class Host:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                process_group=0,
+                # Linux shares the processor among sessions first (sched_autogroup): within one
+                # session the whole cluster would get a single share of a busy machine.
+                start_new_session=True,
             )
 
     def family(self) -> list[psutil.Process]:

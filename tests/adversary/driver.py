@@ -26,11 +26,11 @@ from models.registry import DEFAULT, Registry
 from models.settings import Settings
 from models.storage import atomic
 from tests.adversary import history
-from tests.adversary.checker import STALENESS, check
+from tests.adversary.checker import RECOVERY, STALENESS, check
 from tests.adversary.clients import CLIENTS, Client
 from tests.adversary.cluster import APPS, KEY, WORKERS, Cluster, Mode
 from tests.adversary.faults import Injector
-from tests.adversary.final_phase import run_final_phase
+from tests.adversary.final_phase import FinalPhase
 from tests.adversary.history import Probe, Record, Rest
 from tests.adversary.references import References, write_bundles
 from tests.adversary.report import Report
@@ -42,7 +42,9 @@ log = structlog.get_logger()
 
 MODELS = 3  # of random weights, beside those that come with Kao
 ROUND = 45.0  # s of faults
-PATIENCE = 180.0  # s; a start of torch takes a minute on a machine that is busy
+# s, and at most, on a busy machine; a start of torch takes minutes where 14 processes share a core.
+PATIENCE, MOST_PATIENCE = 180.0, 600.0
+FREE_LOAD = 4.0  # processes that wait for each core at which PATIENCE is enough
 STOP = 40.0  # s for an app to end after SIGTERM
 
 
@@ -52,7 +54,8 @@ class Plan:
 
     seconds: of a seed, in whole rounds. kinds: of faults; all of them without it.
 
-    trains: whether each round ends with a run, which takes minutes on a busy machine.
+    trains: whether each round ends with a run: of a cluster's first round it must succeed, of the
+    others a worker must start it, as training takes minutes on a busy machine.
     """
 
     seed: int
@@ -87,7 +90,10 @@ class Adversary:
                 self.cluster.hosts[name].start()
 
     def round(self, seed: int, number: int) -> list[Record]:
-        """Operations under faults, then a rest; what happened."""
+        """Operations under faults, then a rest; what happened.
+
+        The last faces are read when no fault excuses an old `default` any more.
+        """
         self.rounds += 1
         self._start_apps()
         records: list[Record] = [self.look(first=True)]
@@ -102,6 +108,7 @@ class Adversary:
         injector = Injector(self.cluster, faults)
         time.sleep(self.plan.round_seconds)
         records += injector.finish()
+        mended = time.monotonic()
         # Half-open connections stay so: whatever uses one must find out by itself.
         records += self.probe_apps()
         for client in clients:
@@ -109,9 +116,14 @@ class Adversary:
         for client in clients:
             client.thread.join()
             records += client.history
-        records += run_final_phase(final_client, STALENESS + 1)
+        final_phase = FinalPhase(final_client)
+        records += final_phase.change()
         if self.plan.trains:
             records += self.probe_workers()
+        faults_excuse_until = mended + RECOVERY + STALENESS
+        records += final_phase.read_faces(
+            max(final_phase.promoted + STALENESS, faults_excuse_until) + 1
+        )
         records += self._stop_apps()
         self.cluster.network.reset_connections()
         records.append(self.look())
@@ -121,7 +133,7 @@ class Adversary:
         for name in APPS:
             self.cluster.hosts[name].start()
         for name in APPS:
-            wait(partial(self.cluster.is_ready, name), PATIENCE, f"{name} serves")
+            wait(partial(self.cluster.is_ready, name), patience(), f"{name} serves")
 
     def _stop_apps(self) -> Iterator[Probe]:
         for name in APPS:
@@ -143,14 +155,16 @@ class Adversary:
         ]
 
     def probe_workers(self) -> list[Probe]:
-        """Whether and how soon a new run is trained."""
-        self._cancel_waiting()
-        return [self._await("the workers train", self._trains())]
+        """Whether and how soon a new run is trained, or started."""
+        self._cancel_runs()
+        if self.rounds == 1:
+            return [self._await("the workers train", self._reaches("succeeded"))]
+        return [self._await("a worker starts a run", self._reaches("running", "succeeded"))]
 
     def _await(self, goal: str, condition: Callable[[], object]) -> Probe:
         start = time.monotonic()
         try:
-            wait(condition, PATIENCE, goal)
+            wait(condition, patience(), goal)
         except AssertionError as error:
             return Probe(goal, start, time.monotonic(), str(error).splitlines()[0])
         return Probe(goal, start, time.monotonic())
@@ -173,8 +187,8 @@ class Adversary:
         answer = self._send(name, "POST", f"/models/{'0' * 64}/promote")
         return answer is not None and answer.status_code == 404
 
-    def _trains(self) -> Callable[[], bool]:
-        """A condition: a new run has succeeded. The run is made by the first look."""
+    def _reaches(self, *states: str) -> Callable[[], bool]:
+        """A condition: a new run is in one of these states. The run is made by the first look."""
         ids: list[str] = []
 
         def look() -> bool:
@@ -187,15 +201,16 @@ class Adversary:
             row = runs.get(self.engine, ids[0])
             assert row["state"] not in ("failed", "cancelled"), f"{row['state']}: {row['error']}"
             time.sleep(0.5)
-            return bool(row["state"] == "succeeded")
+            return bool(row["state"] in states)
 
         return look
 
-    def _cancel_waiting(self) -> None:
-        """Cancel all but the first two that wait, which would take minutes on a busy machine."""
-        for row in runs.list_runs(self.engine, 1000, "queued")[:-2]:
-            with contextlib.suppress(KaoError):
-                runs.cancel(self.engine, row["id"])
+    def _cancel_runs(self) -> None:
+        """Cancel what waits or runs; on a busy machine each would take minutes before the next."""
+        for state in ("queued", "running"):
+            for row in runs.list_runs(self.engine, 1000, state):
+                with contextlib.suppress(KaoError):
+                    runs.cancel(self.engine, row["id"])
 
     # What there is.
 
@@ -258,6 +273,12 @@ def _damaged_dataset(settings: Settings, digest: str) -> Iterator[str]:
             yield f"dataset {digest} is damaged"
     except (KaoError, OSError) as error:
         yield f"dataset {digest}: {error}"
+
+
+def patience() -> float:
+    """Seconds that a recovery may take: more where other work keeps the processors busy."""
+    load = os.getloadavg()[0] / (os.cpu_count() or 1) / FREE_LOAD
+    return min(MOST_PATIENCE, PATIENCE * max(1.0, load))
 
 
 def run(folder: Path, plan: Plan, stop_at_first: bool = False) -> Report:

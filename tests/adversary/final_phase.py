@@ -4,6 +4,7 @@ No fault and no other client interferes, so a change that one server does not no
 round, however few requests the round had.
 """
 
+import math
 import time
 from collections.abc import Iterator
 
@@ -19,26 +20,35 @@ def run_final_phase(client: Client, following: float) -> list[Operation]:
 
     following: seconds after which every server must serve what `default` names.
     """
-    return list(FinalPhase(client, following).operations())
+    phase = FinalPhase(client)
+    return [*phase.change(), *phase.read_faces(phase.promoted + following)]
 
 
 class FinalPhase:
-    """A client's last requests. The servers change roles by the client's order."""
+    """A client's last requests. The servers change roles by the client's order.
 
-    def __init__(self, client: Client, following: float) -> None:
-        self.client, self.requests, self.following = client, client.requests, following
+    promoted: when the last promotion was answered, on the monotonic clock.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self.client, self.requests, self.promoted = client, client.requests, math.inf
         servers = list(client.world.urls)
         self.servers = client.order.sample(servers, len(servers))
 
-    def operations(self) -> Iterator[Operation]:
+    def change(self) -> list[Operation]:
+        """Change each object, and read it at every server."""
         with httpx.Client(timeout=TIMEOUT, trust_env=False) as self.http:
-            yield from self._promote()
-            following_until = time.monotonic() + self.following
-            yield from self._use_key()
-            yield from self._train_once()
-            yield from self._change_dataset()
-            time.sleep(max(0.0, following_until - time.monotonic()))
-            yield from self._everywhere(self.requests.face(self.client.seed(), "default"))
+            operations = [*self._promote()]
+            self.promoted = time.monotonic()
+            return [
+                *operations, *self._use_key(), *self._train_once(), *self._change_dataset()
+            ]  # fmt: skip
+
+    def read_faces(self, at: float) -> list[Operation]:
+        """A face of `default` at every server, not before that time of the monotonic clock."""
+        time.sleep(max(0.0, at - time.monotonic()))
+        with httpx.Client(timeout=TIMEOUT, trust_env=False) as self.http:
+            return list(self._everywhere(self.requests.face(self.client.seed(), "default")))
 
     def _send(self, server: str, request: Request) -> Operation:
         return self.client.send(self.http, server, request)

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from models.recipes.recipe import resolve
 from models.registry import Registry
 from models.settings import Settings
 from models.storage import layout
+from models.storage.blob_store import Blob, Blobs
 from tests.support.fixtures import WriteBundle
 from worker.datasets.packing import pack
 
@@ -110,6 +112,25 @@ def test_using_a_copy_keeps_it(
     settings: Settings, engine: sa.Engine, registry: Registry, versions: list[str]
 ) -> None:
     registry.load(versions[1])
+    disk_cache.prune(settings, engine)
+    assert registry.folder(versions[1]).exists()
+    assert not registry.folder(versions[2]).exists()
+
+
+def test_a_copy_that_is_used_while_the_bucket_is_listed_stays(
+    settings: Settings,
+    engine: sa.Engine,
+    registry: Registry,
+    versions: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    list_blobs = Blobs.list_blobs
+
+    def use_meanwhile(self: Blobs) -> Iterator[Blob]:
+        registry.load(versions[1])
+        return list_blobs(self)
+
+    monkeypatch.setattr(Blobs, "list_blobs", use_meanwhile)
     disk_cache.prune(settings, engine)
     assert registry.folder(versions[1]).exists()
     assert not registry.folder(versions[2]).exists()

@@ -1,5 +1,6 @@
 """`kao dataset …` as typed."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -93,3 +94,13 @@ def test_a_folder_that_shadows_an_upload_is_an_error_that_names_both(
     code, _, message = quick("train", "--preset", "smoke", "--dataset", "pictures")
     assert code == 1
     assert "both an uploaded dataset and" in " ".join(message.split())
+
+
+def test_a_folder_whose_name_is_not_utf_8_is_packed_but_no_recipe_can_name_it(
+    quick: Kao, pictures: Path
+) -> None:
+    folder = pictures.rename(pictures.with_name(os.fsdecode(b"caf\xe9")))
+    assert quick("dataset", "pack", str(folder), "--size", "16").code == 0
+    code, _, message = quick("train", "--preset", "smoke", "--dataset", str(folder))
+    assert code == 1
+    assert "is not UTF-8; rename the folder" in " ".join(message.split())

@@ -187,6 +187,47 @@ def test_a_receiver_on_this_machine_gets_nothing_unless_allowed(
     assert "private network" in row["error"]
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed(
+    engine: sa.Engine, receiver: Receiver, deliverer: Deliverer, begin: Begin, status: int
+) -> None:
+    """It could lead to a private network, which was checked for the first address alone."""
+    receiver.status = status
+    hook = webhooks.create(engine, receiver.url, ["run.queued"])
+    begin("queued")
+    deliverer.deliver_due()
+    assert len(receiver.requests) == 1
+    (row,) = webhooks.list_deliveries(engine, hook["id"])
+    assert (row["state"], row["status"]) == ("pending", status)
+
+
+def test_a_name_is_looked_up_once(
+    engine: sa.Engine,
+    receiver: Receiver,
+    deliverer: Deliverer,
+    begin: Begin,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A second answer could be another address than the one that was checked (DNS rebinding)."""
+    port, look_up = receiver.server.server_port, socket.getaddrinfo
+    names: list[str] = []
+
+    def look_up_once(name: str, *arguments: Any, **options: Any) -> Any:
+        if name != "rebinding.example":
+            return look_up(name, *arguments, **options)
+        names.append(name)
+        address = "127.0.0.1" if len(names) == 1 else "127.0.0.2"
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+    monkeypatch.setattr("socket.getaddrinfo", look_up_once)
+    webhooks.create(engine, f"http://rebinding.example:{port}/hook", ["run.queued"])
+    begin("queued")
+    deliverer.deliver_due()
+    ((headers, _),) = receiver.requests
+    assert headers["host"] == f"rebinding.example:{port}"
+    assert len(names) == 1
+
+
 def test_every_type_is_an_event() -> None:
     moves = {f"run.{target}" for _, target in runs.MOVES.values()} - {"run.running"}
     assert {name for name in webhooks.TYPES if name.startswith("run.")} <= moves | {"run.started"}

@@ -35,7 +35,7 @@ class Balance:
 
     def __init__(self, weights: NDArray[np.float64]) -> None:
         """weights: (N,), how often each image is shown, with a mean of 1."""
-        self._edges = torch.from_numpy(np.cumsum(weights) / np.sum(weights))
+        self._edges = torch.from_numpy(np.cumsum(weights) / len(weights))
 
     def order(self, random: torch.Generator) -> Tensor:
         """N images for a pass, in random order: each as often as its weight, rounded up or down.

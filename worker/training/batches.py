@@ -105,10 +105,13 @@ class Reals:
 
         Whole rows of labels, with replacement, for the global batch. Attributes sampled one by one
         would combine values that no real image combines; a discriminator rejects those whatever
-        the face looks like, and the generator answers by painting both.
+        the face looks like, and the generator answers by painting both. With `match_weight` they
+        are the rows of the step's real images, in their order.
         """
         random = self._random("labels", step)
-        if self._balance is None:
+        if self.recipe.match_weight:
+            rows = self._rows(step)
+        elif self._balance is None:
             rows = torch.randint(0, self.count, (self.recipe.batch,), generator=random)
         else:
             rows = self._balance.sample(self.recipe.batch, random)
@@ -148,13 +151,17 @@ class Reals:
         return torch.from_numpy(self._images[self._indices(step).numpy()])
 
     def _indices(self, step: int) -> Tensor:
+        """The images of this process's rows, as indices of the whole set."""
+        rows = self._rows(step)[self.share.rows]
+        return rows if self._places is None else self._places[rows]
+
+    def _rows(self, step: int) -> Tensor:
+        """The images of the global batch, as indices of those that are trained on."""
         epoch, position = divmod(step, self.steps_per_epoch)
         batch = self.recipe.batch
-        order = self._order(epoch)
         # A set smaller than a batch repeats within it.
         places = torch.arange(position * batch, (position + 1) * batch) % self.count
-        rows = order[places[self.share.rows]]
-        return rows if self._places is None else self._places[rows]
+        return self._order(epoch)[places]
 
     def _order(self, epoch: int) -> Tensor:
         """The images of a pass, the same for each of its steps: a permutation without `balance`."""

@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from models import runs
 from models.bundle.generator import Pixels
+from models.datasets.exclusions import Reason
 from models.runs import Fence
 from worker.enlarging.stage import StageProgress
 from worker.evaluation.served_size import Measures
@@ -66,6 +68,11 @@ class Reporter:
                 "dataset.progress",
                 {"done": count, "total": total},
             )
+
+    def left_out(self, reasons: Sequence[Reason]) -> None:
+        """Print which files of the dataset are not used, and why."""
+        for reason in reasons:
+            self._console.print(reason.describe(), style="yellow")
 
     def progress(self, data: dict[str, Any], step: int, fraction: float) -> None:
         """Report a step's losses; events become rarer as the run goes on."""

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from models import runs
+from models.datasets.exclusions import summarise
 from models.recipes.recipe import Recipe
 from models.registry import Registry
 from models.runs import Fence
@@ -209,6 +210,7 @@ class Attempt:
         # The names of thousands of broken files would make one event of megabytes.
         summary |= {"skipped": len(unreadable), "skipped_first": unreadable[:50]}
         self.reporter.event("dataset.ready", summary)
+        self.reporter.left_out([*summarise(dataset.skipped), *dataset.left_out])
         return dataset
 
     def _restore(self) -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from models.networks import modern
-from worker.training import augmentation
+from worker.training import augmentation, matching
 from worker.training.augmentation import Changes
 from worker.training.batches import to_images
 from worker.training.feature_discriminator import FeatureDiscriminator, Features
@@ -34,11 +34,12 @@ class LabelledImages(NamedTuple):
 class Views(NamedTuple):
     """The images of a step, and as the discriminators see them: augmented, with noise.
 
-    drawn: (N, 3, S, S) as the generator drew them. real_features, fake_features: what the frozen
-    features see, None without them.
+    drawn, unchanged: (N, 3, S, S) as the generator drew them, and as the set has them.
+    real_features, fake_features: what the frozen features see, None without them.
     """
 
     drawn: Tensor
+    unchanged: Tensor
     real: LabelledImages
     fake: LabelledImages
     real_features: LabelledImages | None = None
@@ -67,6 +68,7 @@ class Step:
     penalises_fakes: bool = False
     noise: float = 0.0
     accumulation: int = 1
+    match_weight: float = 0.0
 
     def run(self, inputs: Inputs) -> Losses:
         """Train all networks on one batch; the losses, averaged over the micro-batches.
@@ -133,6 +135,10 @@ class Step:
             loss = self.generator_objective(
                 views.fake, real_scores[place], feature_loss, losses[place]
             )
+            if self.match_weight:
+                distance = matching.distance(views.drawn, views.unchanged)
+                losses[place]["g_distance"] = distance.detach()
+                loss = loss + self.match_weight * distance
             self._backward(loss)
         self.update("generator")
 
@@ -175,7 +181,7 @@ class Step:
                 LabelledImages(self._change(image, f"{side} features", inputs), each)
                 for side, image, each in zip(("real", "fake"), images, labels, strict=True)
             ]
-        return Views(fakes, *views)
+        return Views(fakes, real, *views)
 
     def _change(self, images: Tensor, purpose: str, inputs: Inputs) -> Tensor:
         """The images augmented, where the inputs have changes for this purpose."""

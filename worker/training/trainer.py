@@ -94,6 +94,7 @@ class Trainer:
             penalises_fakes=recipe.penalty == "r1+r2",
             noise=recipe.noise / 127.5,
             accumulation=recipe.accumulation,
+            match_weight=recipe.match_weight if self.reals.attributes else 0.0,
         )
 
     def _feature_discriminator(self, bf16: bool) -> FeatureDiscriminator | None:

@@ -1,5 +1,7 @@
 """Whatever answers is charged: also what no route charges."""
 
+import re
+
 import pytest
 from starlette.testclient import TestClient
 
@@ -29,6 +31,36 @@ def test_a_failure_costs_a_call(start_limited: StartLimited, path: str) -> None:
 def test_a_page_costs_a_face(start_limited: StartLimited, path: str) -> None:
     client = start_limited(limit_pictures="3/hour")
     assert [client.get(path).status_code for _ in range(5)] == [200, 200, 200, 429, 429]
+
+
+@pytest.mark.parametrize(
+    ("limit", "path"),
+    [
+        pytest.param("limit_pictures", "/", id="pictures"),
+        pytest.param("limit_calls", "/nowhere", id="calls"),
+    ],
+)
+def test_the_page_of_a_refusal_gets_its_scripts_and_styles(
+    start_limited: StartLimited, limit: str, path: str
+) -> None:
+    client = start_limited(**{limit: "1/hour"})
+    reader = {"Accept": "text/html"}
+    pages = [client.get(path, headers=reader) for _ in range(2)]
+    assert pages[1].status_code == 429
+    assets = re.findall(r'(?:href|src)="(/assets/[^"]+)"', pages[1].text)
+    assert any(name.endswith(".css") for name in assets)
+    assert {client.get(name).status_code for name in assets} == {200}
+    assert client.get("/local/faces.js").status_code == 200
+    # Nothing else is sent instead.
+    assert client.get(path, headers=reader).status_code == 429
+
+
+def test_assets_have_a_quota_of_their_own(start_limited: StartLimited) -> None:
+    """As of pictures from memory: fifty for each picture of the limit."""
+    client = start_limited(limit_pictures="1/hour")
+    statuses = [client.get("/local/page.css").status_code for _ in range(51)]
+    assert statuses == [*[200] * 50, 429]
+    assert client.get("/avatar?seed=1").status_code == 200
 
 
 def _revalidating(client: TestClient) -> dict[str, str]:

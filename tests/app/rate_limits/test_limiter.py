@@ -144,6 +144,9 @@ def test_this_machine_is_not_charged(start_limited: StartLimited) -> None:
         ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
         ("::ffff:203.0.113.9", "203.0.113.9"),  # IPv4 as a dual-stack proxy forwards it
         ("64:ff9b::203.0.113.9", "203.0.113.9"),  # NAT64
+        ("64:ff9b:1:fffe::203.0.113.9", "203.0.113.9"),  # the same with a network's own prefix
+        ("::ffff:0:203.0.113.9", "203.0.113.9"),  # SIIT
+        ("::203.0.113.9", "203.0.113.9"),  # IPv4-compatible
         ("::ffff:127.0.0.1", None),
         ("2001:db8:1:2::", "2001:db8:1:2::/64"),
         ("fe80::1%eth0", "fe80::/64"),

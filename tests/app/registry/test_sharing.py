@@ -1,5 +1,6 @@
 """A model goes from one server to another as a zip, and only a good one arrives."""
 
+import json
 import zipfile
 from pathlib import Path
 
@@ -124,3 +125,13 @@ def test_a_large_upload_is_refused(other: Settings) -> None:
     answer = upload(other, b"0" * 4_000_001)
     assert (answer.status_code, "KAO_MAX_BUNDLE_BYTES" in answer.json()["detail"]) == (413, True)
     assert list((other.storage / "uploads").iterdir()) == []
+
+
+def test_a_card_that_no_face_could_use_is_refused(
+    other: Settings, bundles: list[Path], tmp_path: Path
+) -> None:
+    """It passed, was promoted, and every face was a 500: its time is that of their headers."""
+    card = json.loads((bundles[0] / bundle.CARD).read_text()) | {"created": "yesterday"}
+    content = repack(bundles[0], tmp_path / "a.zip", card__json=json.dumps(card).encode())
+    answer = upload(other, content)
+    assert (answer.status_code, "`created`" in answer.json()["detail"]) == (409, True)

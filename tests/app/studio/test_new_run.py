@@ -50,6 +50,8 @@ def test_the_form_selects_the_preset_that_fits_the_pictures(
     page = client.get("/studio/new?dataset=faces").text
     assert _selected_preset(page) == preset
     assert words in page
+    assert "The first run on “starter”" not in page
+    assert "The first run on “starter”" in client.get("/studio/new").text
     page = client.get("/studio/new?dataset=faces&preset=smoke").text
     assert _selected_preset(page) == "smoke", "the address says what"
     assert words not in page

@@ -296,6 +296,16 @@ def test_runs_are_listed_by_name_with_measures_and_filtered(
         assert "A &lt;b&gt;" in client.get(path).text
 
 
+@pytest.mark.parametrize(("preset", "is_enlarged"), [("smoke", False), ("modern-64-flat", True)])
+def test_a_run_without_an_enlarger_has_no_such_stage(
+    client: TestClient, begin: Begin, preset: str, is_enlarged: bool
+) -> None:
+    client.post("/session", json={"key": _KEY}, headers={"Origin": "http://testserver"})
+    page = client.get(f"/studio/runs/{begin(preset=preset)}").text
+    assert ('data-phase="enlarging"' in page) is is_enlarged
+    assert 'data-phase="publishing"' in page
+
+
 def test_a_model_page_names_what_rolling_back_brings(
     client: TestClient, key: dict[str, str], versions: list[str]
 ) -> None:

@@ -3,6 +3,7 @@
 import json
 import pickle
 import shutil
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -84,6 +85,12 @@ def _promises_endless_pictures(folder: Path) -> None:
     (folder / bundle.CARD).write_text(json.dumps(card))
 
 
+def _has_a_long_card(folder: Path) -> None:
+    """Every list of models would read it."""
+    card = json.loads((folder / bundle.CARD).read_text())
+    (folder / bundle.CARD).write_text(json.dumps(card | {"padding": "x" * 2**21}))
+
+
 ATTACKS = {
     "reads a file above": _reads_from("../secret"),
     "reads a file by its whole path": _reads_from("{folder}/../secret"),
@@ -93,6 +100,7 @@ ATTACKS = {
     "not a number": _has_a_number_that_is_none,
     "unknown library": _calls_an_unknown_library,
     "endless pictures": _promises_endless_pictures,
+    "long card": _has_a_long_card,
 }
 
 
@@ -151,6 +159,37 @@ def test_a_zip_that_is_none_is_refused(
     (tmp_path / "a.zip").write_bytes(attack((tmp_path / "a.zip").read_bytes()))
     with pytest.raises(BadBundle):
         registry.import_zip(tmp_path / "a.zip")
+    assert list(registry.bundles.glob("*")) == []
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_a_zip_of_a_rare_compression_is_refused(
+    registry: Registry, tmp_path: Path, method: int
+) -> None:
+    """The dictionary of an LZMA stream may have 4 GiB."""
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as archive:
+        archive.writestr(bundle.CARD, b"{}")
+    with pytest.raises(BadBundle, match="compressed"):
+        registry.import_zip(tmp_path / "a.zip")
+
+
+def test_the_list_of_a_zips_entries_takes_little_memory(registry: Registry, tmp_path: Path) -> None:
+    """zipfile reads the whole list: of 512 MiB, eleven million entries and over 4 GiB."""
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("x", b"")
+    plain = (tmp_path / "a.zip").read_bytes()
+    start, end = plain.find(b"PK\x01\x02"), plain.find(b"PK\x05\x06")
+    entries = plain[start:end] * 60_000
+    # The end of the list, with its length in bytes (APPNOTE 4.3.16).
+    ending = bytearray(plain[end:])
+    ending[12:16] = len(entries).to_bytes(4, "little")
+    (tmp_path / "a.zip").write_bytes(plain[:start] + entries + bytes(ending))
+    tracemalloc.start()
+    with pytest.raises(BadBundle, match="too many entries"):
+        registry.import_zip(tmp_path / "a.zip")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**20
     assert list(registry.bundles.glob("*")) == []
 
 

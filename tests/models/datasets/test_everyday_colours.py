@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from PIL import Image
 from models.datasets import colours, images
 from models.datasets.images import read_square
 from tests.models.datasets.test_everyday_pictures import (
+    EXACT,
     NEAR,
+    PROFILES,
     SIDE,
     encode,
     grey,
@@ -135,6 +138,118 @@ def test_a_profile_of_grey_counts(image: Image.Image, format: str) -> None:
 def test_a_palettes_profile_counts() -> None:
     profile = colours._profile(colours.PRIMARIES[12], colours.SRGB_CURVE)
     assert worst(encode(display_p3().quantize(16), "PNG", icc_profile=profile)) <= NEAR
+
+
+def test_the_profile_of_colours_counts_for_a_grey_picture_too() -> None:
+    """Editors leave the working space's profile in a picture that was turned grey."""
+    profile = PROFILES["ProPhoto"]  # gamma 1.8
+    image = power(GREY.convert("L"), 2.2 / 1.8)
+    assert worst(encode(image, "JPEG", quality=95, icc_profile=profile), GREY) <= NEAR
+    assert worst(encode(image, "JPEG", quality=95), GREY) > NEAR
+
+
+@pytest.mark.parametrize("format", EXACT)
+def test_a_linear_profile_that_is_called_srgb_is_converted(format: str) -> None:
+    """GIMP's "GIMP built-in Linear sRGB", Krita's "sRGB-elle-V2-g10.icc"; darktable#4651."""
+    profile = colours._profile(colours.PRIMARIES[1], 1.0)
+    assert profile is not None
+    profile = profile.replace(b"embedded\0", b"Lin sRGB\0")
+    data = encode(in_profile(PLAIN, profile), format, icc_profile=profile, **EXACT[format])
+    assert worst(data) <= NEAR
+
+
+def bmp_with(profile: bytes) -> bytes:
+    """A BMP with Windows' header V5 and an embedded profile after its pixels."""
+    data = encode(in_profile(PLAIN, profile), "BMP")
+    first, pixels = data[14:54], data[54:]
+    colours_of_v5 = bytes(16) + b"DEBM" + bytes(48) + struct.pack("<IIII", 4, 124 + len(pixels),
+                                                              len(profile), 0)  # fmt: skip
+    header = struct.pack("<I", 124) + first[4:] + colours_of_v5
+    assert len(header) == 124
+    start = b"BM" + struct.pack("<IHHI", 14 + 124 + len(pixels) + len(profile), 0, 0, 14 + 124)
+    return start + header + pixels + profile
+
+
+def gif_with(profile: bytes) -> bytes:
+    """A GIF with a profile in an application extension, as ImageMagick writes it."""
+    data = encode(in_profile(PLAIN, profile), "GIF")
+    place = 13 + 3 * 2 ** ((data[10] & 7) + 1)  # after the table of colours
+    parts = [profile[start : start + 255] for start in range(0, len(profile), 255)]
+    blocks = b"".join(bytes([len(part)]) + part for part in parts)
+    return data[:place] + b"\x21\xff\x0bICCRGBG1012" + blocks + b"\0" + data[place:]
+
+
+@pytest.mark.parametrize("write", [bmp_with, gif_with])
+@pytest.mark.parametrize("name", PROFILES)
+def test_profiles_that_pillow_passes_over_count(write: Callable[[bytes], bytes], name: str) -> None:
+    """BITMAPV5HEADER, and ICC.1's annex on GIF."""
+    data = write(PROFILES[name])
+    assert worst(data) <= NEAR
+    spoilt = data.replace(b"DEBM", b" niW").replace(b"ICCRGBG1012", b"ICCRGBG1013")
+    assert worst(spoilt) > 2 * NEAR, "without it the colours are wrong: the row tests it"
+
+
+def camera_exif(mark: bytes) -> bytes:
+    """EXIF of a camera, with an interoperability index (DCF 2.0) and no colour profile."""
+    interoperability = struct.pack("<HHHI4sI", 1, 1, 2, 4, mark, 0)
+    exif = struct.pack("<HHHIHHHHIII", 2, 0xA001, 3, 1, 0xFFFF, 0, 0xA005, 4, 1, 56, 0)
+    first = struct.pack("<HHHIII", 1, 0x8769, 4, 1, 26, 0)
+    return b"Exif\0\0II*\0" + struct.pack("<I", 8) + first + exif + interoperability
+
+
+ADOBE_RGB = in_profile(PLAIN, PROFILES["Adobe RGB"])
+
+
+@pytest.mark.parametrize(
+    ("image", "mark"),
+    [
+        pytest.param(ADOBE_RGB, b"R03\0", id="Adobe RGB, Pillow#3270, guardian/grid#2066"),
+        pytest.param(PLAIN, b"R98\0", id="sRGB"),
+    ],
+)
+def test_a_cameras_mark_of_its_colours_counts(image: Image.Image, mark: bytes) -> None:
+    options = {"quality": 95, "subsampling": 0, "exif": camera_exif(mark)}
+    assert worst(encode(image, "JPEG", **options)) <= NEAR
+
+
+def test_damaged_exif_with_a_cameras_mark_costs_no_picture() -> None:
+    data = encode(
+        PLAIN, "JPEG", quality=95, subsampling=0, exif=camera_exif(b"R03\0")[:40] + b"R03"
+    )
+    assert worst(data) <= NEAR
+
+
+def press_profile() -> bytes:
+    """An ICC profile for CMYK whose inks are weak: full ink of all four is a middle grey.
+
+    A table of two points an ink (ICC.1:2010, lut8Type), of CIELAB in eight bits.
+    """
+    identity = struct.pack(">9i", *(65536 * (n % 4 == 0) for n in range(9)))
+    ramp = bytes(range(256))
+    corners = [[(n >> (3 - ink)) & 1 for ink in range(4)] for n in range(16)]
+    table = b"".join(bytes([255 - 40 * sum(inks[:3]) - 20 * inks[3], 128, 128]) for inks in corners)
+    lut = b"mft1" + bytes(4) + bytes([4, 3, 2, 0]) + identity + ramp * 4 + table + ramp * 3
+    tags = {b"desc": b"desc" + struct.pack(">II", 0, 6) + b"press\0" + bytes(78),
+            b"cprt": b"text" + bytes(4) + b"press\0",
+            b"wtpt": b"XYZ " + bytes(4) + struct.pack(">iii", 63190, 65536, 54061),
+            b"A2B0": lut, b"A2B1": lut}  # fmt: skip
+    entries, body, start = b"", b"", 132 + 12 * len(tags)
+    for name, data in tags.items():
+        entries += name + struct.pack(">II", start + len(body), len(data))
+        body += data + bytes(-len(data) % 4)
+    header = struct.pack(">I4sI", start + len(body), bytes(4), 0x02400000) + b"prtrCMYKLab "
+    header += bytes(12) + b"acsp" + bytes(28) + struct.pack(">iii", 63190, 65536, 54061)
+    return header.ljust(128, b"\0") + struct.pack(">I", len(tags)) + entries + body
+
+
+@pytest.mark.parametrize("format", ["JPEG", "TIFF"])
+def test_a_press_profile_counts(format: str) -> None:
+    """cgwire/zou#1188: without it the picture is far more saturated than in print."""
+    inks = Image.new("CMYK", (SIDE, SIDE), (255, 255, 255, 0))
+    level = int(read_square(encode(inks, format, icc_profile=press_profile()), 8).min())
+    # L* = 100 * 135 / 255 = 52.9 is 126 of 255 in sRGB; without the profile it would be black.
+    assert abs(level - 126) <= NEAR
+    assert read_square(encode(inks, format), 8).max() < NEAR
 
 
 LEVELS = np.asarray(GREY.convert("L"))

@@ -76,6 +76,90 @@ def test_a_decimal_comma_is_a_number_between_semicolons() -> None:
 
 
 @pytest.mark.parametrize(
+    ("delimiter", "form"),
+    [
+        pytest.param("\t", "{n},5", id="Excel's Unicode text"),
+        pytest.param(",", '"{n},5"', id="quoted between commas, sqlitebrowser#2140"),
+        pytest.param(";", "{n}.000,50", id="thousands too, Aternus/csv-to-xlsx#27"),
+    ],
+)
+def test_a_decimal_comma_is_a_number_in_other_tables(delimiter: str, form: str) -> None:
+    numbers = read(table(delimiter, values=[form.format(n=n + 1) for n in range(16)])).numbers
+    assert numbers == {
+        "hat": [float((n + 1) * (1000 if "." in form else 1)) + 0.5 for n in range(16)]
+    }
+
+
+def test_commas_of_thousands_are_no_decimal_ones() -> None:
+    label_table = read(table(values=[f'"{n + 1},500"' for n in range(16)]))
+    assert (label_table.numbers, label_table.attributes) == ({}, {})
+
+
+def test_two_columns_of_one_name_are_two_labels() -> None:
+    rows = [
+        f"{name},{hat},{'ab'[place // 8]}"
+        for place, (name, hat) in enumerate(zip(NAMES, HATS, strict=True))
+    ]
+    label_table = read("\n".join(["file_name,hat,hat", *rows]))
+    assert label_table.attributes == {"hat": HATS, "hat_2": ["a"] * 8 + ["b"] * 8}
+
+
+def test_a_quotation_mark_that_is_never_closed_is_named() -> None:
+    """cldf/csvw#52, apple/turicreate#1692: all rows after it were part of one text."""
+    label_table = read(table().replace("05.png,", '05.png,"'))
+    assert (
+        "a quotation mark of the row '05.png,\"crown' is never closed"
+        in label_table.left_out[0].reason
+    )
+
+
+def test_a_comma_too_many_is_counted() -> None:
+    label_table = read(table().replace("05.png,crown", "05.png,crown, large"))
+    assert label_table.attributes == {"hat": HATS}
+    assert (
+        label_table.left_out[0].reason == "1 row has more fields than the first line, as '05.png'"
+    )
+
+
+@pytest.mark.parametrize("mark", ["x", "X", "\u2713"])
+def test_what_is_ticked_off_is_a_boolean(mark: str) -> None:
+    values = [mark if place % 2 else "" for place in range(16)]
+    assert read(table(values=values)).attributes == {"hat": ["no", "yes"] * 8}
+    with_lost_rows = read(table(values=values), names=[*NAMES, "lost.png"])
+    assert with_lost_rows.attributes["hat"][-1] == labels.UNLABELLED
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "reason"),
+    [
+        pytest.param("split", ["train", "test"] * 8, "parts of the set (train, test …)",
+                     id="Hugging Face's splits"),
+        pytest.param("id", range(100, 116), "a number for each picture", id="a database's keys"),
+        pytest.param("No", range(16), "a number for each picture", id="rows that were counted"),
+    ],
+)  # fmt: skip
+def test_what_says_nothing_of_a_face_is_no_label(
+    column: str, values: Sequence[object], reason: str
+) -> None:
+    label_table = read(table(values=values).replace("hat", column))
+    assert not label_table
+    assert [each.reason for each in label_table.left_out] == [reason]
+
+
+def test_fields_of_objects_are_columns() -> None:
+    """As in exports of Hugging Face's datasets, huggingface/dataset-viewer#48."""
+    faces = [{"hat": hat, "size": place, "boxes": [1]} for place, hat in enumerate(HATS)]
+    label_table = read(lines(jsonl(face=faces)), "metadata.jsonl")
+    assert label_table.attributes == {"face_hat": HATS}
+    assert label_table.numbers == {"face_size": [float(place) for place in range(16)]}
+    assert [each.name for each in label_table.left_out] == ["face.boxes"]
+
+
+def test_letters_that_are_two_in_ascii_stay() -> None:
+    assert list(read(table().replace("hat", "Größe")).attributes) == ["grosse"]
+
+
+@pytest.mark.parametrize(
     "column",
     [
         *("File_Name", "FILENAME", " file_name ", "file name", "file", "image", "path", "img"),
@@ -123,7 +207,7 @@ def test_what_is_not_used_of_a_table_is_counted() -> None:
     assert [(each.name, each.reason) for each in label_table.left_out] == [
         ("metadata.csv", "1 row without a file's name"),
         ("metadata.csv", "1 of 18 rows names no picture: 'gone.png'"),
-        ("metadata.csv", "1 pictures have rows that differ, as '00.png'; the last one counts"),
+        ("metadata.csv", "1 picture has rows that differ, as '00.png'; the last one counts"),
     ]
 
 

@@ -188,6 +188,29 @@ def test_two_megabytes_of_metadata_are_read_past(kind: str) -> None:
     assert worst(data) == 0
 
 
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        pytest.param(b"version https://git-lfs.github.com/spec/v1\n", "pointer of Git LFS",
+                     id="a clone without Git LFS"),
+        pytest.param(b"<!DOCTYPE html><title>403 Forbidden</title>", "page of the web",
+                     id="a refused download, WildMeOrg/Wildbook#1609"),
+        pytest.param(b"\xff\xd8\xff\xe0" + bytes(9), "damaged JPEG", id="a header alone"),
+        pytest.param(b"\x89PNG\r\n\x1a\n" + bytes(9), "damaged PNG", id="a header alone, PNG"),
+    ],
+)  # fmt: skip
+def test_what_stands_where_a_picture_should_be_is_named(data: bytes, reason: str) -> None:
+    for source in (data, io.BytesIO(data)):
+        with pytest.raises(BrokenImage, match=reason):
+            read_square(source, SIDE)
+
+
+def test_more_metadata_than_is_read_is_named_without_pillows_settings() -> None:
+    data = encode(twin(), "PNG", icc_profile=bytes(PngImagePlugin.MAX_TEXT_CHUNK + 1))
+    with pytest.raises(BrokenImage, match="too much text beside the pixels"):
+        peek(data)
+
+
 def test_a_photograph_of_48_megapixels_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """mattermost#2365: phones take 24 to 50 megapixels. Read reduced, so never all in memory."""
     data = encode(twin().resize((6_000, 8_000)), "JPEG", quality=60)

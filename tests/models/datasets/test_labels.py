@@ -78,7 +78,7 @@ def test_folders_that_differ_are_classes(folders: list[str], expected: list[str]
     ("values", "reason"),
     [
         pytest.param([1, *["nan"] * 15], "94 % of the pictures have no value", id="not finite"),
-        pytest.param(["[1, 2]", "[3, 4]"] * 8, "nested values", id="nested"),
+        pytest.param(['"[1, 2]"', '"[3, 4]"'] * 8, "nested values", id="nested"),
         pytest.param([f"text {n}" for n in range(16)], "16 different texts", id="captions"),
         pytest.param(["same"] * 16, "one value only", id="constant"),
         pytest.param(["red", "", "", ""] * 4, "75 % of the pictures have no value", id="missing"),

@@ -1,17 +1,19 @@
 """Garbage collection removes files that no row names, and no others."""
 
 import os
+import shutil
 import time
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from models import runs
+from models import bundle, runs
 from models.database.tables import datasets
 from models.maintenance import garbage
 from models.registry import Registry
 from models.settings import Settings
+from models.storage import atomic
 from tests.support.fixtures import Begin, WriteBundle
 
 OLD = time.time() - 31 * garbage.MINIMUM_AGE
@@ -94,6 +96,31 @@ def test_collecting_removes_them_and_leaves_what_is_needed(
     assert not [path for path in orphan_files if path.exists()]
     assert not [path for path in needed_files if not path.exists()]
     assert garbage.find(settings, engine) == []
+
+
+def test_what_is_published_while_it_is_collected_stays(
+    settings: Settings,
+    engine: sa.Engine,
+    store: Path,
+    write_bundle: WriteBundle,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its publisher found the files there, and writes its row only after they were hidden."""
+    registry, hide = Registry(engine, store), atomic.hide
+    source = write_bundle()
+    unregistered_copy = store / "bundles" / bundle.digest(source)
+    shutil.copytree(source, unregistered_copy)
+    make_old(unregistered_copy)
+
+    def publish_first(path: Path) -> Path:
+        os.utime(path)  # as `atomic.settle` does where the files are there
+        return hide(path)
+
+    monkeypatch.setattr(atomic, "hide", publish_first)
+    assert garbage.collect(settings, engine) == []
+    assert registry.adopt(unregistered_copy.name)
+    registry.load(unregistered_copy.name)
+    assert list(registry.bundles.iterdir()) == [unregistered_copy]
 
 
 def test_a_young_file_may_be_in_use(

@@ -18,15 +18,15 @@ LABELLED = replace(FLAT_ART, attributes={"hair": 5, "hat": 2, "artist": 60}, num
 MIXED_SIDES = replace(FLAT_ART, sides=(100,) * 45 + (600,) * 5)
 
 
-def reasons(pictures: Pictures, machine: Machine, **requested: Any) -> str:
+def reasons(pictures: Pictures, machine: Machine, **user_fields: Any) -> str:
     """The sentences that a user sees."""
-    return "\n".join(each.reason for each in automatic.choose(pictures, machine, requested))
+    return "\n".join(each.reason for each in automatic.choose(pictures, machine, user_fields))
 
 
-def resolved(pictures: Pictures, machine: Machine, **requested: Any) -> dict[str, Any]:
+def resolved(pictures: Pictures, machine: Machine, **user_fields: Any) -> dict[str, Any]:
     """The recipe that the run gets."""
-    choices = automatic.choose(pictures, machine, requested)
-    return recipe.resolve(automatic.fields(choices) | requested).model_dump()
+    choices = automatic.choose(pictures, machine, user_fields)
+    return recipe.resolve(automatic.fields(choices) | user_fields).model_dump()
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_it_is_said_in_five_lines(pictures: Pictures, machine: Machine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("requested", "expected", "words"),
+    ("user_fields", "expected", "words"),
     [
         pytest.param(
             {"resolution": 32}, {"resolution": 32, "enlarger_steps": 12_000},
@@ -197,15 +197,16 @@ def test_it_is_said_in_five_lines(pictures: Pictures, machine: Machine) -> None:
     ],
 )  # fmt: skip
 def test_what_is_requested_stays(
-    requested: dict[str, Any], expected: dict[str, Any], words: list[str]
+    user_fields: dict[str, Any], expected: dict[str, Any], words: list[str]
 ) -> None:
-    recipe = resolved(LABELLED, CPU, **requested)
+    recipe = resolved(LABELLED, CPU, **user_fields)
     assert {name: recipe[name] for name in expected} == expected
     assert (
-        not requested.keys() & automatic.fields(automatic.choose(LABELLED, CPU, requested)).keys()
+        not user_fields.keys()
+        & automatic.fields(automatic.choose(LABELLED, CPU, user_fields)).keys()
     )
     for word in words:
-        assert word in reasons(LABELLED, CPU, **requested)
+        assert word in reasons(LABELLED, CPU, **user_fields)
 
 
 @pytest.mark.parametrize(("batch", "parts"), [(64, 1), (512, 4), (127, 1), (384, 4), (2, 1)])

@@ -64,6 +64,14 @@ def test_a_folder_that_cannot_be_listed_is_named(
     ]
 
 
+@pytest.mark.parametrize("name", ["list_attr_celeba.csv", "labels.xlsx", "data.parquet"])
+def test_a_table_with_another_name_says_which_is_read(tmp_path: Path, name: str) -> None:
+    for file in ("0.png", "1.png", name):
+        (tmp_path / file).write_bytes(picture(0, "PNG"))
+    left_out = FolderSource(tmp_path, "set").contents(Part(), 16).left_out
+    assert left_out == [(name, "a table, but not metadata.csv, .tsv or .jsonl")]
+
+
 def test_an_empty_name_is_not_the_current_folder() -> None:
     with pytest.raises(DatasetError, match="has no name"):
         open_source("")

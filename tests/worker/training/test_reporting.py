@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from models import runs
+from models.datasets.exclusions import Exclusion, summarise
 from models.recipes.recipe import resolve
 from worker.enlarging.stage import StageProgress
 from worker.training.reporting import Reporter
@@ -63,3 +64,15 @@ def test_packing_is_a_line_now_and_then(
     first, last = capsys.readouterr().err.splitlines()
     assert first.endswith("dataset  10 of 50,000 pictures")
     assert last.endswith("dataset  50,000 of 50,000 pictures")
+
+
+def test_files_that_are_not_used_are_listed_by_reason(
+    reporter: Reporter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = [Exclusion(f"{name}.png", "cannot be decoded: x") for name in "abcdef"]
+    reporter.left_out(summarise([*broken, Exclusion("[/x].psd", "PSD is not read")]))
+    reporter.close()
+    assert capsys.readouterr().err.splitlines() == [
+        "left out 6 files, cannot be decoded: x: a.png, b.png, c.png, d.png, e.png, …",
+        "left out 1 file, PSD is not read: [/x].psd",
+    ]

@@ -16,7 +16,7 @@ from models.errors import DatasetError
 from worker.datasets.file_source import FileSource
 from worker.datasets.source import Contents, NamedFile, Part
 
-VERSION = "folder-5"  # raise it whenever the same files give other pixels or labels
+VERSION = "folder-6"  # raise it whenever the same files give other pixels or labels
 
 
 class FolderSource(FileSource):
