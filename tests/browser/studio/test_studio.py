@@ -85,12 +85,12 @@ def test_pictures_become_a_model_that_serves_by_clicks_alone(
     expect(page.locator("[data-number=images]")).to_have_text("320")
     expect(page.locator("[data-number=seconds_left]")).to_have_text("–")
     expect(page.locator("#bar")).to_have_js_property("value", 1)
-    sheets = _sheets(up, page.url.rpartition("/")[2])
+    drawn_sheets = _sheets(up, page.url.rpartition("/")[2])
     # A slow machine draws some before the first that the recipe asks for.
-    assert sheets[-4:] == [f"{images:010}.png" for images in (80, 160, 240, 320)]
+    assert drawn_sheets[-4:] == [f"{images:010}.png" for images in (80, 160, 240, 320)]
     scrub = page.locator("#scrub")
-    expect(scrub).to_have_attribute("max", str(len(sheets) - 1))
-    scrub.fill(str(len(sheets) - 4))
+    expect(scrub).to_have_attribute("max", str(len(drawn_sheets) - 1))
+    scrub.fill(str(len(drawn_sheets) - 4))
     until(page, "document.getElementById('sheet').dataset.shown === '0000000080.png'")
     expect(page.locator("#sheet-caption")).to_contain_text("after 80 images")
     expect(page.locator("[data-curve=losses] :is(polyline, circle)")).to_have_count(2)
@@ -138,7 +138,7 @@ def test_a_page_catches_up_when_its_server_was_killed(enter: Enter, up: Up, data
     starts = [event for event in events if event.type == "run.started"]
     assert page.locator("#log").get_by_text("A worker started it").count() == len(starts)
     sheets = {event.data["sheet"] for event in events if event.type == "sheet.drawn"}
-    expect(page.locator("#scrub")).to_have_attribute("max", str(len(sheets) - 1))
+    expect(page.locator("#scrub")).to_have_attribute("max", str(len(drawn_sheets) - 1))
 
 
 @pytest.mark.usefixtures("cancel_runs")
