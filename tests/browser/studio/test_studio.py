@@ -138,7 +138,7 @@ def test_a_page_catches_up_when_its_server_was_killed(enter: Enter, up: Up, data
     starts = [event for event in events if event.type == "run.started"]
     assert page.locator("#log").get_by_text("A worker started it").count() == len(starts)
     sheets = {event.data["sheet"] for event in events if event.type == "sheet.drawn"}
-    expect(page.locator("#scrub")).to_have_attribute("max", str(len(drawn_sheets) - 1))
+    expect(page.locator("#scrub")).to_have_attribute("max", str(len(sheets) - 1))
 
 
 @pytest.mark.usefixtures("cancel_runs")
