@@ -45,6 +45,10 @@ MISSING = frozenset({"nan", "null", "n/a", "na", "#n/a", "<na>"})
 MARKS = frozenset({"x", "\u2713", "\u2714", "\u2611"})
 # Columns of which each picture has another whole number: no property of a face.
 ROW_NUMBERS = frozenset({"id", "index", "idx", "row", "no", "nr", "num", "number", "nummer"})
+# Columns whose numbers are classes and no quantities, without case, spaces and underscores.
+CLASS_COLUMNS = frozenset(
+    {"label", "labels", "labelid", "class", "classid", "classindex", "category", "categoryid"}
+)
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 # Parameters with which pages avoid caches: ambiguous as names of a trait.
 CACHE_PARAMETERS = frozenset({"v", "ver", "rev", "ref", "ts", "trk", "spm", "cb", "rnd", "rand"})
@@ -229,7 +233,16 @@ def _values(column: str, names: Sequence[str], rows: Rows) -> list[str | None]:
     if _are_marks(texts):
         marks = zip(names, texts, strict=True)
         return [None if name not in rows else "yes" if text else "no" for name, text in marks]
+    if re.sub(r"[\W_]+", "", column.lower()) in CLASS_COLUMNS and _are_classes(texts):
+        return [text and f"class {int(float(text))}" for text in texts]
     return _with_points(_one_spelling(texts))
+
+
+def _are_classes(texts: Sequence[str | None]) -> bool:
+    """Whether the values are a few whole numbers from 0 up, and no booleans."""
+    distinct = {text for text in texts if text}
+    are_whole = all(re.fullmatch(r"\d{1,9}(\.0)?", text) for text in distinct)
+    return are_whole and 2 < len(distinct) <= MOST_VALUES
 
 
 def _text(value: Any) -> str | None:

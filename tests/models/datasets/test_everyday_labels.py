@@ -146,6 +146,17 @@ def test_what_says_nothing_of_a_face_is_no_label(
     assert [each.reason for each in label_table.left_out] == [reason]
 
 
+@pytest.mark.parametrize("column", ["label", "Class_ID", "category"])
+def test_numbers_of_classes_are_no_quantities(column: str) -> None:
+    """As `dataset.json` has them, and tables that are exported from Hugging Face's ClassLabel."""
+    label_table = read(table(values=[0, 1, 2, 10] * 4).replace("hat", column))
+    assert list(label_table.attributes.values()) == [
+        ["class 0", "class 1", "class 2", "class 10"] * 4
+    ]
+    assert not label_table.numbers
+    assert read(table(values=[0, 1] * 8).replace("hat", column)).attributes.popitem()[1][0] == "no"
+
+
 def test_fields_of_objects_are_columns() -> None:
     """As in exports of Hugging Face's datasets, huggingface/dataset-viewer#48."""
     faces = [{"hat": hat, "size": place, "boxes": [1]} for place, hat in enumerate(HATS)]
