@@ -8,13 +8,13 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
 from tests.support.waiting import wait
 
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the key of an element's id (WebDriver §12)
+OLD = "data-old-document"  # marks the page that a click is to replace
 PATIENCE = 120  # s; under a load of 20 its start takes more than 60
 SYSTEM = "--remote-allow-system-access"  # the log of errors is the browser's own
 PREFERENCES = {
@@ -109,14 +109,25 @@ class Firefox:
 
     def until(self, expression: str) -> None:
         """Wait for an expression of JavaScript to be true."""
-        ends = time.monotonic() + PATIENCE
-        while not self.run(f"return Boolean({expression})"):
-            assert time.monotonic() < ends, expression
-            time.sleep(0.1)
+        wait(lambda: self._is_true(expression), PATIENCE, expression)
+
+    def _is_true(self, expression: str) -> bool:
+        try:
+            return bool(self.run(f"return Boolean({expression})"))
+        except AssertionError as error:
+            if "unload" not in str(error):
+                raise
+            return False  # the next page came while the script ran
 
     def click(self, selector: str) -> None:
         """Click an element; fails where another covers it."""
         self.call("WebDriver:ElementClick", id=self._element(selector))
+
+    def click_to_load(self, selector: str) -> None:
+        """Click what opens another document or reloads this one, and wait until it has loaded."""
+        self.run(f"document.documentElement.setAttribute('{OLD}', '')")
+        self.click(selector)
+        self.until(f"!document.querySelector('[{OLD}]') && document.readyState === 'complete'")
 
     def write(self, selector: str, text: str) -> None:
         """Empty a field and type."""
@@ -134,8 +145,14 @@ class Firefox:
         self.run(NARROW, width)
         self.call("Marionette:SetContext", value="content")
 
+    def forget_errors(self) -> None:
+        """Empty the log of errors, so that a test sees only its own."""
+        self.call("Marionette:SetContext", value="chrome")
+        self.run("Services.console.reset()")
+        self.call("Marionette:SetContext", value="content")
+
     def errors(self, origin: str) -> list[str]:
-        """The errors of scripts and of the policy on pages of an origin, so far."""
+        """The errors of scripts and of the policy on pages of an origin, since `forget_errors`."""
         self.call("Marionette:SetContext", value="chrome")
         messages = self.run(ERRORS, origin)
         self.call("Marionette:SetContext", value="content")

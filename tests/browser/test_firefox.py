@@ -37,6 +37,7 @@ def running_firefox() -> Iterator[Firefox]:
 def browser(running_firefox: Firefox, site: str) -> Iterator[Firefox]:
     """Firefox without cookies; a script that fails on a page fails the test."""
     running_firefox.open(f"{site}/robots.txt")
+    running_firefox.forget_errors()
     running_firefox.call("WebDriver:DeleteAllCookies")
     running_firefox.resize(1280, 900)
     yield running_firefox
@@ -46,8 +47,8 @@ def browser(running_firefox: Firefox, site: str) -> Iterator[Firefox]:
 def log_in(browser: Firefox, site: str) -> None:
     browser.open(f"{site}/studio")
     browser.write("#key", KEY)
-    browser.click("#login [type=submit]")
-    browser.until("document.querySelector('.tabs')")
+    browser.click_to_load("#login [type=submit]")
+    assert browser.run("return Boolean(document.querySelector('.tabs'))")
 
 
 def test_a_face_is_typed_customised_and_found_on_the_wall(browser: Firefox, site: str) -> None:

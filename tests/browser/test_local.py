@@ -251,6 +251,7 @@ def test_a_slider_that_moves_is_followed_without_a_request(
 ) -> None:
     page = visit(f"/?model={labelled_model}&open=1&view=morph")
     expect(page.locator("#picture img")).to_be_attached()
+    expect(page.locator("#here")).to_be_visible()  # its script listens
     page.locator("#here").evaluate("box => box.click()")
     page.evaluate("navigator.serviceWorker.ready.then(() => true)")
     slider = page.locator("#t")

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.types import PictureOf, Visit, attribute_of
+from tests.browser.waits import click_to_load, next_document
 
 pytestmark = pytest.mark.slow  # a second each, and some tens of them
 
@@ -221,7 +222,7 @@ def test_two_languages_have_all_words(visit: Visit) -> None:
     page = visit("/", locale="zh-CN")
     expect(page.locator("html")).to_have_attribute("lang", "zh")
     expect(page.locator("#open")).to_have_text("自定义")
-    page.get_by_text("English").click()
+    click_to_load(page.get_by_text("English"))
     expect(page.locator("#open")).to_have_text("Customise")
     page.goto("/")  # a cookie remembers
     expect(page.locator("#open")).to_have_text("Customise")
@@ -230,7 +231,8 @@ def test_two_languages_have_all_words(visit: Visit) -> None:
 def test_the_other_language_keeps_the_state(visit: Visit) -> None:
     page = visit("/?seed=ada&open=1&view=mix")
     # An open face covers the link for a mouse, but not for a screen reader.
-    page.locator("#language").evaluate("link => link.click()")
+    with next_document(page):
+        page.locator("#language").evaluate("link => link.click()")
     expect(page.locator("html")).to_have_attribute("lang", "zh")
     expect(page.locator("#seed")).to_have_value("ada")
     expect(page.locator("#views input:checked")).to_have_value("mix")

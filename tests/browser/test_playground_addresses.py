@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.types import PictureOf, Visit, attribute_of, text_of
+from tests.browser.waits import next_document
 
 pytestmark = pytest.mark.slow  # a second each, and some tens of them
 
@@ -42,7 +43,8 @@ def test_the_first_face_and_its_code_need_no_script(visit: Visit, http: httpx.Cl
     assert answer.headers["x-avatar-seed"] == "ada%20%26%20co~"
     expect(page.locator("#embed")).to_contain_text("/avatar?seed=ada%20%26%20co%7E")
     page.locator("#seed").fill("grace")
-    page.locator("#seed").press("Enter")
+    with next_document(page):
+        page.locator("#seed").press("Enter")
     expect(page.locator("#face img")).to_have_attribute("alt", "grace")
 
 
@@ -78,9 +80,10 @@ def test_a_reload_keeps_the_place_on_the_wall(visit: Visit) -> None:
     page = visit("/")
     expect(page.locator(WALL).first).to_be_attached()
     for _ in range(6):
-        page.mouse.wheel(0, 2000)
-        page.wait_for_timeout(50)
+        page.evaluate("scrollBy({top: 2000, behavior: 'instant'})")
+        page.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
     place = page.evaluate("scrollY")
+    assert place > 5000
     page.reload()
     expect(page.locator("#wall img.here").first).to_be_attached()
     assert abs(page.evaluate("scrollY") - place) < 20

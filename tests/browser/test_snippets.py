@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from tests.browser.types import Visit, text_of
+from tests.browser.waits import until
 
 pytestmark = pytest.mark.slow  # a second each, and some tens of them
 
@@ -86,12 +87,13 @@ def test_a_pinned_address_names_the_version(visit: Visit, http: httpx.Client, si
 def test_copying_and_downloading(visit: Visit) -> None:
     page = visit("/?open=1&seed=ada", permissions=["clipboard-read", "clipboard-write"])
     page.locator("#copy").click()
-    assert page.evaluate("navigator.clipboard.readText()").endswith(
-        "/avatar?seed=ada&size=256&format=webp"
+    until(
+        page,
+        "navigator.clipboard.readText()"
+        ".then(text => text.endsWith('/avatar?seed=ada&size=256&format=webp'))",
     )
     page.locator("#share").click()
-    page.wait_for_timeout(200)
-    assert page.evaluate("navigator.clipboard.readText()") == page.url
+    until(page, "navigator.clipboard.readText().then(text => text === location.href)")
     with page.expect_download() as coming:
         page.locator("#download").click()
     assert coming.value.suggested_filename == "ada.webp"

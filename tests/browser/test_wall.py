@@ -1,14 +1,13 @@
 """The wall: without an end, and never heavy."""
 
 import re
-import time
-from collections.abc import Callable
 
 import httpx
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Route, expect
 
 from tests.browser.types import Visit, attribute_of
+from tests.browser.waits import until
 
 pytestmark = pytest.mark.slow  # a second each, and some tens of them
 
@@ -61,9 +60,9 @@ def test_pictures_that_scroll_away_are_cancelled(visit: Visit) -> None:
     page.route("**/avatar?*", lambda route: waiting.append(route))  # the server never answers
     page.on("requestfailed", lambda request: failures.append(request.failure))
     page.evaluate("scrollTo({top: 9000, behavior: 'instant'})")
-    _until(page, lambda: len(waiting) > 5)
+    until(page, lambda: len(waiting) > 5)
     page.evaluate("scrollTo({top: 90000, behavior: 'instant'})")
-    _until(page, lambda: len(failures) > 5)
+    until(page, lambda: len(failures) > 5)
     assert set(failures) == {"net::ERR_ABORTED"}
     page.unroute_all(behavior="ignoreErrors")
 
@@ -84,10 +83,3 @@ def test_other_faces_keep_the_place(visit: Visit) -> None:
     page.locator("#shuffle").click()
     expect(page.locator(WALL).first).not_to_have_attribute("href", "/?seed=0&open=1")
     assert page.evaluate("scrollY") < 800
-
-
-def _until(page: Page, condition: Callable[[], bool]) -> None:
-    ends = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < ends
-        page.wait_for_timeout(50)

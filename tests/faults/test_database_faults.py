@@ -60,22 +60,20 @@ def test_app_and_worker_wait_for_a_database_that_starts_later_and_outlive_its_de
 ) -> None:
     house = build_house(database_url=postgres.database())
     house.engine.dispose()
-    postgres.stop(signal.SIGINT)
-    house.queue()
-    worker = house.worker()
-    app = house.start_app()
-    house.wait(lambda: house.log_tails().count("database.awaited") >= 2, "both wait")
-    assert (worker.poll(), app.poll()) == (None, None)
-    postgres.start()
+    with postgres.stopped(signal.SIGINT):
+        house.queue()
+        worker = house.worker()
+        app = house.start_app()
+        house.wait(lambda: house.log_tails().count("database.awaited") >= 2, "both wait")
+        assert (worker.poll(), app.poll()) == (None, None)
     house.wait(house.serves, "the app serves")
     run = house.submit(3_000)
     house.wait_for_snapshot(run)
 
-    postgres.stop(signal.SIGKILL)
-    for number in range(5):
-        assert house.http.get(f"/avatar?seed=dead-{number}").status_code == 200
-        time.sleep(0.5)
-    postgres.start()
+    with postgres.stopped(signal.SIGKILL):
+        for number in range(5):
+            assert house.http.get(f"/avatar?seed=dead-{number}").status_code == 200
+            time.sleep(0.5)
     wait_until_available(house.engine)
     house.wait_for_end(run)
     assert (worker.poll(), app.poll()) == (None, None)

@@ -6,6 +6,7 @@ Each has a home of its own, as on a host of its own; one group of processes for 
 import contextlib
 import io
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -182,8 +183,9 @@ def test_a_set_uploaded_to_one_host_is_trained_on_at_another(hosts: Hosts, tmp_p
             buffer = io.BytesIO()
             Image.new("RGB", (40, 30), (20 * index, 100, 200)).save(buffer, "PNG")
             file.writestr(f"{index}.png", buffer.getvalue())
-    hosts.clients[1].upload("mine", archive)
-    assert hosts.wait_for_end(hosts.train(dataset="mine", images=640)).state == "succeeded"
+    name = f"mine-{secrets.token_hex(4)}"
+    hosts.clients[1].upload(name, archive)
+    assert hosts.wait_for_end(hosts.train(dataset=name, images=640)).state == "succeeded"
 
 
 def test_a_run_goes_on_at_another_host_when_its_own_is_gone(hosts: Hosts) -> None:
@@ -214,14 +216,13 @@ def test_faces_are_served_while_the_database_restarts_and_no_run_is_lost(
 ) -> None:
     run = hosts.train(images=8_000)
     hosts.wait(lambda: (hosts.run(run).progress or {}).get("images", 0) > 400, 120, "it goes on")
-    postgres.stop(signal.SIGINT)
-    ends = time.monotonic() + 5
-    while time.monotonic() < ends:
-        for number in (0, 1):
-            assert hosts.face(number).status_code == 200
-    health = hosts.http.get(f"{hosts.urls[0]}/health/ready").json()
-    assert health["status"] == "degraded"
-    postgres.start()
+    with postgres.stopped(signal.SIGINT):
+        ends = time.monotonic() + 5
+        while time.monotonic() < ends:
+            for number in (0, 1):
+                assert hosts.face(number).status_code == 200
+        health = hosts.http.get(f"{hosts.urls[0]}/health/ready").json()
+        assert health["status"] == "degraded"
     for url in hosts.urls:  # until then its answers are 503
         hosts.wait(
             partial(_is_ready, hosts, url),
@@ -281,9 +282,10 @@ def test_two_hosts_that_ask_at_once_get_numbers_of_their_own(hosts: Hosts) -> No
 def test_every_home_is_a_cache(hosts: Hosts) -> None:
     """What a host keeps may be lost with it: a new one with an empty disk serves the same."""
     before = hosts.face(0, "seed=77").content
-    hosts.processes["app-b"].send_signal(signal.SIGKILL)
-    hosts.processes["app-b"].wait()
-    shutil.rmtree(hosts.folder / "app-b")
-    hosts.start("app-b")
+    hosts.kill("app-b")
+    try:
+        shutil.rmtree(hosts.folder / "app-b")
+    finally:
+        hosts.start("app-b")
     hosts.wait(lambda: hosts.ready(hosts.urls[1]), 120, "it serves")
     assert hosts.face(1, "seed=77").content == before

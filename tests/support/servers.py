@@ -7,7 +7,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,15 @@ class Server:
         if self.process.poll() is None:
             self.process.send_signal(number)
             self.process.wait(30)
+
+    @contextmanager
+    def stopped(self, number: signal.Signals) -> Iterator[None]:
+        """Stop it for the length of `with`; it starts again however that ends."""
+        self.stop(number)
+        try:
+            yield
+        finally:
+            self.start()
 
 
 class S3(Server):

@@ -1,6 +1,7 @@
 """One `kao up` for the studio's tests of a file, and browsers before it."""
 
 import io
+import secrets
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -66,6 +67,16 @@ def enter(browser: Browser, up: Up) -> Iterator[Enter]:
     assert complaints == []
 
 
+@pytest.fixture
+def cancel_runs(up: Up) -> Iterator[None]:
+    """Cancel the runs that a test leaves behind, also where it fails."""
+    yield
+    for run in up.client.get("/train", headers=up.key).json()["runs"]:
+        if run["state"] in ("queued", "running"):
+            up.client.post(f"/train/{run['id']}/cancel", headers=up.key)
+            up.finished(f"/train/{run['id']}")
+
+
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of twelve pictures, two of them the same."""
@@ -78,15 +89,16 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def dataset(up: Up, pictures: Path) -> str:
-    """Its name on the server."""
+    """Its name on the server; another one where this is called again after a failure."""
+    name = f"mine-{secrets.token_hex(4)}"
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         for path in sorted(pictures.iterdir()):
             archive.write(path, path.name)
     path_of_zip = pictures.parent / "mine.zip"
     path_of_zip.write_bytes(file.getvalue())
-    up.kao.upload("mine", path_of_zip)
-    return "mine"
+    up.kao.upload(name, path_of_zip)
+    return name
 
 
 @pytest.fixture(scope="module")

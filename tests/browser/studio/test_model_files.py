@@ -13,6 +13,7 @@ from models.bundle.archive import stream
 from tests.browser.conftest import write_plain_bundle
 from tests.browser.studio.types import Enter
 from tests.browser.types import tab_to
+from tests.browser.waits import next_document
 
 pytestmark = pytest.mark.slow
 
@@ -46,8 +47,9 @@ def test_a_model_is_downloaded_and_uploaded_without_a_mouse(
     chooser.value.set_files(foreign_model)
     expect(page.locator("#chosen")).to_have_text("model.zip")
     tab_to(page, "#send")
-    page.keyboard.press("Enter")
-    page.wait_for_url(re.compile("/studio/models/[0-9a-f]{64}$"))
+    with next_document(page, 120_000):
+        page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("/studio/models/[0-9a-f]{64}$"))
     expect(page.locator("#toast")).to_contain_text("verified")
     expect(page.get_by_role("button", name="Promote", exact=True)).to_be_visible()
     expect(page.get_by_role("link", name="Download")).to_be_visible()

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from app.studio import assets
 from tests.browser.studio.types import Enter
 from tests.browser.test_budget import MOST_BYTES, MOST_SHIFT, SHIFTS
 from tests.browser.types import tab_to
+from tests.browser.waits import next_document
 from tests.support.kao_up import Up
 
 PLACES = (
@@ -105,26 +106,44 @@ def _fits(enter: Enter, paths: tuple[str, ...]) -> None:
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
 
 
+@pytest.mark.usefixtures("cancel_runs")
 def test_a_keyboard_is_enough(enter: Enter, up: Up, dataset: str) -> None:
     page = enter(session=False)
     tab_to(page, "#key")
     page.keyboard.type(up.secret)
-    page.keyboard.press("Enter")
+    _press_to_load(page)
     expect(page.get_by_role("heading", level=1)).to_have_text("Runs")
     tab_to(page, "a[href='/studio/new']")
-    page.keyboard.press("Enter")
-    page.wait_for_url("**/studio/new")
+    _press_to_load(page)
     tab_to(page, "input[name=preset]")
-    while page.evaluate("document.activeElement.value") != "smoke":
-        page.keyboard.press("ArrowDown")
+    _choose(page, "smoke")
+    tab_to(page, "#f-minutes")
+    page.keyboard.type("30")  # so that it lasts until it is cancelled
     tab_to(page, "#f-dataset")
-    page.keyboard.type("mine")
+    page.keyboard.press("Home")
+    _choose(page, dataset)
     tab_to(page, "button[type=submit]")
-    page.keyboard.press("Enter")
-    page.wait_for_url("**/studio/runs/*")
+    _press_to_load(page)
+    run = page.url.rpartition("/")[2]
     tab_to(page, "#cancel")
     page.keyboard.press("Enter")
     expect(page.locator("#badge")).to_have_text("cancelled", timeout=120_000)
+    assert up.run(f"/train/{run}")["recipe"]["dataset"] == dataset
+
+
+def _choose(page: Page, value: str) -> None:
+    """Press the arrow until the control that has the focus has this value."""
+    for _ in range(40):
+        if page.evaluate("document.activeElement.value") == value:
+            return
+        page.keyboard.press("ArrowDown")
+    raise AssertionError(f"no arrow leads to {value}")
+
+
+def _press_to_load(page: Page) -> None:
+    """Press Enter, and wait for the page that it leads to."""
+    with next_document(page):
+        page.keyboard.press("Enter")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
