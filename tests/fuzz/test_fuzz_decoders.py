@@ -3,6 +3,7 @@
 import io
 import resource
 import struct
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,6 +12,14 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from PIL import Image
 
 from models.datasets.images import BrokenImage, peek, read_square, size_of
+from tests.models.datasets.test_everyday_colours import (
+    bmp_with,
+    camera_exif,
+    gamma,
+    gif_with,
+    png,
+)
+from tests.models.datasets.test_everyday_pictures import PROFILES, encode, twin
 
 HEIC = Path(__file__).parents[1] / "fixtures" / "heic"
 OFTEN = settings(deadline=None, suppress_health_check=list(HealthCheck))
@@ -27,6 +36,15 @@ MODES = {
     "AVIF": ("RGB", "RGBA"),
     "TIFF": ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "LAB", "YCbCr", "I;16", "F"),
 }
+# Files that say what their numbers mean, each where only our own code reads it.
+PROFILE = PROFILES["Display P3"]
+WITH_COLOURS: dict[str, tuple[Callable[[], bytes], ...]] = {
+    "PNG": (lambda: png(twin(), cICP=bytes([12, 13, 0, 1])), lambda: png(twin(), gAMA=gamma(1))),
+    "JPEG": (lambda: encode(twin(), "JPEG", exif=camera_exif(b"R03\0"), icc_profile=PROFILE),
+             lambda: encode(twin(), "JPEG", exif=camera_exif(b"R03\0"))),
+    "GIF": (lambda: gif_with(PROFILE),),
+    "BMP": (lambda: bmp_with(PROFILE),),
+}  # fmt: skip
 COMPRESSIONS = (None, "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg")
 Changes = list[tuple[float, bytes, int]]
 NUMBER = st.integers(0, 2**32 - 1).map(lambda value: struct.pack("<I", value))
@@ -71,6 +89,7 @@ def bases(format: str) -> list[bytes]:
             if compression == "jpeg" and mode not in ("L", "RGB", "YCbCr"):
                 continue
             files.append(picture(format, mode, compression))
+    files += [write() for write in WITH_COLOURS.get(format, ())]
     for content in files:
         read_square(content, 16)
     return files
