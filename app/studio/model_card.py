@@ -54,6 +54,7 @@ def page(request: Request, name: str) -> Response:
         ],
         traits=[(trait, _examples(trait)) for trait in traits.trait_parameters(card).values()],
         seed=SEED,
+        base=str(request.base_url),
     )
 
 

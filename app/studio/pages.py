@@ -23,7 +23,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 THEMES = ("light", "dark")
 THEME_COOKIE = "kao_theme"
 DAY = "public, max-age=86400"
-NOT_CRAWLED = ("/studio", "/train", "/datasets", "/keys", "/avatar", "/sheet", "/og")
+NOT_CRAWLED = ("/studio", "/train", "/datasets", "/keys", "/avatar", "/sheet")
 _CODE = re.compile("`([^`]+)`")
 YEAR = 365 * 24 * 3600  # s
 POLICY = (
@@ -54,7 +54,10 @@ async def favicon() -> Response:
 
 @router.get("/robots.txt")
 async def robots() -> Response:
-    """Keep crawlers from what needs a key, and from pictures that have no end."""
+    """Keep crawlers from what needs a key, and from pictures that have no end.
+
+    `/og` is open to them: what shows links asks for a page's card by these rules.
+    """
     lines = ["User-agent: *", *(f"Disallow: {path}" for path in NOT_CRAWLED)]
     return PlainTextResponse("\n".join(lines) + "\n", headers={"Cache-Control": DAY})
 

@@ -73,6 +73,7 @@ def playground(request: Request) -> Response:
         "playground",
         face=face,
         base=str(request.base_url),
+        query=request.url.query,
         settings=_settings(state, face),
         live=live,
         models=sorted(state.registry.list_models(), key=lambda row: row["version"] != live),

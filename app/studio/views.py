@@ -13,7 +13,7 @@ from app.avatars import traits
 from app.datasets import routes as dataset_routes
 from app.errors import Unauthorised
 from app.registry import schemas as registry_schemas
-from app.state import get_state
+from app.state import AppState, get_state
 from app.studio import sentences, translations
 from app.studio.forms import groups
 from app.studio.pages import render
@@ -121,6 +121,7 @@ def new(request: Request) -> Response:
         recipes={preset.name: preset.recipe for preset in preset_list.presets},
         chosen=preset,
         is_flat_art=is_flat_art,
+        sources=_sources(state),
         start={
             "recipe": recipe,
             "dataset": dataset,
@@ -128,6 +129,16 @@ def new(request: Request) -> Response:
         },
         base=base,
     )
+
+
+def _sources(state: AppState) -> list[tuple[str, str]]:
+    """What a run can start from, as (value, description): models, and the newest runs."""
+    models = [
+        (row["version"][:12], row["name"] or row["card"]["recipe"]["preset"])
+        for row in state.registry.list_models()
+    ]
+    rows = [row for row in runs.list_runs(state.database, LISTED_RUNS) if row["snapshot"]]
+    return models + [(row["id"], row["name"] or row["recipe"]["preset"]) for row in rows]
 
 
 @router.get("/runs/{run}")

@@ -318,3 +318,24 @@ def test_a_click_into_the_field_selects_its_text(visit: Visit, picture_of: Pictu
 def test_the_preview_of_an_svg_is_the_svg(visit: Visit, picture_of: PictureOf) -> None:
     page = visit("/?open=1&format=svg")
     assert picture_of(page, "#picture")["format"] == "svg"
+
+
+def test_forced_colours_outline_what_is_chosen(visit: Visit, picture_of: PictureOf) -> None:
+    """Grounds and weights are lost there (P24)."""
+    page = visit("/?open=1", forced_colors="active")
+    picture_of(page, "#picture")
+    style = "one => [getComputedStyle(one).outlineStyle, getComputedStyle(one).outlineWidth]"
+    chosen, other = page.locator(".segments :checked + span"), page.locator("#views span").last
+    for place in (*chosen.all(), page.locator(".places [aria-current]")):
+        assert place.evaluate(style) == ["solid", "3px"]
+    assert other.evaluate(style)[0] == "none"
+
+
+def test_a_dark_page_is_printed_dark_on_white_without_controls(visit: Visit) -> None:
+    page = visit("/", color_scheme="dark")
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    page.emulate_media(media="print")
+    ink = page.evaluate("getComputedStyle(document.documentElement).color")
+    assert ink == "rgb(29, 27, 24)"
+    for control in ("header.top", "#open", "#shuffle"):
+        expect(page.locator(control)).to_be_hidden()

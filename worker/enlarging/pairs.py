@@ -1,8 +1,8 @@
 """Pairs of the same picture at the generator's resolution and larger, from the run's own set."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -28,9 +28,7 @@ Pack = Callable[[int, int], PackedDataset]
 class Pairs:
     """small: (filters, N, S, S, 3) uint8; large: (N, scale·S, scale·S, 3) uint8.
 
-    The last `held_out` pictures are for measuring only. labels: of all pictures, as the packed
-    set has them. drawn: (N, S, S, 3) uint8, as a generator draws the faces with these labels;
-    None where the labels do not say what the pictures show.
+    The last `held_out` pictures are for measuring only.
     """
 
     small: Pixels
@@ -38,8 +36,6 @@ class Pairs:
     scale: Literal[2, 4]
     held_out: int
     dataset: str
-    labels: Mapping[str, Mapping[str, Sequence[Any]]] = field(default_factory=dict)
-    drawn: Pixels | None = None
 
     @property
     def trained_on(self) -> int:
@@ -65,7 +61,7 @@ def find(pack: Pack, resolution: int, limit: int | None = None) -> Pairs | None:
         except DatasetError:  # fewer than two pictures are so large
             continue
         if dataset.count >= FEWEST:
-            return replace(make(dataset.images(), scale, dataset.name), labels=dataset.labels())
+            return make(dataset.images(), scale, dataset.name)
     return None
 
 

@@ -102,8 +102,6 @@ class Stage:
             "scale": training_pairs.scale,
             "steps": plan.steps,
         }
-        if training_pairs.drawn is not None:
-            fields["drawn"] = training_pairs.trained_on
         self.event("enlarger.started", fields)
 
     def train(

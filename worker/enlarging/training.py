@@ -22,7 +22,6 @@ BATCH = 8
 LEARNING_RATE, LEARNING_RATE_END = 1e-3, 1e-5
 BETAS = (0.9, 0.99)
 MEASURED_AT_ONCE = 10  # pictures
-DRAWN_SHARE = 0.5  # of the crops, where the pairs have the generator's drawings too
 
 
 @dataclass(frozen=True)
@@ -124,17 +123,12 @@ class EnlargerTrainer:
         crop = min(CROP, pairs.resolution)
         high = (pairs.trained_on, *[pairs.resolution - crop + 1] * 2, len(pairs.small), 2)
         choices = [torch.randint(end, (BATCH,), generator=random).tolist() for end in high]
-        small, large, drawn = [], [], []
+        small, large = [], []
         for number, y, x, method, mirror in zip(*choices, strict=True):
             step = -1 if mirror else 1
             small.append(_crop(pairs.small[method, number], y, x, crop)[:, ::step])
             large.append(_crop(pairs.large[number], y, x, crop, pairs.scale)[:, ::step])
-            if pairs.drawn is not None:
-                drawn.append(_crop(pairs.drawn[number], y, x, crop)[:, ::step])
         inputs = degrade(_tensor(np.stack(small)), random)
-        if drawn:
-            is_drawn = torch.rand((BATCH, 1, 1, 1), generator=random) < DRAWN_SHARE
-            inputs = torch.where(is_drawn, _tensor(np.stack(drawn)), inputs)
         return self._to_device(inputs), self._to_device(_tensor(np.stack(large)))
 
     def _held_out(self) -> Iterator[tuple[Tensor, Tensor]]:

@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from torch import nn
@@ -11,7 +11,6 @@ from models import bundle
 from models.networks import modern
 from models.recipes.recipe import Recipe
 from worker import devices
-from worker.enlarging import drawings
 from worker.enlarging.distillation import Distillation, Plan
 from worker.enlarging.pairs import Pack
 from worker.enlarging.stage import Stage, plan_for, train
@@ -84,10 +83,6 @@ class LaterStages:
         pairs = stage.find_pairs(self.pack, recipe.resolution, recipe.dataset_limit)
         if pairs is None:
             return
-        attributes = self.trainer.reals.attributes
-        if recipe.match_weight and attributes:
-            drawn = drawings.draw(self._generator(), attributes, pairs.labels, recipe.seed)
-            pairs = replace(pairs, drawn=drawn)
         stage.begin(pairs, plan)
         stage.restore(self.progress.enlarger)
         self._enlarging = stage
@@ -103,7 +98,8 @@ class LaterStages:
         )
         if self.enlarger is None or not plan.steps:
             return
-        generator = self._generator()
+        generator = self.publication.generator(self.trainer, self.progress)
+        assert isinstance(generator, modern.Generator)  # the recipe's check
         network, scale = self.enlarger.network, self.enlarger.card.scale
         latents = self.trainer.inputs.latents
         bf16 = devices.uses_bf16(self.recipe, self.trainer.device)
@@ -116,12 +112,6 @@ class LaterStages:
         self.save()
         if self.last_signal() != signal.SIGTERM:
             self.student = self._finish(distillation)
-
-    def _generator(self) -> modern.Generator:
-        """The averaged generator, or the best one."""
-        generator = self.publication.generator(self.trainer, self.progress)
-        assert isinstance(generator, modern.Generator)  # the recipe's check
-        return generator
 
     def _finish(self, distillation: Distillation) -> Student | None:
         """Measure the student; what to publish of it, or None where its FD is higher."""

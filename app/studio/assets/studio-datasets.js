@@ -1,18 +1,19 @@
 // Datasets: a zip as it is, or a folder that is packed here, sent with its progress.
 
-import { byId, t } from "./page.js";
+import { byId, root, t } from "./page.js";
 import { downloadZip } from "./client-zip.js";
 import { onClick, showProblem, upload } from "./studio.js";
 
 const USED = /\.(a?png|p?jpe?g?|jpg_large|ji?f|jfif|pjp|mpo|webp|gif|bmp|dib|avifs?|hei[cf]|hif|tiff?)$|(^|\/)(metadata\.([ct]sv|jsonl)|dataset\.json)$/i;
 const ARCHIVE = /\.(zip|tar|t?gz|bz2|xz|zst|7z|rar|jar)$/i; // refused within an archive
 let chosen = null; // a File, or a list of {name, input}
+let suggested = "";
 
 function choose(what, name, words) {
   chosen = what;
   byId("chosen").textContent = words;
   const plain = name.toLowerCase().replace(/\.zip$/, "").replace(/[^a-z0-9_-]+/g, "-").replace(/^[-_]+|-+$/g, "").slice(0, 63);
-  if (!byId("name").value) byId("name").value = plain;
+  if (byId("name").value === suggested) byId("name").value = suggested = plain;
 }
 
 const zip = (file) => choose(file, file.name, t("studio.data.chosen", { name: file.name }));
@@ -48,12 +49,12 @@ async function walk(entry) {
 
 const drop = byId("drop");
 for (const type of ["dragenter", "dragover", "dragleave", "drop"]) {
-  drop?.addEventListener(type, (event) => {
+  if (drop) addEventListener(type, (event) => {
     event.preventDefault();
     drop.classList.toggle("over", type === "dragenter" || type === "dragover");
   });
 }
-drop?.addEventListener("drop", async (event) => {
+if (drop) addEventListener("drop", async (event) => {
   showProblem();
   const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
   if (!entries.length) return;
@@ -69,5 +70,5 @@ onClick(byId("send"), async () => {
   if (!chosen) throw new Error(t("studio.data.nothing"));
   const query = new URLSearchParams({ name: byId("name").value, licence: byId("licence").value });
   await upload(`/datasets?${query}`, chosen instanceof File ? chosen : downloadZip(chosen).blob());
-  location.reload();
+  location.href = `${root}/studio/datasets/${byId("name").value}`;
 });

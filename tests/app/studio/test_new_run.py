@@ -9,6 +9,10 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from models import runs
+from models.name_and_note import Description
+from models.recipes.recipe import resolve
+from models.registry import Registry
 from tests.app.studio.types import Upload
 from tests.support.drawings import draw_flat, draw_photograph
 
@@ -20,6 +24,23 @@ def test_labels_that_were_ticked_arrive_in_the_form_of_a_run(client: TestClient)
     page = client.get("/studio/new?dataset=starter&label=hair_colour&label=glasses").text
     start = json.loads(re.findall(r'id="start">(.*?)</script>', page)[0])
     assert start == {"recipe": {}, "dataset": "starter", "labels": ["hair_colour", "glasses"]}
+
+
+def test_the_form_offers_what_a_run_can_start_from(client: TestClient, registry: Registry) -> None:
+    recipe, name = resolve({"preset": "smoke"}), Description(name="Faces <1>")
+    with_snapshot, _ = runs.create(registry.engine, recipe, {"preset": "smoke"}, description=name)
+    runs.create(registry.engine, recipe, {"preset": "smoke"})  # without one
+    claim = runs.claim(registry.engine, with_snapshot["id"])
+    assert claim is not None
+    runs.snapshot(registry.engine, with_snapshot["id"], claim[1], "1.pt", {"images": 80})
+    client.post("/session", json={"key": _KEY}, headers={"Origin": "http://testserver"})
+    page = client.get("/studio/new").text
+    (offered,) = re.findall(r'<datalist id="sources">(.*?)</datalist>', page)
+    values = re.findall(r'<option value="([^"]+)">', offered)
+    versions = {row["version"][:12] for row in registry.list_models()}
+    assert set(values) == versions | {with_snapshot["id"]}
+    assert "Faces &lt;1&gt;" in offered
+    assert re.search(r'id="f-start_from"[^>]* list="sources"', page.replace("\n", " "))
 
 
 def _pngs(draw: Callable[[int], Image.Image]) -> dict[str, bytes]:

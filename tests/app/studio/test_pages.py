@@ -186,6 +186,26 @@ def test_the_first_face_is_one_that_the_server_draws(
     assert client.get(html.unescape(card[1])).status_code == 200
 
 
+def test_a_shared_link_names_itself_with_all_its_state(client: TestClient) -> None:
+    """Sites that show links take this address for the page's own, and drop what it lacks."""
+    path = "/?seed=a%20%22b%22&psi=0.5&open=1&view=morph&with=c"
+    address = re.search(r'og:url" content="([^"]+)"', client.get(path).text)
+    assert address is not None
+    assert html.unescape(address[1]) == f"http://testserver{path}"
+
+
+def test_a_models_card_can_be_shared_and_its_faces_open_the_playground(client: TestClient) -> None:
+    text = client.get("/models/default/card").text
+    card = re.search(r'og:image" content="http://testserver([^"]+)"', text)
+    assert card is not None
+    assert client.get(html.unescape(card[1])).headers["content-type"].startswith("image/")
+    links = [html.unescape(link) for link in re.findall(r'href="(/\?open=1&amp;[^"]+)"', text)]
+    assert links
+    for link in links:
+        assert client.get(link).status_code == 200
+        assert re.search("model=[0-9a-f]{12}&(trait.|age=)", link)
+
+
 def test_values_of_an_address_are_escaped(client: TestClient) -> None:
     text = client.get("/", params={"seed": '"><script>alert(1)</script>'}).text
     assert "<script>alert" not in text
@@ -258,6 +278,7 @@ def test_pages_answer_head_as_get_without_a_body(client: TestClient, path: str) 
 def test_crawlers_and_devices_find_what_they_ask_for(client: TestClient) -> None:
     robots = client.get("/robots.txt")
     assert "Disallow: /studio\n" in robots.text
+    assert "/og" not in robots.text, "what shows links obeys it too, and needs a page's card"
     assert client.get("/favicon.ico").headers["content-type"] == "image/png"
     page = client.get("/").text
     manifest = client.get("/manifest.webmanifest")

@@ -64,11 +64,10 @@ def test_pictures_become_a_model_that_serves_by_clicks_alone(
     expect(page.get_by_label("Name", exact=True)).to_have_value("some-faces")
     page.get_by_label("Name", exact=True).fill(name)
     click_to_load(page.get_by_role("button", name="Upload"), LONG)
-    card = page.locator(f"[data-set={name}]")
-    expect(card).to_contain_text("12 images")
-    click_to_load(card.get_by_role("link", name=name, exact=True))
+    expect(page.get_by_role("heading", level=1)).to_have_text(name)
+    expect(page.locator("main")).to_contain_text("12 images")
     expect(page.locator("#alike")).to_contain_text("00.png = Some Faces/01.png")
-    page.go_back()
+    click_to_load(page.get_by_role("link", name="Datasets"))
     until(page, f"document.querySelector('[data-set={name}] img').naturalWidth > 100")
 
     click_to_load(page.get_by_role("link", name="Runs"))
@@ -200,9 +199,7 @@ def test_a_labelled_zip_is_trained_on_by_clicks(enter: Enter, up: Up, tmp_path: 
     page = enter("/studio/datasets")
     page.locator("#zip").set_input_files(labelled_model)
     click_to_load(page.get_by_role("button", name="Upload"), LONG)
-    card = page.locator(f"[data-set={name}]")
-    expect(card).to_contain_text("16 images")
-    click_to_load(card.get_by_role("link", name=name, exact=True))
+    expect(page.locator("main")).to_contain_text("16 images")
     expect(page.locator("[data-attribute=hat] tbody tr")).to_have_count(2)
     page.locator("[data-attribute=hat] img").first.scroll_into_view_if_needed()
     until(page, "document.querySelector('[data-attribute=hat] img').naturalWidth > 100")
@@ -256,9 +253,7 @@ def test_a_folder_of_classes_becomes_a_run_by_clicks(
     expect(page.locator("#name")).to_have_value("hats-caps")
     page.locator("#name").fill(name)
     click_to_load(page.locator("#send"), LONG)
-    card = page.locator(f"[data-set={name}]")
-    expect(card.locator("p.note").first).to_contain_text(re.compile(r"^\s*500 "))
-    click_to_load(card.get_by_role("link", name=name, exact=True))
+    expect(page.locator("main p.note").first).to_contain_text(re.compile(r"^\s*500 "))
     values = page.locator("[data-attribute=class] tbody tr")
     expect(values).to_have_count(2)
     for value in ("cap", "hat"):  # 500 pictures: the broken one counts for no class
@@ -291,16 +286,24 @@ def test_what_is_dropped_is_taken(enter: Enter, pictures: Path, tmp_path: Path) 
     with zipfile.ZipFile(archive, "w") as written:
         written.write(pictures / "00.png", "00.png")
     page = enter("/studio/datasets")
-    for file, sentence, name in (
-        (pictures, "Some Faces, 12 of 12 files", "some-faces"),
-        (archive, "Mine too.zip", "mine-too"),
-        (pictures / "01.png", "01, 1 of 1 files", "01"),
+    for place, file, sentence, name in (
+        ("#drop", pictures, "Some Faces, 12 of 12 files", "some-faces"),
+        (
+            "#drop",
+            archive,
+            "Mine too.zip",
+            "mine-too",
+        ),  # its name replaces the one suggested before
+        ("h1", pictures / "01.png", "01, 1 of 1 files", "01"),  # beside the zone
     ):
-        page.locator("#name").fill("")
-        _drop(page, "#drop", file)
+        _drop(page, place, file)
         expect(page.locator("#chosen")).to_contain_text(sentence)
         expect(page.locator("#name")).to_have_value(name)
         expect(page.locator("#drop")).not_to_have_class(re.compile("over"))
+    page.locator("#name").fill("my-own")
+    _drop(page, "#drop", archive)
+    expect(page.locator("#chosen")).to_contain_text("Mine too.zip")
+    expect(page.locator("#name")).to_have_value("my-own")
 
 
 def _drop(page: Page, place: str, file: Path) -> None:
@@ -308,7 +311,7 @@ def _drop(page: Page, place: str, file: Path) -> None:
     box = page.locator(place).bounding_box()
     assert box is not None
     data = {"items": [], "files": [str(file)], "dragOperationsMask": 1}
-    where = {"x": box["x"] + 40, "y": box["y"] + 40, "data": data}
+    where = {"x": box["x"] + 20, "y": box["y"] + 20, "data": data}
     browser = page.context.new_cdp_session(page)
     for type in ("dragEnter", "dragOver", "drop"):
         browser.send("Input.dispatchDragEvent", {"type": type, **where})

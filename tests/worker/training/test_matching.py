@@ -1,21 +1,13 @@
 """Where labels say what a picture shows, a generator also learns that very picture."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from models.errors import InvalidRecipe
-from models.faces.attributes import Attribute
-from models.networks.modern import Generator
 from models.recipes.recipe import Recipe, resolve
-from tests.worker.training.interruptions import execute_next, hand_back
-from tests.worker.training.types import Attempts, EventsOf
-from worker.enlarging import drawings
-from worker.enlarging.training import EnlargerTrainer
 from worker.training import matching
 from worker.training.batches import Reals
 from worker.training.distributed.collectives import Share
@@ -102,44 +94,3 @@ def test_a_recipe_whose_labels_do_not_say_the_picture_is_refused(
 ) -> None:
     with pytest.raises(InvalidRecipe, match=sentence):
         recipe_of(**fields)
-
-
-def test_the_enlarger_gets_a_drawing_of_each_picture_s_labels() -> None:
-    attribute = Attribute(name="colour", values=NAMES, shares=[0.25] * 4)
-    network = Generator(SIDE, 8, 8, 4, attributes=[attribute]).eval()
-    z = drawings.latents([attribute], LABELS, 9, seed=0)
-    assert network.mapping is not None
-    assert network.mapping.labels(z).argmax(1).tolist() == CODES.tolist()
-    faces = drawings.draw(network, [attribute], LABELS, seed=0)
-    assert faces.shape == (COUNT, SIDE, SIDE, 3)
-    assert np.array_equal(faces, drawings.draw(network, [attribute], LABELS, seed=0))
-
-
-@pytest.fixture
-def coloured(tmp_path: Path) -> Path:
-    """A folder of class folders: 64 plain pictures four times as large as the generator's."""
-    folder = tmp_path / "colours"
-    for number, code in enumerate(CODES):
-        place = folder / NAMES[code]
-        place.mkdir(parents=True, exist_ok=True)
-        # A little apart, so that none counts as another's copy.
-        colour = tuple((COLOURS[code] + number % 16).tolist())
-        Image.new("RGB", (4 * SIDE, 4 * SIDE), colour).save(place / f"{number:02}.png")
-    return folder
-
-
-@pytest.mark.usefixtures("any_enlarger_is_better")
-def test_a_run_trains_its_enlarger_on_drawings_and_resumes_it(
-    attempt: Attempts, coloured: Path, events_of: EventsOf, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fields = {"labels": ["class"], "match_weight": 20.0, "enlarger_steps": 6}
-    fields |= {"enlarger_width": 8, "enlarger_blocks": 1}
-    unbroken = attempt(coloured, **fields)
-    expected = unbroken.registry.folder(unbroken.execute()) / "enlarger.onnx"
-    assert events_of(unbroken, "enlarger.started")[0]["drawn"] == 61
-
-    run = attempt(coloured, **fields)
-    hand_back(monkeypatch, EnlargerTrainer, run, at=2)
-    version, steps = execute_next(monkeypatch, EnlargerTrainer, run)
-    assert steps == [3, 4, 5]
-    assert (run.registry.folder(version) / "enlarger.onnx").read_bytes() == expected.read_bytes()
