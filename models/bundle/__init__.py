@@ -7,6 +7,7 @@ from models.bundle.format import (
     FILES as FILES,
     GRAPH_SUFFIX as GRAPH_SUFFIX,
     GROWTH as GROWTH,
+    LARGEST_CARD as LARGEST_CARD,
     LARGEST_FILE as LARGEST_FILE,
     MAPPING as MAPPING,
     NEAREST as NEAREST,

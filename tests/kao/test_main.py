@@ -136,6 +136,11 @@ def _alembic_error() -> Exception:
             "kao[hosts]",
             id="without-psycopg",
         ),
+        pytest.param(
+            ModuleNotFoundError("No module named 'torch'", name="torch"),
+            "pip install 'kao[worker]'",
+            id="without-torch",
+        ),
     ],
 )
 def test_what_a_user_can_correct_is_a_sentence(error: Exception, part: str) -> None:

@@ -21,6 +21,29 @@ from tests.support.waiting import wait
 SMALL = ("--preset", "smoke", "--limit", "64", "--set", "sliders=false")
 
 
+def test_without_pytorch_a_run_is_refused_before_it_is_made(
+    kao: Kao, settings: Settings, tmp_path: Path
+) -> None:
+    """PyTorch is hidden by a finder of modules that comes first and finds none of that name."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import importlib.util, sys\n"
+        "find_spec = importlib.util.find_spec\n"
+        "def without_torch(name, package=None):\n"
+        "    return None if name == 'torch' else find_spec(name, package)\n"
+        "importlib.util.find_spec = without_torch\n"
+        "sys.modules['torch'] = None\n"
+    )
+    for words in (("train", "--preset", "smoke"), ("enlarge", "default", "--dataset", "starter")):
+        code, _, message = kao(*words, PYTHONPATH=str(tmp_path))
+        assert code == 1, message
+        assert "pip install 'kao[worker]'" in message
+        assert "Traceback" not in message
+    assert kao("dataset", "list").code == 0  # creates the tables
+    engine = connect(settings)
+    assert runs.list_runs(engine, 10) == []
+    engine.dispose()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_run_is_trained_promoted_and_drawn(kao: Kao, settings: Settings, tmp_path: Path) -> None:

@@ -51,6 +51,7 @@ def _name(stem: str) -> str:
 
 # long: one story, whose steps need the ones before
 @pytest.mark.usefixtures("former_default")
+# long: one visit, from pictures to a model that serves and back
 def test_pictures_become_a_model_that_serves_by_clicks_alone(
     enter: Enter, up: Up, pictures: Path
 ) -> None:
