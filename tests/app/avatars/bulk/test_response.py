@@ -50,6 +50,18 @@ def test_a_zip_has_each_face_as_get_draws_it(client: TestClient) -> None:
         assert client.get(row["address"]).content == archive.read(name)
 
 
+def test_the_index_of_a_zip_describes_each_face(choosy: TestClient) -> None:
+    response = choosy.post("/avatars", json={"seeds": ["a", "b"], "size": 16, "colour": "blue"})
+    assert response.status_code == 200, response.text
+    index = json.loads(zipfile.ZipFile(io.BytesIO(response.content)).read("index.json"))
+    for row in index.values():
+        address = row["address"].replace("format=png", "format=json")
+        description = choosy.get(address).json()
+        assert row["traits"] == description["traits"]
+        assert row["traits"]["colour"] == "blue"
+        assert row["alt"] == description["alt"]
+
+
 def test_each_line_has_its_number(client: TestClient) -> None:
     lines = _post_lines(client, {"seeds": ["a", "b"], "size": 16})
     assert [(line["done"], line["of"], line["type"]) for line in lines] == [

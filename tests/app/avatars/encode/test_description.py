@@ -107,6 +107,28 @@ def test_a_file_says_what_it_shows(choosy: TestClient, format: str) -> None:
     assert (alt["zh"].encode() in body) is (format != "gif")  # a comment in ASCII
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/avatar?seed=a&size=32&format=svg",
+        "/morph?from=a&to=b&frames=4&size=32&format=webp",
+        "/morph?from=a&to=b&frames=4&size=32&format=gif",
+        "/morph?from=a&to=b&frames=4&size=32&format=apng",
+        "/walk?seed=a&frames=4&stops=2&size=32",
+        "/morph?from=a&to=b&t=0.5&size=32",
+        "/mix?coarse=a&fine=b&size=32",
+        "/blend?seeds=a,b&size=32",
+        "/family?parents=a,b&size=32",
+        "/sheet?seeds=a,b&size=32",
+        "/og?seed=a",
+    ],
+)
+def test_every_picture_names_its_licence(choosy: TestClient, address: str) -> None:
+    answer = choosy.get(address)
+    assert answer.status_code == 200, answer.text
+    assert b"Trained on pictures under CC0-1.0" in answer.content
+
+
 def test_an_svg_has_its_alternative_text_as_title(choosy: TestClient) -> None:
     alt = describe(choosy, seed="a")["alt"]
     root = ElementTree.fromstring(choosy.get("/avatar?seed=a&format=svg").content)
