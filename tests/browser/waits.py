@@ -25,13 +25,14 @@ def click_to_load(locator: Locator, timeout: float | None = None) -> None:
         locator.click()
 
 
-def until(page: Page, condition: str | Callable[[], object]) -> None:
+def until(page: Page, condition: str | Callable[[], object], failure: str = "") -> None:
     """Wait for an expression of JavaScript or a function to be true.
 
-    Playwright's own `wait_for_function` evaluates text, which the policy of the pages forbids.
+    failure: what it means where it never is. Playwright's own `wait_for_function` evaluates text,
+    which the policy of the pages forbids.
     """
     is_true = condition if callable(condition) else lambda: page.evaluate(condition)
     ends = time.monotonic() + LONGEST
     while not is_true():
-        assert time.monotonic() < ends, condition
+        assert time.monotonic() < ends, failure or condition
         page.wait_for_timeout(50)  # and not time.sleep, which would hold events back
