@@ -54,15 +54,8 @@ def explain(error: Exception, arguments: Sequence[str] = ()) -> str | None:
         return str(error)
     if isinstance(error, OSError):
         return _explain_file(error, arguments)
-    if isinstance(error, ModuleNotFoundError) and error.name in UNIX_MODULES:
-        return (
-            "Kao runs on Linux and macOS. On Windows use WSL 2 or Docker; the package kao-client "
-            "works everywhere."
-        )
-    if isinstance(error, ModuleNotFoundError) and error.name in WORKER_MODULES:
-        return str(TrainingNotInstalled())
-    if isinstance(error, ModuleNotFoundError) and error.name in HOST_MODULES:
-        return f"{HOST_MODULES[error.name]} needs more packages: pip install 'kao[hosts]'."
+    if isinstance(error, ModuleNotFoundError):
+        return _explain_module(error.name)
     package = type(error).__module__.partition(".")[0]
     if package == "pydantic_core":
         return _explain_settings(error)
@@ -70,6 +63,19 @@ def explain(error: Exception, arguments: Sequence[str] = ()) -> str | None:
         return _explain_database(str(error))
     if package == "alembic" and "Can't locate revision" in str(error):
         return "The database was written by a newer version of Kao; install that version."
+    return None
+
+
+def _explain_module(name: str | None) -> str | None:
+    if name in UNIX_MODULES:
+        return (
+            "Kao runs on Linux and macOS. On Windows use WSL 2 or Docker; the package kao-client "
+            "works everywhere."
+        )
+    if name in WORKER_MODULES:
+        return str(TrainingNotInstalled())
+    if name in HOST_MODULES:
+        return f"{HOST_MODULES[name]} needs more packages: pip install 'kao[hosts]'."
     return None
 
 

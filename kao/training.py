@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import time
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -63,10 +62,10 @@ def train(
     """
     from models import bootstrap, logs
 
-    if find_spec("torch") is None:  # before a run is made that nothing here can train
+    settings = Settings()
+    if not settings.can_train_here:  # before a run is made that nothing here can train
         raise TrainingNotInstalled
     logs.configure()
-    settings = Settings()
     if int(os.environ.get("RANK", "0")) > 0:
         # torchrun started this on several hosts: the first one's command leads.
         from worker.training import lockstep

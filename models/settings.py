@@ -242,9 +242,14 @@ class Settings(BaseSettings):
         return self.threads or cores.available()
 
     @property
+    def can_train_here(self) -> bool:
+        """Whether this machine has PyTorch, which training needs."""
+        return find_spec("torch") is not None
+
+    @property
     def can_train(self) -> bool:
-        """Whether a worker can: one on this machine needs PyTorch, others may be anywhere."""
-        return self.redis_url is not None or find_spec("torch") is not None
+        """Whether a worker can: one on this machine, or others, which may be anywhere."""
+        return self.redis_url is not None or self.can_train_here
 
     @property
     def redis_socket(self) -> Path:

@@ -15,15 +15,6 @@ from tests.adversary.history import Operation
 from tests.adversary.requests import Request
 
 
-def run_final_phase(client: Client, following: float) -> list[Operation]:
-    """The changes and reads of a client whose thread was not started.
-
-    following: seconds after which every server must serve what `default` names.
-    """
-    phase = FinalPhase(client)
-    return [*phase.change(), *phase.read_faces(phase.promoted + following)]
-
-
 class FinalPhase:
     """A client's last requests. The servers change roles by the client's order.
 
@@ -38,11 +29,11 @@ class FinalPhase:
     def change(self) -> list[Operation]:
         """Change each object, and read it at every server."""
         with httpx.Client(timeout=TIMEOUT, trust_env=False) as self.http:
-            operations = [*self._promote()]
+            operations = list(self._promote())
             self.promoted = time.monotonic()
-            return [
-                *operations, *self._use_key(), *self._train_once(), *self._change_dataset()
-            ]  # fmt: skip
+            for changes in (self._use_key(), self._train_once(), self._change_dataset()):
+                operations += changes
+            return operations
 
     def read_faces(self, at: float) -> list[Operation]:
         """A face of `default` at every server, not before that time of the monotonic clock."""
