@@ -13,7 +13,7 @@
 import math
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -29,6 +29,7 @@ S = TypeVar("S", bound=Hashable)
 STALENESS = 10.0
 RECOVERY = 45.0
 FACES = ("face", "batch")
+STALE = "default is not older than its bound"
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,9 @@ def check(records: Iterable[Record], staleness: float = STALENESS) -> list[Viola
         *_failures(operations),
         *_recovery_violations(one for one in history if isinstance(one, Probe)),
         *_faces(operations),
-        *_staleness(operations, faults, before, staleness),
         *_idempotency(operations),
         *_keys(operations, before, after),
-        *_default(operations, before, after),
+        *_default(operations, faults, before, after, staleness),
         *_datasets(operations, before, after),
     ]
     if after is not None:
@@ -261,21 +261,37 @@ def _as_use(key: str, is_revoked: bool, at: float) -> Operation:
 
 
 def _default(
-    operations: Sequence[Operation], before: Rest, after: Rest | None
+    operations: Sequence[Operation],
+    faults: Sequence[Fault],
+    before: Rest,
+    after: Rest | None,
+    bound: float,
 ) -> Iterator[Violation]:
-    kinds = {"promote": (), "roll_back": (404,), "read_default": ()}
-    moves = _steps(operations, kinds, read="read_default")
+    """Judges the moves of `default`; where an order explains them, the faces too.
+
+    A face says that `default` named its version at some moment, the bound before its request or
+    later. A move without an answer explains it only in an order that explains all else, too.
+    """
+    moves = _steps(
+        operations, {"promote": (), "roll_back": (404,), "read_default": ()}, read="read_default"
+    )
     prospect: Prospect[models.History] | None = None
     if after is not None:
-        prospect = partial(models.may_become, tuple(after.promotions))
-        moves.append(
-            Operation(
-                -1, "database", "rest", "", after.start, after.start, 200, None, after.promotions
-            )
-        )
-    rule = "no promotion is lost or repeated"
-    initial = tuple(before.promotions)
-    yield from _judge(rule, "default", moves, initial, models.default_alias, prospect)
+        at, final = after.start, tuple(after.promotions)
+        prospect = partial(models.may_become, final)
+        moves.append(Operation(-1, "database", "rest", "", at, at, 200, None, list(final)))
+
+    def judge(rule: str, steps: Sequence[Operation]) -> list[Violation]:
+        initial = tuple(before.promotions)
+        return list(_judge(rule, "default", steps, initial, models.default_alias, prospect))
+
+    reads = _faces_as_reads(operations, faults, bound)
+    settled = [_settle(one, faults) for one in moves]
+    yield from (
+        judge("no promotion is lost or repeated", moves)
+        or _final_staleness(settled, reads, after)
+        or judge(STALE, [*settled, *reads])
+    )
 
 
 def _datasets(
@@ -309,28 +325,34 @@ def _faces(operations: Sequence[Operation]) -> Iterator[Violation]:
             yield Violation("a pinned face is of its version", f"{one.subject}: {one.answer}")
 
 
-def _staleness(
-    operations: Sequence[Operation], faults: Sequence[Fault], before: Rest, bound: float
-) -> Iterator[Violation]:
-    moves = [
-        one
+def _faces_as_reads(
+    operations: Iterable[Operation], faults: Sequence[Fault], bound: float
+) -> list[Operation]:
+    """Faces of `default` at undisturbed servers, as reads that began the bound earlier."""
+    return [
+        replace(one, kind="read_default", start=one.start - bound, answer=one.answer["version"])
         for one in operations
-        if one.kind in ("promote", "roll_back") and _changes(one) and one.status != 404
+        if one.kind == "face" and one.is_success and one.subject.endswith("@default")
+        if not _is_disturbed(one, faults, bound)
     ]
-    first = before.promotions[-1] if before.promotions else ""
-    moves.append(Operation(-1, "database", "promote", "", -math.inf, -math.inf, 200, first, first))
-    ever = {*before.promotions, *(_target(one) for one in moves)}
-    for one in operations:
-        if one.kind != "face" or not one.is_success or not one.subject.endswith("@default"):
-            continue
-        if _is_disturbed(one, faults, bound):
-            continue
-        version = one.answer["version"]
-        if version not in ever or _is_stale(version, moves, one.start - bound):
-            yield Violation(
-                "default is not older than its bound",
-                f"{one.server} served {version} at {one.start:.2f}",
-            )
+
+
+def _settle(move: Operation, faults: Iterable[Fault]) -> Operation:
+    """A move without an answer takes effect within RECOVERY of the last fault, or never."""
+    mended = max((one.end for one in faults), default=-math.inf)
+    return move if move.is_certain else replace(move, end=max(move.start, mended) + RECOVERY)
+
+
+def _final_staleness(
+    moves: Iterable[Operation], reads: Iterable[Operation], after: Rest | None
+) -> list[Violation]:
+    """Faces after the last move that are not of its version, which a search finds late."""
+    last_end = max((one.end for one in moves if not one.is_read), default=-math.inf)
+    return [
+        Violation(STALE, f"{one.server} served {one.answer} at {one.end:.2f}")
+        for one in reads
+        if after is not None and one.start > last_end and [one.answer] != after.promotions[-1:]
+    ]
 
 
 def _is_disturbed(one: Operation, faults: Sequence[Fault], bound: float) -> bool:
@@ -347,17 +369,3 @@ def _is_disturbed(one: Operation, faults: Sequence[Fault], bound: float) -> bool
         and (fault.target in needed_parts or fault.target.partition("-to-")[0] == one.server)
         for fault in faults
     )
-
-
-def _is_stale(version: str, moves: Sequence[Operation], until: float) -> bool:
-    """Whether every move to a version was followed by one to another that ended before `until`."""
-    setters = [one for one in moves if _target(one) in (version, None)]
-    later = [one for one in moves if one.is_certain and _target(one) != version and one.end < until]
-    return all(one.is_certain and any(other.start > one.end for other in later) for one in setters)
-
-
-def _target(move: Operation) -> str | None:
-    """The version that a move chose; None for a rollback without an answer."""
-    if move.kind == "promote":
-        return str(move.value)
-    return str(move.answer) if move.is_certain else None

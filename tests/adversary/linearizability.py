@@ -6,6 +6,7 @@ that no other one definitely precedes, apply it to a sequential model, go on wit
 never visit the same set of applied operations in the same state twice.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TypeVar
@@ -34,8 +35,8 @@ def is_linearizable(
 ) -> bool:
     """Whether some order explains every certain answer and respects real time.
 
-    An operation with `end` infinite may be applied at any time after its start, or never. Raises
-    TooManyStates above half a million states.
+    An operation without a certain answer may be applied between its start and its end, or never.
+    Raises TooManyStates above half a million states.
     """
     order = sorted(operations, key=lambda one: one.start)
     required_bits = sum(1 << index for index, one in enumerate(order) if one.is_certain)
@@ -85,14 +86,19 @@ def _candidates(
 
 
 def _minimal(order: Sequence[Operation], applied_bits: int) -> list[int]:
-    """Operations that are left, and that no other one which is left definitely precedes."""
+    """Operations that are left, and that no other one which is left definitely precedes.
+
+    What may never have happened precedes nothing, and happens before what began after its end.
+    """
     minimal: list[int] = []
-    first_end = float("inf")
+    first_end = math.inf
+    last_start = order[applied_bits.bit_length() - 1].start if applied_bits else -math.inf
     for index, one in enumerate(order):
-        if applied_bits >> index & 1:
+        if applied_bits >> index & 1 or one.end < last_start:
             continue
         if one.start > first_end:
             break  # and so do all later ones
         minimal.append(index)
-        first_end = min(first_end, one.end)
+        if one.is_certain:
+            first_end = min(first_end, one.end)
     return [index for index in minimal if order[index].start <= first_end]

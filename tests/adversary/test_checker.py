@@ -179,6 +179,45 @@ def test_an_old_default_is_refused_but_not_where_its_server_was_cut_off() -> Non
     assert check([*moves, face(60, A), Fault("partition", "app-b-to-database", 10, 40)]) != []
 
 
+@pytest.mark.parametrize("server_error", [None, 507])
+def test_a_rollback_without_an_answer_excuses_no_face_that_the_database_contradicts(
+    server_error: int | None,
+) -> None:
+    """Two of them hid a server that kept an old alias for 26 s."""
+    moves: list[Record] = [
+        BEFORE,
+        unanswered("roll_back", 1, status=server_error),
+        unanswered("roll_back", 2, status=server_error),
+        operation("promote", 20, value=B, answer=B),
+        operation("read_default", 22, answer=B),
+    ]
+    rest = Rest(90, promotions=[A, B], versions=[A, B], keys={"old": True})
+    stale = ["default is not older than its bound"]
+    assert check([*moves, face(24, A), rest]) == []
+    assert [one.rule for one in check([*moves, face(40, A), rest])] == stale
+    # Between two moves, too, where the database names A only before and after.
+    later = [operation("promote", 50, value=A, answer=A), face(65, A)]
+    rest = dataclasses.replace(rest, promotions=[A, B, A])
+    assert check([*moves, *later, rest]) == []
+    assert [one.rule for one in check([*moves, face(40, A), *later, rest])] == stale
+
+
+def test_a_move_without_an_answer_excuses_faces_until_all_had_time_to_recover() -> None:
+    """A rollback and a promotion without an answer could follow the last one that was answered."""
+    moves: list[Record] = [
+        BEFORE,
+        Fault("delay", "redis", 0, 8),
+        operation("promote", 1, value=B, answer=B),
+        unanswered("roll_back", 3),
+        unanswered("promote", 4, value=B),
+    ]
+    rest = Rest(90, promotions=[A, B], versions=[A, B], keys={"old": True})
+    assert check([*moves, face(60, A), rest]) == []
+    assert [one.rule for one in check([*moves, face(64, A), rest])] == [
+        "default is not older than its bound"
+    ]
+
+
 def test_what_was_refused_changed_nothing_and_a_server_error_may_have() -> None:
     refused = operation("promote", 1, value=B, status=409)
     failed = operation("promote", 1, value=B, status=503, end=math.inf)

@@ -1,5 +1,6 @@
 """The search for an order: registers with overlapping, missing and impossible answers."""
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from functools import partial
@@ -23,6 +24,11 @@ def write(value: int, start: float, end: float = math.inf) -> Operation:
     return Operation(0, "", "write", "", start, end, status, value)
 
 
+def maybe(value: int, start: float, end: float) -> Operation:
+    """A write without an answer, which takes effect by its end or never."""
+    return dataclasses.replace(write(value, start), end=end)
+
+
 def read(value: int, start: float, end: float) -> Operation:
     return Operation(1, "", "read", "", start, end, 200, None, value)
 
@@ -39,6 +45,9 @@ def read(value: int, start: float, end: float) -> Operation:
         pytest.param([write(1, 0, 5), read(1, 1, 2), read(0, 3, 4)], False, id="back again"),
         pytest.param([write(1, 0), read(0, 1, 2), read(1, 3, 4)], True, id="no answer, but done"),
         pytest.param([write(1, 0), read(0, 1, 2), read(0, 3, 4)], True, id="no answer, not done"),
+        pytest.param([maybe(1, 0, 3), read(0, 1, 2), read(1, 4, 5)], True, id="done by its end"),
+        pytest.param([maybe(1, 0, 3), read(0, 4, 5), read(0, 6, 7)], True, id="never done"),
+        pytest.param([maybe(1, 0, 3), read(0, 4, 5), read(1, 6, 7)], False, id="after its end"),
         pytest.param([write(1, 5), read(1, 1, 2)], False, id="before it was asked for"),
         pytest.param(
             [write(1, 0, 1), write(2, 0, 1), read(2, 2, 3), read(1, 4, 5)], False, id="both orders"
