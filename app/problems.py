@@ -42,6 +42,7 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     errors.UnknownKey: (404, "unknown-key"),
     errors.UnknownWebhook: (404, "unknown-webhook"),
     errors.LastKey: (409, "last-key"),
+    errors.LimitReached: (409, "limit-reached"),
     errors.TooLarge: (413, "too-large"),
     errors.TooLargeToDraw: (422, "too-large-to-draw"),
     errors.DiskFull: (507, "disk-full"),

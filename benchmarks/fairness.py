@@ -27,6 +27,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import harness
+import psutil
 
 from app.avatars.request.picture_types import PICTURE_TYPES
 
@@ -120,13 +121,23 @@ def compare(port: int) -> None:
     print(f"nine polite clients get {share:.0%} of what they get alone")
 
 
-def fit(port: int, seconds: float) -> None:
+def peak_memory(pid: int, seconds: float) -> int:
+    """The most resident bytes of a process within that time; its group counts cached files too."""
+    process, peak, end = psutil.Process(pid), 0, time.monotonic() + seconds
+    while time.monotonic() < end and process.is_running():
+        peak = max(peak, process.memory_info().rss)
+        time.sleep(0.2)
+    return peak
+
+
+def fit(port: int, pid: int, seconds: float) -> None:
     """Ask for every type at its largest, all threads at once, beside a bystander's faces."""
     paths = [LARGEST[picture_type.name] for picture_type in PICTURE_TYPES]
     greedy = Clients(port, paths, [f"203.0.113.{number}" for number in range(2 * THREADS)])
     bystander = Clients(port, ["/avatar?seed=b{}"], ["198.51.100.1"])
-    time.sleep(seconds)
+    peak = peak_memory(pid, seconds)
     bystander.stop()
+    print(f"server: {peak / 2**20:.0f} MiB resident at its peak")
     times = sorted(bystander.times)
     print(f"bystander: {len(times)} faces, p50 {1000 * statistics.median(times):.0f} ms, ", end="")
     print(f"p99 {1000 * times[int(0.99 * len(times))]:.0f} ms, worst {1000 * times[-1]:.0f} ms")
@@ -212,8 +223,8 @@ def main() -> None:
     with limited_group() as (processes, peak):
         # The shell enters the group before it becomes the server.
         enter = ("sh", "-c", f'echo $$ > {processes} && exec "$@"', "sh")
-        with server(*enter, KAO_THREADS=str(THREADS)) as (port, _):
-            fit(port, seconds)
+        with server(*enter, KAO_THREADS=str(THREADS)) as (port, pid):
+            fit(port, pid, seconds)
             print(f"peak of the group: {int(Path(peak).read_text()) / 2**20:.0f} MiB")
 
 

@@ -174,6 +174,10 @@ class UnknownWebhook(KaoError):
     """There is no such webhook, or no such delivery."""
 
 
+class LimitReached(KaoError):
+    """One more webhook, key, dataset or waiting run than a server keeps; the text says which."""
+
+
 class InvalidKey(KaoError):
     """A new key with an invalid name or invalid scopes."""
 

@@ -22,6 +22,7 @@ from models.database.engine import impatient, lock, now, reading
 from models.database.tables import keys
 from models.errors import InvalidKey, KaoError, LastKey, UnknownKey
 from models.key_signatures import Purpose, public_key
+from models.row_limits import check_count
 from models.settings import Settings
 from models.storage import atomic, layout
 
@@ -31,6 +32,8 @@ FILE = layout.API_KEY
 PLACEHOLDER = "CHANGE-ME"  # how keys in deploy/ begin
 MIN_LENGTH = 16
 MAX_NAME = 64  # characters, as the column has
+MOST_KEYS = 1000  # active ones; each has rate limits and a quota of its own
+TOO_MANY = "A server has at most {most} active keys; revoke one first."
 Scope = Literal["avatars", "read", "train", "datasets", "models", "keys"]
 Scopes = Collection[Scope] | Collection[str]
 SCOPES: dict[Scope, str] = {
@@ -95,13 +98,15 @@ def warn_without_key(engine: sa.Engine) -> None:
 
 
 def create(engine: sa.Engine, name: str, scopes: Collection[str]) -> tuple[str, Key]:
-    """A new key, which cannot be read again, and its row. Raises InvalidKey."""
+    """A new key, which cannot be read again, and its row. Raises InvalidKey, LimitReached."""
     if not (1 <= len(name) <= MAX_NAME and name.isprintable()):
         raise InvalidKey(f"A key's name has 1 to {MAX_NAME} printable characters.")
     if not scopes or not set(scopes) <= SCOPES.keys():
         raise InvalidKey(f"A key's scopes are one or more of: {', '.join(SCOPES)}.")
     key = _generate()
     with engine.begin() as db:
+        lock(db, "keys.create")
+        check_count(db, select(keys.c.id).where(keys.c.revoked.is_(None)), MOST_KEYS, TOO_MANY)
         _insert(db, key, name, scopes)
         return key, _key(_by_hash(db, hash_of(key)))
 

@@ -18,6 +18,7 @@ from models.database.tables import events, runs
 from models.errors import ForbiddenMove, StaleFence, UnknownRun
 from models.name_and_note import Description
 from models.recipes.recipe import Recipe
+from models.row_limits import check_count
 
 Fence = NewType("Fence", int)
 Row = dict[str, Any]
@@ -41,6 +42,8 @@ FINAL = {"succeeded", "failed", "cancelled"}
 
 # Attempts in a row without a new snapshot after which a run fails: its own work ends its workers.
 MOST_STALLS = 3
+MOST_WAITING = 1000
+TOO_MANY = "At most {most} runs may wait; cancel one that waits, or try again when some have ended."
 
 
 def create(
@@ -52,12 +55,13 @@ def create(
 ) -> tuple[Row, bool]:
     """Create a queued run; (row, is_new). A repeated idempotency key returns the first run.
 
-    Raises ForbiddenMove when the key was used for another request.
+    Raises ForbiddenMove when the key was used for another request, and LimitReached.
     """
     with engine.begin() as db:
         lock(db, "runs.create")
         if (existing := _find_repeated(db, request, idempotency_key)) is not None:
             return existing, False
+        _check_room(db)
         run = secrets.token_hex(8)
         last = db.execute(select(sa.func.coalesce(sa.func.max(runs.c.number), 0))).scalar_one()
         db.execute(
@@ -74,6 +78,11 @@ def create(
         )
         _append_event(db, run, "run.queued", {})
         return _get(db, run), True
+
+
+def _check_room(db: sa.Connection) -> None:
+    waiting_runs = select(runs.c.id).where(runs.c.state == "queued")
+    check_count(db, waiting_runs, MOST_WAITING, TOO_MANY)
 
 
 def find_repeated(engine: sa.Engine, request: Row, idempotency_key: str) -> Row | None:
@@ -264,7 +273,7 @@ def resume(engine: sa.Engine, run: str, recipe: Recipe | None = None) -> Row:
     """Queue a failed or cancelled run again, with a new recipe or its own; it keeps its snapshot.
 
     A queued run keeps its place and takes the new recipe. Raises ForbiddenMove for any other state,
-    and for a queued run without a new recipe.
+    and for a queued run without a new recipe; LimitReached where too many runs wait.
     """
     with engine.begin() as db:
         row = _get_for_update(db, run)
@@ -272,6 +281,8 @@ def resume(engine: sa.Engine, run: str, recipe: Recipe | None = None) -> Row:
         _check_move(row, move)
         values: Row = {}
         if move == "resume":
+            lock(db, "runs.create")
+            _check_room(db)
             values = {"cancel": False, "stalls": 0, "error": None, "finished": None}
         if recipe is not None:
             values["recipe"] = recipe.model_dump(mode="json")

@@ -9,9 +9,10 @@ from typing import Any, Literal, get_args
 import sqlalchemy as sa
 from sqlalchemy import select, update
 
-from models.database.engine import now, reading
+from models.database.engine import lock, now, reading
 from models.database.tables import deliveries, webhooks
 from models.errors import UnknownWebhook
+from models.row_limits import check_count
 
 Row = dict[str, Any]
 
@@ -24,23 +25,36 @@ TEST = "webhook.test"  # sent on request, whatever a webhook's types are
 DELAYS = (5.0, 60.0, 300.0, 1800.0, 7200.0, 21600.0, 43200.0)
 CLAIM = 60.0  # s that one worker may take for an attempt before another repeats it
 MOST_LISTED = 100
+MOST_KEPT = 1000  # settled deliveries of a webhook; older ones are deleted
+# Each event is stored once for each webhook.
+MOST_WEBHOOKS = 100
+TOO_MANY = "A server keeps at most {most} webhooks; delete one first."
+MOST_WAITING_TESTS = 10  # of a webhook
+TOO_MANY_TESTS = (
+    "{most} test events of this webhook still wait for an answer; its deliveries say why."
+)
 
 
 def create(engine: sa.Engine, url: str, types: list[str]) -> Row:
-    """Store a webhook with a new secret; its row."""
+    """Store a webhook with a new secret; its row. Raises LimitReached."""
     secret = f"whsec_{base64.b64encode(secrets.token_bytes(24)).decode()}"
     row = {"id": secrets.token_hex(8), "url": url, "secret": secret, "types": types}
     row["created"] = now()
     with engine.begin() as db:
+        lock(db, "webhooks.create")
+        check_count(db, _active(webhooks.c.id), MOST_WEBHOOKS, TOO_MANY)
         db.execute(webhooks.insert().values(**row))
     return row
 
 
+def _active(*columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
+    return select(*columns).where(webhooks.c.deleted.is_(None))
+
+
 def list_webhooks(engine: sa.Engine) -> list[Row]:
     """Return the webhooks that were not deleted, newest first."""
-    query = select(webhooks).where(webhooks.c.deleted.is_(None))
     with reading(engine).begin() as db:
-        rows = db.execute(query.order_by(webhooks.c.created.desc(), webhooks.c.id))
+        rows = db.execute(_active(*webhooks.c).order_by(webhooks.c.created.desc(), webhooks.c.id))
         return [row._asdict() for row in rows]
 
 
@@ -59,21 +73,33 @@ def enqueue(db: sa.Connection, type: str, data: Row) -> None:
     if type not in TYPES:
         return
     at, body = now(), {"type": type, "data": data}
-    for hook in db.execute(select(webhooks).where(webhooks.c.deleted.is_(None))).all():
+    for hook in db.execute(_active(*webhooks.c)).all():
         if type in hook.types:
             _insert(db, hook.id, type, {**body, "at": at})
 
 
 def enqueue_test(engine: sa.Engine, id: str) -> Row:
-    """Store a test delivery for one webhook; its row. Raises UnknownWebhook."""
+    """Store a test delivery for one webhook; its row. Raises UnknownWebhook, LimitReached."""
     body = {"type": TEST, "data": {"webhook": id}, "at": now()}
     with engine.begin() as db:
         _get(db, id)
+        is_waiting = (
+            deliveries.c.webhook == id,
+            deliveries.c.type == TEST,
+            deliveries.c.state == "pending",
+        )
+        waiting = select(deliveries.c.number).where(*is_waiting)
+        check_count(db, waiting, MOST_WAITING_TESTS, TOO_MANY_TESTS)
         return _insert(db, id, TEST, body)
 
 
 def _insert(db: sa.Connection, id: str, type: str, body: Row) -> Row:
-    """Store a delivery that is due now; its row."""
+    """Store a delivery that is due now, and delete the oldest settled ones; its row."""
+    of_webhook = deliveries.c.webhook == id
+    numbers = select(deliveries.c.number).where(of_webhook).order_by(deliveries.c.number.desc())
+    oldest = numbers.offset(MOST_KEPT - 1).limit(1).scalar_subquery()
+    is_old = (deliveries.c.number < oldest, deliveries.c.state != "pending")
+    db.execute(sa.delete(deliveries).where(of_webhook, *is_old))
     values = {"webhook": id, "type": type, "body": body, "created": body["at"]}
     state = {"state": "pending", "due": time.time(), "attempts": 0}
     statement = deliveries.insert().values(**values, **state).returning(*deliveries.c)
@@ -143,6 +169,5 @@ def settle(engine: sa.Engine, delivery: Row, status: int | None, error: str | No
 
 
 def _get(db: sa.Connection, id: str) -> None:
-    query = select(webhooks.c.id).where(webhooks.c.id == id, webhooks.c.deleted.is_(None))
-    if db.execute(query).first() is None:
+    if db.execute(_active(webhooks.c.id).where(webhooks.c.id == id)).first() is None:
         raise UnknownWebhook(f"There is no webhook {id[:40]!r}.")

@@ -27,8 +27,8 @@ def start(
 ) -> tuple[Row, bool]:
     """Store a queued run; its row, and whether it is new. owner: the id of the API key.
 
-    Raises InvalidRecipe, UnknownDataset, TrainingNotInstalled, QueueRefuses, and ForbiddenMove for
-    an idempotency key that came with another body.
+    Raises InvalidRecipe, UnknownDataset, TrainingNotInstalled, QueueRefuses, LimitReached, and
+    ForbiddenMove for an idempotency key that came with another body.
     """
     scoped_key = _scope(idempotency_key, owner)
     if scoped_key is not None:
@@ -52,7 +52,7 @@ def resume(
 ) -> Row:
     """Queue a failed or cancelled run again, or change the recipe of one that waits.
 
-    Raises UnknownRun, InvalidRecipe, ForbiddenMove, QueueRefuses.
+    Raises UnknownRun, InvalidRecipe, ForbiddenMove, QueueRefuses, LimitReached.
     """
     old = runs.get(state.database, run)
     recipe = recipe_inheritance.change(old["recipe"], changes) if changes else None

@@ -76,7 +76,7 @@ def add(
     """Keep a checked zip under a name; its row, and whether that is new.
 
     The file is moved away from `upload` only on success. `key`: whose quota it counts for.
-    Raises DatasetExists, TooLarge.
+    Raises DatasetExists, TooLarge, LimitReached.
     """
     check_name(name)
     digest, size = atomic.sha256(upload), upload.stat().st_size

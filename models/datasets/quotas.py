@@ -10,7 +10,11 @@ from sqlalchemy import func, select
 from models.database.engine import reading
 from models.database.tables import datasets
 from models.errors import DiskFull, TooLarge
+from models.row_limits import check_count
 from models.settings import Settings
+
+MOST_DATASETS = 1000  # of a key; the smallest zip has some hundred bytes
+TOO_MANY = "A key has at most {most} datasets; delete one first."
 
 
 class Room(NamedTuple):
@@ -26,7 +30,7 @@ class Room(NamedTuple):
 
 
 def room(engine: sa.Engine, settings: Settings, key: str | None) -> Room:
-    """The room for one more upload of this key."""
+    """The room for one more upload of this key. Raises LimitReached."""
     with reading(engine).begin() as db:
         return room_in(db, settings, key)
 
@@ -35,6 +39,10 @@ def room_in(db: sa.Connection, settings: Settings, key: str | None) -> Room:
     """As `room`, within a transaction."""
     size = func.coalesce(func.sum(datasets.c.bytes), 0)
     # Without a key only the quota of all counts.
+    if key is not None:
+        check_count(
+            db, select(datasets.c.name).where(datasets.c.key == key), MOST_DATASETS, TOO_MANY
+        )
     mine = db.scalar(select(size).where(datasets.c.key == key)) or 0
     every = db.scalar(select(size)) or 0
     return min(

@@ -37,7 +37,7 @@ class Stack:
             # The classic builder, which every engine has.
             "DOCKER_BUILDKIT": "0",
             "COMPOSE_DOCKER_CLI_BUILD": "0",
-            "KAO_PUBLISH": f"{PORT}:8000",
+            "KAO_PUBLISH": f"127.0.0.1:{PORT}:8000",
             "KAO_HTTP": str(PROXY),
             "KAO_HTTPS": "18443",
         }
@@ -146,7 +146,7 @@ class Stack:
 
     def scale(self, count: int, *services: str) -> list[str]:
         """So many apps behind the proxy, which is where `get` goes then; their own addresses."""
-        self.environment["KAO_PUBLISH"] = "8000"
+        self.environment["KAO_PUBLISH"] = "127.0.0.1::8000"
         self.url = f"http://127.0.0.1:{PROXY}"
         self.start("--no-build", "--scale", f"app={count}", "app", "worker-cpu", "proxy", *services)
         apps = []

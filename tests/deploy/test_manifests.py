@@ -59,6 +59,18 @@ def test_the_queue_has_a_password_that_only_its_services_can_read() -> None:
     assert COMPOSE["volumes"]["queue"]["driver_opts"]["type"] == "tmpfs"
 
 
+def test_only_the_proxy_is_open_to_other_machines() -> None:
+    """The app believes the addresses that Docker's network forwards, whoever sent them."""
+    services = {**COMPOSE["services"], **CPU["services"]}
+    ports = {name: service["ports"] for name, service in services.items() if "ports" in service}
+    assert ports.keys() == {"app", "proxy"}
+    [default] = re.findall(r"^\$\{KAO_PUBLISH:-(.+)\}$", ports["app"][0])
+    variables = (ROOT / "deploy" / "many.env").read_text()
+    [many] = re.findall(r"^KAO_PUBLISH=(.+)$", variables, re.MULTILINE)
+    assert default == "127.0.0.1:8000:8000"
+    assert many == "127.0.0.1::8000"
+
+
 def test_every_file_that_the_guide_names_is_there() -> None:
     guide = (ROOT / "docs" / "deploy.md").read_text()
     paths = set(re.findall(r"`(deploy/[\w./-]+|docker-[\w.]+\.(?:yml|hcl))`", guide))
