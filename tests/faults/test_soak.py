@@ -61,7 +61,8 @@ class Crowd:
         self.wrong: list[tuple[int, int, str]] = []
         self.faces: dict[tuple[str | None, int], bytes] = {}
         self.threads = [
-            threading.Thread(target=self.ask, args=(number,)) for number in range(CLIENTS)
+            threading.Thread(target=self.ask, args=(number,), daemon=True)
+            for number in range(CLIENTS)
         ]
         for thread in self.threads:
             thread.start()
@@ -102,8 +103,12 @@ def below(up: Process, name: str) -> list[psutil.Process]:
 
 
 DISK_FAULTS: dict[str, DiskFault] = {"fill": "full", "break": "broken"}
-# What a run says that failed because of one.
-DISK_ERRORS = re.compile("disk is full|No space left|Input/output error|disk I/O error", re.I)
+# What a run says that failed because of one, or because each of three attempts met a fault before
+# its first snapshot, as on a busy machine, where an attempt begins for as long as EVERY.
+EXPECTED_ERRORS = re.compile(
+    "disk is full|No space left|Input/output error|disk I/O error|attempts ended without a new",
+    re.I,
+)
 FAULTS = [
     "lock database",
     "fill disk",
@@ -207,11 +212,11 @@ def deaths(house: House) -> list[str]:
 
 
 def resume_failed(house: House, run_ids: list[str]) -> None:
-    """Go on with runs that a full or broken disk failed; nothing else may fail one."""
+    """Go on with runs that failed with one of EXPECTED_ERRORS; nothing else may fail one."""
     for run in run_ids:
         row = house.run(run)
         if row["state"] == "failed":
-            assert DISK_ERRORS.search(row["error"]), row["error"]
+            assert EXPECTED_ERRORS.search(row["error"]), row["error"]
             runs.resume(house.engine, run)
 
 
