@@ -30,6 +30,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "mixing",
         "label_weight",
         "match_weight",
+        "matching_steps",
     ),
     "steps": (
         "batch",

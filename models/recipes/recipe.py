@@ -135,6 +135,15 @@ class Recipe(_Strict):
             description="Weight of drawing the very picture whose labels a face has; 0: none.",
         ),
     ] = 0.0
+    matching_steps: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=10_000_000,
+            description="Steps in which the finished generator learns, by `match_weight`'s labels, "
+            "the set's pictures alone; 0: none.",
+        ),
+    ] = 0
     gamma: Annotated[
         float, Field(ge=0, le=1000, description="Weight of the gradient penalty; 0: none.")
     ]
@@ -274,6 +283,19 @@ class Recipe(_Strict):
         return self
 
     @model_validator(mode="after")
+    def _check_matching(self) -> "Recipe":
+        if self.match_weight and not self.has_labels:
+            raise ValueError("`match_weight` needs `labels`: they say which picture a face is")
+        if self.match_weight and self.flip:
+            raise ValueError(
+                "labels do not say which pictures are mirrored: with `match_weight`, `flip` must "
+                "be false"
+            )
+        if self.matching_steps and not self.match_weight:
+            raise ValueError("`matching_steps` need a `match_weight` above 0")
+        return self
+
+    @model_validator(mode="after")
     def _check_batch(self) -> "Recipe":
         if self.batch % self.accumulation or self.batch == self.accumulation > 1:
             raise ValueError(
@@ -303,13 +325,6 @@ class Recipe(_Strict):
             raise ValueError("`classic` is the tutorial's network: `distillation_steps` must be 0")
         if self.has_labels and not self.style:
             raise ValueError("`labels` need a mapping network: `style` above 0")
-        if self.match_weight and not self.has_labels:
-            raise ValueError("`match_weight` needs `labels`: they say which picture a face is")
-        if self.match_weight and self.flip:
-            raise ValueError(
-                "labels do not say which pictures are mirrored: with `match_weight`, `flip` must "
-                "be false"
-            )
         if (self.network == "classic") != (self.loss == "bce"):
             raise ValueError("`loss` bce is for `classic`, which takes no other")
         return self

@@ -19,7 +19,9 @@ CODE = [path for room in ("app", "kao", "models", "worker") for path in (ROOT / 
 REQUEST = re.compile(r"\b(GET|POST|PUT|DELETE|HEAD) (/[\w{}/.:-]*)(\?[\w=&-]*)?")
 # Values of variables in addresses that the texts use as examples.
 VALUES = {"default", "latest", "samples", "nearest"}
-EVENT = re.compile(r"(run|dataset|snapshot|sheet|model|enlarger|distillation|memory)\.[a-z_]+")
+EVENT = re.compile(
+    r"(run|dataset|snapshot|sheet|model|matching|enlarger|distillation|memory)\.[a-z_]+"
+)
 
 
 @pytest.fixture(scope="module")

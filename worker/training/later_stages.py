@@ -1,9 +1,10 @@
-"""The stages after the adversarial training: the enlarger, then the generator's distillation."""
+"""The stages after the adversarial training: two that teach the generator, and the enlarger."""
 
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from typing import NamedTuple
 
 from torch import nn
 
@@ -11,20 +12,55 @@ from models import bundle
 from models.networks import modern
 from models.recipes.recipe import Recipe
 from worker import devices
-from worker.enlarging.distillation import Distillation, Plan
+from worker.enlarging.distillation import EnlargedPictures
 from worker.enlarging.pairs import Pack
 from worker.enlarging.stage import Stage, plan_for, train
 from worker.evaluation.served_size import Measures, is_lower
 from worker.publishing.bundle_writer import Enlarger
+from worker.training.matching import LabelledPictures
 from worker.training.progress import Progress
 from worker.training.publication import Publication, Student
 from worker.training.reporting import Reporter
+from worker.training.student import Lessons, Plan, StudentTraining
 from worker.training.trainer import Trainer
 
-# As with photographs, whose grain the enlarger removes with the generator's.
+# As with photographs, whose grain the enlarger removes with the generator's, and with labels that
+# do not say all of a picture.
 NOT_BETTER = (
-    "The generator stays as it was: FD was {before:.1f} before it learnt its enlarger's pictures, "
+    "The generator stays as it was: FD was {before:.1f} before it learnt {pictures}, "
     "and {after:.1f} afterwards."
+)
+
+
+class Subject(NamedTuple):
+    """A stage that teaches the generator.
+
+    pictures: those that it learns. field: of the card. started, measured, skipped: the events.
+    """
+
+    name: str
+    pictures: str
+    field: str
+    started: str
+    measured: str
+    skipped: str
+
+
+MATCHING = Subject(
+    "matching",
+    "the pictures of its labels",
+    "matched",
+    "matching.started",
+    "matching.measured",
+    "matching.skipped",
+)
+DISTILLATION = Subject(
+    "distillation",
+    "its enlarger's pictures",
+    "distilled",
+    "distillation.started",
+    "distillation.measured",
+    "distillation.skipped",
 )
 
 
@@ -34,7 +70,7 @@ class LaterStages:
 
     pack: packs the set's large pictures. measure: measures a generator, where the run measures
     itself. last_signal: the last one received. Any signal ends a stage; after SIGINT the run
-    publishes what is trained. save: writes a snapshot.
+    publishes what is trained. save: writes a snapshot. student: what the generator became.
     """
 
     recipe: Recipe
@@ -49,37 +85,41 @@ class LaterStages:
     enlarger: Enlarger | None = None
     student: Student | None = None
     _enlarging: Stage | None = None
-    _distillation: Distillation | None = None
+    _teaching: dict[str, StudentTraining] = field(default_factory=dict)
 
     @property
     def step(self) -> int:
-        """The steps of both stages."""
+        """The steps of all stages."""
         trainer = self._enlarging.trainer if self._enlarging else None
-        return sum(stage.step for stage in (trainer, self._distillation) if stage is not None)
+        stages = [trainer, *self._teaching.values()]
+        return sum(stage.step for stage in stages if stage is not None)
 
     def run(self) -> None:
         """Run the stages of the recipe, to the end or until a signal."""
-        if self.last_signal() is None:
-            self._enlarge()
-        if self.last_signal() is None:
-            self._distil()
+        for stage in (self._match, self._enlarge, self._distil):
+            if self.last_signal() is None:
+                stage()
 
     def store(self) -> None:
         """Put the stages' states into the progress, for a snapshot."""
         if self._enlarging is not None:
             self.progress.enlarger = self._enlarging.state()
-        if self._distillation is not None:
-            self.progress.distillation = self._distillation.state()
+        for name, training in self._teaching.items():
+            self.progress.teaching[name] = training.state()
 
     def _is_stopped(self) -> bool:
         return self.last_signal() is not None
 
+    @property
+    def _bf16(self) -> bool:
+        return devices.uses_bf16(self.recipe, self.trainer.device)
+
     def _enlarge(self) -> None:
-        recipe, device = self.recipe, self.trainer.device
+        recipe = self.recipe
         plan = plan_for(recipe, self.trainer.step)
         if not plan.steps:
             return
-        stage = Stage(device, devices.uses_bf16(recipe, device), self.reporter.event)
+        stage = Stage(self.trainer.device, self._bf16, self.reporter.event)
         pairs = stage.find_pairs(self.pack, recipe.resolution, recipe.dataset_limit)
         if pairs is None:
             return
@@ -92,41 +132,57 @@ class LaterStages:
         if self.last_signal() != signal.SIGTERM:
             self.enlarger = stage.result()
 
+    def _match(self) -> None:
+        steps = self.recipe.matching_steps
+        if steps:
+            lessons = LabelledPictures(self.trainer.inputs)
+            self._teach(MATCHING, lessons, Plan(steps, self.trainer.step, mapping=True))
+
     def _distil(self) -> None:
-        plan = Plan(
-            steps=min(self.recipe.distillation_steps, self.trainer.step), start=self.trainer.step
-        )
-        if self.enlarger is None or not plan.steps:
+        steps = min(self.recipe.distillation_steps, self.trainer.step)
+        if self.enlarger is None or not steps:
             return
-        generator = self.publication.generator(self.trainer, self.progress)
-        assert isinstance(generator, modern.Generator)  # the recipe's check
         network, scale = self.enlarger.network, self.enlarger.card.scale
         latents = self.trainer.inputs.latents
-        bf16 = devices.uses_bf16(self.recipe, self.trainer.device)
-        distillation = Distillation(generator, network, scale, latents, plan, bf16)
-        distillation.restore(self.progress.distillation)
-        self._distillation = distillation
-        self.reporter.event("distillation.started", {"steps": plan.steps})
-        report = partial(self.reporter.stage, "distillation")
-        train(distillation, self._is_stopped, report, self.save, self.recipe.snapshot_seconds)
+        lessons = EnlargedPictures(self._generator(), network, scale, latents, self._bf16)
+        self._teach(DISTILLATION, lessons, Plan(steps, self.trainer.step, mapping=False))
+
+    def _generator(self) -> modern.Generator:
+        """The generator that would be published now."""
+        generator: nn.Module = self.publication.generator(self.trainer, self.progress)
+        if self.student is not None:
+            generator = self.student.network
+        assert isinstance(generator, modern.Generator)  # the recipe's check
+        return generator
+
+    def _teach(self, subject: Subject, lessons: Lessons, plan: Plan) -> None:
+        training = StudentTraining(self._generator(), lessons, plan, self._bf16)
+        training.restore(self.progress.teaching.get(subject.name))
+        self._teaching[subject.name] = training
+        self.reporter.event(subject.started, {"steps": plan.steps})
+        report = partial(self.reporter.stage, subject.name)
+        train(training, self._is_stopped, report, self.save, self.recipe.snapshot_seconds)
         self.save()
         if self.last_signal() != signal.SIGTERM:
-            self.student = self._finish(distillation)
+            self._finish(subject, training)
 
-    def _finish(self, distillation: Distillation) -> Student | None:
-        """Measure the student; what to publish of it, or None where its FD is higher."""
-        difference, difference_before = (round(levels, 2) for levels in distillation.measure())
-        card = bundle.Distillation(
-            steps=distillation.step, difference=difference, difference_before=difference_before
+    def _finish(self, subject: Subject, training: StudentTraining) -> None:
+        """Measure the student and take it, unless its FD is higher."""
+        difference, difference_before = (round(levels, 2) for levels in training.measure())
+        card = bundle.Lessons(
+            steps=training.step, difference=difference, difference_before=difference_before
         )
-        self.reporter.event("distillation.measured", card.model_dump())
+        self.reporter.event(subject.measured, card.model_dump())
         if self.measure is not None:
-            before, after = self.progress.measures, self.measure(distillation.student)
+            before, after = self.progress.measures, self.measure(training.student)
             if is_lower(before, after):
-                message = NOT_BETTER.format(before=before["fd"], after=after["fd"])
-                self.reporter.event("distillation.skipped", {"message": message})
-                return None
-            # `images` are those of the weights that the teacher has.
+                message = NOT_BETTER.format(
+                    before=before["fd"], pictures=subject.pictures, after=after["fd"]
+                )
+                self.reporter.event(subject.skipped, {"message": message})
+                return
+            # `images` are those of the weights that the student began with.
             self.progress.measures = after | {"images": before["images"]}
             self.reporter.measurement(self.progress.measures)
-        return Student(distillation.student, card)
+        cards = {} if self.student is None else self.student.cards
+        self.student = Student(training.student, {**cards, subject.field: card})

@@ -9,6 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from worker.training.batches import to_images
+from worker.training.inputs import InputSampler
+from worker.training.student import Lesson
+
 SCALES = 3  # the image, its half and its quarter: the smaller ones judge areas, not lines
 
 
@@ -20,3 +24,20 @@ def distance(drawn: Tensor, real: Tensor) -> Tensor:
         differences.append(difference.abs().mean())
         difference = F.avg_pool2d(difference, 2)
     return torch.stack(differences).mean()
+
+
+class LabelledPictures:
+    """Lessons of the set's own pictures, and latents with their labels.
+
+    Without a discriminator: where its labels say all of a picture, a generator that has learnt
+    varied faces beside one learns what is left of each part faster by the difference alone.
+    """
+
+    def __init__(self, inputs: InputSampler) -> None:
+        """inputs: of a recipe with `match_weight`, so that latents have the real images' labels."""
+        self._inputs = inputs
+
+    def __call__(self, step: int) -> Lesson:
+        """The lesson of a step."""
+        pictures = to_images(self._inputs.reals.inputs(step)["pixels"], None)
+        return Lesson(self._inputs.latents(step), pictures)

@@ -18,8 +18,8 @@ class Progress:
     seconds: of training, in this attempt and those before. measures: of the weights that would be
     published, the best or the last; lowest: those with the lowest FD so far; best: the averaged
     weights that have it within noise. curve: images and FD of each measurement. moments: averaged
-    weights early on, the oldest first. enlarger, distillation: the states of the stages that
-    follow.
+    weights early on, the oldest first. enlarger: the state of that stage; teaching: of those that
+    teach the generator, by their names.
     """
 
     seconds: float = 0.0
@@ -31,7 +31,7 @@ class Progress:
     curve: list[tuple[int, float]] = field(default_factory=list)
     moments: list[Moment] = field(default_factory=list)
     enlarger: dict[str, Any] | None = None
-    distillation: dict[str, Any] | None = None
+    teaching: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_state(cls, state: dict[str, Any], publish: str) -> "Progress":
@@ -48,7 +48,8 @@ class Progress:
             curve=[(images, fd) for images, fd in state.get("curve", [])],
             moments=[Moment(*moment) for moment in state.get("moments", [])],
             enlarger=state.get("enlarger"),
-            distillation=state.get("distillation"),
+            # Snapshots of version 0.1.0 have the state of the distillation alone.
+            teaching=state.get("teaching", {"distillation": state.get("distillation")}),
         )
 
     def state(self) -> dict[str, Any]:
@@ -63,7 +64,7 @@ class Progress:
             "curve": self.curve,
             "moments": [tuple(moment) for moment in self.moments],
             "enlarger": self.enlarger,
-            "distillation": self.distillation,
+            "teaching": self.teaching,
         }
 
     def add_measures(

@@ -1,6 +1,7 @@
 """Publishes what a run has trained, and decides whether it becomes the default."""
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,10 +29,10 @@ from worker.training.trainer import Trainer
 
 
 class Student(NamedTuple):
-    """A generator after its distillation, and what a card says of that."""
+    """A generator that learnt given pictures, and what its card says of that, by field."""
 
     network: nn.Module
-    card: bundle.Distillation
+    cards: Mapping[str, bundle.Lessons]
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Publication:
     ) -> str:
         """Write a bundle and add it to the registry; the new version. final: the run ends.
 
-        student: the generator after its distillation, which is published in its place.
+        student: what the generator became in later stages, which is published in its place.
         """
         generator = self.generator(trainer, progress) if student is None else student.network
         training = bundle.Training(
@@ -81,7 +82,7 @@ class Publication:
                 curve=progress.curve,
                 enlarger=enlarger,
                 properties=self._number_properties,
-                distillation=None if student is None else student.card,
+                lessons={} if student is None else student.cards,
             )
             return self.registry.publish(
                 folder,

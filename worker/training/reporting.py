@@ -22,11 +22,18 @@ from worker.enlarging.stage import StageProgress
 from worker.evaluation.served_size import Measures
 
 # The event by stage after the training.
-STAGE_PROGRESS = {"enlarger": "enlarger.progress", "distillation": "distillation.progress"}
+STAGE_PROGRESS = {
+    "matching": "matching.progress",
+    "enlarger": "enlarger.progress",
+    "distillation": "distillation.progress",
+}
 # What the terminal says at an event without a message.
 SENTENCES = {
     "enlarger.started": "enlarger: {steps:,} steps on {pictures:,} pictures, {scale} times larger",
     "enlarger.measured": "enlarger: {psnr} dB on held-out pictures, {psnr_without} dB without it",
+    "matching.started": "matching: {steps:,} steps",
+    "matching.measured": "matching: {difference} levels of 255 from the set's pictures, "
+    "{difference_before} before",
     "distillation.started": "distillation: {steps:,} steps",
     "distillation.measured": "distillation: {difference} levels of 255 from the enlarger's "
     "pictures, {difference_before} before",
@@ -92,7 +99,7 @@ class Reporter:
                 self._console.print(f"{time.strftime('[%X]')} step {step}  {summary}")
 
     def stage(self, name: str, at: StageProgress) -> None:
-        """Report the progress of a stage after the training: `enlarger` or `distillation`."""
+        """Report the progress of a stage after the training: one of STAGE_PROGRESS."""
         summary = f"step {at.step:,} of {at.steps:,}  loss {at.loss:.4f}"
         self._bar.update(
             self._task, description=name, completed=at.step / at.steps, summary=summary

@@ -11,8 +11,9 @@ const place = byId("run");
 const run = place.dataset.run;
 const STATES = { "run.queued": "queued", "run.requeued": "queued", "run.started": "running", "run.succeeded": "succeeded", "run.failed": "failed", "run.cancelled": "cancelled" };
 const FINAL = ["succeeded", "failed", "cancelled"];
-const UNLOGGED = ["run.progress", "dataset.progress", "sheet.drawn", "snapshot.written", "run.measured", "enlarger.progress", "distillation.progress"];
-const TYPES = [...Object.keys(STATES), ...UNLOGGED, "dataset.ready", "run.resumed", "run.warning", "run.rolled_back", "run.cancelling", "model.published", "enlarger.started", "enlarger.skipped", "enlarger.measured", "distillation.started", "distillation.skipped", "distillation.measured"];
+const STAGES = ["matching", "enlarger", "distillation"]; // after the adversarial training
+const UNLOGGED = ["run.progress", "dataset.progress", "sheet.drawn", "snapshot.written", "run.measured", ...STAGES.map((stage) => `${stage}.progress`)];
+const TYPES = [...Object.keys(STATES), ...UNLOGGED, "dataset.ready", "run.resumed", "run.warning", "run.rolled_back", "run.cancelling", "model.published", ...STAGES.flatMap((stage) => ["started", "skipped", "measured"].map((event) => `${stage}.${event}`))];
 const PHASES = ["waiting", "preparing", "training", "measuring", "enlarging", "publishing"];
 const REDRAW = 5000; // ms between two drawings of the curves
 const FRAME = 400; // ms of each sheet when the time-lapse plays
@@ -84,14 +85,13 @@ const PHASE_OF = {
   "dataset.progress": showPreparation,
   "dataset.ready": () => showPhase(phase === "measuring" ? "enlarging" : "training", phase === "measuring" ? null : fraction),
   "run.progress": (data) => (data.fraction < 1 ? showPhase("training", data.fraction, data.seconds_left) : showPhase("measuring")),
-  "enlarger.started": () => showPhase("enlarging", 0),
-  "enlarger.progress": ({ step, steps, seconds_left }) => showPhase("enlarging", step / steps, seconds_left),
-  "enlarger.measured": () => showPhase("publishing"),
-  "enlarger.skipped": () => showPhase("publishing"),
-  "distillation.started": () => showPhase("enlarging", 0),
-  "distillation.progress": ({ step, steps, seconds_left }) => showPhase("enlarging", step / steps, seconds_left),
-  "distillation.measured": () => showPhase("publishing"),
 };
+for (const stage of STAGES) {
+  const name = stage === "matching" ? "training" : "enlarging";
+  PHASE_OF[`${stage}.started`] = () => showPhase(name, 0);
+  PHASE_OF[`${stage}.progress`] = ({ step, steps, seconds_left }) => showPhase(name, step / steps, seconds_left);
+  PHASE_OF[`${stage}.measured`] = PHASE_OF[`${stage}.skipped`] = () => showPhase("publishing");
+}
 
 // Log and state
 

@@ -1,6 +1,5 @@
-"""A generator learns to draw what its enlarger makes of its pictures, reduced."""
+"""The lessons of a generator that learns its own pictures as its enlarger makes them."""
 
-import copy
 from collections.abc import Mapping
 
 import pytest
@@ -10,7 +9,8 @@ from torch.nn import functional as F
 
 from models.networks.enlarger import Enlarger
 from models.networks.modern import Generator
-from worker.enlarging.distillation import Distillation, Plan
+from worker.enlarging.distillation import EnlargedPictures
+from worker.training.student import Plan, StudentTraining
 
 LATENT = 8
 
@@ -30,62 +30,25 @@ def generator() -> Generator:
 
 
 @pytest.fixture
-def distillation(generator: Generator) -> Distillation:
-    """Beside an enlarger without training, which blurs as bilinear enlargement does."""
-    return Distillation(generator, Enlarger(4, 4, 1, 1), 4, latents, Plan(steps=60, start=7))
+def lessons(generator: Generator) -> EnlargedPictures:
+    """Of an enlarger without training, which blurs as bilinear enlargement does."""
+    return EnlargedPictures(generator, Enlarger(4, 4, 1, 1), 4, latents)
 
 
-def test_the_student_comes_nearer_to_the_enlarger_and_only_its_synthesis_learns(
-    generator: Generator, distillation: Distillation
+def test_a_picture_is_the_enlarged_one_reduced_by_area(
+    generator: Generator, lessons: EnlargedPictures
 ) -> None:
-    before = {name: value.clone() for name, value in generator.state_dict().items()}
-    while not distillation.is_finished:
-        distillation.advance()
-    student, teacher = distillation.measure()
-    assert student < 0.8 * teacher
-    for name, value in generator.state_dict().items():
-        assert torch.equal(value, before[name]), "the teacher stays as it was"
-    learnt = {
-        name
-        for name, value in distillation.student.state_dict().items()
-        if not torch.equal(value, before[name])
-    }
-    assert learnt
-    assert all(name.startswith("synthesis.") for name in learnt)
-    assert not any("running" in name or "num_batches" in name for name in learnt)
+    lesson = lessons(3)
+    pictures = generator(**latents(3)).detach()
+    large = F.interpolate(pictures.clamp(-1, 1), scale_factor=4, mode="bilinear")
+    torch.testing.assert_close(lesson.pictures, F.avg_pool2d(large, 4))
+    for name, value in latents(3).items():
+        assert torch.equal(lesson.latents[name], value)
 
 
-def test_the_difference_is_from_the_enlarged_pictures_reduced_by_area(
-    generator: Generator, distillation: Distillation
-) -> None:
-    expected = []
-    for number in range(7 + 60, 7 + 64):
-        pictures = generator(**latents(number)).detach()
-        large = F.interpolate(pictures.clamp(-1, 1), scale_factor=4, mode="bilinear")
-        expected.append((pictures - F.avg_pool2d(large, 4)).abs().mean() * 127.5)
-    student, teacher = distillation.measure()
-    assert student == teacher == pytest.approx(float(torch.stack(expected).mean()), rel=1e-4)
-
-
-def test_a_restored_one_goes_on_to_the_same_weights(
-    generator: Generator, distillation: Distillation
-) -> None:
-    other = Distillation(generator, Enlarger(4, 4, 1, 1), 4, latents, distillation.plan)
-    for _ in range(3):
-        distillation.advance()
-    other.restore(copy.deepcopy(distillation.state()))
-    for each in (distillation, other):
-        each.advance()
-    assert other.step == 4
-    for one, two in zip(distillation.student.parameters(), other.student.parameters(), strict=True):
-        assert torch.equal(one, two)
-
-
-@pytest.mark.parametrize("plan", [Plan(steps=61, start=7), Plan(steps=60, start=8)])
-def test_a_state_of_another_plan_is_left_unread(
-    generator: Generator, distillation: Distillation, plan: Plan
-) -> None:
-    distillation.advance()
-    other = Distillation(generator, Enlarger(4, 4, 1, 1), 4, latents, plan)
-    other.restore(distillation.state())
-    assert other.step == 0
+def test_a_student_loses_its_grain(generator: Generator, lessons: EnlargedPictures) -> None:
+    training = StudentTraining(generator, lessons, Plan(steps=60, start=7, mapping=False))
+    while not training.is_finished:
+        training.advance()
+    after, before = training.measure()
+    assert after < 0.8 * before

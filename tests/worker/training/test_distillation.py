@@ -13,9 +13,9 @@ from models.bundle import format as bundle, verify
 from models.faces import latents
 from tests.worker.training.interruptions import execute_next, hand_back, send_signal
 from tests.worker.training.types import Attempts, EventsOf
-from worker.enlarging.distillation import Distillation
 from worker.training import later_stages, snapshots
 from worker.training.run import Attempt
+from worker.training.student import StudentTraining
 
 ENLARGED: dict[str, Any] = {"enlarger_steps": 6, "enlarger_width": 8, "enlarger_blocks": 1}
 DISTILLED: dict[str, Any] = ENLARGED | {"distillation_steps": 5}
@@ -86,9 +86,9 @@ def test_an_interrupted_distillation_goes_on_to_the_same_weights(
     expected = unbroken.registry.folder(unbroken.execute()) / bundle.WEIGHTS
 
     run = attempt(large, **DISTILLED)
-    name = hand_back(monkeypatch, Distillation, run, at=2)
-    assert snapshots.read(run.snapshots, name)["distillation"]["step"] == 3
-    version, steps = execute_next(monkeypatch, Distillation, run)
+    name = hand_back(monkeypatch, StudentTraining, run, at=2)
+    assert snapshots.read(run.snapshots, name)["teaching"]["distillation"]["step"] == 3
+    version, steps = execute_next(monkeypatch, StudentTraining, run)
     weights = run.registry.folder(version) / bundle.WEIGHTS
     assert steps == [3, 4]
     assert load_file(weights).keys() == load_file(expected).keys()
@@ -102,7 +102,7 @@ def test_ctrl_c_in_the_distillation_publishes_what_is_learnt(
     attempt: Attempts, large: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = attempt(large, **DISTILLED)
-    send_signal(monkeypatch, Distillation, run, signal.SIGINT, at=2)
+    send_signal(monkeypatch, StudentTraining, run, signal.SIGINT, at=2)
     assert _card(run, run.execute())["distilled"]["steps"] == 3
 
 

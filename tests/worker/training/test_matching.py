@@ -7,10 +7,12 @@ import pytest
 import torch
 
 from models.errors import InvalidRecipe
+from models.networks import modern
 from models.recipes.recipe import Recipe, resolve
-from worker.training import matching
+from worker.training import matching, student
 from worker.training.batches import Reals
 from worker.training.distributed.collectives import Share
+from worker.training.student import Plan, StudentTraining
 from worker.training.trainer import Trainer
 
 CPU = torch.device("cpu")
@@ -82,11 +84,28 @@ def test_a_generator_learns_the_pictures_of_its_labels() -> None:
     assert errors[20.0] < 0.6 * errors[0.0]
 
 
+def test_a_student_learns_the_pictures_of_its_labels_without_a_discriminator(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(student, "LEARNING_RATE", 0.02)  # sixty steps from random weights
+    recipe = recipe_of(batch=16)
+    trainer = Trainer(recipe, reals(recipe), CPU, bf16=False)
+    generator = trainer.average
+    assert isinstance(generator, modern.Generator)
+    lessons = matching.LabelledPictures(trainer.inputs)
+    training = StudentTraining(generator, lessons, Plan(steps=60, start=0, mapping=True))
+    while not training.is_finished:
+        training.advance()
+    after, before = training.measure()
+    assert after < 0.6 * before
+
+
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
         ({"labels": []}, "needs `labels`"),
         ({"flip": True}, "`flip` must be false"),
+        ({"match_weight": 0, "matching_steps": 5}, "need a `match_weight` above 0"),
     ],
 )
 def test_a_recipe_whose_labels_do_not_say_the_picture_is_refused(

@@ -1,0 +1,81 @@
+"""A copy of a generator learns to draw given pictures for given latents."""
+
+import copy
+
+import pytest
+import torch
+
+from models.networks.modern import Generator
+from worker.training import student
+from worker.training.student import Lesson, Plan, StudentTraining
+
+LATENT = 8
+PLAN = Plan(steps=60, start=7, mapping=False)
+
+
+def lesson(step: int) -> Lesson:
+    """Four latents, two of them mixed from the second layer on; the left side is brighter."""
+    random = torch.Generator().manual_seed(step)
+    z, other = torch.randn(2, 4, LATENT, generator=random)
+    pictures = torch.linspace(0.5, -0.5, 16).expand(4, 3, 16, 16)
+    return Lesson({"z": z, "other": other, "cut": torch.tensor([1, 3, 1, 3])}, pictures)
+
+
+@pytest.fixture
+def generator() -> Generator:
+    """Small, with random weights."""
+    torch.manual_seed(0)
+    return Generator(16, LATENT, 8, 4).eval()
+
+
+@pytest.mark.parametrize(
+    ("mapping", "parts"), [(False, {"synthesis"}), (True, {"synthesis", "mapping"})]
+)
+def test_the_student_comes_nearer_to_the_pictures_and_only_what_the_plan_says_learns(
+    generator: Generator, mapping: bool, parts: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(student, "LEARNING_RATE", 0.02)  # sixty steps from random weights
+    before = copy.deepcopy(generator.state_dict())
+    training = StudentTraining(generator, lesson, Plan(steps=60, start=7, mapping=mapping))
+    while not training.is_finished:
+        training.advance()
+    after, at_first = training.measure()
+    assert after < 0.5 * at_first
+    for name, value in generator.state_dict().items():
+        assert torch.equal(value, before[name]), "the generator itself stays as it was"
+    learnt = {
+        name
+        for name, value in training.student.state_dict().items()
+        if not torch.equal(value, before[name])
+    }
+    assert {name.split(".")[0] for name in learnt} == parts
+    assert not any("running" in name or "average" in name for name in learnt)
+
+
+def test_the_difference_is_the_mean_of_lessons_after_the_last_step(generator: Generator) -> None:
+    expected = []
+    for step in range(7 + 60, 7 + 64):
+        pictures = generator(**lesson(step).latents).detach()
+        expected.append((pictures - lesson(step).pictures).abs().mean() * 127.5)
+    after, before = StudentTraining(generator, lesson, PLAN).measure()
+    assert after == before == pytest.approx(float(torch.stack(expected).mean()), rel=1e-4)
+
+
+def test_a_restored_one_goes_on_to_the_same_weights(generator: Generator) -> None:
+    first, other = (StudentTraining(generator, lesson, PLAN) for _ in range(2))
+    for _ in range(3):
+        first.advance()
+    other.restore(copy.deepcopy(first.state()))
+    for each in (first, other):
+        each.advance()
+    assert other.step == 4
+    for one, two in zip(first.student.parameters(), other.student.parameters(), strict=True):
+        assert torch.equal(one, two)
+
+
+def test_a_state_of_another_plan_is_ignored(generator: Generator) -> None:
+    first = StudentTraining(generator, lesson, PLAN)
+    first.advance()
+    other = StudentTraining(generator, lesson, Plan(steps=61, start=7, mapping=False))
+    other.restore(first.state())
+    assert other.step == 0

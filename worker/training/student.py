@@ -1,0 +1,130 @@
+"""Trains a copy of a generator, the student, to draw given pictures for given latents."""
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from models.networks.enlarger import loss
+from models.networks.modern import Generator
+from worker.learning_rates import cosine
+
+LEARNING_RATE = 4e-4
+WARM_UP = 20  # steps in which the learning rate rises, while Adam's averages are of few gradients
+BETAS = (0.9, 0.99)
+MEASURED_BATCHES = 4
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Latents, as `Generator.forward` takes them by name, and the picture of each.
+
+    pictures: (B, 3, S, S) float32 in [-1, 1].
+    """
+
+    latents: Mapping[str, Tensor]
+    pictures: Tensor
+
+
+# The lesson of a step, by its number.
+Lessons = Callable[[int], Lesson]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What decides the weights, beside the generator and the lessons.
+
+    steps: of the student. start: those of the generator's training before it. mapping: whether the
+    mapping network learns too; where it does not, each seed keeps its styles.
+    """
+
+    steps: int
+    start: int
+    mapping: bool
+
+
+class StudentTraining:
+    """The student, its optimiser and its place in the plan."""
+
+    def __init__(
+        self, generator: Generator, lessons: Lessons, plan: Plan, bf16: bool = False
+    ) -> None:
+        self.plan, self.step, self.bf16 = plan, 0, bf16
+        self._lessons = lessons
+        self._before = frozen_copy(generator)
+        # BatchNorm keeps its statistics, as when faces are served.
+        self.student = frozen_copy(generator)
+        learning: nn.Module = self.student if plan.mapping else self.student.synthesis
+        learning.requires_grad_(True)
+        self._adam = torch.optim.Adam(learning.parameters(), LEARNING_RATE, BETAS)
+
+    @property
+    def steps(self) -> int:
+        """The steps of the plan."""
+        return self.plan.steps
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether every step of the plan is done."""
+        return self.step >= self.steps
+
+    def advance(self) -> float:
+        """Take one step; its loss."""
+        rate = cosine(LEARNING_RATE, 0.0, self.step / self.steps)
+        for group in self._adam.param_groups:
+            group["lr"] = rate * min(1.0, (self.step + 1) / WARM_UP)
+        lesson = self._lessons(self.plan.start + self.step)
+        error = loss(self._draw(self.student, lesson).float(), lesson.pictures)
+        self._adam.zero_grad(set_to_none=True)
+        error.backward()
+        self._adam.step()
+        self.step += 1
+        return error.item()
+
+    @torch.no_grad()
+    def measure(self) -> tuple[float, float]:
+        """How far the student's pictures, and those before it learnt, are from the lessons'.
+
+        The mean absolute difference in levels of 255, over lessons that no step trained on.
+        """
+        differences = []
+        for number in range(MEASURED_BATCHES):
+            lesson = self._lessons(self.plan.start + self.steps + number)
+            pictures = (self._draw(each, lesson) for each in (self.student, self._before))
+            differences.append([(each - lesson.pictures).abs().mean() for each in pictures])
+        student, before = (127.5 * torch.tensor(differences).mean(0)).tolist()
+        return student, before
+
+    def _draw(self, network: Generator, lesson: Lesson) -> Tensor:
+        device = lesson.pictures.device
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.bf16):
+            pictures: Tensor = network(**lesson.latents)
+        return pictures
+
+    def state(self) -> dict[str, Any]:
+        """What `restore` needs to continue from here: plain tensors and numbers."""
+        return {
+            "plan": asdict(self.plan),
+            "step": self.step,
+            "student": self.student.state_dict(),
+            "adam": self._adam.state_dict(),
+        }
+
+    def restore(self, state: dict[str, Any] | None) -> None:
+        """Continue from a state of the same plan; a state of another plan is ignored."""
+        if state is not None and state["plan"] == asdict(self.plan):
+            self.step = state["step"]
+            self.student.load_state_dict(state["student"])
+            self._adam.load_state_dict(state["adam"])
+
+
+def frozen_copy(network: Network) -> Network:
+    """A copy that computes as when faces are served, in the layout that CPUs compute fastest."""
+    duplicate = copy.deepcopy(network).eval().requires_grad_(False)
+    # torch's types know `to` without a layout alone.
+    return duplicate.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
