@@ -10,12 +10,16 @@ from torch import Tensor, nn
 
 from models.networks.enlarger import loss
 from models.networks.modern import Generator
+from worker.devices import transfer
 from worker.learning_rates import cosine
+from worker.rng import random_stream
 
 LEARNING_RATE = 4e-4
 WARM_UP = 20  # steps in which the learning rate rises, while Adam's averages are of few gradients
 BETAS = (0.9, 0.99)
 MEASURED_BATCHES = 4
+BLENDED_SHARE = 0.5  # of a batch whose styles are blended in pairs, where the mapping learns
+NEAREST = 0.1  # the least share of either style in a blend
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -40,7 +44,9 @@ class Plan:
     """What decides the weights, beside the generator and the lessons.
 
     steps: of the student. start: those of the generator's training before it. mapping: whether the
-    mapping network learns too; where it does not, each seed keeps its styles.
+    mapping network learns too; where it does not, each seed keeps its styles. Where it does, the
+    student is also taught what lies between two styles, as morphs and families draw it: what the
+    generator drew there before.
     """
 
     steps: int
@@ -80,6 +86,8 @@ class StudentTraining:
             group["lr"] = rate * min(1.0, (self.step + 1) / WARM_UP)
         lesson = self._lessons(self.plan.start + self.step)
         error = loss(self._draw(self.student, lesson).float(), lesson.pictures)
+        if self.plan.mapping and BLENDED_SHARE:
+            error = error + BLENDED_SHARE / 2 * self._blend_error(lesson)
         self._adam.zero_grad(set_to_none=True)
         error.backward()
         self._adam.step()
@@ -105,6 +113,24 @@ class StudentTraining:
         with torch.autocast(device.type, torch.bfloat16, enabled=self.bf16):
             pictures: Tensor = network(**lesson.latents)
         return pictures
+
+    def _blend_error(self, lesson: Lesson) -> Tensor:
+        """The loss of the student's pictures between two styles from those of the generator."""
+        count = int(len(lesson.pictures) * BLENDED_SHARE) // 2
+        rows = {name: values[: 2 * count] for name, values in lesson.latents.items()}
+        random = random_stream(0, "blends", self.plan.start + self.step)
+        share = NEAREST + (1 - 2 * NEAREST) * torch.rand(count, 1, 1, generator=random)
+        share = transfer(share, lesson.pictures.device)
+
+        def between(network: Generator) -> Tensor:
+            styles = network.styles(**rows)
+            with torch.autocast(styles.device.type, torch.bfloat16, enabled=self.bf16):
+                pictures: Tensor = network.synthesis(styles[:count].lerp(styles[count:], share))
+            return pictures.float()
+
+        with torch.no_grad():
+            target = between(self._before).clamp(-1, 1)
+        return loss(between(self.student), target)
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs to continue from here: plain tensors and numbers."""

@@ -79,3 +79,25 @@ def test_a_state_of_another_plan_is_ignored(generator: Generator) -> None:
     other = StudentTraining(generator, lesson, Plan(steps=61, start=7, mapping=False))
     other.restore(first.state())
     assert other.step == 0
+
+
+def _between(network: Generator) -> torch.Tensor:
+    """Pictures halfway between two styles of a step that nothing is trained on."""
+    with torch.no_grad():
+        styles = network.styles(lesson(1000).latents["z"])
+        pictures: torch.Tensor = network.synthesis(styles[:2].lerp(styles[2:], 0.5))
+    return pictures
+
+
+def test_where_the_mapping_learns_pictures_between_two_faces_stay_near_those_before(
+    generator: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(student, "LEARNING_RATE", 0.02)
+    distances = []
+    for share in (1.0, 0.0):  # of four latents two blends or none
+        monkeypatch.setattr(student, "BLENDED_SHARE", share)
+        training = StudentTraining(generator, lesson, Plan(steps=60, start=7, mapping=True))
+        while not training.is_finished:
+            training.advance()
+        distances.append(float((_between(training.student) - _between(generator)).abs().mean()))
+    assert distances[0] < 0.97 * distances[1]
