@@ -63,6 +63,6 @@ def curve(state: State, name: str, theme: Theme = "light") -> Response:
     points = Card.model_validate(state.registry.get(name)["card"]).curve
     if len(points) < 2:
         raise HTTPException(404, "This model's run did not measure itself: see `measure_every`.")
-    chart = charts.chart(theme, 640, 240)
+    chart = charts.chart(theme, 440, 220)
     chart.add("FD-Lite0", points, stroke_style={"width": 2})
     return charts.response(chart, CACHING)

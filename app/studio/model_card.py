@@ -52,6 +52,7 @@ def page(request: Request, name: str) -> Response:
             + ([measures] if measures else [])
             if table is at_served_size or at_served_size.get("size") != card.network.resolution
         ],
+        own_measures=_rows(card.measures or {}),
         traits=[(trait, _examples(trait)) for trait in traits.trait_parameters(card).values()],
         seed=SEED,
         base=str(request.base_url),

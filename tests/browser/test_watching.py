@@ -123,6 +123,16 @@ def test_smoothing_and_a_logarithmic_axis_change_the_lines(
     expect(page.get_by_label("Smoothing")).to_have_value("0.9")
 
 
+def test_the_log_says_in_the_pages_language_why_pictures_were_skipped(
+    visit: Visit, start_run: StartRun
+) -> None:
+    run = start_run()
+    skipped = [{"name": "a.psd", "reason": "PSD is not read"}]
+    run.report("dataset.ready", images=8, skipped=1, skipped_first=skipped)
+    page = watch(visit, run, locale="zh-CN")
+    expect(page.locator("#log li").last).to_contain_text("例如 a.psd (不读取 PSD)")
+
+
 def test_phases_time_left_and_the_title_follow_the_run(visit: Visit, start_run: StartRun) -> None:
     run = start_run(preset="modern-64")
     page = watch(visit, run)

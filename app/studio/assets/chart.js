@@ -39,7 +39,7 @@ export class Chart {
     Object.assign(this, { place, label, lines: [], weight: 0, logarithmic: false });
     this.svg = make("svg", { height: HEIGHT, tabindex: 0, role: "img", "aria-label": label });
     this.readout = document.createElement("output");
-    this.readout.className = "readout";
+    this.readout.className = "readout note";
     this.svg.addEventListener("pointermove", (event) => this.point(this.nearest(event)));
     this.svg.addEventListener("pointerleave", () => this.point(null));
     this.svg.addEventListener("blur", () => this.point(null));

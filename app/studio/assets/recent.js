@@ -20,14 +20,16 @@ export class Recent {
   add(seed) {
     this.mark(seed);
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => {
-      if (this.seeds.includes(seed)) return;
-      this.seeds = [seed, ...this.seeds].slice(0, MOST);
-      sessionStorage.setItem(KEY, JSON.stringify(this.seeds));
-      this.build();
-      this.mark(seed);
-    }, REST);
-    if (!this.element.firstChild && this.seeds.length) this.build(), this.mark(seed);
+    if (this.element.firstChild) this.timer = setTimeout(() => this.insert(seed), REST);
+    else this.insert(seed);
+  }
+
+  insert(seed) {
+    const isNew = !this.seeds.includes(seed);
+    if (isNew) this.seeds = [seed, ...this.seeds].slice(0, MOST);
+    sessionStorage.setItem(KEY, JSON.stringify(this.seeds));
+    if (isNew || !this.element.firstChild) this.build();
+    this.mark(seed);
   }
 
   build() {

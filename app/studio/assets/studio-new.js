@@ -90,7 +90,7 @@ function showChanges() {
   const changed = controls.filter(isChanged);
   byId("changes").textContent = changed.length ? t("studio.new.changed", { names: changed.map((one) => one.dataset.name).join(", ") }) : "";
   for (const one of controls) one.closest(".setting").classList.toggle("differs", isChanged(one));
-  for (const group of form.querySelectorAll("details")) {
+  for (const group of form.querySelectorAll("details.card")) {
     const inside = group.querySelectorAll(".differs").length;
     group.querySelector(".changed").textContent = inside ? t("studio.new.inside", { n: inside }) : "";
   }

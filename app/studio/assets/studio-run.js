@@ -105,7 +105,7 @@ function log(type, data) {
   if (message) say(words, message);
   else words.textContent = t(`studio.event.${type}`, { ...data, images: whole.format(data.images ?? 0), version: data.version?.slice(0, 12) });
   if (message) item.className = "warns";
-  if (data.skipped) words.textContent += ` ${skippedPictures(data)}`;
+  if (data.skipped) skippedPictures(data).then((text) => words.append(` ${text}`));
   item.append(time, words);
   const list = byId("log");
   const isAtEnd = list.scrollTop + list.clientHeight > list.scrollHeight - 24;
@@ -116,14 +116,19 @@ function log(type, data) {
 /** Show a sentence of the server in the page's language, or as English. */
 async function say(place, text) {
   Object.assign(place, { textContent: text, lang: "en" });
-  if (language === "en") return;
-  const answer = await fetch(`${root}/studio/sentence?text=${encodeURIComponent(text)}`);
-  if (answer.status === 200) Object.assign(place, { textContent: await answer.text(), lang: language });
+  const translation = await inLanguage(text);
+  if (translation) Object.assign(place, { textContent: translation, lang: language });
 }
 
-function skippedPictures(data) {
-  const some = data.skipped_first.slice(0, 3).map((picture) => `${picture.name} (${picture.reason})`).join(", ");
-  return t("studio.event.skipped", { n: data.skipped, some });
+async function inLanguage(text) {
+  if (language === "en") return text;
+  const answer = await fetch(`${root}/studio/sentence?text=${encodeURIComponent(text)}`);
+  return answer.status === 200 && answer.text();
+}
+
+async function skippedPictures(data) {
+  const some = data.skipped_first.slice(0, 3).map(async ({ name, reason }) => `${name} (${(await inLanguage(reason)) || reason})`);
+  return t("studio.event.skipped", { n: data.skipped, some: (await Promise.all(some)).join(", ") });
 }
 
 function setState(next, data) {

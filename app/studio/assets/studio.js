@@ -111,8 +111,9 @@ for (const time of document.querySelectorAll("main time")) {
 export function duration(seconds) {
   if (seconds < 90) return t("studio.seconds", { n: Math.round(seconds) });
   const minutes = Math.round(seconds / 60);
-  const hours = minutes < 60 ? "" : `${t("studio.hours", { n: Math.floor(minutes / 60) })} `;
-  return hours + t("studio.minutes", { n: minutes % 60 });
+  const words = minutes < 60 ? [] : [t("studio.hours", { n: Math.floor(minutes / 60) })];
+  if (minutes % 60) words.push(t("studio.minutes", { n: minutes % 60 }));
+  return words.join(" ");
 }
 
 // A button that does one thing, after a question: data-do is the method and the path.

@@ -24,15 +24,21 @@ MEASURES: dict[str, float | list[float]] = {
 TRAIT = {"name": "hair", "values": ["a", "b"], "judge": 0.99, "shown": 0.93, "kept": 0.9}
 
 
+def import_with_card(registry: Registry, source: Path, **fields: object) -> str:
+    """The version of a copy of a bundle with other fields on its card."""
+    folder = registry.folder(bundle.digest(source))
+    copy = shutil.copytree(folder, folder.parent / "copy")
+    card = bundle.Card.model_validate(bundle.read_card(copy))
+    bundle_writer.write_card(copy, card.model_copy(update=fields))
+    version = registry.import_folder(copy)
+    shutil.rmtree(copy)
+    return version
+
+
 @pytest.fixture
 def evaluation(registry: Registry, bundles: list[Path]) -> str:
     """The version of the first bundle with an evaluation, as of `kao evaluate --keep`."""
-    source = registry.folder(bundle.digest(bundles[0]))
-    copy = shutil.copytree(source, source.parent / "copy")
-    card = bundle.Card.model_validate(bundle.read_card(copy))
-    bundle_writer.write_card(copy, card.model_copy(update={"curve": [(100, 300.0), (200, 71.5)]}))
-    version = registry.import_folder(copy)
-    shutil.rmtree(copy)
+    version = import_with_card(registry, bundles[0], curve=[(100, 300.0), (200, 71.5)])
     result = bundle.Evaluation(
         dataset="starter", psi=1.0, measures=MEASURES, traits=[TRAIT], failures="3 of 100 <smeared>"
     )
@@ -69,6 +75,17 @@ def test_the_page_shows_what_the_card_says(client: TestClient, evaluation: str) 
         evaluation,
     ):
         assert text in answer.text, text
+
+
+def test_measures_of_the_run_itself_have_the_names_of_an_evaluations(
+    client: TestClient, registry: Registry, bundles: list[Path]
+) -> None:
+    measures = {"images": 640.0, "samples": 64.0, "fd": 98.7, "fd_error": 1.5, "coverage": 0.25}
+    version = import_with_card(registry, bundles[0], measures=measures)
+    page = client.get(f"/models/{version}/card").text
+    assert "<dt>FD-Lite0</dt><dd>98.7</dd>" in page
+    assert "<dt>Coverage</dt><dd>0.25</dd>" in page
+    assert "fd_error" not in page
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

@@ -43,6 +43,20 @@ def test_the_form_offers_what_a_run_can_start_from(client: TestClient, registry:
     assert re.search(r'id="f-start_from"[^>]* list="sources"', page.replace("\n", " "))
 
 
+@pytest.mark.parametrize(("preset", "is_open"), [("smoke", False), ("modern-64-gpu", True)])
+def test_presets_for_a_gpu_are_unfolded_where_one_is_chosen(
+    client: TestClient, preset: str, is_open: bool
+) -> None:
+    client.post("/session", json={"key": _KEY}, headers={"Origin": "http://testserver"})
+    page = client.get(f"/studio/new?preset={preset}").text
+    ((unfolded, presets),) = re.findall(
+        r"<details( open)?><summary>Presets for a GPU(.*?)</details>", page, re.S
+    )
+    assert bool(unfolded) is is_open
+    assert 'value="modern-64-gpu"' in presets
+    assert 'value="modern-64"' not in presets
+
+
 def _pngs(draw: Callable[[int], Image.Image]) -> dict[str, bytes]:
     files = {}
     for number in range(8):

@@ -241,8 +241,8 @@ def test_a_datasets_page_shows_its_labels_and_what_is_left_out(
     sheet = client.get(html.unescape(address))
     assert Image.open(io.BytesIO(sheet.content)).size == (96, 48)
     assert "<code>caption</code>: 200 different texts" in page
-    assert '1 · PSD is not read: <span translate="no">old.psd</span>' in page
-    assert "1 PSD is not read" in client.get("/studio/datasets").text
+    assert '1 × PSD is not read: <span translate="no">old.psd</span>' in page
+    assert "1 × PSD is not read" in client.get("/studio/datasets").text
     assert client.get("/studio/datasets/none").status_code == 404
 
 
