@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.networks.modern import Generator
-from worker.training.student import Lesson, frozen_copy
+from worker.student import Lesson, frozen_copy
 
 
 class EnlargedPictures:

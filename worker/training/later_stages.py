@@ -17,11 +17,11 @@ from worker.enlarging.pairs import Pack
 from worker.enlarging.stage import Stage, plan_for, train
 from worker.evaluation.served_size import Measures, is_lower
 from worker.publishing.bundle_writer import Enlarger
+from worker.student import Lessons, Plan, StudentTraining
 from worker.training.matching import LabelledPictures
 from worker.training.progress import Progress
 from worker.training.publication import Publication, Student
 from worker.training.reporting import Reporter
-from worker.training.student import Lessons, Plan, StudentTraining
 from worker.training.trainer import Trainer
 
 # As with photographs, whose grain the enlarger removes with the generator's, and with labels that

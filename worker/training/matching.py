@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from worker.student import Lesson
 from worker.training.batches import to_images
 from worker.training.inputs import InputSampler
-from worker.training.student import Lesson
 
 SCALES = 3  # the image, its half and its quarter: the smaller ones judge areas, not lines
 

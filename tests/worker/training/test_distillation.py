@@ -13,9 +13,9 @@ from models.bundle import format as bundle, verify
 from models.faces import latents
 from tests.worker.training.interruptions import execute_next, hand_back, send_signal
 from tests.worker.training.types import Attempts, EventsOf
+from worker.student import StudentTraining
 from worker.training import later_stages, snapshots
 from worker.training.run import Attempt
-from worker.training.student import StudentTraining
 
 ENLARGED: dict[str, Any] = {"enlarger_steps": 6, "enlarger_width": 8, "enlarger_blocks": 1}
 DISTILLED: dict[str, Any] = ENLARGED | {"distillation_steps": 5}

@@ -11,9 +11,9 @@ from safetensors.torch import load_file
 from models.bundle import format as bundle
 from tests.worker.training.interruptions import execute_next, hand_back, send_signal
 from tests.worker.training.types import Attempts, EventsOf
+from worker.student import StudentTraining
 from worker.training import later_stages, snapshots
 from worker.training.run import Attempt
-from worker.training.student import StudentTraining
 
 MATCHED: dict[str, Any] = {"labels": ["half"], "match_weight": 1.0, "matching_steps": 5}
 
