@@ -34,6 +34,7 @@ RESERVED_PREFIXES = frozenset({
     "models", "morph", "og", "openapi.json", "presets", "robots.txt", "session", "sheet", "sign",
     "studio", "team", "train", "walk", "webhooks",
 })  # fmt: skip
+CREDENTIALS = {"access_key_id", "secret_access_key", "session_token"}
 RATE = r"^(none|[1-9][0-9]{0,8}/(second|minute|hour|day))$"
 
 
@@ -107,6 +108,9 @@ class Settings(BaseSettings):
     redis_url: str | None = Field(default=None, validation_alias="REDIS_URL")
     database_url: str | None = Field(default=None, validation_alias="DATABASE_URL")
     storage_url: str | None = Field(default=None, validation_alias="STORAGE_URL")
+    access_key_id: str | None = Field(default=None, validation_alias="AWS_ACCESS_KEY_ID")
+    secret_access_key: str | None = Field(default=None, validation_alias="AWS_SECRET_ACCESS_KEY")
+    session_token: str | None = Field(default=None, validation_alias="AWS_SESSION_TOKEN")
     otlp_endpoint: str | None = Field(default=None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
 
     @field_validator("home")
@@ -214,7 +218,12 @@ class Settings(BaseSettings):
     @property
     def blobs(self) -> Blobs:
         """The same folder, with the bucket that STORAGE_URL names, if any."""
-        return Blobs(self.storage, self._bucket)
+        return self.blobs_in(self.storage)
+
+    def blobs_in(self, folder: Path) -> Blobs:
+        """Another folder with the same bucket."""
+        credentials = self.model_dump(include=CREDENTIALS, exclude_none=True)
+        return Blobs(folder, self._bucket, credentials)
 
     @property
     def _bucket(self) -> str | None:
@@ -276,7 +285,9 @@ class Settings(BaseSettings):
 
     def environment(self) -> dict[str, str]:
         """The environment variables from which a child process reads the same settings."""
-        # Only the app needs the API key, and /proc shows the environment of a child.
-        values = self.model_dump(mode="json", exclude={"api_key"}, exclude_none=True)
+        # /proc shows the environment of a child. Only the app needs the API key, and the
+        # variables or files that the credentials come from are inherited.
+        secrets = {"api_key"} | CREDENTIALS
+        values = self.model_dump(mode="json", exclude=secrets, exclude_none=True)
         fields = type(self).model_fields
         return {variable_of(name, fields[name]): str(value) for name, value in values.items()}

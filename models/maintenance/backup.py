@@ -21,7 +21,6 @@ from models.errors import KaoError
 from models.maintenance import database_dump
 from models.settings import Settings
 from models.storage import atomic, layout
-from models.storage.blob_store import Blobs
 
 MANIFEST, STORE, KEY = "manifest.json", layout.STORE, layout.API_KEY
 TRIES = 10
@@ -83,7 +82,7 @@ def restore(settings: Settings, source: Path) -> Manifest:
 
 def _gather(settings: Settings, names: list[str], stage: Path) -> None:
     """Link or download the files that the database names into the stage."""
-    staging = Blobs(stage / STORE, settings.blobs.url)
+    staging = settings.blobs_in(stage / STORE)
     for name in names:
         source, target = settings.storage / name, stage / STORE / name
         if source.exists() or staging.url is None:

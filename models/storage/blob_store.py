@@ -14,13 +14,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from models.errors import KaoError, StorageUnreachable
 from models.storage import atomic
 
 if TYPE_CHECKING:
-    from obstore.store import ObjectStore
+    from obstore.store import ObjectStore, S3Config
 
 RETRY = datetime.timedelta(seconds=20)  # then StorageUnreachable is raised
 CONNECT = datetime.timedelta(seconds=3)
@@ -42,12 +42,15 @@ class Blob:
 class Blobs:
     """`folder`, and the bucket at `url` (`s3://bucket/prefix`). Without one, copying is a no-op.
 
-    Credentials come from AWS_ACCESS_KEY_ID and the other standard variables. Methods block, and
-    raise StorageUnreachable when the bucket does not answer.
+    credentials: `access_key_id`, `secret_access_key`, `session_token`; what is missing comes from
+    the standard variables, AWS_REGION and others. Methods block, and raise StorageUnreachable when
+    the bucket does not answer.
     """
 
-    def __init__(self, folder: Path, url: str | None = None) -> None:
-        self.folder, self.url = folder, url
+    def __init__(
+        self, folder: Path, url: str | None = None, credentials: dict[str, str] | None = None
+    ) -> None:
+        self.folder, self.url, self._credentials = folder, url, credentials or {}
 
     @cached_property
     def _bucket(self) -> "ObjectStore | None":
@@ -62,6 +65,7 @@ class Blobs:
             ) from None
         return from_url(
             self.url,
+            config=cast("S3Config", self._credentials),
             client_options={
                 "connect_timeout": CONNECT,
                 "read_timeout": READ,

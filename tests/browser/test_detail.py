@@ -78,3 +78,27 @@ def test_the_buttons_of_the_head_never_cover_each_other(
           return document.elementFromPoint(left + width / 2, top + height / 2).closest("button").id;
         }"""
         assert page.locator(f"#{name}").evaluate(top) == name
+
+
+REWRITTEN = """
+async value => {
+  const ids = new Set();
+  const observer = new MutationObserver(records => {
+    for (const {target, addedNodes} of records)
+      if ([...addedNodes].some(node => node.nodeType === Node.TEXT_NODE)) ids.add(target.id);
+  });
+  observer.observe(document.body, {childList: true, subtree: true});
+  const slider = document.getElementById("t");
+  slider.value = value;
+  slider.dispatchEvent(new Event("input", {bubbles: true}));
+  await new Promise(done => requestAnimationFrame(done));
+  observer.disconnect();
+  return [...ids].sort();
+}
+"""
+
+
+def test_a_slider_rewrites_only_texts_that_change(visit: Visit) -> None:
+    page = visit("/?open=1&view=morph")
+    expect(page.locator("#snippet")).to_contain_text("t=0.5")
+    assert page.evaluate(REWRITTEN, 0.3) == ["snippet", "t-value"]

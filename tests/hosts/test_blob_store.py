@@ -18,7 +18,7 @@ from models.registry import Registry
 from models.settings import Settings
 from models.storage.blob_store import Blobs
 from tests.support.fixtures import WriteBundle
-from tests.support.servers import S3
+from tests.support.servers import KEYS, S3
 
 Hosts = list[tuple[Settings, Registry]]
 
@@ -53,6 +53,21 @@ def test_a_file_comes_as_it_went(bucket: str, tmp_path: Path) -> None:
     assert not download.exists()
     assert local.names("snapshots/run") == []
     assert not remote.fetch(download).exists(), "a file that is nowhere stays missing"
+
+
+def test_credentials_may_be_files(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in KEYS.items():
+        monkeypatch.delenv(name)
+        (tmp_path / name).write_text(f"{value}\n")
+        monkeypatch.setenv(f"{name}_FILE", str(tmp_path / name))
+    settings = Settings(home=tmp_path / "a", storage_url=bucket)
+    path = settings.storage / "snapshots" / "run" / "1.pt"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"state")
+    settings.blobs.put(path)
+    assert settings.blobs_in(tmp_path / "b").names("snapshots/run") == ["1.pt"]
 
 
 def test_a_version_published_here_is_drawn_there(hosts: Hosts, write_bundle: WriteBundle) -> None:

@@ -34,14 +34,14 @@ def test_the_tests_see_no_setting_of_the_machine(field: str) -> None:
     assert _variable(field) not in os.environ
 
 
-def test_a_child_reads_the_same_settings_but_not_the_key(
+def test_a_child_reads_the_same_settings_but_not_the_secrets(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     settings = Settings(home=tmp_path, port=9000, lease_seconds=3, redis_url="redis://x:1/0")
     for name, value in settings.environment().items():
         monkeypatch.setenv(name, value)
     assert Settings() == settings
-    settings = Settings(home=tmp_path, api_key="k" * 20)
+    settings = Settings(home=tmp_path, api_key="k" * 20, secret_access_key="k" * 20)
     assert "k" * 20 not in settings.environment().values()
 
 

@@ -9,7 +9,6 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -20,33 +19,9 @@ from models.database.tables import deliveries
 from models.errors import UnknownWebhook
 from models.settings import Settings
 from tests.support.fixtures import Begin
+from tests.support.receiver import Receiver
 from worker import webhooks as worker_webhooks
 from worker.webhooks import Deliverer, ForbiddenAddressError, resolve
-
-
-class Receiver:
-    """A server that keeps what it is sent, and answers `status`."""
-
-    def __init__(self) -> None:
-        self.status = 204
-        self.requests: list[tuple[dict[str, str], bytes]] = []
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                receiver.requests.append((headers, body))
-                self.send_response(receiver.status)
-                self.send_header("Location", "/elsewhere")
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                """Be quiet."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://localhost:{self.server.server_port}/hook?a=1"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
 
 @pytest.fixture
@@ -54,8 +29,7 @@ def receiver() -> Iterator[Receiver]:
     """A receiver on this machine."""
     receiver = Receiver()
     yield receiver
-    receiver.server.shutdown()
-    receiver.server.server_close()
+    receiver.close()
 
 
 @pytest.fixture
@@ -88,6 +62,29 @@ def test_an_event_is_posted_with_a_signature(
     assert deliverer.deliver_due() == 0
     states = {row["state"] for row in webhooks.list_deliveries(engine, hook["id"])}
     assert states == {"delivered"}
+
+
+@pytest.mark.parametrize(
+    ("state", "data"),
+    [
+        pytest.param("succeeded", {"number": 3, "version": "0" * 64}, id="succeeded"),
+        pytest.param("cancelled", {"number": 2}, id="cancelled"),
+    ],
+)
+def test_the_end_of_a_run_is_posted(
+    engine: sa.Engine,
+    receiver: Receiver,
+    deliverer: Deliverer,
+    begin: Begin,
+    state: str,
+    data: dict[str, Any],
+) -> None:
+    webhooks.create(engine, receiver.url, [f"run.{state}"])
+    run, _ = begin(state)
+    assert deliverer.deliver_due() == 1
+    ((_, body),) = receiver.requests
+    fields = json.loads(body)
+    assert (fields["type"], fields["data"]) == (f"run.{state}", {"run": run, **data})
 
 
 @pytest.mark.parametrize("status", [500, 404, 302])

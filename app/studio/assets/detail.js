@@ -1,6 +1,6 @@
 // The dialog of one face: a second face, traits, size and format, code to embed it, download.
 
-import { byId, copy, t } from "./page.js";
+import { byId, copy, t, write } from "./page.js";
 import { Picture } from "./picture.js";
 import { caption, filename, snippet } from "./snippets.js";
 import * as states from "./state.js";
@@ -108,7 +108,7 @@ export class Detail {
     this.picture.show(states.full(state, version, { size, format }), caption(state));
     this.picture.frame.classList.toggle("wide", states.isSheet(state));
     this.picture.frame.dataset.shape = state.shape;
-    byId("detail-title").textContent = caption(state) || t("playground.empty");
+    write(byId("detail-title"), caption(state) || t("playground.empty"));
     byId("detail-title").title = caption(state);
     byId("views").querySelector(`[value=${state.view}]`).checked = true;
     byId("second").hidden = !hasSecond;
@@ -132,11 +132,11 @@ export class Detail {
     byId("loop").setAttribute("aria-pressed", state.loop);
     byId("unmixable").hidden = !(state.view === "mix" && layers === 0);
     set(byId("t"), state.t);
-    byId("t-value").textContent = `${Math.round(state.t * 100)} %`;
+    write(byId("t-value"), `${Math.round(state.t * 100)} %`);
     if (layers !== undefined) {
       byId("at").max = Math.max(1, layers);
       set(byId("at"), state.at ?? Math.floor((layers + 1) / 2));
-      byId("at-value").textContent = `${byId("at").value} / ${layers}`;
+      write(byId("at-value"), `${byId("at").value} / ${layers}`);
     }
     setSource(byId("thumb-a"), states.face(state, state.seed, 64, version));
     setSource(byId("thumb-b"), states.face(state, state.with, 64, version));
@@ -176,15 +176,15 @@ export class Detail {
     byId("pin").checked = state.pin;
     const psi = state.psi ?? this.described?.card.psi ?? 1;
     set(byId("psi2"), psi);
-    byId("psi2-value").textContent = psi.toFixed(2);
+    write(byId("psi2-value"), psi.toFixed(2));
   }
 
   /** The code to embed, and the file to download. */
   showCode() {
     const { state } = this;
     const version = state.pin ? this.version : state.model || null;
-    byId("snippet").textContent = snippet(this.kind, state, version);
-    byId("copy").textContent = t("playground.copy.kind", { kind: NAMES[this.kind] });
+    write(byId("snippet"), snippet(this.kind, state, version));
+    write(byId("copy"), t("playground.copy.kind", { kind: NAMES[this.kind] }));
     byId("download").href = states.full(state, this.version);
     byId("download").download = filename(state, states.format(state));
   }

@@ -5,6 +5,11 @@ const html = document.documentElement;
 /** The element with an id. */
 export const byId = (id) => document.getElementById(id);
 
+/** Set a text where it differs: browsers lay out anew, and leave garbage, for the same text too. */
+export function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
 const words = JSON.parse(byId("words").textContent);
 
 export const root = html.dataset.root;

@@ -1,6 +1,6 @@
 // The playground: one state, kept in the page's address, from which everything on it is drawn.
 
-import { byId, root, t, toast } from "./page.js";
+import { byId, root, t, toast, write } from "./page.js";
 import { Detail } from "./detail.js";
 import { Models } from "./models.js";
 import { Picture } from "./picture.js";
@@ -64,8 +64,8 @@ function redraw(before) {
   if (byId("seed").value !== state.seed) byId("seed").value = state.seed;
   const psi = state.psi ?? ownPsi();
   byId("psi").value = psi;
-  byId("psi-value").textContent = psi.toFixed(2);
-  byId("embed").textContent = shortest(state);
+  write(byId("psi-value"), psi.toFixed(2));
+  write(byId("embed"), shortest(state));
   document.title = state.seed ? `${caption({ ...state, view: "face" })} · Kao` : `Kao · ${t("playground.title")}`;
   if (!version) return;
   large.show(face(state, state.seed, server.faceSize, version), caption({ ...state, view: "face" }));

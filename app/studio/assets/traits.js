@@ -1,7 +1,7 @@
 // The controls of a model's traits: a swatch for each colour, a small face for each other value,
 // a slider for each number.
 
-import { t, translated } from "./page.js";
+import { t, translated, write } from "./page.js";
 import { face, server } from "./state.js";
 
 const MOST_FACES = 12; // values that are shown as faces; more are a list
@@ -80,7 +80,7 @@ export class Traits {
     range.closest(".field").hidden = age && state.view !== "face";
     // An earlier checkpoint has no sliders: its directions were others.
     range.disabled = !age && state.age !== null && state.view === "face";
-    range.previousSibling.querySelector("output").textContent = Number(range.value).toFixed(2);
+    write(range.previousSibling.querySelector("output"), Number(range.value).toFixed(2));
     range.style.setProperty("--at", `${(100 * (range.value - range.min)) / (range.max - range.min)}%`);
   }
 

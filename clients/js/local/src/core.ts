@@ -8,6 +8,7 @@ export { quantile } from "./normal.js";
 export { parseQuery, traitsOf } from "./requests.js";
 export { drawAt, toImageData } from "./pictures.js";
 export { reduce, resample } from "./resampling.js";
+export { Scratch } from "./scratch.js";
 export { derive, normals, probes, SPECIFICATION, uniforms } from "./seeds.js";
 export { numberOf, select, type Attribute } from "./traits.js";
 export { Unsupported } from "./values.js";

@@ -3,6 +3,7 @@
 import { kernels } from "./kernels.js";
 import { Machine } from "./machine.js";
 import { Model, type Manifest } from "./model.js";
+import { free } from "./scratch.js";
 import { Unsupported } from "./values.js";
 
 const CACHE = "kao-models-1";
@@ -12,12 +13,17 @@ const VERSION = /^[0-9a-f]{64}$/;
 export async function open(server: string, name: string): Promise<Model> {
   const address = new URL(`models/${encodeURIComponent(name)}/browser.json`, server).href;
   const [module, manifest] = await Promise.all([kernels(), loadManifest(address, name)]);
+  const build = async (isFresh: boolean): Promise<Model> => {
+    const files = await loadFiles(address, manifest, isFresh);
+    const model = new Model(manifest, files, new Machine(module));
+    for (const { buffer } of files.values()) free(buffer);
+    return model;
+  };
   try {
-    return new Model(manifest, await loadFiles(address, manifest, false), new Machine(module));
+    return await build(false);
   } catch (error) {
     if (error instanceof Unsupported) throw error;
-    // What is damaged in the cache may be whole at the server.
-    return new Model(manifest, await loadFiles(address, manifest, true), new Machine(module));
+    return build(true); // what is damaged in the cache may be whole at the server
   }
 }
 

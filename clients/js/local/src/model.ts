@@ -3,6 +3,7 @@
 import { Machine } from "./machine.js";
 import { Network } from "./network.js";
 import { parse } from "./onnx.js";
+import { free } from "./scratch.js";
 import { derive, probes, SPECIFICATION } from "./seeds.js";
 import { select, type Attribute } from "./traits.js";
 import { tensors, unpack } from "./unpacking.js";
@@ -45,10 +46,10 @@ export interface Morph {
   t: number;
 }
 
-/** RGB bytes of a square picture. */
+/** RGB bytes of a square picture, valid until the next one is drawn: its memory is used again. */
 export interface Pixels {
   side: number;
-  bytes: Uint8Array<ArrayBuffer>;
+  bytes: Uint8Array;
 }
 
 const MOST_PSI = 1.5;
@@ -89,6 +90,7 @@ export class Model {
     this.average = weights && this.mapping && tensors(weights).get("mapping.average")?.slice();
     const sliders = read(SLIDERS);
     this.vectors = sliders ? tensors(sliders) : new Map<string, Float32Array>();
+    if (weights) free(weights.buffer);
     this.enlargerGraph = read("enlarger.onnx");
   }
 
@@ -114,8 +116,10 @@ export class Model {
 
   /** A face as it is best resized to `size`: through the enlarger where that is larger. */
   drawFor(size: number, seed: string, look: Look = {}): Pixels {
+    const enlarger = size > this.manifest.network.resolution ? this.openEnlarger() : undefined;
     const face = this.draw(seed, look);
-    return size > face.side && this.enlargerGraph ? this.enlarge(face) : face;
+    if (!enlarger) return face;
+    return { side: face.side * this.manifest.enlarger_scale, bytes: enlarger.runToBytes(face.bytes) };
   }
 
   /** The style w (style,) of a seed; without a mapping the scaled z. */
@@ -142,15 +146,11 @@ export class Model {
     return { side: this.manifest.network.resolution, bytes: this.synthesis.runToBytes(styles) };
   }
 
-  /** A face, `enlarger_scale` times as large. */
-  enlarge(face: Pixels): Pixels {
-    if (!this.enlargerGraph) return face;
-    this.enlarger ??= new Network(
-      this.machine,
-      parse(this.enlargerGraph, () => new Uint8Array()),
-    );
-    const bytes = this.enlarger.runToBytes(face.bytes);
-    return { side: face.side * this.manifest.enlarger_scale, bytes };
+  /** Compiled before a face is drawn, whose view the growing memory would end. */
+  private openEnlarger(): Network | undefined {
+    const graph = this.enlargerGraph;
+    if (graph) this.enlarger ??= new Network(this.machine, parse(graph, () => new Uint8Array()));
+    return this.enlarger;
   }
 
   private truncate(w: Float32Array, psi: number, z: Float32Array): Float32Array {

@@ -5,8 +5,9 @@ import * as layers from "./layers.js";
 import type { Machine } from "./machine.js";
 import * as movement from "./movement.js";
 import type { Graph } from "./onnx.js";
+import { free } from "./scratch.js";
 import { count } from "./shapes.js";
-import { Call, Program, Unsupported, type Value, type Variable } from "./values.js";
+import { Call, Program, Unsupported, type Constant, type Value, type Variable } from "./values.js";
 
 const OPERATORS: Record<string, (call: Call) => Value> = {
   Abs: single,
@@ -60,6 +61,7 @@ export class Network {
   private readonly program: Program;
   private readonly input: Variable;
   private readonly output: Value;
+  private constants: Constant[] = []; // that the graph computes while it is compiled
 
   /** Compile a graph of one input. Throws Unsupported for what the engine does not compute. */
   constructor(
@@ -70,6 +72,11 @@ export class Network {
     const [{ name, shape }] = graph.inputs;
     this.input = { kind: "variable", shape, block: machine.reserve(count(shape)) };
     this.output = this.compile(graph, name);
+    for (const { data } of this.constants) {
+      // Not the views of the file of weights, which other networks are compiled from.
+      if (data instanceof Float32Array && data.byteLength === data.buffer.byteLength) free(data.buffer);
+    }
+    this.constants = [];
   }
 
   /** Numbers in, numbers out, both in C order; the result is a copy. */
@@ -79,14 +86,14 @@ export class Network {
     return this.machine.floats(this.outputBlock, this.outputCount).slice();
   }
 
-  /** The same for whole numbers from 0 to 255. */
-  runToBytes(numbers: ArrayLike<number>): Uint8Array<ArrayBuffer> {
+  /** The same for whole numbers from 0 to 255; the result is a view that the next run overwrites. */
+  runToBytes(numbers: ArrayLike<number>): Uint8Array {
     this.machine.floats(this.input.block, numbers.length).set(numbers);
     for (const step of this.program.steps) step();
     const { address } = this.outputBlock;
     // In place: each byte lies before the number that it is read from, or on it.
     this.machine.kernels.to_bytes(address, address, this.outputCount);
-    return this.machine.bytes(this.outputBlock, this.outputCount).slice();
+    return this.machine.bytes(this.outputBlock, this.outputCount);
   }
 
   /** The shape of the result, its first size 1. */
@@ -114,7 +121,9 @@ export class Network {
       const operator = OPERATORS[node.operator];
       if (!operator) throw new Unsupported(`The operator ${node.operator} is unknown.`);
       const inputs = node.inputs.map((name) => (name ? values.get(name) : undefined));
-      values.set(node.outputs[0], operator(new Call(this.program, node, inputs)));
+      const result = operator(new Call(this.program, node, inputs));
+      if (result.kind === "constant") this.constants.push(result);
+      values.set(node.outputs[0], result);
       for (const name of node.inputs) this.release(name, values, uses);
     }
     const output = values.get(graph.output);

@@ -2,6 +2,7 @@
 
 import type { Look, Model, Pixels } from "./model.js";
 import { reduce, resample } from "./resampling.js";
+import { Scratch } from "./scratch.js";
 
 /** A face as the server serves it at `size`. Throws RangeError for a trait that is not there. */
 export function drawAt(model: Model, size: number, seed: string, look: Look): Pixels {
@@ -10,14 +11,14 @@ export function drawAt(model: Model, size: number, seed: string, look: Look): Pi
   return resample(isEnlarged ? reduce(face, size) : face, size);
 }
 
-/** RGB to the RGBA of a canvas, opaque. */
-export function toImageData({ side, bytes }: Pixels): ImageData {
-  const image = new ImageData(side, side);
+/** RGB to the RGBA of a canvas, opaque; with `scratch` in its memory, until that is taken again. */
+export function toImageData({ side, bytes }: Pixels, scratch = new Scratch()): ImageData {
+  const data = scratch.take(4 * side * side);
   for (let pixel = 0; pixel < side * side; pixel++) {
-    image.data[4 * pixel] = bytes[3 * pixel];
-    image.data[4 * pixel + 1] = bytes[3 * pixel + 1];
-    image.data[4 * pixel + 2] = bytes[3 * pixel + 2];
-    image.data[4 * pixel + 3] = 255;
+    data[4 * pixel] = bytes[3 * pixel];
+    data[4 * pixel + 1] = bytes[3 * pixel + 1];
+    data[4 * pixel + 2] = bytes[3 * pixel + 2];
+    data[4 * pixel + 3] = 255;
   }
-  return image;
+  return new ImageData(data, side);
 }

@@ -1,6 +1,7 @@
 /** Resizes RGB pictures as Pillow does for the server, to the byte (libImaging/Resample.c). */
 
 import type { Pixels } from "./model.js";
+import { Scratch } from "./scratch.js";
 
 interface Filter {
   reach: number;
@@ -17,12 +18,18 @@ const HALF = 2 ** (BITS - 1); // rounds
 const BICUBIC: Filter = { reach: 2, weight: cubic };
 const LANCZOS: Filter = { reach: 3, weight: (x) => (Math.abs(x) < 3 ? sinc(x) * sinc(x / 3) : 0) };
 
+const between = new Scratch(); // of the two passes
+const resized = new Scratch();
+
 /** A square picture at another size; models/faces/resizing.py says by which method. */
 export function resample(pixels: Pixels, size: number): Pixels {
   if (pixels.side === size) return pixels;
   const taps = tapsOf(size > pixels.side ? BICUBIC : LANCZOS, pixels.side, size);
-  const wide = pass(pixels.bytes, taps, pixels.side, size, true);
-  return { side: size, bytes: pass(wide, taps, size, size, false) };
+  const wide = between.take(pixels.side * size * 3);
+  pass(pixels.bytes, taps, pixels.side, size, true, wide);
+  const result = resized.take(size * size * 3);
+  pass(wide, taps, size, size, false, result);
+  return { side: size, bytes: new Uint8Array(result.buffer, 0, result.length) };
 }
 
 /** An enlarged picture reduced to `size`: by area where that divides its side. */
@@ -35,7 +42,8 @@ function average({ side, bytes }: Pixels, factor: number): Pixels {
   const size = side / factor;
   const places = factor * factor;
   const multiplier = Math.floor(2 ** 24 / places);
-  const result = new Uint8Array(size * size * 3);
+  const { buffer, length } = resized.take(size * size * 3);
+  const result = new Uint8Array(buffer, 0, length);
   for (let row = 0; row < size; row++) {
     for (let column = 0; column < size; column++) {
       for (let channel = 0; channel < 3; channel++) {
@@ -72,15 +80,15 @@ function tapsOf({ reach, weight }: Filter, from: number, to: number): Taps[] {
 
 /** One pass along rows or columns; `height` rows of the input, which is `side` or `width` wide. */
 function pass(
-  bytes: Uint8Array,
+  bytes: Uint8Array | Uint8ClampedArray,
   taps: readonly Taps[],
   height: number,
   width: number,
   isAlongRows: boolean,
-): Uint8Array<ArrayBuffer> {
+  result: Uint8ClampedArray,
+): void {
   const side = isAlongRows ? height : width; // numbers of a row of the input
   const [rows, columns] = isAlongRows ? [height, width] : [taps.length, width];
-  const result = new Uint8ClampedArray(rows * columns * 3);
   const step = (isAlongRows ? 1 : side) * 3;
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {
@@ -101,7 +109,6 @@ function pass(
       result[out + 2] = blue >> BITS;
     }
   }
-  return new Uint8Array(result.buffer);
 }
 
 function cubic(x: number): number {

@@ -13,10 +13,9 @@ import { turn } from "./turns.js";
 
 declare const self: ServiceWorkerGlobalScope;
 
-const { drawAt, parseQuery, toImageData, traitsOf } = engine;
+const { drawAt, parseQuery, Scratch, toImageData, traitsOf } = engine;
 
 const SCRIPTS = "kao-scripts-1";
-const MOST_CANVASES = 2;
 const models = new Models(self.registration.scope);
 
 self.addEventListener("install", () => void self.skipWaiting());
@@ -54,25 +53,34 @@ async function draw(picture: Picture, request: Request): Promise<Response> {
     const traits = traitsOf(picture, model.manifest);
     if (!traits) return await fetch(request);
     const { seed, size, psi, variant, morph } = picture;
-    await turn(false);
-    const pixels = drawAt(model, size, seed, { psi, variant, traits, morph });
+    const look = { psi, variant, traits, morph };
+    const png = await toPng(() => toImageData(drawAt(model, size, seed, look), scratch));
     const headers = { "Content-Type": "image/png", "X-Avatar-Model": model.manifest.version };
-    return new Response(await toPng(toImageData(pixels)), { headers });
+    return new Response(png, { headers });
   } catch {
     return fetch(request);
   }
 }
 
-/** Canvases are used again, since browsers free them late. */
-const canvases: OffscreenCanvas[] = [];
+const scratch = new Scratch();
+/** Two, so that one picture is drawn while another is encoded: browsers free canvases late. */
+const canvases = [new OffscreenCanvas(1, 1), new OffscreenCanvas(1, 1)];
+const waiting: ((canvas: OffscreenCanvas) => void)[] = [];
 
-async function toPng(image: ImageData): Promise<Blob> {
-  const canvas = canvases.pop() ?? new OffscreenCanvas(image.width, image.height);
-  if (canvas.width !== image.width) Object.assign(canvas, { width: image.width, height: image.height });
-  (canvas.getContext("2d") as OffscreenCanvasRenderingContext2D).putImageData(image, 0, 0);
-  const blob = await canvas.convertToBlob({ type: "image/png" });
-  if (canvases.length < MOST_CANVASES) canvases.push(canvas);
-  return blob;
+/** What `draw` draws when a canvas is free and nothing else waits that is shown sooner. */
+async function toPng(draw: () => ImageData): Promise<Blob> {
+  const canvas = canvases.pop() ?? (await new Promise<OffscreenCanvas>((resolve) => waiting.push(resolve)));
+  try {
+    await turn(false);
+    const image = draw();
+    if (canvas.width !== image.width) Object.assign(canvas, { width: image.width, height: image.height });
+    (canvas.getContext("2d") as OffscreenCanvasRenderingContext2D).putImageData(image, 0, 0);
+    return await canvas.convertToBlob({ type: "image/png" });
+  } finally {
+    const next = waiting.shift();
+    if (next) next(canvas);
+    else canvases.push(canvas);
+  }
 }
 
 /** The page and the scripts that draw: from the server, and without one as they were last. */

@@ -92,10 +92,35 @@ def test_colours_are_the_largest_areas_first() -> None:
     assert description.dominant_colours(pixels) == ["#000000", "#ff0000"]
 
 
-def test_a_blur_hash_has_sixteen_components() -> None:
-    text = description.blur_hash(np.full((16, 16, 3), 128, np.uint8))
-    assert len(text) == 4 + 2 * 16
-    assert text[0] == "U"  # 4 × 4 components (the algorithm's first digit)
+ROW, COLUMN = np.mgrid[:16, :16]
+
+
+@pytest.mark.parametrize(
+    ("channels", "text"),
+    [
+        pytest.param((128, 128, 128), "U3Eyb[~qfQ~q~qoffQoffQfQfQfQ~qoffQof", id="one colour"),
+        pytest.param(
+            (
+                255 * (COLUMN < 8),
+                255 * (ROW < 8),
+                np.where((COLUMN < 8) & (ROW < 8), 0, 128),
+            ),
+            "U~LqdG}9$4KOuWt1jsbtgbfifPfkrLsCjuaz",
+            id="corners",
+        ),
+        pytest.param(
+            (255 - 17 * COLUMN, 255 - 17 * ROW, 240 - 8 * (COLUMN + ROW)),
+            "U@Hx$g}I,b$*ufohjvkCgyflfRfktjoMjuj[",
+            id="ramps",
+        ),
+    ],
+)
+def test_a_blur_hash_is_that_of_its_authors_implementation(
+    channels: tuple[Any, Any, Any], text: str
+) -> None:
+    """The texts are those of the npm package `blurhash` 2.0.5, with 4 × 4 components."""
+    pixels = np.stack(np.broadcast_arrays(*channels, ROW)[:3], axis=-1).astype(np.uint8)
+    assert description.blur_hash(pixels) == text
 
 
 @pytest.mark.parametrize("format", [name for name in STILL if name != "svg"])

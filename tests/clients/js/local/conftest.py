@@ -52,20 +52,25 @@ def draw_in_node(run_node: RunNode, tmp_path: Path) -> DrawInNode:
     """Draw jobs ({"seed", "size", "look"}) with a bundle, all of one size: (N, size, size, 3)."""
 
     def draw(folder: Path, jobs: Sequence[dict[str, Any]], size: int) -> Pixels:
-        packed_folder = tmp_path / "packed"
-        packed_folder.mkdir(exist_ok=True)
-        (packed_folder / "browser.json").write_text(json.dumps(manifest_of(folder)))
+        packed_folder = pack_bundle(folder, tmp_path / "packed")
         (packed_folder / "jobs.json").write_text(
             json.dumps([{"size": size, **job} for job in jobs])
         )
-        for name in browser.FILES:
-            if (folder / name).exists():
-                (packed_folder / name).write_bytes(packing.pack(name, (folder / name).read_bytes()))
         run_node("draw.mjs", packed_folder, tmp_path / "pixels")
         pixels = np.fromfile(tmp_path / "pixels", np.uint8)
         return pixels.reshape(len(jobs), size, size, 3)
 
     return draw
+
+
+def pack_bundle(folder: Path, target: Path) -> Path:
+    """Write what a browser loads of a bundle, as it travels; the target."""
+    target.mkdir(exist_ok=True)
+    (target / "browser.json").write_text(json.dumps(manifest_of(folder)))
+    for name in browser.FILES:
+        if (folder / name).exists():
+            (target / name).write_bytes(packing.pack(name, (folder / name).read_bytes()))
+    return target
 
 
 def manifest_of(folder: Path) -> dict[str, Any]:

@@ -16,5 +16,5 @@ const packed = new Map(Object.keys(manifest.files).map((name) => [name, new Uint
 const model = new Model(manifest, packed, new Machine(await kernels()));
 const { resolution } = manifest.network;
 const pictures = JSON.parse(read("jobs.json")).map(({ seed, size, look }) =>
-  drawAt(model, size ?? resolution, seed, look ?? {}).bytes);
+  drawAt(model, size ?? resolution, seed, look ?? {}).bytes.slice());
 writeFileSync(out, Buffer.concat(pictures));

@@ -11,7 +11,7 @@ from models.bundle import WEIGHTS, Card, provenance, read_card
 from models.bundle.generator import Drawer
 from models.faces import attributes, latents
 from models.faces.resizing import resize
-from tests.clients.js.local.conftest import DrawInNode, Pixels
+from tests.clients.js.local.conftest import DrawInNode, Pixels, RunNode, pack_bundle
 from tests.support.enlargers import add_enlarger
 from tests.support.fixtures import WriteBundle
 
@@ -145,3 +145,8 @@ def test_metadata_of_the_weights_is_no_tensor(
     jobs = [{"seed": str(seed), "look": {"psi": 0.5}} for seed in range(3)]
     size = drawer_of(folder).card.network.resolution
     assert differences(draw_in_node, folder, jobs, size, least_spread=0.5).max() <= 1
+
+
+def test_a_picture_leaves_no_buffer_behind(run_node: RunNode, tmp_path: Path) -> None:
+    folder = pack_bundle(NEWEST, tmp_path / "packed")
+    assert int(run_node("allocate.mjs", folder)) < 100_000  # bytes; a picture of 512 px has 2 MB
