@@ -122,10 +122,11 @@ def compare(port: int) -> None:
 
 
 def peak_memory(pid: int, seconds: float) -> int:
-    """The most resident bytes of a process within that time; its group counts cached files too."""
+    """The most bytes that a process has of its own, in that time; its group counts files too."""
     process, peak, end = psutil.Process(pid), 0, time.monotonic() + seconds
     while time.monotonic() < end and process.is_running():
-        peak = max(peak, process.memory_info().rss)
+        memory = process.memory_info()
+        peak = max(peak, memory.rss - memory.shared)
         time.sleep(0.2)
     return peak
 
@@ -137,7 +138,7 @@ def fit(port: int, pid: int, seconds: float) -> None:
     bystander = Clients(port, ["/avatar?seed=b{}"], ["198.51.100.1"])
     peak = peak_memory(pid, seconds)
     bystander.stop()
-    print(f"server: {peak / 2**20:.0f} MiB resident at its peak")
+    print(f"server: {peak / 2**20:.0f} MiB of its own at its peak")
     times = sorted(bystander.times)
     print(f"bystander: {len(times)} faces, p50 {1000 * statistics.median(times):.0f} ms, ", end="")
     print(f"p99 {1000 * times[int(0.99 * len(times))]:.0f} ms, worst {1000 * times[-1]:.0f} ms")
