@@ -1,35 +1,25 @@
 """`<kao-face>` in a real browser, on a page of another site than the server's."""
 
 import re
-import shutil
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
+from tests.support.node_package import build_package
+
 pytestmark = pytest.mark.slow
 
-PACKAGE = Path(__file__).parents[2] / "clients" / "js"
 Open = Callable[..., Page]
 
 
 @pytest.fixture(scope="session")
 def script(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The element as the package has it."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        pytest.skip("no Node here: `apt-get install nodejs npm`")
-    if not (PACKAGE / "node_modules" / "esbuild").is_dir():
-        install = [npm, "install", "--no-audit", "--no-fund", "--no-package-lock"]
-        if subprocess.run(install, cwd=PACKAGE, capture_output=True, timeout=240).returncode:
-            pytest.skip("npm cannot install esbuild here: no registry")
     folder = tmp_path_factory.mktemp("dist")
-    build = [node, "build.mjs", str(folder)]  # fails above 4 kB
-    subprocess.run(build, cwd=PACKAGE, check=True, capture_output=True, timeout=60)
+    build_package(folder)
     return (folder / "face.js").read_text()
 
 

@@ -61,7 +61,10 @@ function colour(seed: string): string {
   return `hsl(${(hash >>> 0) % 360} 55% 84%)`;
 }
 
-export class KaoFace extends HTMLElement {
+/** Programs that render on a server import the element too, where there is none. */
+const Element = (globalThis.HTMLElement ?? class {}) as typeof HTMLElement;
+
+export class KaoFace extends Element {
   /** The server's address for elements without the attribute `server`; "": the page's own. */
   static server = "";
 
@@ -194,4 +197,4 @@ declare global {
   }
 }
 
-if (!customElements.get("kao-face")) customElements.define("kao-face", KaoFace);
+if (globalThis.customElements && !customElements.get("kao-face")) customElements.define("kao-face", KaoFace);

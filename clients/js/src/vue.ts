@@ -5,4 +5,8 @@ import { h, type FunctionalComponent } from "vue";
 import { attributes, type FaceProps } from "./props.js";
 
 export const Face: FunctionalComponent<FaceProps> = (props) => h("kao-face", attributes(props));
-Face.props = ["seed", "size", "server", "shape", "psi", "model", "alt", "loading", "traits"];
+// Boolean: `local` alone is true; null: of any type.
+Face.props = {
+  seed: null, size: null, server: null, shape: null, psi: null, model: null, alt: null, loading: null,
+  traits: null, local: Boolean,
+};
