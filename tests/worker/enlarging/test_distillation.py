@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from models.networks.enlarger import Enlarger
 from models.networks.modern import Generator
 from worker.enlarging.distillation import EnlargedPictures
-from worker.training.student import Plan, StudentTraining
+from worker.student import Plan, StudentTraining
 
 LATENT = 8
 

@@ -9,8 +9,9 @@ import torch
 from models.errors import InvalidRecipe
 from models.networks import modern
 from models.recipes.recipe import Recipe, resolve
+from worker import student
 from worker.student import Plan, StudentTraining
-from worker.training import matching, student
+from worker.training import matching
 from worker.training.batches import Reals
 from worker.training.distributed.collectives import Share
 from worker.training.trainer import Trainer

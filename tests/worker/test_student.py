@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from models.networks.modern import Generator
-from worker.training import student
-from worker.training.student import Lesson, Plan, StudentTraining
+from worker import student
+from worker.student import Lesson, Plan, StudentTraining
 
 LATENT = 8
 PLAN = Plan(steps=60, start=7, mapping=False)
