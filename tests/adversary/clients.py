@@ -97,6 +97,10 @@ class Client:
         value = request.value
         if request.kind in ("face", "batch") and response.is_success:
             value = self._expected(request, answer["version"])
+            if value != answer["bytes"]:
+                answer["content"] = (
+                    response.text if request.kind == "batch" else response.content.hex()
+                )
         is_new_key = request.kind == "key.create" and response.is_success
         return Operation(
             self.number, server, request.kind, answer if is_new_key else request.subject, start,

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Literal
 
@@ -41,11 +42,12 @@ class Host:
         self.clock: Path | None = None
         self.process: subprocess.Popen[bytes] | None = None
         self.is_wanted = False
+        # A fault that starts it again and the supervisor must not start two.
+        self._turn = threading.RLock()
 
     def start(self) -> None:
-        self.is_wanted = True
         command = "serve" if self.name in APPS else "worker"
-        with self.log.open("ab") as log:
+        with self._turn, self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "kao", command],
                 env=self.environment,
@@ -56,6 +58,15 @@ class Host:
                 # session the whole cluster would get a single share of a busy machine.
                 start_new_session=True,
             )
+            self.is_wanted = True  # now: the process before it has ended, and was killed
+
+    def restart_if_ended(self) -> bool:
+        """Start it again where it ended by itself; whether it had."""
+        with self._turn:
+            has_ended = self.has_ended()
+            if has_ended:
+                self.start()
+            return has_ended
 
     def family(self) -> list[psutil.Process]:
         """Its processes that live, children first."""
@@ -63,11 +74,12 @@ class Host:
 
     def kill(self) -> None:
         """End all of it at once, as a lost host does."""
-        self.is_wanted = False
-        for member in self.family():
-            _signal(member, signal.SIGKILL)
-        if self.process is not None:
-            self.process.wait(20)
+        with self._turn:
+            self.is_wanted = False
+            for member in self.family():
+                _signal(member, signal.SIGKILL)
+            if self.process is not None:
+                self.process.wait(20)
 
     def stop(self, seconds: float) -> bool:
         """Ask it to end; whether it did so in time. What is left is killed."""
@@ -242,10 +254,7 @@ class Cluster:
 
     def restart_ended(self) -> list[str]:
         """Start hosts that ended by themselves, as `kao up` or a container engine does."""
-        ended_hosts = [host for host in self.hosts.values() if host.has_ended()]
-        for host in ended_hosts:
-            host.start()
-        return [host.name for host in ended_hosts]
+        return [host.name for host in self.hosts.values() if host.restart_if_ended()]
 
     def close(self) -> None:
         """End every process and link."""

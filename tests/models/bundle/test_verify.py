@@ -206,6 +206,22 @@ def test_psi_pulls_towards_the_average_face(write_bundle: WriteBundle) -> None:
     assert spread[0] < spread[1] < spread[2]
 
 
+@pytest.mark.parametrize("preset", ["smoke", "modern-64"])
+def test_a_loaded_model_draws_the_same_whatever_happens_to_its_files(
+    write_bundle: WriteBundle, tmp_path: Path, preset: str
+) -> None:
+    """ONNX Runtime maps weights that lie in a file of their own."""
+    folder = Path(shutil.copytree(write_bundle(preset=preset), tmp_path / "b"))
+    drawer = verify.verify(folder, bundle.digest(folder))
+    z = latents.derive_all(map(str, range(8)), drawer.card.network.latent)
+    faces = drawer.draw(z, 0.7)
+    weights = folder / bundle.WEIGHTS
+    weights.write_bytes(bytes(weights.stat().st_size))
+    assert np.array_equal(drawer.draw(z, 0.7), faces)
+    weights.write_bytes(b"")  # reading what was mapped would end this process
+    assert np.array_equal(drawer.draw(z, 0.7), faces)
+
+
 @pytest.mark.parametrize("damage", ["another-graph", "removed"])
 def test_a_part_that_is_read_later_is_verified_when_it_is_read(
     write_bundle: WriteBundle, add_critic: AddCritic, tmp_path: Path, damage: str
