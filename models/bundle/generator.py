@@ -97,8 +97,8 @@ class Drawer:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         # Without an arena a session returns its memory to the system.
         options.enable_cpu_mem_arena = name not in (CRITIC, GROWTH)
-        # ONNX Runtime would map this file into memory: damaged or truncated while the model serves, it
-        # would change faces or end the process (SIGBUS).
+        # ONNX Runtime would map this file into memory: damaged or truncated while the model serves,
+        # it would change faces or end the process (SIGBUS).
         weights = (self._folder / WEIGHTS).read_bytes()
         options.add_external_initializers_from_files_in_memory([WEIGHTS], [weights], [len(weights)])
         path = str(self._folder / name)
