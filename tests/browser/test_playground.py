@@ -263,7 +263,7 @@ def test_reduced_motion_stops_animations(visit: Visit, picture_of: PictureOf) ->
 
 def test_the_code_follows_what_is_typed_and_is_copied(visit: Visit, site: str) -> None:
     page = visit("/", permissions=["clipboard-read", "clipboard-write"])
-    code = f'<img src="{site}/avatar?seed=ada%20lovelace" alt="ada lovelace">'
+    code = f'<img src="{site}/avatar?seed=ada%20lovelace" alt="a face">'
     page.locator("#seed").fill("ada lovelace")
     expect(page.locator("#embed")).to_have_text(code)
     page.get_by_role("button", name="Copy HTML").click()

@@ -2,7 +2,7 @@
 
 import { byId, copy, t, write } from "./page.js";
 import { Picture } from "./picture.js";
-import { caption, filename, snippet } from "./snippets.js";
+import { caption, describe, filename, snippet } from "./snippets.js";
 import * as states from "./state.js";
 import { Traits } from "./traits.js";
 
@@ -183,7 +183,8 @@ export class Detail {
   showCode() {
     const { state } = this;
     const version = state.pin ? this.version : state.model || null;
-    write(byId("snippet"), snippet(this.kind, state, version));
+    const alt = this.kind === "url" ? "" : describe(state, this.version, () => this.showCode());
+    write(byId("snippet"), snippet(this.kind, state, version, alt));
     write(byId("copy"), t("playground.copy.kind", { kind: NAMES[this.kind] }));
     byId("download").href = states.full(state, this.version);
     byId("download").download = filename(state, states.format(state));
