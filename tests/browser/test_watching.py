@@ -180,7 +180,10 @@ def test_every_event_that_workers_report_is_known_to_the_page() -> None:
     root = Path(__file__).parents[2]
     script = (root / "app/studio/assets/studio-run.js").read_text()
     known_types = set(re.findall(r'"([a-z]+\.[a-z_]+)"', script))
-    rooms = "run|dataset|sheet|snapshot|enlarger"
+    (stages,) = re.findall(r"const STAGES = \[(.*?)\]", script)
+    suffixes = ("started", "progress", "skipped", "measured")
+    known_types |= {f"{name}.{end}" for name in re.findall(r'"(\w+)"', stages) for end in suffixes}
+    rooms = "run|dataset|sheet|snapshot|enlarger|matching|distillation"
     pattern = re.compile(rf'(?:event|record|_tell|_emit|_move)\w*\([^"\n]*"((?:{rooms})\.[a-z_]+)"')
     files = [*(root / "worker").rglob("*.py"), root / "models/runs.py"]
     reported_types = {name for path in files for name in pattern.findall(path.read_text())}
