@@ -158,7 +158,6 @@ function make(tag, attributes, text = "") {
   return element;
 }
 
-/** The charts of a page: its figures with data-curve, and the controls of smoothing and axis. */
 export class Charts {
   constructor() {
     this.figures = [...document.querySelectorAll("[data-curve]")];

@@ -179,7 +179,6 @@ export class Detail {
     write(byId("psi2-value"), psi.toFixed(2));
   }
 
-  /** The code to embed, and the file to download. */
   showCode() {
     const { state } = this;
     const version = state.pin ? this.version : state.model || null;

@@ -16,7 +16,6 @@ export class Models {
     return server.models.find((version) => version.startsWith(meant)) ?? meant;
   }
 
-  /** A model with its card and traits; loaded once. */
   async card(version) {
     if (!this.cards.has(version)) {
       const loading = get(`/models/${encodeURIComponent(version)}`);

@@ -2,7 +2,6 @@
 
 const html = document.documentElement;
 
-/** The element with an id. */
 export const byId = (id) => document.getElementById(id);
 
 /** Set a text where it differs: browsers lay out anew, and leave garbage, for the same text too. */
@@ -20,7 +19,6 @@ export function t(key, values = {}) {
   return words[key].replace(/\{(\w+)\}/g, (all, name) => (name in values ? values[name] : all));
 }
 
-/** The translation of a key, or `fallback` where there is none. */
 export const translated = (key, fallback) => words[key] ?? fallback;
 
 /** Show a short notice, within an open dialog where there is one. */
@@ -34,7 +32,6 @@ export function toast(text) {
   toast.timer = setTimeout(() => place.classList.remove("shown"), 2600);
 }
 
-/** Copy a text to the clipboard and say so. */
 export async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);
@@ -67,7 +64,6 @@ export async function request(path, options) {
   throw Object.assign(new Error(problem?.detail ?? t("common.status", response)), { problem });
 }
 
-/** Offer a Blob as a download. */
 export function save(blob, name) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);

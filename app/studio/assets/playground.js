@@ -82,7 +82,6 @@ function isPlain() {
   return !Object.keys(state.traits).length && state.age === null;
 }
 
-/** The psi that faces have without `psi=`. */
 const ownPsi = () => described?.card.psi ?? 1;
 
 const looksDifferent = (before) =>

@@ -48,7 +48,6 @@ export class Recent {
     return item;
   }
 
-  /** Draw all of them anew: the look of faces has changed. */
   refresh() {
     for (const button of this.element.querySelectorAll("button")) {
       button.firstChild.src = this.picture(button.dataset.seed);

@@ -49,7 +49,6 @@ export function caption(state) {
   return text.replace(/\s+/g, " ").trim();
 }
 
-/** A file name for the picture. */
 export function filename(state, format) {
   const name = caption(state).replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "") || "face";
   return `${name}${isSheet(state) ? "-family" : ""}.${format === "jpeg" ? "jpg" : format}`;

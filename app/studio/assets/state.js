@@ -99,7 +99,6 @@ function look(state, version) {
   return { psi: state.psi, ...state.traits, model: version };
 }
 
-/** A face of the wall, of a thumbnail, or the large one. */
 export function face(state, seed, size, version) {
   return picture("/avatar", { seed, size, format: "webp", ...look(state, version) });
 }
@@ -109,7 +108,6 @@ export function link(state) {
   return picture("/avatar", { seed: state.seed, ...look(state, state.model || null) });
 }
 
-/** One child of the two faces. */
 export function child(state, index, size, version) {
   const parameters = { parents: parents(state), child: index, size, format: "webp" };
   return picture("/family", { ...parameters, ...look(state, version) });
@@ -137,12 +135,10 @@ export function full(state, version, overrides = {}) {
   return picture("/avatar", { seed, age: now.age, ...Object.fromEntries(kept) });
 }
 
-/** Sliders have numbers as values, other traits have words. */
 function isSlider(name, traits) {
   return name in traits && /^-?[0-9.]+$/.test(traits[name]);
 }
 
-/** The formats that the shown picture may have. */
 export function formats(state) {
   if (state.view === "morph" && state.loop) return server.formats.loop;
   return isSheet(state) ? server.formats.sheet : server.formats.still;
@@ -162,7 +158,6 @@ export function side(state) {
   return state.view === "morph" && state.loop ? Math.min(state.size, server.largestLoop) : state.size;
 }
 
-/** Width and height of the picture. */
 export function extent(state) {
   const pixels = side(state);
   return isSheet(state) ? [pixels * COLUMNS, pixels * (CHILDREN / COLUMNS)] : [pixels, pixels];

@@ -47,7 +47,6 @@ function fillStart() {
   showChanges();
 }
 
-/** Offer the labels of the chosen dataset to tick. */
 async function offerLabels() {
   const dataset = control("dataset").value;
   const set = await call("GET", `/datasets/${dataset}`);

@@ -41,8 +41,6 @@ function showElapsed() {
 }
 setInterval(showElapsed, 1000);
 
-// Phases
-
 /** Show which phase the run is in; `share` (0 to 1) of it is done, `left` in seconds remain. */
 function showPhase(name, share = null, left = null) {
   phase = name;
@@ -92,8 +90,6 @@ for (const stage of STAGES) {
   PHASE_OF[`${stage}.progress`] = ({ step, steps, seconds_left }) => showPhase(name, step / steps, seconds_left);
   PHASE_OF[`${stage}.measured`] = PHASE_OF[`${stage}.skipped`] = () => showPhase("publishing");
 }
-
-// Log and state
 
 function log(type, data) {
   const item = document.createElement("li");
@@ -176,8 +172,6 @@ onClick(byId("notify"), async () => {
   showButtons();
 });
 
-// Sheets
-
 const scrub = byId("scrub");
 function showSheet() {
   const name = sheets[scrub.value];
@@ -230,8 +224,6 @@ onClick(byId("time-lapse"), async () => {
   save(await downloadZip(files).blob(), `${place.dataset.name}-${run.slice(0, 6)}-sheets.zip`);
 });
 
-// Curves
-
 const charts = new Charts();
 let redrawing = 0;
 let drawnBefore = false;
@@ -243,8 +235,6 @@ function redrawCurves() {
     charts.load([run]).catch(() => {}); // the server is away; the next event brings them
   }, FINAL.includes(state) || !drawnBefore ? 100 : REDRAW);
 }
-
-// Events
 
 function receive(type, event) {
   const number = Number(event.lastEventId);

@@ -3,10 +3,8 @@
 import { root } from "./page.js";
 import { call } from "./studio.js";
 
-/** How many images a sheet's name says. */
 export const images = (name) => Number(name.replace(".png", ""));
 
-/** The names of a run's sheets, the oldest first. */
 export async function sheets(run) {
   return (await call("GET", `/train/${run}/sheets`)).map((address) => address.split("/").pop());
 }

@@ -107,7 +107,6 @@ for (const time of document.querySelectorAll("main time")) {
   time.textContent = minutes > -60 ? relative.format(minutes, "minute") : minutes > -1440 ? relative.format(Math.round(minutes / 60), "hour") : time.title;
 }
 
-/** Seconds in words, as the macro `duration` of studio_parts.html. */
 export function duration(seconds) {
   if (seconds < 90) return t("studio.seconds", { n: Math.round(seconds) });
   const minutes = Math.round(seconds / 60);

@@ -43,7 +43,6 @@ export class Traits {
     this.change(traits);
   }
 
-  /** A random value for every trait but the sliders. */
   random() {
     const words = Object.entries(this.schemas).filter(([, schema]) => schema.enum);
     return Object.fromEntries(words.map(([name, schema]) => [name, schema.enum[Math.floor(Math.random() * schema.enum.length)]]));

@@ -27,14 +27,12 @@ export class Wall {
     addEventListener("resize", () => innerHeight > this.height && this.measure());
   }
 
-  /** Show the seeds from another start on. */
   from(start) {
     this.start = start;
     this.active = 0;
     this.refresh();
   }
 
-  /** Draw the same seeds anew: the look of faces has changed. */
   refresh() {
     for (const row of this.rows) this.fill(row, row.index);
   }
@@ -83,7 +81,6 @@ export class Wall {
     this.rows.forEach((row, index) => this.fill(row, index));
   }
 
-  /** The index of the first row that belongs into the document. */
   first() {
     const above = -this.element.getBoundingClientRect().top;
     const row = Math.floor(above / this.shape.pitch) - this.shape.spare;
