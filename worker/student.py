@@ -18,7 +18,7 @@ LEARNING_RATE = 4e-4
 WARM_UP = 20  # steps in which the learning rate rises, while Adam's averages are of few gradients
 BETAS = (0.9, 0.99)
 MEASURED_BATCHES = 4
-BLENDED_SHARE = 0.5  # of a batch whose styles are blended in pairs, where the mapping learns
+BLENDS = 0.25  # pairs of styles that are blended for each picture of a lesson, and their weight
 NEAREST = 0.1  # the least share of either style in a blend
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -35,13 +35,13 @@ class Lesson:
     pictures: Tensor
 
 
-# The lesson of a step, by its number.
-Lessons = Callable[[int], Lesson]
+# Gives the lesson of a step, by its number.
+Teacher = Callable[[int], Lesson]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What decides the weights, beside the generator and the lessons.
+    """What decides the weights, beside the generator and the teacher.
 
     steps: of the student. start: those of the generator's training before it. mapping: whether the
     mapping network learns too; where it does not, each seed keeps its styles. Where it does, the
@@ -58,10 +58,10 @@ class StudentTraining:
     """The student, its optimiser and its place in the plan."""
 
     def __init__(
-        self, generator: Generator, lessons: Lessons, plan: Plan, bf16: bool = False
+        self, generator: Generator, teacher: Teacher, plan: Plan, bf16: bool = False
     ) -> None:
         self.plan, self.step, self.bf16 = plan, 0, bf16
-        self._lessons = lessons
+        self._teacher = teacher
         self._before = frozen_copy(generator)
         # BatchNorm keeps its statistics, as when faces are served.
         self.student = frozen_copy(generator)
@@ -84,10 +84,10 @@ class StudentTraining:
         rate = cosine(LEARNING_RATE, 0.0, self.step / self.steps)
         for group in self._adam.param_groups:
             group["lr"] = rate * min(1.0, (self.step + 1) / WARM_UP)
-        lesson = self._lessons(self.plan.start + self.step)
+        lesson = self._teacher(self.plan.start + self.step)
         error = loss(self._draw(self.student, lesson).float(), lesson.pictures)
-        if self.plan.mapping and BLENDED_SHARE:
-            error = error + BLENDED_SHARE / 2 * self._blend_error(lesson)
+        if self.plan.mapping:
+            error = error + BLENDS * self._blend_error(lesson)
         self._adam.zero_grad(set_to_none=True)
         error.backward()
         self._adam.step()
@@ -102,7 +102,7 @@ class StudentTraining:
         """
         differences = []
         for number in range(MEASURED_BATCHES):
-            lesson = self._lessons(self.plan.start + self.steps + number)
+            lesson = self._teacher(self.plan.start + self.steps + number)
             pictures = (self._draw(each, lesson) for each in (self.student, self._before))
             differences.append([(each - lesson.pictures).abs().mean() for each in pictures])
         student, before = (127.5 * torch.tensor(differences).mean(0)).tolist()
@@ -116,7 +116,7 @@ class StudentTraining:
 
     def _blend_error(self, lesson: Lesson) -> Tensor:
         """The loss of the student's pictures between two styles from those of the generator."""
-        count = int(len(lesson.pictures) * BLENDED_SHARE) // 2
+        count = max(1, int(BLENDS * len(lesson.pictures)))
         rows = {name: values[: 2 * count] for name, values in lesson.latents.items()}
         random = random_stream(0, "blends", self.plan.start + self.step)
         share = NEAREST + (1 - 2 * NEAREST) * torch.rand(count, 1, 1, generator=random)

@@ -48,12 +48,13 @@ class Drawer:
         """
         self.card, self._folder, self._threads = card, folder, threads
         self._digests = dict(digests or {})
-        self._synthesis = self._session(SYNTHESIS)
+        weights = (folder / WEIGHTS).read_bytes()
+        self._synthesis = self._session(SYNTHESIS, weights)
         self._is_padded = CUDA in self._synthesis.get_providers()
-        self._mapping = self._session(MAPPING) if card.network.layers else None
+        self._mapping = self._session(MAPPING, weights) if card.network.layers else None
         self._average = _read_tensor(folder / WEIGHTS, "mapping.average") if self._mapping else None
         self._vectors = _read_tensors(folder / TRAITS) if card.sliders else {}
-        self._enlarger = self._session(ENLARGER) if card.enlarger else None
+        self._enlarger = self._session(ENLARGER, weights) if card.enlarger else None
 
     # Few requests need these two, and they take 60 MB: the first such request loads them.
     @cached_property
@@ -87,9 +88,10 @@ class Drawer:
                     f"{file} of this model was damaged or removed after the model was loaded; "
                     "`kao verify` says more."
                 )
-        return self._session(name)
+        return self._session(name, (self._folder / WEIGHTS).read_bytes())
 
-    def _session(self, name: str) -> onnxruntime.InferenceSession:
+    def _session(self, name: str, weights: bytes) -> onnxruntime.InferenceSession:
+        """Load a graph. weights: the content of the common file, which it may read."""
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
@@ -99,7 +101,6 @@ class Drawer:
         options.enable_cpu_mem_arena = name not in (CRITIC, GROWTH)
         # ONNX Runtime would map this file into memory: damaged or truncated while the model serves,
         # it would change faces or end the process (SIGBUS).
-        weights = (self._folder / WEIGHTS).read_bytes()
         options.add_external_initializers_from_files_in_memory([WEIGHTS], [weights], [len(weights)])
         path = str(self._folder / name)
         return onnxruntime.InferenceSession(path, options, providers=_providers())

@@ -21,7 +21,7 @@ def test_a_host_that_is_being_started_has_not_ended_by_itself(
 ) -> None:
     """A supervisor that took the killed process for the new one started a second one."""
     host, answers = Host("app-a", tmp_path / "log", {}), list[bool]()
-    host.process = Ended()  # type: ignore[assignment]
+    host.process = Ended()  # type: ignore[assignment]  # a host calls `poll` alone here
 
     def start(*_: Any, **__: Any) -> Ended:
         answers.append(host.has_ended())

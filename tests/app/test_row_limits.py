@@ -3,6 +3,7 @@
 import io
 import zipfile
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from httpx2 import Response
@@ -22,8 +23,8 @@ Remove = Callable[[Response], Response]
 def send(client: TestClient, key: dict[str, str]) -> Callable[..., Response]:
     """Send a request with the first key."""
 
-    def send(method: str, path: str, **options: object) -> Response:
-        return client.request(method, path, headers=key, **options)  # type: ignore[arg-type]
+    def send(method: str, path: str, **options: Any) -> Response:
+        return client.request(method, path, headers=key, **options)
 
     return send
 

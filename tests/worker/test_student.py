@@ -1,6 +1,7 @@
 """A copy of a generator learns to draw given pictures for given latents."""
 
 import copy
+import math
 
 import pytest
 import torch
@@ -61,6 +62,19 @@ def test_the_difference_is_the_mean_of_lessons_after_the_last_step(generator: Ge
     assert after == before == pytest.approx(float(torch.stack(expected).mean()), rel=1e-4)
 
 
+@pytest.mark.parametrize("count", [2, 3])
+def test_a_small_batch_has_one_blend(generator: Generator, count: int) -> None:
+    """The mean over no pictures was not a number."""
+
+    def small(step: int) -> Lesson:
+        whole = lesson(step)
+        rows = {name: values[:count] for name, values in whole.latents.items()}
+        return Lesson(rows, whole.pictures[:count])
+
+    training = StudentTraining(generator, small, Plan(steps=2, start=0, mapping=True))
+    assert math.isfinite(training.advance())
+
+
 def test_a_restored_one_goes_on_to_the_same_weights(generator: Generator) -> None:
     first, other = (StudentTraining(generator, lesson, PLAN) for _ in range(2))
     for _ in range(3):
@@ -73,10 +87,18 @@ def test_a_restored_one_goes_on_to_the_same_weights(generator: Generator) -> Non
         assert torch.equal(one, two)
 
 
-def test_a_state_of_another_plan_is_ignored(generator: Generator) -> None:
+@pytest.mark.parametrize(
+    "plan",
+    [
+        Plan(steps=61, start=7, mapping=False),
+        Plan(steps=60, start=8, mapping=False),
+        Plan(steps=60, start=7, mapping=True),
+    ],
+)
+def test_a_state_of_another_plan_is_ignored(generator: Generator, plan: Plan) -> None:
     first = StudentTraining(generator, lesson, PLAN)
     first.advance()
-    other = StudentTraining(generator, lesson, Plan(steps=61, start=7, mapping=False))
+    other = StudentTraining(generator, lesson, plan)
     other.restore(first.state())
     assert other.step == 0
 
@@ -94,8 +116,8 @@ def test_where_the_mapping_learns_pictures_between_two_faces_stay_near_those_bef
 ) -> None:
     monkeypatch.setattr(student, "LEARNING_RATE", 0.02)
     distances = []
-    for share in (1.0, 0.0):  # of four latents two blends or none
-        monkeypatch.setattr(student, "BLENDED_SHARE", share)
+    for blends in (0.5, 0.0):  # the second learns nothing of its blend
+        monkeypatch.setattr(student, "BLENDS", blends)
         training = StudentTraining(generator, lesson, Plan(steps=60, start=7, mapping=True))
         while not training.is_finished:
             training.advance()

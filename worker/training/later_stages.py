@@ -17,7 +17,7 @@ from worker.enlarging.pairs import Pack
 from worker.enlarging.stage import Stage, plan_for, train
 from worker.evaluation.served_size import Measures, is_lower
 from worker.publishing.bundle_writer import Enlarger
-from worker.student import Lessons, Plan, StudentTraining
+from worker.student import Plan, StudentTraining, Teacher
 from worker.training.matching import LabelledPictures
 from worker.training.progress import Progress
 from worker.training.publication import Publication, Student
@@ -135,8 +135,8 @@ class LaterStages:
     def _match(self) -> None:
         steps = self.recipe.matching_steps
         if steps:
-            lessons = LabelledPictures(self.trainer.inputs)
-            self._teach(MATCHING, lessons, Plan(steps, self.trainer.step, mapping=True))
+            teacher = LabelledPictures(self.trainer.inputs)
+            self._teach(MATCHING, teacher, Plan(steps, self.trainer.step, mapping=True))
 
     def _distil(self) -> None:
         steps = min(self.recipe.distillation_steps, self.trainer.step)
@@ -144,19 +144,20 @@ class LaterStages:
             return
         network, scale = self.enlarger.network, self.enlarger.card.scale
         latents = self.trainer.inputs.latents
-        lessons = EnlargedPictures(self._generator(), network, scale, latents, self._bf16)
-        self._teach(DISTILLATION, lessons, Plan(steps, self.trainer.step, mapping=False))
+        teacher = EnlargedPictures(self._generator(), network, scale, latents, self._bf16)
+        self._teach(DISTILLATION, teacher, Plan(steps, self.trainer.step, mapping=False))
 
     def _generator(self) -> modern.Generator:
         """The generator that would be published now."""
-        generator: nn.Module = self.publication.generator(self.trainer, self.progress)
         if self.student is not None:
             generator = self.student.network
+        else:
+            generator = self.publication.generator(self.trainer, self.progress)
         assert isinstance(generator, modern.Generator)  # the recipe's check
         return generator
 
-    def _teach(self, subject: Subject, lessons: Lessons, plan: Plan) -> None:
-        training = StudentTraining(self._generator(), lessons, plan, self._bf16)
+    def _teach(self, subject: Subject, teacher: Teacher, plan: Plan) -> None:
+        training = StudentTraining(self._generator(), teacher, plan, self._bf16)
         training.restore(self.progress.teaching.get(subject.name))
         self._teaching[subject.name] = training
         self.reporter.event(subject.started, {"steps": plan.steps})

@@ -10,7 +10,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from worker.student import Lesson
-from worker.training.batches import to_images
 from worker.training.inputs import InputSampler
 
 SCALES = 3  # the image, its half and its quarter: the smaller ones judge areas, not lines
@@ -39,5 +38,4 @@ class LabelledPictures:
 
     def __call__(self, step: int) -> Lesson:
         """The lesson of a step."""
-        pictures = to_images(self._inputs.reals.inputs(step)["pixels"], None)
-        return Lesson(self._inputs.latents(step), pictures)
+        return Lesson(self._inputs.latents(step), self._inputs.reals.batch(step))

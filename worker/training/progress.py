@@ -48,8 +48,7 @@ class Progress:
             curve=[(images, fd) for images, fd in state.get("curve", [])],
             moments=[Moment(*moment) for moment in state.get("moments", [])],
             enlarger=state.get("enlarger"),
-            # Snapshots of version 0.1.0 have the state of the distillation alone.
-            teaching=state.get("teaching", {"distillation": state.get("distillation")}),
+            teaching=state.get("teaching", {}),
         )
 
     def state(self) -> dict[str, Any]:
