@@ -7,7 +7,8 @@ import definition from '@dicebear/styles/lorelei.json' with { type: 'json' };
 
 const style = new Style(definition);
 const app = Fastify();
-const drawn = (request) => new Avatar(style, { seed: request.query.seed, size: 128 });
+const drawn = ({ query }) =>
+  new Avatar(style, { seed: query.seed, size: Number(query.size ?? 128) });
 
 app.get('/svg', async (request, reply) =>
   reply.type('image/svg+xml').send(drawn(request).toString()));
