@@ -25,7 +25,7 @@ from models.settings import Settings
 from models.storage import atomic, layout
 
 STARTER = "starter"
-BUILT_IN = frozenset({STARTER, "starter-1"})  # drawn by us; no upload may be called so
+BUILT_IN = frozenset({STARTER, "starter-1", "starter-2"})  # drawn by us; no upload may be called so
 # What the starter's pictures are labelled with, in every edition.
 STARTER_ATTRIBUTES = (
     "hair", "hair_length", "hair_colour", "skin", "head", "eyes", "eyes_state", "eye_colour",

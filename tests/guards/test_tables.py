@@ -12,7 +12,7 @@ from models import runs
 from models.recipes.losses import LOSSES, LossName
 from models.recipes.presets import PRESETS
 from models.recipes.recipe import Recipe
-from worker.datasets.starter_attributes import SECOND
+from worker.datasets.starter_attributes import THIRD
 
 ROOT = Path(__file__).parents[2]
 WORDS = ROOT / "app" / "studio" / "locales" / "studio.json"
@@ -42,7 +42,7 @@ def test_sentences_about_the_starter_count_its_pictures() -> None:
     words = json.loads(WORDS.read_text())
     for key in ("studio.new.starter", "studio.data.starter"):
         for sentence in words[key].values():
-            assert f"{SECOND.pictures:,}" in sentence
+            assert f"{THIRD.pictures:,}" in sentence
 
 
 def test_states_and_moves_name_the_same() -> None:

@@ -119,10 +119,11 @@ def pack(
 ) -> PackedDataset:
     """Pack `source` at `size` (8..1024), or find it in `cache`.
 
-    source: 'starter', 'starter-1', a folder or a .zip. limit: the first so many pictures in order
-    of their names (starter: how many, default the edition's). sample: of those at most so many, a
-    fair choice by their names' digests with the held-out pictures first (starter: its first, which
-    are as fair). least: leave out pictures whose shorter side has fewer pixels.
+    source: 'starter', an older edition ('starter-1'), a folder or a .zip. limit: the first so many
+    pictures in order of their names (starter: how many, default the edition's). sample: of those
+    at most so many, a fair choice by their names' digests with the held-out pictures first
+    (starter: its first, which are as fair). least: leave out pictures whose shorter side has fewer
+    pixels.
     progress(count, total) is called in this thread. workers: default every core.
     Raises DatasetError, with what to do, for a source without two usable pictures.
     """

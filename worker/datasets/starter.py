@@ -29,13 +29,15 @@ from PIL import Image
 from models import cores
 from worker.datasets.starter_attributes import (
     BACKGROUNDS,
+    CLEAR_MOUTH,
+    DEEP_SKINS,
     EYE_COLOURS,
     GLASSES,
     HAIR_COLOURS,
     MIN_CONTRAST,
     MIN_CONTRAST_TO_SKIN,
-    SECOND,
     SKINS,
+    THIRD,
     Edition,
     attributes,
     distance,
@@ -57,23 +59,23 @@ def _darker(colour: str, factor: float) -> str:
     return bytes(round(channel * factor) for channel in bytes.fromhex(colour)).hex()
 
 
-def _colours(values: Mapping[str, str]) -> dict[str, Any]:
+def _colours(values: Mapping[str, str], edition: Edition) -> dict[str, Any]:
     """Turn colour names into DiceBear's colour options."""
-    skin, eye = SKINS[values["skin"]], EYE_COLOURS[values["eye_colour"]]
-    hair = HAIR_COLOURS[values["hair_colour"]]
-    deep = values["skin"] in {"bronze", "brown", "umber"}
+    skin, hair = SKINS[values["skin"]], HAIR_COLOURS[values["hair_colour"]]
+    deep = values["skin"] in DEEP_SKINS
+    eyes = _eyes(values, edition)
+    mouth = CLEAR_MOUTH if edition.clear_on_deep_skin and values["skin"] == "umber" else skin.mouth
     return {
         "hairColor": hair,
         "skinColor": skin.fill,
         "outlineColor": skin.outline,
         "noseColor": skin.nose,
-        "mouthColor": skin.mouth,
+        "mouthColor": mouth,
         "frecklesColor": skin.nose,
         "eyebrowsColor": _darker(hair, 0.45) if not deep else _darker(skin.fill, 0.35),
-        # Dark lashes running into a coloured iris: the fill of one path from top to bottom.
-        "eyesColor": [_darker(eye.lash, 0.6), eye.bright] if deep else [eye.lash, eye.iris],
+        "eyesColor": eyes,
         "eyesColorFill": "linear",
-        "eyesColorFillStops": 2,
+        "eyesColorFillStops": len(eyes),
         "eyesColorAngle": 90,
         "eyesColorOrder": "fixed",
         "glassesColor": "2f2a45",
@@ -81,6 +83,19 @@ def _colours(values: Mapping[str, str]) -> dict[str, Any]:
         "hairAccessoriesColor": "fffaf5",
         "backgroundColor": BACKGROUNDS[values["background"]],
     }
+
+
+def _eyes(values: Mapping[str, str], edition: Edition) -> list[str]:
+    """Dark lashes running into a coloured iris: the fill of one path from top to bottom."""
+    eye = EYE_COLOURS[values["eye_colour"]]
+    if values["skin"] not in DEEP_SKINS:
+        return [eye.lash, eye.iris]
+    if not edition.clear_on_deep_skin:
+        return [_darker(eye.lash, 0.6), eye.bright]
+    # Half lash, half iris: the colours of a longer gradient between them are those of the skin.
+    skin, lash = SKINS[values["skin"]].fill, _darker(eye.lash, 0.4)
+    iris = eye.bright if distance(eye.bright, skin) >= MIN_CONTRAST else eye.iris
+    return [lash, lash, iris, iris]
 
 
 def _contours(values: Mapping[str, str]) -> dict[str, str]:
@@ -97,7 +112,7 @@ def _contours(values: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def options(index: int, edition: Edition = SECOND) -> dict[str, Any]:
+def options(index: int, edition: Edition = THIRD) -> dict[str, Any]:
     """Give DiceBear's options for image `index`: every part named, nothing left to its seed."""
     values = attributes(index, edition)
     parts: dict[str, Any] = {
@@ -115,7 +130,7 @@ def options(index: int, edition: Edition = SECOND) -> dict[str, Any]:
     for part, variant in optional.items():
         parts[f"{part}Variant"] = variant
         parts[f"{part}Probability"] = 0 if presence[part] in {"none", "no"} else 100
-    colours = _colours(values) | (_contours(values) if edition.independent else {})
+    colours = _colours(values, edition) | (_contours(values) if edition.independent else {})
     # The seed selects nothing; DiceBear makes the ids inside the SVG from it.
     return {"seed": edition.version, "scale": 1.22, "translateY": 5, **parts, **colours}
 
@@ -148,7 +163,7 @@ def _add_contours(definition: dict[str, Any]) -> None:
 
 
 @functools.cache
-def _style(edition: Edition = SECOND) -> Style:
+def _style(edition: Edition = THIRD) -> Style:
     """Load Lorelei with larger eyes and mouths (once a process)."""
     lorelei = json.loads(files("dicebear_styles").joinpath("lorelei.json").read_text("utf-8"))
     definition = copy.deepcopy(lorelei)
@@ -168,7 +183,7 @@ def _style(edition: Edition = SECOND) -> Style:
     return Style(definition)
 
 
-def render(index: int, size: int, edition: Edition = SECOND) -> Images:
+def render(index: int, size: int, edition: Edition = THIRD) -> Images:
     """Draw image `index` as (size, size, 3) uint8; size: 8..1024.
 
     The same picture at any size, so that two sizes make a pair. Drawn at a multiple of the size
@@ -190,7 +205,7 @@ def render(index: int, size: int, edition: Edition = SECOND) -> Images:
 
 
 def render_all(
-    count: int, size: int, workers: int | None = None, edition: Edition = SECOND
+    count: int, size: int, workers: int | None = None, edition: Edition = THIRD
 ) -> Iterator[Images]:
     """Draw images 0..count-1 in order, each (size, size, 3) uint8, on `workers` cores (all)."""
     starts = range(0, count, CHUNK)
@@ -219,7 +234,7 @@ def _chunk(start: int, count: int, size: int, edition: Edition) -> Images:
     return np.stack([render(index, size, edition) for index in indices])
 
 
-def fingerprint(count: int, size: int, edition: Edition = SECOND) -> str:
+def fingerprint(count: int, size: int, edition: Edition = THIRD) -> str:
     """Name the set: SHA-256 hex of the edition, the drawings, the count and the size."""
     text = f"{edition.version}:{_style_digest()}:{count}:{size}"
     return hashlib.sha256(text.encode()).hexdigest()

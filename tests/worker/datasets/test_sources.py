@@ -79,6 +79,7 @@ def test_each_kind_is_recognised(folder: Path, tmp_path: Path) -> None:
     assert isinstance(open_source(tmp_path / "faces.zip"), ZipSource)
     assert isinstance(open_source(unnamed), ZipSource)
     assert isinstance(open_source("starter-1"), StarterSource)
+    assert isinstance(open_source("starter-2"), StarterSource)
 
 
 @pytest.mark.parametrize("name", ["nothing", "text.txt"])

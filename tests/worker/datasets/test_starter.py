@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from itertools import combinations
 from pathlib import Path
 
@@ -27,8 +28,12 @@ SAMPLE = 400
             starter_attributes.SECOND,
             "d1302b26e52045ad227a876374270f5848ddda168bb1b96809977ac992d0ab58",
         ),
+        (
+            starter_attributes.THIRD,
+            "d1302b26e52045ad227a876374270f5848ddda168bb1b96809977ac992d0ab58",
+        ),
     ],
-    ids=["first", "second"],
+    ids=["first", "second", "third"],
 )
 def test_the_choices_of_an_image_never_change(
     edition: starter_attributes.Edition, expected: str
@@ -49,14 +54,59 @@ def test_the_choices_of_an_image_never_change(
             starter_attributes.SECOND,
             "5c08a2c7d3e2faea53c438d745d5a349ef6a2b2ed9feac31f1099cfaae50e87f",
         ),
+        (
+            starter_attributes.THIRD,
+            "5c08a2c7d3e2faea53c438d745d5a349ef6a2b2ed9feac31f1099cfaae50e87f",
+        ),
     ],
-    ids=["first", "second"],
+    ids=["first", "second", "third"],
 )
 def test_the_pixels_of_an_image_never_change(
     edition: starter_attributes.Edition, expected: str
 ) -> None:
-    pixels = b"".join(starter.render(index, 64, edition).tobytes() for index in range(8))
-    assert hashlib.sha256(pixels).hexdigest() == expected, "pixels moved: that needs a new edition"
+    assert _digest(edition, range(8)) == expected, "pixels moved: that needs a new edition"
+
+
+@pytest.mark.parametrize(
+    ("edition", "expected"),
+    [
+        (
+            starter_attributes.SECOND,
+            "d04ac14cc38c1188d33b3d1846b3976e1ea4cd3b73e8876bffaf2eab0d620150",
+        ),
+        (
+            starter_attributes.THIRD,
+            "33b061f9a64faaa6fcc73fabe4f4d506ec982ef11755aca327cd38078ad1b021",
+        ),
+    ],
+    ids=["second", "third"],
+)
+def test_the_pixels_of_deep_skin_never_change(
+    edition: starter_attributes.Edition, expected: str
+) -> None:
+    indices = [index for index in range(46) if _skin(index) in starter_attributes.DEEP_SKINS]
+    assert _digest(edition, indices) == expected, "pixels moved: that needs a new edition"
+
+
+def _digest(edition: starter_attributes.Edition, indices: Iterable[int]) -> str:
+    pixels = b"".join(starter.render(index, 64, edition).tobytes() for index in indices)
+    return hashlib.sha256(pixels).hexdigest()
+
+
+def _skin(index: int) -> str:
+    return starter_attributes.attributes(index)["skin"]
+
+
+def test_on_deep_skin_iris_lashes_and_mouth_contrast_with_the_skin() -> None:
+    deep = [index for index in range(1000) if _skin(index) in starter_attributes.DEEP_SKINS]
+    assert {_skin(index) for index in deep} == starter_attributes.DEEP_SKINS
+    for index in deep:
+        options, skin = starter.options(index), starter_attributes.SKINS[_skin(index)].fill
+        for colour in {*options["eyesColor"], options["mouthColor"]}:
+            assert starter_attributes.distance(colour, skin) >= starter_attributes.MIN_CONTRAST, (
+                index,
+                colour,
+            )
 
 
 def test_independent_attributes_ask_for_every_pair() -> None:
