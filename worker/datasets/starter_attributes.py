@@ -28,9 +28,13 @@ class Edition(NamedTuple):
     choices: str
 
 
-FIRST = Edition("kao-starter-1", 20_000, False, False, "kao-starter-1")
-SECOND = Edition("kao-starter-2", 50_000, True, False, "kao-starter-2")
-THIRD = Edition("kao-starter-3", 50_000, True, True, "kao-starter-2")
+FIRST = Edition(
+    "kao-starter-1", 20_000, independent=False, clear_on_deep_skin=False, choices="kao-starter-1"
+)
+SECOND = Edition(
+    "kao-starter-2", 50_000, independent=True, clear_on_deep_skin=False, choices="kao-starter-2"
+)
+THIRD = SECOND._replace(version="kao-starter-3", clear_on_deep_skin=True)
 # The names by which a recipe names them. Old cards name `starter` and another fingerprint.
 EDITIONS = {"starter": THIRD, "starter-2": SECOND, "starter-1": FIRST}
 
