@@ -71,8 +71,8 @@ libraries, which are under NVIDIA's own terms.
 def installed(extra: str) -> Iterator[Distribution]:
     """Everything that `pip install kao[extra]` brings here, ours aside."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    asked = project["optional-dependencies"][extra] if extra else project["dependencies"]
-    todo, seen = [(Requirement(line), "") for line in asked], set()
+    lines = project["optional-dependencies"][extra] if extra else project["dependencies"]
+    todo, seen = [(Requirement(line), "") for line in lines], set()
     while todo:
         need, within = todo.pop()
         if need.marker is not None and not need.marker.evaluate({"extra": within}):
@@ -81,27 +81,27 @@ def installed(extra: str) -> Iterator[Distribution]:
             item = (canonicalize_name(need.name), part)
             if item not in seen:
                 seen.add(item)
-                found = distribution(need.name)
-                todo += [(Requirement(line), part) for line in found.requires or []]
-                yield found
+                package = distribution(need.name)
+                todo += [(Requirement(line), part) for line in package.requires or []]
+                yield package
 
 
 def licence(package: Distribution) -> str:
     """Its SPDX expression. Raises KeyError for words that nobody has looked at."""
-    name, told = canonicalize_name(package.name), package.metadata
+    name, metadata = canonicalize_name(package.name), package.metadata
     if name in LOOKED_UP:
         return LOOKED_UP[name]
-    if expression := told.get("License-Expression"):
+    if expression := metadata.get("License-Expression"):
         return str(canonicalize_license_expression(expression))
-    text = (told.get("License") or "").partition("\n")[0].strip()
+    text = (metadata.get("License") or "").partition("\n")[0].strip()
     classified = [
         line.rpartition(" :: ")[2]
-        for line in told.get_all("Classifier") or []
+        for line in metadata.get_all("Classifier") or []
         if line.startswith("License :: ") and not line.endswith("OSI Approved")
     ]
-    spoken = classified if classified else [text]
+    words = classified if classified else [text]
     return " OR ".join(
-        word if word in COMPATIBLE else SPOKEN[word] for word in dict.fromkeys(spoken)
+        word if word in COMPATIBLE else SPOKEN[word] for word in dict.fromkeys(words)
     )
 
 
@@ -114,7 +114,7 @@ def compatible(expression: str) -> bool:
 
 def page() -> str:
     """docs/licences.md."""
-    brought: dict[str, list[str]] = {}
+    parts: dict[str, list[str]] = {}
     licences: dict[str, str] = {}
     for extra, part in PARTS.items():
         for package in installed(extra):
@@ -122,11 +122,9 @@ def page() -> str:
             if name.startswith(CUDA):
                 continue
             licences[name] = licence(package)
-            if part not in brought.setdefault(name, []) and PARTS[""] not in brought[name]:
-                brought[name].append(part)
-    rows = [
-        f"| {name} | {', '.join(brought[name])} | {licences[name]} |" for name in sorted(brought)
-    ]
+            if part not in parts.setdefault(name, []) and PARTS[""] not in parts[name]:
+                parts[name].append(part)
+    rows = [f"| {name} | {', '.join(parts[name])} | {licences[name]} |" for name in sorted(parts)]
     return "\n".join([INTRODUCTION, *rows, ""])
 
 

@@ -43,9 +43,9 @@ def _is_too_long(name: bytes, value: bytes) -> bool:
 
 
 def _limit(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    kept = [pair for pair in headers if pair[0] != b"cookie" and not _is_too_long(*pair)]
+    allowed = [pair for pair in headers if pair[0] != b"cookie" and not _is_too_long(*pair)]
     cookies = _own_cookies(b";".join(value for name, value in headers if name == b"cookie"))
-    return [*kept, (b"cookie", cookies)] if cookies else kept
+    return [*allowed, (b"cookie", cookies)] if cookies else allowed
 
 
 def _own_cookies(header: bytes) -> bytes:

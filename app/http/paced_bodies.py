@@ -57,7 +57,7 @@ class PacedBodies:
                         raise
                     sending.task.uncancel()
                     return  # incomplete, so the server closes the connection
-                sending.sent = min(end, len(body))
+                sending.bytes_sent = min(end, len(body))
 
     @contextmanager
     def _holding(self, body: bytes) -> "Iterator[_Sending]":
@@ -96,9 +96,9 @@ class _Sending:
     """A body on its way to a reader."""
 
     def __init__(self, task: "asyncio.Task[object]", body: bytes) -> None:
-        self.task, self.body, self.sent = task, body, 0
+        self.task, self.body, self.bytes_sent = task, body, 0
         self.start, self.is_dropped = time.monotonic(), False
 
     def rate(self, now: float) -> float:
         """Bytes a second so far."""
-        return self.sent / max(now - self.start, 1e-3)
+        return self.bytes_sent / max(now - self.start, 1e-3)

@@ -169,11 +169,11 @@ class _Bits:
     """Numbers of any number of bits, the most significant first."""
 
     def __init__(self, data: bytes) -> None:
-        self._value, self._left = int.from_bytes(data), 8 * len(data)
+        self._value, self._bits_left = int.from_bytes(data), 8 * len(data)
 
     def read(self, count: int) -> int:
         """The next `count` bits; 0 beyond the end."""
-        self._left -= count
-        if self._left < 0:
+        self._bits_left -= count
+        if self._bits_left < 0:
             return 0
-        return self._value >> self._left & ((1 << count) - 1)
+        return self._value >> self._bits_left & ((1 << count) - 1)

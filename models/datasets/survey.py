@@ -23,14 +23,14 @@ class Survey:
     _names: list[str] = field(default_factory=list)
     _thumbnails: list[Pixels] = field(default_factory=list)
     _flatness: list[float] = field(default_factory=list)
-    _used: float = 0.0
+    _seconds_used: float = 0.0
 
     def look(self, name: str, data: bytes) -> None:
         """Read one picture's header, and decode it while there is time."""
         start = time.monotonic()
         try:
             peek(data)
-            if self._used < self.seconds:
+            if self._seconds_used < self.seconds:
                 pixels = read_square(data, SIDE)
                 self._names.append(name)
                 self._thumbnails.append(near_duplicates.thumbnail(pixels))
@@ -41,7 +41,7 @@ class Survey:
                     self._flatness.append(flatness.flatness(larger))
         except BrokenImage as error:
             self.unreadable.append(Exclusion(name, error.reason))
-        self._used += time.monotonic() - start
+        self._seconds_used += time.monotonic() - start
 
     def near_duplicates(self) -> NearDuplicates:
         """Which of the decoded pictures are alike."""

@@ -29,8 +29,8 @@ class BoundedReader(io.BufferedReader):
 
     def read(self, size: int | None = -1, /) -> bytes:
         """As a file's, at most to its end. Raises LongListing."""
-        left = os.fstat(self.fileno()).st_size - self.tell()
-        size = left if size is None or size < 0 else min(size, left)
+        remaining = os.fstat(self.fileno()).st_size - self.tell()
+        size = remaining if size is None or size < 0 else min(size, remaining)
         if size > self.most:
             raise LongListing
         return super().read(max(0, size))

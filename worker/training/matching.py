@@ -15,9 +15,9 @@ from worker.training.inputs import InputSampler
 SCALES = 3  # the image, its half and its quarter: the smaller ones judge areas, not lines
 
 
-def distance(drawn: Tensor, real: Tensor) -> Tensor:
+def distance(images: Tensor, real: Tensor) -> Tensor:
     """Mean absolute difference of images (N, 3, S, S), averaged over SCALES; a scalar."""
-    difference = drawn - real
+    difference = images - real
     differences = []
     for _ in range(SCALES):
         differences.append(difference.abs().mean())

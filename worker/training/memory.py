@@ -124,7 +124,7 @@ class Allocations(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.now, self.most = 0, 0
-        self._known: set[int] = set()
+        self._counted_storages: set[int] = set()
 
     def __torch_dispatch__(
         self,
@@ -140,15 +140,15 @@ class Allocations(TorchDispatchMode):
 
     def _add(self, storage: UntypedStorage) -> None:
         key, size = storage._cdata, storage.nbytes()
-        if key in self._known:
+        if key in self._counted_storages:
             return
-        self._known.add(key)
+        self._counted_storages.add(key)
         self.now += size
         self.most = max(self.most, self.now)
         weakref.finalize(storage, self._remove, key, size)
 
     def _remove(self, key: int, size: int) -> None:
-        self._known.discard(key)
+        self._counted_storages.discard(key)
         self.now -= size
 
 

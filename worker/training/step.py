@@ -34,11 +34,11 @@ class LabelledImages(NamedTuple):
 class Views(NamedTuple):
     """The images of a step, and as the discriminators see them: augmented, with noise.
 
-    drawn, unchanged: (N, 3, S, S) as the generator drew them, and as the set has them.
+    faces, unchanged: (N, 3, S, S) as the generator drew them, and as the set has them.
     real_features, fake_features: what the frozen features see, None without them.
     """
 
-    drawn: Tensor
+    faces: Tensor
     unchanged: Tensor
     real: LabelledImages
     fake: LabelledImages
@@ -99,7 +99,7 @@ class Step:
             real_scores.append(real_score)
             # Different latents that give one image are a collapse, whatever the losses are.
             # Measured before augmentation, which makes even equal images differ.
-            losses[place]["diversity"] = views.drawn.detach().std(0).mean()
+            losses[place]["diversity"] = views.faces.detach().std(0).mean()
         self.update("discriminator")
         return real_scores
 
@@ -136,7 +136,7 @@ class Step:
                 views.fake, real_scores[place], feature_loss, losses[place]
             )
             if self.match_weight:
-                distance = matching.distance(views.drawn, views.unchanged)
+                distance = matching.distance(views.faces, views.unchanged)
                 losses[place]["g_distance"] = distance.detach()
                 loss = loss + self.match_weight * distance
             self._backward(loss)

@@ -151,13 +151,13 @@ class Batcher:
     def _batches(self, is_slow: bool) -> int:
         return sum(jobs[0].is_slow is is_slow for _, jobs in self._running.values())
 
-    def _used(self, is_slow: bool) -> int:
+    def _reserved_bytes(self, is_slow: bool) -> int:
         """The bytes that the running jobs of a lane may take."""
         batches = [jobs for _, jobs in self._running.values() if jobs[0].is_slow is is_slow]
         return sum(job.estimate.bytes for jobs in batches for job in jobs)
 
     def _slow_fits(self, job: Job) -> bool:
-        slow, fast = self._used(is_slow=True), self._used(is_slow=False)
+        slow, fast = self._reserved_bytes(is_slow=True), self._reserved_bytes(is_slow=False)
         if not slow:  # alone it fits beside one batch of faces, which the budget has set aside
             return fast <= FAST_BYTES
         return slow + fast + job.estimate.bytes <= self.memory
@@ -166,8 +166,8 @@ class Batcher:
         batches = self._batches(is_slow=False)
         if not batches:
             return True
-        used = self._used(is_slow=True) + self._used(is_slow=False)
-        return batches < self.threads and used + job.estimate.bytes <= self.memory
+        reserved = self._reserved_bytes(is_slow=True) + self._reserved_bytes(is_slow=False)
+        return batches < self.threads and reserved + job.estimate.bytes <= self.memory
 
     def _companions(self, first: Job) -> list[Job]:
         """The jobs that share a batch with `first`, as few as let the batch stay fast."""

@@ -194,7 +194,7 @@ def test_real_and_drawn_images_are_seen_through_noise_of_the_same_strength() -> 
     inputs, program = one.step_inputs(), one.step_program
     views = program.views(inputs)
     real = views.real.images - to_images(inputs["pixels"])
-    fake = views.fake.images - views.drawn
+    fake = views.fake.images - views.faces
     for sums in (real, fake):
         assert sums.std().item() * 127.5 == pytest.approx(10, rel=0.05)
     assert not torch.equal(real, fake)
