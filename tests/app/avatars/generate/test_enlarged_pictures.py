@@ -120,3 +120,14 @@ def test_bulk_faces_are_enlarged(client: TestClient, distinct: bool) -> None:
     lines = client.post("/avatars", json=body, headers={"Accept": "application/x-ndjson"}).text
     for line in map(json.loads, lines.splitlines()):
         assert client.get(line["address"]).content == base64.b64decode(line["content"])
+
+
+def test_pages_name_the_size_of_the_enlarged_face(
+    client: TestClient, crisp: Path, bundles: list[Path]
+) -> None:
+    """A model of 64 px that draws 256 px would else look worse than its faces."""
+    resolution = bundle.Card.model_validate(bundle.read_card(crisp)).network.resolution
+    for folder, side in ((crisp, 4 * resolution), (bundles[0], resolution)):
+        text = client.get(f"/models/{bundle.digest(folder)}/card").text
+        assert f"Draws {side} × {side} pixels" in text
+        assert f"<dd>{side} × {side}</dd>" in client.get("/").text
