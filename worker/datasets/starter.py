@@ -29,7 +29,6 @@ from PIL import Image
 from models import cores
 from worker.datasets.starter_attributes import (
     BACKGROUNDS,
-    CLEAR_MOUTH,
     DEEP_SKINS,
     EYE_COLOURS,
     GLASSES,
@@ -64,7 +63,7 @@ def _colours(values: Mapping[str, str], edition: Edition) -> dict[str, Any]:
     skin, hair = SKINS[values["skin"]], HAIR_COLOURS[values["hair_colour"]]
     deep = values["skin"] in DEEP_SKINS
     eyes = _eyes(values, edition)
-    mouth = CLEAR_MOUTH if edition.clear_on_deep_skin and values["skin"] == "umber" else skin.mouth
+    mouth = (skin.clear_mouth if edition.clear_on_deep_skin else None) or skin.mouth
     return {
         "hairColor": hair,
         "skinColor": skin.fill,

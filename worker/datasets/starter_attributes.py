@@ -40,13 +40,17 @@ EDITIONS = {"starter": THIRD, "starter-2": SECOND, "starter-1": FIRST}
 
 
 class Skin(NamedTuple):
-    """One skin tone with the line colours that read on it, all as RRGGBB."""
+    """One skin tone with the line colours that read on it, all as RRGGBB.
+
+    clear_mouth: in an edition that is clear on deep skin, where `mouth` is not.
+    """
 
     fill: str
     outline: str
     nose: str
     mouth: str
     weight: float
+    clear_mouth: str | None = None
 
 
 class Eyes(NamedTuple):
@@ -57,9 +61,8 @@ class Eyes(NamedTuple):
     bright: str
 
 
-# On deep skin dark lines are invisible at 64 px: its lines are slightly different browns.
 DEEP_SKINS = frozenset({"bronze", "brown", "umber"})
-CLEAR_MOUTH = "4a0d1c"  # of umber skin, where an edition is clear on deep skin
+# On deep skin dark lines are invisible at 64 px: its lines are slightly different browns.
 SKINS = {
     "porcelain": Skin("fff1e8", "3b2b3c", "d9a08e", "c4354a", 22),
     "fair": Skin("ffe2d1", "3b2b3c", "cf9079", "bf3045", 24),
@@ -67,7 +70,7 @@ SKINS = {
     "tan": Skin("e8b48c", "432a2c", "a8714f", "a32638", 14),
     "bronze": Skin("c98e63", "4a2b22", "8c5a39", "8a1c2c", 10),
     "brown": Skin("a66d47", "52301f", "6f442b", "6f1724", 6),
-    "umber": Skin("8a5738", "4a2a1c", "55321f", "f09a8c", 4),
+    "umber": Skin("8a5738", "4a2a1c", "55321f", "f09a8c", 4, clear_mouth="4a0d1c"),
 }
 EYE_COLOURS = {
     "blue": Eyes("1c2a6e", "3f97f2", "7cc4ff"),

@@ -51,7 +51,7 @@ class FairQueue:
         self._lines: dict[bool, dict[Hashable, deque[Job]]] = {False: {}, True: {}}
         self._times: dict[Hashable, float] = {}  # virtual, in ms
         self._now = 0.0
-        self._last_jobs: OrderedDict[Hashable, float] = OrderedDict()  # each client's last job
+        self._last_job_times: OrderedDict[Hashable, float] = OrderedDict()  # each client's last job
 
     def __len__(self) -> int:
         return sum(len(line) for lanes in self._lines.values() for line in lanes.values())
@@ -68,8 +68,8 @@ class FairQueue:
             # A client that was idle gains nothing by it.
             self._times[job.client] = max(self._times.get(job.client, 0.0), self._now)
         self._lines[job.is_slow].setdefault(job.client, deque()).append(job)
-        self._last_jobs[job.client] = job.since
-        self._last_jobs.move_to_end(job.client)
+        self._last_job_times[job.client] = job.since
+        self._last_job_times.move_to_end(job.client)
 
     def remove(self, job: Job) -> bool:
         """Remove a job; whether it was waiting."""
@@ -129,9 +129,9 @@ class FairQueue:
     def _count_active(self) -> int:
         """The number of clients that added a job within the last ACTIVE seconds."""
         limit = time.perf_counter() - ACTIVE
-        while self._last_jobs and next(iter(self._last_jobs.values())) < limit:
-            self._last_jobs.popitem(last=False)
-        return max(1, len(self._last_jobs))
+        while self._last_job_times and next(iter(self._last_job_times.values())) < limit:
+            self._last_job_times.popitem(last=False)
+        return max(1, len(self._last_job_times))
 
     def _forget_idle(self) -> None:
         """Forget the times that no longer matter: the present is later."""
