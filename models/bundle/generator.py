@@ -1,5 +1,6 @@
 """A loaded bundle: latents to pixels through ONNX Runtime."""
 
+import hashlib
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +24,6 @@ from models.bundle.format import (
 from models.errors import BadBundle, NoCritic, NoTrainingHistory
 from models.faces import latents, sliders
 from models.faces.resizing import reduce, resize
-from models.storage.atomic import sha256
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 # Latents in one run of a network. A sheet of 100 in one run took 290 MB of activations, and no less
@@ -43,12 +43,12 @@ class Drawer:
     ) -> None:
         """Load the parts that most requests need.
 
-        digests: each file's SHA-256 when it was verified. The optional parts are read later, and
-        are checked against them then.
+        digests: each file's SHA-256 when it was verified; the graphs and weights that are read now
+        or, as the optional parts, later are checked against them.
         """
         self.card, self._folder, self._threads = card, folder, threads
         self._digests = dict(digests or {})
-        weights = (folder / WEIGHTS).read_bytes()
+        weights = self._read(WEIGHTS)
         self._synthesis = self._session(SYNTHESIS, weights)
         self._is_padded = CUDA in self._synthesis.get_providers()
         self._mapping = self._session(MAPPING, weights) if card.network.layers else None
@@ -60,11 +60,11 @@ class Drawer:
     @cached_property
     def _critic(self) -> onnxruntime.InferenceSession | None:
         has_critic = CRITIC in self._digests or (self._folder / CRITIC).exists()
-        return self._optional_session(CRITIC) if has_critic else None
+        return self._session(CRITIC) if has_critic else None
 
     @cached_property
     def _growth(self) -> onnxruntime.InferenceSession | None:
-        return self._optional_session(GROWTH) if self.card.moments else None
+        return self._session(GROWTH) if self.card.moments else None
 
     @property
     def has_optional_parts(self) -> bool:
@@ -76,21 +76,21 @@ class Drawer:
         for name in ("_critic", "_growth"):
             self.__dict__.pop(name, None)
 
-    def _optional_session(self, name: str) -> onnxruntime.InferenceSession:
-        """Load a graph that was verified earlier. Raises BadBundle if its files changed since."""
-        for file in (name, WEIGHTS):  # graphs may read their weights from the common file
-            try:
-                is_unchanged = self._digests.get(file) in (None, sha256(self._folder / file))
-            except OSError:
-                is_unchanged = False
-            if not is_unchanged:
-                raise BadBundle(
-                    f"{file} of this model was damaged or removed after the model was loaded; "
-                    "`kao verify` says more."
-                )
-        return self._session(name, (self._folder / WEIGHTS).read_bytes())
+    def _read(self, name: str) -> bytes:
+        """Read a file. Raises BadBundle if its content is not what was verified."""
+        try:
+            content = (self._folder / name).read_bytes()
+        except OSError:
+            content = None
+        digest = self._digests.get(name)
+        if content is None or digest not in (None, hashlib.sha256(content).hexdigest()):
+            raise BadBundle(
+                f"{name} of this model was damaged or removed after the model was verified; "
+                "`kao verify` says more."
+            )
+        return content
 
-    def _session(self, name: str, weights: bytes) -> onnxruntime.InferenceSession:
+    def _session(self, name: str, weights: bytes | None = None) -> onnxruntime.InferenceSession:
         """Load a graph. weights: the content of the common file, which it may read."""
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self._threads
@@ -101,9 +101,9 @@ class Drawer:
         options.enable_cpu_mem_arena = name not in (CRITIC, GROWTH)
         # ONNX Runtime would map this file into memory: damaged or truncated while the model serves,
         # it would change faces or end the process (SIGBUS).
+        weights = self._read(WEIGHTS) if weights is None else weights
         options.add_external_initializers_from_files_in_memory([WEIGHTS], [weights], [len(weights)])
-        path = str(self._folder / name)
-        return onnxruntime.InferenceSession(path, options, providers=_providers())
+        return onnxruntime.InferenceSession(self._read(name), options, providers=_providers())
 
     @property
     def rows(self) -> int:

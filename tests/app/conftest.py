@@ -1,6 +1,5 @@
 """A real app over a real database and real, small bundles; over HTTP where it matters."""
 
-import asyncio
 import os
 import shutil
 import signal
@@ -8,11 +7,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import psutil
@@ -33,18 +31,11 @@ from tests.support.live_app import Live, running
 from worker.datasets.packing import PackedDataset
 from worker.publishing.bundle_writer import Moment, write
 
-T = TypeVar("T")
 KEY = "kao_a-key-for-the-tests"
 
 Start = Callable[..., Live]  # `start(port, **settings)`
 LiveServer = tuple[str, psutil.Process]  # URL and process of `kao serve`
 Damage = Callable[[Registry], str]  # serve a damaged bundle; its version
-
-
-def run_in_thread(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run it to its end in a thread: after a browser's tests this one has a running event loop."""
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, coroutine).result()
 
 
 @pytest.fixture(scope="session")

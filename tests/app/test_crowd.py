@@ -8,7 +8,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from tests.app.conftest import LiveServer, run_in_thread
+from tests.app.conftest import LiveServer
 
 pytestmark = pytest.mark.slow
 
@@ -62,7 +62,7 @@ def test_every_client_of_a_crowd_is_answered(live_server: LiveServer) -> None:
     answers: Answers = Counter()
     memory: list[int] = []
     for number in range(ROUNDS):
-        counts, peak = run_in_thread(_crowd(url, number * CLIENTS))
+        counts, peak = asyncio.run(_crowd(url, number * CLIENTS))
         answers += counts
         assert peak > CLIENTS * 0.9
         _wait_until(lambda: _count_established(int(url.rsplit(":", 1)[1])) == 0)

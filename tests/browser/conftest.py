@@ -1,4 +1,4 @@
-"""A real browser before a real server: one of each for all tests, a fresh profile for each."""
+"""A real browser before a real server: a browser for each module, a fresh profile for each test."""
 
 import re
 import shutil
@@ -126,7 +126,8 @@ def labelled_model(site: str) -> str:
     return str(version)
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while Playwright is open, no other test may call asyncio.run in this thread.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium, without a window."""
     program = next(filter(None, map(shutil.which, NAMES)), None)

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from app.http import slow_clients
-from tests.app.conftest import LiveServer, run_in_thread
+from tests.app.conftest import LiveServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -88,7 +88,7 @@ def test_a_thousand_half_open_connections_are_cut_and_every_client_is_served(
     live_server: LiveServer,
 ) -> None:
     url, process = live_server
-    cut, statuses, seconds = run_in_thread(_attack(url))
+    cut, statuses, seconds = asyncio.run(_attack(url))
     assert cut.total() == HALF_OPEN
     assert set(cut) == set(KINDS)
     assert set(statuses) == {200}

@@ -234,5 +234,5 @@ def test_a_part_that_is_read_later_is_verified_when_it_is_read(
         add_critic(folder, "Sqrt")
     else:
         (folder / bundle.CRITIC).unlink()
-    with pytest.raises(BadBundle, match="after the model was loaded"):
+    with pytest.raises(BadBundle, match="after the model was verified"):
         drawer.score(pixels)
