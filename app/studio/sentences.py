@@ -1,7 +1,7 @@
 """Translations of sentences that the server writes in English: errors, warnings and reasons.
 
 A catalogue `locales/sentences/LANGUAGE.json` has a translation by sentence. A placeholder such as
-`{name}` stands for text that is kept; one of `NESTED` for a sentence that is translated in turn.
+`{name}` stands for text that is kept; one of `NESTED` for a part that is translated in turn.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any
 
 from app.studio.translations import FOLDER
 
-NESTED = ("problem", "reason", "allowed", "hint")
+NESTED = ("problem", "reason", "allowed", "hint", "pictures")
 LISTS = ("problems", "reasons")  # `field: problem; field: problem`
 LONGEST = 2_000  # characters; longer sentences list what a client sent, and stay as they are
 DEEPEST = 4  # sentences within sentences; a client may nest more

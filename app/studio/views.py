@@ -97,7 +97,7 @@ def _limit(text: str) -> int:
 @_requires_session
 def new(request: Request) -> Response:
     """Show the form of a new run; `?from=` fills in a run's recipe, `?preset=`, `?dataset=`
-    with `?label=`. Flat art gets the preset for flat art."""
+    with `?label=`. Without a preset the dataset's pictures choose it."""
     if "train" not in request.state.key.scopes:
         return _render(request, "studio_denied.html", status=403, scope="train")
     state = get_state(request)
@@ -106,10 +106,13 @@ def new(request: Request) -> Response:
     base = request.query_params.get("from")
     recipe = runs.get(state.database, base)["recipe"] if base else {}
     dataset = request.query_params.get("dataset")
+    dataset_list = dataset_routes.list_datasets(state).datasets
+    flat_art = {row.name: catalogue.is_flat_art(state.database, row.name) for row in dataset_list}
     preset = recipe.get("preset") or request.query_params.get("preset")
-    is_flat_art = None
-    if preset not in names:
-        is_flat_art = catalogue.is_flat_art(state.database, dataset) if dataset else None
+    is_fitted = preset not in names
+    if is_fitted:
+        # A form that nobody filled in has the first set selected, the starter set.
+        is_flat_art = catalogue.is_flat_art(state.database, dataset or catalogue.STARTER)
         preset = FLAT_ART_PRESET if is_flat_art else FIRST_PRESET
     return _render(
         request,
@@ -117,10 +120,13 @@ def new(request: Request) -> Response:
         tab="runs",
         presets=preset_list.presets,
         groups=groups(preset_list.recipe_schema),
-        datasets=dataset_routes.list_datasets(state).datasets,
+        datasets=dataset_list,
+        flat_art=flat_art,
         recipes={preset.name: preset.recipe for preset in preset_list.presets},
         chosen=preset,
-        is_flat_art=is_flat_art,
+        is_fitted=is_fitted,
+        first_preset=FIRST_PRESET,
+        flat_preset=FLAT_ART_PRESET,
         sources=_sources(state),
         start={
             "recipe": recipe,

@@ -1,4 +1,4 @@
-// Line charts as SVG: values are read by pointer or arrow keys; colours follow the page's theme.
+// Line charts as SVG: values are read by pointer or arrow keys; colours follow the theme.
 
 import { byId, request, t } from "./page.js";
 

@@ -82,6 +82,15 @@ function changes() {
   return body;
 }
 
+/** Until one is chosen by hand, the pictures choose the preset. */
+function fitPreset({ preset, note }) {
+  const place = byId("fit");
+  if (!place) return;
+  place.textContent = note;
+  form.elements.preset.value = preset;
+  fill(false);
+}
+
 const control = (name) => controls.find((one) => one.dataset.name === name);
 const hasLength = () => LENGTHS.some((name) => control(name).value.trim());
 
@@ -99,10 +108,16 @@ function showChanges() {
 }
 
 form.addEventListener("input", (event) => {
-  if (event.target.name === "preset") return fill(false);
+  if (event.target.name === "preset") {
+    byId("fit")?.remove();
+    return fill(false);
+  }
   if (event.target.closest("#ticks")) return takeLabels();
-  if (event.target === control("dataset")) offerLabels();
   event.target.dataset.touched = "yes";
+  if (event.target === control("dataset")) {
+    offerLabels();
+    fitPreset(event.target.selectedOptions[0].dataset);
+  }
   // One length at a time: asking for images ends a preset's minutes.
   if (LENGTHS.includes(event.target.dataset.name) && event.target.value) {
     for (const other of LENGTHS.map(control)) if (other !== event.target) other.value = "";
@@ -111,7 +126,7 @@ form.addEventListener("input", (event) => {
   showChanges();
 });
 
-/** Show an error at its field, and move the focus there. */
+/** Show an error at its field, with the focus. */
 function showFieldError(field, text) {
   const setting = field.closest(".setting");
   setting?.querySelector(".field-error")?.remove();

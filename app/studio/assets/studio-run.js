@@ -140,7 +140,7 @@ function setState(next, data) {
   finished = FINAL.includes(next) && data.at ? Date.parse(data.at) : null;
   if (!FINAL.includes(next)) return;
   document.querySelector("[data-number=seconds_left]").textContent = "–";
-  // A run may end before its length: when it learns no more, or when it is cancelled.
+  // A run may end before its length: it learns no more, or was cancelled.
   showPhase(phase, next === "succeeded" ? 1 : fraction);
   showElapsed();
   if (!sheets.length) byId("no-sheet")?.replaceChildren(t("studio.run.no_sheet.ever"));

@@ -84,13 +84,31 @@ def test_the_form_selects_the_preset_that_fits_the_pictures(
     client.post("/session", json={"key": _KEY}, headers={"Origin": "http://testserver"})
     page = client.get("/studio/new?dataset=faces").text
     assert _selected_preset(page) == preset
-    assert words in page
+    assert words in _reason(page)
     assert "The first run on “starter”" not in page
     assert "The first run on “starter”" in client.get("/studio/new").text
     page = client.get("/studio/new?dataset=faces&preset=smoke").text
     assert _selected_preset(page) == "smoke", "the address says what"
-    assert words not in page
+    assert 'id="fit"' not in page
     assert client.get("/studio/new?dataset=none").status_code == 404
+
+
+def test_a_form_without_a_dataset_fits_the_starter_set_and_knows_what_fits_the_others(
+    client: TestClient, upload: Upload
+) -> None:
+    upload("faces", _pngs(draw_flat))
+    client.post("/session", json={"key": _KEY}, headers={"Origin": "http://testserver"})
+    page = client.get("/studio/new").text
+    assert _selected_preset(page) == "modern-64-flat"
+    assert "“starter” is flat" in _reason(page)
+    options = re.findall(r'<option value="([\w-]+)" data-preset="([\w-]+)"', page)
+    assert dict(options)["starter"] == "modern-64-flat"
+    assert {name for name, _ in options} >= {"starter", "faces"}
+
+
+def _reason(page: str) -> str:
+    (reason,) = re.findall(r'id="fit">(.*?)<', page)
+    return str(reason)
 
 
 def _selected_preset(page: str) -> str:

@@ -12,11 +12,13 @@ from fastapi.testclient import TestClient
 
 from app import problems
 from app.studio import sentences
+from worker.training import later_stages
 
 ROOT = Path(sentences.__file__).parents[2]
 # Pages show what these rooms raise; not what commands of a terminal and refused settings say.
-ROOMS = ("app", "models", "worker/training", "worker/datasets")
+ROOMS = ("app", "models", "worker")
 COMMANDS = (
+    "gpu_check.py",
     "maintenance",
     "settings.py",
     "bootstrap.py",
@@ -64,6 +66,29 @@ def messages() -> Iterator[tuple[str, str]]:
                         yield f"{place}:{node.lineno}", text
 
 
+def sentences_of_runs() -> Iterator[tuple[str, str]]:
+    """(place, sentence) of what a worker writes, other than as an error: events and warnings."""
+    for path in sorted((ROOT / "worker").rglob("*.py")):
+        place = str(path.relative_to(ROOT))
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        others = {
+            part
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Raise | ast.Expr | ast.JoinedStr)
+            for part in (ast.walk(node) if isinstance(node, ast.Raise) else _constants(node))
+        }
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.expr) or node in others:
+                continue
+            text = literal(node)
+            if text and re.match("[A-Z]", text) and ENGLISH.search(text) and text.endswith("."):
+                yield f"{place}:{node.lineno}", text
+
+
+def _constants(node: ast.Expr | ast.JoinedStr) -> list[ast.expr]:
+    return [node.value] if isinstance(node, ast.Expr) else node.values
+
+
 def is_chinese(text: str | None) -> bool:
     return re.search("[\u4e00-\u9fff]", text or "") is not None
 
@@ -72,6 +97,12 @@ def test_every_error_has_a_translation() -> None:
     rows = list(messages())
     assert [row for row in rows if not is_chinese(sentences.translate(row[1], "zh"))] == []
     assert len(rows) > 80
+
+
+def test_every_sentence_of_a_run_has_a_translation() -> None:
+    rows = list(sentences_of_runs())
+    assert [row for row in rows if not is_chinese(sentences.translate(row[1], "zh"))] == []
+    assert len(rows) > 5
 
 
 def test_translations_keep_their_placeholders_and_are_chinese() -> None:
@@ -105,6 +136,13 @@ def test_translations_keep_their_placeholders_and_are_chinese() -> None:
 )
 def test_sentences_within_sentences_are_translated(english: str, chinese: str) -> None:
     assert sentences.translate(english, "zh") == chinese
+
+
+def test_a_part_of_a_sentence_is_translated() -> None:
+    values = {"before": 41.25, "after": 43.5, "pictures": later_stages.MATCHING.pictures}
+    assert sentences.translate(later_stages.NOT_BETTER.format(**values), "zh") == (
+        "生成器保持不变：学习标签对应的图片之前 FD 是 41.2，之后是 43.5。"
+    )
 
 
 def test_what_is_unknown_or_long_stays_as_it_is() -> None:
