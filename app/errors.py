@@ -1,4 +1,4 @@
-"""Errors that only HTTP can cause; the rest of the tree is in `models/errors.py`."""
+"""Errors of requests, over HTTP or on the command line; the rest are in `models/errors.py`."""
 
 from collections.abc import Sequence
 
@@ -56,5 +56,5 @@ class UnsupportedBody(KaoError):
     """A body of a media type that the route does not read."""
 
 
-class Unidentified(KaoError):
+class NoProvenance(KaoError):
     """A file that is not a picture, or not one that Kao drew."""

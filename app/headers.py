@@ -1,4 +1,4 @@
-"""Response headers that several rooms send."""
+"""Response headers that several packages of routes send."""
 
 # The browser must not guess another media type (https://fetch.spec.whatwg.org/#x-content-type-options-header).
 NO_SNIFF = {"X-Content-Type-Options": "nosniff"}

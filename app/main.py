@@ -1,5 +1,6 @@
 """Builds the application: its state, middleware and routes."""
 
+import contextlib
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -61,7 +62,7 @@ NOT_COMPRESSED = (
 )
 
 # In the order in which their routes are matched.
-ROOMS = (
+ROUTE_MODULES = (
     avatars,
     presets,  # before training: /train/presets is not a run
     training,
@@ -105,8 +106,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.telemetry = metrics.build_registry(state)
     _add_middleware(app, state)
     problems.install(app)
-    for room in ROOMS:
-        app.include_router(room.router)
+    for module in ROUTE_MODULES:
+        app.include_router(module.router)
     openapi.install(app)
     return app
 
@@ -187,5 +188,6 @@ def _sweep(uploads: Path) -> None:
     """Delete partial uploads of processes that died."""
     if uploads.is_dir():
         for path in uploads.iterdir():
-            if path.stat().st_mtime < time.time() - STALE_UPLOAD:
-                path.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):  # another process has just finished it
+                if path.stat().st_mtime < time.time() - STALE_UPLOAD:
+                    path.unlink()

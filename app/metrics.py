@@ -98,7 +98,7 @@ class AppCollector(Collector):
         yield _gauge("kao_cache_bytes", "Encoded pictures in memory.", pictures.bytes)
         yield _gauge("kao_cache_limit_bytes", "KAO_CACHE_BYTES.", pictures.capacity)
         yield _gauge("kao_models_loaded", "Verified models in memory.", len(engine.loaded_versions))
-        yield _gauge("kao_draw_waiting", "Pictures being waited for.", engine.pending)
+        yield _gauge("kao_draw_waiting", "Pictures that wait or are being drawn.", engine.pending)
         versions = GaugeMetricFamily(
             "kao_alias_version", "1: the alias serves this version.", labels=["alias", "version"]
         )

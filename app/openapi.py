@@ -49,12 +49,19 @@ def install(app: FastAPI) -> None:
         document = generate()
         document.setdefault("components", {}).setdefault("schemas", {})["Problem"] = problems.SCHEMA
         if settings.public_avatars:
-            scopes.open_pictures(document)
+            _document_public_pictures(document)
         for method, path, operation in operations(document):
             _complete(method, path, operation)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _document_public_pictures(document: Json) -> None:
+    """Operations with the scope `avatars` need no key."""
+    for _, _, operation in operations(document):
+        if operation.get("security") == [{scopes.BEARER.scheme_name: ["avatars"]}]:
+            operation["security"].append({})
 
 
 def operations(document: Json) -> Iterator[tuple[str, str, Json]]:

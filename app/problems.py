@@ -55,7 +55,7 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     app_errors.InvalidParameter: (422, "invalid-parameter"),
     app_errors.NoAvatar: (404, "no-avatar"),
     app_errors.UnknownExtension: (404, "unknown-extension"),
-    app_errors.Unidentified: (422, "unidentified"),
+    app_errors.NoProvenance: (422, "unidentified"),
     app_errors.UnknownSheet: (404, "unknown-sheet"),
     app_errors.Unauthorised: (401, "unauthorised"),
     app_errors.Forbidden: (403, "forbidden"),

@@ -55,7 +55,7 @@ class Server(uvicorn.Server):
         super().__init__(config)
 
     async def on_tick(self, counter: int) -> bool:
-        """Close connections that exceed their deadlines, once a second, and what takes too much."""
+        """Once a second, close what is past its deadline, and drop what takes too much memory."""
         if len(self.server_state.connections) > MANY:
             drop_unfinished(self.server_state.connections, self.memory)
         if counter % TICKS == 0:

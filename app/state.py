@@ -21,7 +21,8 @@ from models.settings import Settings
 class AppState:
     """What the routes share; `closing` ends streams.
 
-    It knows no pictures, so that every room may import it (`app/avatars/state.py` adds them).
+    It has no pictures, so that every package of routes may import it (`app/avatars/state.py` adds
+    them).
     """
 
     settings: Settings

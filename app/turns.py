@@ -42,6 +42,10 @@ class Turns:
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():  # its turn had come
                 self._pass_on()
+            elif turn in line:
+                line.remove(turn)
+                if not line:
+                    del self._lines[client]
             raise
 
     def _pass_on(self) -> None:

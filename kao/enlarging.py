@@ -65,6 +65,8 @@ def enlarge(
 
     if minutes is not None and steps is not None:
         raise KaoError("Give --minutes or --steps, not both.")
+    if from_ is not None and dataset is not None:
+        raise KaoError("Give --dataset or --from, not both.")
     settings = Settings()
     engine = bootstrap.prepare(settings)
     registry = Registry(engine, settings.blobs)

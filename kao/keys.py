@@ -65,6 +65,7 @@ def sign(
     """
     from app.auth import signed_urls
     from models import keys
+    from models.settings import Settings
 
     database, first_key = _open_database()
     secret = key_file.read_text().strip() if key_file else first_key
@@ -74,7 +75,8 @@ def sign(
             "Signing needs an active key with the scope avatars: KAO_API_KEY, the file api-key in "
             "KAO_HOME, or --key-file."
         )
-    address = signed_urls.sign(row.id, secret, url, int(time.time() + days * DAY))
+    expires, prefix = int(time.time() + days * DAY), Settings().path_prefix
+    address = signed_urls.sign(row.id, secret, url, expires, prefix)
     out.print(address)
 
 

@@ -20,7 +20,8 @@ import structlog
 
 log = structlog.get_logger()
 
-STEADY = 10.0  # s; a child that lived this long is restarted without delay
+STEADY = 10.0  # s; after a life this long the next delay is FIRST_DELAY again
+FIRST_DELAY = 0.5  # s before a restart
 LONGEST_DELAY = 15.0  # s before a restart
 PR_SET_PDEATHSIG = 1  # prctl(2)
 # Looked up here: between fork and exec, loading a library could wait for a lock for ever.
@@ -45,8 +46,8 @@ class Child:
     descriptors: tuple[int, ...] = ()
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
-    delay: float = 0.5
-    start_at: float = 0.0
+    delay: float = FIRST_DELAY
+    next_start: float = 0.0
 
     def start(self) -> None:
         """Start the process. Call it from the main thread: the kernel watches the thread."""
@@ -72,12 +73,12 @@ class Child:
         if self.process is not None and self.process.poll() is not None:
             code = self.process.returncode
             steady = now - self.started_at > STEADY
-            self.delay = 0.5 if steady else min(LONGEST_DELAY, self.delay * 2)
+            self.delay = FIRST_DELAY if steady else min(LONGEST_DELAY, self.delay * 2)
             log.warning("child.died", child=self.name, code=code, again_in=self.delay)
             if self.after_death is not None:
                 self.after_death(code)
-            self.process, self.start_at = None, now + self.delay
-        if self.process is None and now >= self.start_at:
+            self.process, self.next_start = None, now + self.delay
+        if self.process is None and now >= self.next_start:
             self.start()
 
     def stop(self) -> None:

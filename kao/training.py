@@ -185,13 +185,13 @@ def _train(settings: Settings, engine: "sa.Engine", run: str) -> Row:
         claim = runs.claim(engine, run)
         if claim is None:
             raise KaoError(f"A worker has taken run {run}; watch it there.")
-        supervisor = Supervisor(settings, engine, run, claim[1], terminal=True)
+        supervisor = Supervisor(settings, engine, run, claim[1], prints_to_terminal=True)
         signal.signal(signal.SIGINT, lambda *_, current=supervisor: current.finish())
         signal.signal(signal.SIGTERM, lambda *_, current=supervisor: current.hand_back())
         on_hangup(supervisor.hand_back)
         state = supervisor.watch()
         # After a fault that may go away, the next attempt follows, as a worker's would.
-        if supervisor.stopping or not runs.count_faults(engine, run):
+        if supervisor.is_stopping or not runs.count_faults(engine, run):
             break
     row = runs.get(engine, run)
     if state == "queued":

@@ -165,14 +165,17 @@ def _authority(host: str, port: int) -> str:
 
 
 def _greet(settings: Settings) -> None:
-    everywhere = ("127.0.0.1", "0.0.0.0", "::")
-    host = "localhost" if settings.host in everywhere else settings.host
+    hosts_of_this_machine = ("127.0.0.1", "0.0.0.0", "::")
+    host = "localhost" if settings.host in hosts_of_this_machine else settings.host
     url = f"http://{_authority(host, settings.port)}{settings.path_prefix}"
     file = settings.home / layout.API_KEY
-    header = f'-H "Authorization: Bearer $(cat {shlex.quote(str(file))})"'
+    place, key = str(file), f"$(cat {shlex.quote(str(file))})"
+    if settings.api_key is not None:  # then no file is written
+        place, key = "KAO_API_KEY", "$KAO_API_KEY"
+    header = f'-H "Authorization: Bearer {key}"'
     body = '\'{"preset":"modern-64","minutes":3}\''
     err.print(f"\n  Kao 顔  {url}/avatar?seed=42", style="bold")
-    err.print(f"  API key in {file}; everything lives in {settings.home}\n")
+    err.print(f"  API key in {place}; everything lives in {settings.home}\n")
     if not settings.can_train:
         err.print("  Training is not installed: pip install 'kao[worker]' adds it.\n")
     for line in (

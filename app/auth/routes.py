@@ -8,6 +8,7 @@ from fastapi.concurrency import run_in_threadpool
 from app.auth import schemas, sessions, signed_urls
 from app.auth.scopes import HOW_TO_GET_A_KEY, needs, presented_key
 from app.errors import Forbidden, PublicAvatars, Unauthorised
+from app.http.path_prefix import root_of
 from app.http.query_string import Only
 from app.state import State
 from models import keys
@@ -59,7 +60,7 @@ def sign(
         raise Forbidden("Only the key itself can sign: send `Authorization: Bearer KEY`.")
     expires = int(time.time()) + body.seconds
     response.headers["Cache-Control"] = "no-store"
-    url = signed_urls.sign(request.state.key.id, secret, body.url, expires)
+    url = signed_urls.sign(request.state.key.id, secret, body.url, expires, root_of(request))
     return schemas.SignedUrl(url=url, expires=expires)
 
 

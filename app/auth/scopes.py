@@ -22,7 +22,7 @@ HOW_TO_GET_A_KEY = (
     "`kao keys create NAME` makes another."
 )
 HOW_TO_SEND_A_KEY = f"Send `Authorization: Bearer KEY`. {HOW_TO_GET_A_KEY}"
-_bearer = HTTPBearer(
+BEARER = HTTPBearer(
     auto_error=False,
     scheme_name="key",
     description="An API key; the first one is in the file `api-key` in KAO_HOME.",
@@ -106,20 +106,12 @@ async def admit(request: Request) -> None:
     request.scope["query_string"] = query
 
 
-def open_pictures(document: dict[str, Any]) -> None:
-    """Document in OpenAPI that operations with the scope `avatars` need no key."""
-    for operations in document["paths"].values():
-        for operation in operations.values():
-            if operation.get("security") == [{_bearer.scheme_name: ["avatars"]}]:
-                operation["security"].append({})
-
-
 async def _authorise(
     scopes: SecurityScopes,
     request: Request,
     response: Response,
     state: State,
-    _: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    _: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)],
 ) -> None:
     (scope,) = scopes.scopes
     needs_key = scope != "avatars" or not state.settings.public_avatars

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from fastapi import Request, Response
 
 from app.errors import Forbidden, Unauthorised
+from app.http.path_prefix import root_of
 from models import key_signatures, keys
 from models.errors import UnknownKey
 from models.key_signatures import CLOCK_SKEW, EXPIRY
@@ -118,7 +119,7 @@ def _set(response: Response, request: Request, value: str, seconds: int) -> None
         COOKIE,
         value,
         max_age=seconds,
-        path="/",
+        path=root_of(request) or "/",  # below a path prefix, other apps do not get it
         secure=request.url.scheme == "https",
         httponly=True,
         samesite="strict",

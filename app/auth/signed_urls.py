@@ -30,16 +30,17 @@ class Signature:
     signature: str
 
 
-def sign(id: str, secret: str, address: str, expires: int) -> str:
+def sign(id: str, secret: str, address: str, expires: int, prefix: str = "") -> str:
     """The address, relative or absolute, with its signature. Raises InvalidParameter.
 
-    id: of the key; secret: the API key itself; expires: Unix time, at most MAX_SECONDS ahead.
+    id: of the key; secret: the API key itself; expires: Unix time, at most MAX_SECONDS ahead;
+    prefix: KAO_PATH_PREFIX, which is not signed, as proxies may remove it.
     """
     if expires > time.time() + MAX_SECONDS + CLOCK_SKEW:
         raise InvalidParameter("expires", "is too late", f"at most {MAX_SECONDS:,} seconds ahead")
     try:
         parts = urlsplit(address)
-        path, query = parts.path.encode(), parts.query.encode()
+        path, query = _below(prefix, parts.path).encode(), parts.query.encode()
     except ValueError:  # an invalid IPv6 address, or a lone surrogate
         raise InvalidParameter("url", "cannot be parsed", "the address of a picture") from None
     if split(query)[0] is not None:
@@ -84,6 +85,10 @@ def verify(database: sa.Engine, signature: Signature, path: bytes, query: bytes)
         raise Forbidden("This address has expired; ask for a new one.")
     if int(signature.expires) > time.time() + MAX_SECONDS + CLOCK_SKEW:
         raise Forbidden(f"This address expires more than {MAX_SECONDS:,} seconds from now.")
+
+
+def _below(prefix: str, path: str) -> str:
+    return path.removeprefix(prefix) if path.startswith(f"{prefix}/") else path
 
 
 def _message(path: bytes, query: bytes, expires: str) -> str:

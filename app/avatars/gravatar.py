@@ -23,7 +23,7 @@ from app.avatars.encode import still
 from app.avatars.formats import FORMATS, STILL, negotiate
 from app.avatars.request import costs
 from app.avatars.request.costs import Estimate, Shape
-from app.avatars.request.parameters import LARGEST
+from app.avatars.request.parameters import LARGEST, device_pixels
 from app.avatars.request.picture_request import PictureRequest
 from app.avatars.request.picture_types import AVATAR
 from app.errors import InvalidParameter, NoAvatar
@@ -140,7 +140,8 @@ def parse_gravatar(address: GravatarAddress, accept: str | None) -> PictureReque
         raise NoAvatar("The default is d=404, and it is forced or there is no hash.")
     if default == "blank":
         format = texts.get("format")
-        return BlankImage(int(texts["size"]), format or negotiate(accept, STILL), format is None)
+        side = device_pixels(AVATAR.parse(texts))
+        return BlankImage(side, format or negotiate(accept, STILL), format is None)
     # mp, a URL, an unknown word, or none: the model's average face.
     return PictureRequest.parse(AVATAR, {**texts, "seed": "", "psi": "0"}, accept)
 

@@ -164,7 +164,9 @@ async def get_by_path(request: Request, name: str) -> Response:
             return await _respond_blank(request, picture)
         return await _respond(request, picture)
     # The raw path: the decoded one has lost the bytes that are not UTF-8.
-    _, _, raw_name = request.scope["raw_path"].partition(b"/avatar/")
+    _, separator, raw_name = request.scope["raw_path"].partition(b"/avatar/")
+    if not separator:  # the client percent-encoded a part of `/avatar/` itself
+        raw_name = quote(name).encode()
     return await _respond(request, picture_request.parse_path(raw_name, query, accept))
 
 

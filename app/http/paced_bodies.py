@@ -17,7 +17,19 @@ log = structlog.get_logger()
 PIECE = 64 * 2**10  # bytes; uvicorn waits for the reader between two pieces
 LEAST = 16 * 2**20  # bytes of all bodies that are being sent
 SHARE = 32  # of the memory limit: what they may take is a part of it
-YOUNG = 1.0  # s in which no body is dropped
+MINIMUM_AGE = 1.0  # s; a body is not dropped before
+
+
+class _OutgoingBody:
+    """A body on its way to a reader."""
+
+    def __init__(self, task: "asyncio.Task[object]", body: bytes) -> None:
+        self.task, self.body, self.bytes_sent = task, body, 0
+        self.start, self.is_dropped = time.monotonic(), False
+
+    def rate(self, now: float) -> float:
+        """Bytes a second so far."""
+        return self.bytes_sent / max(now - self.start, 1e-3)
 
 
 class PacedBodies:
@@ -29,23 +41,29 @@ class PacedBodies:
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
         self.app, self.capacity = app, max(LEAST, limit // SHARE)
-        self._sending: list[_Sending] = []
+        self._bodies: list[_OutgoingBody] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the app; send its large bodies in pieces."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
 
+        is_dropped = False
+
         async def send_paced(message: Message) -> None:
+            nonlocal is_dropped
+            if is_dropped:
+                return  # the rest of a stream would complete a response that has a gap
             if len(message.get("body", b"")) <= PIECE:
                 return await send(message)
-            await self._send(message, send)
+            is_dropped = not await self._send(message, send)
 
         await self.app(scope, receive, send_paced)
 
-    async def _send(self, message: Message, send: Send) -> None:
+    async def _send(self, message: Message, send: Send) -> bool:
+        """Send a body in pieces; whether all of it was sent."""
         body: bytes = message["body"]
-        with self._holding(body) as sending:
+        with self._registered(body) as outgoing:
             for start in range(0, len(body), PIECE):
                 end = start + PIECE
                 is_last = end >= len(body) and not message.get("more_body", False)
@@ -53,52 +71,41 @@ class PacedBodies:
                 try:
                     await send(piece)
                 except asyncio.CancelledError:
-                    if not sending.is_dropped:
+                    if not outgoing.is_dropped:
                         raise
-                    sending.task.uncancel()
-                    return  # incomplete, so the server closes the connection
-                sending.bytes_sent = min(end, len(body))
+                    outgoing.task.uncancel()
+                    return False  # incomplete, so the server closes the connection
+                outgoing.bytes_sent = min(end, len(body))
+        return True
 
     @contextmanager
-    def _holding(self, body: bytes) -> "Iterator[_Sending]":
+    def _registered(self, body: bytes) -> Iterator[_OutgoingBody]:
         task = asyncio.current_task()
         assert task is not None
-        sending = _Sending(task, body)
-        self._sending.append(sending)
-        self._make_room(sending)
+        outgoing = _OutgoingBody(task, body)
+        self._bodies.append(outgoing)
+        self._make_room(outgoing)
         try:
-            yield sending
+            yield outgoing
         finally:
-            self._sending.remove(sending)
+            self._bodies.remove(outgoing)
 
-    def _make_room(self, newest: "_Sending") -> None:
+    def _make_room(self, newest: _OutgoingBody) -> None:
         """Drop the slowest readers' bodies until the rest fits; never the newest."""
         now = time.monotonic()
         droppable_bodies = [
-            each for each in self._sending if each is not newest and not each.is_dropped
+            each for each in self._bodies if each is not newest and not each.is_dropped
         ]
         droppable_bodies.sort(key=lambda each: each.rate(now))
         for each in droppable_bodies:
-            if self._bytes() <= self.capacity:
+            if self._count_bytes() <= self.capacity:
                 break
-            if now - each.start < YOUNG:
+            if now - each.start < MINIMUM_AGE:
                 continue
             each.is_dropped = True
             each.task.cancel()
             log.warning("body.dropped", reason="slow client", bytes=len(each.body))
 
-    def _bytes(self) -> int:
-        bodies = {id(each.body): len(each.body) for each in self._sending if not each.is_dropped}
+    def _count_bytes(self) -> int:
+        bodies = {id(each.body): len(each.body) for each in self._bodies if not each.is_dropped}
         return sum(bodies.values())
-
-
-class _Sending:
-    """A body on its way to a reader."""
-
-    def __init__(self, task: "asyncio.Task[object]", body: bytes) -> None:
-        self.task, self.body, self.bytes_sent = task, body, 0
-        self.start, self.is_dropped = time.monotonic(), False
-
-    def rate(self, now: float) -> float:
-        """Bytes a second so far."""
-        return self.bytes_sent / max(now - self.start, 1e-3)

@@ -124,7 +124,8 @@ def _without_ipv6_form(host: str) -> str:
         address = ipaddress.IPv6Address(host.partition("%")[0])
     except ValueError:
         return host
-    if address.is_loopback or not any(address in prefix for prefix in _IPV4_PREFIXES):
+    # Not is_loopback: since Python 3.13 that holds for ::ffff:127.0.0.1 too.
+    if int(address) == 1 or not any(address in prefix for prefix in _IPV4_PREFIXES):
         return host
     return str(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
 

@@ -37,7 +37,6 @@ def page(request: Request, name: str) -> Response:
     row = state.registry.get(name)
     card = Card.model_validate(row["card"])
     measures: dict[str, Any] = card.evaluation.measures if card.evaluation else {}
-    at_served_size: dict[str, Any] = card.evaluation.served if card.evaluation else {}
     return render(
         request,
         "card.html",
@@ -46,17 +45,23 @@ def page(request: Request, name: str) -> Response:
         name=row["name"],
         card=card,
         measures=measures,
-        tables=[
-            (int(table.get("size", card.network.resolution)), _rows(table))
-            for table in ([at_served_size] if at_served_size else [])
-            + ([measures] if measures else [])
-            if table is at_served_size or at_served_size.get("size") != card.network.resolution
-        ],
+        tables=_tables(card),
         own_measures=_rows(card.measures or {}),
         traits=[(trait, _examples(trait)) for trait in traits.trait_parameters(card).values()],
         seed=SEED,
         base=str(request.base_url),
     )
+
+
+def _tables(card: Card) -> list[tuple[int, list[tuple[Any, ...]]]]:
+    """(pixels, rows): measured as served, then at the network's resolution where that differs."""
+    if card.evaluation is None:
+        return []
+    served: dict[str, Any] = card.evaluation.served
+    resolution, tables = card.network.resolution, [served] if served else []
+    if card.evaluation.measures and served.get("size") != resolution:
+        tables.append(card.evaluation.measures)
+    return [(int(table.get("size", resolution)), _rows(table)) for table in tables]
 
 
 def _rows(measures: dict[str, Any]) -> list[tuple[Any, ...]]:

@@ -139,7 +139,9 @@ def render(
         request, template, {**common, **context}, status_code=status, headers=HEADERS
     )
     if request.query_params.get("lang") == language:
-        answer.set_cookie(translations.COOKIE, language, max_age=YEAR, samesite="lax")
+        answer.set_cookie(
+            translations.COOKIE, language, max_age=YEAR, path=root or "/", samesite="lax"
+        )
     return answer
 
 

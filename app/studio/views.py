@@ -287,7 +287,7 @@ def access(request: Request) -> Response:
         keys=keys.list_keys(database),
         own=key.id,
         hooks=hooks,
-        types=[type for type in webhooks.TYPES if "read" in key.scopes or type == "alias.moved"],
+        types=webhooks.TYPES,
         deliveries={row["id"]: _deliveries(database, row["id"]) for row in hooks},
     )
 

@@ -10,17 +10,12 @@ from app.auth.scopes import needs
 from app.errors import InvalidParameter
 from app.http.query_string import Only
 from app.state import AppState, State
+from app.training.curve_table import CURVES, CurveName, thin
 from models import runs
 
 router = APIRouter(prefix="/train", tags=["training"], dependencies=[needs("read")])
-Curve = Literal["losses", "fd", "speed"]
 Point = tuple[float, float]
 
-CURVES: dict[Curve, tuple[str, tuple[str, ...]]] = {
-    "losses": ("run.progress", ("g_loss", "d_loss")),
-    "fd": ("run.measured", ("fd",)),
-    "speed": ("run.progress", ("images_per_second",)),
-}
 MAX_RUNS = 4  # readers cannot distinguish more lines
 MAX_POINTS = 240  # per line: the chart has no pixels for more
 
@@ -39,7 +34,7 @@ def curves(
     state: State,
     run: str,
     of: Annotated[
-        Curve, Query(description="The measure to plot over the number of images seen.")
+        CurveName, Query(description="The measure to plot over the number of images seen.")
     ] = "losses",
     beside: Annotated[
         str | None, Query(description="Up to three other runs, comma-separated.")
@@ -64,10 +59,8 @@ def curves(
     return charts.response(chart, "no-store")
 
 
-def _lines(state: AppState, run: str, of: Curve) -> Iterator[list[Point]]:
+def _lines(state: AppState, run: str, of: CurveName) -> Iterator[list[Point]]:
     type, values = CURVES[of]
-    events = runs.events_of_type(state.database, run, type)
-    step = max(1, -(-len(events) // MAX_POINTS))
-    sample = [*events[:-1:step], *events[-1:]]
+    sample = thin(runs.events_of_type(state.database, run, type), MAX_POINTS)
     for value in values:
         yield [(event["images"], event[value]) for event in sample if value in event]

@@ -8,18 +8,12 @@ from pydantic import BaseModel, Field
 from app.auth.scopes import needs
 from app.http.query_string import Only
 from app.state import State
+from app.training.curve_table import CURVES, MEASUREMENT, PROGRESS, thin
 from models import runs
 
 router = APIRouter(prefix="/train", tags=["training"], dependencies=[needs("read")])
 
 MAX_POINTS = 400  # per line: more than a chart has pixels to show
-PROGRESS, MEASUREMENT = "run.progress", "run.measured"
-# Of each curve: the events that carry it, and its fields of them.
-CURVES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "losses": (PROGRESS, ("g_loss", "d_loss")),
-    "fd": (MEASUREMENT, ("fd",)),
-    "speed": (PROGRESS, ("images_per_second",)),
-}
 
 
 class Curve(BaseModel):
@@ -56,6 +50,5 @@ def measurements(state: State, run: str, response: Response) -> Measurements:
 def _points(events: list[dict[str, Any]], fields: tuple[str, ...]) -> list[list[float]]:
     """At most MAX_POINTS of the events, the last one always among them."""
     complete = [event for event in events if all(name in event for name in fields)]
-    step = max(1, -(-len(complete) // (MAX_POINTS - 1)))
-    sample = [*complete[:-1:step], *complete[-1:]]
-    return [[event["images"], *(event[name] for name in fields)] for event in sample]
+    rows = thin(complete, MAX_POINTS)
+    return [[event["images"], *(event[name] for name in fields)] for event in rows]

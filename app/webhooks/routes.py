@@ -53,16 +53,17 @@ def test(state: State, id: str) -> schemas.Delivery:
 @router.get("/{id}/deliveries", summary="Read the newest deliveries of a webhook")
 def list_deliveries(state: State, request: Request, id: str) -> schemas.Deliveries:
     """With the outcome of each one's last attempt. Needs the scope `read` too."""
-    rows = webhooks.list_deliveries(state.database, id)
     require(request.state.key, "read")
+    rows = webhooks.list_deliveries(state.database, id)
     return schemas.Deliveries(deliveries=[_delivery(row) for row in rows])
 
 
 @router.post("/{id}/deliveries/{number}/replay", status_code=202, summary="Send a delivery again")
 def replay(
-    state: State, id: str, number: Annotated[int, Path(ge=1, le=2**31 - 1)]
+    state: State, request: Request, id: str, number: Annotated[int, Path(ge=1, le=2**31 - 1)]
 ) -> schemas.Delivery:
-    """At once, whatever became of it."""
+    """At once, whatever its state. Needs the scope `read` too: the answer has its body."""
+    require(request.state.key, "read")
     return _delivery(webhooks.replay(state.database, id, number))
 
 

@@ -43,6 +43,25 @@ def test_a_client_has_a_limited_number_that_wait() -> None:
     asyncio.run(run())
 
 
+def test_those_that_left_do_not_count() -> None:
+    async def run() -> None:
+        turns, end = Turns(each=2), asyncio.Event()
+        holder = asyncio.create_task(_enter(turns, "a", [], end))
+        await asyncio.sleep(0)
+        for _ in range(3):
+            leaver = asyncio.create_task(_enter(turns, "a", [], end))
+            await asyncio.sleep(0)
+            leaver.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await leaver
+        assert not turns._lines
+        end.set()
+        await holder
+        await _enter(turns, "a", [], end)
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize("has_its_turn", [False, True])
 def test_a_client_that_leaves_passes_its_turn_on(has_its_turn: bool) -> None:
     async def run() -> list[str]:

@@ -91,7 +91,7 @@ def test_a_damaged_append_only_file_is_set_aside(settings: Settings, queue: Chil
     file = append_only_file(settings)
     data = file.read_bytes()
     file.write_bytes(data[:500] + os.urandom(200) + data[700:])
-    queue.process, queue.start_at = None, 0.0
+    queue.process, queue.next_start = None, 0.0
     run_until_it_answers(queue, settings)
     (folder,) = settings.home.glob("valkey.damaged-*")
     assert (folder / "appendonlydir" / file.name).stat().st_size == len(data)
@@ -119,12 +119,12 @@ def test_a_child_that_dies_at_once_is_restarted_ever_more_slowly(tmp_path: Path)
     child = Child("false", ["false"], {}, grace=1)
     delays = []
     for _ in range(3):
-        child.start_at = 0.0
+        child.next_start = 0.0
         child.check()
         process = child.process
         assert process is not None
         process.wait(10)
         child.check()
         delays.append(child.delay)
-        assert child.start_at > time.monotonic()
+        assert child.next_start > time.monotonic()
     assert delays == [1.0, 2.0, 4.0]

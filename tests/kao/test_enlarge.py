@@ -84,6 +84,11 @@ def test_it_trains_or_copies(kao: Kao, registry: Registry) -> None:
     assert "has no enlarger" in result.err
 
 
+def test_a_dataset_and_a_model_exclude_each_other(kao: Kao, registry: Registry) -> None:
+    words = ("enlarge", "default", "--dataset", "starter", "--from", "default")
+    assert "--dataset or --from, not both" in kao(*words).err
+
+
 def test_minutes_and_steps_exclude_each_other(kao: Kao, registry: Registry) -> None:
     words = ("enlarge", "default", "--dataset", "starter", "--minutes", "1", "--steps", "1")
     assert "not both" in kao(*words).err

@@ -63,6 +63,17 @@ def test_the_printed_command_can_be_copied(monkeypatch: pytest.MonkeyPatch, tmp_
     assert shlex.split(inner) == [str(home / "api-key")]
 
 
+def test_a_key_of_the_environment_is_named_and_no_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(err, "print", lambda text="", **_: lines.append(text))
+    up._greet(Settings(home=tmp_path, api_key="kao_of-the-environment"))
+    assert "Bearer $KAO_API_KEY" in "".join(lines)
+    assert not any("api-key" in line for line in lines)
+    assert not any("of-the-environment" in line for line in lines)
+
+
 def test_nohup_keeps_a_command_running_after_its_terminal_closed() -> None:
     """`nohup` ignores SIGHUP for the command that it starts, and a handler would undo that."""
     program = (

@@ -59,7 +59,7 @@ class Team:
         return candidate.distance >= SIMILAR
 
     def take(self) -> Candidate:
-        """Add the best of the offered candidates to the team; it."""
+        """Add the best of the offered candidates to the team, and return it."""
         assert self._best is not None
         best, self._best = self._best, None
         self._thumbnails = np.vstack([self._thumbnails, best.thumbnail])

@@ -25,6 +25,8 @@ from app.avatars.request.picture_request import PictureRequest
 from app.avatars.state import PictureState, get_picture_state
 from app.errors import TooManyRequests
 from app.headers import NO_SNIFF, SHARED
+from app.http.accept import parse_qualities
+from app.http.disconnects import cancel_on_disconnect
 from models.bundle.generator import Drawer
 from models.errors import Overloaded
 from models.storage.zips import Buffer
@@ -64,7 +66,7 @@ async def respond(request: Request) -> Response:
     bulk = replace(bulk, faces=[first_face.with_values(seed=face.seed) for face in bulk.faces])
     batch = Batch(state, request, version, drawer, first_face, client)
     limits = await batch.charge(len(bulk.faces))
-    is_ndjson = NDJSON in request.headers.get("accept", "")
+    is_ndjson = dict(parse_qualities(request.headers.get("accept", ""))).get(NDJSON, 0.0) > 0
     headers = {
         **limits,
         "X-Avatar-Model": version,
@@ -77,7 +79,7 @@ async def respond(request: Request) -> Response:
         headers["Content-Disposition"] = 'attachment; filename="avatars.zip"'
     faces = _render_faces(batch, bulk)
     # The first face is rendered before the response starts: afterwards no error can be sent.
-    first = await anext(faces)
+    first = await cancel_on_disconnect(request, _first(faces))
     write = _write_lines if is_ndjson else _write_zip
     stream = write(_prepend(first, faces), len(bulk.faces), version)
     return StreamingResponse(stream, headers=headers, media_type=NDJSON if is_ndjson else ZIP)
@@ -101,14 +103,14 @@ class Batch:
         return self.state.engine.estimate(self.version, self.face)
 
     @property
-    def chooses(self) -> bool:
-        """Whether its faces are the best of several: then describing one draws them again."""
+    def is_best_of(self) -> bool:
+        """Whether each face is the best of several; describing one then draws them again."""
         best_of: int = self.face.values["best_of"]
         return best_of > 1
 
     async def charge(self, count: int) -> dict[str, str]:
         """Charge so many faces; the headers to send. Raises TooManyRequests."""
-        units = self.estimate.units * count * (2 if self.chooses else 1)
+        units = self.estimate.units * count * (2 if self.is_best_of else 1)
         return await self.state.limiter.charge_pictures(self.request, units)
 
     async def charge_patiently(self) -> None:
@@ -131,7 +133,9 @@ class Batch:
     async def run(self, work: Callable[[], T]) -> T:
         """Call `work` in a drawing thread, when single faces leave room."""
         engine = self.state.engine
-        return await _retry_while_overloaded(lambda: engine.run(work, self.client, self.estimate))
+        return await _retry_while_overloaded(
+            self, lambda: engine.run(work, self.client, self.estimate)
+        )
 
 
 async def _render_faces(batch: Batch, bulk: BulkRequest) -> Faces:
@@ -144,10 +148,14 @@ async def _render_faces(batch: Batch, bulk: BulkRequest) -> Faces:
             else:
                 engine = batch.state.engine
                 render = partial(service.render, engine, batch.version, face, batch.client)
-                body = await _retry_while_overloaded(render)
+                body = await _retry_while_overloaded(batch, render)
             describe = partial(service.describe, face, batch.drawer)
-            words = await (batch.run(describe) if batch.chooses else asyncio.to_thread(describe))
+            words = await (batch.run(describe) if batch.is_best_of else asyncio.to_thread(describe))
             yield face, body, words
+
+
+async def _first(faces: Faces) -> tuple[PictureRequest, bytes, Words]:
+    return await anext(faces)
 
 
 async def _prepend(first: tuple[PictureRequest, bytes, Words], faces: Faces) -> Faces:
@@ -177,8 +185,9 @@ def _encode(candidate: Candidate, version: str, drawer: Drawer) -> bytes:
     return service.encode(pixels, candidate.request, version, drawer)
 
 
-async def _retry_while_overloaded(render: Callable[[], Awaitable[T]]) -> T:
+async def _retry_while_overloaded(batch: Batch, render: Callable[[], Awaitable[T]]) -> T:
     while True:
+        batch.check_lifetime()
         try:
             return await render()
         except Overloaded:  # single faces go first

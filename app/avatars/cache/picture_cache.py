@@ -28,7 +28,9 @@ class PictureCache:
         self._renders: dict[str, _Render] = {}
         self.hits = Counter("kao_cache_hits", "Pictures sent from memory.", registry=None)
         self.misses = Counter("kao_cache_misses", "Pictures that had to be drawn.", registry=None)
-        self.shared = Counter("kao_cache_shared", "Pictures drawn for another one.", registry=None)
+        self.shared = Counter(
+            "kao_cache_shared", "Requests that waited for another request's picture.", registry=None
+        )
         self.metrics = (self.hits, self.misses, self.shared)
 
     @property

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from PIL import Image
 
-from app.errors import Unidentified
+from app.errors import NoProvenance
 
 CAPTION = "Made by a generative model (Kao)"
 # IPTC's term for a picture that a trained model generated (newscodes, digitalsourcetype).
@@ -126,7 +126,7 @@ def _escape(text: str) -> str:
 
 
 def identify(path: Path) -> Stamp:
-    """The stamp in a picture of any format. Raises Unidentified."""
+    """The stamp in a picture of any format. Raises NoProvenance."""
     head = path.read_bytes()[:512].lstrip()
     if head.startswith((b"<svg", b"<?xml")):
         text = path.read_text(errors="replace")
@@ -136,7 +136,7 @@ def identify(path: Path) -> Stamp:
         fields = {name: html.unescape(value) for name, value in pattern.findall(text)}
         if fields.keys() == {"model", "address"}:
             return Stamp(fields["model"], fields["address"])
-    raise Unidentified(f"{path} has no metadata of Kao.")
+    raise NoProvenance(f"{path} has no metadata of Kao.")
 
 
 def parse_address(stamp: Stamp) -> tuple[str, dict[str, str]]:
@@ -153,7 +153,7 @@ def _read_metadata(path: Path) -> str:
             fields = [image.info.get(name, b"") for name in (XMP_KEYWORD, "xmp", "comment")]
         fields += _XMP_PACKET.findall(path.read_bytes())
     except (OSError, ValueError, struct.error, Image.DecompressionBombError):
-        raise Unidentified(f"{path} is not a picture that can be read.") from None
+        raise NoProvenance(f"{path} is not a picture that can be read.") from None
     return "\n".join(
         field.decode(errors="replace") if isinstance(field, bytes) else str(field)
         for field in fields

@@ -77,7 +77,7 @@ function redraw(before) {
   else if (before && looksDifferent(before)) refreshSoon();
 }
 
-/** Whether every model can draw the state: traits and ages are those of some. */
+/** Whether every model can draw the state; only some have traits or ages. */
 function isPlain() {
   return !Object.keys(state.traits).length && state.age === null;
 }
@@ -194,8 +194,8 @@ function openDetail(changes) {
   history.replaceState({ opened: true }, ""); // closing goes back to the entry before
 }
 
-/** Close the dialog; where this page opened it, Back then leads to what was before it. */
 let closing = null;
+/** Close the dialog; where this page opened it, Back then leads to what was before it. */
 function closeDetail() {
   clearTimeout(writing);
   if (!history.state?.opened) return change({ open: false });
@@ -205,7 +205,7 @@ function closeDetail() {
 
 byId("models-open").addEventListener("click", () => {
   byId("models").showModal();
-  for (const card of byId("cards").querySelectorAll("button")) card.toggleAttribute("aria-current", card.dataset.version === version);
+  for (const card of byId("cards").querySelectorAll("button")) card.ariaCurrent = card.dataset.version === version || null;
   byId("models-title").focus();
 });
 byId("cards").addEventListener("click", (event) => {

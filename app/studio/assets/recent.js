@@ -56,7 +56,7 @@ export class Recent {
 
   mark(seed) {
     for (const button of this.element.querySelectorAll("button")) {
-      button.toggleAttribute("aria-current", button.dataset.seed === seed);
+      button.ariaCurrent = button.dataset.seed === seed || null;
     }
   }
 }

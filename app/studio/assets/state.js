@@ -63,7 +63,7 @@ export function parse(query) {
   const state = { ...DEFAULTS, traits: {} };
   for (const [name, text] of new URLSearchParams(query)) {
     if (name.startsWith(TRAIT)) state.traits[name.slice(TRAIT.length)] = text;
-    else if (name in PARSERS) state[name] = PARSERS[name](text) ?? DEFAULTS[name];
+    else if (Object.hasOwn(PARSERS, name)) state[name] = PARSERS[name](text) ?? DEFAULTS[name];
   }
   return state;
 }
@@ -118,8 +118,7 @@ export function full(state, version, overrides = {}) {
   const now = { ...state, ...overrides };
   const { size, seed } = now;
   const shape = now.shape === "square" ? null : now.shape;
-  const file = formats(now).includes(now.format) ? now.format : "webp";
-  const rest = { size: side(now), dpr: overrides.dpr, shape, format: file, ...look(now, version) };
+  const rest = { size: side(now), dpr: overrides.dpr, shape, format: format(now), ...look(now, version) };
   if (now.view === "morph") {
     const position = now.loop ? {} : { t: now.t };
     return picture("/morph", { from: seed, to: now.with, ...position, ...rest });
@@ -127,7 +126,7 @@ export function full(state, version, overrides = {}) {
   if (now.view === "mix") return picture("/mix", { coarse: seed, fine: now.with, at: now.at, ...rest });
   if (now.view === "family") {
     const children = now.child === null ? { children: CHILDREN, columns: COLUMNS } : { child: now.child };
-    return picture("/family", { parents: parents(now), ...children, ...rest, size });
+    return picture("/family", { parents: parents(now), ...children, ...rest });
   }
   if (now.age === null) return picture("/avatar", { seed, ...rest });
   // Earlier checkpoints have no sliders.

@@ -130,7 +130,7 @@ form.addEventListener("input", (event) => {
 function showFieldError(field, text) {
   const setting = field.closest(".setting");
   setting?.querySelector(".field-error")?.remove();
-  field.toggleAttribute("aria-invalid", Boolean(text));
+  field.ariaInvalid = Boolean(text) || null;
   if (!text) return;
   const place = document.createElement("p");
   place.className = "error field-error";

@@ -9,7 +9,7 @@ export async function sheets(run) {
   return (await call("GET", `/train/${run}/sheets`)).map((address) => address.split("/").pop());
 }
 
-/** Shows one; whoever asks faster than pictures come gets the last. */
+/** Show a sheet; of several requested while one loads, only the last. */
 export function show(frame, run, name, alt) {
   const next = new Image();
   next.alt = alt;

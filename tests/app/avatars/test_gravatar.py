@@ -132,6 +132,10 @@ def test_a_forced_blank_is_transparent(client: TestClient, extension: str) -> No
     assert image.getchannel("A").getextrema() == (0, 0)
 
 
+def test_a_forced_blank_has_device_pixels(client: TestClient) -> None:
+    assert get_image(client, f"/avatar/{MD5}?d=blank&f=y&s=80&dpr=2").size == (160, 160)
+
+
 def test_a_forced_blank_without_transparency_is_white(client: TestClient) -> None:
     assert get_image(client, f"/avatar/{MD5}.jpg?d=blank&f=y").getextrema() == ((255, 255),) * 3
     assert client.get(f"/avatar/{MD5}.svg?d=blank&f=y").headers["content-type"] == "image/svg+xml"

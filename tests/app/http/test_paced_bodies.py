@@ -1,9 +1,10 @@
 """Large bodies go out in pieces, and slow readers do not keep the server's memory."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from app.http import paced_bodies
@@ -13,6 +14,11 @@ SCOPE: Scope = {"type": "http"}
 
 
 async def _receive() -> Message:
+    raise AssertionError
+
+
+async def _wait_forever() -> Message:
+    await asyncio.Event().wait()
     raise AssertionError
 
 
@@ -58,7 +64,7 @@ def test_a_small_body_is_sent_as_it_is(size: int) -> None:
 def test_unread_bodies_are_dropped_in_favour_of_those_that_are_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(paced_bodies, "YOUNG", 0.0)
+    monkeypatch.setattr(paced_bodies, "MINIMUM_AGE", 0.0)
     bodies = iter([bytes([number]) * (LEAST // 4 + 1) for number in range(9)])
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,7 +75,7 @@ def test_unread_bodies_are_dropped_in_favour_of_those_that_are_read(
         stuck = [asyncio.create_task(middleware(SCOPE, _receive, Reader(1).send)) for _ in range(8)]
         for _ in range(20):
             await asyncio.sleep(0)
-        assert middleware._bytes() <= LEAST
+        assert middleware._count_bytes() <= LEAST
         assert sum(task.done() for task in stuck) == 8 - 3
         reader = Reader()
         await middleware(SCOPE, _receive, reader.send)
@@ -77,9 +83,40 @@ def test_unread_bodies_are_dropped_in_favour_of_those_that_are_read(
         for task in stuck:
             task.cancel()
         await asyncio.gather(*stuck, return_exceptions=True)
-        assert middleware._bytes() == 0
+        assert middleware._count_bytes() == 0
 
     asyncio.run(run())
+
+
+def test_a_stream_that_was_dropped_is_not_completed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its later parts would make a whole response of one that has a gap."""
+    monkeypatch.setattr(paced_bodies, "MINIMUM_AGE", 0.0)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        parts = [bytes([number]) * (LEAST // 2 + number) for number in (1, 2)]
+        await StreamingResponse(_iterate([*parts, b"end"]))(scope, receive, send)
+
+    async def run() -> None:
+        middleware, readers = PacedBodies(app, 0), [Reader(1) for _ in range(4)]
+        sends = [
+            asyncio.create_task(middleware(SCOPE, _wait_forever, reader.send)) for reader in readers
+        ]
+        for _ in range(30):
+            await asyncio.sleep(0)
+        finished = [reader for reader, task in zip(readers, sends, strict=True) if task.done()]
+        assert finished
+        assert not any(reader.is_complete for reader in readers)
+        assert all(set(b"".join(reader.parts)) == {1} for reader in finished)
+        for task in sends:
+            task.cancel()
+        await asyncio.gather(*sends, return_exceptions=True)
+
+    asyncio.run(run())
+
+
+async def _iterate(parts: list[bytes]) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part
 
 
 def test_one_picture_that_many_read_counts_once() -> None:

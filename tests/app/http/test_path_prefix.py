@@ -7,9 +7,11 @@ from pydantic import ValidationError
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from app.main import ROOMS, create_app
+from app.main import ROUTE_MODULES, create_app
 from models.registry import Registry
 from models.settings import RESERVED_PREFIXES, Settings
+
+_KEY = "kao_a-key-for-the-tests"
 
 
 @pytest.fixture
@@ -48,6 +50,26 @@ def test_everything_works_below_a_path(below: TestClient, key: dict[str, str], k
     assert below.get(f"{base}/openapi.json").json()["servers"][0]["url"] == "/kao/faces"
     manifest = below.get(f"{base}/manifest.webmanifest").json()
     assert manifest["start_url"] == "/kao/faces/"
+
+
+@pytest.mark.parametrize("keeps", [True, False], ids=["proxy-keeps", "proxy-removes"])
+def test_a_signed_address_opens_below_a_path(
+    settings: Settings, registry: Registry, key: dict[str, str], keeps: bool
+) -> None:
+    fields = {"path_prefix": "/kao/faces", "public_avatars": False}
+    with TestClient(create_app(settings.model_copy(update=fields))) as below:
+        url = "https://example.com/kao/faces/avatar?seed=1"
+        address = below.post("/sign", json={"url": url}, headers=key).json()["url"]
+        path = address.removeprefix("https://example.com" + ("" if keeps else "/kao/faces"))
+        assert below.get(path).status_code == 200
+        assert below.get(path.replace("seed=1", "seed=2")).status_code == 403
+
+
+def test_cookies_are_sent_below_the_path_alone(below: TestClient) -> None:
+    headers = {"Origin": "http://testserver"}
+    answer = below.post("/session", json={"key": _KEY}, headers=headers)
+    assert "Path=/kao/faces;" in answer.headers["set-cookie"]
+    assert "Path=/kao/faces;" in below.get("/?lang=zh").headers["set-cookie"]
 
 
 def test_the_bare_prefix_is_the_playground(below: TestClient) -> None:
@@ -126,7 +148,7 @@ def test_a_trusted_proxy_names_the_path(
 
 
 def test_every_own_address_is_no_prefix() -> None:
-    routes = [route for room in ROOMS for route in room.router.routes]
+    routes = [route for module in ROUTE_MODULES for route in module.router.routes]
     paths = {"/openapi.json", *(route.path for route in routes if isinstance(route, Route))}
     assert {path.split("/")[1] for path in paths} - {""} == RESERVED_PREFIXES
 

@@ -73,4 +73,10 @@ def test_a_webhook_tells_no_key_what_it_may_not_read(
         assert client.post("/webhooks", json=body, headers=headers).status_code == status
     body = {"url": "https://example.com/", "types": ["alias.moved"]}
     assert client.post("/webhooks", json=body, headers=headers).status_code == 201
-    assert client.get(f"/webhooks/{hook['id']}/deliveries", headers=headers).status_code == 403
+    client.post(f"/webhooks/{hook['id']}/test", headers=key)
+    deliveries = f"/webhooks/{hook['id']}/deliveries"
+    (delivery,) = client.get(deliveries, headers=key).json()["deliveries"]
+    replay = f"{deliveries}/{delivery['number']}/replay"
+    assert client.get(deliveries, headers=headers).status_code == 403
+    assert client.post(replay, headers=headers).status_code == 403
+    assert client.post(replay, headers=key).status_code == 202

@@ -175,6 +175,33 @@ def test_a_batch_has_a_lifetime(client: TestClient, monkeypatch: pytest.MonkeyPa
     assert response.status_code == 503
 
 
+def test_a_full_queue_does_not_prolong_a_batch(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def overload(*_: object) -> bytes:
+        raise Overloaded("full")
+
+    monkeypatch.setattr(service, "render", overload)
+    monkeypatch.setattr(bulk, "RETRY_INTERVAL", 0.001)
+    monkeypatch.setattr(bulk, "LIFETIME", 0.1)
+    response = client.post("/avatars", json={"seeds": ["a"]})
+    assert response.status_code == 503
+    assert "was not read within" in response.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("accept", "type"),
+    [
+        ("application/x-ndjson", "application/x-ndjson"),
+        ("application/zip, application/x-ndjson;q=0", "application/zip"),
+        ("*/*", "application/zip"),
+    ],
+)
+def test_the_accept_header_chooses_the_type(client: TestClient, accept: str, type: str) -> None:
+    answer = client.post("/avatars", json={"seeds": ["a"]}, headers={"Accept": accept})
+    assert answer.headers["content-type"] == type
+
+
 def test_every_variant_of_a_distinct_batch_is_charged(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 
 from app.avatars.encode import provenance
 from app.avatars.formats import STILL
-from app.errors import Unidentified
+from app.errors import NoProvenance
 from models import bundle
 
 # A seed that would break out of XML, a header or a line, if anything let it.
@@ -57,13 +57,13 @@ def test_a_file_says_that_a_model_made_it_in_iptcs_word(faces: TestClient, forma
 def test_a_file_without_metadata_is_refused(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "other"
     file.write_bytes(content)
-    with pytest.raises(Unidentified):
+    with pytest.raises(NoProvenance):
         provenance.identify(file)
 
 
 def test_a_picture_of_another_program_is_refused(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "black.png")
-    with pytest.raises(Unidentified):
+    with pytest.raises(NoProvenance):
         provenance.identify(tmp_path / "black.png")
 
 
