@@ -11,45 +11,62 @@ from models.recipes.recipe import Recipe
 from models.registry import Registry
 
 # What the weights were made for: another value would need other weights.
-SHAPE = {
+WEIGHT_FIELDS = {
     "network", "resolution", "latent", "style", "width", "discriminator_width", "labels",
     "hidden_labels",
 }  # fmt: skip
 # Fields that add a part to a network: they may change, but not to or from 0.
-PARTS = {"label_weight"}
-# A model brings its generator alone, and an unconditional one may get labels.
-BESIDE = {"discriminator_width"}
-LABELS = {"labels", "hidden_labels"}
-# Fields that decide which images a step has: with other values a snapshot's step is another place.
-PLACE = {"batch", "held_out", "dataset", "dataset_limit", "seed", "start_from", "preset"}
+OPTIONAL_PART_FIELDS = {"label_weight"}
+# A published model has no discriminator, so its width may change.
+DISCRIMINATOR_FIELDS = {"discriminator_width"}
+LABEL_FIELDS = {"labels", "hidden_labels"}
+# Fields that decide which images a step has: with others a snapshot's step means another batch.
+DATA_ORDER_FIELDS = {
+    "batch",
+    "held_out",
+    "dataset",
+    "dataset_limit",
+    "seed",
+    "start_from",
+    "preset",
+}
 
 
 def resolve(engine: sa.Engine, registry: Registry, overrides: dict[str, Any]) -> Recipe:
     """The recipe of a new run: a preset's, or with `start_from` that run's or model's, changed.
 
-    Raises InvalidRecipe, UnknownPreset.
+    With `start_from` a preset changes nothing, not even the name of the base's preset. Raises
+    InvalidRecipe, UnknownPreset.
     """
     source = overrides.get("start_from")
     if source is None:
         return recipes.resolve(overrides)
-    return recipes.resolve(overrides, _base_recipe(engine, registry, str(source), overrides))
+    if "preset" in overrides:
+        recipes.find_preset(overrides["preset"])
+    fields = {name: value for name, value in overrides.items() if name != "preset"}
+    return recipes.resolve(fields, _base_recipe(engine, registry, str(source), overrides))
 
 
 def change(recipe: dict[str, Any], overrides: dict[str, Any]) -> Recipe:
     """A run's stored recipe with fields changed, to go on with. Raises InvalidRecipe."""
-    _refuse(recipe, overrides, SHAPE | PLACE, "cannot change within a run; start another from it")
-    _refuse_parts(recipe, overrides, PARTS)
+    _refuse(
+        recipe,
+        overrides,
+        WEIGHT_FIELDS | DATA_ORDER_FIELDS,
+        "cannot change within a run; start another from it",
+    )
+    _refuse_parts(recipe, overrides, OPTIONAL_PART_FIELDS)
     return recipes.resolve(overrides, recipe)
 
 
 def _base_recipe(
     engine: sa.Engine, registry: Registry, source: str, overrides: dict[str, Any]
 ) -> dict[str, Any]:
-    constant_fields, parts = SHAPE, PARTS
+    constant_fields, parts = WEIGHT_FIELDS, OPTIONAL_PART_FIELDS
     try:
         base: dict[str, Any] = runs.get(engine, source)["recipe"]
         if _adds_hidden_labels(base, overrides):
-            constant_fields = SHAPE - {"hidden_labels"}
+            constant_fields = WEIGHT_FIELDS - {"hidden_labels"}
     except UnknownRun:
         try:
             base = registry.get(source)["card"]["recipe"]
@@ -58,7 +75,9 @@ def _base_recipe(
             raise InvalidRecipe([{"field": "start_from", "problem": problem}]) from None
         parts = set()
         is_conditional = base.get("labels") or base.get("hidden_labels")
-        constant_fields = SHAPE - BESIDE - (set() if is_conditional else LABELS)
+        constant_fields = (
+            WEIGHT_FIELDS - DISCRIMINATOR_FIELDS - (set() if is_conditional else LABEL_FIELDS)
+        )
     _refuse(base, overrides, constant_fields, f"must stay what {source[:12]} was trained with")
     _refuse_parts(base, overrides, parts)
     # Promotion and publishing at intervals are the parent's, and not inherited.

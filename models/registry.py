@@ -319,6 +319,7 @@ class Registry:
                     .where(aliases.c.name == DEFAULT)
                     .values(version=target.version)
                 )
+                webhooks.enqueue(db, "alias.moved", {"alias": DEFAULT, "version": target.version})
             return str(target.version)
 
     def _previous_default(self, db: sa.Connection) -> sa.Row[Any]:

@@ -204,7 +204,7 @@ def requeue(engine: sa.Engine, run: str, fence: Fence, reason: str, is_stalled: 
 
 
 def count_faults(engine: sa.Engine, run: str) -> int:
-    """Return how many attempts in a row faults ended, since the last snapshot or submission."""
+    """Return the number of consecutive attempts that a fault ended since the last snapshot."""
     with reading(engine).begin() as db:
         return _count_faults(db, run)
 

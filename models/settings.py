@@ -44,7 +44,7 @@ def is_reserved(prefix: str) -> bool:
 
 
 class SecretFiles(PydanticBaseSettingsSource):
-    """Reads `NAME_FILE`, the path of a file with the value of `NAME`, as Docker has secrets."""
+    """Reads `NAME_FILE`, the path of a file with the value of `NAME`, as Docker secrets do."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         """The content of the field's file without its last line end; None for none or a blank.
@@ -229,16 +229,6 @@ class Settings(BaseSettings):
     def _bucket(self) -> str | None:
         is_bucket = self.storage_url is not None and self.storage_url.startswith("s3://")
         return self.storage_url if is_bucket else None
-
-    @property
-    def loopback(self) -> bool:
-        """Whether only this machine can reach the app."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:  # a host name can resolve to any address
-            return False
 
     @property
     def cache(self) -> Path:

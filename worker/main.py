@@ -1,4 +1,4 @@
-"""`kao worker`: a Celery worker, with the reconciler beside it."""
+"""`kao worker`: a Celery worker, with threads that requeue lost runs and post webhooks."""
 
 import os
 import threading
@@ -11,11 +11,10 @@ from models import bootstrap, logs
 from models.database.engine import connect
 from models.maintenance import disk_cache
 from models.settings import Settings
-from worker import abandoned_runs, clocks
+from worker import abandoned_runs, clocks, webhooks
 from worker.celery_app import celery_app
 from worker.reconciler import Reconciler
 from worker.tasks import register
-from worker.webhooks import Deliverer
 
 
 def work(settings: Settings) -> None:
@@ -28,7 +27,7 @@ def work(settings: Settings) -> None:
     def hand_back(**_: object) -> None:
         queue.hand_back()
 
-    worker_ready.connect(_start_reconciler(settings, app), weak=False)
+    worker_ready.connect(_background_threads(settings, app), weak=False)
     worker_shutting_down.connect(hand_back, weak=False)
     with disk_cache.pruning(settings, engine):
         app.worker_main(
@@ -43,7 +42,7 @@ def work(settings: Settings) -> None:
         )
 
 
-def _start_reconciler(settings: Settings, app: Celery) -> Any:
+def _background_threads(settings: Settings, app: Celery) -> Any:
     def start(**_: object) -> None:
         reconciler = Reconciler(settings, connect(settings), app)
 
@@ -53,12 +52,12 @@ def _start_reconciler(settings: Settings, app: Celery) -> Any:
                 clocks.sleep(abandoned_runs.INTERVAL)
 
         threading.Thread(target=look, daemon=True, name="reconciler").start()
-        deliverer = Deliverer(settings, connect(settings))
+        deliverer = webhooks.Deliverer(settings, connect(settings))
 
         def deliver() -> None:
             while True:
                 deliverer.deliver_due()
-                clocks.sleep(abandoned_runs.INTERVAL)
+                clocks.sleep(webhooks.INTERVAL)
 
         # A thread of its own: a slow receiver must not delay the look at leases.
         threading.Thread(target=deliver, daemon=True, name="webhooks").start()

@@ -29,15 +29,20 @@ TAIL = 2_000  # bytes at the end of the process's output, whose last line goes i
 class Supervisor:
     """One attempt, watched from outside. `hand_back()` may be called from a signal handler.
 
-    terminal: the process prints to this terminal; else to the run's log.txt.
+    prints_to_terminal: the training process prints there; else to the run's log.txt.
     """
 
     def __init__(
-        self, settings: Settings, engine: sa.Engine, run: str, fence: Fence, terminal: bool = False
+        self,
+        settings: Settings,
+        engine: sa.Engine,
+        run: str,
+        fence: Fence,
+        prints_to_terminal: bool = False,
     ) -> None:
         self.settings, self.engine, self.run, self.fence = settings, engine, run, fence
-        self.terminal = terminal
-        self.stopping = False
+        self.prints_to_terminal = prints_to_terminal
+        self.is_stopping = False
         self.process: subprocess.Popen[bytes] | None = None
         self._signalled_at: float | None = None
 
@@ -47,7 +52,7 @@ class Supervisor:
         folder.mkdir(parents=True, exist_ok=True)
         output = folder / "log.txt"
         with contextlib.ExitStack() as stack:
-            stream = None if self.terminal else stack.enter_context(output.open("ab"))
+            stream = None if self.prints_to_terminal else stack.enter_context(output.open("ab"))
             self.process = process = subprocess.Popen(
                 [sys.executable, "-m", "worker.training", self.run, str(self.fence)],
                 stdin=subprocess.PIPE,
@@ -73,7 +78,7 @@ class Supervisor:
 
         A process that is not ready for signals yet gets the signal later.
         """
-        self.stopping = True
+        self.is_stopping = True
         self._signal(signal.SIGTERM)
 
     def finish(self) -> None:
@@ -89,7 +94,7 @@ class Supervisor:
     def _beat(self, process_end: threading.Event) -> None:
         # Several beats fit into a lease, so that one slow write does not lose it.
         while not process_end.wait(min(1.0, self.settings.lease_seconds / 5)):
-            if self.stopping:
+            if self.is_stopping:
                 self._signal(signal.SIGTERM)
             try:
                 if runs.beat(self.engine, self.run, self.fence):
@@ -120,7 +125,7 @@ class Supervisor:
         A database that does not answer is awaited: otherwise the lease would have to run out.
         """
         settle = partial(self._settle_once, code, output)
-        return database_patience.repeat(settle, lambda: self.stopping)
+        return database_patience.repeat(settle, lambda: self.is_stopping)
 
     def _settle_once(self, code: int, output: Path) -> str:
         try:
@@ -129,7 +134,7 @@ class Supervisor:
             if row["fence"] == self.fence and state == "running":
                 reason = f"the training process ended with {_how(code)}{self._last_line(output)}"
                 # A stop signal before the process could handle it: no fault of the run.
-                is_stalled = not self.stopping
+                is_stalled = not self.is_stopping
                 state = runs.requeue(self.engine, self.run, self.fence, reason, is_stalled)
         except StaleFence:
             state = "stale"
@@ -138,7 +143,7 @@ class Supervisor:
 
     def _last_line(self, output: Path) -> str:
         """The last line of a traceback names the error; the whole is in the run's log."""
-        if self.terminal or not output.exists():
+        if self.prints_to_terminal or not output.exists():
             return ""
         text = output.read_bytes()[-TAIL:].decode(errors="replace").strip()
         return f": {text.splitlines()[-1][:500]}" if text else ""

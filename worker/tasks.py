@@ -38,22 +38,22 @@ class RunQueue:
     """
 
     settings: Settings
-    stopping: bool = False
+    is_stopping: bool = False
     current: Supervisor | None = field(default=None, init=False)
 
     def train_waiting(self, engine: sa.Engine) -> None:
         """Train queued runs, the oldest first, until none waits or this process stops."""
-        while not self.stopping and (claim := runs.claim(engine)) is not None:
+        while not self.is_stopping and (claim := runs.claim(engine)) is not None:
             row, fence = claim
             log.info("run.claimed", run=row["id"], attempt=row["attempt"])
             self.current = Supervisor(self.settings, engine, row["id"], fence)
             # The signal may have come during the claim; the supervisor sees it at its next beat.
-            self.current.stopping = self.stopping
+            self.current.is_stopping = self.is_stopping
             state = self.current.watch()
             log.info("run.ended", run=row["id"], state=state)
 
     def hand_back(self) -> None:
         """Stop: the current run writes a snapshot and is queued again."""
-        self.stopping = True
+        self.is_stopping = True
         if self.current is not None:
             self.current.hand_back()

@@ -21,6 +21,7 @@ from models.webhooks import Row
 
 log = structlog.get_logger()
 
+INTERVAL = 1.0  # s between two looks for due deliveries
 TIMEOUT = 10.0  # s for a receiver to connect, and between two of its bytes
 DEADLINE = 15.0  # s for its whole answer
 SLOW = 2.0  # s
@@ -71,8 +72,8 @@ class Deliverer:
     async def _post(self, delivery: Row) -> int:
         """The status of the answer, whose body is not read.
 
-        On an event loop, where a deadline for all of it ends also a receiver that sends a byte now
-        and then.
+        It runs on an event loop so that DEADLINE also ends a response that trickles in. The name
+        lookup before it is not limited.
         """
         body = json.dumps(delivery["body"]).encode()
         url = httpx.URL(delivery["url"])

@@ -1,8 +1,7 @@
 """Connections to PostgreSQL that notice when the server no longer answers.
 
-TCP alone does not: a peer that vanished without a word, or stands still, looks like a slow one, and
-without a limit a thread that waits for it waits for hours. On a server the kept session of a lost
-host would hold its locks as long.
+With TCP alone a dead or frozen peer is indistinguishable from a slow one, and a thread would wait
+for hours. On the server, the session of a lost client would hold its locks as long.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
 """Checks a zip of pictures without unpacking it to disk.
 
-What a header promises is never believed: sizes and ratios are those of the bytes that come out.
+Sizes and ratios are computed from the decompressed bytes, never from the headers.
 """
 
 import io
@@ -15,7 +15,6 @@ from models.datasets import label_files, labels
 from models.datasets.archive_entries import UTF_8 as UTF_8, entry_name, entry_reason, refusal
 from models.datasets.exclusions import Exclusion
 from models.datasets.images import FORMAT_NAMES, is_image_name
-from models.datasets.listing import reason_to_leave_out
 from models.datasets.near_duplicates import NearDuplicates
 from models.datasets.survey import Survey
 from models.errors import DatasetError
@@ -90,8 +89,9 @@ def check(
 ) -> ArchiveReport:
     """Read the whole archive once and say what it holds.
 
-    Only pictures are ever decompressed. Raises ArchiveError for anything that an honest zip of
-    pictures does not have, and FileNotFoundError for no file.
+    Only pictures and, with `look`, files of labels are decompressed, and only those that are stored
+    or deflated: for other methods zipfile decompresses a whole block at a time. Raises ArchiveError
+    for anything that an honest zip of pictures does not have, and FileNotFoundError for no file.
     look: read each picture too (Survey), leave out what is broken, and refuse fewer than FEWEST.
     strict: refuse the archive for such a picture instead.
     """
@@ -164,14 +164,18 @@ def metadata(path: Path) -> dict[str, Callable[[], bytes]]:
         def read() -> bytes:
             limits = Limits(file_bytes=label_files.LARGEST_FILE)
             with _open(path, limits) as archive:
-                entry = next(each for each in archive.infolist() if entry_name(each) == name)
+                entry = next(each for each in _label_files(archive) if entry_name(each) == name)
                 return b"".join(_chunks(archive, entry, limits))
 
         return read
 
     with _open(path, Limits()) as archive:
-        names = [entry_name(entry) for entry in _files(archive)]
-    return {name: reader(name) for name in names if reason_to_leave_out(name) == "labels"}
+        names = [entry_name(entry) for entry in _label_files(archive)]
+    return {name: reader(name) for name in names}
+
+
+def _label_files(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    return [entry for entry in _files(archive) if entry_reason(entry) == "labels"]
 
 
 def _listing(archive: zipfile.ZipFile) -> Listing:

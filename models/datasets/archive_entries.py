@@ -36,15 +36,19 @@ def entry_name(entry: zipfile.ZipInfo) -> str:
 
 
 def entry_reason(entry: zipfile.ZipInfo) -> str | None:
-    """Why an entry is no picture of the set, by its name and its header; None for a picture."""
-    if (reason := reason_to_leave_out(entry_name(entry))) is not None:
+    """Why an entry is no picture of the set, by its name and its header; None for a picture.
+
+    "labels" and None are for entries that are safe to decompress.
+    """
+    reason = reason_to_leave_out(entry_name(entry))
+    if reason not in (None, "labels"):
         return reason
     if entry.flag_bits & 0x1:
         return "encrypted"
     if entry.compress_type not in METHODS:
         name = OTHER_METHODS.get(entry.compress_type, str(entry.compress_type))
         return f"compression ({name}) is not read"
-    return None
+    return reason
 
 
 def refusal(entry: zipfile.ZipInfo) -> str | None:

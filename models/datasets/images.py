@@ -1,6 +1,6 @@
 """Reads an uploaded picture as a square of pixels.
 
-Nothing here trusts the file: formats are an allow-list, and its size is known before it is decoded.
+Files are untrusted: formats come from an allow-list, and the size is checked before decoding.
 """
 
 import contextlib

@@ -1,9 +1,10 @@
 """Labels of a user's own pictures, as attributes.
 
-Read from, in this order: `metadata.csv` or `metadata.jsonl` (Hugging Face ImageFolder: `file_name`,
-relative to the metadata file's folder, and further columns), `dataset.json` (StyleGAN), and else
-from a folder for each class. Text columns with few values and booleans become attributes, columns
-of numbers sliders; the others are left out, each with a reason.
+They are read from `dataset.json` (StyleGAN) and from `metadata.csv`, `.tsv` or `.jsonl` (Hugging
+Face ImageFolder: `file_name`, relative to the metadata file's folder, and further columns); where
+several have a label, the file that sorts last wins. Without any, each folder is a class. Text
+columns with few values and booleans become attributes, columns of numbers sliders; the others are
+left out, each with a reason.
 """
 
 import json

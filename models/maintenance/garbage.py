@@ -27,7 +27,6 @@ NO_RUN_SHEETS = "the sheets of no run"
 ABANDONED_ENLARGER = "an enlarger's training that was not continued for 30 days"
 INTERRUPTED_WORK = "unfinished work of a process that was killed"
 ENLARGING_AGE = 30 * MINIMUM_AGE  # `kao enlarge` continues what its saved file has
-SNAPSHOTS_KEPT = 2  # the one that the run resumes from, and the one before it
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class References:
         """Return those of a run's snapshot files that it may resume from."""
         newest = self.snapshots[run]
         older = sorted(name for name in files if newest is not None and name <= newest)
-        return {newest, *older[-SNAPSHOTS_KEPT:]}
+        return {newest, *older[-layout.SNAPSHOTS_KEPT :]}
 
 
 def find(settings: Settings, engine: sa.Engine, minimum_age: float = MINIMUM_AGE) -> list[Garbage]:
@@ -79,8 +78,9 @@ def collect(
 ) -> list[Garbage]:
     """Remove the garbage of this host; what was removed.
 
-    A write transaction hides what is still garbage, so that nothing is published, pointed to or
-    uploaded meanwhile. Measuring the files before it and deleting them after it take longer.
+    What is still garbage is renamed within a write transaction. On SQLite nothing is published or
+    uploaded meanwhile; on PostgreSQL what is in use by then is put back. Measuring the files before
+    the transaction and deleting them after it take longer.
     """
     candidates = find(settings, engine, minimum_age)
     with engine.begin() as db:

@@ -1,5 +1,6 @@
 """Scrubbing: reads everything that the database names, and repairs what another copy allows."""
 
+import contextlib
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -66,12 +67,12 @@ def _check_bundle(bundles: registry.Registry, version: str, repair: bool) -> Ite
         return
     except BadBundle as error:
         problem = str(error)
+    is_repaired = False
     if repair:
-        try:
+        with contextlib.suppress(BadBundle):
             bundles.load(version)
-        except BadBundle:
-            repair = False
-    yield Damage(name, problem, repair)
+            is_repaired = True
+    yield Damage(name, problem, is_repaired)
 
 
 def _check_dataset(settings: Settings, digest: str, repair: bool) -> Iterator[Damage]:

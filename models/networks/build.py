@@ -31,5 +31,6 @@ def discriminator(recipe: Recipe, attributes: Sequence[Attribute] = ()) -> nn.Mo
     if recipe.network == "classic":
         return classic.Discriminator()
     labels = sum(len(attribute.values) for attribute in attributes)
-    names = bool(labels and recipe.label_weight)
-    return modern.Discriminator(recipe.resolution, recipe.discriminator_width, labels, names)
+    has_classifier = bool(labels and recipe.label_weight)
+    width = recipe.discriminator_width
+    return modern.Discriminator(recipe.resolution, width, labels, has_classifier)

@@ -1,12 +1,11 @@
 """The enlarger: a small network that draws a face larger than the generator's resolution."""
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-SCALES: tuple[Literal[4], Literal[2]] = (4, 2)  # the preferred one first
 SLOPE = 0.1
 
 

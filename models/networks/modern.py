@@ -326,11 +326,13 @@ class Discriminator(nn.Module):
     """Images (N, 3, S, S) → scores (N,), unbounded; a higher one looks more real.
 
     With labels (N, labels) it judges whether the image shows them (projection,
-    arXiv:1802.05637 §3); one that `names` also says which labels it sees
+    arXiv:1802.05637 §3); with `has_classifier` it also predicts which labels it sees
     (arXiv:1610.09585 §3).
     """
 
-    def __init__(self, resolution: int, width: int, labels: int = 0, names: bool = False) -> None:
+    def __init__(
+        self, resolution: int, width: int, labels: int = 0, has_classifier: bool = False
+    ) -> None:
         super().__init__()
         base, channels = stages(resolution, width)
         channels = channels[::-1]
@@ -343,13 +345,13 @@ class Discriminator(nn.Module):
         features = channels[-1] * base**2
         self.score = nn.Linear(features, 1)
         self.expected = nn.Linear(labels, features, bias=False) if labels else None
-        self.named = nn.Linear(features, labels) if names else None
+        self.named = nn.Linear(features, labels) if has_classifier else None
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         return self.read(images, labels)[0]
 
     def read(self, images: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """Scores (N,), and logits (N, labels) of what is seen, where it `names`."""
+        """Scores (N,), and logits (N, labels) of the labels, where it has a classifier."""
         x = self.blocks(self.stem(images))
         x = torch.cat([x, self._spread(x)], dim=1)
         x = F.leaky_relu(self.last(F.leaky_relu(x, SLOPE)), SLOPE)

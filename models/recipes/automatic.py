@@ -7,7 +7,7 @@ A pure function of measured pictures and a described machine; `worker/datasets/s
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from models.recipes.presets import ENLARGER_STEPS, FOR_LABELS, PRESETS
 from models.recipes.recipe import RESOLUTIONS
@@ -15,7 +15,7 @@ from models.recipes.recipe import RESOLUTIONS
 # At 64 px: flat art has 0.31 to 0.73 (JPEG of quality 70 to lossless), anime with shading 0.04 to
 # 0.11, photographs on white 0.00 (5th and 95th percentiles of 60 to 200 pictures).
 FLAT = 0.25
-ENLARGER_SCALES = (4, 2)
+ENLARGER_SCALES: tuple[Literal[4], Literal[2]] = (4, 2)  # the preferred one first
 FEWEST_PAIRS = 40  # pictures large enough for an enlarger; with fewer it memorises them
 FEWEST_OF_EACH = 50  # pictures for each value of an attribute, on average
 MOST_LABELS = 12  # each makes learning a little harder
@@ -30,7 +30,8 @@ GPU_MEMORY_SHARE = 0.8
 LARGEST_BATCH, FEWEST_IN_BATCH = 256, 128
 # A run that short takes too few steps of 256 pictures.
 SHORT_MINUTES = 20
-AMPLE = 100_000  # pictures; from here no augmentation
+# Pictures; augmentation harms the training on a set of this size (arXiv:2006.10738 §4).
+AMPLE = 100_000
 
 
 @dataclass(frozen=True)
@@ -129,8 +130,8 @@ def _largest_resolution(
         batches = {
             size: _largest_batch(machine.gpu_memory, size, user_fields) for size in GPU_RESOLUTIONS
         }
-        fitting = [size for size, batch in batches.items() if batch >= FEWEST_IN_BATCH]
-        most = fitting[0] if fitting else GPU_RESOLUTIONS[-1]
+        fitting_sizes = [size for size, batch in batches.items() if batch >= FEWEST_IN_BATCH]
+        most = fitting_sizes[0] if fitting_sizes else GPU_RESOLUTIONS[-1]
     most = min(most, max(pictures.side, RESOLUTIONS[0]))
     return max(size for size in RESOLUTIONS if size <= most)
 
@@ -145,12 +146,12 @@ def _largest_batch(gpu_memory: int, resolution: int, user_fields: Mapping[str, A
     return int(min(most, max(8, 1 << int(math.log2(max(room, 1))))))
 
 
-def _count_parts(batch: int, fitting: int) -> int:
+def _count_parts(batch: int, largest_batch: int) -> int:
     """In how many equal parts a batch is computed so that each fits; 1 where none would."""
     parts = 1
-    while batch // parts > fitting and batch % (2 * parts) == 0:
+    while batch // parts > largest_batch and batch % (2 * parts) == 0:
         parts *= 2
-    return parts if batch // parts <= fitting else 1
+    return parts if batch // parts <= largest_batch else 1
 
 
 def _choose_preset(pictures: Pictures, machine: Machine, resolution: int, is_flat: bool) -> Choice:
@@ -209,7 +210,11 @@ def _choose_labels(pictures: Pictures, user_fields: Mapping[str, Any]) -> Choice
     if not user_fields.get("style", 1):
         names = []  # no mapping network reads them
     rest = (set(pictures.attributes) | set(pictures.numbers)) - set(names)
-    has_attributes = bool({*user_fields.get("labels", names)} & set(pictures.attributes))
+    requested = user_fields.get("labels", names)
+    # The recipe refuses what is no list.
+    has_attributes = isinstance(requested, list) and any(
+        name in requested for name in pictures.attributes
+    )
     choice: dict[str, Any] = {
         "labels": names,
         **(FOR_LABELS if has_attributes else dict.fromkeys(FOR_LABELS, 0.0)),
@@ -268,16 +273,16 @@ def _choose_device(machine: Machine, resolution: int, user_fields: Mapping[str, 
             f"Machine: the CPU with {threads} (threads), batch=32, {length}, because there is "
             "no GPU and larger batches learn less in the same time.",
         )
-    fitting = _largest_batch(machine.gpu_memory, resolution, user_fields)
-    batch = _positive_int(user_fields.get("batch")) or max(fitting, FEWEST_IN_BATCH)
-    choice |= {"batch": batch, "accumulation": _count_parts(batch, fitting)}
+    largest_batch = _largest_batch(machine.gpu_memory, resolution, user_fields)
+    batch = _positive_int(user_fields.get("batch")) or max(largest_batch, FEWEST_IN_BATCH)
+    choice |= {"batch": batch, "accumulation": _count_parts(batch, largest_batch)}
     # Half-life of the weight average: R3GAN's 500,000 images are 2,000 steps of 256.
     choice["ema_images"] = 30_000 if batch < LARGEST_BATCH else 500_000
     return Choice(
         choice,
         f"Machine: {machine.gpu}, {_assignments(choice, ('batch', 'accumulation'))}, {length}, "
-        f"because its {machine.gpu_memory / 1e9:.0f} GB hold {fitting} pictures of {resolution} px "
-        "at a time.",
+        f"because its {machine.gpu_memory / 1e9:.0f} GB hold {largest_batch} pictures of "
+        f"{resolution} px at a time.",
     )
 
 

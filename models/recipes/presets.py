@@ -82,7 +82,7 @@ _TWO_CORES: dict[str, Any] = {
     "ema_images": 5_000,
     "precision": "auto",
     "minutes": 60,
-    # A measurement takes about 8 s of two cores, so many images about 200.
+    # A measurement takes about 8 s of two cores, so many images about 160.
     "measure_every": 15_000,
     "publish": "best",
     "enlarger_steps": ENLARGER_STEPS,

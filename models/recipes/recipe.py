@@ -337,6 +337,13 @@ RESOLUTIONS: list[int] = sorted(
 _LENGTHS = ("minutes", "images", "epochs")
 
 
+def find_preset(name: Any) -> dict[str, Any]:
+    """A preset's fields. Raises UnknownPreset."""
+    if not isinstance(name, str) or name not in PRESETS:
+        raise UnknownPreset(str(name)[:80], sorted(PRESETS))
+    return PRESETS[name]
+
+
 def resolve(overrides: dict[str, Any], base: dict[str, Any] | None = None) -> Recipe:
     """A preset (`preset`, default `modern-64`) with fields replaced, checked as a whole.
 
@@ -346,9 +353,7 @@ def resolve(overrides: dict[str, Any], base: dict[str, Any] | None = None) -> Re
     """
     if base is None:
         name = overrides.get("preset", "modern-64")
-        if not isinstance(name, str) or name not in PRESETS:
-            raise UnknownPreset(str(name)[:80], sorted(PRESETS))
-        base = {**PRESETS[name], "preset": name}
+        base = {**find_preset(name), "preset": name}
     fields = dict(base)
     if any(overrides.get(length) is not None for length in _LENGTHS):
         fields = {key: value for key, value in fields.items() if key not in _LENGTHS}

@@ -16,6 +16,7 @@ DATABASE, API_KEY, QUEUE_SOCKET = "kao.db", "api-key", "run/valkey.sock"
 FEATURES = "features"
 MANIFEST = "manifest.json"  # of a packed set; open and locked (shared) while it is in use
 SNAPSHOT_SUFFIX, DATASET_SUFFIX = ".pt", ".zip"
+SNAPSHOTS_KEPT = 2  # of a run: the one that it resumes from, and the one before it
 
 
 class Unit(NamedTuple):

@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from models import recipe_inheritance, runs
-from models.errors import InvalidRecipe
+from models.errors import InvalidRecipe, UnknownPreset
 from models.recipes import recipe as recipes
 from models.registry import Registry
 from models.settings import Settings
@@ -25,6 +25,17 @@ def test_a_child_inherits_its_parents_recipe_and_its_own_length(
     )
     assert (recipe.start_from, recipe.preset, recipe.resolution) == (parent, "smoke", 16)
     assert (recipe.minutes, recipe.images, recipe.gamma) == (5, None, 3)
+
+
+def test_a_child_keeps_its_parents_preset(
+    engine: sa.Engine, registry: Registry, begin: Begin
+) -> None:
+    parent, _ = begin("succeeded")
+    overrides = {"start_from": parent, "minutes": 5}
+    recipe = recipe_inheritance.resolve(engine, registry, {**overrides, "preset": "modern-64"})
+    assert (recipe.preset, recipe.resolution) == ("smoke", 16)
+    with pytest.raises(UnknownPreset):
+        recipe_inheritance.resolve(engine, registry, {**overrides, "preset": "nonsense"})
 
 
 def test_a_model_may_be_fine_tuned_on_another_set(
@@ -55,7 +66,7 @@ def test_an_unknown_source_is_named(engine: sa.Engine, registry: Registry) -> No
     assert error.value.problems[0]["field"] == "start_from"
 
 
-@pytest.mark.parametrize("field", sorted(recipe_inheritance.SHAPE))
+@pytest.mark.parametrize("field", sorted(recipe_inheritance.WEIGHT_FIELDS))
 def test_a_childs_networks_have_its_parents_shape(
     engine: sa.Engine, registry: Registry, begin: Begin, field: str
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from models import bundle, registry, runs
+from models import bundle, registry, runs, webhooks
 from models.bundle import verify
 from models.database.engine import connect, migrate
 from models.errors import BadBundle, LostTraits, StaleFence, UnknownModel
@@ -50,8 +50,12 @@ def test_roll_back_goes_back_step_by_step(models: Registry, write_bundle: WriteB
     models.promote(two)
     models.promote(three)
     models.promote(three)
+    hook = webhooks.create(models.engine, "https://example.com/", ["alias.moved"])["id"]
     assert models.roll_back() == two
     assert models.roll_back() == one
+    deliveries = webhooks.list_deliveries(models.engine, hook)
+    versions = {row["body"]["data"]["version"] for row in deliveries}
+    assert versions == {one, two}
     with pytest.raises(UnknownModel):
         models.roll_back()
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from models.datasets.labels import LabelTable
 from worker.datasets.source import (
-    PROBE_SAMPLE,
+    PROBE,
     Contents,
     Decoding,
     NamedFile,
@@ -49,6 +49,6 @@ class FileSource(ABC):
         table = self.label_table()
         return table.to_json(self._pictures(), names) if table else {}
 
-    def sides(self, sample: int = PROBE_SAMPLE) -> list[int]:
-        """The shorter sides of up to `sample` readable pictures, in pixels."""
-        return shorter_sides(self._open(Part(sample=sample).choose(self._pictures())))
+    def sides(self, part: Part = PROBE) -> list[int]:
+        """The shorter sides of a part's readable pictures, in pixels."""
+        return shorter_sides(self._open(part.choose(self._pictures())))

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from models.datasets import near_duplicates
+from models.datasets.archive import FEWEST
 from models.datasets.exclusions import Exclusion, Reason, summarise
 from models.datasets.images import MIN_SIDE, BrokenImage
 from models.datasets.near_duplicates import NearDuplicates
@@ -34,7 +35,6 @@ from worker.datasets.sources import open_source
 
 FORMAT = 1
 SIZES = range(8, 1025)
-FEWEST = 2  # pictures; with fewer a discriminator has nothing to compare
 TEMPORARY = ".packing-"
 STALE = 24 * 3600  # s; no packing lasts a day, so an older temporary folder lost its process
 

@@ -54,6 +54,9 @@ class Part:
         return sorted(sorted(first, key=held_out.position)[: self.sample])
 
 
+PROBE = Part(sample=PROBE_SAMPLE)
+
+
 @dataclass(frozen=True)
 class Contents:
     """The pictures of a part of a source, and the other files.
@@ -92,8 +95,8 @@ class DatasetSource(Protocol):
         """The labels of all its pictures."""
         ...
 
-    def sides(self, sample: int = PROBE_SAMPLE) -> list[int]:
-        """The shorter sides of up to `sample` readable pictures, in pixels."""
+    def sides(self, part: Part = PROBE) -> list[int]:
+        """The shorter sides of a part's readable pictures, in pixels."""
         ...
 
 

@@ -144,10 +144,10 @@ def _uniform(edition: Edition, index: int, key: str) -> float:
 
 def _pick(edition: Edition, index: int, key: str, weights: Mapping[str, float]) -> str:
     """Choose a name with a chance proportional to its weight (all above 0)."""
-    left = _uniform(edition, index, key) * math.fsum(weights.values())
+    remainder = _uniform(edition, index, key) * math.fsum(weights.values())
     for name, weight in weights.items():
-        left -= weight
-        if left < 0:
+        remainder -= weight
+        if remainder < 0:
             return name
     return name  # rounding may leave a remainder after the last one
 

@@ -15,13 +15,14 @@ SAMPLE = 120  # pictures that are decoded
 
 
 def measure(source: DatasetSource, limit: int | None = None) -> Pictures:
-    """Look at a fair sample of the pictures. limit: only the set's first so many count.
+    """Look at a fair sample of the pictures.
 
+    limit: count, sizes and flatness are those of the set's first so many; labels are the whole's.
     Raises DatasetError where fewer than two of the sample can be read.
     """
     contents = source.contents(Part(limit), SIDE)
     sample = replace(contents, names=Part(sample=SAMPLE).choose(contents.names))
-    sides = source.sides(SAMPLE)
+    sides = source.sides(Part(limit, SAMPLE))
     # Enlarged pictures would have more equal neighbours than they had.
     side = min(SIDE, max(MIN_SIDE, sorted(sides)[len(sides) // 2])) if sides else SIDE
     images = list(_readable(source, sample, side))

@@ -9,12 +9,11 @@ from PIL import Image
 
 from models.bundle.generator import Pixels
 from models.errors import DatasetError
-from models.networks.enlarger import SCALES
+from models.recipes.automatic import ENLARGER_SCALES, FEWEST_PAIRS
 from worker.datasets.packing import PackedDataset
 
 MOST = 4_000  # pictures; more do not improve the enlarger
 MOST_BYTES = 2**30  # of packed larger pictures
-FEWEST = 40  # pictures; with fewer the network memorises them
 HELD_OUT = 0.05  # share of the pictures
 MOST_HELD_OUT = 100
 # Sets differ in how they were reduced, so the network learns to enlarge both.
@@ -53,14 +52,14 @@ def find(pack: Pack, resolution: int, limit: int | None = None) -> Pairs | None:
 
     limit: use only the set's first so many pictures. Raises what `pack` raises but DatasetError.
     """
-    for scale in SCALES:
+    for scale in ENLARGER_SCALES:
         side = scale * resolution
         most = min(MOST, MOST_BYTES // (3 * side**2), limit or MOST)
         try:
             dataset = pack(side, most)
         except DatasetError:  # fewer than two pictures are so large
             continue
-        if dataset.count >= FEWEST:
+        if dataset.count >= FEWEST_PAIRS:
             return make(dataset.images(), scale, dataset.name)
     return None
 

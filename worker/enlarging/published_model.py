@@ -75,14 +75,14 @@ class PublishedModel:
             return None
         self._begin(pairs)
         self.stage.train(is_stopped, self.report.training, self._save)
+        self._save()
         if is_stopped():
-            self._save()
             return None
-        enlarger = self.stage.result()
+        enlarger, new_version = self.stage.result(), None
+        if enlarger is not None:
+            new_version = bundle_writer.with_enlarger(self.registry, self.version, enlarger)
         self.snapshot.unlink(missing_ok=True)
-        if enlarger is None:
-            return None
-        return bundle_writer.with_enlarger(self.registry, self.version, enlarger)
+        return new_version
 
     def _pack(self, side: int, most: int) -> PackedDataset:
         name, report = self.options.dataset, self.report.packing

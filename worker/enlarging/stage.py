@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import torch
 
 from models.bundle.format import Enlargement
+from models.recipes.automatic import FEWEST_PAIRS
 from models.recipes.recipe import Recipe
 from worker.enlarging import pairs
 from worker.enlarging.pairs import Pack, Pairs
@@ -90,7 +91,7 @@ class Stage:
         """
         training_pairs = pairs.find(pack, resolution, limit)
         if training_pairs is None:
-            message = TOO_SMALL.format(fewest=pairs.FEWEST, side=2 * resolution)
+            message = TOO_SMALL.format(fewest=FEWEST_PAIRS, side=2 * resolution)
             self.event("enlarger.skipped", {"message": message})
         return training_pairs
 

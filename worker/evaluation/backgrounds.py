@@ -38,14 +38,16 @@ def palette(dataset: PackedDataset) -> Colours | None:
     if len(frequent) < PLAIN * len(sample):
         return None
     colours: list[NDArray[np.float32]] = []
-    left = frequent
-    while len(left) >= max(1, 0.01 * len(sample)) and len(colours) < MOST_COLOURS:
-        counts = [(_distance(left, colour) < NEAR).sum() for colour in left]
-        colour = left[int(np.argmax(counts))]
-        near = _distance(left, colour) < NEAR / 2
-        colours.append(left[near].mean(0))
-        left = left[~near]
-    return np.stack(colours) if len(left) <= (1 - PLAIN) * len(sample) else None
+    remaining_colours = frequent
+    while len(remaining_colours) >= max(1, 0.01 * len(sample)) and len(colours) < MOST_COLOURS:
+        counts = [
+            (_distance(remaining_colours, colour) < NEAR).sum() for colour in remaining_colours
+        ]
+        colour = remaining_colours[int(np.argmax(counts))]
+        near = _distance(remaining_colours, colour) < NEAR / 2
+        colours.append(remaining_colours[near].mean(0))
+        remaining_colours = remaining_colours[~near]
+    return np.stack(colours) if len(remaining_colours) <= (1 - PLAIN) * len(sample) else None
 
 
 def two_coloured(images: Pixels, colours: Colours) -> NDArray[np.bool_]:

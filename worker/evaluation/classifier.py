@@ -90,18 +90,18 @@ def train(
     """Train on true answers. images: (N, S, S, 3); codes: (N, questions)."""
     random = np.random.default_rng(seed)
     order = random.permutation(len(images))
-    held_out, learnt = np.split(order, [max(1, int(HELD_OUT * len(order)))])
+    held_out, training_rows = np.split(order, [max(1, int(HELD_OUT * len(order)))])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = Classifier(sizes)
     optimizer = torch.optim.Adam(network.parameters(), RATE)
-    steps_a_pass = max(1, len(learnt) // BATCH)
+    steps_a_pass = max(1, len(training_rows) // BATCH)
     steps = passes * steps_a_pass
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)
     for step in range(steps):
         if step % steps_a_pass == 0:
-            random.shuffle(learnt)
-        rows = np.sort(np.take(learnt, range(step * BATCH, (step + 1) * BATCH), mode="wrap"))
+            random.shuffle(training_rows)
+        rows = np.sort(np.take(training_rows, range(step * BATCH, (step + 1) * BATCH), mode="wrap"))
         logits = network(_inputs(images[rows]))
         truth = torch.from_numpy(codes[rows])
         losses = [F.cross_entropy(row, truth[:, place]) for place, row in enumerate(logits)]

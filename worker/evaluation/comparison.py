@@ -90,7 +90,7 @@ def compare(real: RealSide, fake: Floats, fake_own: Floats) -> Comparison:
     second = real.training[half : 2 * half]
     moments = Moments.of(against)
     distance, own = metrics.frechet(moments, fake), _frechet_own(real.own, fake_own)
-    faces, perfect = metrics.manifolds(against, fake), metrics.manifolds(first, second)
+    manifolds, floor_manifolds = metrics.manifolds(against, fake), metrics.manifolds(first, second)
     return Comparison(
         size=real.size,
         samples=count,
@@ -104,14 +104,14 @@ def compare(real: RealSide, fake: Floats, fake_own: Floats) -> Comparison:
         fd_own_floor=_frechet_own(real.own, real.own_second).distance,
         kid=metrics.kernel(against, fake),
         kid_floor=metrics.kernel(first, second),
-        precision=float(faces.precision.mean()),
-        recall=float(faces.recall.mean()),
-        density=float(faces.density.mean()),
-        coverage=float(faces.coverage.mean()),
+        precision=float(manifolds.precision.mean()),
+        recall=float(manifolds.recall.mean()),
+        density=float(manifolds.density.mean()),
+        coverage=float(manifolds.coverage.mean()),
         coverage_interval=metrics.interval(
-            lambda rows: float(faces.coverage[rows].mean()), len(against), COVERAGE_REPEATS
+            lambda rows: float(manifolds.coverage[rows].mean()), len(against), COVERAGE_REPEATS
         ),
-        coverage_floor=float(perfect.coverage.mean()),
+        coverage_floor=float(floor_manifolds.coverage.mean()),
     )
 
 
@@ -128,11 +128,11 @@ def compare_held_out(real: RealSide, fake: Floats) -> HeldOut | None:
     sides = {"": real.held_out[:count], "_trained": real.training[:count]}
     marks: dict[str, float] = {}
     for suffix, against in sides.items():
-        faces = metrics.manifolds(against, fake[:count])
+        manifolds = metrics.manifolds(against, fake[:count])
         marks[f"fd{suffix}"] = metrics.frechet(Moments.of(against), fake[:count]).distance
-        marks[f"precision{suffix}"] = float(faces.precision.mean())
-        marks[f"recall{suffix}"] = float(faces.recall.mean())
-        marks[f"coverage{suffix}"] = float(faces.coverage.mean())
+        marks[f"precision{suffix}"] = float(manifolds.precision.mean())
+        marks[f"recall{suffix}"] = float(manifolds.recall.mean())
+        marks[f"coverage{suffix}"] = float(manifolds.coverage.mean())
     return HeldOut(size=real.size, samples=count, **marks)
 
 

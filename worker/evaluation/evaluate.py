@@ -92,17 +92,17 @@ def evaluate(
     served, served_real, served_fake = native, real, fake
     if served_set is not None and served_set.size != native_set.size:
         served, served_real, served_fake = measurement.compare(served_set)
-    likeness = novelty(real.training, fake)
-    closest = likeness.closest_first[:PAIRS_SHOWN]
+    face_novelty = novelty(real.training, fake)
+    closest = face_novelty.closest_first[:PAIRS_SHOWN]
     evaluation = Evaluation(
         served=served,
         native=native,
         held_out=compare_held_out(served_real, served_fake),
         backgrounds=backgrounds.measure(draw(drawer, BACKGROUND_FACES, psi), native_set),
-        novelty=likeness.ratio,
-        copies=likeness.copies,
+        novelty=face_novelty.ratio,
+        copies=face_novelty.copies,
     )
-    return evaluation, _pairs(drawer, native_set, real, likeness, closest, psi)
+    return evaluation, _pairs(drawer, native_set, real, face_novelty, closest, psi)
 
 
 def draw(
@@ -211,11 +211,11 @@ def _pairs(
     drawer: Drawer,
     native_set: PackedDataset,
     real: RealSide,
-    likeness: Novelty,
+    face_novelty: Novelty,
     closest: NDArray[np.int64],
     psi: float,
 ) -> Pixels:
     faces = np.concatenate(
         [_draw(drawer, range(face, face + 1), psi, None, "") for face in closest]
     )
-    return side_by_side(faces, native_set.images()[real.places[likeness.nearest[closest]]])
+    return side_by_side(faces, native_set.images()[real.places[face_novelty.nearest[closest]]])

@@ -8,7 +8,6 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import onnxruntime
@@ -25,12 +24,6 @@ BATCH = 32
 
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
-
-
-class Extractor(Protocol):
-    """Pictures (N, S, S, 3) uint8 RGB, any S → features (N, D) float32."""
-
-    def extract(self, images: Pixels) -> Floats: ...
 
 
 class Features:

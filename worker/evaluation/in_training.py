@@ -17,7 +17,7 @@ from worker.evaluation.served_size import Measures
 BATCH = 50
 
 
-class Measuring:
+class TrainingMeasurement:
     """Faces of the seeds "0", "1", … against as many real images of the run's set."""
 
     def __init__(self, dataset: PackedDataset, samples: int, cache: Path, threads: int) -> None:

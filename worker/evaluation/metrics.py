@@ -158,7 +158,7 @@ def interval(
     random = np.random.default_rng(seed)
     value = measure(np.arange(count))
     spread = np.std([measure(random.integers(0, count, count)) for _ in range(repeats)])
-    return max(0.0, float(value - 1.96 * spread)), float(value + 1.96 * spread)
+    return max(0.0, float(value - Z95 * spread)), float(value + Z95 * spread)
 
 
 def _centre(features: Floats) -> tuple[Doubles, Doubles]:

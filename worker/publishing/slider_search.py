@@ -82,18 +82,24 @@ def find(
     if nothing_to_find or not isinstance(network, modern.Generator) or network.mapping is None:
         return SearchResult([], {})
     w = _styles(drawer, "slider", SAMPLES)
-    fresh = _styles(drawer, "slider try", TRIALS)
+    trial_styles = _styles(drawer, "slider try", TRIALS)
     values = _measure(drawer, w, properties)
     result = SearchResult([], {})
     for name, direction in _by_regression(w, values):
         if name not in reserved_names:
-            vector = _reaching(direction, w)
-            _try(result, drawer, fresh, name, properties[name], vector, values[name])
+            vector = _scale_to_reach(direction, w)
+            _keep_if_obeyed(
+                result, drawer, trial_styles, name, properties[name], vector, values[name]
+            )
     names = [name for name in shapes if name not in reserved_names]
     for direction in islice(_by_weights(network), TRIES):
-        vector = _reaching(direction, w)
-        new = all(abs(_cosine(vector, other)) < ALIKE for other in result.vectors.values())
-        if names and new and _try_shape(result, drawer, fresh, vector, names[0]):
+        vector = _scale_to_reach(direction, w)
+        is_new = all(abs(_cosine(vector, other)) < ALIKE for other in result.vectors.values())
+        if (
+            names
+            and is_new
+            and _keep_if_shape_changes(result, drawer, trial_styles, vector, names[0])
+        ):
             names.pop(0)
     return result
 
@@ -120,41 +126,45 @@ def _by_weights(network: modern.Generator) -> Iterator[Doubles]:
     yield from vectors.T[::-1]
 
 
-def _reaching(direction: Doubles, w: Floats) -> Floats:
+def _scale_to_reach(direction: Doubles, w: Floats) -> Floats:
     """Scale a direction to REACH standard deviations of w along it."""
     unit = direction / max(float(np.linalg.norm(direction)), 1e-12)
     length = REACH * float((w @ unit).std())
     return (unit * length).astype(np.float32)
 
 
-def _try(
+def _keep_if_obeyed(
     result: SearchResult,
     drawer: Drawer,
-    fresh: Floats,
+    trial_styles: Floats,
     name: str,
-    of: Property,
+    measured_property: Property,
     vector: Floats,
-    usual: Doubles,
+    sample_values: Doubles,
 ) -> None:
     """Keep a direction where more of it gives more of its property, face by face."""
-    ends = (fresh + end * vector for end in (LOW, 0, HIGH))
-    low, middle, high = (_measure(drawer, w, {name: of})[name] for w in ends)
-    effect = float((high - low).mean() / usual.std())
+    ends = (trial_styles + end * vector for end in (LOW, 0, HIGH))
+    low, middle, high = (_measure(drawer, w, {name: measured_property})[name] for w in ends)
+    effect = float((high - low).mean() / sample_values.std())
     share = float(((low <= middle) & (middle <= high)).mean())
     if effect >= LEAST_EFFECT and share >= LEAST_OBEYED:
-        _keep(result, Slider(name=name, changes=of[0], effect=effect, obeyed=share), vector)
+        _keep(
+            result,
+            Slider(name=name, changes=measured_property[0], effect=effect, obeyed=share),
+            vector,
+        )
     else:
         log.info("slider.refused", name=name, effect=effect, obeyed=share)
 
 
-def _try_shape(
-    result: SearchResult, drawer: Drawer, fresh: Floats, vector: Floats, name: str
+def _keep_if_shape_changes(
+    result: SearchResult, drawer: Drawer, trial_styles: Floats, vector: Floats, name: str
 ) -> bool:
     """Keep a direction where its ends differ more from each other than from the face itself.
 
     It has no known meaning, and is described by where it changes a face and what else it does.
     """
-    low, middle, high = (_draw(drawer, fresh + end * vector) / 255 for end in (LOW, 0, HIGH))
+    low, middle, high = (_draw(drawer, trial_styles + end * vector) / 255 for end in (LOW, 0, HIGH))
     differences = np.square(high - low).mean(3)
     halves = [np.square(end - middle).mean((1, 2, 3)) for end in (low, high)]
     effect = float(np.sqrt(differences).mean() / max(middle.std(0).mean(), 1e-12))
@@ -162,12 +172,14 @@ def _try_shape(
     if effect < LEAST_EFFECT or share < LEAST_OBEYED:
         return False
     place = THIRDS[int(np.argmax([part.mean() for part in np.array_split(differences, 3, axis=1)]))]
-    changes = "; ".join([f"another shape, mostly {place}", *_also(_values(low), _values(high))])
+    changes = "; ".join(
+        [f"another shape, mostly {place}", *_describe_side_effects(_values(low), _values(high))]
+    )
     _keep(result, Slider(name=name, changes=changes, effect=effect, obeyed=share), vector)
     return True
 
 
-def _also(low: Values, high: Values) -> Iterator[str]:
+def _describe_side_effects(low: Values, high: Values) -> Iterator[str]:
     """Describe which properties change as well."""
     for name, (words, _) in PROPERTIES.items():
         change = (high[name] - low[name]).mean() / max(low[name].std(), 1e-6)

@@ -87,8 +87,8 @@ class Buffered:
 class Graphs:
     """Records one CUDA graph a variant of the step, and replays it.
 
-    The first steps of a variant are executed as they are, on a stream of their own; all of them
-    train. What cannot be recorded goes on so, with a warning.
+    The first WARM_UP steps of a variant run eagerly on a separate stream, and train like the
+    others. If recording fails, all later steps run eagerly too, after a warning.
     """
 
     step: Run

@@ -24,8 +24,8 @@ from worker.training.publication import Publication, Student
 from worker.training.reporting import Reporter
 from worker.training.trainer import Trainer
 
-# As with photographs, whose grain the enlarger removes with the generator's, and with labels that
-# do not say all of a picture.
+# This happens with photographs, because the enlarger also removes their real grain, and with labels
+# that do not describe a picture completely.
 NOT_BETTER = (
     "The generator stays as it was: FD was {before:.1f} before it learnt {pictures}, "
     "and {after:.1f} afterwards."
@@ -89,10 +89,10 @@ class LaterStages:
 
     @property
     def step(self) -> int:
-        """The steps of all stages."""
-        trainer = self._enlarging.trainer if self._enlarging else None
-        stages = [trainer, *self._teaching.values()]
-        return sum(stage.step for stage in stages if stage is not None)
+        """The steps of all stages as stored, those of earlier attempts included."""
+        enlarger = self.progress.enlarger
+        states = [*self.progress.teaching.values(), *([enlarger["trainer"]] if enlarger else [])]
+        return sum(state["step"] for state in states)
 
     def run(self) -> None:
         """Run the stages of the recipe, to the end or until a signal."""

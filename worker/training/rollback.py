@@ -19,7 +19,7 @@ from worker.training.progress import Progress
 from worker.training.reporting import Reporter
 
 MOST_ROLLBACKS = 3
-SLOWER = 0.5  # share of the learning rates that a rollback leaves
+RATE_FACTOR = 0.5  # share of the learning rates that a rollback leaves
 
 
 @dataclass
@@ -74,7 +74,7 @@ class Guard:
         self._drop_newer(name)
         self.progress.rollbacks += 1
         # The same random draws at the same learning rates would diverge again.
-        trainer.rate_factor = SLOWER**self.progress.rollbacks
+        trainer.rate_factor = RATE_FACTOR**self.progress.rollbacks
         self.lockstep.broadcast_state()
         self.watch.reset()
         message = (

@@ -23,7 +23,7 @@ from worker import clocks, devices
 from worker.datasets import held_out, lookup
 from worker.datasets.packing import PackedDataset
 from worker.datasets.source import Images
-from worker.evaluation.in_training import Measuring, draw
+from worker.evaluation.in_training import TrainingMeasurement, draw
 from worker.evaluation.served_size import Measures
 from worker.publishing import bundle_writer
 from worker.publishing.bundle_writer import Moment
@@ -81,7 +81,7 @@ class Attempt:
         self.reporter = Reporter(engine, self.run, fence, settings.home / layout.run(self.run))
         self.progress = Progress()
         self.signal: int | None = None  # the last one received
-        self.packing = False
+        self.is_packing = False
         self.rate = 0.0  # images a second
         self.sheet_at = 0  # images that had been seen at the newest sheet
         self.measured_at = -1  # images
@@ -93,15 +93,15 @@ class Attempt:
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         self.signal = number
-        if number == signal.SIGTERM and self.packing:
+        if number == signal.SIGTERM and self.is_packing:
             # Packing may take an hour and leaves nothing to save, so it is interrupted.
-            self.packing = False
+            self.is_packing = False
             raise HandedBack
 
     def pause(self, seconds: float) -> bool:
         """Wait before the run is queued again; whether a signal ended the wait."""
         deadline = time.monotonic() + seconds
-        self.packing = False  # nothing is left that the signal would have to interrupt
+        self.is_packing = False  # nothing is left that the signal would have to interrupt
         while self.signal is None and time.monotonic() < deadline:
             clocks.sleep(0.2)
         return self.signal is not None
@@ -140,10 +140,12 @@ class Attempt:
         self.trainer = Trainer(self.recipe, reals, self.device, bf16, share)
         self._check_memory()
         self.lockstep = LockstepTrainer(self.trainer)
-        self.measuring = None
+        self.measurement = None
         if self.recipe.measure_every is not None:
             samples, threads = self.recipe.measure_samples, torch.get_num_threads()
-            self.measuring = Measuring(self.dataset, samples, self.settings.cache, threads)
+            self.measurement = TrainingMeasurement(
+                self.dataset, samples, self.settings.cache, threads
+            )
         self._restore()
         self.guard = self._make_guard(Watch(self.recipe.loss, _diversity(images)))
         self.publication = Publication(
@@ -194,17 +196,17 @@ class Attempt:
             reporter=self.reporter,
             publication=self.publication,
             pack=self._pack_larger,
-            measure=self._measure_generator if self.measuring is not None else None,
+            measure=self._measure_generator if self.measurement is not None else None,
             last_signal=lambda: self.signal,
             save=self._save,
         )
 
     def _pack(self) -> PackedDataset:
-        self.packing = True
+        self.is_packing = True
         if self.signal == signal.SIGTERM:
             raise HandedBack
         dataset = lookup.pack_for(self.settings, self.engine, self.recipe, self.reporter.preparing)
-        self.packing = False
+        self.is_packing = False
         summary = {"images": dataset.count, "fingerprint": dataset.fingerprint}
         unreadable = [{"name": item.name, "reason": item.reason} for item in dataset.skipped]
         # The names of thousands of broken files would make one event of megabytes.
@@ -220,6 +222,8 @@ class Attempt:
         if state is not None:
             self.progress = Progress.from_state(state, self.recipe.publish)
             self.sheet_at = self.trainer.images
+            if self.progress.curve:
+                self.measured_at, _ = self.progress.curve[-1]
         if state is not None or self.recipe.start_from is not None:
             self.reporter.event("run.resumed", {"images": self.trainer.images})
         self.lockstep.broadcast_state()
@@ -227,10 +231,11 @@ class Attempt:
     def _train(self) -> None:
         trainer = self.trainer
         start = time.monotonic()
-        seconds_before, images_before = self.progress.seconds, trainer.images
+        seconds_before, step_count = self.progress.seconds, 0
         self.clock = Clock(start, start, start)
         while not self._is_over():
             steps = self.lockstep.train(self._fraction())
+            step_count += 1
             now = time.monotonic()
             self.progress.seconds = seconds_before + now - start
             # Nothing is saved or shown before the losses that led to it were checked.
@@ -240,11 +245,12 @@ class Attempt:
             if not self.guard.check_all(steps):
                 continue
             if steps and due.report:
-                self.rate = (trainer.images - images_before) / max(now - start, 1e-6)
+                # Not by the images of the trainer: after a rollback they are fewer.
+                self.rate = step_count * self.recipe.batch / max(now - start, 1e-6)
                 self._report(steps[-1])
                 self.clock.report = now
             self._keep(due, now)
-        if self.measuring is not None and self.measured_at != trainer.images:
+        if self.measurement is not None and self.measured_at != trainer.images:
             self._measure()
         self._save()
         if self.signal == signal.SIGTERM:  # it came after the last step
@@ -289,12 +295,12 @@ class Attempt:
             raise HandedBack
 
     def _pack_larger(self, side: int, most: int) -> PackedDataset:
-        self.packing = True
+        self.is_packing = True
         report = self.reporter.preparing
         dataset = lookup.pack_named(
             self.settings, self.engine, self.recipe.dataset, side, most, report, least=side
         )
-        self.packing = False
+        self.is_packing = False
         return dataset
 
     def _average(self) -> dict[str, Tensor]:
@@ -341,9 +347,9 @@ class Attempt:
         self.progress.add_measures(measures, self.recipe.publish, self._average)
 
     def _measure_generator(self, generator: nn.Module) -> Measures:
-        assert self.measuring is not None
-        measures = self.measuring.measure(generator, self.trainer.latent)
-        measures |= {"images": self.trainer.images, "samples": self.measuring.samples}
+        assert self.measurement is not None
+        measures = self.measurement.measure(generator, self.trainer.latent)
+        measures |= {"images": self.trainer.images, "samples": self.measurement.samples}
         return measures
 
     def _draw_sheet(self) -> None:

@@ -5,6 +5,7 @@
 
 import math
 
+from models.recipes.automatic import AMPLE
 from models.recipes.recipe import Recipe
 
 
@@ -30,9 +31,6 @@ def run_fraction(recipe: Recipe, steps: int, seconds: float, steps_per_epoch: in
     return max(fractions)
 
 
-AMPLE = (
-    100_000  # images; augmentation harms the training on a set of this size (arXiv:2006.10738 §4)
-)
 STRONGEST = 0.8  # above it, augmentations leak into what is drawn (arXiv:2006.06676 §2.2)
 FRESH = 5  # passes over the set before a discriminator can memorise it
 FAMILIAR = 40  # passes after which it has memorised a small set

@@ -9,8 +9,6 @@ import torch
 from models.storage import atomic, layout
 from models.storage.blob_store import Blobs
 
-KEEP = 2
-
 
 class DamagedSnapshot(Exception):
     """A snapshot whose bytes are not those that were written."""
@@ -28,7 +26,7 @@ def write(folder: Path, step: int, state: dict[str, Any]) -> str:
 def prune(blobs: Blobs, folder: Path, newest: str) -> None:
     """Keep `newest` and the one before it, once the database points to `newest`."""
     older = sorted(name for name in _names(blobs, folder) if name < newest)
-    for name in older[: -(KEEP - 1)]:
+    for name in older[: -(layout.SNAPSHOTS_KEPT - 1)]:
         blobs.remove(folder / name)
 
 

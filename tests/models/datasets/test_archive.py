@@ -12,7 +12,14 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from models.datasets.archive import ArchiveError, ArchiveReport, Limits, check, members
+from models.datasets.archive import (
+    ArchiveError,
+    ArchiveReport,
+    Limits,
+    check,
+    members,
+    metadata,
+)
 from models.datasets.exclusions import Exclusion
 from models.errors import DatasetError
 
@@ -142,6 +149,25 @@ def test_a_bomb_is_refused_by_its_ratio(tmp_path: Path) -> None:
         check(path)
     with pytest.raises(ArchiveError, match="zip bomb"):
         list(members(path))
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize("name", ["metadata.csv", "faces/metadata.jsonl", "dataset.json"])
+def test_labels_by_a_method_without_a_bound_are_not_decompressed(
+    tmp_path: Path, name: str, method: int
+) -> None:
+    """zipfile decompresses a whole block of bzip2 or LZMA at once: kilobytes may give gigabytes."""
+    path = write_zip(tmp_path / "a.zip", [GOOD, ("other.png", picture("blue"))])
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(name, bytes(1 << 20), method)
+    report = check(path, look=True)
+    (exclusion,) = report.left_out
+    assert (exclusion.name, exclusion.reason[:12]) == (name, "compression ")
+    assert metadata(path) == {}
+    with warnings.catch_warnings(), zipfile.ZipFile(path, "a") as archive:
+        warnings.simplefilter("ignore", UserWarning)
+        archive.writestr(name, b"{}", zipfile.ZIP_STORED)
+    assert [read() for read in metadata(path).values()] == [b"{}"]
 
 
 def test_a_small_flat_picture_is_no_bomb(tmp_path: Path) -> None:

@@ -220,6 +220,12 @@ def test_a_short_run_on_a_gpu_takes_more_and_smaller_steps() -> None:
     assert resolved(PHOTOGRAPHS, GPU_80, minutes=600)["batch"] == 256
 
 
+@pytest.mark.parametrize("labels", [None, "hair", [["hair"]], [1]], ids=str)
+def test_labels_that_are_no_list_of_names_are_left_to_the_recipe(labels: object) -> None:
+    choices = automatic.choose(LABELLED, CPU, {"labels": labels})
+    assert automatic.fields(choices)["label_weight"] == 0
+
+
 @pytest.mark.parametrize("value", ["64", None, -1, 0.5], ids=str)
 def test_a_resolution_that_is_none_is_left_to_the_recipe(value: object) -> None:
     choices = automatic.choose(FLAT_ART, CPU, {"resolution": value})

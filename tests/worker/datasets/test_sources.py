@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.datasets.labels import LabelTable
-from worker.datasets.source import PROBE_SAMPLE, Contents, decode, shorter_sides
+from worker.datasets.source import PROBE, Contents, decode, shorter_sides
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class TarSource:
     def labels(self, contents, names):
         return {}
 
-    def sides(self, sample=PROBE_SAMPLE):
+    def sides(self, part=PROBE):
         return shorter_sides(self._files())
 
     def label_table(self):

@@ -40,13 +40,18 @@ def execute_next(
 
     In another process as far as the attempt knows.
     """
-    runs.requeue(run.engine, run.run, run.fence, "stopped", is_stalled=False)
-    claim = runs.claim(run.engine, run.run)
-    assert claim is not None
     steps: list[int] = []
     with monkeypatch.context() as patch:
         _call_before_steps(patch, stage, steps.append)
-        return Attempt(run.settings, run.engine, *claim).execute(), steps
+        return next_attempt(run).execute(), steps
+
+
+def next_attempt(run: Attempt) -> Attempt:
+    """Requeue and claim a run again."""
+    runs.requeue(run.engine, run.run, run.fence, "stopped", is_stalled=False)
+    claim = runs.claim(run.engine, run.run)
+    assert claim is not None
+    return Attempt(run.settings, run.engine, *claim)
 
 
 def _call_before_steps(

@@ -11,10 +11,11 @@ from safetensors.torch import load_file
 
 from models.bundle import format as bundle, verify
 from models.faces import latents
-from tests.worker.training.interruptions import execute_next, hand_back, send_signal
+from tests.worker.training.interruptions import execute_next, hand_back, next_attempt, send_signal
 from tests.worker.training.types import Attempts, EventsOf
 from worker.student import StudentTraining
 from worker.training import later_stages, snapshots
+from worker.training.publication import Publication
 from worker.training.run import Attempt
 
 ENLARGED: dict[str, Any] = {"enlarger_steps": 6, "enlarger_width": 8, "enlarger_blocks": 1}
@@ -96,6 +97,38 @@ def test_an_interrupted_distillation_goes_on_to_the_same_weights(
         load_file(weights).values(), load_file(expected).values(), strict=True
     ):
         assert torch.equal(tensor, other)
+
+
+def test_a_run_that_is_published_again_makes_no_progress_by_it(
+    attempt: Attempts, large: Path, monkeypatch: pytest.MonkeyPatch, events_of: EventsOf
+) -> None:
+    """Else an attempt that ends while it publishes would never count as one without progress."""
+
+    def fail(*_: object) -> str:
+        raise RuntimeError("planted")
+
+    run = attempt(large, **DISTILLED, measure_every=64, measure_samples=20)
+    names: list[str] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(Publication, "publish", fail)
+        write = snapshots.write
+
+        def record_and_write(folder: Path, step: int, state: dict[str, Any]) -> str:
+            names.append(write(folder, step, state))
+            return names[-1]
+
+        patch.setattr(snapshots, "write", record_and_write)
+        with pytest.raises(RuntimeError, match="planted"):
+            run.execute()
+        last, count, run = names[-1], len(names), next_attempt(run)
+        with pytest.raises(RuntimeError, match="planted"):
+            run.execute()
+        assert {*names[count:]} == {last}
+    images = [event["images"] for event in events_of(run, "run.measured")]
+    version, steps = execute_next(monkeypatch, StudentTraining, run)
+    assert steps == []
+    curve = [point[0] for point in _card(run, version)["curve"]]
+    assert curve == sorted(set(curve)) == sorted(set(images))
 
 
 def test_ctrl_c_in_the_distillation_publishes_what_is_learnt(

@@ -19,7 +19,7 @@ from models.bundle import verify
 from models.bundle.generator import Drawer
 from models.errors import DatasetError
 from tests.worker.training.types import Attempts, EventsOf
-from worker.evaluation.in_training import Measuring
+from worker.evaluation.in_training import TrainingMeasurement
 from worker.evaluation.served_size import ServedSize
 from worker.publishing.weight_grid import on_grid
 from worker.training.divergence import Divergence
@@ -127,6 +127,8 @@ def test_a_run_that_diverges_rolls_back_and_ends_well(
     (event,) = events_of(run, "run.rolled_back")
     assert "g_loss is no longer a finite number" in event["message"]
     assert run.trainer.rate_factor == 0.5
+    rates = [row["images_per_second"] for row in events_of(run, "run.progress")]
+    assert min(rates) > 0
     assert event["message"] in card(run, version)["training"]["warnings"]
 
 
@@ -152,11 +154,11 @@ def script_distances(
     """Let the run's measurements say this, one after the other."""
     left = iter(distances)
 
-    def measure(self: Measuring, generator: nn.Module, latent: int) -> dict[str, float]:
+    def measure(self: TrainingMeasurement, generator: nn.Module, latent: int) -> dict[str, float]:
         measures = {"kid": 0.1, "precision": 0.0, "coverage": 0.0}
         return {"fd": next(left), "fd_error": error, **measures}
 
-    monkeypatch.setattr(Measuring, "measure", measure)
+    monkeypatch.setattr(TrainingMeasurement, "measure", measure)
 
 
 def stop_at(monkeypatch: pytest.MonkeyPatch, run: Attempt, step: int) -> None:
@@ -340,11 +342,11 @@ def test_a_worker_that_stops_during_the_last_measurement_hands_the_run_back(
 ) -> None:
     run = attempt(pictures, measure_every=160)
 
-    def measure(self: Measuring, generator: nn.Module, latent: int) -> dict[str, float]:
+    def measure(self: TrainingMeasurement, generator: nn.Module, latent: int) -> dict[str, float]:
         run.signal = signal.SIGTERM
         return {"fd": 1.0, "fd_error": 0.1, "kid": 0.1, "precision": 0.5, "coverage": 0.5}
 
-    monkeypatch.setattr(Measuring, "measure", measure)
+    monkeypatch.setattr(TrainingMeasurement, "measure", measure)
     with pytest.raises(HandedBack):
         run.execute()
     runs.requeue(engine, run.run, run.fence, "worker stopping")

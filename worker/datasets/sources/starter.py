@@ -7,7 +7,7 @@ from typing import Any
 
 from models.datasets.labels import LabelTable
 from worker.datasets import starter, starter_attributes
-from worker.datasets.source import PROBE_SAMPLE, Contents, Decoding, Part, Picture
+from worker.datasets.source import PROBE, PROBE_SAMPLE, Contents, Decoding, Part, Picture
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ class StarterSource:
         """The attributes' names; their values are drawn, so none is listed."""
         return LabelTable({name: [] for name in starter_attributes.attributes(0, self._edition)})
 
-    def sides(self, sample: int = PROBE_SAMPLE) -> list[int]:
+    def sides(self, part: Part = PROBE) -> list[int]:
         """Pictures are drawn at any size up to this, in pixels."""
-        return [starter.LARGEST_SIZE] * sample
+        return [starter.LARGEST_SIZE] * (part.sample or PROBE_SAMPLE)
 
 
 def recognise(source: str | Path, name: str | None, licence: str) -> StarterSource | None:

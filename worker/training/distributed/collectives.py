@@ -1,7 +1,7 @@
 """Several processes train as one: each takes its share of every batch, gradients are averaged.
 
-`torchrun` starts them; gloo speaks on CPUs, NCCL on CUDA. The global batch is the recipe's,
-whatever the number of processes.
+`torchrun` starts them; the backend is gloo on CPUs and NCCL on CUDA. The global batch is the
+recipe's, whatever the number of processes.
 """
 
 import atexit
