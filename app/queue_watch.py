@@ -24,7 +24,7 @@ from models.settings import Settings
 log = structlog.get_logger()
 
 INTERVAL = 5.0  # s between two looks
-PATIENCE = 60.0  # s that a run may wait while no other one trains
+LONGEST_WAIT = 60.0  # s that a run may wait while no other one trains
 TIMEOUT = 2.0  # s for the queue's answer
 
 
@@ -75,7 +75,7 @@ class QueueWatch:
             return Waiting()
         oldest = now - min(self._since.values())
         is_busy = "running" in states.values()
-        is_late = oldest > PATIENCE and not is_busy
+        is_late = oldest > LONGEST_WAIT and not is_busy
         fault = self._explain(oldest) if is_late else None
         if fault is not None and self.state.fault is None:
             log.warning("run.waiting", cause=fault.code, seconds=round(oldest))

@@ -21,7 +21,7 @@ from models.errors import KaoError
 from models.settings import Settings
 from models.storage import atomic, layout
 
-PATIENCE = 60.0  # s for the processes of a killed `kao up` to end; a worker hands back its run
+END_TIMEOUT = 60.0  # s for the processes of a killed `kao up` to end; a worker hands back its run
 
 Port = Annotated[int | None, typer.Option(help="Port of the app (KAO_PORT).")]
 Host = Annotated[str | None, typer.Option(help="Address to bind (KAO_HOST).")]
@@ -81,7 +81,7 @@ def _children_lock(settings: Settings) -> Iterator[int]:
     kernel, and need a while; two queues on one folder would damage it.
     """
     with (settings.home / "children.lock").open("w") as lock:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + END_TIMEOUT
         if not _lock(lock.fileno()):
             err.print(f"Waiting for the processes of an earlier `kao up` on {settings.home}.")
             while not _lock(lock.fileno()):

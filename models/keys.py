@@ -18,7 +18,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy import select
 
-from models.database.engine import impatient, lock, now, reading
+from models.database.engine import failing_if_locked, lock, now, reading
 from models.database.tables import keys
 from models.errors import InvalidKey, KaoError, LastKey, UnknownKey
 from models.key_signatures import Purpose, public_key
@@ -122,7 +122,7 @@ def find(engine: sa.Engine, key: str) -> Key | None:
         return None
     if row.session_key is None or row.address_key is None:
         # A key from before these columns; a locked database must not make this request wait.
-        with contextlib.suppress(sa.exc.OperationalError), impatient(engine).begin() as db:
+        with contextlib.suppress(sa.exc.OperationalError), failing_if_locked(engine).begin() as db:
             _store_public_keys(db, key)
             row = _by_hash(db, hash_of(key))
     return _key(row)

@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from models import bundle, runs, webhooks
 from models.bundle import Card, archive, foreign_card, is_whole, isolated
+from models.bundle.verified_files import VerifiedFiles
 from models.database import tables
 from models.database.engine import lock, now, reading
 from models.database.tables import aliases, models, moves
@@ -22,7 +23,6 @@ from models.failpoints import fail_point
 from models.name_and_note import Description
 from models.storage import atomic, layout
 from models.storage.blob_store import Blobs
-from models.verified_files import VerifiedFiles
 
 if TYPE_CHECKING:  # ONNX Runtime takes a second to import, and most commands need none of it
     from models.bundle.generator import Drawer

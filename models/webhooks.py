@@ -154,7 +154,7 @@ def claim(engine: sa.Engine, without: Collection[str] = ()) -> Row | None:
     return {**row._asdict(), "attempts": row.attempts + 1}
 
 
-def settle(engine: sa.Engine, delivery: Row, status: int | None, error: str | None) -> str:
+def record_outcome(engine: sa.Engine, delivery: Row, status: int | None, error: str | None) -> str:
     """Record the outcome of an attempt; the delivery's new state. error: None for a success."""
     state, due, attempts = "delivered", delivery["due"], delivery["attempts"]
     if error is not None and attempts > len(DELAYS):

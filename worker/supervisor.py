@@ -18,7 +18,7 @@ from models.errors import StaleFence
 from models.runs import Fence
 from models.settings import Settings
 from models.storage import layout
-from worker import database_patience
+from worker import database_retry
 
 log = structlog.get_logger()
 
@@ -71,7 +71,7 @@ class Supervisor:
             process.stdin.close()
             process_end.set()
             heart.join()
-        return self._settle(code, output)
+        return self._record_end(code, output)
 
     def hand_back(self) -> None:
         """Let the process write a snapshot and stop, so that another worker can go on.
@@ -119,20 +119,21 @@ class Supervisor:
         elif number == signal.SIGTERM and time.monotonic() - self._signalled_at > GRACE:
             self.kill()
 
-    def _settle(self, code: int, output: Path) -> str:
+    def _record_end(self, code: int, output: Path) -> str:
         """Requeue a run that its process left running; its state.
 
         A database that does not answer is awaited: otherwise the lease would have to run out.
         """
-        settle = partial(self._settle_once, code, output)
-        return database_patience.repeat(settle, lambda: self.is_stopping)
+        record_end = partial(self._record_end_once, code, output)
+        return database_retry.retry(record_end, lambda: self.is_stopping)
 
-    def _settle_once(self, code: int, output: Path) -> str:
+    def _record_end_once(self, code: int, output: Path) -> str:
         try:
             row = runs.get(self.engine, self.run)
             state = str(row["state"])
             if row["fence"] == self.fence and state == "running":
-                reason = f"the training process ended with {_how(code)}{self._last_line(output)}"
+                end = f"{_describe_exit(code)}{self._last_line(output)}"
+                reason = f"the training process ended with {end}"
                 # A stop signal before the process could handle it: no fault of the run.
                 is_stalled = not self.is_stopping
                 state = runs.requeue(self.engine, self.run, self.fence, reason, is_stalled)
@@ -149,5 +150,5 @@ class Supervisor:
         return f": {text.splitlines()[-1][:500]}" if text else ""
 
 
-def _how(code: int) -> str:
+def _describe_exit(code: int) -> str:
     return signal.Signals(-code).name if code < 0 else f"exit code {code}"

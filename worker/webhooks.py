@@ -53,7 +53,7 @@ class Deliverer:
                 status, error = self._attempt(delivery)
                 if error is not None or time.monotonic() - start > SLOW:
                     late.add(delivery["webhook"])
-                state = webhooks.settle(self.engine, delivery, status, error)
+                state = webhooks.record_outcome(self.engine, delivery, status, error)
                 log.info("webhook.attempted", delivery=delivery["number"], state=state, error=error)
                 count += 1
         except sa.exc.SQLAlchemyError as error:

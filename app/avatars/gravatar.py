@@ -18,7 +18,6 @@ from urllib.parse import unquote_plus
 from PIL import Image
 
 from app.avatars import formats
-from app.avatars.cache import http_headers
 from app.avatars.encode import still
 from app.avatars.formats import FORMATS, STILL, negotiate
 from app.avatars.request import costs
@@ -28,6 +27,7 @@ from app.avatars.request.picture_request import PictureRequest
 from app.avatars.request.picture_types import AVATAR
 from app.errors import InvalidParameter, NoAvatar
 from app.headers import SHARED
+from app.http import cache_headers
 
 DEFAULT_SIZE = 80
 SMALLEST = 16
@@ -103,7 +103,7 @@ class BlankImage:
     @property
     def headers(self) -> dict[str, str]:
         """The headers of the response."""
-        headers = {"Cache-Control": http_headers.MUTABLE, **SHARED}
+        headers = {"Cache-Control": cache_headers.MUTABLE, **SHARED}
         return {**headers, "Vary": "Accept"} if self.is_negotiated else headers
 
     def encode(self) -> bytes:

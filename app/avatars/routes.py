@@ -11,7 +11,6 @@ from fastapi.routing import APIRoute
 from app.auth import scopes
 from app.avatars import gravatar, service
 from app.avatars.bulk import response as bulk
-from app.avatars.cache import http_headers
 from app.avatars.encode.picture import renderer
 from app.avatars.formats import FORMATS
 from app.avatars.generate.engine import Engine
@@ -22,6 +21,7 @@ from app.avatars.request.picture_types import AVATAR, PICTURE_TYPES, PictureType
 from app.avatars.request.value_types import percent_encode
 from app.avatars.state import get_picture_state
 from app.headers import NO_SNIFF, SHARED
+from app.http import cache_headers
 from app.http.cross_origin import EXPOSED_HEADERS
 from app.http.disconnects import cancel_on_disconnect
 from app.http.path_prefix import root_of
@@ -144,7 +144,7 @@ async def get_random(request: Request) -> Response:
     query = urlencode(texts, quote_via=quote)
     headers = {
         "Location": f"{root_of(request)}/avatar?{query}",
-        "Cache-Control": http_headers.NOT_STORED,
+        "Cache-Control": cache_headers.NOT_STORED,
         **SHARED,
     }
     return Response(status_code=302, headers=headers)
@@ -187,10 +187,10 @@ async def _respond(
         body = await cancel_on_disconnect(request, render())
         return Response(body, headers=headers, media_type=picture.media_type)
     is_pinned = picture.model == version
-    etag = http_headers.make_etag(version, renderer(picture, is_pinned), picture.canonical)
+    etag = cache_headers.make_etag(version, renderer(picture, is_pinned), picture.canonical)
     headers = _picture_headers(version, picture, etag)
     headers |= _last_modified(state.engine, version)
-    if http_headers.is_unchanged(request.headers, headers):
+    if cache_headers.is_unchanged(request.headers, headers):
         return Response(status_code=304, headers=headers)
     request.state.is_from_memory = state.pictures.get(etag) is not None
     limits = {}
@@ -217,7 +217,7 @@ async def _respond_blank(request: Request, image: BlankImage) -> Response:
 def _last_modified(engine: Engine, version: str) -> dict[str, str]:
     """The model's own date: no picture of a version changes. Empty until the model is loaded."""
     created = engine.created(version)
-    return {} if created is None else {"Last-Modified": http_headers.format_time(created)}
+    return {} if created is None else {"Last-Modified": cache_headers.format_time(created)}
 
 
 async def _charge(request: Request, version: str, picture: PictureRequest) -> dict[str, str]:
@@ -237,7 +237,7 @@ def _picture_headers(version: str, picture: PictureRequest, etag: str | None) ->
         **NO_SNIFF,
         "Access-Control-Expose-Headers": EXPOSED_HEADERS,
         "Accept-Ranges": "none",
-        **http_headers.cache_headers(
+        **cache_headers.cache_headers(
             etag, is_pinned=picture.model == version, is_negotiated=picture.is_negotiated
         ),
     }

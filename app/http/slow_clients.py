@@ -20,9 +20,9 @@ from app.problems import problem
 log = structlog.get_logger()
 
 HEADERS = 10.0  # s for all headers; a phone with a bad connection takes 2 or 3
-# Deadline for the next bytes of a body, s. Each byte extends it by 1/RATE s, up to SILENCE: a body
-# slower than RATE for this long is cut off, a shorter pause is not.
-SILENCE = 30.0
+# Deadline for the next bytes of a body, s. Each byte extends it by 1/RATE s, up to LONGEST_PAUSE:
+# a body slower than RATE for this long is cut off, a shorter pause is not.
+LONGEST_PAUSE = 30.0
 RATE = 1024  # bytes/s; a phone with a weak signal sends ten times as much
 LINGER = 5.0  # s for a client to stop sending a body after its answer (RFC 9112 §9.6)
 # s within which a client must read at least 48 KiB, the amount by which asyncio's buffer drains.
@@ -69,7 +69,7 @@ class Connection(HttpToolsProtocol):
         now = self._last_data = self.loop.time()
         self._has_data = True
         if not self._is_answered():
-            self._body_deadline = min(now + SILENCE, self._body_deadline + len(data) / RATE)
+            self._body_deadline = min(now + LONGEST_PAUSE, self._body_deadline + len(data) / RATE)
         super().data_received(data)
         if self._in_headers:
             self._header_bytes += len(data)
@@ -89,7 +89,7 @@ class Connection(HttpToolsProtocol):
             raise HeadersTooLargeError  # stops the parser, so that no app sees the request
         self._in_headers = self._body_complete = False
         self._header_bytes, self._body_bytes = size, 0
-        self._body_deadline = self._last_data + SILENCE
+        self._body_deadline = self._last_data + LONGEST_PAUSE
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -125,7 +125,7 @@ class Connection(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self.flow.read_paused:
-            self._body_deadline = now + SILENCE  # the app is slower than the client
+            self._body_deadline = now + LONGEST_PAUSE  # the app is slower than the client
         elif self._in_headers and now - self._request_start > HEADERS:
             self._refuse(408, f"The headers were incomplete after {HEADERS:g} seconds.")
         elif not self._body_complete and now > self._body_deadline:

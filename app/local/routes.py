@@ -11,8 +11,8 @@ from typing import Literal
 
 from fastapi import APIRouter, Request, Response
 
-from app.avatars.cache import http_headers
 from app.headers import NO_SNIFF, SHARED
+from app.http import cache_headers
 from app.http.content_encoding import EncodedContent, encode_content
 from app.http.path_prefix import root_of
 
@@ -76,7 +76,7 @@ def _respond(request: Request, name: str, headers: dict[str, str]) -> Response:
     headers |= {**NO_SNIFF, "Cache-Control": "no-cache", "ETag": file.etag}
     body, encoding_headers = file.content.choose(request.headers.get("accept-encoding", ""))
     headers |= encoding_headers
-    if http_headers.is_unchanged(request.headers, headers):
+    if cache_headers.is_unchanged(request.headers, headers):
         headers.pop("Content-Encoding", None)
         return Response(status_code=304, headers=headers)
     return Response(body, headers=headers, media_type=file.media)

@@ -10,8 +10,8 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from app.auth.scopes import needs
-from app.avatars.cache.http_headers import IMMUTABLE, MUTABLE
 from app.headers import NO_SNIFF, SHARED
+from app.http.cache_headers import IMMUTABLE, MUTABLE
 from app.http.content_encoding import encode_content
 from app.http.query_string import Only
 from app.packed_files import PackedFile

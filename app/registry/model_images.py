@@ -7,9 +7,9 @@ from starlette.exceptions import HTTPException
 
 from app import charts
 from app.auth.scopes import needs
-from app.avatars.cache import http_headers
 from app.charts import Theme
 from app.headers import NO_SNIFF
+from app.http import cache_headers
 from app.http.query_string import Only
 from app.state import State
 from models.bundle.format import Card
@@ -40,10 +40,10 @@ def image(
     headers = {
         "Cache-Control": CACHING,
         "Cross-Origin-Resource-Policy": "cross-origin",
-        **http_headers.version_headers(version, row["published"]),
+        **cache_headers.version_headers(version, row["published"]),
         **NO_SNIFF,
     }
-    if http_headers.is_unchanged(request.headers, headers):
+    if cache_headers.is_unchanged(request.headers, headers):
         return Response(status_code=304, headers=headers)
     return Response(content, headers=headers, media_type="image/png")
 

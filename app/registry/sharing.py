@@ -7,8 +7,8 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
 from app.auth.scopes import needs
-from app.avatars.cache import http_headers
 from app.headers import NO_SNIFF
+from app.http import cache_headers
 from app.http.query_string import Only
 from app.registry.schemas import Model, model
 from app.state import AppState, State
@@ -49,9 +49,9 @@ def download(request: Request, state: State, name: str) -> Response:
         "Cache-Control": IMMUTABLE if name == version else NO_CACHE,
         "Content-Disposition": f'attachment; filename="kao-{version[:12]}.zip"',
         "X-Avatar-Model": version,
-        **http_headers.version_headers(version, row["published"]),
+        **cache_headers.version_headers(version, row["published"]),
     }
-    if http_headers.is_unchanged(request.headers, headers):
+    if cache_headers.is_unchanged(request.headers, headers):
         return Response(status_code=304, headers=headers)
     folder = state.registry.fetch(version)
     bundle.check_digest(folder, version)

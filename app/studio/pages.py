@@ -12,8 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.templating import Jinja2Templates
 
-from app.avatars.cache.http_headers import IMMUTABLE
 from app.headers import NO_SNIFF
+from app.http.cache_headers import IMMUTABLE
 from app.http.path_prefix import root_of
 from app.studio import sentences, translations
 from app.studio.assets import assets, digest

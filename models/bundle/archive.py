@@ -7,7 +7,7 @@ from pathlib import Path
 
 from models.bundle.format import FILES, LARGEST_FILE
 from models.errors import BadBundle
-from models.storage.zips import BROKEN_ZIP, UNREADABLE_ZIP, BoundedReader, Buffer, LongListing
+from models.storage.zips import BROKEN_ZIP, UNREADABLE_ZIP, BoundedReader, Buffer, TooManyEntries
 
 CHUNK = 1 << 20  # bytes that are read at once: of a file, and of the list of entries
 # LZMA and bzip2 take up to 4 GiB of memory, or minutes, for what no zip tool writes by default.
@@ -37,7 +37,7 @@ def unpack(source: Path, folder: Path, largest: int = LARGEST) -> None:
             zipfile.ZipFile(file) as archive,
         ):
             _unpack(archive, folder, largest)
-    except LongListing:
+    except TooManyEntries:
         raise BadBundle(
             "This is not a bundle that kao exported: it has too many entries."
         ) from None

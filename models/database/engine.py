@@ -21,7 +21,7 @@ from models.storage import atomic, layout
 log = structlog.get_logger()
 
 LOCK_SECONDS = 30  # that a transaction of SQLite waits for the write lock
-PATIENCE = 60.0  # s that a start waits for its database: hosts start in any order
+START_TIMEOUT = 60.0  # s that a start waits for its database: hosts start in any order
 
 # `0001_name.py` is revision "0001": file names sort in the order of the revisions.
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -71,7 +71,7 @@ def connect(settings: Settings) -> sa.Engine:
     def _begin(connection: sa.Connection) -> None:
         # In WAL mode a transaction that reads and then writes fails at once instead of waiting.
         options = connection.get_execution_options()
-        if options.get("impatient", False):
+        if options.get("failing_if_locked", False):
             _begin_at_once(connection)
         else:
             connection.exec_driver_sql("BEGIN" if options.get("reading") else "BEGIN IMMEDIATE")
@@ -111,12 +111,12 @@ def reading(engine: sa.Engine) -> sa.Engine:
     return engine.execution_options(reading=True)
 
 
-def impatient(engine: sa.Engine) -> sa.Engine:
+def failing_if_locked(engine: sa.Engine) -> sa.Engine:
     """Return the engine for a write that is not worth waiting for.
 
     With SQLite its transactions raise OperationalError at once while another one writes.
     """
-    return engine.execution_options(impatient=True)
+    return engine.execution_options(failing_if_locked=True)
 
 
 def _begin_at_once(connection: sa.Connection) -> None:
@@ -136,9 +136,9 @@ def lock(db: sa.Connection, name: str) -> None:
         db.execute(sa.select(sa.func.pg_advisory_xact_lock(zlib.crc32(name.encode()))))
 
 
-def wait_until_available(engine: sa.Engine, patience: float = PATIENCE) -> None:
-    """Return when the database answers. Raises OperationalError after `patience` seconds."""
-    deadline = time.monotonic() + patience
+def wait_until_available(engine: sa.Engine, timeout: float = START_TIMEOUT) -> None:
+    """Return when the database answers. Raises OperationalError after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
     while True:
         try:
             with reading(engine).connect():

@@ -15,10 +15,10 @@ from sqlalchemy import event
 
 T = TypeVar("T")
 
-PATIENCE = 20.0  # s for one statement, its locks included; those of Kao take milliseconds
+STATEMENT_TIMEOUT = 20.0  # s for one statement, its locks included; those of Kao take milliseconds
 # The server ends the session of a client that was silent for so long within a transaction: Kao
 # waits for nothing there, and others wait for its locks.
-SILENCE = "60s"
+IDLE_TIMEOUT = "60s"
 PARAMETERS = {
     "connect_timeout": 5,
     "keepalives_idle": 10,
@@ -29,25 +29,25 @@ PARAMETERS = {
 
 
 class Connection(psycopg.Connection[Any]):
-    """A connection whose every statement ends within `patience` seconds, or breaks it.
+    """A connection whose every statement ends within `timeout` seconds, or breaks it.
 
-    patience: None waits for ever, for statements that take as long as there is data.
+    timeout: None waits for ever, for statements that take as long as there is data.
     """
 
-    patience: float | None
+    timeout: float | None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.patience = PATIENCE
+        self.timeout = STATEMENT_TIMEOUT
 
     def wait(self, gen: Generator[Any, Any, T], *args: Any, **kwargs: Any) -> T:
-        """Run a statement to its end. Raises OperationalError after `patience` seconds."""
+        """Run a statement to its end. Raises OperationalError after `timeout` seconds."""
         return super().wait(self._limit(gen), *args, **kwargs)
 
     def _limit(self, statement: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
-        if self.patience is None:
+        if self.timeout is None:
             return (yield from statement)
-        deadline = time.monotonic() + self.patience
+        deadline = time.monotonic() + self.timeout
         try:
             event_to_wait_for = next(statement)
             while True:
@@ -56,7 +56,7 @@ class Connection(psycopg.Connection[Any]):
                 if not ready and time.monotonic() > deadline:
                     self.pgconn.finish()  # its answer could only come for another statement
                     raise psycopg.OperationalError(
-                        f"PostgreSQL did not answer within {self.patience:g} seconds"
+                        f"PostgreSQL did not answer within {self.timeout:g} seconds"
                     )
                 event_to_wait_for = statement.send(ready)
         except StopIteration as end:
@@ -71,7 +71,7 @@ def install(engine: sa.Engine) -> None:
     def _connect(_dialect: Any, _record: Any, arguments: Any, parameters: Any) -> Connection:
         connection = Connection.connect(*arguments, **{**PARAMETERS, **parameters})
         connection.autocommit = True
-        connection.execute(f"SET idle_in_transaction_session_timeout = '{SILENCE}'".encode())
+        connection.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_TIMEOUT}'".encode())
         connection.autocommit = False
         return connection
 
@@ -81,8 +81,8 @@ def without_time_limit(db: sa.Connection) -> Iterator[None]:
     """Let the statements of a connection take as long as they need, as migrations do."""
     driver_connection = db.connection.driver_connection
     assert isinstance(driver_connection, Connection)
-    driver_connection.patience = None
+    driver_connection.timeout = None
     try:
         yield
     finally:
-        driver_connection.patience = PATIENCE  # it returns to the pool
+        driver_connection.timeout = STATEMENT_TIMEOUT  # it returns to the pool

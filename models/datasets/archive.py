@@ -18,7 +18,7 @@ from models.datasets.images import FORMAT_NAMES, is_image_name
 from models.datasets.near_duplicates import NearDuplicates
 from models.datasets.survey import Survey
 from models.errors import DatasetError
-from models.storage.zips import BROKEN_ZIP, UNREADABLE_ZIP, BoundedReader, LongListing
+from models.storage.zips import BROKEN_ZIP, UNREADABLE_ZIP, BoundedReader, TooManyEntries
 
 CHUNK = 1 << 18
 # Signatures of an entry, of the end of an empty archive, and of one split into a single part.
@@ -231,7 +231,7 @@ def _open(path: Path, limits: Limits) -> Iterator[zipfile.ZipFile]:
                 raise zipfile.BadZipFile(f"it does not begin like one{kind}")
             with zipfile.ZipFile(file) as archive:
                 yield archive
-    except LongListing:
+    except TooManyEntries:
         raise ArchiveError(
             "The archive's list of entries is too long; split it into several."
         ) from None

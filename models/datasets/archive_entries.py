@@ -6,8 +6,8 @@ import stat
 import unicodedata
 import zipfile
 
+from models.datasets.file_kinds import reason_to_leave_out
 from models.datasets.images import is_hidden, is_image_name
-from models.datasets.listing import reason_to_leave_out
 
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".jar")
 METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # what every zip tool writes

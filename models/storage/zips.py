@@ -12,7 +12,7 @@ BROKEN_ZIP = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, lzma.LZMAErr
 UNREADABLE_ZIP = (NotImplementedError, RuntimeError, UnicodeDecodeError)
 
 
-class LongListing(Exception):
+class TooManyEntries(Exception):
     """An archive's list of entries is longer than its reader allows."""
 
 
@@ -28,11 +28,11 @@ class BoundedReader(io.BufferedReader):
         self.most = most
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """As a file's, at most to its end. Raises LongListing."""
+        """As a file's, at most to its end. Raises TooManyEntries."""
         remaining = os.fstat(self.fileno()).st_size - self.tell()
         size = remaining if size is None or size < 0 else min(size, remaining)
         if size > self.most:
-            raise LongListing
+            raise TooManyEntries
         return super().read(max(0, size))
 
 

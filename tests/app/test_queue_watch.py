@@ -16,7 +16,7 @@ from tests.support.waiting import wait
 @pytest.fixture
 def watch(settings: Settings, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> QueueWatch:
     """A watch without patience."""
-    monkeypatch.setattr(queue_watch, "PATIENCE", -1.0)
+    monkeypatch.setattr(queue_watch, "LONGEST_WAIT", -1.0)
     return QueueWatch(settings, engine)
 
 
@@ -64,7 +64,7 @@ def test_a_run_may_wait_while_another_one_trains(watch: QueueWatch, begin: Begin
 
 
 def test_a_run_is_given_time(watch: QueueWatch, begin: Begin) -> None:
-    queue_watch.PATIENCE = 60.0  # the fixture restores it
+    queue_watch.LONGEST_WAIT = 60.0  # the fixture restores it
     begin()
     assert watch.look().fault is None
 

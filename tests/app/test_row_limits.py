@@ -124,7 +124,7 @@ def test_tests_and_deliveries_of_a_webhook_do_not_accumulate(
     for _ in range(6):
         delivery = webhooks.claim(registry.engine)
         assert delivery is not None
-        webhooks.settle(registry.engine, delivery, 200, None)
+        webhooks.record_outcome(registry.engine, delivery, 200, None)
         assert send("POST", f"/webhooks/{id}/test").status_code == 202
     rows = webhooks.list_deliveries(registry.engine, id)
     assert len(rows) <= 4

@@ -35,7 +35,7 @@ def engine(
     link: Link, postgres: Postgres, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[sa.Engine]:
     """Through the link, migrated; that connection is among those that are used later."""
-    monkeypatch.setattr(postgresql, "PATIENCE", 2.0)
+    monkeypatch.setattr(postgresql, "STATEMENT_TIMEOUT", 2.0)
     address = url.replace(f":{postgres.port}/", f":{link.port}/")
     engine = connect(Settings(home=tmp_path, database_url=address))
     migrate(engine)
@@ -50,7 +50,7 @@ def test_a_half_open_connection_of_the_pool_is_replaced_in_time(
     network.apply(link.name, "half-open")
     start = time.monotonic()
     assert runs.list_runs(engine) == []
-    assert time.monotonic() - start >= postgresql.PATIENCE
+    assert time.monotonic() - start >= postgresql.STATEMENT_TIMEOUT
 
 
 def test_a_statement_without_an_answer_fails_in_time_and_the_next_one_works(
@@ -72,7 +72,7 @@ def test_the_locks_of_a_host_that_vanished_in_a_transaction_are_released(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(postgresql, "SILENCE", "2s")
+    monkeypatch.setattr(postgresql, "IDLE_TIMEOUT", "2s")
     engine.dispose()
     other = connect(Settings(home=tmp_path / "other", database_url=url))
     with engine.connect() as lost:

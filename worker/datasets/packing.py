@@ -147,7 +147,7 @@ def pack(
     temporary = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=cache))
     try:
         _write(temporary, dataset_source, contents, Decoding(size, least, workers), progress)
-        return _settle(temporary, folder)
+        return _move_into_cache(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -246,7 +246,7 @@ def _flush(file: BinaryIO) -> None:
     os.fsync(file.fileno())
 
 
-def _settle(temporary: Path, folder: Path) -> PackedDataset:
+def _move_into_cache(temporary: Path, folder: Path) -> PackedDataset:
     """Give the written folder its final name, unless another process wrote an equal one first."""
     temporary.chmod(0o755)  # mkdtemp's 0700 would hide it from an app under another user
     with contextlib.suppress(OSError):

@@ -12,9 +12,9 @@ from models.bundle.generator import Pixels
 from models.faces.pixels import to_network, to_pixels
 from models.faces.resizing import resize
 from models.networks.enlarger import Enlarger, loss, psnr
+from worker.cosine import cosine
 from worker.enlarging.degradation import degrade
 from worker.enlarging.pairs import Pairs
-from worker.learning_rates import cosine
 from worker.rng import random_stream
 
 CROP = 32  # pixels along a side of the small picture

@@ -21,8 +21,8 @@ from models import runs
 from models.database.engine import connect
 from models.errors import KaoError, StaleFence
 from models.settings import Settings
-from worker import database_patience
-from worker.training import lockstep, passing_faults, resource_errors
+from worker import database_retry
+from worker.training import lockstep, resource_errors, transient_faults
 from worker.training.divergence import Divergence
 from worker.training.run import Attempt, HandedBack
 
@@ -74,10 +74,10 @@ def _end(engine: sa.Engine, attempt: Attempt, error: Exception) -> None:
     Raises the error itself where it is a defect.
     """
     run, fence = attempt.run, attempt.fence
-    if (fault := passing_faults.recognise(error)) is not None:
+    if (fault := transient_faults.recognise(error)) is not None:
         log.warning("training.interrupted", run=run, reason=fault.reason)
         count = _record(lambda: runs.count_faults(engine, run))
-        if count + 1 < fault.most and attempt.pause(passing_faults.pause_before_retry(count)):
+        if count + 1 < fault.most and attempt.pause(transient_faults.pause_before_retry(count)):
             _record(lambda: runs.requeue(engine, run, fence, "stopped", is_stalled=False))
         else:
             _record(lambda: runs.requeue_after_fault(engine, run, fence, fault.reason, fault.most))
@@ -96,7 +96,7 @@ def _record(change: Callable[[], T]) -> T:
     Raises OperationalError where the database stays away.
     """
     try:
-        return database_patience.repeat(change)
+        return database_retry.retry(change)
     except StaleFence as error:
         print(error, file=sys.stderr)
         sys.exit(0)

@@ -7,7 +7,7 @@ from models.recipes.losses import LOSSES, LossName
 from worker.training.loss_log import Losses
 
 MEMORY = 50  # steps over which quantities are averaged
-PATIENCE = 100  # steps before the first alarm: every run starts unbalanced
+GRACE_STEPS = 100  # steps before the first alarm: every run starts unbalanced
 # Losses of healthy runs stay far below: BCE's own bound is 100 (PyTorch clamps its logarithms).
 RUNAWAY = 1000.0
 # Samples have collapsed when they differ by less than this share of what real images differ by.
@@ -50,7 +50,7 @@ class Watch:
             before = self.averages.get(name, value)
             self.averages[name] = before + (value - before) / min(MEMORY, self.steps + 1)
         self.steps += 1
-        if self.steps < PATIENCE:
+        if self.steps < GRACE_STEPS:
             return []
         return [alarm for is_active, alarm in self._alarms() if self._is_new(is_active, alarm)]
 

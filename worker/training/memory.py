@@ -104,7 +104,7 @@ def peak(step: Step, inputs: Inputs) -> int:
         generator=networks["generator"],
         discriminator=networks["discriminator"],
         features=features,
-        begin=lambda name: networks[name].zero_grad(set_to_none=True),
+        zero_gradients=lambda name: networks[name].zero_grad(set_to_none=True),
         update=lambda name: None,
     )
     if step.accumulation > 2:

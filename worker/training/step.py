@@ -50,16 +50,16 @@ class Views(NamedTuple):
 class Step:
     """The networks and their losses.
 
-    begin: zeroes the gradients of the network with this name. update: applies to it the gradients
-    that were added up since. noise: its standard deviation, in units of [-1, 1]. accumulation:
-    micro-batches of a step.
+    zero_gradients: of the network with this name. update: applies to it the gradients that were
+    added up since. noise: its standard deviation, in units of [-1, 1]. accumulation: micro-batches
+    of a step.
     """
 
     generator: nn.Module
     discriminator: nn.Module
     discriminator_loss: Loss
     generator_loss: Loss
-    begin: Callable[[str], None]
+    zero_gradients: Callable[[str], None]
     update: Callable[[str], None]
     bf16: bool
     features: FeatureDiscriminator | None = None
@@ -88,7 +88,7 @@ class Step:
         self, parts: Sequence[Inputs], views_of_parts: Sequence[Views] | None, losses: list[Losses]
     ) -> list[Tensor]:
         """Update the discriminator; the scores of the real images."""
-        self.begin("discriminator")
+        self.zero_gradients("discriminator")
         real_scores = []
         for place, part in enumerate(parts):
             views = views_of_parts[place] if views_of_parts else self._views_without_graph(part)
@@ -108,7 +108,7 @@ class Step:
     ) -> Features | None:
         """Update the heads; the drawn images' features, where their graph is kept."""
         assert self.features is not None
-        self.begin("heads")
+        self.zero_gradients("heads")
         fake_features: Features = []
         for place, part in enumerate(parts):
             views = views_of_parts[place] if views_of_parts else self._views_without_graph(part)
@@ -128,7 +128,7 @@ class Step:
         fake_features: Features | None,
         losses: list[Losses],
     ) -> None:
-        self.begin("generator")
+        self.zero_gradients("generator")
         for place, part in enumerate(parts):
             views = views_of_parts[place] if views_of_parts else self.views(part)
             feature_loss = self._feature_loss(views, fake_features, part)

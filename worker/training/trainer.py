@@ -10,7 +10,7 @@ from torch.nn import functional
 from models.networks import build, modern
 from models.recipes.losses import LOSSES
 from models.recipes.recipe import Adam, Recipe
-from worker.learning_rates import cosine
+from worker.cosine import cosine
 from worker.rng import random_stream
 from worker.training import (
     ema,
@@ -86,7 +86,7 @@ class Trainer:
             self.discriminator,
             lambda real, fake: loss.discriminator(real, fake, functional),
             lambda real, fake: loss.generator(real, fake, functional),
-            self._begin,
+            self._zero_gradients,
             self._update,
             bf16,
             self.features,
@@ -199,7 +199,7 @@ class Trainer:
             )
             optimizers.set_learning_rate(optimizer, rate * share)
 
-    def _begin(self, name: str) -> None:
+    def _zero_gradients(self, name: str) -> None:
         self.optimizers[name].zero_grad(set_to_none=True)
 
     def _update(self, name: str) -> None:

@@ -17,7 +17,6 @@ from starlette.responses import Response, StreamingResponse
 from app.avatars import service, traits
 from app.avatars.bulk.distinct import MOST_VARIANTS, Candidate, Team
 from app.avatars.bulk.request import SCHEMA, BulkRequest, parse_body, read_body
-from app.avatars.cache import http_headers
 from app.avatars.encode.provenance import Words
 from app.avatars.generate.faces import enlarge
 from app.avatars.request.costs import LOADING_UNITS, Estimate
@@ -25,6 +24,7 @@ from app.avatars.request.picture_request import PictureRequest
 from app.avatars.state import PictureState, get_picture_state
 from app.errors import TooManyRequests
 from app.headers import NO_SNIFF, SHARED
+from app.http import cache_headers
 from app.http.accept import parse_qualities
 from app.http.disconnects import cancel_on_disconnect
 from models.bundle.generator import Drawer
@@ -70,7 +70,7 @@ async def respond(request: Request) -> Response:
     headers = {
         **limits,
         "X-Avatar-Model": version,
-        "Cache-Control": http_headers.NOT_STORED,
+        "Cache-Control": cache_headers.NOT_STORED,
         "Vary": "Accept",
         **NO_SNIFF,
         **SHARED,

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.avatars.cache import http_headers
 from app.avatars.cache.picture_cache import PictureCache
+from app.http import cache_headers
 
 MOST_RESPONSES = 4096  # kept responses, about a kilobyte each; the oldest are dropped first
 LONGEST_KEY = 512  # bytes of path, query and Accept; longer requests are not kept
@@ -73,7 +73,7 @@ class ResponseCache:
         response = self._responses.get(key)
         if response is None or not self._is_current(response.model, response.version):
             return None
-        if conditions and http_headers.is_unchanged(Headers(raw=conditions), response.validators):
+        if conditions and cache_headers.is_unchanged(Headers(raw=conditions), response.validators):
             return 304, response.headers_304, b""
         body = self.pictures.get(response.etag)
         if body is None:

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from app.avatars.cache import http_headers
 from app.avatars.formats import STILL
+from app.http import cache_headers
 from app.main import create_app
 from models.bundle import verify
 from models.faces import latents
@@ -146,9 +146,9 @@ def test_head_is_get_without_the_body(client: TestClient) -> None:
 
 def test_only_a_pinned_version_is_immutable(client: TestClient, versions: list[str]) -> None:
     for model, expected in [
-        ("default", http_headers.MUTABLE),
-        (versions[0][:12], http_headers.MUTABLE),
-        (versions[0], http_headers.IMMUTABLE),
+        ("default", cache_headers.MUTABLE),
+        (versions[0][:12], cache_headers.MUTABLE),
+        (versions[0], cache_headers.IMMUTABLE),
     ]:
         answer = client.get("/avatar", params={"seed": "1", "model": model})
         assert answer.headers["cache-control"] == expected
@@ -169,7 +169,7 @@ def test_a_matching_etag_is_304_without_drawing(
     assert answer.status_code == 304
     assert answer.content == b""
     assert answer.headers["etag"] == tag
-    assert answer.headers["cache-control"] == http_headers.MUTABLE
+    assert answer.headers["cache-control"] == cache_headers.MUTABLE
 
 
 @pytest.mark.parametrize(

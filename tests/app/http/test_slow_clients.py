@@ -30,7 +30,7 @@ HALF_A_BODY = b"POST /train HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{"
 def live(start: Start, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> Live:
     """A server with short deadlines."""
     monkeypatch.setattr(slow_clients, "HEADERS", 0.5)
-    monkeypatch.setattr(slow_clients, "SILENCE", 0.5)
+    monkeypatch.setattr(slow_clients, "LONGEST_PAUSE", 0.5)
     return start()
 
 

@@ -30,7 +30,7 @@ KINDS = {
     "idle after an answer": (b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n", b""),
 }
 # The longest deadline, and time for a loaded machine.
-CUT = slow_clients.SILENCE + 30  # s
+CUT = slow_clients.LONGEST_PAUSE + 30  # s
 
 
 async def _half_open(port: int, kind: str, cut: Counter[str]) -> None:

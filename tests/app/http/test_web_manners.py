@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 import pytest
 from starlette.testclient import TestClient
 
-from app.avatars.cache import http_headers
+from app.http import cache_headers
 from tests.support.pictures import decode
 
 MD5 = hashlib.md5(b"ada@example.com").hexdigest()
@@ -27,7 +27,7 @@ PICTURES = ["/avatar?seed=a&size=32", "/og?seed=a", "/sheet?count=2&size=16"]
 def test_a_picture_has_the_date_of_its_model(client: TestClient, path: str) -> None:
     first = client.get(path)
     card = client.get("/models/default").json()["card"]
-    assert first.headers["last-modified"] == http_headers.format_time(card["created"])
+    assert first.headers["last-modified"] == cache_headers.format_time(card["created"])
     for _ in range(2):
         since = {"If-Modified-Since": first.headers["last-modified"]}
         assert client.get(path, headers=since).status_code == 304

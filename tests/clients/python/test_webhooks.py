@@ -33,7 +33,7 @@ def test_a_delivery_is_listed_and_replayed(
     assert delivery.body["data"]["version"] == versions[1]
     claim = webhooks.claim(registry.engine)
     assert claim is not None
-    webhooks.settle(registry.engine, claim, 200, None)
+    webhooks.record_outcome(registry.engine, claim, 200, None)
     (first_delivery,) = kao.call(url, "deliveries", webhook.id)
     assert (first_delivery.state, first_delivery.status, first_delivery.attempts) == (
         "delivered",

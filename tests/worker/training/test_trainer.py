@@ -11,7 +11,7 @@ from torch import Tensor
 from models.networks import build, modern
 from models.recipes.recipe import resolve
 from models.storage.blob_store import Blobs
-from worker.learning_rates import cosine
+from worker.cosine import cosine
 from worker.training import losses, snapshots
 from worker.training.batches import Reals, to_images
 from worker.training.loss_log import Losses

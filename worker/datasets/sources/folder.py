@@ -9,9 +9,9 @@ from pathlib import Path
 
 from models.datasets import labels
 from models.datasets.exclusions import Exclusion
+from models.datasets.file_kinds import reason_to_leave_out
 from models.datasets.images import FORMAT_NAMES, MIN_SIDE
 from models.datasets.labels import LabelTable
-from models.datasets.listing import reason_to_leave_out
 from models.errors import DatasetError
 from worker.datasets.file_source import FileSource
 from worker.datasets.source import Contents, NamedFile, Part

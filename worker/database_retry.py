@@ -1,4 +1,4 @@
-"""Waits for a database that does not answer, where giving up would lose the end of an attempt."""
+"""Repeats operations until the database answers, where an attempt's end would else be lost."""
 
 import time
 from collections.abc import Callable
@@ -16,17 +16,18 @@ SECONDS = 600.0  # then the error is raised
 INTERVAL = 1.0  # s
 
 
-def repeat(change: Callable[[], T], is_over: Callable[[], bool] = lambda: False) -> T:
-    """The result of a change or query, as soon as the database answers.
+def retry(operation: Callable[[], T], should_stop: Callable[[], bool] = lambda: False) -> T:
+    """The result of an operation, as soon as the database answers.
 
-    is_over: whether to give up at the next error. Raises OperationalError then, or after SECONDS.
+    should_stop: whether to give up at the next error. Raises OperationalError then, or after
+    SECONDS.
     """
     deadline = time.monotonic() + SECONDS
     while True:
         try:
-            return change()
+            return operation()
         except sa.exc.OperationalError as error:
-            if is_over() or time.monotonic() > deadline:
+            if should_stop() or time.monotonic() > deadline:
                 raise
             log.warning("database.awaited", reason=type(error.orig).__name__)
         clocks.sleep(INTERVAL)

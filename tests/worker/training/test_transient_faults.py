@@ -15,9 +15,9 @@ from models.settings import Settings
 from models.storage.blob_store import Blobs
 from tests.support.fixtures import Begin
 from tests.worker.training.types import Attempts, EventsOf
-from worker import database_patience
+from worker import database_retry
 from worker.supervisor import Supervisor
-from worker.training import __main__ as process, passing_faults, resource_errors
+from worker.training import __main__ as process, resource_errors, transient_faults
 from worker.training.run import Attempt
 
 AWAY = StorageUnreachable("The storage refused or did not answer: timed out")
@@ -38,7 +38,7 @@ LOCKED = sa.exc.OperationalError("UPDATE", {}, Exception("database is locked"))
     ],
 )
 def test_a_fault_that_may_go_away_is_recognised(error: Exception) -> None:
-    assert passing_faults.recognise(error) is not None
+    assert transient_faults.recognise(error) is not None
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_a_fault_that_may_go_away_is_recognised(error: Exception) -> None:
     ids=lambda error: type(error).__name__,
 )
 def test_an_error_that_another_attempt_would_raise_again_fails_the_run(error: Exception) -> None:
-    assert passing_faults.recognise(error) is None
+    assert transient_faults.recognise(error) is None
 
 
 def test_a_bucket_that_is_away_for_a_while_fails_no_run(
@@ -101,7 +101,7 @@ def test_faults_that_do_not_end_fail_the_run_with_their_reason(
     monkeypatch.setattr(Attempt, "pause", pause)
     run = attempt(pictures)
     run.reporter.close()
-    for _ in range(passing_faults.MOST_FULL_DISKS - 1):
+    for _ in range(transient_faults.MOST_FULL_DISKS - 1):
         process._end(engine, run, OSError(errno.ENOSPC, "No space left on device"))
         claim = runs.claim(engine, run.run)
         assert claim is not None
@@ -110,8 +110,8 @@ def test_faults_that_do_not_end_fail_the_run_with_their_reason(
     process._end(engine, run, OSError(errno.ENOSPC, "No space left on device"))
     row = runs.get(engine, run.run)
     assert (row["state"], row["error"]) == ("failed", resource_errors.FULL_DISK)
-    assert pauses == [passing_faults.pause_before_retry(count) for count in range(len(pauses))]
-    assert sum(map(passing_faults.pause_before_retry, range(passing_faults.MOST_FAULTS))) > 3600
+    assert pauses == [transient_faults.pause_before_retry(count) for count in range(len(pauses))]
+    assert sum(map(transient_faults.pause_before_retry, range(transient_faults.MOST_FAULTS))) > 3600
 
 
 def test_a_snapshot_forgets_earlier_faults(engine: sa.Engine, begin: Begin) -> None:
@@ -130,9 +130,9 @@ def test_the_last_snapshot_written_again_forgets_no_fault(engine: sa.Engine, beg
     """Each attempt to publish writes it again, so a disk that stays full was tried for ever."""
     run, fence = begin("running")
     states = []
-    for _ in range(passing_faults.MOST_FULL_DISKS):
+    for _ in range(transient_faults.MOST_FULL_DISKS):
         runs.snapshot(engine, run, fence, "000000000010.pt", {"images": 10})
-        most = passing_faults.MOST_FULL_DISKS
+        most = transient_faults.MOST_FULL_DISKS
         states.append(runs.requeue_after_fault(engine, run, fence, "full", most))
         if (claim := runs.claim(engine, run)) is not None:
             fence = claim[1]
@@ -140,14 +140,14 @@ def test_the_last_snapshot_written_again_forgets_no_fault(engine: sa.Engine, beg
 
 
 def test_a_fault_without_a_message_is_recognised() -> None:
-    fault = passing_faults.recognise(sa.exc.OperationalError("SELECT 1", {}, OSError()))
+    fault = transient_faults.recognise(sa.exc.OperationalError("SELECT 1", {}, OSError()))
     assert fault is not None
     assert "OperationalError" in fault.reason
 
 
 def test_the_end_of_an_attempt_waits_for_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
     tries: list[int] = []
-    monkeypatch.setattr(database_patience, "INTERVAL", 0.001)
+    monkeypatch.setattr(database_retry, "INTERVAL", 0.001)
 
     def change() -> str:
         tries.append(1)
@@ -172,6 +172,6 @@ def test_a_supervisor_waits_for_the_database_before_it_gives_a_run_up(
         return get(*arguments)
 
     monkeypatch.setattr(runs, "get", get_later)
-    monkeypatch.setattr(database_patience, "INTERVAL", 0.001)
+    monkeypatch.setattr(database_retry, "INTERVAL", 0.001)
     supervisor = Supervisor(settings, engine, run, Fence(fence))
-    assert supervisor._settle(1, settings.home / "log.txt") == "queued"
+    assert supervisor._record_end(1, settings.home / "log.txt") == "queued"

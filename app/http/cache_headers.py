@@ -1,4 +1,4 @@
-"""HTTP cache headers of pictures: ETag, Cache-Control and Vary."""
+"""ETags, Cache-Control, Vary and conditional requests."""
 
 import hashlib
 import re

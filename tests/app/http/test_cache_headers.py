@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.avatars.cache import http_headers
-from app.avatars.cache.http_headers import IMMUTABLE, MUTABLE, NOT_STORED
+from app.http import cache_headers
+from app.http.cache_headers import IMMUTABLE, MUTABLE, NOT_STORED
 
 
 @pytest.mark.parametrize(
@@ -21,15 +21,15 @@ from app.avatars.cache.http_headers import IMMUTABLE, MUTABLE, NOT_STORED
     ],
 )
 def test_if_none_match_is_compared_weakly(if_none_match: list[str], is_match: bool) -> None:
-    assert http_headers.matches(if_none_match, 'W/"a"') == is_match
+    assert cache_headers.matches(if_none_match, 'W/"a"') == is_match
 
 
 def test_each_part_of_an_etag_changes_it() -> None:
     etags = {
-        http_headers.make_etag("v", 1, "/avatar?seed=a"),
-        http_headers.make_etag("w", 1, "/avatar?seed=a"),
-        http_headers.make_etag("v", 2, "/avatar?seed=a"),
-        http_headers.make_etag("v", 1, "/avatar?seed=b"),
+        cache_headers.make_etag("v", 1, "/avatar?seed=a"),
+        cache_headers.make_etag("w", 1, "/avatar?seed=a"),
+        cache_headers.make_etag("v", 2, "/avatar?seed=a"),
+        cache_headers.make_etag("v", 1, "/avatar?seed=b"),
     }
     assert len(etags) == 4
     assert all(etag.startswith('W/"') and etag.endswith('"') for etag in etags)
@@ -49,6 +49,6 @@ def test_only_repeatable_pictures_of_a_full_version_are_immutable(
     etag: str | None, is_pinned: bool, is_negotiated: bool, headers: dict[str, str]
 ) -> None:
     assert (
-        http_headers.cache_headers(etag, is_pinned=is_pinned, is_negotiated=is_negotiated)
+        cache_headers.cache_headers(etag, is_pinned=is_pinned, is_negotiated=is_negotiated)
         == headers
     )

@@ -1,4 +1,4 @@
-"""Learning rates that change over a training."""
+"""The cosine schedule of learning rates and of the gradient penalty's weight."""
 
 import math
 

@@ -1,6 +1,7 @@
 """Files of published bundles, verified whenever they are read.
 
-What a version names is for ever, and caches keep it: a damaged file must never be sent as its own.
+The content of a version never changes and clients cache it, so a damaged file must never be served
+under it.
 """
 
 import contextlib
