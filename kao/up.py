@@ -170,7 +170,9 @@ def _greet(settings: Settings) -> None:
     url = f"http://{_authority(host, settings.port)}{settings.path_prefix}"
     file = settings.home / layout.API_KEY
     place, key = str(file), f"$(cat {shlex.quote(str(file))})"
-    if settings.api_key is not None:  # then no file is written
+    if secret_file := os.environ.get("KAO_API_KEY_FILE"):
+        place, key = secret_file, f"$(cat {shlex.quote(secret_file)})"
+    elif settings.api_key is not None:  # then no file is written
         place, key = "KAO_API_KEY", "$KAO_API_KEY"
     header = f'-H "Authorization: Bearer {key}"'
     body = '\'{"preset":"modern-64","minutes":3}\''

@@ -13,6 +13,7 @@ from urllib.parse import quote, unquote_to_bytes, urlsplit
 import sqlalchemy as sa
 
 from app.errors import Forbidden, InvalidParameter
+from app.http.path_prefix import path_below
 from models import key_signatures, keys
 from models.errors import UnknownKey
 from models.key_signatures import CLOCK_SKEW, EXPIRY
@@ -40,7 +41,7 @@ def sign(id: str, secret: str, address: str, expires: int, prefix: str = "") -> 
         raise InvalidParameter("expires", "is too late", f"at most {MAX_SECONDS:,} seconds ahead")
     try:
         parts = urlsplit(address)
-        path, query = _below(prefix, parts.path).encode(), parts.query.encode()
+        path, query = _below(prefix.encode(), parts.path.encode()), parts.query.encode()
     except ValueError:  # an invalid IPv6 address, or a lone surrogate
         raise InvalidParameter("url", "cannot be parsed", "the address of a picture") from None
     if split(query)[0] is not None:
@@ -87,8 +88,9 @@ def verify(database: sa.Engine, signature: Signature, path: bytes, query: bytes)
         raise Forbidden(f"This address expires more than {MAX_SECONDS:,} seconds from now.")
 
 
-def _below(prefix: str, path: str) -> str:
-    return path.removeprefix(prefix) if path.startswith(f"{prefix}/") else path
+def _below(prefix: bytes, path: bytes) -> bytes:
+    below = path_below(prefix, path) if prefix else None
+    return path if below is None else b"/" + below
 
 
 def _message(path: bytes, query: bytes, expires: str) -> str:

@@ -164,9 +164,10 @@ async def get_by_path(request: Request, name: str) -> Response:
             return await _respond_blank(request, picture)
         return await _respond(request, picture)
     # The raw path: the decoded one has lost the bytes that are not UTF-8.
-    _, separator, raw_name = request.scope["raw_path"].partition(b"/avatar/")
-    if not separator:  # the client percent-encoded a part of `/avatar/` itself
-        raw_name = quote(name).encode()
+    raw_path, start = request.scope["raw_path"], b"/avatar/"
+    # The client may have percent-encoded a part of `/avatar/` itself.
+    is_plain = raw_path.startswith(start)
+    raw_name = raw_path.removeprefix(start) if is_plain else quote(name).encode()
     return await _respond(request, picture_request.parse_path(raw_name, query, accept))
 
 

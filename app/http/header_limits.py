@@ -51,4 +51,8 @@ def _limit(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
 def _own_cookies(header: bytes) -> bytes:
     pairs = (pair.strip() for pair in header.split(b";"))
     own = [pair for pair in pairs if pair.startswith(OWN_COOKIES) and b'"' not in pair]
-    return b"; ".join(own[:MOST_COOKIES])
+    # Of two with one name the first has the longer path (RFC 6265 §5.4), and is this app's.
+    first_pairs: dict[bytes, bytes] = {}
+    for pair in own:
+        first_pairs.setdefault(pair.partition(b"=")[0], pair)
+    return b"; ".join([*first_pairs.values()][:MOST_COOKIES])

@@ -53,12 +53,17 @@ class PacedBodies:
         async def send_paced(message: Message) -> None:
             nonlocal is_dropped
             if is_dropped:
-                return  # the rest of a stream would complete a response that has a gap
+                # The rest of a stream would complete a response that has a gap.
+                raise asyncio.CancelledError
             if len(message.get("body", b"")) <= PIECE:
                 return await send(message)
             is_dropped = not await self._send(message, send)
 
-        await self.app(scope, receive, send_paced)
+        try:
+            await self.app(scope, receive, send_paced)
+        except asyncio.CancelledError:
+            if not is_dropped:
+                raise
 
     async def _send(self, message: Message, send: Send) -> bool:
         """Send a body in pieces; whether all of it was sent."""

@@ -44,7 +44,7 @@ class PathPrefix:
         if not prefix:
             return await self.app(scope, receive, send)
         start = f"{prefix}/"
-        if (raw_path := _path_below(prefix.encode(), scope["raw_path"])) is not None:
+        if (raw_path := path_below(prefix.encode(), scope["raw_path"])) is not None:
             _replace_path(scope, unquote(raw_path), raw_path)
         scope["root_path"] = prefix
 
@@ -77,7 +77,7 @@ class PathPrefix:
         return prefix if is_valid and "x-forwarded-for" in headers else ""
 
 
-def _path_below(prefix: bytes, raw_path: bytes) -> bytes | None:
+def path_below(prefix: bytes, raw_path: bytes) -> bytes | None:
     """The path below the prefix, without its first slash; None where it does not begin with it.
 
     Both are percent-encoded, and may encode the same characters differently (`~` as `%7E`).

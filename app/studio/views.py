@@ -107,13 +107,15 @@ def new(request: Request) -> Response:
     recipe = runs.get(state.database, base)["recipe"] if base else {}
     dataset = request.query_params.get("dataset")
     dataset_list = dataset_routes.list_datasets(state).datasets
-    flat_art = {row.name: catalogue.is_flat_art(state.database, row.name) for row in dataset_list}
+    flat_art = catalogue.flat_art(state.database)
     preset = recipe.get("preset") or request.query_params.get("preset")
     is_fitted = preset not in names
+    # A form that nobody filled in has the first set selected, the starter set.
+    selected_set = dataset or recipe.get("dataset") or catalogue.STARTER
+    if dataset is not None and dataset not in flat_art:
+        raise UnknownDataset(dataset[:80])
     if is_fitted:
-        # A form that nobody filled in has the first set selected, the starter set.
-        is_flat_art = catalogue.is_flat_art(state.database, dataset or catalogue.STARTER)
-        preset = FLAT_ART_PRESET if is_flat_art else FIRST_PRESET
+        preset = FLAT_ART_PRESET if flat_art.get(selected_set) else FIRST_PRESET
     return _render(
         request,
         "studio_new.html",
@@ -125,6 +127,7 @@ def new(request: Request) -> Response:
         recipes={preset.name: preset.recipe for preset in preset_list.presets},
         chosen=preset,
         is_fitted=is_fitted,
+        selected_set=selected_set,
         first_preset=FIRST_PRESET,
         flat_preset=FLAT_ART_PRESET,
         sources=_sources(state),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
-from safetensors import safe_open
+from safetensors import numpy as safetensors
 
 from models.bundle.format import (
     CRITIC,
@@ -43,8 +43,8 @@ class Drawer:
     ) -> None:
         """Load the parts that most requests need.
 
-        digests: each file's SHA-256 when it was verified; the graphs and weights that are read now
-        or, as the optional parts, later are checked against them.
+        digests: each file's SHA-256 when it was verified; what is read now or, as the optional
+        parts, later is checked against them.
         """
         self.card, self._folder, self._threads = card, folder, threads
         self._digests = dict(digests or {})
@@ -52,8 +52,8 @@ class Drawer:
         self._synthesis = self._session(SYNTHESIS, weights)
         self._is_padded = CUDA in self._synthesis.get_providers()
         self._mapping = self._session(MAPPING, weights) if card.network.layers else None
-        self._average = _read_tensor(folder / WEIGHTS, "mapping.average") if self._mapping else None
-        self._vectors = _read_tensors(folder / TRAITS) if card.sliders else {}
+        self._average = safetensors.load(weights)["mapping.average"] if self._mapping else None
+        self._vectors = safetensors.load(self._read(TRAITS)) if card.sliders else {}
         self._enlarger = self._session(ENLARGER, weights) if card.enlarger else None
 
     # Few requests need these two, and they take 60 MB: the first such request loads them.
@@ -81,6 +81,8 @@ class Drawer:
         try:
             content = (self._folder / name).read_bytes()
         except OSError:
+            if name not in self._digests:
+                raise
             content = None
         digest = self._digests.get(name)
         if content is None or digest not in (None, hashlib.sha256(content).hexdigest()):
@@ -237,14 +239,3 @@ def _providers() -> list[str | tuple[str, dict[str, str]]]:
     """CUDA where it is installed, without TF32 (10 bits of mantissa); else the CPU."""
     exact = {"use_tf32": "0", "cudnn_conv_algo_search": "DEFAULT"}
     return [*([(CUDA, exact)] if CUDA in onnxruntime.get_available_providers() else []), CPU]
-
-
-def _read_tensor(path: Path, name: str) -> Floats:
-    with safe_open(path, framework="np") as tensors:
-        tensor: Floats = tensors.get_tensor(name)
-    return tensor
-
-
-def _read_tensors(path: Path) -> dict[str, Floats]:
-    with safe_open(path, framework="np") as tensors:
-        return {name: tensors.get_tensor(name) for name in list(tensors.keys())}

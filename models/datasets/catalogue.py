@@ -200,16 +200,12 @@ def _report_json(report: ArchiveReport) -> dict[str, Any]:
     }
 
 
-def is_flat_art(engine: sa.Engine, name: str) -> bool | None:
-    """Whether a set's pictures are flat, drawn art; None where that was not measured.
-
-    Raises UnknownDataset.
-    """
-    if name in BUILT_IN:
-        return True
-    with reading(engine).begin() as db:
-        flatness = (_get(db, name)["report"] or {}).get("flatness")
-    return None if flatness is None else bool(flatness >= FLAT)
+def flat_art(engine: sa.Engine) -> dict[str, bool | None]:
+    """Whether each set's pictures are flat, drawn art; None where that was not measured."""
+    reports = {row["name"]: row["report"] or {} for row in list_datasets(engine)}
+    measured = {name: report.get("flatness") for name, report in reports.items()}
+    uploads = {name: None if value is None else value >= FLAT for name, value in measured.items()}
+    return dict.fromkeys(BUILT_IN, True) | uploads
 
 
 def report_of(settings: Settings, row: Row) -> tuple[list[Reason], NearDuplicates]:

@@ -46,6 +46,9 @@ def test_the_preset_follows_the_dataset(visit: Visit, photographs: str) -> None:
     expect(start).to_have_text(f"Start · modern-64 · 60 minutes · {photographs}")
     expect(page.locator("#fit")).to_contain_text(f"“{photographs}” has shaded pictures")
     expect(page.locator("[data-name=discriminator_width]")).to_have_value("16")
+    page.get_by_label("images", exact=True).fill("5000")
+    _choose_dataset(page, "starter")
+    expect(start).to_have_text("Start · modern-64-flat · 5000 images · starter")
 
 
 def test_a_preset_that_was_chosen_by_hand_stays(visit: Visit, photographs: str) -> None:

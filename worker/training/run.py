@@ -222,8 +222,6 @@ class Attempt:
         if state is not None:
             self.progress = Progress.from_state(state, self.recipe.publish)
             self.sheet_at = self.trainer.images
-            if self.progress.curve:
-                self.measured_at, _ = self.progress.curve[-1]
         if state is not None or self.recipe.start_from is not None:
             self.reporter.event("run.resumed", {"images": self.trainer.images})
         self.lockstep.broadcast_state()

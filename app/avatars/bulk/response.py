@@ -125,10 +125,10 @@ class Batch:
                 return
 
     def check_lifetime(self) -> None:
-        """Raise Overloaded where the client takes too long."""
+        """Raise Overloaded where the batch takes too long, as for a slow client."""
         if time.monotonic() > self.end:
-            log.warning("batch.ended", reason="slow client", seconds=LIFETIME)
-            raise Overloaded(f"The batch was not read within {LIFETIME:g} seconds.")
+            log.warning("batch.ended", reason="lifetime", seconds=LIFETIME)
+            raise Overloaded(f"The batch was not finished within {LIFETIME:g} seconds.")
 
     async def run(self, work: Callable[[], T]) -> T:
         """Call `work` in a drawing thread, when single faces leave room."""

@@ -36,7 +36,7 @@ function fill(all) {
   showChanges();
 }
 
-/** Fill in what the address asks for: an earlier run's recipe, or a dataset and its labels. */
+/** Fill in what the address names: a run's recipe, or a dataset and its labels. */
 function fillStart() {
   const { recipe, dataset, labels } = start;
   const values = dataset ? { dataset, labels } : recipe;
@@ -85,7 +85,8 @@ function changes() {
 /** Until one is chosen by hand, the pictures choose the preset. */
 function fitPreset({ preset, note }) {
   const place = byId("fit");
-  if (!place) return;
+  // Such a run keeps its base's preset.
+  if (!place || control("start_from").value) return;
   place.textContent = note;
   form.elements.preset.value = preset;
   fill(false);
@@ -118,15 +119,18 @@ form.addEventListener("input", (event) => {
     offerLabels();
     fitPreset(event.target.selectedOptions[0].dataset);
   }
-  // One length at a time: asking for images ends a preset's minutes.
+  // One length at a time: images end a preset's minutes.
   if (LENGTHS.includes(event.target.dataset.name) && event.target.value) {
-    for (const other of LENGTHS.map(control)) if (other !== event.target) other.value = "";
+    for (const other of LENGTHS.map(control)) {
+      other.dataset.touched = "yes";
+      if (other !== event.target) other.value = "";
+    }
   }
   showFieldError(event.target, "");
   showChanges();
 });
 
-/** Show an error at its field, with the focus. */
+/** Show an error at its field, focused. */
 function showFieldError(field, text) {
   const setting = field.closest(".setting");
   setting?.querySelector(".field-error")?.remove();

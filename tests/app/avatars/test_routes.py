@@ -74,6 +74,7 @@ def test_psi_changes_the_face_and_0_is_one_face_for_all(client: TestClient) -> N
         ("/avatar/%E9%A1%94.png", "顔", "PNG"),
         ("/avatar/a%2Fb.png", "a/b", "PNG"),
         ("/%61vatar/ada%20b.png", "ada b", "PNG"),
+        ("/%61vatar/a/avatar/b.png", "a/avatar/b", "PNG"),
         ("/avatar/a+b.png", "a+b", "PNG"),
         ("/avatar/.png", "", "PNG"),
         ("/avatar/42.png?format=webp", "42", "PNG"),

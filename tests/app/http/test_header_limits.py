@@ -71,6 +71,12 @@ def test_no_long_list_is_parsed(client: TestClient, monkeypatch: pytest.MonkeyPa
     assert all(length <= header_limits.LONGEST_LIST for length in lengths)
 
 
+def test_of_two_cookies_of_one_name_the_first_counts() -> None:
+    """Browsers send the one with the longer path first, as of another Kao at the root."""
+    (header,) = _headers((b"cookie", b"kao_session=below; kao_lang=zh; kao_session=root"))
+    assert header == (b"cookie", b"kao_session=below; kao_lang=zh")
+
+
 def test_own_cookies_and_short_lists_stay() -> None:
     headers = [
         (b"accept", b"image/avif,image/webp,*/*"),

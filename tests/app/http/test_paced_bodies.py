@@ -92,9 +92,15 @@ def test_a_stream_that_was_dropped_is_not_completed(monkeypatch: pytest.MonkeyPa
     """Its later parts would make a whole response of one that has a gap."""
     monkeypatch.setattr(paced_bodies, "MINIMUM_AGE", 0.0)
 
+    ends: list[bytes] = []
+
+    async def iterate() -> AsyncIterator[bytes]:
+        for part in (bytes([1]) * (LEAST // 2 + 1), bytes([2]) * (LEAST // 2 + 2), b"end"):
+            yield part
+        ends.append(b"end")
+
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        parts = [bytes([number]) * (LEAST // 2 + number) for number in (1, 2)]
-        await StreamingResponse(_iterate([*parts, b"end"]))(scope, receive, send)
+        await StreamingResponse(iterate())(scope, receive, send)
 
     async def run() -> None:
         middleware, readers = PacedBodies(app, 0), [Reader(1) for _ in range(4)]
@@ -107,16 +113,12 @@ def test_a_stream_that_was_dropped_is_not_completed(monkeypatch: pytest.MonkeyPa
         assert finished
         assert not any(reader.is_complete for reader in readers)
         assert all(set(b"".join(reader.parts)) == {1} for reader in finished)
+        assert ends == [], "what nobody reads is not drawn"
         for task in sends:
             task.cancel()
         await asyncio.gather(*sends, return_exceptions=True)
 
     asyncio.run(run())
-
-
-async def _iterate(parts: list[bytes]) -> AsyncIterator[bytes]:
-    for part in parts:
-        yield part
 
 
 def test_one_picture_that_many_read_counts_once() -> None:

@@ -186,7 +186,7 @@ def test_a_full_queue_does_not_prolong_a_batch(
     monkeypatch.setattr(bulk, "LIFETIME", 0.1)
     response = client.post("/avatars", json={"seeds": ["a"]})
     assert response.status_code == 503
-    assert "was not read within" in response.json()["detail"]
+    assert "was not finished within" in response.json()["detail"]
 
 
 @pytest.mark.parametrize(
