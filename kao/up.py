@@ -168,12 +168,10 @@ def _greet(settings: Settings) -> None:
     hosts_of_this_machine = ("127.0.0.1", "0.0.0.0", "::")
     host = "localhost" if settings.host in hosts_of_this_machine else settings.host
     url = f"http://{_authority(host, settings.port)}{settings.path_prefix}"
-    file = settings.home / layout.API_KEY
-    place, key = str(file), f"$(cat {shlex.quote(str(file))})"
-    if secret_file := os.environ.get("KAO_API_KEY_FILE"):
-        place, key = secret_file, f"$(cat {shlex.quote(secret_file)})"
-    elif settings.api_key is not None:  # then no file is written
-        place, key = "KAO_API_KEY", "$KAO_API_KEY"
+    file = os.environ.get("KAO_API_KEY_FILE")
+    if settings.api_key is None:  # else no file is written
+        file = str(settings.home / layout.API_KEY)
+    place, key = file or "KAO_API_KEY", f"$(cat {shlex.quote(file)})" if file else "$KAO_API_KEY"
     header = f'-H "Authorization: Bearer {key}"'
     body = '\'{"preset":"modern-64","minutes":3}\''
     err.print(f"\n  Kao 顔  {url}/avatar?seed=42", style="bold")

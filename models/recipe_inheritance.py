@@ -22,14 +22,8 @@ DISCRIMINATOR_FIELDS = {"discriminator_width"}
 LABEL_FIELDS = {"labels", "hidden_labels"}
 # Fields that decide which images a step has: with others a snapshot's step means another batch.
 DATA_ORDER_FIELDS = {
-    "batch",
-    "held_out",
-    "dataset",
-    "dataset_limit",
-    "seed",
-    "start_from",
-    "preset",
-}
+    "batch", "held_out", "dataset", "dataset_limit", "seed", "start_from", "preset",
+}  # fmt: skip
 
 
 def resolve(engine: sa.Engine, registry: Registry, overrides: dict[str, Any]) -> Recipe:

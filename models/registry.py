@@ -314,12 +314,7 @@ class Registry:
                 db.execute(
                     sa.delete(moves).where(moves.c.alias == DEFAULT, moves.c.number > target.number)
                 )
-                db.execute(
-                    sa.update(aliases)
-                    .where(aliases.c.name == DEFAULT)
-                    .values(version=target.version)
-                )
-                webhooks.enqueue(db, "alias.moved", {"alias": DEFAULT, "version": target.version})
+                self._point(db, DEFAULT, target.version)
             return str(target.version)
 
     def _previous_default(self, db: sa.Connection) -> sa.Row[Any]:
@@ -371,10 +366,14 @@ class Registry:
         return db.execute(select(aliases.c.version).where(aliases.c.name == name)).scalar()
 
     def _move(self, db: sa.Connection, name: str, version: str) -> None:
+        self._point(db, name, version)
+        db.execute(moves.insert().values(alias=name, version=version, at=now()))
+
+    def _point(self, db: sa.Connection, name: str, version: str) -> None:
+        """Let an alias name a version, and tell the webhooks; the history stays as it is."""
         result = db.execute(
             sa.update(aliases).where(aliases.c.name == name).values(version=version)
         )
         if not result.rowcount:
             db.execute(aliases.insert().values(name=name, version=version))
-        db.execute(moves.insert().values(alias=name, version=version, at=now()))
         webhooks.enqueue(db, "alias.moved", {"alias": name, "version": version})

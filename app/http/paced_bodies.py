@@ -68,7 +68,7 @@ class PacedBodies:
     async def _send(self, message: Message, send: Send) -> bool:
         """Send a body in pieces; whether all of it was sent."""
         body: bytes = message["body"]
-        with self._registered(body) as outgoing:
+        with self._register(body) as outgoing:
             for start in range(0, len(body), PIECE):
                 end = start + PIECE
                 is_last = end >= len(body) and not message.get("more_body", False)
@@ -84,7 +84,7 @@ class PacedBodies:
         return True
 
     @contextmanager
-    def _registered(self, body: bytes) -> Iterator[_OutgoingBody]:
+    def _register(self, body: bytes) -> Iterator[_OutgoingBody]:
         task = asyncio.current_task()
         assert task is not None
         outgoing = _OutgoingBody(task, body)

@@ -26,6 +26,7 @@ from models.datasets import catalogue
 from models.errors import UnknownDataset, UnknownModel, UnknownRun, UnknownWebhook
 from models.keys import Key
 from models.name_and_note import LONGEST_NAME
+from models.recipes.automatic import ENLARGER_SCALES
 from models.registry import DEFAULT
 
 router = APIRouter(prefix="/studio", include_in_schema=False)
@@ -108,6 +109,9 @@ def new(request: Request) -> Response:
     dataset = request.query_params.get("dataset")
     dataset_list = dataset_routes.list_datasets(state).datasets
     flat_art = catalogue.flat_art(state.database)
+    fitting_presets = {
+        name: FLAT_ART_PRESET if is_flat else FIRST_PRESET for name, is_flat in flat_art.items()
+    }
     preset = recipe.get("preset") or request.query_params.get("preset")
     is_fitted = preset not in names
     # A form that nobody filled in has the first set selected, the starter set.
@@ -115,7 +119,7 @@ def new(request: Request) -> Response:
     if dataset is not None and dataset not in flat_art:
         raise UnknownDataset(dataset[:80])
     if is_fitted:
-        preset = FLAT_ART_PRESET if flat_art.get(selected_set) else FIRST_PRESET
+        preset = fitting_presets.get(selected_set, FIRST_PRESET)
     return _render(
         request,
         "studio_new.html",
@@ -124,12 +128,12 @@ def new(request: Request) -> Response:
         groups=groups(preset_list.recipe_schema),
         datasets=dataset_list,
         flat_art=flat_art,
+        fitting_presets=fitting_presets,
+        enlarger_scale=max(ENLARGER_SCALES),
         recipes={preset.name: preset.recipe for preset in preset_list.presets},
         chosen=preset,
         is_fitted=is_fitted,
         selected_set=selected_set,
-        first_preset=FIRST_PRESET,
-        flat_preset=FLAT_ART_PRESET,
         sources=_sources(state),
         start={
             "recipe": recipe,

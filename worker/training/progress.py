@@ -73,10 +73,11 @@ class Progress:
         # A diverged generator draws images that are not finite, and its FD is not finite either.
         is_finite = math.isfinite(measures["fd"])
         if is_finite:
-            point = (int(measures["images"]), round(measures["fd"], 2))
+            images, fd = int(measures["images"]), round(measures["fd"], 2)
             # A run that is resumed after its training measures the same weights again.
-            is_again = bool(self.curve) and self.curve[-1][0] == point[0]
-            self.curve[-1 if is_again else len(self.curve) :] = [point]
+            if self.curve and self.curve[-1][0] == images:
+                self.curve.pop()
+            self.curve.append((images, fd))
         if publish != "best":
             # Where the last snapshot is published, its own measures are the model's.
             self.measures = measures
