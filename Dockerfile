@@ -45,9 +45,9 @@ ARG PYTHON_IMAGE
 LABEL org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.base.name="${PYTHON_IMAGE}"
 
-# Of what serves; `worker` has another.
+# Of what serves; `worker` has another. Past a proxy that Docker's configuration sets for all containers.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
-  CMD ["python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ.get('KAO_PORT', '8000') + '/health/ready', timeout=4)"]
+  CMD ["python", "-c", "import os, urllib.request as u; u.build_opener(u.ProxyHandler({})).open('http://127.0.0.1:' + os.environ.get('KAO_PORT', '8000') + '/health/ready', timeout=4)"]
 
 FROM base AS web
 EXPOSE 8000

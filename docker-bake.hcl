@@ -1,7 +1,7 @@
 # Every image, for amd64 and arm64, with an SBOM and provenance attached:
 #   docker buildx bake --push
 # One image for this machine alone:
-#   docker buildx bake --load --set "*.platform=linux/amd64" kao
+#   docker buildx bake --load --provenance=false --sbom=false --set "*.platform=linux/amd64" kao
 
 variable "REGISTRY" {
   default = "" # with its slash, as registry.example/faces/

@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.routing import Match
 
 from app import errors as app_errors
 from app.headers import NO_SNIFF
@@ -83,6 +84,7 @@ RETRY_AFTER: dict[type[Exception], int] = {
 # Slugs before they were renamed, sent as `former_type` for one release.
 FORMER_SLUGS = {"no-critic": "unscored", "no-styles": "unmixable", "no-training-history": "ungrown"}
 DATABASE_RETRY = 5  # s
+METHODS = ("GET", "POST", "PATCH", "DELETE")
 DEFECT = (500, "internal-error", "An internal error occurred; the server's log has it.")
 # Attributes of an error that become members of its problem document.
 EXTRAS = ("parameter", "allowed", "problems")
@@ -222,7 +224,18 @@ async def _answer_invalid_request(request: Request, error: Exception) -> Respons
     return problem(422, "invalid-request", detail, problems=problems)
 
 
-async def _answer_http_exception(_: Request, error: Exception) -> Response:
+def _allowed(request: Request) -> str:
+    """The methods of all routes at an address; Starlette's answer has those of the first alone."""
+    routes, scope = request.app.routes, request.scope
+    methods = [
+        method
+        for method in METHODS
+        if any(route.matches({**scope, "method": method})[0] is Match.FULL for route in routes)
+    ]
+    return ", ".join([*methods, "HEAD"] if "GET" in methods else methods)  # app/http/head.py
+
+
+async def _answer_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     phrase = HTTPStatus(error.status_code).phrase
     sentences = {
@@ -237,13 +250,15 @@ async def _answer_http_exception(_: Request, error: Exception) -> Response:
     if error.status_code == row(errors.TooLarge)[0]:
         slug = row(errors.TooLarge)[1]
     headers = dict(error.headers or {})
-    if "GET" in headers.get("Allow", "").split(", "):
-        headers["Allow"] += ", HEAD"  # app/http/head.py
+    if error.status_code == 405:
+        headers["Allow"] = _allowed(request)
     return problem(error.status_code, slug, str(detail), headers)
 
 
-async def _answer_data_error(_: Request, __: Exception) -> Response:
-    # PostgreSQL refuses NUL in text; SQLite stores it.
+async def _answer_data_error(_: Request, error: Exception) -> Response:
+    # PostgreSQL refuses NUL in text, and numbers that a column does not hold; SQLite stores both.
+    if "NUL" not in str(getattr(error, "orig", error)):
+        return problem(422, "invalid-request", "The request contains a number that is too large.")
     return problem(422, "invalid-request", "The request contains U+0000, which cannot be stored.")
 
 

@@ -11,6 +11,7 @@ small.
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -77,11 +78,16 @@ def check_gradients(preset: str, device: torch.device) -> Result:
         with _exact_float32():
             found = gradients(_trainer(recipe, device, precision == "bf16"), device)
         errors = {name: _error(found[name], expected[name]) for name in expected}
-        worst = max(errors, key=lambda name: errors[name])
+        worst = largest(errors)
         result[precision] = {"errors": errors, "worst": worst, "largest": errors[worst]}
         result["is_right"] &= errors[worst] < TOLERANCE[precision]
         print(f"gradients of {preset} in {precision}: {errors[worst]:.2e} at most, {worst}")
     return result
+
+
+def largest(errors: dict[str, float]) -> str:
+    """The name of the largest error. NaN is larger than any number."""
+    return max(errors, key=lambda name: math.inf if math.isnan(errors[name]) else errors[name])
 
 
 def gradients(trainer: Trainer, device: torch.device) -> dict[str, Tensor]:

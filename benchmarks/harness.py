@@ -192,4 +192,5 @@ def load(
     report = ask(SECONDS)
     seconds_each = (server.cpu() - before) / max(1, report["requests"])
     wrong = int(report["wrong"])
-    return Load(report["rate"], report["p50"], report["p95"], report["p99"], wrong, seconds_each)
+    rate = report["rate"] * (1 - wrong / max(1, report["requests"]))
+    return Load(rate, report["p50"], report["p95"], report["p99"], wrong, seconds_each)

@@ -71,7 +71,7 @@ PEERS = {"LitServe": (litserve, "/predict"), "BentoML": (bentoml, "/avatar")}
 
 
 def print_rate(label: str, pixels_seen: Load) -> float:
-    """Print a row; its rate, or nothing where answers were lost."""
+    """Print a row; its rate of right answers."""
     print(f"{label:46} {pixels_seen}", flush=True)
     return pixels_seen.rate
 

@@ -12,8 +12,8 @@ from rich.text import Text
 
 from kao import embedded_valkey
 from kao.console import out
+from kao.errors import explain
 from kao.models import open_registry
-from models.errors import KaoError
 from models.settings import Settings
 from models.storage import atomic
 
@@ -76,8 +76,10 @@ def _check_disk(settings: Settings) -> Check:
 def _check_model() -> Check:
     try:
         model = open_registry().aliases().get("default")
-    except KaoError as error:
-        return Check("default model", False, str(error))
+    except Exception as error:  # as SQLAlchemy raises them
+        if (text := explain(error)) is None:
+            raise
+        return Check("default model", False, text)
     return Check("default model", model is not None, model or "none yet: `kao train --promote`")
 
 

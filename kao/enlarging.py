@@ -79,9 +79,9 @@ def enlarge(
         new_version = _train(settings, engine, version, options)
     else:
         raise KaoError("Give --dataset to train an enlarger, or --from to copy one.")
+    out.print(f"Published {new_version}: the faces of {version[:12]}, with an enlarger.")
     if promote:
         registry.promote(new_version)
-    out.print(f"Published {new_version}: the faces of {version[:12]}, with an enlarger.")
     out.print(f"Try: kao sample --model {new_version[:12]} --seed 42 --size 256 --out face.png")
 
 

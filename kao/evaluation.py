@@ -12,7 +12,9 @@ from rich.table import Table
 
 from kao.arguments import DATASETS, Limit, Model, dataset_name
 from kao.console import err, out
+from models.errors import KaoError
 from models.settings import Settings
+from models.storage import atomic
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -90,6 +92,8 @@ def evaluate(
     from models import bootstrap
     from models.registry import Registry
 
+    if not keep and (failures or default_psi is not None):
+        raise KaoError("--failures and --default-psi go onto the model's card: add --keep.")
     settings = Settings()
     engine = bootstrap.prepare(settings)
     registry = Registry(engine, settings.blobs)
@@ -98,10 +102,11 @@ def evaluate(
         settings, engine, registry.load(version, settings.parallel), version, psi
     )
     result = measurement.run(dataset_name(dataset), samples, size, limit, traits)
-    if picture is not None:
-        Image.fromarray(result.pairs).save(picture)
     if keep:
         _publish(registry, result, failures, default_psi)
+    if picture is not None:
+        with atomic.whole_file(picture) as temporary:
+            Image.fromarray(result.pairs).save(temporary, "PNG")
     if json_:
         out.print_json(data=_as_json(result))
         return

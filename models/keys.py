@@ -67,7 +67,7 @@ def ensure_first_key(engine: sa.Engine, settings: Settings) -> str | None:
     """Register the first key and return it; None where it is revoked or only others exist.
 
     It is the setting's, else the file's (also after the database was lost), else a new one.
-    Raises KaoError for the placeholder of an example.
+    Raises KaoError for the placeholder of an example, and for a file whose key is too short.
     """
     with engine.begin() as db:
         if settings.api_key is not None:
@@ -222,11 +222,17 @@ def _key(row: Any) -> Key:
 
 
 def _read(path: Path) -> str | None:
+    """The key of the file; None where it is missing, empty or another user's."""
     try:
-        key = path.read_text().strip()
-    except (OSError, UnicodeDecodeError):
+        key = path.read_text(errors="replace").strip()
+    except OSError:
         return None
-    return key if len(key) >= MIN_LENGTH else None
+    if 0 < len(key) < MIN_LENGTH:
+        raise KaoError(
+            f"The key in {path} is shorter than {MIN_LENGTH} characters. Write a longer one there, "
+            "or remove the file."
+        )
+    return key or None
 
 
 def _write(path: Path, key: str) -> None:

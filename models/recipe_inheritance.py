@@ -37,6 +37,10 @@ def resolve(engine: sa.Engine, registry: Registry, overrides: dict[str, Any]) ->
         return recipes.resolve(overrides)
     if "preset" in overrides:
         recipes.find_preset(overrides["preset"])
+    try:
+        str(source).encode()
+    except UnicodeEncodeError:  # half a character, which no database compares
+        raise InvalidRecipe([{"field": "start_from", "problem": "is no text"}]) from None
     fields = {name: value for name, value in overrides.items() if name != "preset"}
     return recipes.resolve(fields, _base_recipe(engine, registry, str(source), overrides))
 

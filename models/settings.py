@@ -8,7 +8,7 @@ import re
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
 
 import platformdirs
 from pydantic import Field, field_validator
@@ -181,13 +181,17 @@ class Settings(BaseSettings):
     def _check_redis_url(cls, url: str | None) -> str | None:
         if url and not url.startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("REDIS_URL must begin with redis://, rediss:// or unix://")
+        try:
+            _ = urlsplit(url or "").port
+        except ValueError:
+            raise ValueError("REDIS_URL must be an address whose port is from 0 to 65535") from None
         return url
 
     @field_validator("database_url")
     @classmethod
     def _name_driver(cls, url: str | None) -> str | None:
         """Add the driver to `postgres://…`; SQLAlchemy's default is an older one."""
-        if url and not re.match(r"(sqlite|postgres(ql)?)(\+\w+)?://", url):
+        if url and not re.match(r"(sqlite|postgres|postgresql(\+psycopg)?)://", url):
             raise ValueError(
                 "DATABASE_URL must be of SQLite or PostgreSQL, as in "
                 "postgresql://user:password@host/kao"

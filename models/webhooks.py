@@ -162,7 +162,12 @@ def record_outcome(engine: sa.Engine, delivery: Row, status: int | None, error: 
     elif error is not None:
         state, due = "pending", time.time() + DELAYS[attempts - 1]
     values = {"state": state, "due": due, "status": status, "error": error}
-    is_delivery = (deliveries.c.number == delivery["number"], deliveries.c.state == "pending")
+    # A replay during the attempt begins anew, with none.
+    is_delivery = (
+        deliveries.c.number == delivery["number"],
+        deliveries.c.state == "pending",
+        deliveries.c.attempts == attempts,
+    )
     with engine.begin() as db:
         db.execute(update(deliveries).where(*is_delivery).values(**values))
     return state

@@ -67,7 +67,7 @@ def read_address(name: str, query: bytes) -> GravatarAddress | None:
     name: 32 or 64 hex digits, with or without an extension, and a query that follows `&`; or
     nothing: then `gravatar_id` may have the hash.
     """
-    parameters, text = _parse_query(query), name.strip(_PADDING)
+    parameters, text = parse_query(query), name.strip(_PADDING)
     if not text:
         text = parameters.get(FIRST_NAME, "").strip()
         if _HASH.fullmatch(text) is None:
@@ -75,7 +75,7 @@ def read_address(name: str, query: bytes) -> GravatarAddress | None:
     match = _HASH.fullmatch(text)
     if match is None or (match["extension"] or "png").lower() not in formats.EXTENSIONS:
         return None
-    own_values = _parse_query((match["query"] or "").encode())
+    own_values = parse_query((match["query"] or "").encode())
     extension = (match["extension"] or "").lower()
     return GravatarAddress(match["hash"].lower(), extension, {**own_values, **parameters})
 
@@ -164,7 +164,8 @@ def _own_parameters(parameters: Mapping[str, str], size: int) -> dict[str, str]:
     return {name: text for name, text in texts.items() if name != "dpr"}
 
 
-def _parse_query(query: bytes) -> dict[str, str]:
+def parse_query(query: bytes) -> dict[str, str]:
+    """The parameters by name, without refusing any: the last of equal ones, what is no UTF-8."""
     parameters = {}
     # `;` separates too (HTML 4.01, B.2.2), and ends the `&amp;` of an address escaped for HTML.
     for part in re.split("[&;]", query.decode("latin-1")):

@@ -25,7 +25,6 @@ from app.http import cache_headers
 from app.http.cross_origin import EXPOSED_HEADERS
 from app.http.disconnects import cancel_on_disconnect
 from app.http.path_prefix import root_of
-from app.http.query_string import parse
 
 
 class PictureRoute(APIRoute):
@@ -123,7 +122,7 @@ _get_face = _picture_endpoint(AVATAR)
 async def get_avatar(request: Request) -> Response:
     """The face of `seed`, or of `gravatar_id`, which some clients send without a slash."""
     query = request.scope["query_string"]
-    if gravatar.FIRST_NAME.encode() in query and gravatar.FIRST_NAME in parse(query):
+    if gravatar.FIRST_NAME.encode() in query and gravatar.FIRST_NAME in gravatar.parse_query(query):
         return await get_by_path(request, "")
     return await _get_face(request)
 
@@ -156,7 +155,7 @@ async def get_by_path(request: Request, name: str) -> Response:
     Without a name it is Gravatar's address of a person without an e-mail address.
     """
     query, accept = request.scope["query_string"], request.headers.get("accept")
-    if not name.strip("/") and "seed" in parse(query, known=AVATAR.names):  # /avatar/?seed=ada
+    if not name.strip("/") and "seed" in gravatar.parse_query(query):  # /avatar/?seed=ada
         return await _respond(request, *picture_request.parse_query(AVATAR, query, accept))
     if (address := gravatar.read_address(name, query)) is not None:
         picture = gravatar.parse_gravatar(address, accept)

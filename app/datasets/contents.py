@@ -42,7 +42,7 @@ async def contents(state: State, request: Request, name: str) -> Contents:
     """Duplicates by the checksums in the zip, broken pictures by decoding. 404 for `starter`."""
     row, path = await run_in_threadpool(_upload, state, name)
     reasons, _ = await run_in_threadpool(catalogue.report_of, state.settings, row)
-    return await _decode(state, request, partial(_inspect, path, reasons))
+    return await _decode(state, request, name, partial(_inspect, path, reasons))
 
 
 def _inspect(path: Path, reasons: list[Reason]) -> Contents:
@@ -52,7 +52,7 @@ def _inspect(path: Path, reasons: list[Reason]) -> Contents:
     with zipfile.ZipFile(path) as archive_file:
         pictures = [item for item in archive_file.infolist() if entry_name(item) in names]
     for item in pictures:
-        names_by_content[item.CRC, item.file_size].append(item.filename)
+        names_by_content[item.CRC, item.file_size].append(entry_name(item))
     groups = [sorted(names) for names in names_by_content.values() if len(names) > 1]
     return Contents(
         images=len(pictures),
@@ -71,7 +71,7 @@ def _find_broken(path: Path) -> tuple[int, list[Exclusion]]:
     deadline, count, broken_images = time.monotonic() + DECODE_SECONDS, 0, []
     for name, data in archive.members(path):
         try:
-            read_square(data, 16)
+            read_square(archive.content_of(data), 16)
         except BrokenImage as error:
             broken_images.append(Exclusion(name=name, reason=error.reason))
         count += 1
@@ -103,20 +103,24 @@ async def preview(
     if label is not None:
         only = await run_in_threadpool(_examples, state.settings, row, label, value, count)
     work = partial(_preview, path, count, columns, size, only)
-    content = await _decode(state, request, work)
+    content = await _decode(state, request, name, work)
     headers = {"Cache-Control": "private, no-cache", **NO_SNIFF}
     return Response(content, headers=headers, media_type="image/webp")
 
 
-async def _decode(state: AppState, request: Request, work: Callable[[], T]) -> T:
+async def _decode(state: AppState, request: Request, name: str, work: Callable[[], T]) -> T:
     """Call `work` in a thread when it is the client's turn, unless the client leaves before.
 
-    Raises Overloaded, ClientDisconnect.
+    name: the dataset's, which may be deleted meanwhile. Raises Overloaded, ClientDisconnect,
+    UnknownDataset.
     """
 
     async def take_turn() -> T:
         async with state.decodes.take(state.limiter.client(request)):
-            return await run_in_threadpool(work)
+            try:
+                return await run_in_threadpool(work)
+            except FileNotFoundError:
+                raise UnknownDataset(name) from None
 
     return await cancel_on_disconnect(request, take_turn())
 
@@ -140,7 +144,7 @@ def _preview(
     tiles = []
     for _, data in islice(archive.members(path, only=only), count):
         try:
-            tiles.append(read_square(data, size))
+            tiles.append(read_square(archive.content_of(data), size))
         except BrokenImage:
             tiles.append(_cross(size))
     columns = min(columns, len(tiles))

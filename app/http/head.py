@@ -30,7 +30,11 @@ class Head:
                 if message.get("more_body"):
                     raise _HeadersSentError
 
+        inner_scope = {**scope, "method": "GET"}
         try:
-            await self.app({**scope, "method": "GET"}, receive, send_headers)
+            await self.app(inner_scope, receive, send_headers)
         except* _HeadersSentError:
             pass
+        finally:
+            if "route" in inner_scope:  # for the metrics
+                scope["route"] = inner_scope["route"]

@@ -25,9 +25,10 @@ class PathPrefix:
     """Middleware that removes the prefix from paths, and adds it to headers with an address.
 
     prefix: KAO_PATH_PREFIX, whether the proxy removes it or not. trusts_proxies: whether
-    X-Forwarded-Prefix names it where the setting does not. Pages and JSON with addresses read
-    `root_path`. Several slashes at the beginning of a path count as one, since some clients join
-    addresses so.
+    X-Forwarded-Prefix names it where the setting does not. The proxy has removed that one already;
+    were it removed here, a client could name one that hides `/metrics` from the proxy's rules.
+    Pages and JSON with addresses read `root_path`. Several slashes at the beginning of a path count
+    as one, since some clients join addresses so.
     """
 
     def __init__(self, app: ASGIApp, prefix: str, trusts_proxies: bool) -> None:
@@ -73,8 +74,9 @@ class PathPrefix:
         headers = Headers(scope=scope)
         prefix = headers.get("x-forwarded-prefix", "").partition(",")[0].strip().rstrip("/")
         is_path = len(prefix) <= MOST_CHARACTERS and re.fullmatch(PATH_PREFIX, prefix)
-        is_valid = is_path and not is_reserved(prefix)
-        return prefix if is_valid and "x-forwarded-for" in headers else ""
+        is_valid = is_path and not is_reserved(prefix) and "x-forwarded-for" in headers
+        is_removed = path_below(prefix.encode(), scope["raw_path"]) is None
+        return prefix if is_valid and is_removed else ""
 
 
 def path_below(prefix: bytes, raw_path: bytes) -> bytes | None:

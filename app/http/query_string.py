@@ -23,6 +23,7 @@ _TRACKING = re.compile(
     r"|\d+|v|t|ts|ver|rev|cb|rnd|rand|nocache|cache_?bust(er)?|timestamp",
     re.DOTALL,
 )
+_AMP = re.compile(rb"(^|&)amp;")  # of an address that was escaped for HTML twice
 
 
 def is_tracking(name: str) -> bool:
@@ -74,3 +75,5 @@ class Only:
 
     def __call__(self, request: Request) -> None:
         parse(request.scope["query_string"], self.names)
+        # FastAPI reads the parameters after this.
+        request.scope["query_string"] = _AMP.sub(rb"\1", request.scope["query_string"])

@@ -7,9 +7,8 @@ import hashlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 
 from app.headers import NO_SNIFF, SHARED
 from app.http import cache_headers
@@ -20,6 +19,7 @@ router = APIRouter(include_in_schema=False, prefix="/local")
 
 FOLDER = Path(__file__).parent / "scripts"
 PAGE = "page.html"
+SCRIPTS = frozenset({"faces", "live", "page", "worker", "service", "engine"})
 MEDIA = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -61,10 +61,10 @@ def style(request: Request) -> Response:
 
 @router.get("/{name}.js")
 @router.head("/{name}.js")
-def script(
-    request: Request, name: Literal["faces", "live", "page", "worker", "service", "engine"]
-) -> Response:
+def script(request: Request, name: str) -> Response:
     """One script. The service worker may answer for the whole site."""
+    if name not in SCRIPTS:
+        raise HTTPException(404)
     headers = {"Content-Security-Policy": DRAWING_POLICY, **SHARED}
     if name == "service":
         headers["Service-Worker-Allowed"] = f"{root_of(request)}/"

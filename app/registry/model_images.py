@@ -1,6 +1,6 @@
 """The pictures of a model's card: samples, nearest training images, the curve of its FD."""
 
-from typing import Any, Literal
+from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from starlette.exceptions import HTTPException
@@ -16,6 +16,7 @@ from models.bundle.format import Card
 
 router = APIRouter(prefix="/models", tags=["models"], dependencies=[needs("avatars")])
 
+PICTURES = frozenset({"samples", "nearest"})
 CACHING = "public, max-age=300"  # an alias may move to another version
 PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}}}
 SVG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/svg+xml": {}}}}
@@ -28,10 +29,10 @@ SVG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/svg+xml": {}}}}
     responses={**PNG, 404: {"description": "The model does not exist, or was not evaluated."}},
     summary="The samples of a model, or its faces nearest to training images",
 )
-def image(
-    request: Request, state: State, name: str, picture: Literal["samples", "nearest"]
-) -> Response:
-    """A file of the bundle; `nearest` shows each face above the nearest training image."""
+def image(request: Request, state: State, name: str, picture: str) -> Response:
+    """`samples`, or `nearest`: each face above the nearest training image."""
+    if picture not in PICTURES:
+        raise HTTPException(404)
     row = state.registry.get(name)
     version = row["version"]
     content = state.registry.files.read(version, f"{picture}.png")

@@ -49,7 +49,9 @@ async def docs(request: Request) -> Response:
 @router.get("/favicon.ico")
 async def favicon() -> Response:
     """Send the icon to browsers that ask for it without reading a page."""
-    return _response("icon-180.png", "")
+    answer = _response("icon-180.png", "")
+    answer.headers["Cache-Control"] = DAY  # the address has no digest
+    return answer
 
 
 @router.get("/robots.txt")

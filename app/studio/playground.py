@@ -12,13 +12,14 @@ from app.avatars.formats import LOOP, RASTER, writable_formats
 from app.avatars.request import parameters
 from app.avatars.request.parameters import SHAPES
 from app.avatars.request.picture_types import LARGEST_LOOP
+from app.avatars.request.value_types import format_value
 from app.errors import InvalidParameter
 from app.state import AppState, get_state
 from app.studio import translations
 from app.studio.pages import render
 from models.bundle.format import Card
 from models.errors import KaoError
-from models.registry import DEFAULT
+from models.registry import DEFAULT, SHORTEST_PREFIX
 
 router = APIRouter(include_in_schema=False)
 
@@ -108,8 +109,10 @@ def query(parameters: Mapping[str, str]) -> str:
 
 def _version(name: str, rows: Mapping[str, Any], aliases: Mapping[str, str]) -> str | None:
     """The version that a name means: an alias, a version, or the beginning of one."""
-    target = aliases.get(name or DEFAULT, name)
-    return next((version for version in rows if target and version.startswith(target)), None)
+    if (name or DEFAULT) in aliases:
+        return aliases[name or DEFAULT]
+    is_prefix = len(name) >= SHORTEST_PREFIX
+    return next((version for version in rows if is_prefix and version.startswith(name)), None)
 
 
 def _seed(text: str) -> str:
@@ -125,7 +128,7 @@ def _psi(text: str) -> dict[str, str]:
         psi = min(STRANGEST, max(0.0, float(text)))
     except ValueError:
         return {}
-    return {"psi": f"{psi:g}"} if psi == psi else {}  # NaN is no psi
+    return {"psi": format_value(round(psi, 6))} if psi == psi else {}  # NaN is no psi
 
 
 def _traits(address: Mapping[str, str], card: Card) -> dict[str, str]:

@@ -147,7 +147,7 @@ def new(request: Request) -> Response:
 def _sources(state: AppState) -> list[tuple[str, str]]:
     """What a run can start from, as (value, description): models, and the newest runs."""
     models = [
-        (row["version"][:12], row["name"] or row["card"]["recipe"]["preset"])
+        (row["version"][:12], row["name"] or row["card"]["recipe"].get("preset", ""))
         for row in state.registry.list_models()
     ]
     rows = [row for row in runs.list_runs(state.database, LISTED_RUNS) if row["snapshot"]]

@@ -25,6 +25,7 @@ router = APIRouter(prefix="/train", tags=["training"], dependencies=[needs("read
 
 POLL = 0.5  # s between queries of the database
 KEEPALIVE = 15.0  # s; proxies close a connection after 30 to 60 s without data
+LARGEST_NUMBER = 2**31 - 1  # that the column holds
 _NUMBER = re.compile(r"[0-9]{1,15}")
 
 
@@ -75,7 +76,7 @@ def _number(name: str, text: str | None) -> int:
         return 0
     if not _NUMBER.fullmatch(text):
         raise InvalidParameter(name, f"is {text[:40]!r}", "an event's number")
-    return int(text)
+    return min(int(text), LARGEST_NUMBER)
 
 
 def _read(state: AppState, run: str, number: int) -> tuple[Row, list[Row]]:

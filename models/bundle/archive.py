@@ -1,5 +1,6 @@
 """A bundle as one zip: its files side by side, uncompressed, the same bytes each time."""
 
+import errno
 import io
 import zipfile
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from pathlib import Path
 
 from models.bundle.format import FILES, LARGEST_FILE
 from models.errors import BadBundle
+from models.storage import atomic
 from models.storage.zips import BROKEN_ZIP, UNREADABLE_ZIP, BoundedReader, Buffer, TooManyEntries
 
 CHUNK = 1 << 20  # bytes that are read at once: of a file, and of the list of entries
@@ -42,6 +44,8 @@ def unpack(source: Path, folder: Path, largest: int = LARGEST) -> None:
             "This is not a bundle that kao exported: it has too many entries."
         ) from None
     except (*BROKEN_ZIP, *UNREADABLE_ZIP, OSError) as error:
+        if isinstance(error, OSError) and error.errno in {*atomic.DISK_ERRORS, errno.ENOENT}:
+            raise
         raise BadBundle(f"This is not a bundle that kao exported: {error}") from None
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.bundle.format import CARD, Card, Evaluation, read_card
 from models.errors import BadBundle
@@ -28,6 +28,8 @@ INTERVAL = "_interval"  # the end of a measure's name that has two numbers
 
 
 class _TraitRow(BaseModel):
+    model_config = ConfigDict(strict=True)
+
     name: str
     shown: Share
     kept: Share
@@ -37,7 +39,12 @@ class _TraitRow(BaseModel):
 def check(folder: Path) -> None:
     """Raises BadBundle unless the card of a bundle's folder can be shown."""
     content = read_card(folder)
-    problems = [*_numbers(content), *_problems(Card.model_validate(content))]
+    try:  # strict: pages show the JSON itself, in which "5000" is no number
+        card = Card.model_validate_json((folder / CARD).read_bytes(), strict=True)
+    except ValidationError as error:
+        field = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise BadBundle(f"The bundle's {CARD} has a value of another type: `{field}`.") from None
+    problems = [*_numbers(content), *_problems(card)]
     if problems:
         raise BadBundle(f"The bundle's {CARD} cannot be used: {problems[0]}.")
 
@@ -56,6 +63,8 @@ def _problems(card: Card) -> Iterator[str]:
         yield "`created` is no time"
     if min(card.training.images, card.training.seconds, card.dataset.images) < 0:
         yield "a number of pictures or seconds is negative"
+    if not isinstance(card.recipe.get("preset"), str):
+        yield "`recipe` lacks `preset`"
     if card.evaluation is not None:
         yield from _evaluation_problems(card.evaluation)
 

@@ -9,9 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import structlog
+
 from models import memory
 from models.errors import BadBundle
 
+log = structlog.get_logger()
 MEMORY = 2 * 2**30  # bytes of the child's private memory; the shipped models take 0.2 GiB
 SECONDS = 120
 EXIT_BAD = 3  # the bundle is bad, and stderr says why
@@ -28,6 +31,12 @@ def verify(folder: Path, version: str) -> None:
     if child.returncode == EXIT_BAD:
         raise BadBundle(child.stderr.strip().splitlines()[-1])
     if child.returncode:
+        log.warning(
+            "bundle.not_verified",
+            version=version,
+            exit=child.returncode,
+            error=child.stderr[-2000:],
+        )
         raise BadBundle(f"Bundle {version[:12]} does not draw within {limits}.")
 
 

@@ -50,10 +50,10 @@ def check_files(folder: Path, version: str) -> tuple[dict[str, str], Card]:
     The files have the version's digest and are those that the card describes, the graphs use
     allowed operators, and the weights are finite. Raises BadBundle.
     """
-    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    if not names >= REQUIRED_FILES or not names <= FILES:
-        raise BadBundle(f"Bundle {version[:12]} lacks files, or has files of another kind.")
     try:
+        names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+        if not names >= REQUIRED_FILES or not names <= FILES:
+            raise BadBundle(f"Bundle {version[:12]} lacks files, or has files of another kind.")
         digests = file_digests(folder)
     except OSError as error:
         raise BadBundle(f"Bundle {version[:12]} cannot be read: {error.strerror}.") from error

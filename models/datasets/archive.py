@@ -9,12 +9,13 @@ import zipfile
 from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from models.datasets import label_files, labels
 from models.datasets.archive_entries import UTF_8 as UTF_8, entry_name, entry_reason, refusal
 from models.datasets.exclusions import Exclusion
-from models.datasets.images import FORMAT_NAMES, is_image_name
+from models.datasets.images import FORMAT_NAMES, BrokenImage, is_image_name
 from models.datasets.near_duplicates import NearDuplicates
 from models.datasets.survey import Survey
 from models.errors import DatasetError
@@ -32,6 +33,7 @@ RATIO_COUNTS_FROM = 1 << 20
 # Bytes of the archive's list of entries for each entry that is allowed.
 LISTING_BYTES = 128
 LOCAL_HEADER = 30  # bytes at least before an entry's data
+LABEL_BYTES = 128 << 20  # of all files of labels; they are in memory together
 MOST_NAMED = 5  # unreadable files in a message
 FEWEST = 2  # pictures; with fewer a discriminator has nothing to compare
 NO_PICTURES = f"The archive has no pictures; put {FORMAT_NAMES} files in it."
@@ -158,20 +160,41 @@ def listing(path: Path) -> Listing:
 
 
 def metadata(path: Path) -> dict[str, Callable[[], bytes]]:
-    """The archive's files with labels, each with its reader, which raises ArchiveError."""
+    """The archive's files with labels, each with its reader, which raises ArchiveError.
 
-    def reader(name: str) -> Callable[[], bytes]:
-        def read() -> bytes:
-            limits = Limits(file_bytes=label_files.LARGEST_FILE)
-            with _open(path, limits) as archive:
-                entry = next(each for each in _label_files(archive) if entry_name(each) == name)
-                return b"".join(_chunks(archive, entry, limits))
+    They are read here, at most LABEL_BYTES of them. Of two with one name the last counts, as where
+    the archive is unpacked.
+    """
+    limits = Limits(file_bytes=label_files.LARGEST_FILE)
+    contents: dict[str, bytes | ArchiveError] = {}
+    total = 0
+    with _open(path, limits) as archive:
+        for entry in _label_files(archive):
+            content = _read_labels(archive, entry, limits, total)
+            total += len(content) if isinstance(content, bytes) else 0
+            contents[entry_name(entry)] = content
+    return {name: partial(content_of, content) for name, content in contents.items()}
 
-        return read
 
-    with _open(path, Limits()) as archive:
-        names = [entry_name(entry) for entry in _label_files(archive)]
-    return {name: reader(name) for name in names}
+def _read_labels(
+    archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limits: Limits, total: int
+) -> bytes | ArchiveError:
+    """A file of labels, or why it cannot be read. total: bytes of the files before it."""
+    if total + entry.file_size > LABEL_BYTES:
+        return ArchiveError(f"the archive has more than {LABEL_BYTES:,} bytes of labels")
+    try:
+        return b"".join(_chunks(archive, entry, limits))
+    except ArchiveError as error:
+        return error
+    except (*BROKEN_ZIP, *UNREADABLE_ZIP) as error:
+        return ArchiveError(_not_whole(error))
+
+
+def content_of(data: bytes | DatasetError) -> bytes:
+    """The bytes of an entry; raises the error of one that cannot be read."""
+    if isinstance(data, DatasetError):
+        raise data
+    return data
 
 
 def _label_files(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
@@ -206,16 +229,16 @@ def members(
     path: Path,
     limits: Limits = Limits(),
     only: Container[str] | None = None,
-) -> Iterator[tuple[str, bytes]]:
+) -> Iterator[tuple[str, bytes | BrokenImage]]:
     """Yield the pictures named in `only` (default: all) as (name, bytes), in order of their names.
 
-    One file is in memory at a time. One that cannot be read is empty, as training leaves that out.
-    Raises ArchiveError for a zip bomb.
+    One file is in memory at a time. One that cannot be read is the reason (`content_of` raises it),
+    as training leaves that out. Raises ArchiveError for a zip bomb.
     """
     with _open(path, limits) as archive:
         images = _images(archive, only)
         for name, data in _read(archive, images, limits, path.stat().st_size):
-            yield name, b"" if isinstance(data, BadEntry) else data
+            yield name, BrokenImage(data.reason) if isinstance(data, BadEntry) else data
 
 
 @contextmanager
@@ -265,7 +288,7 @@ def _check_names(entries: list[zipfile.ZipInfo]) -> None:
         reason = refusal(entry)
         if reason:
             raise ArchiveError(_sentence(entry, reason))
-        if not is_image_name(entry_name(entry)):  # never read, so it may be there twice
+        if not is_image_name(entry_name(entry)):  # a file of labels may be there twice (`metadata`)
             continue
         # One name on a case-insensitive or normalising disk is one file. Not by casefold(), which
         # takes ss for a sharp s.

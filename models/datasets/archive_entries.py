@@ -15,6 +15,7 @@ LONGEST_NAME = 1000  # characters
 UTF_8 = 0x800  # the flag of a name in UTF-8 (APPNOTE 4.4.4, bit 11)
 _DRIVE = re.compile(r"[A-Za-z]:/")
 _SEPARATOR = re.compile(r"\\(?!\.)")
+_SAME_FOLDER = re.compile(r"(^|/)(?:\./)+")
 
 # APPNOTE 4.4.5
 OTHER_METHODS = {
@@ -26,13 +27,14 @@ def entry_name(entry: zipfile.ZipInfo) -> str:
     """An entry's name with slashes: Windows' own Compress-Archive writes backslashes.
 
     Not one before a dot: it is the second byte of a Japanese or Chinese character there. Names in
-    UTF-8 without its flag, as macOS writes them, are read as UTF-8.
+    UTF-8 without its flag, as macOS writes them, are read as UTF-8. `./` at the start, as tar
+    writes it into a zip, means the same folder.
     """
     name = entry.filename
     if not entry.flag_bits & UTF_8:
         with contextlib.suppress(UnicodeError):
             name = name.encode("cp437").decode("utf-8")
-    return _SEPARATOR.sub("/", name)
+    return _SAME_FOLDER.sub(r"\1", _SEPARATOR.sub("/", name))
 
 
 def entry_reason(entry: zipfile.ZipInfo) -> str | None:

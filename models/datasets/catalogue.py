@@ -1,6 +1,7 @@
 """The uploaded datasets: a row each, and their zips by content under `<store>/datasets/`."""
 
 import re
+import threading
 from dataclasses import asdict
 from functools import lru_cache
 from itertools import islice
@@ -36,6 +37,7 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 ENDS = ("low", "high")  # of a numeric label
 MOST_UNREADABLE = 1000  # pictures of no use whose names a report keeps
 LONGEST_LICENCE = 200  # characters, as the column has
+_labels_lock = threading.Lock()
 Row = dict[str, Any]
 
 
@@ -240,7 +242,9 @@ def examples(settings: Settings, row: Row, label: str, value: str, count: int) -
 
 def label_table(settings: Settings, row: Row) -> LabelTable:
     """The labels of an uploaded set, without those of metadata files that cannot be read."""
-    return _label_table(fetch(settings, row["digest"]), _unreadable(row))
+    path = fetch(settings, row["digest"])
+    with _labels_lock:  # one at a time: a large table takes hundreds of megabytes
+        return _label_table(path, _unreadable(row))
 
 
 @lru_cache(64)  # the file is named by its content

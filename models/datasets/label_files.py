@@ -11,6 +11,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from models.datasets.picture_names import PictureNames, to_nfc
@@ -24,6 +25,7 @@ FILE_COLUMNS = (
 )  # fmt: skip
 DELIMITERS = ",;\t|"
 LARGEST_FILE = 64 << 20  # bytes
+MOST_ROWS = 1_000_000  # of a table; a row takes 200 bytes of memory and up
 EXAMPLES = 3  # rows in a note
 # Byte order marks. UTF-32's comes first, because it begins with UTF-16's.
 _MARKS = (
@@ -70,8 +72,8 @@ def is_metadata(name: str) -> bool:
     return name.lower().rpartition("/")[2] in METADATA
 
 
-def read(name: str, read_bytes: Callable[[], bytes], names: Sequence[str]) -> LabelRows:
-    """The rows of the file `name` for the pictures `names`. Raises LabelFileError."""
+def read(name: str, read_bytes: Callable[[], bytes], pictures: PictureNames) -> LabelRows:
+    """The rows of the file `name` for the pictures. Raises LabelFileError."""
     folder, _, file = name.rpartition("/")
     try:
         text = _decode(read_bytes())
@@ -83,12 +85,14 @@ def read(name: str, read_bytes: Callable[[], bytes], names: Sequence[str]) -> La
         else:
             read_table = _jsonl if file.lower().endswith(".jsonl") else _csv
             table = read_table(text, notes)
-            pairs = _by_file(table, names, notes)
+            pairs = _by_file(table, pictures, notes)
     except DatasetError as error:
         raise LabelFileError(name, str(error)[:200]) from None
+    except OSError as error:
+        raise LabelFileError(name, error.strerror or "it cannot be opened") from None
     except (csv.Error, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise LabelFileError(name, str(error)[:120]) from None
-    rows = _match(pairs, PictureNames(names, folder), notes)
+    rows = _match(pairs, pictures.find([file for file, _ in pairs], folder), notes)
     return LabelRows(rows, notes, file.lower() == "dataset.json")
 
 
@@ -118,6 +122,7 @@ def _csv(text: str, notes: list[str]) -> Table:
     delimiter = None
     if match := re.fullmatch(r"sep=(.)", first.strip(), re.IGNORECASE):  # Excel's own line
         delimiter, lines = match[1], after_first
+    lines = _without_blank_rows(lines)
     delimiter = delimiter or _delimiter(lines)
     _check_quotes(lines, delimiter)
     reader = csv.DictReader(
@@ -127,15 +132,18 @@ def _csv(text: str, notes: list[str]) -> Table:
         restval=None,
     )
     reader.fieldnames = _header([name.strip() for name in reader.fieldnames or []])
-    rows = list(reader)
+    rows = list(islice(reader, MOST_ROWS + 1))
+    if len(rows) > MOST_ROWS:
+        raise ValueError(f"it has more than {MOST_ROWS:,} rows")
     long = [str(next(iter(row.values()))) for row in rows if any(row.get(None) or ())]
     if long:
         have = "rows have" if len(long) > 1 else "row has"
         notes.append(f"{len(long):,} {have} more fields than the first line, as {long[0]!r}")
-    table = [{key: value for key, value in row.items() if key is not None} for row in rows]
+    for row in rows:
+        row.pop(None, None)  # DictReader's name for such fields
     if delimiter == ";":  # as in countries with decimal commas
-        return [{key: _with_point(value) for key, value in row.items()} for row in table]
-    return table
+        return [{key: _with_point(value) for key, value in row.items()} for row in rows]
+    return rows
 
 
 def _check_quotes(text: str, delimiter: str) -> None:
@@ -143,13 +151,22 @@ def _check_quotes(text: str, delimiter: str) -> None:
     lines = list(_lines(text))
     reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
     line = 0
-    try:
-        for _ in reader:
-            line = reader.line_num
-    except csv.Error as error:
-        if "end of data" in str(error):
-            start = lines[line].strip()[:60]
-            raise ValueError(f"a quotation mark of the row {start!r} is never closed") from None
+    while True:
+        try:
+            next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:  # of one row, as of `"Bob" Smith`, unless the text ends in it
+            if "end of data" in str(error):
+                start = lines[line].strip()[:60]
+                raise ValueError(f"a quotation mark of the row {start!r} is never closed") from None
+        line = reader.line_num
+
+
+def _without_blank_rows(text: str) -> str:
+    """A table without the rows before its header that have no text, as spreadsheets write them."""
+    first = re.search(r"[^\s,;|\"]", text)
+    return text[text.rfind("\n", 0, first.start()) + 1 :] if first else text
 
 
 def _header(names: Sequence[str]) -> list[str]:
@@ -224,10 +241,10 @@ def _parse_lines(text: str) -> tuple[Table, list[str]]:
 
 
 def _by_file(
-    table: Table, names: Sequence[str], notes: list[str]
+    table: Table, pictures: PictureNames, notes: list[str]
 ) -> list[tuple[str, dict[str, Any]]]:
     """(file, other columns) of the rows. Raises ValueError without a column of files."""
-    column = _file_column(table, names)
+    column = _file_column(table, pictures)
     pairs, blank = [], 0
     for row in table:
         file = row.get(column)
@@ -241,25 +258,25 @@ def _by_file(
     return pairs
 
 
-def _file_column(table: Table, names: Sequence[str]) -> str:
+def _file_column(table: Table, pictures: PictureNames) -> str:
     """The column that names the pictures: by its own name, or else by its values."""
     columns = list(dict.fromkeys(str(name) for row in table for name in row))
     if not table:
         raise ValueError("it has no rows")
-    stems = PictureNames.stems(names)
-    if any(PictureNames.stem(column) in stems for column in columns):
-        raise ValueError("its first line names a picture; put the columns' names there")
     by_name = sorted(
         (column for column in columns if _plain(column) in FILE_COLUMNS),
         key=lambda column: FILE_COLUMNS.index(_plain(column)),
     )
-    hits = {
-        column: sum(PictureNames.stem(str(row.get(column))) in stems for row in table)
-        for column in columns
-    }
+    if not by_name and any(pictures.stem(column) in pictures.stems for column in columns):
+        raise ValueError("its first line names a picture; put the columns' names there")
+
+    def count_hits(column: str) -> int:
+        return sum(pictures.stem(str(row.get(column))) in pictures.stems for row in table)
+
     for column in by_name:
-        if hits[column]:
+        if count_hits(column):
             return column
+    hits = {column: count_hits(column) for column in columns}
     best = max(columns, key=lambda column: hits[column], default="")
     if columns and 2 * hits[best] > len(table):
         return best
@@ -310,12 +327,11 @@ def _class_of(label: Any) -> Any:
 
 
 def _match(
-    pairs: Sequence[tuple[str, dict[str, Any]]], pictures: PictureNames, notes: list[str]
+    pairs: Sequence[tuple[str, dict[str, Any]]], matches: Mapping[str, str], notes: list[str]
 ) -> Rows:
-    """The row of each picture, the last where there are several."""
+    """The row of each picture, the last where there are several. matches: file → picture."""
     rows_of: dict[str, list[dict[str, Any]]] = defaultdict(list)
     missing = []
-    matches = pictures.find([file for file, _ in pairs])
     for file, row in pairs:
         picture = matches.get(file)
         if picture is None:

@@ -19,7 +19,7 @@ from typing import Any
 from models.datasets import label_files
 from models.datasets.exclusions import Exclusion
 from models.datasets.label_files import LabelFileError, LabelRows, Rows
-from models.datasets.picture_names import to_nfc
+from models.datasets.picture_names import PictureNames, to_nfc
 from models.errors import InvalidRecipe
 from models.faces.attributes import RESERVED_NAMES
 
@@ -152,9 +152,9 @@ def read_usable(names: Sequence[str], files: Mapping[str, Callable[[], bytes]]) 
     """The labels of those files that can be read; the others are `unreadable`."""
     unreadable: list[Exclusion] = []
 
-    def read_file(name: str, read_bytes: Callable[[], bytes], names: Sequence[str]) -> LabelRows:
+    def read_file(name: str, read_bytes: Callable[[], bytes], pictures: PictureNames) -> LabelRows:
         try:
-            return label_files.read(name, read_bytes, names)
+            return label_files.read(name, read_bytes, pictures)
         except LabelFileError as error:
             unreadable.append(Exclusion(name, f"cannot be read: {error.reason}"))
             return LabelRows({})
@@ -166,24 +166,21 @@ def read_usable(names: Sequence[str], files: Mapping[str, Callable[[], bytes]]) 
 def _read(
     names: Sequence[str],
     files: Mapping[str, Callable[[], bytes]],
-    read_file: Callable[[str, Callable[[], bytes], Sequence[str]], LabelRows],
+    read_file: Callable[[str, Callable[[], bytes], PictureNames], LabelRows],
 ) -> LabelTable:
     rows: Rows = {}
     notes: list[Exclusion] = []
-    has_shards = False
+    has_shards, pictures = False, PictureNames(names)
     for name in sorted(files):
-        additions = read_file(name, files[name], names)
-        rows = _merge(rows, additions.rows)
+        additions = read_file(name, files[name], pictures)
+        for picture, row in additions.rows.items():
+            rows.setdefault(picture, {}).update(row)
         notes += [Exclusion(name, note) for note in additions.notes]
         has_shards |= additions.is_stylegan
     if not rows and not has_shards:
         rows = _classes(names)
     table = _table(names, rows)
     return LabelTable(table.attributes, table.numbers, [*table.left_out, *notes])
-
-
-def _merge(rows: Rows, additions: Rows) -> Rows:
-    return {**rows, **{name: {**rows.get(name, {}), **row} for name, row in additions.items()}}
 
 
 def _classes(names: Sequence[str]) -> Rows:
@@ -240,10 +237,10 @@ def _values(column: str, names: Sequence[str], rows: Rows) -> list[str | None]:
 
 
 def _are_classes(texts: Sequence[str | None]) -> bool:
-    """Whether the values are a few whole numbers from 0 up, and no booleans."""
+    """Whether the values are whole numbers from 0 up, and no booleans."""
     distinct = {text for text in texts if text}
     are_whole = all(re.fullmatch(r"\d{1,9}(\.0)?", text) for text in distinct)
-    return are_whole and 2 < len(distinct) <= MOST_VALUES
+    return are_whole and not _are_booleans(texts)
 
 
 def _text(value: Any) -> str | None:
@@ -320,6 +317,8 @@ def _are_booleans(values: Sequence[str | None]) -> bool:
 def _are_numbers(values: Sequence[str | None]) -> bool:
     try:
         for value in filter(None, values):
+            if "_" in value:  # 1_5 is 15 to Python alone
+                return False
             float(value)
     except ValueError:
         return False

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from urllib.parse import unquote
 
 from models.datasets.images import EXTENSIONS
@@ -18,64 +19,73 @@ _DRIVE = re.compile(r"[A-Za-z]:/|//+|file:/+")
 
 
 class PictureNames:
-    """The pictures of a set, found by the names that a metadata file in `folder` has for them."""
+    """The pictures of a set, found by the names that tables of labels have for them."""
 
-    def __init__(self, names: Sequence[str], folder: str = "") -> None:
+    def __init__(self, names: Sequence[str]) -> None:
         self._names = names
-        self._folder = folder
         self._exact = {to_nfc(name): name for name in names}
 
-    def find(self, files: Sequence[str]) -> dict[str, str]:
-        """File as the table names it → picture, for the files that have one.
+    @cached_property
+    def stems(self) -> frozenset[str]:
+        """The stems of all pictures."""
+        return frozenset(self.stem(name) for name in self._names)
+
+    def find(self, files: Sequence[str], folder: str = "") -> dict[str, str]:
+        """File as a table in `folder` names it → picture, for the files that have one.
 
         Exactly; else without case, extension or percent-encoding, or where one path ends in the
         other, if no other picture and no other row could be meant.
         """
         matches, loose = {}, []
         for file in dict.fromkeys(files):
-            path = self._path(file)
+            path = _from_top(folder, file)
             if path in self._exact:
                 matches[file] = self._exact[path]
             else:
                 loose.append(file)
         if loose:
-            matches.update(self._find_loosely(loose, set(matches.values())))
+            matches.update(self._find_loosely(loose, folder, set(matches.values())))
         return matches
 
-    def _find_loosely(self, files: Sequence[str], matched_names: set[str]) -> dict[str, str]:
+    def _find_loosely(
+        self, files: Sequence[str], folder: str, matched_names: set[str]
+    ) -> dict[str, str]:
         whole: dict[str, list[str]] = defaultdict(list)
         ends: dict[str, list[str]] = defaultdict(list)
+        below: dict[str, list[str]] = defaultdict(list)  # from the table's folder
+        start = f"{to_nfc(folder).casefold()}/" if folder else ""
         for name in self._names:
             if name not in matched_names:
                 key = _key(name)
                 whole[key].append(name)
                 for end in _ends(key):
                     ends[end].append(name)
+                if key.startswith(start):
+                    below[key.removeprefix(start)].append(name)
         claims: dict[str, list[str]] = defaultdict(list)
         for file in files:
-            key = _key(self._path(unquote(file)))
+            path = unquote(file)
+            key, own_key = _key(_from_top(folder, path)), _key(_with_slashes(path))
             candidates = (
-                whole.get(key) or ends.get(key) or ends.get(_key(_with_slashes(unquote(file))))
+                whole.get(key)
+                or ends.get(key)
+                or ends.get(own_key)
+                or next((whole[end] for end in _ends(key) if end in whole), None)
+                or next((below[end] for end in _ends(own_key) if end in below), [])
             )
-            candidates = candidates or next((whole[end] for end in _ends(key) if end in whole), [])
             if len(candidates) == 1:
                 claims[candidates[0]].append(file)
         return {files[0]: picture for picture, files in claims.items() if len(files) == 1}
-
-    def _path(self, file: str) -> str:
-        """A row's path from the top of the set."""
-        path = posixpath.normpath(posixpath.join(self._folder, _with_slashes(file)))
-        return to_nfc(path)
 
     @staticmethod
     def stem(file: str) -> str:
         """The last part of a path, without its extension, case and percent-encoding."""
         return _key(_with_slashes(unquote(file))).rpartition("/")[2]
 
-    @staticmethod
-    def stems(names: Sequence[str]) -> frozenset[str]:
-        """The stems of all pictures."""
-        return frozenset(PictureNames.stem(name) for name in names)
+
+def _from_top(folder: str, file: str) -> str:
+    """The path from the top of the set of a row in `folder`."""
+    return to_nfc(posixpath.normpath(posixpath.join(folder, _with_slashes(file))))
 
 
 def to_nfc(text: str) -> str:

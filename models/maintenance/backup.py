@@ -40,9 +40,10 @@ def backup(settings: Settings, target: Path) -> Manifest:
             names = database_dump.dump(settings, stage)
             try:
                 _gather(settings, names, stage)
+                _gather_enlarging(settings, stage)
             except FileNotFoundError:
                 continue  # a snapshot or dataset was removed; the next copy does not name it
-            _gather_enlarging(settings, stage)
+            _check_digests(stage)
             if (settings.home / KEY).exists():
                 shutil.copyfile(settings.home / KEY, stage / KEY)
             manifest = Manifest(files={name: atomic.sha256(stage / name) for name in _all(stage)})
@@ -71,11 +72,9 @@ def restore(settings: Settings, source: Path) -> Manifest:
                 _move(stage / name, place)
                 settings.blobs.put(place)
             elif name.startswith(f"{layout.ENLARGING}/"):
-                _move(stage / name, settings.home / name)
+                _copy(stage / name, settings.home / name)
         if (stage / KEY).exists():
-            with atomic.whole_file(settings.home / KEY) as temporary:
-                temporary.touch(mode=0o600)
-                shutil.copyfile(stage / KEY, temporary)
+            _copy(stage / KEY, settings.home / KEY)
         database_dump.load(settings, stage / database)  # last: it makes the home complete
     return manifest
 
@@ -99,6 +98,23 @@ def _gather_enlarging(settings: Settings, stage: Path) -> None:
     """Link what trainings of published models' enlargers saved, which `kao enlarge` continues."""
     for file in sorted((settings.home / layout.ENLARGING).glob(f"*{layout.SNAPSHOT_SUFFIX}")):
         _link(file, stage / layout.ENLARGING / file.name)
+
+
+def _check_digests(stage: Path) -> None:
+    """Raises KaoError for a gathered file that a restore would refuse."""
+    for path in sorted((stage / STORE).glob(f"{layout.BUNDLES}/*")):
+        if not bundle.is_whole(path, path.name):
+            raise KaoError(_damaged(f"model {path.name[:12]}", "delete it"))
+    for path in sorted((stage / STORE).glob(f"{layout.DATASETS}/*{layout.DATASET_SUFFIX}")):
+        if atomic.sha256(path) != path.stem:
+            raise KaoError(_damaged(f"the dataset of digest {path.stem[:12]}", "upload it again"))
+
+
+def _damaged(what: str, remedy: str) -> str:
+    return (
+        f"The store's copy of {what} is damaged. `kao verify --repair` replaces it where there is "
+        f"another copy; else {remedy}, then back up again."
+    )
 
 
 def _link(source: Path, target: Path) -> None:
@@ -132,6 +148,8 @@ def _unpack(source: Path, stage: Path) -> Manifest:
             archive.extractall(stage, filter="data")
         return Manifest.model_validate(json.loads((stage / MANIFEST).read_bytes()))
     except (tarfile.TarError, OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in atomic.DISK_ERRORS:
+            raise
         raise KaoError(f"{source.name} is not a complete backup: {error}") from None
 
 
@@ -155,6 +173,13 @@ def _verify(stage: Path, manifest: Manifest, database: str) -> None:
             raise KaoError(f"The backup lacks {name}, which its database names.")
     for folder in sorted((stage / STORE / layout.BUNDLES).glob("*")):
         verify.verify(folder, folder.name)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file so that only its owner can read it; the home may be on another disk."""
+    with atomic.whole_file(target) as temporary:
+        temporary.touch(mode=0o600)
+        shutil.copyfile(source, temporary)
 
 
 def _move(source: Path, target: Path) -> None:

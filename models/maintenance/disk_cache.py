@@ -132,17 +132,15 @@ def _remove(settings: Settings, copy: Copy, bucket_sizes: dict[str, int]) -> boo
         # A home that once had no bucket may have files that were never uploaded.
         if bucket_sizes.get(file.relative_to(settings.storage).as_posix()) != file.stat().st_size:
             return False
-    atomic.remove(atomic.hide(copy.path))
-    return True
+    return atomic.remove(atomic.hide(copy.path))
 
 
 def _remove_unless_locked(folder: Path) -> bool:
     try:
         with (folder / layout.MANIFEST).open() as manifest:
             fcntl.flock(manifest, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            atomic.remove(atomic.hide(folder))
+            return atomic.remove(atomic.hide(folder))
     except BlockingIOError:
         return False
     except (FileNotFoundError, NotADirectoryError):  # measured features have no lock
-        atomic.remove(atomic.hide(folder))
-    return True
+        return atomic.remove(atomic.hide(folder))

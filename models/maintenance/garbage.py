@@ -105,8 +105,7 @@ def _remove_unless_used(place: Path, hidden: Path, minimum_age: float) -> bool:
         with contextlib.suppress(OSError):  # there is a new copy
             hidden.rename(place)
             return False
-    atomic.remove(hidden)
-    return True
+    return atomic.remove(hidden)
 
 
 def _age(path: Path) -> float:

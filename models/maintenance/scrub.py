@@ -9,7 +9,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy import select
 
-from models import registry
+from models import bundle, registry
 from models.bundle import isolated
 from models.database.engine import reading
 from models.database.tables import datasets, models, runs
@@ -68,7 +68,7 @@ def _check_bundle(bundles: registry.Registry, version: str, repair: bool) -> Ite
     except BadBundle as error:
         problem = str(error)
     is_repaired = False
-    if repair:
+    if repair and not bundle.is_whole(folder, version):
         with contextlib.suppress(BadBundle):
             bundles.load(version)
             is_repaired = True

@@ -107,19 +107,23 @@ def hide(path: Path) -> Path:
     """Rename a file or folder to a temporary name; the new path.
 
     No process finds an incomplete copy while it is removed, and `kao gc` removes it where this
-    process is killed first.
+    process is killed first. The name is a new one: such a rest of the same path may be there.
     """
     if layout.is_temporary(path.name):
         return path
-    return path.rename(path.with_name(f".{path.name}.garbage"))
+    return path.rename(path.with_name(f".{path.name}.{uuid.uuid4().hex}.garbage"))
 
 
-def remove(path: Path) -> None:
-    """Remove a file or a folder with its content, where it exists."""
+def remove(path: Path) -> bool:
+    """Remove a file or a folder with its content; whether it is gone.
+
+    A folder of another user may stay, or a part of it.
+    """
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+    return not path.exists()
 
 
 def sha256(path: Path) -> str:

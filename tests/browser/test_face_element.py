@@ -91,6 +91,17 @@ def test_a_trait_is_an_attribute_and_the_text_follows_the_language(
     expect(image).to_have_attribute("src", re.compile("hair=green"))
 
 
+def test_what_every_element_has_is_no_parameter(page_of: Open) -> None:
+    own = (
+        'itemprop="image" spellcheck="false" x-data="{}" hx-get="/" v-cloak _ngcontent-a @click="x"'
+    )
+    page = page_of(f'<kao-face seed="ada" size="12" {own}></kao-face>')
+    face = page.locator("kao-face")
+    expect(face.locator("img")).to_have_class("here")
+    assert face.evaluate("face => face.address()").endswith("/avatar?seed=ada&size=16")
+    assert face.evaluate("face => face.getBoundingClientRect().width") == 12
+
+
 def test_a_given_text_is_kept_and_nothing_else_is_fetched(page_of: Open) -> None:
     requests: list[str] = []
 

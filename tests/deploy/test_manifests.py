@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
+from models.settings import Settings, variable_of
+
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 CPU = yaml.safe_load((ROOT / "docker-compose.cpu.yml").read_text())
@@ -39,6 +41,14 @@ def test_the_worker_without_a_gpu_has_what_the_other_has() -> None:
     assert CPU["services"]["worker"] == {"profiles": ["gpu"]}
 
 
+def test_every_setting_reaches_its_service() -> None:
+    own = {"home", "host", "port", "redis_url"}  # which the file itself sets
+    variables = {
+        variable_of(name, field) for name, field in Settings.model_fields.items() if name not in own
+    }
+    assert variables <= set(COMPOSE["services"]["app"]["environment"])
+
+
 def test_the_worker_has_the_gpu_unless_another_file_takes_it_away() -> None:
     (device,) = COMPOSE["services"]["worker"]["deploy"]["resources"]["reservations"]["devices"]
     assert device == {"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}
@@ -56,6 +66,8 @@ def test_the_queue_has_a_password_that_only_its_services_can_read() -> None:
         assert "queue:/run/queue:ro" in services[name]["volumes"]
         assert services[name]["environment"]["REDIS_URL_FILE"] == "/run/queue/url"
     assert "requirepass" in services["redis"]["command"][-1]
+    # redis:7-bookworm's entry point sets the umask to 0077, and the services have another user.
+    assert "chmod 0644 /run/queue/url" in services["redis"]["command"][-1]
     assert COMPOSE["volumes"]["queue"]["driver_opts"]["type"] == "tmpfs"
 
 

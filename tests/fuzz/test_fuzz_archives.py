@@ -53,7 +53,9 @@ def test_any_zip_is_counted_or_refused(index: int, changes: Changes) -> None:
         report = archive.check(path, SMALL, look=True)
     except DatasetError:
         return
-    readable = [name for name, content in archive.members(path, SMALL) if content]
+    readable = [
+        name for name, content in archive.members(path, SMALL) if isinstance(content, bytes)
+    ]
     assert report.images == len(readable)
 
 

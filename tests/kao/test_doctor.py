@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
-from kao import embedded_valkey
+from kao import doctor, embedded_valkey
 from models.registry import Registry
 from models.settings import Settings
 from tests.kao.conftest import Kao
@@ -38,6 +39,19 @@ def test_a_home_without_a_model(quick: Kao) -> None:
     assert code == 1
     assert "missing" in line(output, "default model")
     assert "kao train --promote" in output
+
+
+def test_a_database_that_does_not_answer_leaves_the_other_lines(
+    quick: Kao, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise sa.exc.OperationalError("SELECT 1", {}, OSError("unable to open database file"))
+
+    monkeypatch.setattr(doctor, "open_registry", refuse)
+    code, output, _ = quick("doctor")
+    assert code == 1
+    assert "database's file cannot be opened" in output
+    assert "Valkey" in output
 
 
 def test_a_machine_without_a_queue(

@@ -60,6 +60,24 @@ def test_a_lost_database_keeps_the_key_in_the_file(database: Open, tmp_path: Pat
     assert keys.find(engine, "kao_kept-from-before")
 
 
+@pytest.mark.parametrize("text", ["hunter2", "\xff"])
+def test_a_file_whose_key_is_too_short_is_named_and_stays(
+    database: Open, tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "api-key").write_bytes(text.encode("latin-1"))
+    engine, settings = database()
+    with pytest.raises(KaoError, match="api-key is shorter than 16 characters"):
+        keys.ensure_first_key(engine, settings)
+    assert (tmp_path / "api-key").read_bytes() == text.encode("latin-1")
+
+
+def test_an_empty_file_of_the_key_gets_one(database: Open, tmp_path: Path) -> None:
+    (tmp_path / "api-key").touch()
+    engine, settings = database()
+    key = keys.ensure_first_key(engine, settings)
+    assert key == (tmp_path / "api-key").read_text().strip()
+
+
 @pytest.mark.parametrize("values", [{}, {"api_key": "k" * 20}], ids=["file", "setting"])
 def test_a_restart_does_not_bring_back_a_revoked_key(
     database: Open, values: dict[str, str]

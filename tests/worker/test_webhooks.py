@@ -127,6 +127,20 @@ def test_an_event_that_is_rolled_back_is_not_delivered(engine: sa.Engine, begin:
     assert webhooks.list_deliveries(engine, hook["id"]) == []
 
 
+def test_a_replay_during_an_attempt_is_sent(engine: sa.Engine, begin: Begin) -> None:
+    hook = webhooks.create(engine, "https://example.com/", ["run.queued"])
+    begin("queued")
+    for _ in range(len(webhooks.DELAYS) + 1):
+        make_due(engine)
+        delivery = webhooks.claim(engine)
+    assert delivery is not None
+    webhooks.replay(engine, hook["id"], delivery["number"])
+    webhooks.record_outcome(engine, delivery, 500, "HTTP 500")
+    (row,) = webhooks.list_deliveries(engine, hook["id"])
+    assert (row["state"], row["attempts"]) == ("pending", 0)
+    assert webhooks.claim(engine) is not None
+
+
 def test_one_delivery_has_one_worker_until_its_claim_is_over(
     engine: sa.Engine, begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,7 @@
 """The base of sources whose pictures are files: those of a folder, or the members of an archive."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,8 @@ class FileSource(ABC):
     credit: str = ""
 
     @abstractmethod
-    def label_table(self) -> LabelTable:
-        """The labels of every picture, whatever part of the source is packed."""
+    def label_table(self, without: Collection[str] = ()) -> LabelTable:
+        """The labels of every picture but those of `without`, whatever part is packed."""
 
     @abstractmethod
     def _pictures(self) -> list[str]:
@@ -46,8 +46,10 @@ class FileSource(ABC):
 
     def labels(self, contents: Contents, names: Sequence[str]) -> dict[str, Any]:
         """`labels.json` of the pictures `names`, those that were packed."""
-        table = self.label_table()
-        return table.to_json(self._pictures(), names) if table else {}
+        skipped = set(contents.names) - set(names)
+        table = self.label_table(skipped)
+        pictures = [name for name in self._pictures() if name not in skipped]
+        return table.to_json(pictures, names) if table else {}
 
     def sides(self, part: Part = PROBE) -> list[int]:
         """The shorter sides of a part's readable pictures, in pixels."""

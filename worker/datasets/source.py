@@ -18,11 +18,12 @@ from models.datasets.labels import LabelTable
 from worker.datasets import held_out
 
 PROBE_SAMPLE = 50  # pictures whose size is read to estimate the set's
-AHEAD = 64  # pictures decoded ahead of the writer: bounds the memory, feeds every core
+AHEAD = 64  # pictures decoded ahead of the writer: feeds every core
+AHEAD_BYTES = 128 << 20  # of their files, where those are in memory
 
 Images = NDArray[np.uint8]
 Picture = tuple[str, Images | BrokenImage]
-NamedFile = tuple[str, bytes | Path]
+NamedFile = tuple[str, bytes | Path | BrokenImage]
 
 
 @dataclass(frozen=True)
@@ -103,25 +104,32 @@ class DatasetSource(Protocol):
 def decode(files: Iterable[NamedFile], decoding: Decoding) -> Iterator[Picture]:
     """Decode files in order on threads: Pillow releases the interpreter's lock as it decodes.
 
-    No more than AHEAD pictures are read before the caller takes the first of them, and no thread
-    waits for the slowest of a batch.
+    No more than AHEAD pictures, or AHEAD_BYTES and one picture, are read before the caller takes
+    the first of them, and no thread waits for the slowest of a batch.
     """
 
-    def read(file: NamedFile) -> Picture:
+    def read(name: str, content: bytes | Path | BrokenImage) -> Picture:
+        if isinstance(content, BrokenImage):
+            return name, content
         try:
-            return file[0], read_square(file[1], decoding.size, decoding.least)
+            return name, read_square(content, decoding.size, decoding.least)
         except BrokenImage as error:
-            return file[0], error
+            return name, error
 
     pool = ThreadPoolExecutor(decoding.workers or cores.available())
-    pending = deque[Future[Picture]]()
+    pending = deque[tuple[Future[Picture], int]]()
+    bytes_ahead = 0
     try:
-        for file in files:
-            pending.append(pool.submit(read, file))
-            if len(pending) == AHEAD:
-                yield pending.popleft().result()
+        for name, content in files:
+            size = len(content) if isinstance(content, bytes) else 0
+            pending.append((pool.submit(read, name, content), size))
+            bytes_ahead += size
+            while len(pending) == AHEAD or bytes_ahead > AHEAD_BYTES:
+                future, size = pending.popleft()
+                bytes_ahead -= size
+                yield future.result()
         while pending:
-            yield pending.popleft().result()
+            yield pending.popleft()[0].result()
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -130,6 +138,7 @@ def shorter_sides(files: Iterable[NamedFile]) -> list[int]:
     """The shorter sides of the readable pictures, in pixels."""
     sides = []
     for _, file in files:
-        with contextlib.suppress(BrokenImage):
-            sides.append(min(size_of(file)))
+        if not isinstance(file, BrokenImage):
+            with contextlib.suppress(BrokenImage):
+                sides.append(min(size_of(file)))
     return sides

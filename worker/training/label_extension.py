@@ -18,8 +18,13 @@ NEW_AVERAGES: dict[str, Callable[[Tensor], float]] = {
 }
 
 
-def extend_generator(weights: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A generator's weights, with the intervals of the new one's labels (`own`: its weights)."""
+def with_intervals_of(
+    own: Mapping[str, Tensor], weights: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """A generator's weights, with the intervals of this set's labels (`own`: its first weights).
+
+    The values that a latent selects are as frequent as in the set, which the card describes.
+    """
     return {**weights, **{name: own[name] for name in FOLLOWS_LABELS if name in own}}
 
 

@@ -13,6 +13,7 @@ from models.registry import Registry
 from models.settings import Settings
 from models.storage import layout
 from worker.training import snapshots
+from worker.training.label_extension import with_intervals_of
 from worker.training.trainer import Trainer
 
 State = dict[str, Any]
@@ -30,6 +31,8 @@ def restore(
         state = _snapshot(settings, row)
         if state["fingerprint"] != fingerprint:
             raise DatasetError("The dataset has changed since this run began; start a new run.")
+        if state.get("labels", trainer.labels) != trainer.labels:
+            raise DatasetError("The labels have changed since this run began; start a new run.")
         trainer.restore(state["trainer"])
         return state
     source = trainer.recipe.start_from
@@ -45,8 +48,9 @@ def restore(
         raise KaoError(f"Run {source} has no snapshot to start from.")
     state = _snapshot(settings, parent)
     is_same_set = state["fingerprint"] == fingerprint
+    _check_values(trainer, state.get("labels", []), f"Run {source}")
     if trainer.recipe.hidden_labels == parent["recipe"].get("hidden_labels", []):
-        trainer.restore(state["trainer"])
+        trainer.restore(trainer.with_own_intervals(state["trainer"]))
     elif is_same_set:
         trainer.restore(trainer.with_new_labels(state["trainer"]))
     else:
@@ -88,16 +92,25 @@ def _take_discriminator(
 def _fine_tune(trainer: Trainer, registry: Registry, name: str) -> dict[str, Any]:
     """Load a published generator; its card."""
     version = registry.resolve(name)
+    card = bundle.read_card(registry.fetch(version))
+    _check_values(trainer, card.get("attributes", []), f"Model {version[:12]}")
     weights = load_file(registry.fetch(version) / bundle.WEIGHTS)
     for network in (trainer.generator, trainer.average):
+        own_weights = with_intervals_of(network.state_dict(), weights)
         # A bundle leaves out BatchNorm's counters, which nothing reads.
-        try:
-            network.load_state_dict(weights, strict=False)
-        except RuntimeError as error:
-            raise KaoError(
-                f"Model {version[:12]} does not fit: the new set's labels have other values."
-            ) from error
-    card = bundle.read_card(registry.folder(version))
+        network.load_state_dict(own_weights, strict=False)
     # No image of this set has been seen, whatever the generator was trained on.
     trainer.begin(card["training"]["images"], parent=version)
     return card
+
+
+def _check_values(trainer: Trainer, labels: list[dict[str, Any]], source: str) -> None:
+    """Raises KaoError unless the labels that weights were trained with are this run's first ones.
+
+    The networks know a value by its place alone.
+    """
+    own, old = (
+        [(each["name"], each["values"]) for each in some] for some in (trainer.labels, labels)
+    )
+    if own[: len(old)] != old:
+        raise KaoError(f"{source} does not fit: the new set's labels have other values.")

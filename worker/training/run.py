@@ -361,6 +361,7 @@ class Attempt:
         state = {
             "trainer": self.trainer.state(),
             "fingerprint": self.dataset.fingerprint,
+            "labels": self.trainer.labels,
             **self.progress.state(),
         }
         # The later stages' steps count too, so that their progress makes a new snapshot.

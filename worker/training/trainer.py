@@ -134,6 +134,11 @@ class Trainer:
         return self.recipe.latent + len(self.reals.attributes)
 
     @property
+    def labels(self) -> list[dict[str, Any]]:
+        """The labels of the set that it trains on, with their values and shares, as JSON."""
+        return [attribute.model_dump() for attribute in self.reals.attributes]
+
+    @property
     def epoch(self) -> int:
         """Whole passes over the set."""
         return self.step // self.reals.steps_per_epoch
@@ -242,11 +247,20 @@ class Trainer:
         self.parent_images_of_set = state.get("before_of_set", self.parent_images)
         self._inherit(tuple(state.get("lineage", [])))
 
+    def with_own_intervals(self, state: dict[str, Any]) -> dict[str, Any]:
+        """What `state()` returned in a run on another set, whose labels are as frequent as here."""
+        own = self.state()
+        generators = {
+            name: label_extension.with_intervals_of(own[name], state[name])
+            for name in ("generator", "average")
+        }
+        return {**state, **generators}
+
     def with_new_labels(self, state: dict[str, Any]) -> dict[str, Any]:
         """What `state()` returned in a run that lacks this one's last labels, made to fit."""
         own, old = self.state(), state
         extended_state: dict[str, Any] = {
-            name: label_extension.extend_generator(old[name], own[name])
+            name: label_extension.with_intervals_of(own[name], old[name])
             for name in ("generator", "average")
         }
         for name in ("discriminator", "heads"):

@@ -65,8 +65,10 @@ async def respond(request: Request) -> Response:
     first_face = traits.resolve(bulk.faces[0], drawer.card)
     bulk = replace(bulk, faces=[first_face.with_values(seed=face.seed) for face in bulk.faces])
     batch = Batch(state, request, version, drawer, first_face, client)
+    state.batches.check(client)  # others may have begun since
     limits = await batch.charge(len(bulk.faces))
-    is_ndjson = dict(parse_qualities(request.headers.get("accept", ""))).get(NDJSON, 0.0) > 0
+    qualities = dict(parse_qualities(request.headers.get("accept", "")))
+    is_ndjson = qualities.get(NDJSON, 0.0) > qualities.get(ZIP, 0.0)
     headers = {
         **limits,
         "X-Avatar-Model": version,

@@ -13,6 +13,7 @@ from app.avatars.encode.provenance import Stamp
 from app.avatars.formats import FORMATS
 from app.avatars.request.parameters import Values
 from app.avatars.request.value_types import TRANSPARENT
+from app.errors import InvalidParameter
 from models.bundle.generator import Pixels
 from models.faces.resizing import resize
 
@@ -38,6 +39,7 @@ class Look:
 
 SQUARE = Look()
 NO_STAMP = Stamp("", "")
+LARGEST_XMP = 65_504  # bytes, of a JPEG's segment (XMP Part 3, 1.1.3)
 
 
 def encode(
@@ -54,6 +56,8 @@ def write(image: Image.Image, format: str, stamp: Stamp) -> bytes:
     if format in ("png", "apng"):  # an APNG of one frame is a PNG
         return png.encode(np.asarray(image), [stamp.chunk()])
     metadata: dict[str, Any] = {"xmp": stamp.xmp()}
+    if format == "jpeg" and len(metadata["xmp"]) > LARGEST_XMP:
+        raise InvalidParameter("format", "cannot hold so long an address", "png or webp")
     if format == "gif":
         image, metadata = reduce_colours(image), {"comment": stamp.comment()}
     target = io.BytesIO()

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
@@ -248,7 +248,7 @@ class Engine:
     async def _replace_default(self) -> None:
         """Serve the best candidate that verifies while the model of `default` is refused."""
         for version in await _call(self._reader, self.registry.default_candidates):
-            with contextlib.suppress(BadBundle, Overloaded, StorageUnreachable):
+            with _logged_failure(version):
                 await self.drawer(version)
                 self.served[DEFAULT] = version
                 self._swaps.inc()
@@ -258,7 +258,7 @@ class Engine:
     async def _follow(self, alias: str, version: str) -> None:
         if self.served.get(alias) == version:
             return
-        with contextlib.suppress(BadBundle, Overloaded, StorageUnreachable):
+        with _logged_failure(version):
             await self.drawer(version)
             old = self.served.get(alias)
             self.served[alias] = version
@@ -321,6 +321,20 @@ class Engine:
         reason, since = self.refused.get(version, ("", 0.0))
         if reason and time.monotonic() - since < RETRY:
             raise BadBundle(reason)
+
+
+@contextlib.contextmanager
+def _logged_failure(version: str) -> Iterator[None]:
+    """Leave a model out that cannot be loaded now: what is loaded goes on serving.
+
+    OSError: the disk is full, or refuses what the store has.
+    """
+    try:
+        yield
+    except BadBundle:
+        pass  # logged where it was refused
+    except (Overloaded, StorageUnreachable, OSError) as error:
+        log.warning("model.not_loaded", version=version[:12], reason=str(error))
 
 
 async def _call(pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:

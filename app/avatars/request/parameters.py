@@ -146,6 +146,7 @@ def colour(name: str, description: str, **options: Any) -> Parameter:
 
 
 def _parse_model(text: str) -> str:
+    text.encode()  # raises ValueError for half a character, which no database compares
     if not text or len(text) > LONGEST_MODEL:
         raise ValueError(text)
     return text

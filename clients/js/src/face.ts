@@ -1,9 +1,16 @@
 /** `<kao-face seed="ada" size="64">`: the face of a seed, drawn by a Kao server. */
 
 const DEFAULT_SIZE = 64;
-const LARGEST = 1024; // pixels that the server draws along a side
+const SMALLEST = 16, LARGEST = 1024; // pixels that the server draws along a side
 /** Attributes that are no parameters of `/avatar`: the element's own, and those of every element. */
-const NOT_SENT = /^(server|local|size|alt|loading|class|style|id|slot|part|is|title|lang|dir|role|hidden|tabindex|translate|nonce|popover|inert|draggable|contenteditable|data-.*|aria-.*|on.*)$/;
+const NOT_SENT = new RegExp(`^(?:${[
+  "server|local|size|alt|loading",
+  "accesskey|autocapitalize|autocorrect|autofocus|class|contenteditable|dir|draggable|enterkeyhint|exportparts|hidden|id|inert",
+  "inputmode|is|item(?:id|prop|ref|scope|type)|lang|nonce|part|popover|role|slot|spellcheck|style|tabindex|title|translate",
+  "aria-.*|data-.*|on.*",
+  // Of Alpine, htmx, Vue, Angular and Svelte, which leave their own in the page.
+  "x-(?:bind|cloak|data|effect|for|html|if|ignore|init|model|on|ref|show|teleport|text|transition)|hx-.*|v-cloak|_ng.*|.*[:@.].*",
+].join("|")})$`);
 const STYLE = `
 :host { display: inline-grid; width: var(--size); height: var(--size); vertical-align: middle; overflow: hidden }
 :host([shape=circle]) { border-radius: 50% }
@@ -98,7 +105,7 @@ export class KaoFace extends Element {
 
   /** The address of the face; `extra` replaces or adds parameters. */
   address(extra: Record<string, string> = {}): string {
-    const query = new URLSearchParams({ seed: "", size: String(this.#size) });
+    const query = new URLSearchParams({ seed: "", size: String(Math.max(SMALLEST, this.#size)) });
     for (const { name, value } of this.attributes) {
       if (!NOT_SENT.test(name)) query.set(name.replaceAll("-", "_"), value);
     }

@@ -11,6 +11,7 @@ import httpx
 
 T = TypeVar("T")
 ZIP = {"Content-Type": "application/zip"}
+DECIMALS = 20  # that the server reads of a number
 
 
 class Refused(Exception):
@@ -45,13 +46,13 @@ class Call(Generic[T]):
 
     def result(self, answer: httpx.Response) -> T:
         """The content of the answer. Raises Refused."""
-        if answer.is_error:
+        if not answer.is_success:
             raise refusal(answer)
         return self.read(answer)
 
 
 def refusal(answer: httpx.Response) -> Refused:
-    """The error of an answer with a status of 400 or more."""
+    """The error of an answer that is no success: a redirect, which is not followed, too."""
     try:
         problem = answer.json()
     except ValueError:  # the page of a proxy
@@ -70,7 +71,12 @@ def query(parameters: Mapping[str, Any]) -> dict[str, str]:
 
 
 def format_value(value: object) -> str:
-    """A value as text: a float without an exponent, which the server does not read."""
+    """A value as text: a float without an exponent, and with 20 decimals at most.
+
+    The server reads no others.
+    """
     if isinstance(value, float):
-        return format(Decimal(repr(value)), "f").removesuffix(".0")
+        text = format(Decimal(repr(float(value))), "f")  # a NumPy float's repr has its type
+        whole, point, decimals = text.partition(".")
+        return f"{whole}{point}{decimals[:DECIMALS]}".rstrip("0").rstrip(".") if point else text
     return str(value)

@@ -20,7 +20,8 @@ from kao_client.events import EventReader
 
 T = TypeVar("T")
 P = ParamSpec("P")
-TIMEOUT = 60.0  # s; an upload or a cold model may take this long
+TIMEOUT = 60.0  # s; a cold model may take this long
+CHECK_TIMEOUT = 600.0  # s; a server verifies a model for 120 s at most, two at a time
 CHUNK = 1 << 18
 
 
@@ -110,12 +111,15 @@ class Client:
         """The call's result."""
         if call.target is not None:
             return self._download(call, call.target)
-        content = _chunks(call.file) if call.file else None
-        return call.result(self._http.request(**call.request(), content=content))
+        if call.file is None:
+            return call.result(self._http.request(**call.request()))
+        timeout, content = _upload_timeout(self._http.timeout), _chunks(call.file)
+        request = {**call.request(), "content": content, "timeout": timeout}
+        return call.result(self._http.request(**request))
 
     def _download(self, call: Call[T], target: Path) -> T:
         with self._http.stream(**call.request()) as answer:
-            if answer.is_error:
+            if not answer.is_success:
                 answer.read()
             else:
                 with _whole_file(target) as file:
@@ -218,12 +222,15 @@ class AsyncClient:
         """The call's result."""
         if call.target is not None:
             return await self._download(call, call.target)
-        content = _chunks_async(call.file) if call.file else None
-        return call.result(await self._http.request(**call.request(), content=content))
+        if call.file is None:
+            return call.result(await self._http.request(**call.request()))
+        timeout, content = _upload_timeout(self._http.timeout), _chunks_async(call.file)
+        request = {**call.request(), "content": content, "timeout": timeout}
+        return call.result(await self._http.request(**request))
 
     async def _download(self, call: Call[T], target: Path) -> T:
         async with self._http.stream(**call.request()) as answer:
-            if answer.is_error:
+            if not answer.is_success:
                 await answer.aread()
             else:
                 with _whole_file(target) as file:
@@ -262,8 +269,16 @@ class AsyncClient:
 
 
 def _options(url: str, key: str | None, options: dict[str, Any]) -> dict[str, Any]:
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    headers = httpx.Headers(options.pop("headers", None))
+    if key:
+        headers["Authorization"] = f"Bearer {key}"
     return {"base_url": url, "headers": headers, "timeout": TIMEOUT, **options}
+
+
+def _upload_timeout(timeout: httpx.Timeout) -> httpx.Timeout:
+    """The client's timeout, with time for the server to check what was uploaded."""
+    read = None if timeout.read is None else max(timeout.read, CHECK_TIMEOUT)
+    return httpx.Timeout(connect=timeout.connect, read=read, write=timeout.write, pool=timeout.pool)
 
 
 @contextmanager

@@ -30,7 +30,8 @@ class EventReader:
 
     def is_refused(self, answer: httpx.Response) -> bool:
         """Whether repeating the request cannot help; 429 says that too many streams are open."""
-        return answer.is_client_error and answer.status_code != TOO_MANY_REQUESTS
+        is_final = answer.is_redirect or answer.is_client_error
+        return is_final and answer.status_code != TOO_MANY_REQUESTS
 
     def check(self, answer: httpx.Response) -> None:
         """Note the end of the run (204). Raises RemoteProtocolError for 429 and server errors."""

@@ -41,6 +41,27 @@ def test_a_preview_has_the_size_of_its_rows(client: TestClient, key: dict[str, s
     assert "private" in answer.headers["cache-control"]
 
 
+@pytest.mark.parametrize(("path", "work"), [("contents", "_inspect"), ("preview.webp", "_preview")])
+def test_a_dataset_that_is_deleted_while_one_waits_is_unknown(
+    client: TestClient,
+    key: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    work: str,
+) -> None:
+    _upload("", key, client)
+    read = getattr(contents, work)
+
+    def delete_first(zip_path: Path, *rest: Any) -> Any:
+        zip_path.unlink()
+        return read(zip_path, *rest)
+
+    monkeypatch.setattr(contents, work, delete_first)
+    answer = client.get(f"/datasets/faces/{path}", headers=key)
+    assert answer.status_code == 404
+    assert answer.json()["type"].endswith("unknown-dataset")
+
+
 def test_previews_are_decoded_one_at_a_time(
     start: Start,
     registry: Registry,

@@ -147,6 +147,14 @@ def test_a_trusted_proxy_names_the_path(
         assert f'data-root="{root}"' in client.get("/", headers=headers).text
 
 
+def test_a_client_cannot_hide_a_path_from_the_proxy(settings: Settings, registry: Registry) -> None:
+    settings = settings.model_copy(update={"trusted_proxies": "127.0.0.1"})
+    with TestClient(create_app(settings)) as client:
+        assert client.get("/metrics", headers=PROXY_HEADERS).status_code == 200
+        # The proxy refuses /metrics alone, and passes on what the client says of a prefix.
+        assert client.get("/faces/metrics", headers=PROXY_HEADERS).status_code == 404
+
+
 def test_every_own_address_is_no_prefix() -> None:
     routes = [route for module in ROUTE_MODULES for route in module.router.routes]
     paths = {"/openapi.json", *(route.path for route in routes if isinstance(route, Route))}

@@ -12,5 +12,7 @@ const cases = [
   { seed: "ada", shape: undefined },
 ];
 const react = cases.map((props) => renderToStaticMarkup(createElement(ReactFace, props)));
+const styled = { seed: "ada", className: "round", style: { margin: 4 }, title: "Ada", onLoad() {} };
+react.push(renderToStaticMarkup(createElement(ReactFace, styled)));
 const vue = await Promise.all(cases.map((props) => renderToString(createSSRApp(() => h(VueFace, props)))));
 console.log(JSON.stringify({ react, vue }));

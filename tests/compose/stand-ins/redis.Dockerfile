@@ -4,4 +4,6 @@ RUN command -v redis-server || (apt-get update && apt-get install --yes --no-ins
 RUN install -d -o redis -g redis /data
 WORKDIR /data
 VOLUME /data
+# As the image's docker-entrypoint.sh sets it.
+ENTRYPOINT ["sh", "-c", "umask 0077; exec \"$@\"", "sh"]
 CMD ["redis-server"]

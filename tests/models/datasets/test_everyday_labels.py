@@ -49,6 +49,9 @@ def lines(rows: Sequence[object]) -> str:
         pytest.param(table("\t"), id="tabs"),
         pytest.param(table("|"), id="bars"),
         pytest.param(table(", "), id="a space after each comma"),
+        pytest.param(
+            "\n,,\n" + table(), id="blank rows before the first: a sheet's empty first row"
+        ),
         pytest.param(table(end="\r\n"), id="Windows' ends of lines"),
         pytest.param(table(end="\r"), id="the ends of lines of Excel for Mac"),
         pytest.param(table("\t").encode("utf-16"), id="Excel's Unicode text"),
@@ -329,6 +332,23 @@ def test_class_folders_of_splits(folders: list[str], counts: dict[str, int]) -> 
     with_cover = labels.read([*names, "cover.png"], {}).counts()["class"]
     assert with_cover == {**counts, labels.UNLABELLED: 1}
     assert all(unicodedata.is_normalized("NFC", value) for value in counts)
+
+
+def test_a_table_in_a_folder_may_have_the_paths_of_another_machine() -> None:
+    names = [f"faces/{name}" for name in NAMES]
+    text = table(files=[f"/content/x/images/{name}" for name in NAMES])
+    assert read(text, "faces/metadata.csv", names).attributes == {"hat": HATS}
+    # Where two folders could be meant, none is.
+    twice = [*(f"a/{name}" for name in NAMES), *(f"b/{name}" for name in NAMES)]
+    assert "hat" not in read(text, "metadata.csv", twice).attributes
+
+
+@pytest.mark.parametrize(("column", "picture"), [("image", "image.png"), ("hat", "hat.png")])
+def test_a_picture_may_be_called_like_a_column(column: str, picture: str) -> None:
+    names = [picture, *NAMES[1:]]
+    file_column = column if column == "image" else "file_name"
+    text = table(column=file_column, files=names)
+    assert read(text, names=names).attributes == {"hat": HATS}
 
 
 def test_labels_that_cannot_be_read_are_named_and_refused_by_name_alone() -> None:

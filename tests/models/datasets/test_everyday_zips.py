@@ -3,6 +3,7 @@
 import gzip
 import io
 import random
+import re
 import unicodedata
 import zipfile
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import pytest
 from PIL import Image
 
 from models.datasets import archive, labels
+from models.datasets.images import BrokenImage
 
 UNIX, DOS = 3, 0
 FOLDERS = "caf\u00e9", "b\u00e4r"
@@ -114,6 +116,42 @@ def files() -> dict[str, bytes]:
     return {**files, "metadata.csv": "\n".join(rows).encode()}
 
 
+def test_names_that_begin_at_the_same_folder_are_read(
+    tmp_path: Path, files: dict[str, bytes]
+) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive_file:
+        for name, data in files.items():  # as bsdtar -a -cf a.zip . writes them
+            archive_file.writestr(f"./{name}", data)
+    assert archive.check(path, look=True).images == 8
+    table = labels.read(archive.listing(path).pictures, archive.metadata(path))
+    assert table.counts() == {"hat": {"cap": 4, "crown": 4}}
+
+
+def test_of_two_tables_with_one_name_the_last_counts(
+    tmp_path: Path, files: dict[str, bytes]
+) -> None:
+    path = tmp_path / "a.zip"
+    write(path, Program(flagged=True), files)
+    with zipfile.ZipFile(path, "a") as archive_file, pytest.warns(UserWarning, match="Duplicate"):
+        archive_file.writestr("metadata.csv", files["metadata.csv"].replace(b"crown", b"tiara"))
+    table = labels.read(archive.listing(path).pictures, archive.metadata(path))
+    assert table.counts() == {"hat": {"cap": 4, "tiara": 4}}
+
+
+def test_too_many_bytes_of_labels_leave_the_pictures(
+    tmp_path: Path, files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "LABEL_BYTES", 2 * len(files["metadata.csv"]) - 1)
+    path = tmp_path / "a.zip"
+    write(path, Program(flagged=True), {**files, "more/metadata.csv": files["metadata.csv"]})
+    report = archive.check(path, look=True)
+    assert report.images == 8
+    ((name, reason),) = report.left_out
+    assert name == "more/metadata.csv"
+    assert "more than" in reason
+
+
 @pytest.mark.parametrize("program", [pytest.param(row[1], id=row[0]) for row in PROGRAMS])
 def test_what_programs_write_is_read_whole(
     tmp_path: Path, files: dict[str, bytes], program: Program
@@ -194,7 +232,13 @@ def test_one_entry_that_cannot_be_read_refuses_no_other(
     report = archive.check(path, look=True)
     assert report.images == 7
     assert [(name, reason in why) for name, why in report.left_out] == [(list(pictures)[-1], True)]
-    assert sum(bool(data) for _, data in archive.members(path)) == 7
+    contents = dict(archive.members(path))
+    assert sum(isinstance(data, bytes) for data in contents.values()) == 7
+    if (last := list(pictures)[-1]) in contents:
+        with pytest.raises(BrokenImage, match=re.escape(reason)):
+            archive.content_of(contents[last])
+    else:
+        assert reason in ("encrypted", "compression")
 
 
 def test_a_picture_that_is_too_large_refuses_no_other(

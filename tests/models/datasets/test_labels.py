@@ -105,6 +105,13 @@ def test_a_column_of_numbers_becomes_a_slider() -> None:
     assert error.value.problems[0]["field"] == "hidden_labels"
 
 
+def test_texts_with_underscores_are_no_numbers() -> None:
+    values = ["0_15", "1_30", "1_30", "0_15"] * 4
+    label_table = table(csv(pose=values))
+    assert label_table.numbers == {}
+    assert label_table.attributes["pose"] == values
+
+
 def test_folders_that_are_called_by_numbers_are_classes() -> None:
     names = [f"{place % 3}/{name}" for place, name in enumerate(NAMES)]
     label_table = labels.read(names, {})

@@ -1,5 +1,6 @@
 """A backup is consistent while processes write, and a restore is verified or refused."""
 
+import errno
 import io
 import tarfile
 import threading
@@ -13,11 +14,13 @@ import sqlalchemy as sa
 from models import bundle, runs
 from models.bundle import verify
 from models.database.engine import connect, migrate
+from models.database.tables import datasets
 from models.errors import KaoError
 from models.maintenance import database_dump
 from models.maintenance.backup import MANIFEST, _unpack, _verify, backup, restore
 from models.registry import Registry
 from models.settings import Settings
+from models.storage import layout
 from tests.support.fixtures import Begin, WriteBundle
 
 Full = tuple[str, str, runs.Fence]
@@ -99,6 +102,56 @@ def test_a_backup_is_consistent_while_a_run_writes(
         stop.set()
         training.join()
     assert not list(settings.storage.glob(".*.tmp"))
+
+
+def test_a_damaged_model_is_named_before_a_backup_needs_it(
+    settings: Settings, full: Full, tmp_path: Path
+) -> None:
+    card = settings.storage / "bundles" / full[0] / bundle.CARD
+    card.write_bytes(card.read_bytes() + b" ")
+    with pytest.raises(KaoError, match=f"model {full[0][:12]} is damaged.*kao verify --repair"):
+        backup(settings, tmp_path / "kao.tar")
+    assert not (tmp_path / "kao.tar").exists()
+
+
+def test_a_damaged_dataset_is_named_before_a_backup_needs_it(
+    settings: Settings, engine: sa.Engine, tmp_path: Path
+) -> None:
+    name = layout.dataset("a" * 64)
+    row = {"name": "faces", "digest": "a" * 64, "images": 1, "bytes": 1, "licence": "CC0-1.0"}
+    with engine.begin() as db:
+        db.execute(datasets.insert().values(**row, uploaded="2026-11-28T00:00:00Z"))
+    (settings.storage / name).parent.mkdir(parents=True)
+    (settings.storage / name).write_bytes(b"rotten")
+    with pytest.raises(KaoError, match="dataset of digest aaaaaaaaaaaa is damaged"):
+        backup(settings, tmp_path / "kao.tar")
+
+
+def test_the_store_may_lie_on_another_disk_than_the_home(
+    settings: Settings,
+    engine: sa.Engine,
+    full: Full,
+    empty: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    enlarging = settings.home / "enlarging" / "0123.pt"
+    enlarging.parent.mkdir()
+    enlarging.write_bytes(b"half an enlarger")
+    backup(settings, tmp_path / "kao.tar")
+    store = tmp_path / "disk"
+    empty = empty.model_copy(update={"storage_url": f"file://{store}"})
+    rename = Path.replace
+
+    def replace_on_one_disk(self: Path, target: Path) -> Path:
+        if self.is_relative_to(store) != Path(target).is_relative_to(store):
+            raise OSError(errno.EXDEV, "Invalid cross-device link", str(self))
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "replace", replace_on_one_disk)
+    restore(empty, tmp_path / "kao.tar")
+    assert (empty.home / "enlarging" / "0123.pt").read_bytes() == b"half an enlarger"
+    assert empty.storage == store
 
 
 def test_a_home_with_a_database_is_not_overwritten(

@@ -30,6 +30,20 @@ def test_a_disks_error_names_the_file(tmp_path: Path, code: int) -> None:
     assert os.listdir(tmp_path) == []
 
 
+def test_a_folder_is_hidden_beside_an_earlier_one_whose_removal_was_interrupted(
+    tmp_path: Path,
+) -> None:
+    for _ in range(2):
+        folder = tmp_path / "set"
+        folder.mkdir()
+        (folder / "file").touch()
+        hidden = atomic.hide(folder)
+        assert hidden.name.startswith(".")
+        assert not folder.exists()
+    assert atomic.remove(hidden)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 def test_another_files_error_keeps_its_name(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as error_info, atomic.whole_file(tmp_path / "b.zip"):
         (tmp_path / "other").read_bytes()

@@ -9,9 +9,11 @@ import pytest
 
 from models.errors import DatasetError
 from tests.worker.datasets.test_packing import picture
+from worker.datasets.packing import pack
 from worker.datasets.source import Part
 from worker.datasets.sources import open_source
 from worker.datasets.sources.folder import FolderSource
+from worker.datasets.sources.starter import StarterSource
 
 SYSTEMS = [
     ("macOS, apple/turicreate#644",
@@ -75,3 +77,43 @@ def test_a_table_with_another_name_says_which_is_read(tmp_path: Path, name: str)
 def test_an_empty_name_is_not_the_current_folder() -> None:
     with pytest.raises(DatasetError, match="has no name"):
         open_source("")
+
+
+def test_a_link_to_nothing_is_named(tmp_path: Path) -> None:
+    """As git-annex and DVC leave them where the files were not fetched."""
+    for name in ("0.png", "1.png"):
+        (tmp_path / name).write_bytes(picture(0, "PNG"))
+    for name in ("2.png", "metadata.csv", ".#lock"):
+        (tmp_path / name).symlink_to(tmp_path / ".git/annex/gone")
+    left_out = FolderSource(tmp_path, "set").contents(Part(), 16).left_out
+    reason = "a link to a file that is not there"
+    assert sorted(left_out) == [("2.png", reason), ("metadata.csv", reason)]
+
+
+def test_a_folder_of_links_to_nothing_says_so(tmp_path: Path) -> None:
+    (tmp_path / "0.png").symlink_to(tmp_path / "gone")
+    with pytest.raises(DatasetError, match=r"no pictures .*'0.png': a link to a file that is not"):
+        FolderSource(tmp_path, "set").contents(Part(), 16)
+
+
+def test_a_folder_called_like_the_built_in_set_needs_its_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "starter").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert isinstance(open_source("starter"), StarterSource)
+    assert isinstance(open_source("./starter"), FolderSource)
+
+
+def test_pictures_that_are_left_out_are_no_missing_labels(tmp_path: Path) -> None:
+    """A column is left out where a tenth of the pictures has no value: of those that are used."""
+    rows = ["file_name,hat"]
+    for number in range(16):
+        (tmp_path / f"{number:02}.png").write_bytes(picture(number, "PNG"))
+        rows.append(f"{number:02}.png,{('cap', 'crown')[number % 2]}")
+    for number in range(4):
+        (tmp_path / f"broken{number}.png").touch()
+    (tmp_path / "metadata.csv").write_text("\n".join(rows))
+    packed = pack(tmp_path, 16, tmp_path / "cache")
+    assert packed.count == 16
+    assert set(packed.labels() or {}) == {"hat"}

@@ -263,9 +263,9 @@ def test_numbers_out_of_range_are_refused(
 
 
 def labelled_folder(folder: Path) -> Path:
-    """Add twelve pictures in two classes, with a column beside, to a folder."""
+    """Add thirteen pictures in two classes, with a column beside, to a folder."""
     rows = ["file_name,mood,number"]
-    for number in range(12):
+    for number in range(13):
         name = f"{('cat', 'dog')[number % 2]}/{number:02}.png"
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(picture(10 * number))
@@ -312,7 +312,7 @@ def test_linked_folders_are_followed_and_loops_end(cache: Path, tmp_path: Path) 
     (real / "loop").symlink_to(folder, target_is_directory=True)
     (folder / "gone.png").symlink_to(tmp_path / "nothing.png")
     dataset = pack(folder, 8, cache)
-    assert dataset.count == 12
+    assert dataset.count == 13
     assert dataset.names()[0] == "linked/cat/00.png"
 
 

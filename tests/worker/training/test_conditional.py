@@ -15,10 +15,11 @@ from models.bundle.generator import Drawer
 from models.errors import DatasetError
 from models.faces import latents
 from models.faces.attributes import Attribute
+from models.networks import modern
 from models.recipes.recipe import Recipe, resolve
 from worker.datasets.packing import PackedDataset
 from worker.publishing.bundle_writer import Moment, write
-from worker.training import losses
+from worker.training import losses, restore
 from worker.training.batches import Reals
 from worker.training.trainer import Trainer
 
@@ -26,10 +27,10 @@ CPU = torch.device("cpu")
 COLOURS = np.array([[220, 40, 40], [40, 40, 220]])
 
 
-def reals(recipe: Recipe, count: int = 256) -> Reals:
-    """Plain pictures in two colours, labelled; most are the first."""
+def reals(recipe: Recipe, count: int = 256, share: float = 0.3) -> Reals:
+    """Plain pictures in two colours, labelled. share: of the second."""
     random = np.random.default_rng(0)
-    codes = (random.random(count) < 0.3).astype(int)
+    codes = (random.random(count) < share).astype(int)
     side = recipe.resolution
     noise = random.integers(-30, 30, (count, side, side, 3))
     images = (COLOURS[codes][:, None, None, :] + noise).clip(0, 255).astype(np.uint8)
@@ -54,6 +55,41 @@ def test_the_requested_label_is_the_one_that_is_shown() -> None:
     red, blue = asked_for(trainer, "red"), asked_for(trainer, "blue")
     assert red[0] - red[2] > 0.3, (red, blue)
     assert blue[2] - blue[0] > 0.3, (red, blue)
+
+
+def test_labels_are_as_frequent_as_in_the_set_that_a_run_goes_on_with() -> None:
+    recipe = resolve({"preset": "smoke", "labels": ["colour"]})
+    parent, child = (
+        Trainer(recipe, reals(recipe, share=share), CPU, bf16=False) for share in (0.1, 0.7)
+    )
+    child.restore(child.with_own_intervals(parent.state()))
+    for generator in (child.generator, child.average):
+        assert isinstance(generator, modern.Generator)
+        assert generator.mapping is not None
+        for place, value in enumerate(("red", "blue")):
+            z = torch.randn(1, child.latent)
+            z[:, -1] = child.reals.attributes[0].normal(value)
+            assert generator.mapping.labels(z)[0, place] == 1
+    z = torch.randn(4, parent.latent)
+    z[:, -1] = 5  # blue in both
+    with torch.no_grad():
+        assert torch.equal(child.average(z), parent.average(z))
+
+
+def test_a_run_whose_labels_have_changed_is_not_resumed(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = resolve({"preset": "smoke", "labels": ["colour"]})
+    before, after = (
+        Trainer(recipe, reals(recipe, share=each), CPU, bf16=False) for each in (0.1, 0.7)
+    )
+    state = {"fingerprint": "same pixels", "labels": before.labels, "trainer": before.state()}
+    monkeypatch.setattr(restore, "_snapshot", lambda *_: state)
+    run: Any = {"id": "run", "snapshot": "0.pt"}
+    nothing: Any = None
+    assert restore.restore(before, nothing, nothing, run, "same pixels") == state
+    with pytest.raises(DatasetError, match="labels have changed"):
+        restore.restore(after, nothing, nothing, run, "same pixels")
+    del state["labels"]  # a snapshot of an earlier release
+    assert restore.restore(after, nothing, nothing, run, "same pixels") == state
 
 
 def test_a_discriminator_that_names_labels_has_them_shown_sooner() -> None:

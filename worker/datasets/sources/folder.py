@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -15,8 +15,9 @@ from models.datasets.labels import LabelTable
 from models.errors import DatasetError
 from worker.datasets.file_source import FileSource
 from worker.datasets.source import Contents, NamedFile, Part
+from worker.datasets.starter_attributes import EDITIONS
 
-VERSION = "folder-6"  # raise it whenever the same files give other pixels or labels
+VERSION = "folder-7"  # raise it whenever the same files give other pixels or labels
 
 
 class FolderSource(FileSource):
@@ -28,7 +29,7 @@ class FolderSource(FileSource):
 
     @cached_property
     def _unreadable(self) -> list[Exclusion]:
-        """Folders that the system refuses to list, filled by `_files`."""
+        """Folders that the system refuses to list, and links to nothing; filled by `_files`."""
         return []
 
     @cached_property
@@ -46,8 +47,9 @@ class FolderSource(FileSource):
         ]
         left_out += self._unreadable
         if not names:
+            why = "".join(f" ({each.name!r}: {each.reason})" for each in self._unreadable[:1])
             raise DatasetError(
-                f"The folder {self.name!r} has no pictures; put {FORMAT_NAMES} files in it."
+                f"The folder {self.name!r} has no pictures{why}; put {FORMAT_NAMES} files in it."
             )
         stats = [(name, self._files[name].stat()) for name in [*names, *self._metadata()]]
         listing = [(name, status.st_size, status.st_mtime_ns) for name, status in stats]
@@ -55,10 +57,11 @@ class FolderSource(FileSource):
         key = json.dumps([VERSION, str(self.path.resolve()), listing, *least])
         return Contents(hashlib.sha256(key.encode()).hexdigest(), names, left_out)
 
-    def label_table(self) -> LabelTable:
-        """The labels of every picture of the folder, whatever part of it is packed."""
+    def label_table(self, without: Collection[str] = ()) -> LabelTable:
+        """The labels of every picture but those of `without`, whatever part is packed."""
         readers = {name: self._files[name].read_bytes for name in self._metadata()}
-        return labels.read_usable(self._pictures(), readers)
+        names = [name for name in self._pictures() if name not in without]
+        return labels.read_usable(names, readers)
 
     def _open(self, names: Sequence[str]) -> Iterator[NamedFile]:
         return ((name, self._files[name]) for name in names)
@@ -71,8 +74,10 @@ class FolderSource(FileSource):
 
 
 def recognise(source: str | Path, name: str | None, licence: str) -> FolderSource | None:
-    """The folder at a path; None where there is none."""
+    """The folder at a path; None where there is none, and for the name of a built-in set."""
     path = Path(source)
+    if source in EDITIONS:  # ./starter is the folder
+        return None
     return FolderSource(path, name or path.resolve().name, licence) if path.is_dir() else None
 
 
@@ -101,5 +106,8 @@ def _walk(root: Path, unreadable: list[Exclusion]) -> Iterator[tuple[str, Path]]
             except OSError as error:
                 refuse(error)
                 continue
+            name = path.relative_to(root).as_posix()
             if is_file:
-                yield path.relative_to(root).as_posix(), path
+                yield name, path
+            elif path.is_symlink() and reason_to_leave_out(name) in (None, "labels"):
+                unreadable.append(Exclusion(name, "a link to a file that is not there"))

@@ -1,0 +1,57 @@
+"""Tables with classes as numbers, quotation marks without an end, and more than can be read."""
+
+import errno
+
+import pytest
+
+from models.datasets import label_files, labels
+from tests.models.datasets.test_everyday_labels import HATS, NAMES, read, table
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "is_class"),
+    [
+        ("label", [1, 2] * 8, True),
+        ("class", [0, 1, 2, 3] * 4, True),
+        ("label", [0, 1] * 8, False),  # a boolean
+        ("weight", [1, 2] * 8, False),
+    ],
+)
+def test_whole_numbers_of_a_class_column_are_classes(
+    column: str, values: list[int], is_class: bool
+) -> None:
+    text = "\n".join(
+        [f"file_name,{column}", *(f"{a},{b}" for a, b in zip(NAMES, values, strict=True))]
+    )
+    result = read(text)
+    classes = [f"class {value}" for value in values]
+    assert (list(result.attributes.values()) == [classes]) == is_class
+
+
+def test_many_classes_are_left_out_and_no_slider() -> None:
+    names = [f"{number:03}.png" for number in range(200)]
+    text = "\n".join(["file_name,class", *(f"{a},{b % 100}" for b, a in enumerate(names))])
+    result = read(text, names=names)
+    assert (result.attributes, result.numbers) == ({}, {})
+    assert [each.name for each in result.left_out] == ["class"]
+
+
+def test_an_odd_quotation_mark_hides_no_missing_one_after_it() -> None:
+    text = table(values=['"Bob" Smith', '"oops', *HATS[2:]])
+    (left_out,) = read(text).unreadable
+    assert "01.png" in left_out.reason
+    assert "never closed" in left_out.reason
+
+
+def test_a_table_of_more_rows_than_a_set_has_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(label_files, "MOST_ROWS", 10)
+    (left_out,) = read(table()).unreadable
+    assert left_out.reason == "cannot be read: it has more than 10 rows"
+
+
+def test_a_file_that_the_system_refuses_is_named_without_its_place() -> None:
+    def refuse() -> bytes:
+        raise PermissionError(errno.EACCES, "Permission denied", "/srv/faces/metadata.csv")
+
+    (left_out,) = labels.read_usable(NAMES, {"metadata.csv": refuse}).unreadable
+    assert left_out.reason == "cannot be read: Permission denied"
