@@ -13,7 +13,7 @@ from models.registry import Registry
 # What the weights were made for: another value would need other weights.
 WEIGHT_FIELDS = {
     "network", "resolution", "latent", "style", "width", "discriminator_width", "labels",
-    "hidden_labels",
+    "hidden_labels", "residuals",
 }  # fmt: skip
 # Fields that add a part to a network: they may change, but not to or from 0.
 OPTIONAL_PART_FIELDS = {"label_weight"}
@@ -76,6 +76,10 @@ def _base_recipe(
         constant_fields = (
             WEIGHT_FIELDS - DISCRIMINATOR_FIELDS - (set() if is_conditional else LABEL_FIELDS)
         )
+        if overrides.get("residuals", 0) >= base.get(
+            "residuals", 0
+        ):  # new ones begin without effect
+            constant_fields -= {"residuals"}
     _refuse(base, overrides, constant_fields, f"must stay what {source[:12]} was trained with")
     _refuse_parts(base, overrides, parts)
     # Promotion and publishing at intervals are the parent's, and not inherited.

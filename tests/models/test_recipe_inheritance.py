@@ -142,3 +142,29 @@ def test_a_run_goes_on_with_more_hidden_labels_but_not_with_others(
 def test_a_label_is_hidden_or_a_parameter() -> None:
     with pytest.raises(InvalidRecipe, match="once"):
         recipes.resolve({"preset": "smoke", "labels": ["mood"], "hidden_labels": ["mood"]})
+
+
+def test_residual_convolutions_cannot_change_within_a_run(
+    engine: sa.Engine, registry: Registry, begin: Begin
+) -> None:
+    parent, _ = begin("succeeded")
+    with pytest.raises(InvalidRecipe) as error:
+        recipe_inheritance.resolve(engine, registry, {"start_from": parent, "residuals": 2})
+    assert error.value.problems[0]["field"] == "residuals"
+    with pytest.raises(InvalidRecipe):
+        recipe_inheritance.change(runs.get(engine, parent)["recipe"], {"residuals": 2})
+
+
+def test_a_model_may_get_more_residual_convolutions_but_not_fewer(
+    engine: sa.Engine, registry: Registry, write_bundle: WriteBundle
+) -> None:
+    version = registry.import_folder(write_bundle())
+    overrides = {"start_from": version, "images": 100}
+    recipe = recipe_inheritance.resolve(engine, registry, {**overrides, "residuals": 1})
+    assert recipe.residuals == 1
+
+
+def test_a_source_that_is_no_text_is_named(engine: sa.Engine, registry: Registry) -> None:
+    with pytest.raises(InvalidRecipe) as error:
+        recipe_inheritance.resolve(engine, registry, {"start_from": "\ud800"})
+    assert error.value.problems[0]["field"] == "start_from"

@@ -6,6 +6,7 @@ is the same part at every size, in every run and on every machine.
 
 import hashlib
 from collections.abc import Sequence
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,11 @@ def mask(names: Sequence[str], share: float) -> NDArray[np.bool_]:
     if not share or len(names) < FEWEST:
         return np.zeros(len(names), bool)
     return np.array([position(name) < share for name in names])
+
+
+def picture_names(names: Sequence[str], share: float) -> frozenset[str]:
+    """The names of the pictures that are held out."""
+    return frozenset(compress(names, mask(names, share)))
 
 
 def training_places(names: Sequence[str], share: float) -> Places | None:

@@ -1,6 +1,6 @@
 """Pairs of the same picture at the generator's resolution and larger, from the run's own set."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -47,10 +47,13 @@ class Pairs:
         return int(self.small.shape[2])
 
 
-def find(pack: Pack, resolution: int, limit: int | None = None) -> Pairs | None:
+def find(
+    pack: Pack, resolution: int, limit: int | None = None, without: Collection[str] = ()
+) -> Pairs | None:
     """The pairs with the largest scale of which the set has enough; None where it has for none.
 
-    limit: use only the set's first so many pictures. Raises what `pack` raises but DatasetError.
+    limit: use only the set's first so many pictures. without: names of pictures that are for
+    measuring what was trained. Raises what `pack` raises but DatasetError.
     """
     for scale in ENLARGER_SCALES:
         side = scale * resolution
@@ -59,8 +62,12 @@ def find(pack: Pack, resolution: int, limit: int | None = None) -> Pairs | None:
             dataset = pack(side, most)
         except DatasetError:  # fewer than two pictures are so large
             continue
-        if dataset.count >= FEWEST_PAIRS:
-            return make(dataset.images(), scale, dataset.name)
+        images = dataset.images()
+        if without:
+            names = enumerate(dataset.names())
+            images = images[[place for place, name in names if name not in without]]
+        if len(images) >= FEWEST_PAIRS:
+            return make(images, scale, dataset.name)
     return None
 
 

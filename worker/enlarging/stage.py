@@ -1,7 +1,7 @@
 """The stage of a run that trains its enlarger, between the adversarial training and publishing."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -84,12 +84,14 @@ class Stage:
         self.trainer: EnlargerTrainer | None = None
         self.seconds = 0.0  # of training, in this attempt and those before
 
-    def find_pairs(self, pack: Pack, resolution: int, limit: int | None) -> Pairs | None:
+    def find_pairs(
+        self, pack: Pack, resolution: int, limit: int | None, without: Collection[str] = ()
+    ) -> Pairs | None:
         """The set's pairs; None, with an event, where it has too few.
 
-        limit: use only the set's first so many pictures.
+        limit, without: as of `pairs.find`.
         """
-        training_pairs = pairs.find(pack, resolution, limit)
+        training_pairs = pairs.find(pack, resolution, limit, without)
         if training_pairs is None:
             message = TOO_SMALL.format(fewest=FEWEST_PAIRS, side=2 * resolution)
             self.event("enlarger.skipped", {"message": message})

@@ -101,7 +101,7 @@ def compare(real: RealSide, fake: Floats, fake_own: Floats) -> Comparison:
         fd_blur2=metrics.frechet(moments, real.training_blurred).distance,
         fd_own=own.distance,
         fd_own_interval=own.interval,
-        fd_own_floor=_frechet_own(real.own, real.own_second).distance,
+        fd_own_floor=_frechet_own(real.own[:half], real.own_second).distance,
         kid=metrics.kernel(against, fake),
         kid_floor=metrics.kernel(first, second),
         precision=float(manifolds.precision.mean()),

@@ -56,7 +56,7 @@ class Reals:
         self._last_order: tuple[tuple[int, tuple[str, ...]], Tensor] | None = None
         self._resident: Tensor | None = None
         self._loader: ThreadPoolExecutor | None = None
-        self._ahead: tuple[int, Future[Tensor]] | None = None
+        self._ahead: tuple[tuple[int, tuple[str, ...]], Future[Tensor]] | None = None
         if device.type == "cuda":
             if images.nbytes < SHARE_OF_DEVICE * torch.cuda.mem_get_info(device)[0]:
                 self._resident = torch.from_numpy(np.array(images)).to(device)
@@ -139,12 +139,13 @@ class Reals:
             return self._resident[transfer(self._indices(step), self.device)]
         if self._loader is None:
             return self._read(step)
-        if self._ahead is not None and self._ahead[0] == step:
+        if self._ahead is not None and self._ahead[0] == (step, self.lineage):
             batch = self._ahead[1].result()
         else:
             batch = self._read(step).pin_memory()
         # Read the next batch while the device works on this one.
-        self._ahead = step + 1, self._loader.submit(lambda: self._read(step + 1).pin_memory())
+        task = self._loader.submit(lambda: self._read(step + 1).pin_memory())
+        self._ahead = (step + 1, self.lineage), task
         return batch.to(self.device, non_blocking=True)
 
     def _read(self, step: int) -> Tensor:
@@ -165,15 +166,15 @@ class Reals:
 
     def _order(self, epoch: int) -> Tensor:
         """The images of a pass, the same for each of its steps: a permutation without `balance`."""
-        key = epoch, self.lineage
-        if self._last_order is None or self._last_order[0] != key:
+        key, last = (epoch, self.lineage), self._last_order  # the loader's thread may replace it
+        if last is None or last[0] != key:
             random = self._random("order", epoch)
             if self._balance is None:
                 order = torch.randperm(self.count, generator=random)
             else:
                 order = self._balance.order(random)
-            self._last_order = key, order
-        return self._last_order[1]
+            last = self._last_order = key, order
+        return last[1]
 
 
 def to_images(pixels: Tensor, mirror: Tensor | None = None) -> Tensor:

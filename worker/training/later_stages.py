@@ -1,8 +1,8 @@
 """The stages after the adversarial training: two that teach the generator, and the enlarger."""
 
 import signal
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from worker.enlarging.stage import Stage, plan_for, train
 from worker.evaluation.served_size import Measures, is_lower
 from worker.publishing.bundle_writer import Enlarger
 from worker.student import Plan, StudentTraining, Teacher
+from worker.training.distributed.collectives import Share
 from worker.training.matching import LabelledPictures
 from worker.training.progress import Progress
 from worker.training.publication import Publication, Student
@@ -68,9 +69,10 @@ DISTILLATION = Subject(
 class LaterStages:
     """The stages of one run; each resumes from its state in the run's progress.
 
-    pack: packs the set's large pictures. measure: measures a generator, where the run measures
-    itself. last_signal: the last one received. Any signal ends a stage; after SIGINT the run
-    publishes what is trained. save: writes a snapshot. student: what the generator became.
+    pack: packs the set's large pictures. held_out_names: of those that are for measuring. measure:
+    measures a generator, where the run measures itself. last_signal: the last one received. Any
+    signal ends a stage; after SIGINT the run publishes what is trained. save: writes a snapshot.
+    student: what the generator became.
     """
 
     recipe: Recipe
@@ -79,6 +81,7 @@ class LaterStages:
     reporter: Reporter
     publication: Publication
     pack: Pack
+    held_out_names: Collection[str]
     measure: Callable[[nn.Module], Measures] | None
     last_signal: Callable[[], int | None]
     save: Callable[[], None]
@@ -95,7 +98,13 @@ class LaterStages:
         return sum(state["step"] for state in states)
 
     def run(self) -> None:
-        """Run the stages of the recipe, to the end or until a signal."""
+        """Run the stages of the recipe, to the end or until a signal.
+
+        In this process alone: the others have ended, so the whole batch is its own.
+        """
+        self.trainer.execution.reset()  # frees the memory of recorded graphs
+        self.trainer.reals.share = Share()
+        self.trainer.inputs = replace(self.trainer.inputs, share=Share())
         for stage in (self._match, self._enlarge, self._distil):
             if self.last_signal() is None:
                 stage()
@@ -120,7 +129,9 @@ class LaterStages:
         if not plan.steps:
             return
         stage = Stage(self.trainer.device, self._bf16, self.reporter.event)
-        pairs = stage.find_pairs(self.pack, recipe.resolution, recipe.dataset_limit)
+        pairs = stage.find_pairs(
+            self.pack, recipe.resolution, recipe.dataset_limit, self.held_out_names
+        )
         if pairs is None:
             return
         stage.begin(pairs, plan)

@@ -1,8 +1,10 @@
 """Several processes in lockstep: rank 0 sends orders, which the others follow until it stops."""
 
+import io
 import signal
 from typing import Any
 
+import torch
 import torch.distributed as dist
 
 from models.database.engine import connect
@@ -34,7 +36,9 @@ class LockstepTrainer:
         """Send this process's training state to the others."""
         self._send(RESTORE)
         if self.share.world > 1:
-            dist.broadcast_object_list([self.trainer.state()], src=0)
+            file = io.BytesIO()
+            torch.save(self.trainer.state(), file)
+            dist.broadcast_object_list([file.getvalue()], src=0)
 
     def stop(self) -> None:
         """End the other processes."""
@@ -47,14 +51,22 @@ class LockstepTrainer:
             if order == STOP:
                 return
             if order == RESTORE:
-                message: list[Any] = [None]
-                dist.broadcast_object_list(message, src=0)
-                self.trainer.restore(message[0])
+                self.trainer.restore(_receive_state())
             else:
                 self.trainer.train(fraction)
 
     def _send(self, order: float, fraction: float = 0.0) -> None:
         collectives.agree([order, fraction], self.share, self.trainer.device)
+
+
+def _receive_state() -> dict[str, Any]:
+    """Rank 0's training state, on the CPU: pickled tensors would come to rank 0's device again."""
+    message: list[Any] = [None]
+    dist.broadcast_object_list(message, src=0)
+    state: dict[str, Any] = torch.load(
+        io.BytesIO(message[0]), map_location="cpu", weights_only=True
+    )
+    return state
 
 
 def broadcast_recipe(recipe: Recipe, share: Share) -> None:

@@ -41,12 +41,15 @@ def state(optimizer: Adam) -> dict[str, Any]:
 
 
 def load_state(optimizer: Adam, state: dict[str, Any]) -> None:
-    """Load what `state` returned on any device; how it computes stays this device's."""
-    own = [(group["lr"], group["capturable"]) for group in optimizer.param_groups]
+    """Load what `state` returned on any device; how it computes stays this device's.
+
+    The betas stay this recipe's, which may be changed between two attempts.
+    """
+    own = [(group["lr"], group["capturable"], group["betas"]) for group in optimizer.param_groups]
     optimizer.load_state_dict(state)
-    for group, (rate, capturable) in zip(optimizer.param_groups, own, strict=True):
+    for group, (rate, capturable, betas) in zip(optimizer.param_groups, own, strict=True):
         new_rate = float(group["lr"])
-        group["lr"], group["capturable"] = rate, capturable
+        group["lr"], group["capturable"], group["betas"] = rate, capturable, betas
         if not isinstance(rate, Tensor):
             group["lr"] = new_rate
     set_learning_rate(optimizer, new_rate)

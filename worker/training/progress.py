@@ -10,6 +10,8 @@ from torch import Tensor
 from worker.evaluation.served_size import Measures, is_lower
 from worker.publishing.bundle_writer import Moment
 
+MOST_WARNINGS = 50  # 10 kB; the events have all of them
+
 
 @dataclass
 class Progress:
@@ -65,6 +67,16 @@ class Progress:
             "enlarger": self.enlarger,
             "teaching": self.teaching,
         }
+
+    def add_warning(self, message: str) -> None:
+        """Add a warning for the card, which has room for the first MOST_WARNINGS."""
+        if len(self.warnings) < MOST_WARNINGS:
+            self.warnings.append(message)
+
+    def forget_after(self, images: int) -> None:
+        """Forget what was kept of steps that a rollback gives up."""
+        self.curve = [each for each in self.curve if each[0] <= images]
+        self.moments = [each for each in self.moments if each.images <= images]
 
     def add_measures(
         self, measures: Measures, publish: str, copy_weights: Callable[[], dict[str, Tensor]]

@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from models import runs
 from models.bundle.generator import Pixels
 from models.datasets.exclusions import Reason
 from models.runs import Fence
+from models.storage import atomic
 from worker.enlarging.stage import StageProgress
 from worker.evaluation.served_size import Measures
 
@@ -134,14 +135,15 @@ class Reporter:
             f"FD {data['fd']:.1f}  coverage {data['coverage']:.3f}  at {data['images']:,} images"
         )
 
-    def sheet(self, pixels: Pixels, images: int) -> Path:
-        """Save a sheet of the fixed latents' faces; its file."""
+    def sheet(self, pixels: Pixels, images: int, store: Callable[[Path], None]) -> None:
+        """Save and announce a sheet of the fixed latents' faces. store: puts its file elsewhere."""
         name = f"{images:010d}.png"
         path = self.folder / "sheets" / name
-        Image.fromarray(pixels).save(path)
+        with atomic.whole_file(path) as temporary:
+            Image.fromarray(pixels).save(temporary, "PNG")
+        store(path)
         self._board.add_image("samples", pixels, images, dataformats="HWC")
         self.event("sheet.drawn", {"images": images, "sheet": name})
-        return path
 
     def close(self) -> None:
         """Close the files and restore the terminal."""

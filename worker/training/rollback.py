@@ -52,7 +52,7 @@ class Guard:
             self._roll_back(Alarm("diverged", str(error)), error)
             return False
         for alarm in alarms:
-            self.progress.warnings.append(alarm.message)
+            self.progress.add_warning(alarm.message)
             event = {"warning": alarm.name, "message": alarm.message}
             self.reporter.event("run.warning", event)
             if self.recipe.on_divergence != "continue":
@@ -72,6 +72,7 @@ class Guard:
         trainer.losses.read()  # of the steps that are given up
         trainer.restore(snapshots.read(self.snapshots, name)["trainer"])
         self._drop_newer(name)
+        self.progress.forget_after(trainer.images)
         self.progress.rollbacks += 1
         # The same random draws at the same learning rates would diverge again.
         trainer.rate_factor = RATE_FACTOR**self.progress.rollbacks
@@ -81,7 +82,7 @@ class Guard:
             f"Rolled back to {trainer.images:,} images with learning rates at "
             f"{trainer.rate_factor:.3g} of the recipe's, because: {alarm.message}"
         )
-        self.progress.warnings.append(message)
+        self.progress.add_warning(message)
         self.reporter.event("run.rolled_back", {"warning": alarm.name, "message": message})
 
     def _drop_newer(self, name: str) -> None:

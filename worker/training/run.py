@@ -3,6 +3,7 @@
 import signal
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -196,6 +197,7 @@ class Attempt:
             reporter=self.reporter,
             publication=self.publication,
             pack=self._pack_larger,
+            held_out_names=held_out.picture_names(self.dataset.names(), self.recipe.held_out),
             measure=self._measure_generator if self.measurement is not None else None,
             last_signal=lambda: self.signal,
             save=self._save,
@@ -319,7 +321,7 @@ class Attempt:
     def _warn(self, name: str, message: str) -> None:
         """Record a warning as an event, and once for the card."""
         if message not in self.progress.warnings:
-            self.progress.warnings.append(message)
+            self.progress.add_warning(message)
         self.reporter.event("run.warning", {"warning": name, "message": message})
 
     def _report(self, losses: Losses) -> None:
@@ -353,7 +355,10 @@ class Attempt:
     def _draw_sheet(self) -> None:
         self.sheet_at = self.trainer.images
         pixels = draw(self.trainer.average, self.trainer.latent, bundle_writer.SHEET**2)
-        path = self.reporter.sheet(bundle_writer.sheet(pixels), self.trainer.images)
+        sheet = bundle_writer.sheet(pixels)
+        self.reporter.sheet(sheet, self.trainer.images, self._store_sheet)
+
+    def _store_sheet(self, path: Path) -> None:
         self.blobs.put(path, f"{layout.sheets(self.run)}/{path.name}")
 
     def _save(self) -> None:

@@ -76,6 +76,7 @@ class Trainer:
         # Images that the parent saw; those of them that belong to this set; and the factor by
         # which rollbacks reduced the learning rates.
         self.parent_images, self.parent_images_of_set, self.rate_factor = 0, 0, 1.0
+        self.images_before_heads = 0  # seen before the features' heads began to learn
         # Keys of every random stream beside the seed, so that a child does not repeat its parent's.
         self.lineage: tuple[str, ...] = ()
 
@@ -175,7 +176,8 @@ class Trainer:
         if penalty:
             inputs["penalty"] = torch.full((), penalty, device=self.device)
         if self.features is not None:
-            weight = self.recipe.feature_weight * feature_discriminator.ramp(self.images)
+            images = self.images - self.images_before_heads
+            weight = self.recipe.feature_weight * feature_discriminator.ramp(images)
             inputs["feature_weight"] = torch.full((), weight, device=self.device)
         return inputs
 
@@ -224,6 +226,7 @@ class Trainer:
             "before_of_set": self.parent_images_of_set,
             "lineage": list(self.lineage),
             "slowed": self.rate_factor,
+            "before_heads": self.images_before_heads,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -234,6 +237,7 @@ class Trainer:
         heads = state.get("heads")  # none in snapshots without frozen features
         if self.features is not None and heads is not None:
             self.heads.load_state_dict(heads)
+        has_heads = self.features is None or heads is not None
         for name, optimizer in self.optimizers.items():
             if name in state["optimizers"]:
                 optimizers.load_state(optimizer, state["optimizers"][name])
@@ -245,6 +249,7 @@ class Trainer:
         self.rate_factor = state.get("slowed", 1.0)
         # Without these, a child counted its parent's images as passes over its own set.
         self.parent_images_of_set = state.get("before_of_set", self.parent_images)
+        self.images_before_heads = state.get("before_heads", 0) if has_heads else self.images
         self._inherit(tuple(state.get("lineage", [])))
 
     def with_own_intervals(self, state: dict[str, Any]) -> dict[str, Any]:
@@ -282,11 +287,14 @@ class Trainer:
         own = self.discriminator.state_dict()
         fitting = _fitting(weights, own)
         missing = [name for name in own if name not in fitting]
+        self.images_before_heads = self.images
         if not fitting or any(name.split(".")[0] not in ("expected", "named") for name in missing):
             return 0
         self.discriminator.load_state_dict(fitting, strict=False)
         if self.features is not None:
             self.heads.load_state_dict(_fitting(heads, self.heads.state_dict()), strict=False)
+            if heads:
+                self.images_before_heads = 0
         return len(fitting)
 
     def begin(self, images: int, images_of_set: int = 0, parent: str | None = None) -> None:
@@ -297,7 +305,7 @@ class Trainer:
         stream then has another key.
         """
         self.parent_images, self.parent_images_of_set = images, images_of_set
-        self.step = 0
+        self.step, self.rate_factor = 0, 1.0
         self._inherit((*self.lineage, parent) if parent is not None else self.lineage)
 
     def _inherit(self, lineage: tuple[str, ...]) -> None:

@@ -1,5 +1,6 @@
 """The largest scale for which the set has enough pictures, and what the pairs hold."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -63,3 +64,16 @@ def test_the_small_side_is_the_large_one_reduced(large: Pixels) -> None:
 def test_a_twentieth_is_held_out(large: Pixels) -> None:
     training_pairs = pairs.make(large, 4, "discs")
     assert (training_pairs.held_out, training_pairs.trained_on) == (3, 57)
+
+
+def test_pictures_for_measuring_train_no_enlarger(tmp_path: Path) -> None:
+    def pack(side: int, most: int) -> PackedDataset:
+        packed = _packer([64] * 60, tmp_path)(side, most)
+        names = [f"{number:02}.png" for number in range(packed.count)]
+        (packed.folder / "names.json").write_text(json.dumps(names))
+        return packed
+
+    without = {"03.png", "59.png"}
+    training_pairs = pairs.find(pack, 16, without=without)
+    assert training_pairs is not None
+    assert len(training_pairs.large) == 58

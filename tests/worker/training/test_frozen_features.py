@@ -163,3 +163,20 @@ def test_the_hinge_is_at_rest_beyond_its_margin() -> None:
     assert feature_discriminator.generator_loss(fake).item() == 2
     zero = [torch.zeros(4, 2)]
     assert feature_discriminator.discriminator_loss(zero, zero).item() == 2
+
+
+@needs_weights
+def test_heads_that_begin_later_begin_without_weight() -> None:
+    """Untrained heads would mislead a generator that has learnt for long."""
+    before, after, resumed = trainer(feature_weight=0.0), trainer(), trainer()
+    for _ in range(4):
+        before.advance()
+    assert before.features is None
+    after.restore(before.state())
+    assert after.images > 0
+    assert after.step_inputs()["feature_weight"] == 0
+    after.advance()
+    weight = after.step_inputs()["feature_weight"]
+    assert weight > 0
+    resumed.restore(after.state())
+    assert resumed.step_inputs()["feature_weight"] == weight

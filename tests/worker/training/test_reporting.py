@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
+from PIL import Image
 
 from models import runs
 from models.datasets.exclusions import Exclusion, summarise
@@ -76,3 +78,26 @@ def test_files_that_are_not_used_are_listed_by_reason(
         "left out 6 files, cannot be decoded: x: a.png, b.png, c.png, d.png, e.png, …",
         "left out 1 file, PSD is not read: [/x].psd",
     ]
+
+
+def test_a_sheet_is_whole_and_stored_before_it_is_announced(
+    reporter: Reporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    monkeypatch.setattr(reporter, "event", lambda name, data: order.append(name))
+
+    def store(path: Path) -> None:
+        with Image.open(path) as image:
+            image.load()
+        order.append(path.name)
+
+    reporter.sheet(np.zeros((16, 16, 3), np.uint8), 640, store)
+    assert order == ["0000000640.png", "sheet.drawn"]
+
+    def fail(path: Path) -> None:
+        raise OSError("planted")
+
+    with pytest.raises(OSError, match="planted"):
+        reporter.sheet(np.zeros((16, 16, 3), np.uint8), 1280, fail)
+    reporter.close()
+    assert order == ["0000000640.png", "sheet.drawn"]

@@ -1,5 +1,6 @@
 """The same recipe gives the same weights, stopped or not."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -214,3 +215,31 @@ def test_a_discriminator_of_another_width_is_not_taken_in_part() -> None:
     assert child.take_discriminator(parent.discriminator.state_dict(), {}) == 0
     after = child.discriminator.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_a_resumed_run_has_the_betas_of_its_recipe() -> None:
+    before, after = trainer(), trainer(generator={"beta1": 0.5})
+    run(before, 1)
+    after.restore(before.state())
+    assert after.optimizers["generator"].param_groups[0]["betas"][0] == 0.5
+
+
+def test_a_child_trains_at_the_rates_of_its_recipe() -> None:
+    parent, child = trainer(), trainer()
+    parent.rate_factor = 0.25  # after two rollbacks
+    child.restore(parent.state())
+    child.begin(child.images, 0, "parent")
+    assert child.rate_factor == 1
+
+
+def test_the_order_of_a_pass_is_not_that_of_another_which_a_thread_reads_ahead() -> None:
+    recipe = resolve({"preset": "smoke"})
+    size = (48, recipe.resolution, recipe.resolution, 3)
+    reals = Reals(np.zeros(size, np.uint8), recipe, CPU)
+    expected = {epoch: reals._order(epoch).clone() for epoch in (0, 1)}
+
+    def read(epoch: int) -> bool:
+        return all(torch.equal(reals._order(epoch), expected[epoch]) for _ in range(2_000))
+
+    with ThreadPoolExecutor(2) as threads:
+        assert all(threads.map(read, (0, 1)))

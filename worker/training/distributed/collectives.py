@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from models.errors import KaoError
 
+LEAST_ROWS = 2  # of a micro-batch: the spread of one row is no number
 MOMENTUM = 0.1  # nn.BatchNorm2d's default
 # The other processes wait in a broadcast while the first packs a set, measures, publishes or
 # searches sliders; NCCL's default of 10 minutes would abort them.
@@ -57,11 +58,11 @@ def join(device: torch.device) -> Share:
 def check(batch: int, share: Share, accumulation: int = 1) -> None:
     """Check that a batch divides evenly among processes and micro-batches. Raises KaoError."""
     parts = share.world * accumulation
-    if batch % parts:
+    if batch % parts or batch < LEAST_ROWS * parts:
         each = f" in {accumulation} parts each" if accumulation > 1 else ""
         raise KaoError(
             f"A batch of {batch} cannot be shared by {share.world} processes{each}; "
-            f"choose `batch` as a multiple of {parts}."
+            f"choose `batch` as a multiple of {parts}, and at least {LEAST_ROWS * parts}."
         )
 
 

@@ -95,6 +95,8 @@ def test_two_gloo_processes_give_the_gradients_of_one(tmp_path: Path) -> None:
 def test_a_batch_that_cannot_be_shared_is_refused() -> None:
     with pytest.raises(KaoError, match="multiple of 3"):
         collectives.check(32, Share(0, 3))
+    with pytest.raises(KaoError, match="at least 16"):  # one row has no spread
+        collectives.check(8, Share(0, 8))
 
 
 def test_the_others_wait_as_long_as_a_measurement_may_take(
