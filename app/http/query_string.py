@@ -23,7 +23,7 @@ _TRACKING = re.compile(
     r"|\d+|v|t|ts|ver|rev|cb|rnd|rand|nocache|cache_?bust(er)?|timestamp",
     re.DOTALL,
 )
-_AMP = re.compile(rb"(^|&)amp;")  # of an address that was escaped for HTML twice
+_AMP = re.compile(rb"(^|&)amp;")
 
 
 def is_tracking(name: str) -> bool:
@@ -74,6 +74,8 @@ class Only:
         self.names = names
 
     def __call__(self, request: Request) -> None:
-        parse(request.scope["query_string"], self.names)
-        # FastAPI reads the parameters after this.
-        request.scope["query_string"] = _AMP.sub(rb"\1", request.scope["query_string"])
+        query = request.scope["query_string"]
+        parse(query, self.names)
+        if _AMP.search(query):  # FastAPI would leave such a parameter out
+            reason = "is of an address that was escaped for HTML twice"
+            raise InvalidParameter("amp;", reason, "& in its place")

@@ -73,6 +73,15 @@ def test_a_face_is_counted_once_as_drawn_and_then_as_a_hit(
     assert after["kao_cache_bytes", ()] > 0
 
 
+def test_head_is_counted_under_its_route(client: TestClient, scrape: Scrape) -> None:
+    before = scrape()
+    assert client.head("/avatar?seed=of-nobody-else").status_code == 200
+    assert client.head("/docs").status_code == 200
+    after = scrape()
+    for route in ("/avatar", "/docs"):
+        assert _difference(before, after, "kao_requests_total", route=route, status="200") == 1
+
+
 @pytest.mark.parametrize(
     ("path", "problem", "route"),
     [

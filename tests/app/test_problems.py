@@ -71,6 +71,10 @@ def test_every_failure_is_an_uncached_problem(
 
 def test_a_wrong_method_names_the_right_ones(client: TestClient) -> None:
     assert "GET" in client.post("/avatar").headers["allow"]
+    # Those of all routes of the address.
+    assert client.put("/keys").headers["allow"] == "GET, POST, HEAD"
+    assert client.delete("/models/x").headers["allow"] == "GET, PATCH, HEAD"
+    assert client.get("/session").headers["allow"] == "POST, DELETE"
 
 
 def test_an_internal_error_reveals_nothing(

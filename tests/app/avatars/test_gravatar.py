@@ -90,6 +90,9 @@ def test_sizes_are_clamped_and_nothing_is_refused(
     client: TestClient, query: str, side: int
 ) -> None:
     assert get_image(client, f"/avatar/{MD5}?{query}").size == (side, side)
+    for address in ("/avatar.php", "/avatar"):
+        assert get_image(client, f"{address}?gravatar_id={MD5}&{query}").size == (side, side)
+    assert get_image(client, f"/avatar/?{query}").size == (side, side)
 
 
 @pytest.mark.parametrize(

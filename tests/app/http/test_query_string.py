@@ -1,6 +1,7 @@
 """Query strings are parsed strictly, and a refusal names the parameter."""
 
 import pytest
+from starlette.testclient import TestClient
 
 from app.errors import InvalidParameter
 from app.http.query_string import parse
@@ -40,3 +41,10 @@ def test_an_invalid_query_names_its_parameter(raw: bytes, parameter: str, reason
 
 def test_any_name_is_accepted_where_none_are_given() -> None:
     assert parse(b"hair_colour=pink") == {"hair_colour": "pink"}
+
+
+def test_a_parameter_that_was_escaped_for_html_twice_is_not_left_out(
+    client: TestClient, key: dict[str, str]
+) -> None:
+    answer = client.get("/train?state=queued&amp;limit=1", headers=key)
+    assert (answer.status_code, answer.json()["parameter"]) == (422, "amp;")

@@ -112,6 +112,11 @@ def test_a_picture_that_a_card_lacks_is_a_404_that_says_how_to_make_it(
     assert "evaluate" in answer.json()["detail"] or "measure_every" in answer.json()["detail"]
 
 
+def test_what_is_no_picture_or_script_is_404(client: TestClient) -> None:
+    for path in ("/models/default/other.png", "/local/other.js"):
+        assert client.get(path).status_code == 404
+
+
 @pytest.mark.parametrize("page", ["card", "samples.png", "curve.svg"])
 def test_the_pages_of_an_unknown_model_are_404(client: TestClient, page: str) -> None:
     assert client.get(f"/models/{'0' * 64}/{page}").status_code == 404

@@ -211,6 +211,24 @@ def test_values_of_an_address_are_escaped(client: TestClient) -> None:
     assert "<script>alert" not in text
 
 
+def test_the_page_names_only_pictures_that_the_server_draws(
+    client: TestClient, versions: list[str]
+) -> None:
+    pictures = re.compile(r'(?:src|content|href)="(?:http://testserver)?(/(?:avatar|og)\?[^"]*)"')
+    for query in (
+        "psi=0.00001",
+        "psi=1e-9",
+        f"model={versions[0][:1]}",
+        f"model={versions[0][:12]}",
+    ):
+        addresses = {
+            html.unescape(each) for each in pictures.findall(client.get(f"/?{query}").text)
+        }
+        assert addresses
+        for address in addresses:
+            assert client.get(address).status_code == 200, (query, address)
+
+
 def test_an_asset_of_another_version_is_a_problem(client: TestClient) -> None:
     for address in (
         "/assets/0000000000000000/style.css",
@@ -279,7 +297,9 @@ def test_crawlers_and_devices_find_what_they_ask_for(client: TestClient) -> None
     robots = client.get("/robots.txt")
     assert "Disallow: /studio\n" in robots.text
     assert "/og" not in robots.text, "what shows links obeys it too, and needs a page's card"
-    assert client.get("/favicon.ico").headers["content-type"] == "image/png"
+    icon = client.get("/favicon.ico").headers
+    assert icon["content-type"] == "image/png"
+    assert icon["cache-control"] == "public, max-age=86400", "its address has no digest"
     page = client.get("/").text
     manifest = client.get("/manifest.webmanifest")
     assert 'rel="manifest" href="/manifest.webmanifest"' in page

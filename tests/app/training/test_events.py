@@ -92,6 +92,14 @@ def test_after_the_end_a_reconnecting_browser_is_stopped_by_204(
     assert answer.status_code == 204
 
 
+def test_a_number_above_all_others_is_one(
+    client: TestClient, key: dict[str, str], registry: Registry, run: str
+) -> None:
+    runs.cancel(registry.engine, run)
+    answer = client.get(f"/train/{run}/events", headers=key, params={"after": "9" * 15})
+    assert answer.status_code == 204
+
+
 @pytest.mark.parametrize("number", ["x", "-1", "1" * 40])
 def test_an_invalid_number_is_422(
     client: TestClient, key: dict[str, str], run: str, number: str

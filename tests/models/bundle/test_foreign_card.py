@@ -55,6 +55,12 @@ def test_every_shipped_card_passes(path: Path) -> None:
         pytest.param(
             lambda card: card["evaluation"]["traits"][0].update(shown="no"), id="trait-no-share"
         ),
+        pytest.param(
+            lambda card: card["evaluation"]["traits"][0].update(shown="0.9"), id="share-as-text"
+        ),
+        # Pages format the JSON's own values.
+        pytest.param(lambda card: card["dataset"].update(images="5000"), id="number-as-text"),
+        pytest.param(lambda card: card["recipe"].pop("preset"), id="no-preset"),
         pytest.param(lambda card: card.update(other="NESTED"), id="nested"),
     ],
 )

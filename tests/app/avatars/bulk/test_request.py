@@ -41,11 +41,12 @@ def test_numbers_are_seeds_and_parameters_too(client: TestClient) -> None:
         pytest.param(
             {"seeds": ["a"], "distinct": True, "variant": 1}, "distinct", id="distinct-variant"
         ),
+        pytest.param({"seeds": ["a"], "model": "\ud800"}, "model", id="half a character"),
         pytest.param(["a"], "body", id="no-object"),
     ],
 )
 def test_a_bad_batch_is_named(client: TestClient, body: Any, parameter: str) -> None:
-    response = client.post("/avatars", json=body)
+    response = client.post("/avatars", content=json.dumps(body))
     assert (response.status_code, response.json()["parameter"]) == (422, parameter)
 
 

@@ -194,6 +194,8 @@ def test_a_full_queue_does_not_prolong_a_batch(
     [
         ("application/x-ndjson", "application/x-ndjson"),
         ("application/zip, application/x-ndjson;q=0", "application/zip"),
+        ("application/zip, application/x-ndjson;q=0.1", "application/zip"),
+        ("application/zip;q=0.1, application/x-ndjson", "application/x-ndjson"),
         ("*/*", "application/zip"),
     ],
 )

@@ -45,3 +45,10 @@ def test_a_backdrop_lies_beneath(
 @pytest.mark.parametrize(("query", "side"), [("size=64&dpr=2", 128), ("size=33&dpr=1.5", 50)])
 def test_dpr_multiplies_the_size(faces: TestClient, query: str, side: int) -> None:
     assert _picture(faces, query).size == (side, side)
+
+
+def test_an_address_that_a_jpeg_cannot_hold_is_refused(faces: TestClient) -> None:
+    seeds = ",".join(f"{number}{'^' * 3_300}" for number in range(4))
+    answer = faces.get(f"/sheet?size=16&format=jpeg&seeds={seeds}")
+    assert (answer.status_code, answer.json()["parameter"]) == (422, "format")
+    assert faces.get(f"/sheet?size=16&format=png&seeds={seeds}").status_code == 200

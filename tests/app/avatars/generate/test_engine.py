@@ -1,6 +1,7 @@
 """Aliases move, bundles are damaged and queues fill while faces are served."""
 
 import asyncio
+import errno
 import threading
 import time
 from collections.abc import Callable
@@ -266,3 +267,26 @@ def test_a_refused_bundle_is_read_again_after_a_while(
         await engine.stop()
 
     asyncio.run(ask())
+
+
+def test_a_full_disk_leaves_the_other_aliases_to_follow(
+    registry: Registry, versions: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.promote(versions[1], force=True)
+    load = registry.load
+
+    def fail(version: str, threads: int) -> Drawer:
+        if version == versions[1]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return load(version, threads)
+
+    monkeypatch.setattr(registry, "load", fail)
+
+    async def follow() -> dict[str, str]:
+        engine = Engine(registry, 1, 4, 2**30)
+        await engine.refresh()
+        served = dict(engine.served)
+        await engine.stop()
+        return served
+
+    assert asyncio.run(follow())["default"] == versions[0], "the model before it"
