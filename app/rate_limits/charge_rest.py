@@ -1,5 +1,7 @@
 """Charges every answer that its route did not charge: pages, 304s, 404s, invalid requests."""
 
+import re
+
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -10,6 +12,8 @@ from app.rate_limits.limiter import Limiter, is_asset
 # Probes and scrapes must see the server also from an address that has used up its limits.
 EXEMPT = ("/health/live", "/health/ready", "/metrics")
 CREDENTIALS = (b"authorization", b"cookie")
+# They are charged as a picture, and take as long.
+PAGES = re.compile(r"/|/docs|/team|/local|/models/[^/]+/card|/studio(/.*)?")
 
 
 class ChargeRest:
@@ -17,9 +21,9 @@ class ChargeRest:
 
     An answer that is neither a drawn picture nor an authorised call costs its client's address one
     face (`pictures`) where it succeeded, a part of one where it came from memory or is a 304, and
-    one call (`calls`) where it failed. A client without credentials that has used up its calls gets
-    a 429 before any work is done, but for the scripts and styles of pages (`assets`): its browser
-    needs them to show the page that says so.
+    one call (`calls`) where it failed. A client without credentials that has used up its calls, or
+    for a page its pictures, gets a 429 before any work is done, but for the scripts and styles of
+    pages (`assets`): its browser needs them to show the page that says so.
     """
 
     def __init__(self, app: ASGIApp, limiter: Limiter) -> None:
@@ -35,6 +39,8 @@ class ChargeRest:
         if not is_asset(request) and not any(name in CREDENTIALS for name, _ in scope["headers"]):
             try:
                 await self.limiter.require_calls(request)
+                if PAGES.fullmatch(scope["path"]):
+                    await self.limiter.require_pictures(request)
             except TooManyRequests as error:
                 return await (await problems.answer(request, error))(scope, receive, send)
         await self.app(scope, receive, _ChargedSend(request, self.limiter, receive, send))

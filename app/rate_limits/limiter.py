@@ -68,6 +68,10 @@ class Limiter:
         """Raise TooManyRequests where the client has used up its calls; charges nothing."""
         await self._charge(self.calls, request, 0)
 
+    async def require_pictures(self, request: Request) -> None:
+        """Raise TooManyRequests where the client has used up its pictures; charges nothing."""
+        await self._charge(self.pictures, request, 0)
+
     async def _charge(self, policy: Policy | None, request: Request, cost: float) -> Verdict | None:
         if cost:
             request.state.is_charged = True

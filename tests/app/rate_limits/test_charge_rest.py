@@ -5,6 +5,7 @@ import re
 import pytest
 from starlette.testclient import TestClient
 
+from app.studio import playground
 from tests.app.rate_limits.conftest import StartLimited
 
 
@@ -103,6 +104,15 @@ def test_a_client_without_calls_is_refused_before_any_work(
     assert client.get("/avatar?model=nobody").status_code == 404
     monkeypatch.setattr("app.avatars.routes.PictureRequest", None)  # any work would fail
     assert client.get("/avatar?seed=1").status_code == 429
+
+
+def test_a_page_is_refused_before_it_is_rendered_where_the_pictures_are_used_up(
+    start_limited: StartLimited, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = start_limited(limit_pictures="1/hour")
+    assert client.get("/").status_code == 200
+    monkeypatch.setattr(playground, "render", lambda *_, **__: pytest.fail("it was rendered"))
+    assert client.get("/").status_code == 429
 
 
 def test_probes_and_scrapes_are_never_refused(start_limited: StartLimited) -> None:
