@@ -1,6 +1,6 @@
 """The reaction to divergence: a warning, the end of the run, or an older snapshot."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,10 @@ RATE_FACTOR = 0.5  # share of the learning rates that a rollback leaves
 
 @dataclass
 class Guard:
-    """Watches the losses of one run. snapshots: the folder of its snapshots."""
+    """Watches the losses of one run.
+
+    snapshots: the folder of its snapshots. save: writes one of the present state.
+    """
 
     recipe: Recipe
     engine: sa.Engine
@@ -36,6 +39,7 @@ class Guard:
     progress: Progress
     lockstep: LockstepTrainer
     watch: Watch
+    save: Callable[[], None]
 
     def check_all(self, steps: Sequence[Losses]) -> bool:
         """Check the losses of several steps; False after a rollback. Raises Divergence."""
@@ -83,6 +87,7 @@ class Guard:
             f"{trainer.rate_factor:.3g} of the recipe's, because: {alarm.message}"
         )
         self.progress.add_warning(message)
+        self.save()  # in the restored one's place: a crash would forget the rates and the count
         self.reporter.event("run.rolled_back", {"warning": alarm.name, "message": message})
 
     def _drop_newer(self, name: str) -> None:

@@ -187,6 +187,7 @@ class Attempt:
             progress=self.progress,
             lockstep=self.lockstep,
             watch=watch,
+            save=self._save,
         )
 
     def _make_later_stages(self) -> LaterStages:

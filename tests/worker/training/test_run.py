@@ -22,6 +22,7 @@ from tests.worker.training.types import Attempts, EventsOf
 from worker.evaluation.in_training import TrainingMeasurement
 from worker.evaluation.served_size import ServedSize
 from worker.publishing.weight_grid import on_grid
+from worker.training import snapshots
 from worker.training.divergence import Divergence
 from worker.training.loss_log import Losses
 from worker.training.run import Attempt, HandedBack
@@ -123,8 +124,18 @@ def test_a_run_that_diverges_rolls_back_and_ends_well(
     run = attempt(pictures, on_divergence="rollback")
     # A snapshot a step: the recipe's least, a tenth of a second, may be longer than the run.
     run.recipe = run.recipe.model_copy(update={"snapshot_seconds": 0.0})
+    saved: dict[int, list[float]] = {}
+    write = snapshots.write
+
+    def record(folder: Path, step: int, state: dict[str, Any]) -> str:
+        saved.setdefault(step, []).append(state["trainer"]["slowed"])
+        return write(folder, step, state)
+
+    monkeypatch.setattr(snapshots, "write", record)
     version = run.execute()
     (event,) = events_of(run, "run.rolled_back")
+    # In the place of the one that it went back to, so that a crash forgets nothing.
+    assert [1.0, 0.5] in saved.values()
     assert "g_loss is no longer a finite number" in event["message"]
     assert run.trainer.rate_factor == 0.5
     assert event["message"] in card(run, version)["training"]["warnings"]
