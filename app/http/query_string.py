@@ -77,5 +77,6 @@ class Only:
         query = request.scope["query_string"]
         parse(query, self.names)
         if _AMP.search(query):  # FastAPI would leave such a parameter out
-            reason = "is of an address that was escaped for HTML twice"
-            raise InvalidParameter("amp;", reason, "& in its place")
+            raise InvalidParameter(
+                "amp;", "is of an address that was escaped for HTML twice", "& in its place"
+            )

@@ -47,9 +47,14 @@ class FolderSource(FileSource):
         ]
         left_out += self._unreadable
         if not names:
-            why = "".join(f" ({each.name!r}: {each.reason})" for each in self._unreadable[:1])
+            if self._unreadable:
+                first = self._unreadable[0]
+                raise DatasetError(
+                    f"The folder {self.name!r} has no pictures ({first.name!r}: {first.reason}); "
+                    f"put {FORMAT_NAMES} files in it."
+                )
             raise DatasetError(
-                f"The folder {self.name!r} has no pictures{why}; put {FORMAT_NAMES} files in it."
+                f"The folder {self.name!r} has no pictures; put {FORMAT_NAMES} files in it."
             )
         stats = [(name, self._files[name].stat()) for name in [*names, *self._metadata()]]
         listing = [(name, status.st_size, status.st_mtime_ns) for name, status in stats]
