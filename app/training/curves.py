@@ -10,7 +10,7 @@ from app.auth.scopes import needs
 from app.errors import InvalidParameter
 from app.http.query_string import Only
 from app.state import AppState, State
-from app.training.curve_table import CURVES, CurveName, thin
+from app.training.curve_table import CURVES, CurveName, in_order, thin
 from models import runs
 
 router = APIRouter(prefix="/train", tags=["training"], dependencies=[needs("read")])
@@ -61,6 +61,6 @@ def curves(
 
 def _lines(state: AppState, run: str, of: CurveName) -> Iterator[list[Point]]:
     type, values = CURVES[of]
-    sample = thin(runs.events_of_type(state.database, run, type), MAX_POINTS)
+    sample = thin(in_order(type, runs.events_of_type(state.database, run, type)), MAX_POINTS)
     for value in values:
         yield [(event["images"], event[value]) for event in sample if value in event]

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from app.auth.scopes import needs
 from app.http.query_string import Only
 from app.state import State
-from app.training.curve_table import CURVES, MEASUREMENT, PROGRESS, thin
+from app.training.curve_table import CURVES, MEASUREMENT, PROGRESS, in_order, thin
 from models import runs
 
 router = APIRouter(prefix="/train", tags=["training"], dependencies=[needs("read")])
@@ -37,7 +37,9 @@ def measurements(state: State, run: str, response: Response) -> Measurements:
     """Losses, FD-Lite0 and images per second over the images seen, thinned to 400 points."""
     response.headers["Cache-Control"] = "no-store"
     kinds = (PROGRESS, MEASUREMENT)
-    events = {kind: runs.events_of_type(state.database, run, kind) for kind in kinds}
+    events = {
+        kind: in_order(kind, runs.events_of_type(state.database, run, kind)) for kind in kinds
+    }
     return Measurements(
         run=run,
         curves={
