@@ -10,6 +10,8 @@ import json
 import os
 import shutil
 import tarfile
+from collections import defaultdict
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -43,10 +45,10 @@ def backup(settings: Settings, target: Path) -> Manifest:
                 _gather_enlarging(settings, stage)
             except FileNotFoundError:
                 continue  # a snapshot or dataset was removed; the next copy does not name it
-            _check_digests(stage)
             if (settings.home / KEY).exists():
                 shutil.copyfile(settings.home / KEY, stage / KEY)
             manifest = Manifest(files={name: atomic.sha256(stage / name) for name in _all(stage)})
+            _check_digests(manifest.files)
             _write(stage, manifest, target)
             return manifest
     raise KaoError(
@@ -100,14 +102,18 @@ def _gather_enlarging(settings: Settings, stage: Path) -> None:
         _link(file, stage / layout.ENLARGING / file.name)
 
 
-def _check_digests(stage: Path) -> None:
-    """Raises KaoError for a gathered file that a restore would refuse."""
-    for path in sorted((stage / STORE).glob(f"{layout.BUNDLES}/*")):
-        if not bundle.is_whole(path, path.name):
-            raise KaoError(_damaged(f"model {path.name[:12]}", "delete it"))
-    for path in sorted((stage / STORE).glob(f"{layout.DATASETS}/*{layout.DATASET_SUFFIX}")):
-        if atomic.sha256(path) != path.stem:
-            raise KaoError(_damaged(f"the dataset of digest {path.stem[:12]}", "upload it again"))
+def _check_digests(files: Mapping[str, str]) -> None:
+    """Raises KaoError for a gathered file that a restore would refuse. files: SHA-256 by name."""
+    bundles: dict[str, dict[str, str]] = defaultdict(dict)
+    for name, sha256 in sorted(files.items()):
+        unit = layout.unit(name.removeprefix(f"{STORE}/"))
+        if unit is not None and unit.kind == layout.BUNDLES:
+            bundles[unit.owner][name.rpartition("/")[2]] = sha256
+        elif unit is not None and unit.kind == layout.DATASETS and sha256 != unit.owner:
+            raise KaoError(_damaged(f"the dataset of digest {unit.owner[:12]}", "upload it again"))
+    for version, digests in bundles.items():
+        if bundle.digest_of(digests) != version:
+            raise KaoError(_damaged(f"model {version[:12]}", "delete it"))
 
 
 def _damaged(what: str, remedy: str) -> str:

@@ -48,8 +48,10 @@ class FileSource(ABC):
         """`labels.json` of the pictures `names`, those that were packed."""
         skipped = set(contents.names) - set(names)
         table = self.label_table(skipped)
-        pictures = [name for name in self._pictures() if name not in skipped]
-        return table.to_json(pictures, names) if table else {}
+        return table.to_json(self._pictures_but(skipped), names) if table else {}
+
+    def _pictures_but(self, without: Collection[str]) -> list[str]:
+        return [name for name in self._pictures() if name not in without]
 
     def sides(self, part: Part = PROBE) -> list[int]:
         """The shorter sides of a part's readable pictures, in pixels."""

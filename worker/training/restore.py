@@ -92,9 +92,10 @@ def _take_discriminator(
 def _fine_tune(trainer: Trainer, registry: Registry, name: str) -> dict[str, Any]:
     """Load a published generator; its card."""
     version = registry.resolve(name)
-    card = bundle.read_card(registry.fetch(version))
+    folder = registry.fetch(version)
+    card = bundle.read_card(folder)
     _check_values(trainer, card.get("attributes", []), f"Model {version[:12]}")
-    weights = load_file(registry.fetch(version) / bundle.WEIGHTS)
+    weights = load_file(folder / bundle.WEIGHTS)
     for network in (trainer.generator, trainer.average):
         own_weights = with_intervals_of(network.state_dict(), weights)
         # A bundle leaves out BatchNorm's counters, which nothing reads.
@@ -109,8 +110,10 @@ def _check_values(trainer: Trainer, labels: list[dict[str, Any]], source: str) -
 
     The networks know a value by its place alone.
     """
-    own, old = (
-        [(each["name"], each["values"]) for each in some] for some in (trainer.labels, labels)
-    )
+    own, old = _values(trainer.labels), _values(labels)
     if own[: len(old)] != old:
         raise KaoError(f"{source} does not fit: the new set's labels have other values.")
+
+
+def _values(labels: list[dict[str, Any]]) -> list[tuple[str, list[str]]]:
+    return [(label["name"], label["values"]) for label in labels]

@@ -264,10 +264,7 @@ class Trainer:
     def with_new_labels(self, state: dict[str, Any]) -> dict[str, Any]:
         """What `state()` returned in a run that lacks this one's last labels, made to fit."""
         own, old = self.state(), state
-        extended_state: dict[str, Any] = {
-            name: label_extension.with_intervals_of(own[name], old[name])
-            for name in ("generator", "average")
-        }
+        extended_state: dict[str, Any] = {}
         for name in ("discriminator", "heads"):
             if old.get(name) is not None and own[name] is not None:
                 extended_state[name] = label_extension.extend(old[name], own[name])
@@ -276,7 +273,7 @@ class Trainer:
             for name, optimizer in self.optimizers.items()
             if name in old["optimizers"]
         }
-        return {**old, **extended_state}
+        return {**self.with_own_intervals(old), **extended_state}
 
     def take_discriminator(self, weights: Weights, heads: Weights) -> int:
         """Load a trained discriminator's tensors; how many fit.

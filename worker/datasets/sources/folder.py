@@ -65,8 +65,7 @@ class FolderSource(FileSource):
     def label_table(self, without: Collection[str] = ()) -> LabelTable:
         """The labels of every picture but those of `without`, whatever part is packed."""
         readers = {name: self._files[name].read_bytes for name in self._metadata()}
-        names = [name for name in self._pictures() if name not in without]
-        return labels.read_usable(names, readers)
+        return labels.read_usable(self._pictures_but(without), readers)
 
     def _open(self, names: Sequence[str]) -> Iterator[NamedFile]:
         return ((name, self._files[name]) for name in names)

@@ -41,8 +41,7 @@ class ZipSource(FileSource):
 
     def label_table(self, without: Collection[str] = ()) -> LabelTable:
         """The labels of every picture but those of `without`, whatever part is packed."""
-        names = [name for name in self._listing.pictures if name not in without]
-        return labels.read_usable(names, archive.metadata(self.path))
+        return labels.read_usable(self._pictures_but(without), archive.metadata(self.path))
 
     def _open(self, names: Sequence[str]) -> Iterator[NamedFile]:
         return archive.members(self.path, only=frozenset(names))
