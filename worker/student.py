@@ -18,15 +18,15 @@ LEARNING_RATE = 4e-4
 WARM_UP = 20  # steps in which the learning rate rises, while Adam's averages are of few gradients
 BETAS = (0.9, 0.99)
 MEASURED_BATCHES = 4
-BLENDS = 0.25  # pairs of styles that are blended for each picture of a lesson, and their weight
+BLENDS = 0.25  # pairs of styles that are blended for each picture of a batch, and their weight
 NEAREST = 0.1  # the least share of either style in a blend
 
 Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """Latents, as `Generator.forward` takes them by name, and the picture of each.
+class TargetBatch:
+    """Latents, as `Generator.forward` takes them by name, and the picture to draw for each.
 
     pictures: (B, 3, S, S) float32 in [-1, 1].
     """
@@ -35,8 +35,8 @@ class Lesson:
     pictures: Tensor
 
 
-# Gives the lesson of a step, by its number.
-Teacher = Callable[[int], Lesson]
+# Gives the target batch of a step, by its number.
+Teacher = Callable[[int], TargetBatch]
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Plan:
 
     steps: of the student. start: those of the generator's training before it. mapping: whether the
     mapping network learns too; where it does not, each seed keeps its styles. Where it does, the
-    student is also taught what lies between two styles, as morphs and families draw it: what the
-    generator drew there before.
+    student also learns what lies between two styles, as morphs and families draw it: its target is
+    what the generator drew there before.
     """
 
     steps: int
@@ -84,10 +84,10 @@ class StudentTraining:
         rate = cosine(LEARNING_RATE, 0.0, self.step / self.steps)
         for group in self._adam.param_groups:
             group["lr"] = rate * min(1.0, (self.step + 1) / WARM_UP)
-        lesson = self._teacher(self.plan.start + self.step)
-        error = loss(self._draw(self.student, lesson).float(), lesson.pictures)
+        batch = self._teacher(self.plan.start + self.step)
+        error = loss(self._draw(self.student, batch).float(), batch.pictures)
         if self.plan.mapping:
-            error = error + BLENDS * self._blend_error(lesson)
+            error = error + BLENDS * self._blend_error(batch)
         self._adam.zero_grad(set_to_none=True)
         error.backward()
         self._adam.step()
@@ -96,31 +96,31 @@ class StudentTraining:
 
     @torch.no_grad()
     def measure(self) -> tuple[float, float]:
-        """How far the student's pictures, and those before it learnt, are from the lessons'.
+        """How far the student's pictures, and the generator's, are from the targets.
 
-        The mean absolute difference in levels of 255, over lessons that no step trained on.
+        The mean absolute differences in levels of 255, over batches that no step trained on.
         """
         differences = []
         for number in range(MEASURED_BATCHES):
-            lesson = self._teacher(self.plan.start + self.steps + number)
-            pictures = (self._draw(each, lesson) for each in (self.student, self._before))
-            differences.append([(each - lesson.pictures).abs().mean() for each in pictures])
+            batch = self._teacher(self.plan.start + self.steps + number)
+            pictures = (self._draw(each, batch) for each in (self.student, self._before))
+            differences.append([(each - batch.pictures).abs().mean() for each in pictures])
         student, before = (127.5 * torch.tensor(differences).mean(0)).tolist()
         return student, before
 
-    def _draw(self, network: Generator, lesson: Lesson) -> Tensor:
-        device = lesson.pictures.device
+    def _draw(self, network: Generator, batch: TargetBatch) -> Tensor:
+        device = batch.pictures.device
         with torch.autocast(device.type, torch.bfloat16, enabled=self.bf16):
-            pictures: Tensor = network(**lesson.latents)
+            pictures: Tensor = network(**batch.latents)
         return pictures
 
-    def _blend_error(self, lesson: Lesson) -> Tensor:
+    def _blend_error(self, batch: TargetBatch) -> Tensor:
         """The loss of the student's pictures between two styles from those of the generator."""
-        count = max(1, int(BLENDS * len(lesson.pictures)))
-        rows = {name: values[: 2 * count] for name, values in lesson.latents.items()}
+        count = max(1, int(BLENDS * len(batch.pictures)))
+        rows = {name: values[: 2 * count] for name, values in batch.latents.items()}
         random = random_stream(0, "blends", self.plan.start + self.step)
         share = NEAREST + (1 - 2 * NEAREST) * torch.rand(count, 1, 1, generator=random)
-        share = transfer(share, lesson.pictures.device)
+        share = transfer(share, batch.pictures.device)
 
         def between(network: Generator) -> Tensor:
             styles = network.styles(**rows)

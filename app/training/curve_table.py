@@ -14,11 +14,11 @@ CURVES: dict[CurveName, tuple[str, tuple[str, ...]]] = {
 
 
 def in_order(kind: str, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The events of one kind with more and more images seen, so that no curve goes back.
+    """The events of one kind, without those that would make a curve go back in images seen.
 
-    Steps that a rollback gives up leave the curves of progress. A measurement that goes back is of
-    such steps repeated, or of the model to be published after its lessons, which are no part of the
-    training: it leaves itself.
+    After a rollback the curves of progress continue from the restored snapshot, so the events of
+    the steps after it are left out. A measurement at as many images as an earlier one, or fewer, is
+    left out itself: it repeats one from before a rollback, or measures the published student.
     """
     rows: list[dict[str, Any]] = []
     for event in events:

@@ -90,8 +90,8 @@ class Enlargement(_Part):
     psnr_without: float
 
 
-class Lessons(_Part):
-    """How the generator learnt to draw given pictures for given latents, without a discriminator.
+class StudentReport(_Part):
+    """How a student learnt to draw given pictures for given latents, without a discriminator.
 
     difference, difference_before: the mean absolute difference from those pictures afterwards and
     before, in levels of 255.
@@ -148,8 +148,8 @@ class Card(_Part):
     # From `kao evaluate --keep`.
     evaluation: Evaluation | None = None
     enlarger: Enlargement | None = None
-    matched: Lessons | None = None
-    distilled: Lessons | None = None
+    matched: StudentReport | None = None
+    distilled: StudentReport | None = None
     # What the files of its pictures say besides model and address: from 2 on alternative text,
     # licence and credit. Older cards lack it, and their pinned pictures keep their bytes.
     provenance: Literal[1, 2] = 1

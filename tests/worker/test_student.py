@@ -8,18 +8,18 @@ import torch
 
 from models.networks.modern import Generator
 from worker import student
-from worker.student import Lesson, Plan, StudentTraining
+from worker.student import Plan, StudentTraining, TargetBatch
 
 LATENT = 8
 PLAN = Plan(steps=60, start=7, mapping=False)
 
 
-def lesson(step: int) -> Lesson:
+def target_batch(step: int) -> TargetBatch:
     """Four latents, two of them mixed from the second layer on; the left side is brighter."""
     random = torch.Generator().manual_seed(step)
     z, other = torch.randn(2, 4, LATENT, generator=random)
     pictures = torch.linspace(0.5, -0.5, 16).expand(4, 3, 16, 16)
-    return Lesson({"z": z, "other": other, "cut": torch.tensor([1, 3, 1, 3])}, pictures)
+    return TargetBatch({"z": z, "other": other, "cut": torch.tensor([1, 3, 1, 3])}, pictures)
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_the_student_comes_nearer_to_the_pictures_and_only_what_the_plan_says_le
 ) -> None:
     monkeypatch.setattr(student, "LEARNING_RATE", 0.02)  # sixty steps from random weights
     before = copy.deepcopy(generator.state_dict())
-    training = StudentTraining(generator, lesson, Plan(steps=60, start=7, mapping=mapping))
+    training = StudentTraining(generator, target_batch, Plan(steps=60, start=7, mapping=mapping))
     while not training.is_finished:
         training.advance()
     after, at_first = training.measure()
@@ -53,12 +53,14 @@ def test_the_student_comes_nearer_to_the_pictures_and_only_what_the_plan_says_le
     assert not any("running" in name or "average" in name for name in learnt)
 
 
-def test_the_difference_is_the_mean_of_lessons_after_the_last_step(generator: Generator) -> None:
+def test_the_difference_is_the_mean_of_target_batchs_after_the_last_step(
+    generator: Generator,
+) -> None:
     expected = []
     for step in range(7 + 60, 7 + 64):
-        pictures = generator(**lesson(step).latents).detach()
-        expected.append((pictures - lesson(step).pictures).abs().mean() * 127.5)
-    after, before = StudentTraining(generator, lesson, PLAN).measure()
+        pictures = generator(**target_batch(step).latents).detach()
+        expected.append((pictures - target_batch(step).pictures).abs().mean() * 127.5)
+    after, before = StudentTraining(generator, target_batch, PLAN).measure()
     assert after == before == pytest.approx(float(torch.stack(expected).mean()), rel=1e-4)
 
 
@@ -66,17 +68,17 @@ def test_the_difference_is_the_mean_of_lessons_after_the_last_step(generator: Ge
 def test_a_small_batch_has_one_blend(generator: Generator, count: int) -> None:
     """The mean over no pictures was not a number."""
 
-    def small(step: int) -> Lesson:
-        whole = lesson(step)
+    def small(step: int) -> TargetBatch:
+        whole = target_batch(step)
         rows = {name: values[:count] for name, values in whole.latents.items()}
-        return Lesson(rows, whole.pictures[:count])
+        return TargetBatch(rows, whole.pictures[:count])
 
     training = StudentTraining(generator, small, Plan(steps=2, start=0, mapping=True))
     assert math.isfinite(training.advance())
 
 
 def test_a_restored_one_goes_on_to_the_same_weights(generator: Generator) -> None:
-    first, other = (StudentTraining(generator, lesson, PLAN) for _ in range(2))
+    first, other = (StudentTraining(generator, target_batch, PLAN) for _ in range(2))
     for _ in range(3):
         first.advance()
     other.restore(copy.deepcopy(first.state()))
@@ -96,9 +98,9 @@ def test_a_restored_one_goes_on_to_the_same_weights(generator: Generator) -> Non
     ],
 )
 def test_a_state_of_another_plan_is_ignored(generator: Generator, plan: Plan) -> None:
-    first = StudentTraining(generator, lesson, PLAN)
+    first = StudentTraining(generator, target_batch, PLAN)
     first.advance()
-    other = StudentTraining(generator, lesson, plan)
+    other = StudentTraining(generator, target_batch, plan)
     other.restore(first.state())
     assert other.step == 0
 
@@ -106,7 +108,7 @@ def test_a_state_of_another_plan_is_ignored(generator: Generator, plan: Plan) ->
 def _between(network: Generator) -> torch.Tensor:
     """Pictures halfway between two styles of a step that nothing is trained on."""
     with torch.no_grad():
-        styles = network.styles(lesson(1000).latents["z"])
+        styles = network.styles(target_batch(1000).latents["z"])
         pictures: torch.Tensor = network.synthesis(styles[:2].lerp(styles[2:], 0.5))
     return pictures
 
@@ -118,7 +120,7 @@ def test_where_the_mapping_learns_pictures_between_two_faces_stay_near_those_bef
     distances = []
     for blends in (0.5, 0.0):  # the second learns nothing of its blend
         monkeypatch.setattr(student, "BLENDS", blends)
-        training = StudentTraining(generator, lesson, Plan(steps=60, start=7, mapping=True))
+        training = StudentTraining(generator, target_batch, Plan(steps=60, start=7, mapping=True))
         while not training.is_finished:
             training.advance()
         distances.append(float((_between(training.student) - _between(generator)).abs().mean()))

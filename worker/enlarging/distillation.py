@@ -1,4 +1,4 @@
-"""The lessons of a generator that learns its own pictures as enlarged and reduced again.
+"""Target batches for distillation: a generator's own pictures, enlarged and reduced again.
 
 An enlarger removes the grain and the frayed edges that a discriminator behind noise does not see,
 but only above the generator's resolution. Distillation (arXiv:1503.02531), with the generator and
@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.networks.modern import Generator
-from worker.student import Lesson, frozen_copy
+from worker.student import TargetBatch, frozen_copy
 
 
 class EnlargedPictures:
-    """Lessons of latents, and what the enlarger makes of their pictures, reduced by area."""
+    """Target batches: for latents, the enlarger's pictures of them, reduced by area."""
 
     def __init__(
         self,
@@ -33,9 +33,9 @@ class EnlargedPictures:
         self._scale, self._latents, self._bf16 = scale, latents, bf16
 
     @torch.no_grad()
-    def __call__(self, step: int) -> Lesson:
-        """The lesson of a step."""
+    def __call__(self, step: int) -> TargetBatch:
+        """The target batch of a step."""
         latents = self._latents(step)
         with torch.autocast(latents["z"].device.type, torch.bfloat16, enabled=self._bf16):
             large = self._enlarger(self._generator(**latents).clamp(-1, 1)).float()
-        return Lesson(latents, F.avg_pool2d(large, self._scale).clamp(-1, 1))
+        return TargetBatch(latents, F.avg_pool2d(large, self._scale).clamp(-1, 1))

@@ -183,9 +183,9 @@ class _Measurement:
         )
         half = floor_count(samples, len(places))
         # From the end, so that as few as possible of the compared pictures train the network.
-        lessons = places[::-1][: max(1, len(places) // 2)]
+        training_places = places[::-1][: max(1, len(places) // 2)]
         stage = self._stage(f"training FD-Own's network at {size} px")
-        own = own_features.prepare(dataset, lessons, cache, lambda: stage(0, 1))
+        own = own_features.prepare(dataset, training_places, cache, lambda: stage(0, 1))
         side = RealSide(
             size=size,
             training=lite[~is_held_out],

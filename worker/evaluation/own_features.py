@@ -48,9 +48,11 @@ def prepare(
     It is trained on the set's labels; without any, on the changes of `classifier.change_at_random`.
     report is called before training, which takes minutes.
     """
-    side, lessons = min(dataset.size, LARGEST_SIDE), np.sort(places[:MOST])
-    codes, sizes = _codes(dataset, lessons)
-    key = hashlib.sha256(json.dumps([side, STEPS, sizes, lessons.tolist()]).encode()).hexdigest()
+    side, training_places = min(dataset.size, LARGEST_SIDE), np.sort(places[:MOST])
+    codes, sizes = _codes(dataset, training_places)
+    key = hashlib.sha256(
+        json.dumps([side, STEPS, sizes, training_places.tolist()]).encode()
+    ).hexdigest()
     path = cache / layout.FEATURES / f"{dataset.fingerprint[:32]}-classifier-{key[:16]}.safetensors"
     network = Classifier(sizes).eval()
     try:
@@ -59,7 +61,7 @@ def prepare(
     except (OSError, SafetensorError, RuntimeError):
         report()
     pictures = dataset.images()
-    images = np.stack([resize(pictures[place], side) for place in lessons])
+    images = np.stack([resize(pictures[place], side) for place in training_places])
     if codes is None:
         images, codes, sizes = classifier.change_at_random(images)
     passes = max(1, round(STEPS * classifier.BATCH / len(images)))

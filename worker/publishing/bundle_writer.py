@@ -58,13 +58,13 @@ def write(
     curve: Sequence[tuple[int, float]] = (),
     enlarger: Enlarger | None = None,
     properties: Mapping[str, Property] | None = None,
-    lessons: Mapping[str, bundle.Lessons] = MappingProxyType({}),
+    student_reports: Mapping[str, bundle.StudentReport] = MappingProxyType({}),
 ) -> None:
     """Fill `folder` with a bundle of this generator; the caller settles it.
 
     discriminator: published as the model's critic. moments: published as its growth, oldest first.
     properties: what to find sliders for beside slider_search's own (number_properties.learn).
-    lessons: `matched` and `distilled` of the card, where stages taught the generator.
+    student_reports: `matched` and `distilled` of the card, of the stages that trained a student.
     """
     # A copy on the CPU in plain layout, since the training goes on.
     network = on_grid(generator).eval()
@@ -86,7 +86,7 @@ def write(
         moments=[*(moment.images for moment in moments), training.images] if moments else [],
         curve=list(curve),
         enlarger=enlarger.card if enlarger is not None else None,
-        **lessons,
+        **student_reports,
         provenance=2,
         parent_run=run,
         created=now(),

@@ -1,4 +1,4 @@
-"""The stages after the adversarial training: two that teach the generator, and the enlarger."""
+"""The stages after the adversarial training: two that train a student, and the enlarger's."""
 
 import signal
 from collections.abc import Callable, Collection
@@ -33,10 +33,11 @@ NOT_BETTER = (
 )
 
 
-class Subject(NamedTuple):
-    """A stage that teaches the generator.
+class StudentStage(NamedTuple):
+    """A stage that trains a student.
 
-    pictures: those that it learns. field: of the card. started, measured, skipped: the events.
+    pictures: those that it learns, in words. field: of the card. started, measured, skipped: types
+    of its events.
     """
 
     name: str
@@ -47,7 +48,7 @@ class Subject(NamedTuple):
     skipped: str
 
 
-MATCHING = Subject(
+MATCHING = StudentStage(
     "matching",
     "the pictures of its labels",
     "matched",
@@ -55,7 +56,7 @@ MATCHING = Subject(
     "matching.measured",
     "matching.skipped",
 )
-DISTILLATION = Subject(
+DISTILLATION = StudentStage(
     "distillation",
     "its enlarger's pictures",
     "distilled",
@@ -88,13 +89,13 @@ class LaterStages:
     enlarger: Enlarger | None = None
     student: Student | None = None
     _enlarging: Stage | None = None
-    _teaching: dict[str, StudentTraining] = field(default_factory=dict)
+    _students: dict[str, StudentTraining] = field(default_factory=dict)
 
     @property
     def step(self) -> int:
         """The steps of all stages as stored, those of earlier attempts included."""
         enlarger = self.progress.enlarger
-        states = [*self.progress.teaching.values(), *([enlarger["trainer"]] if enlarger else [])]
+        states = [*self.progress.students.values(), *([enlarger["trainer"]] if enlarger else [])]
         return sum(state["step"] for state in states)
 
     def run(self) -> None:
@@ -113,8 +114,8 @@ class LaterStages:
         """Put the stages' states into the progress, for a snapshot."""
         if self._enlarging is not None:
             self.progress.enlarger = self._enlarging.state()
-        for name, training in self._teaching.items():
-            self.progress.teaching[name] = training.state()
+        for name, training in self._students.items():
+            self.progress.students[name] = training.state()
 
     def _is_stopped(self) -> bool:
         return self.last_signal() is not None
@@ -147,7 +148,7 @@ class LaterStages:
         steps = self.recipe.matching_steps
         if steps:
             teacher = LabelledPictures(self.trainer.inputs)
-            self._teach(MATCHING, teacher, Plan(steps, self.trainer.step, mapping=True))
+            self._train_student(MATCHING, teacher, Plan(steps, self.trainer.step, mapping=True))
 
     def _distil(self) -> None:
         steps = min(self.recipe.distillation_steps, self.trainer.step)
@@ -156,7 +157,7 @@ class LaterStages:
         network, scale = self.enlarger.network, self.enlarger.card.scale
         latents = self.trainer.inputs.latents
         teacher = EnlargedPictures(self._generator(), network, scale, latents, self._bf16)
-        self._teach(DISTILLATION, teacher, Plan(steps, self.trainer.step, mapping=False))
+        self._train_student(DISTILLATION, teacher, Plan(steps, self.trainer.step, mapping=False))
 
     def _generator(self) -> modern.Generator:
         """The generator that would be published now."""
@@ -167,34 +168,34 @@ class LaterStages:
         assert isinstance(generator, modern.Generator)  # the recipe's check
         return generator
 
-    def _teach(self, subject: Subject, teacher: Teacher, plan: Plan) -> None:
+    def _train_student(self, stage: StudentStage, teacher: Teacher, plan: Plan) -> None:
         training = StudentTraining(self._generator(), teacher, plan, self._bf16)
-        training.restore(self.progress.teaching.get(subject.name))
-        self._teaching[subject.name] = training
-        self.reporter.event(subject.started, {"steps": plan.steps})
-        report = partial(self.reporter.stage, subject.name)
+        training.restore(self.progress.students.get(stage.name))
+        self._students[stage.name] = training
+        self.reporter.event(stage.started, {"steps": plan.steps})
+        report = partial(self.reporter.stage, stage.name)
         train(training, self._is_stopped, report, self.save, self.recipe.snapshot_seconds)
         self.save()
         if self.last_signal() != signal.SIGTERM:
-            self._finish(subject, training)
+            self._finish(stage, training)
 
-    def _finish(self, subject: Subject, training: StudentTraining) -> None:
+    def _finish(self, stage: StudentStage, training: StudentTraining) -> None:
         """Measure the student and take it, unless its FD is higher."""
         difference, difference_before = (round(levels, 2) for levels in training.measure())
-        card = bundle.Lessons(
+        report = bundle.StudentReport(
             steps=training.step, difference=difference, difference_before=difference_before
         )
-        self.reporter.event(subject.measured, card.model_dump())
+        self.reporter.event(stage.measured, report.model_dump())
         if self.measure is not None:
             before, after = self.progress.measures, self.measure(training.student)
             if is_lower(before, after):
                 message = NOT_BETTER.format(
-                    before=before["fd"], pictures=subject.pictures, after=after["fd"]
+                    before=before["fd"], pictures=stage.pictures, after=after["fd"]
                 )
-                self.reporter.event(subject.skipped, {"message": message})
+                self.reporter.event(stage.skipped, {"message": message})
                 return
             # `images` are those of the weights that the student began with.
             self.progress.measures = after | {"images": before["images"]}
             self.reporter.measurement(self.progress.measures)
-        cards = {} if self.student is None else self.student.cards
-        self.student = Student(training.student, {**cards, subject.field: card})
+        reports = {} if self.student is None else self.student.reports
+        self.student = Student(training.student, {**reports, stage.field: report})

@@ -1,15 +1,16 @@
 """How far a drawn image is from the real one that has its labels.
 
 Where labels say all that a picture shows, as in pictures put together from a few parts, there is
-one right image for a face's labels. A discriminator teaches its parts only as far as it tells them
-apart; a difference of pixels beside it, as in pix2pix (arXiv:1611.07004 §3.1), teaches every one.
+one right image for a face's labels. A generator learns its parts from a discriminator only as far
+as that distinguishes them, and every one from a difference of pixels beside it, as in pix2pix
+(arXiv:1611.07004 §3.1).
 """
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from worker.student import Lesson
+from worker.student import TargetBatch
 from worker.training.inputs import InputSampler
 
 SCALES = 3  # the image, its half and its quarter: the smaller ones judge areas, not lines
@@ -26,7 +27,7 @@ def distance(images: Tensor, real: Tensor) -> Tensor:
 
 
 class LabelledPictures:
-    """Lessons of the set's own pictures, and latents with their labels.
+    """Target batches: the set's own pictures, for latents with their labels.
 
     Without a discriminator: where its labels say all of a picture, a generator that has learnt
     varied faces beside one learns what is left of each part faster by the difference alone.
@@ -36,6 +37,6 @@ class LabelledPictures:
         """inputs: of a recipe with `match_weight`, so that latents have the real images' labels."""
         self._inputs = inputs
 
-    def __call__(self, step: int) -> Lesson:
-        """The lesson of a step."""
-        return Lesson(self._inputs.latents(step), self._inputs.reals.batch(step))
+    def __call__(self, step: int) -> TargetBatch:
+        """The target batch of a step."""
+        return TargetBatch(self._inputs.latents(step), self._inputs.reals.batch(step))

@@ -20,8 +20,8 @@ class Progress:
     seconds: of training, in this attempt and those before. measures: of the weights that would be
     published, the best or the last; lowest: those with the lowest FD so far; best: the averaged
     weights that have it within noise. curve: images and FD of each measurement. moments: averaged
-    weights early on, the oldest first. enlarger: the state of that stage; teaching: of those that
-    teach the generator, by their names.
+    weights early on, the oldest first. enlarger: the state of that stage; students: of those that
+    train a student, by their names.
     """
 
     seconds: float = 0.0
@@ -33,7 +33,7 @@ class Progress:
     curve: list[tuple[int, float]] = field(default_factory=list)
     moments: list[Moment] = field(default_factory=list)
     enlarger: dict[str, Any] | None = None
-    teaching: dict[str, Any] = field(default_factory=dict)
+    students: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_state(cls, state: dict[str, Any], publish: str) -> "Progress":
@@ -50,7 +50,7 @@ class Progress:
             curve=[(images, fd) for images, fd in state.get("curve", [])],
             moments=[Moment(*moment) for moment in state.get("moments", [])],
             enlarger=state.get("enlarger"),
-            teaching=state.get("teaching", {}),
+            students=state.get("teaching", {}),
         )
 
     def state(self) -> dict[str, Any]:
@@ -65,7 +65,7 @@ class Progress:
             "curve": self.curve,
             "moments": [tuple(moment) for moment in self.moments],
             "enlarger": self.enlarger,
-            "teaching": self.teaching,
+            "teaching": self.students,
         }
 
     def add_warning(self, message: str) -> None:

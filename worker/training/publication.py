@@ -29,10 +29,10 @@ from worker.training.trainer import Trainer
 
 
 class Student(NamedTuple):
-    """A generator that learnt given pictures, and what its card says of that, by field."""
+    """A generator that learnt given pictures, and the reports of that by field of its card."""
 
     network: nn.Module
-    cards: Mapping[str, bundle.Lessons]
+    reports: Mapping[str, bundle.StudentReport]
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Publication:
                 curve=progress.curve,
                 enlarger=enlarger,
                 properties=self._number_properties,
-                lessons={} if student is None else student.cards,
+                student_reports={} if student is None else student.reports,
             )
             return self.registry.publish(
                 folder,

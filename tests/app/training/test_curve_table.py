@@ -11,7 +11,7 @@ from app.training.curve_table import MEASUREMENT, PROGRESS, in_order, thin
         pytest.param(PROGRESS, [10, 20, 30], [0, 1, 2], id="training"),
         pytest.param(PROGRESS, [10, 20, 30, 15, 25], [0, 3, 4], id="a rollback"),
         pytest.param(PROGRESS, [10, 20, 20], [0, 2], id="a last report"),
-        pytest.param(MEASUREMENT, [10, 20, 30, 20], [0, 1, 2], id="the best after its lessons"),
+        pytest.param(MEASUREMENT, [10, 20, 30, 20], [0, 1, 2], id="the student after the best"),
         pytest.param(MEASUREMENT, [10, 20, 10, 20, 30], [0, 1, 4], id="a rollback measured again"),
         pytest.param(MEASUREMENT, [], [], id="nothing yet"),
     ],

@@ -1,4 +1,4 @@
-"""The lessons of a generator that learns its own pictures as its enlarger makes them."""
+"""Target batches of a generator that learns its own pictures as its enlarger makes them."""
 
 from collections.abc import Mapping
 
@@ -30,24 +30,24 @@ def generator() -> Generator:
 
 
 @pytest.fixture
-def lessons(generator: Generator) -> EnlargedPictures:
+def teacher(generator: Generator) -> EnlargedPictures:
     """Of an enlarger without training, which blurs as bilinear enlargement does."""
     return EnlargedPictures(generator, Enlarger(4, 4, 1, 1), 4, latents)
 
 
 def test_a_picture_is_the_enlarged_one_reduced_by_area(
-    generator: Generator, lessons: EnlargedPictures
+    generator: Generator, teacher: EnlargedPictures
 ) -> None:
-    lesson = lessons(3)
+    batch = teacher(3)
     pictures = generator(**latents(3)).detach()
     large = F.interpolate(pictures.clamp(-1, 1), scale_factor=4, mode="bilinear")
-    torch.testing.assert_close(lesson.pictures, F.avg_pool2d(large, 4))
+    torch.testing.assert_close(batch.pictures, F.avg_pool2d(large, 4))
     for name, value in latents(3).items():
-        assert torch.equal(lesson.latents[name], value)
+        assert torch.equal(batch.latents[name], value)
 
 
-def test_a_student_loses_its_grain(generator: Generator, lessons: EnlargedPictures) -> None:
-    training = StudentTraining(generator, lessons, Plan(steps=60, start=7, mapping=False))
+def test_a_student_loses_its_grain(generator: Generator, teacher: EnlargedPictures) -> None:
+    training = StudentTraining(generator, teacher, Plan(steps=60, start=7, mapping=False))
     while not training.is_finished:
         training.advance()
     after, before = training.measure()

@@ -93,8 +93,8 @@ def test_a_student_learns_the_pictures_of_its_labels_without_a_discriminator(
     trainer = Trainer(recipe, reals(recipe), CPU, bf16=False)
     generator = trainer.average
     assert isinstance(generator, modern.Generator)
-    lessons = matching.LabelledPictures(trainer.inputs)
-    training = StudentTraining(generator, lessons, Plan(steps=60, start=0, mapping=True))
+    teacher = matching.LabelledPictures(trainer.inputs)
+    training = StudentTraining(generator, teacher, Plan(steps=60, start=0, mapping=True))
     while not training.is_finished:
         training.advance()
     after, before = training.measure()
