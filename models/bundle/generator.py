@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from safetensors import numpy as safetensors
 
@@ -24,6 +23,7 @@ from models.bundle.format import (
 from models.errors import BadBundle, NoCritic, NoTrainingHistory
 from models.faces import latents, sliders
 from models.faces.resizing import reduce, resize
+from models.onnx_runtime import onnxruntime
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 # Latents in one run of a network. A sheet of 100 in one run took 290 MB of activations, and no less

@@ -1,4 +1,7 @@
-"""No import cycle of files. (That there is none of folders is a rule of import-linter.)"""
+"""Rules of imports beside those of import-linter: no cycle of files, one place for ONNX Runtime."""
+
+import re
+from pathlib import Path
 
 import grimp
 import pytest
@@ -45,3 +48,12 @@ def test_cycles_are_recognised() -> None:
 
 def test_no_file_imports_itself_through_others(imports: Edges) -> None:
     assert cycles(imports) == []
+
+
+def test_onnx_runtime_is_imported_where_its_telemetry_is_off() -> None:
+    """Whichever module imports it first decides, tests included."""
+    root = Path(__file__).parents[2]
+    sources = [path for folder in (*PACKAGES, "tests") for path in (root / folder).rglob("*.py")]
+    pattern = re.compile(r"^\s*(import|from) onnxruntime\b", re.MULTILINE)
+    importers = [path.relative_to(root) for path in sources if pattern.search(path.read_text())]
+    assert importers == [Path("models/onnx_runtime.py")]

