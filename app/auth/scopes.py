@@ -91,7 +91,7 @@ async def admit(request: Request) -> None:
     Forbidden, TooManyRequests.
     """
     state = get_state(request)
-    signature, query = signed_urls.split(request.scope["query_string"])
+    signature, queries = signed_urls.split(request.scope["query_string"])
     # A signature covers the address alone, so it opens nothing with a body.
     if signature is None or request.method not in ("GET", "HEAD"):
         await _identify(state, request)
@@ -99,7 +99,9 @@ async def admit(request: Request) -> None:
         return
     path = request.scope["raw_path"]
     try:
-        await run_in_threadpool(signed_urls.verify, state.database, signature, path, query)
+        query = await run_in_threadpool(
+            signed_urls.verify, state.database, signature, path, queries
+        )
     except Forbidden:
         await state.limiter.charge_call(request)
         raise

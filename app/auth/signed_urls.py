@@ -7,6 +7,7 @@ signed.
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
@@ -14,12 +15,15 @@ import sqlalchemy as sa
 
 from app.errors import Forbidden, InvalidParameter
 from app.http.path_prefix import path_below
+from app.http.query_string import is_tracking
 from models import key_signatures, keys
 from models.errors import UnknownKey
 from models.key_signatures import CLOCK_SKEW, EXPIRY
 
 NAMES = ("expires", "key", "signature")
 MAX_SECONDS = 366 * 24 * 3600  # an address that is valid for longer should be a key
+# Characters of an address that `sign` keeps: those of URLs, and what is percent-encoded already.
+_SAFE = "/?:@!$&'()*+,;=-._~%"
 
 
 @dataclass(frozen=True)
@@ -44,39 +48,55 @@ def sign(id: str, secret: str, address: str, expires: int, prefix: str = "") -> 
         path, query = _below(prefix.encode(), parts.path.encode()), parts.query.encode()
     except ValueError:  # an invalid IPv6 address, or a lone surrogate
         raise InvalidParameter("url", "cannot be parsed", "the address of a picture") from None
-    if split(query)[0] is not None:
+    if not path.startswith(b"/"):
+        raise InvalidParameter("url", "has no path", "the address of a picture, as /avatar?seed=42")
+    if not {*NAMES}.isdisjoint(_name(part) for part in _parts(query)):
         raise InvalidParameter("url", "is signed already", "an address without a signature")
     signature = key_signatures.sign(secret, "address", _message(path, query, str(expires)))
     suffix = f"expires={expires}&key={id}&signature={signature}"
-    return parts._replace(query=f"{parts.query}&{suffix}" if query else suffix).geturl()
+    query_text = f"{parts.query}&{suffix}" if query else suffix
+    encoded_parts = {"path": quote(parts.path, _SAFE), "query": quote(query_text, _SAFE)}
+    return parts._replace(**encoded_parts).geturl()
 
 
-def split(query: bytes) -> tuple[Signature | None, bytes]:
-    """The signature of a raw query, and the query without it; None unless it is complete."""
-    values, unsigned_parts = {}, []
-    for part in query.split(b"&"):
-        name, _, value = part.partition(b"=")
-        if (text := name.decode("latin-1")) in NAMES and text not in values:
-            values[text] = value.decode("latin-1")
+def split(query: bytes) -> tuple[Signature | None, list[bytes]]:
+    """The signature of a raw query, and the queries that it may sign; None unless it is complete.
+
+    The first is the query without the signature. The second lacks what newsletters and social
+    networks appended behind the signature too: it has to be answered without that.
+    """
+    values: dict[str, str] = {}
+    own_parts, appended_parts = list[bytes](), list[bytes]()
+    for part in _parts(query):
+        name = _name(part)
+        if name in NAMES and name not in values:
+            values[name] = part.partition(b"=")[2].decode("latin-1")
         else:
-            unsigned_parts.append(part)
-    return (
-        (Signature(**values), b"&".join(unsigned_parts))
-        if len(values) == len(NAMES)
-        else (None, query)
-    )
+            (appended_parts if len(values) == len(NAMES) else own_parts).append(part)
+    if len(values) < len(NAMES):
+        return None, [query]
+    untracked_parts = [part for part in appended_parts if not is_tracking(_name(part))]
+    queries = (b"&".join(own_parts + parts) for parts in (appended_parts, untracked_parts))
+    return Signature(**values), list(dict.fromkeys(queries))
 
 
-def verify(database: sa.Engine, signature: Signature, path: bytes, query: bytes) -> None:
-    """Raise Forbidden unless the address is signed and valid now; query: without the signature."""
+def verify(
+    database: sa.Engine, signature: Signature, path: bytes, queries: Sequence[bytes]
+) -> bytes:
+    """The first of `queries` that is signed. Raises Forbidden unless one is, and valid now."""
     try:
         key = keys.get(database, signature.key)
     except UnknownKey:
         raise Forbidden("The key that signed this address is unknown or revoked.") from None
-    message = _message(path, query, signature.expires)
-    if key.address_key is None or not key_signatures.is_valid(
-        key.address_key, signature.signature, message
-    ):
+    signed_queries = (
+        query
+        for query in queries
+        if key.address_key is not None
+        and key_signatures.is_valid(
+            key.address_key, signature.signature, _message(path, query, signature.expires)
+        )
+    )
+    if (query := next(signed_queries, None)) is None:
         raise Forbidden("The signature does not match the address; sign the exact address.")
     if "avatars" not in key.scopes:
         raise Forbidden("The key that signed this address does not have the scope 'avatars'.")
@@ -86,6 +106,7 @@ def verify(database: sa.Engine, signature: Signature, path: bytes, query: bytes)
         raise Forbidden("This address has expired; ask for a new one.")
     if int(signature.expires) > time.time() + MAX_SECONDS + CLOCK_SKEW:
         raise Forbidden(f"This address expires more than {MAX_SECONDS:,} seconds from now.")
+    return query
 
 
 def _below(prefix: bytes, path: bytes) -> bytes:
@@ -99,9 +120,18 @@ def _message(path: bytes, query: bytes, expires: str) -> str:
 
 def canonical(path: bytes, query: bytes) -> str:
     """One text for all spellings of an address: decoded, sorted by name, encoded again."""
-    pairs = [part.replace(b"+", b" ").partition(b"=") for part in query.split(b"&") if part]
+    pairs = [part.replace(b"+", b" ").partition(b"=") for part in _parts(query)]
     parameters = sorted(f"{_normalise(name)}={_normalise(value)}" for name, _, value in pairs)
     return f"{quote(unquote_to_bytes(path), safe='/')}?{'&'.join(parameters)}"
+
+
+def _parts(query: bytes) -> list[bytes]:
+    """The parameters of a raw query, also of one that was escaped for HTML twice."""
+    return [part.removeprefix(b"amp;") for part in query.split(b"&") if part]
+
+
+def _name(part: bytes) -> str:
+    return unquote_to_bytes(part.partition(b"=")[0]).decode(errors="replace")
 
 
 def _normalise(raw: bytes) -> str:

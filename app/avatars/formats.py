@@ -127,6 +127,7 @@ FORMATS = {
     )
 }
 JSON = "json"
+TEXT = ("svg", JSON)  # which the server compresses for clients that accept it
 STILL = tuple(name for name in FORMATS if name != JSON)
 # What `/avatar` answers with. Accept never chooses JSON: clients of HTTP list it by default.
 FACE = (*STILL, JSON)

@@ -8,11 +8,11 @@ from urllib.parse import quote, urlencode
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
-from app.auth import scopes
+from app.auth import scopes, signed_urls
 from app.avatars import gravatar, service
 from app.avatars.bulk import response as bulk
 from app.avatars.encode.picture import renderer
-from app.avatars.formats import FORMATS
+from app.avatars.formats import FORMATS, TEXT
 from app.avatars.generate.engine import Engine
 from app.avatars.gravatar import BlankImage
 from app.avatars.request import costs, picture_request
@@ -36,6 +36,9 @@ class PictureRoute(APIRoute):
         async def handle(request: Request) -> Response:
             state = get_picture_state(request)
             if state.settings.public_avatars:
+                # An address that was signed before pictures were public goes on working.
+                _, (query, *_) = signed_urls.split(request.scope["query_string"])
+                request.scope["query_string"] = query
                 # Also of a request with a cookie or key, which means nothing here.
                 await state.limiter.require_calls(request)
             else:
@@ -238,7 +241,10 @@ def _picture_headers(version: str, picture: PictureRequest, etag: str | None) ->
         "Access-Control-Expose-Headers": EXPOSED_HEADERS,
         "Accept-Ranges": "none",
         **cache_headers.cache_headers(
-            etag, is_pinned=picture.model == version, is_negotiated=picture.is_negotiated
+            etag,
+            is_pinned=picture.model == version,
+            is_negotiated=picture.is_negotiated,
+            is_text=picture.format in TEXT,
         ),
     }
     if picture.seed is not None:

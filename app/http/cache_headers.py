@@ -72,16 +72,18 @@ def version_headers(version: str, published: str) -> dict[str, str]:
     return {"ETag": f'"{version[:32]}"', "Last-Modified": format_time(published)}
 
 
-def cache_headers(etag: str | None, *, is_pinned: bool, is_negotiated: bool) -> dict[str, str]:
+def cache_headers(
+    etag: str | None, *, is_pinned: bool, is_negotiated: bool, is_text: bool = False
+) -> dict[str, str]:
     """Headers that tell caches how long a picture may be kept.
 
     etag: None for a picture that cannot be requested again. is_pinned: the request names a full
-    version. is_negotiated: the Accept header chose the format.
+    version. is_negotiated: the Accept header chose the format. is_text: the server compresses it
+    for clients that accept that, and a 304 has to say so as well (RFC 9110 §15.4.5).
     """
     if etag is None:
         headers = {"Cache-Control": NOT_STORED}
     else:
         headers = {"Cache-Control": IMMUTABLE if is_pinned else MUTABLE, "ETag": etag}
-    if is_negotiated:
-        headers["Vary"] = "Accept"
-    return headers
+    names = [*(["Accept"] if is_negotiated else []), *(["Accept-Encoding"] if is_text else [])]
+    return {**headers, "Vary": ", ".join(names)} if names else headers

@@ -1,8 +1,8 @@
 """Compresses text with gzip for clients that accept it."""
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.gzip import GZipMiddleware, GZipResponder, IdentityResponder
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from app.http.content_encoding import choose_coding
 
@@ -14,13 +14,19 @@ class Compression(GZipMiddleware):
         """Call the app; compress its answer where the client accepts gzip."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
+
+        async def send_merged(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                _merge_vary(MutableHeaders(scope=message))
+            await send(message)
+
         accept_encoding = ",".join(Headers(scope=scope).getlist("accept-encoding"))
         excluded_types = self.exclude_content_types
         if choose_coding(accept_encoding, ("gzip",)) is None:
             identity = IdentityResponder(
                 self.app, self.minimum_size, exclude_content_types=excluded_types
             )
-            return await identity(scope, receive, send)
+            return await identity(scope, receive, send_merged)
         responder = GZipResponder(
             self.app,
             self.minimum_size,
@@ -28,4 +34,11 @@ class Compression(GZipMiddleware):
             thread_minimum_size=self.thread_minimum_size,
             exclude_content_types=excluded_types,
         )
-        await responder(scope, receive, send)
+        await responder(scope, receive, send_merged)
+
+
+def _merge_vary(headers: MutableHeaders) -> None:
+    """Name each header once: the app may have named the one that Starlette adds."""
+    if "vary" in headers:
+        names = {name.strip().lower(): name.strip() for name in headers["vary"].split(",")}
+        headers["vary"] = ", ".join(names.values())

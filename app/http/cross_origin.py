@@ -1,4 +1,4 @@
-"""CORS for pictures: pages of any site may read them, and the errors that come in their place."""
+"""CORS for pictures: pages of any site may read them, and the errors and redirects instead."""
 
 import re
 from collections.abc import Collection
@@ -12,7 +12,7 @@ EXPOSED_HEADERS = (
     "X-Avatar-Model, X-Avatar-Seed, Content-Location, Retry-After, RateLimit, RateLimit-Policy, "
     "X-Request-ID"
 )
-ERROR_HEADERS = {
+READABLE_HEADERS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Expose-Headers": EXPOSED_HEADERS,
 }
@@ -38,15 +38,15 @@ class CrossOrigin:
         self.folders = tuple(f"{path}/" for path in paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a preflight request, or add the headers to an error."""
+        """Answer a preflight request, or add the headers to an error or a redirect."""
         if scope["type"] != "http" or not self._is_shared(scope["path"]):
             return await self.app(scope, receive, send)
         if scope["method"] == "OPTIONS":
             return await Response(status_code=204, headers=PREFLIGHT)(scope, receive, send)
 
         async def send_readable(message: Message) -> None:
-            if message["type"] == "http.response.start" and message["status"] >= 400:
-                MutableHeaders(scope=message).update(ERROR_HEADERS)
+            if message["type"] == "http.response.start" and message["status"] >= 300:
+                MutableHeaders(scope=message).update(READABLE_HEADERS)
             await send(message)
 
         await self.app(scope, receive, send_readable)

@@ -19,6 +19,7 @@ class HeaderLimits:
     """Middleware around everything: as if a client had not sent what is too long to parse.
 
     Keeps only cookies of our own, which have no quotes, and leaves out lists above LONGEST_LIST. A
+    list on several lines becomes one line (RFC 9110 §5.3), so that its readers see all of it. A
     query with more than MOST_PARAMETERS is refused.
     """
 
@@ -33,19 +34,23 @@ class HeaderLimits:
         if query.count(b"&") + query.count(b";") >= MOST_PARAMETERS:
             detail = f"The query has more than {MOST_PARAMETERS} parameters."
             return await problem(422, "invalid-parameter", detail)(scope, receive, send)
-        if any(name == b"cookie" or _is_too_long(name, value) for name, value in scope["headers"]):
+        if any(name == b"cookie" or name in LISTS for name, _ in scope["headers"]):
             scope["headers"] = _limit(scope["headers"])
         await self.app(scope, receive, send)
 
 
-def _is_too_long(name: bytes, value: bytes) -> bool:
-    return len(value) > LONGEST_LIST and name in LISTS
-
-
 def _limit(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    allowed = [pair for pair in headers if pair[0] != b"cookie" and not _is_too_long(*pair)]
-    cookies = _own_cookies(b";".join(value for name, value in headers if name == b"cookie"))
-    return [*allowed, (b"cookie", cookies)] if cookies else allowed
+    lines: dict[bytes, list[bytes]] = {}
+    other_headers = []
+    for name, value in headers:
+        if name == b"cookie" or name in LISTS:
+            lines.setdefault(name, []).append(value)
+        else:
+            other_headers.append((name, value))
+    cookies = _own_cookies(b";".join(lines.pop(b"cookie", [])))
+    joined_lists = [(name, b", ".join(values)) for name, values in lines.items()]
+    short_lists = [pair for pair in joined_lists if len(pair[1]) <= LONGEST_LIST]
+    return [*other_headers, *short_lists, *([(b"cookie", cookies)] if cookies else [])]
 
 
 def _own_cookies(header: bytes) -> bytes:

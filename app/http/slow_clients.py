@@ -6,6 +6,7 @@ sends nothing, half a header or half a body stays open without limit.
 
 import asyncio
 import contextlib
+import re
 import socket
 from collections import Counter
 from collections.abc import Iterable
@@ -44,7 +45,10 @@ LEAST_UNFINISHED = 16 * 2**20  # bytes
 FULL = "Too many requests were unfinished; try again in a second."
 
 
-class HeadersTooLargeError(Exception):
+_NOT_ASCII = re.compile(rb"[\x80-\xff]")
+
+
+class RefusedHeadersError(Exception):
     """The headers of a request were refused."""
 
 
@@ -70,7 +74,8 @@ class Connection(HttpToolsProtocol):
         self._has_data = True
         if not self._is_answered():
             self._body_deadline = min(now + LONGEST_PAUSE, self._body_deadline + len(data) / RATE)
-        super().data_received(data)
+        is_start = self._body_complete and not (self._in_headers and self._header_bytes)
+        super().data_received(_encode_target(data) if is_start else data)
         if self._in_headers:
             self._header_bytes += len(data)
             if self._header_bytes > MAX_HEADER_BYTES:
@@ -82,11 +87,14 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Start the deadline of the body; refuse headers that are too large."""
+        """Start the deadline of the body; refuse headers that are too large, or ambiguous."""
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         if size > MAX_HEADER_BYTES:
             self._refuse(431, f"The headers have more than {MAX_HEADER_BYTES:,} bytes.")
-            raise HeadersTooLargeError  # stops the parser, so that no app sees the request
+            raise RefusedHeadersError  # stops the parser, so that no app sees the request
+        if sum(name == b"host" for name, _ in self.headers) > 1:  # RFC 9112 §3.2
+            self._refuse(400, "The request has more than one Host header.")
+            raise RefusedHeadersError
         self._in_headers = self._body_complete = False
         self._header_bytes, self._body_bytes = size, 0
         self._body_deadline = self._last_data + LONGEST_PAUSE
@@ -168,6 +176,17 @@ class Connection(HttpToolsProtocol):
         if self._has_data and (not has_started or (self._is_answered() and self._body_complete)):
             self.transport.write(_serialise(status, detail))
         self.transport.close()
+
+
+def _encode_target(data: bytes) -> bytes:
+    """A request whose first line is ASCII: curl sends other characters of an address as they are.
+
+    httptools refuses them. Where the line is on two packets, they stay.
+    """
+    line, end, remainder = data.partition(b"\n")
+    if line.isascii():
+        return data
+    return _NOT_ASCII.sub(lambda match: b"%%%02X" % match[0][0], line) + end + remainder
 
 
 def _limit_silence(connection: Any) -> None:

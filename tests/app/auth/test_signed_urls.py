@@ -169,11 +169,18 @@ def test_public_pictures_need_no_signature(client: TestClient, key: dict[str, st
         {"url": "/avatar?seed=1", "seconds": 0},
         {"url": "/avatar?seed=1", "seconds": 10**9},
         {"url": "/avatar?expires=1&key=2&signature=3"},
+        {"url": "/avatar?seed=1&expires=5"},
+        {"url": "/avatar?seed=1&%6Bey=5"},
+        {"url": "avatar?seed=1"},
+        {"url": "//avatar?seed=1"},
         {"url": "/avatar?" + "a" * 9000},
         {"url": "http://[::1"},
         {"url": "/avatar?seed=\ud800"},
     ],
-    ids=["no-time", "for-ever", "twice", "long", "no-url", "surrogate"],
+    ids=[
+        *("no-time", "for-ever", "twice", "own-expires", "own-key", "no-slash", "a-host-alone"),
+        *("long", "no-url", "surrogate"),
+    ],
 )
 def test_an_invalid_sign_request_is_422(
     private: TestClient, key: dict[str, str], body: dict[str, Any]
@@ -210,6 +217,46 @@ def test_no_address_is_valid_for_longer_than_allowed(
     signature = key_signatures.sign(KEY, "address", f"/avatar?seed=1\n{expires}")
     url = f"/avatar?seed=1&expires={expires}&key={key.id}&signature={signature}"
     assert private.get(url).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "suffix", ["&utm_source=mail", "&_=1700000000000", "&fbclid=x&v=2&t=1", "&", "&&utm_term=%FF"]
+)
+@pytest.mark.parametrize("path", ["/avatar?seed=a&size=32", "/morph?from=a&to=b&t=0.5&size=32"])
+def test_tracking_behind_a_signature_never_breaks_a_picture(
+    private: TestClient, database: sa.Engine, path: str, suffix: str
+) -> None:
+    """Newsletters and social networks append it; the answer is that of the signed address."""
+    url = _sign(database, path)
+    plain, answer = private.get(url), private.get(url + suffix)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["etag"] == plain.headers["etag"]
+    assert private.get(url.replace("&size=32", "&size=32&utm_source=mail")).status_code == 403
+    assert private.get(f"{url}{suffix}&size=64").status_code == 403
+
+
+def test_a_signed_address_that_was_escaped_for_html_twice_opens(
+    private: TestClient, database: sa.Engine
+) -> None:
+    url = _sign(database, "/avatar?seed=1&size=32").replace("&", "&amp;")
+    assert private.get(url).status_code == 200
+
+
+def test_a_signed_address_works_when_pictures_become_public(
+    client: TestClient, database: sa.Engine
+) -> None:
+    plain = client.get("/avatar?seed=1&format=png")
+    for path in ("/avatar?seed=1&format=png", "/avatar/1.png"):
+        answer = client.get(_sign(database, path))
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["etag"] == plain.headers["etag"]
+
+
+def test_a_signed_address_can_be_copied_as_it_is(private: TestClient, key: dict[str, str]) -> None:
+    """Without characters that a program would have to encode first."""
+    url = private.post("/sign", json={"url": '/avatar?seed=a "é%20'}, headers=key).json()["url"]
+    assert url.startswith("/avatar?seed=a%20%22%C3%A9%20&expires=")
+    assert private.get(url).status_code == 200
 
 
 def test_a_session_cannot_sign(private: TestClient) -> None:

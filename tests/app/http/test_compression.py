@@ -49,6 +49,23 @@ def test_a_client_may_refuse_gzip(
         assert coding == ("gzip" if is_compressed else None)
 
 
+@pytest.mark.parametrize("format", ["svg", "json"])
+@pytest.mark.parametrize("accept", ["gzip", "identity"])
+def test_a_304_names_the_headers_that_its_200_depends_on(
+    client: TestClient, format: str, accept: str
+) -> None:
+    """A cache would else forget that it may not give a compressed picture to every client."""
+    headers = {"Accept-Encoding": accept, "Accept": "image/svg+xml"}
+    suffix = "" if format == "svg" else "&format=json"
+    first = client.get(f"/avatar?seed=a{suffix}", headers=headers)
+    expected = "Accept, Accept-Encoding" if format == "svg" else "Accept-Encoding"
+    assert first.headers["vary"] == expected
+    for _ in range(2):  # the second from memory
+        condition = {**headers, "If-None-Match": first.headers["etag"]}
+        answer = client.get(f"/avatar?seed=a{suffix}", headers=condition)
+        assert (answer.status_code, answer.headers["vary"]) == (304, expected)
+
+
 @pytest.mark.parametrize("format", ["png", "webp", "jpeg", "avif", "apng", "gif"])
 def test_pictures_are_not_compressed_again(client: TestClient, format: str) -> None:
     answer = client.get(f"/avatar?seed=a&format={format}", headers={"Accept-Encoding": "gzip"})

@@ -60,3 +60,10 @@ def test_a_page_with_coep_may_embed_a_picture(client: TestClient, path: str) -> 
     for _ in range(2):
         answer = client.get(path, follow_redirects=False)
         assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
+
+
+@pytest.mark.parametrize("path", ["/sheet/?count=2", "/og/?seed=a", "/avatars/"])
+def test_another_site_can_follow_the_redirect_of_a_picture(client: TestClient, path: str) -> None:
+    answer = client.get(path, follow_redirects=False)
+    assert answer.is_redirect
+    assert answer.headers["access-control-allow-origin"] == "*"

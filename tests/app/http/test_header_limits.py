@@ -86,8 +86,8 @@ def test_own_cookies_and_short_lists_stay() -> None:
         (b"x-other", b"x" * LONG),
     ]
     assert _headers(*headers) == [
-        headers[0],
         headers[4],
+        headers[0],
         (b"cookie", b"kao_lang=zh; kao_session=a.1.b; kao_theme=dark"),
     ]
     assert _headers((b"cookie", b"a=1"), (b"host", b"a")) == [(b"host", b"a")]
@@ -121,3 +121,15 @@ def test_a_list_of_thousands_of_seeds_is_refused_before_it_is_parsed(
     monkeypatch.setattr(value_types, "_parse_item", record)
     assert client.get(f"{path}?{name}={',' * 20_000}").status_code == 422
     assert len(items) <= value_types.MOST_ITEMS
+
+
+def test_a_list_on_several_lines_is_one_list(client: TestClient) -> None:
+    """RFC 9110 §5.3: proxies may split and join such lines."""
+    lines = [("Accept", "text/plain"), ("Accept", "image/webp")]
+    for _ in range(2):  # the second from memory
+        answer = client.get("/avatar?seed=a", headers=lines)
+        assert answer.headers["content-type"] == "image/webp"
+    languages = [("Accept", "text/html"), ("Accept-Language", "xx"), ("Accept-Language", "zh")]
+    assert 'lang="zh' in client.get("/", headers=languages).text
+    long_lines = [(b"accept", b"a/b," * 300)] * 3
+    assert _headers(*long_lines) == []

@@ -215,6 +215,25 @@ def test_a_server_that_was_suspended_answers_requests_that_came_meanwhile(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("target", "header", "status"),
+    [
+        pytest.param("/avatar?seed=日本&size=16", "", b"200", id="query"),
+        pytest.param("/avatar/日本.png", "", b"200", id="path"),
+        pytest.param("/avatar?seed=日本&size=16", "Host: b\r\n", b"400", id="two-hosts"),
+    ],
+)
+def test_an_address_may_have_characters_as_curl_sends_them(
+    live: Live, target: str, header: str, status: bytes
+) -> None:
+    with _connect(live) as client:
+        request = f"GET {target} HTTP/1.1\r\nHost: a\r\n{header}Connection: close\r\n\r\n"
+        client.sendall(request.encode())
+        answer, _ = _read_all(client)
+    assert answer.split(b" ", 2)[1] == status
+    assert (b"x-avatar-seed: %E6%97%A5%E6%9C%AC\r\n" in answer) is (status == b"200")
+
+
 def test_an_idle_connection_is_closed(live_server: LiveServer) -> None:
     with socket.create_connection(
         ("127.0.0.1", urlsplit(live_server[0]).port), timeout=30
