@@ -191,7 +191,8 @@ def _train(settings: Settings, engine: "sa.Engine", run: str) -> Row:
         on_hangup(supervisor.hand_back)
         state = supervisor.watch()
         # After a fault that may go away, the next attempt follows, as a worker's would.
-        if supervisor.is_stopping or not runs.count_faults(engine, run):
+        is_interrupted = supervisor.is_stopping or supervisor.is_finishing
+        if is_interrupted or not runs.count_faults(engine, run):
             break
     row = runs.get(engine, run)
     if state == "queued":

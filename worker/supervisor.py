@@ -27,7 +27,7 @@ TAIL = 2_000  # bytes at the end of the process's output, whose last line goes i
 
 
 class Supervisor:
-    """One attempt, watched from outside. `hand_back()` may be called from a signal handler.
+    """One attempt, watched from outside. Signal handlers may call `hand_back()` and `finish()`.
 
     prints_to_terminal: the training process prints there; else to the run's log.txt.
     """
@@ -43,8 +43,9 @@ class Supervisor:
         self.settings, self.engine, self.run, self.fence = settings, engine, run, fence
         self.prints_to_terminal = prints_to_terminal
         self.is_stopping = False
+        self.is_finishing = False
         self.process: subprocess.Popen[bytes] | None = None
-        self._signalled_at: float | None = None
+        self._terminated_at: float | None = None
 
     def watch(self) -> str:
         """Run the process to its end. Returns the state that the run then has."""
@@ -62,6 +63,8 @@ class Supervisor:
                 process_group=0,
             )
             log.info("training.started", run=self.run, pid=process.pid)
+            if self.is_finishing:
+                self.finish()
             process_end = threading.Event()
             # A thread, so that a slow database cannot delay noticing the process's end.
             heart = threading.Thread(target=self._beat, args=(process_end,), daemon=True)
@@ -79,11 +82,18 @@ class Supervisor:
         A process that is not ready for signals yet gets the signal later.
         """
         self.is_stopping = True
-        self._signal(signal.SIGTERM)
+        self._terminate()
 
     def finish(self) -> None:
-        """Let the process publish what it has trained so far, and stop."""
-        self._signal(signal.SIGINT)
+        """Let the process publish what it has trained so far, and stop.
+
+        The request waits in a pipe until the process is ready for it.
+        """
+        self.is_finishing = True
+        if self.process is not None and self.process.stdin is not None:
+            # BrokenPipeError, or ValueError for a closed file: the process has ended.
+            with contextlib.suppress(OSError, ValueError):
+                os.write(self.process.stdin.fileno(), b"\0")
 
     def kill(self) -> None:
         """Kill the process and its children."""
@@ -95,10 +105,10 @@ class Supervisor:
         # Several beats fit into a lease, so that one slow write does not lose it.
         while not process_end.wait(min(1.0, self.settings.lease_seconds / 5)):
             if self.is_stopping:
-                self._signal(signal.SIGTERM)
+                self._terminate()
             try:
                 if runs.beat(self.engine, self.run, self.fence):
-                    self._signal(signal.SIGTERM)
+                    self._terminate()
             except StaleFence:
                 # Another worker trains this run now, or it has just ended.
                 if not process_end.wait(5):
@@ -108,15 +118,15 @@ class Supervisor:
                 # Whatever is wrong with the database: without this thread the lease would be lost.
                 log.warning("lease.beat_failed", run=self.run, reason=type(error).__name__)
 
-    def _signal(self, number: signal.Signals) -> None:
-        """Send the process its first signal; SIGKILL when SIGTERM had no effect for GRACE."""
+    def _terminate(self) -> None:
+        """Send the process SIGTERM; SIGKILL when that had no effect for GRACE."""
         if self.process is None:
             return
-        if self._signalled_at is None:
-            self._signalled_at = time.monotonic()
+        if self._terminated_at is None:
+            self._terminated_at = time.monotonic()
             with contextlib.suppress(ProcessLookupError):
-                self.process.send_signal(number)
-        elif number == signal.SIGTERM and time.monotonic() - self._signalled_at > GRACE:
+                self.process.send_signal(signal.SIGTERM)
+        elif time.monotonic() - self._terminated_at > GRACE:
             self.kill()
 
     def _record_end(self, code: int, output: Path) -> str:

@@ -1,5 +1,6 @@
 """Two processes that train one run hand it back together, and go on together."""
 
+import signal
 import threading
 
 import psutil
@@ -10,7 +11,7 @@ from models import runs
 from models.recipes.recipe import resolve
 from models.registry import Registry
 from models.settings import Settings
-from tests.support.process_group import trainers
+from tests.support.process_group import House, trainers
 from tests.support.waiting import wait
 from worker.supervisor import Supervisor
 
@@ -60,3 +61,20 @@ def test_two_processes_train_one_run_and_hand_it_back_together(
     assert runs.get(engine, run)["attempt"] == 2
     card = Registry(engine, settings.storage).get(runs.get(engine, run)["version"])["card"]
     assert card["training"]["images"] == 8_000
+
+
+def test_ctrl_c_publishes_a_run_of_two_processes_without_ending_torchrun(house: House) -> None:
+    """torchrun forwards a signal that it gets, and kills what has not ended 30 s later."""
+    fields = ["--set", "batch=16", "--set", "snapshot_seconds=0.2", "--set", "sliders=false"]
+    command = ["train", "--preset", "smoke", "--images", "400000", *fields]
+    process = house.kao(*command, name="train", KAO_PROCESSES="2")
+    house.wait(lambda: runs.list_runs(house.engine), "the run is there")
+    run = str(runs.list_runs(house.engine)[0]["id"])
+    house.wait_for_snapshot(run)
+    assert ranks(run) == {0, 1}
+    process.send_signal(signal.SIGINT)
+    assert process.wait(300) == 0, house.log_tails()
+    assert house.run(run)["state"] == "succeeded"
+    output = (house.logs / "train.log").read_text()
+    assert "SignalException" not in output
+    assert str(house.run(run)["version"]) in output.replace("\n", "")

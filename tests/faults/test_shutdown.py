@@ -1,11 +1,16 @@
-"""SIGTERM: a worker hands its run back within 30 s, an app ends its streams within 10."""
+"""SIGTERM: a worker hands its run back within 30 s, an app ends its streams within 10.
 
+Ctrl-C of `kao train`: a run that has trained nothing yet is handed back.
+"""
+
+import signal
 import threading
 import time
 
 import httpx
 import pytest
 
+from models import runs
 from tests.support.process_group import House, Process, trainers
 from worker.datasets.packing import TEMPORARY
 
@@ -44,6 +49,29 @@ def test_a_worker_stopped_while_it_packs_hands_back_and_leaves_no_half_set(house
     assert row["stalls"] == 0
     assert house.events(run)[-1]["data"] == {"reason": "stopped"}, "it was not killed"
     assert list(house.settings.cache.iterdir()) == []
+    assert trainers(run) == []
+
+
+def test_ctrl_c_while_the_training_process_starts_or_packs_hands_the_run_back(
+    house: House,
+) -> None:
+    """It was killed as it started, or packed on for minutes and published an untrained model."""
+    train = ["train", "--preset", "smoke", "--limit", "50000"]  # minutes of drawing
+    process = house.kao(*train)
+    run = house.wait(lambda: runs.list_runs(house.engine), "the run is there")[0]["id"]
+    house.wait(lambda: trainers(run), "the training process is there, and not ready")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(120) == 1
+    row = house.run(run)
+    assert (row["state"], row["stalls"]) == ("queued", 0)
+    assert house.events(run)[-1]["data"] == {"reason": "stopped"}, "it was not killed"
+    assert "Traceback" not in house.log_tails()
+
+    process = house.kao("train", "--resume", run)
+    house.wait(lambda: house.events(run, "dataset.progress"), "it packs")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 1
+    assert house.run(run)["state"] == "queued"
     assert trainers(run) == []
 
 

@@ -2,11 +2,13 @@
 
 Started by `worker.supervisor` in a process group of its own, so that a crash ends nothing else. It
 ends by itself when the supervisor's pipe closes, so that a kill -9 leaves no orphan. For several
-training processes it becomes torchrun, which starts them.
+training processes it becomes torchrun, which starts them; the pipe is theirs too.
 """
 
 import fcntl
 import os
+import select
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -54,8 +56,9 @@ def _lead(settings: Settings, run: str, fence: runs.Fence) -> None:
     if row["recipe"]["threads"]:
         torch.set_num_threads(row["recipe"]["threads"])
     attempt = Attempt(settings, engine, row, fence)
-    attempt.listen()
     try:
+        attempt.listen()
+        threading.Thread(target=_forward_requests, daemon=True).start()
         with (settings.home / "device.lock").open("w") as lock:
             # One run a host; the kernel frees the lock when this process dies.
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -103,7 +106,7 @@ def _record(change: Callable[[], T]) -> T:
 
 
 def _become_torchrun(count: int) -> None:
-    # The same process, so that the supervisor's pipe and signals go on to reach it.
+    # The same process, so that SIGTERM goes on to reach it.
     torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
     command = [sys.executable, *torchrun, "-m", "worker.training", *sys.argv[1:]]
     # torchrun sets one thread a process by default, and warns about it.
@@ -112,10 +115,21 @@ def _become_torchrun(count: int) -> None:
 
 
 def _exit_with_supervisor() -> None:
+    """Exit when the supervisor's end of the pipe closes; what is in the pipe is left to rank 0."""
+    pipe = select.poll()
+    pipe.register(0, 0)  # no event but the hang-up, which is always reported
+    pipe.poll()
+    os._exit(ORPHAN_EXIT_CODE)
+
+
+def _forward_requests() -> None:
+    """Send this process SIGINT for each byte that `Supervisor.finish` writes.
+
+    torchrun would answer a signal by killing, 30 s later, a run that still publishes.
+    """
     # Raw reads: a daemon thread inside sys.stdin's lock would abort the interpreter's exit.
     while os.read(0, 1):
-        pass
-    os._exit(ORPHAN_EXIT_CODE)
+        os.kill(os.getpid(), signal.SIGINT)
 
 
 if __name__ == "__main__":

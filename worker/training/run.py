@@ -45,7 +45,7 @@ log = structlog.get_logger()
 
 
 class HandedBack(Exception):
-    """SIGTERM ended this attempt; its snapshot is saved and another attempt resumes from it."""
+    """A signal ended this attempt; its snapshot is saved and another attempt resumes from it."""
 
 
 @dataclass
@@ -82,7 +82,8 @@ class Attempt:
         self.reporter = Reporter(engine, self.run, fence, settings.home / layout.run(self.run))
         self.progress = Progress()
         self.signal: int | None = None  # the last one received
-        self.is_packing = False
+        # Those that end this attempt at once: until there is something to save or publish, both do.
+        self.interrupting_signals = {signal.SIGTERM, signal.SIGINT}
         self.rate = 0.0  # images a second
         self.sheet_at = 0  # images that had been seen at the newest sheet
         self.measured_at = -1  # images
@@ -94,15 +95,15 @@ class Attempt:
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         self.signal = number
-        if number == signal.SIGTERM and self.is_packing:
-            # Packing may take an hour and leaves nothing to save, so it is interrupted.
-            self.is_packing = False
+        if number in self.interrupting_signals:
+            # Packing may take an hour, and another run of this host before it longer.
+            self.interrupting_signals = set()
             raise HandedBack
 
     def pause(self, seconds: float) -> bool:
         """Wait before the run is queued again; whether a signal ended the wait."""
         deadline = time.monotonic() + seconds
-        self.is_packing = False  # nothing is left that the signal would have to interrupt
+        self.interrupting_signals = set()  # nothing is left to interrupt
         while self.signal is None and time.monotonic() < deadline:
             clocks.sleep(0.2)
         return self.signal is not None
@@ -205,11 +206,8 @@ class Attempt:
         )
 
     def _pack(self) -> PackedDataset:
-        self.is_packing = True
-        if self.signal == signal.SIGTERM:
-            raise HandedBack
         dataset = lookup.pack_for(self.settings, self.engine, self.recipe, self.reporter.preparing)
-        self.is_packing = False
+        self.interrupting_signals = set()
         summary = {"images": dataset.count, "fingerprint": dataset.fingerprint}
         unreadable = [{"name": item.name, "reason": item.reason} for item in dataset.skipped]
         # The names of thousands of broken files would make one event of megabytes.
@@ -251,6 +249,8 @@ class Attempt:
                 self._report(steps[-1])
                 self.clock.report = now
             self._keep(due, now)
+        if trainer.step == 0:  # Ctrl-C came before: there is nothing to publish
+            raise HandedBack
         if self.measurement is not None and self.measured_at != trainer.images:
             self._measure()
         self._save()
@@ -296,12 +296,12 @@ class Attempt:
             raise HandedBack
 
     def _pack_larger(self, side: int, most: int) -> PackedDataset:
-        self.is_packing = True
+        self.interrupting_signals = {signal.SIGTERM}
         report = self.reporter.preparing
         dataset = lookup.pack_named(
             self.settings, self.engine, self.recipe.dataset, side, most, report, least=side
         )
-        self.is_packing = False
+        self.interrupting_signals = set()
         return dataset
 
     def _average(self) -> dict[str, Tensor]:

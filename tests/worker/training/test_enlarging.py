@@ -115,10 +115,15 @@ def test_ctrl_c_in_the_stage_publishes_what_is_there(
 
 
 def test_ctrl_c_before_the_stage_publishes_without(
-    attempt: Attempts, large: Path, events_of: EventsOf
+    attempt: Attempts, large: Path, events_of: EventsOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = attempt(large, **RECIPE)
-    run._on_signal(signal.SIGINT, None)
+    run, draw = attempt(large, **RECIPE), Attempt._draw_sheet
+
+    def stop(self: Attempt) -> None:
+        run._on_signal(signal.SIGINT, None)
+        draw(self)
+
+    monkeypatch.setattr(Attempt, "_draw_sheet", stop)
     assert _card(run, run.execute())["enlarger"] is None
     assert not events_of(run, "enlarger.started")
 
