@@ -57,7 +57,7 @@ ARMS: dict[str, dict[str, Any]] = {
 
 
 def main() -> None:
-    """Train and measure what was asked for, then print what is kept."""
+    """Train and measure the arms, then print the table of all results so far."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dataset", required=True, help="starter, a folder or a zip")
     parser.add_argument("--side", type=int, default=64)
@@ -88,21 +88,21 @@ def measure(arm: str, dataset: str, side: int, images: int) -> dict[str, Any]:
     }
     reals = Reals(packed_set.images()[few], recipe, cpu, labels=labels)
     trainer = Trainer(recipe, reals, cpu, devices.uses_bf16(recipe, cpu))
-    began = time.process_time()
+    start = time.process_time()
     while trainer.images < images:
         trainer.advance(trainer.images / images)
-    seconds = time.process_time() - began
+    seconds = time.process_time() - start
     features = Features(threads)
-    theirs = reference.real(packed_set, SAMPLES, features, cache)
-    ours = features.extract(draw(trainer.average, trainer.latent, SAMPLES))
-    row = metrics.manifolds(theirs, ours)
+    real = reference.real(packed_set, SAMPLES, features, cache)
+    fake = features.extract(draw(trainer.average, trainer.latent, SAMPLES))
+    manifolds = metrics.manifolds(real, fake)
     return {
         "arm": arm,
         "gmac": _gmac(trainer),
         "images_per_core_second": images / seconds,
-        "fd": metrics.frechet(Moments.of(theirs), ours).distance,
-        "precision": float(np.mean(row.precision)),
-        "coverage": float(np.mean(row.coverage)),
+        "fd": metrics.frechet(Moments.of(real), fake).distance,
+        "precision": float(np.mean(manifolds.precision)),
+        "coverage": float(np.mean(manifolds.coverage)),
     }
 
 
@@ -114,7 +114,7 @@ def _gmac(trainer: Trainer) -> float:
 
 
 def table(cache_folder: Path) -> None:
-    """What was measured so far, in Markdown."""
+    """Print all results so far, in Markdown."""
     print("| arm | generator, GMAC | images/s a core | FD | precision | coverage |")
     print("|-|-|-|-|-|-|")
     for path in sorted(cache_folder.glob("*.json")):

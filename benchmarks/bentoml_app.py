@@ -6,7 +6,7 @@ Without batching one service; with it two, since an API that batches takes and g
 from typing import Annotated
 
 import bentoml
-import painters
+import peer_models
 from bentoml.validators import ContentType
 
 Png = Annotated[bytes, ContentType("image/png")]
@@ -17,12 +17,12 @@ class Single:
     """A request, a drawing."""
 
     def __init__(self) -> None:
-        self.painter = painters.painter()
+        self.model = peer_models.load()
 
     @bentoml.api
     def avatar(self, seed: str) -> Png:
         """A PNG of a seed."""
-        return self.painter.encode(self.painter.draw([seed])[0])
+        return self.model.encode(self.model.draw([seed])[0])
 
 
 @bentoml.service(workers=1)
@@ -30,12 +30,12 @@ class Batched:
     """Draws what arrives together."""
 
     def __init__(self) -> None:
-        self.painter = painters.painter()
+        self.model = peer_models.load()
 
-    @bentoml.api(batchable=True, max_batch_size=max(2, painters.BATCH), max_latency_ms=1000)
+    @bentoml.api(batchable=True, max_batch_size=max(2, peer_models.BATCH), max_latency_ms=1000)
     def draw(self, seeds: list[str]) -> list[bytes]:
         """PNGs of seeds."""
-        return [self.painter.encode(pixels) for pixels in self.painter.draw(seeds)]
+        return [self.model.encode(pixels) for pixels in self.model.draw(seeds)]
 
 
 @bentoml.service(workers=1)

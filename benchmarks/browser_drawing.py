@@ -166,13 +166,13 @@ def report_equality(page: Page, site: str, drawer: Drawer, seeds: int, size: int
     counts, times = np.zeros(256, np.int64), []
     jobs = [job(seed, drawer.card, size) for seed in range(seeds)]
     for start in range(0, seeds, CHUNK):
-        some = jobs[start : start + CHUNK]
-        pictures = page.evaluate(DRAW, some)
+        chunk = jobs[start : start + CHUNK]
+        pictures = page.evaluate(DRAW, chunk)
         times += [milliseconds for _, milliseconds in pictures]
-        for each, (text, _) in zip(some, pictures, strict=True):
+        for each, (text, _) in zip(chunk, pictures, strict=True):
             rgb = np.frombuffer(base64.b64decode(text), np.uint8).reshape(size, size, 3)
-            apart = np.abs(rgb.astype(int) - draw(drawer, each))
-            counts += np.bincount(apart.ravel(), minlength=256)
+            difference = np.abs(rgb.astype(int) - draw(drawer, each))
+            counts += np.bincount(difference.ravel(), minlength=256)
     page.close()
     differences = {int(step): int(counts[step]) for step in np.flatnonzero(counts)}
     line = {"size": size, "seeds": seeds, "values apart by": differences}
@@ -214,21 +214,21 @@ def report_rival(page: Page, site: str, drawer: Drawer, folder: Path, rival: Pat
     values = {"files": [], "latents": z.tolist(), "layers": network.layers}
     result = page.evaluate(RIVAL, values)
     faces = drawer.draw(z, 1.0).astype(int)
-    drawn = [np.frombuffer(base64.b64decode(text), np.uint8) for text in result["pictures"]]
-    apart = np.abs(np.stack(drawn).reshape(faces.shape) - faces)
-    different = {int(step): int((apart == step).sum()) for step in np.unique(apart)}
-    line = {"rival first face": result["first"], "values apart by": different}
+    rival_pixels = [np.frombuffer(base64.b64decode(text), np.uint8) for text in result["pictures"]]
+    difference = np.abs(np.stack(rival_pixels).reshape(faces.shape) - faces)
+    counts = {int(step): int((difference == step).sum()) for step in np.unique(difference)}
+    line = {"rival first face": result["first"], "values apart by": counts}
     print(json.dumps({**line, **summary(result["times"])}), flush=True)
 
 
 def job(seed: int, card: Card, size: int) -> dict[str, Any]:
     """A seed's look, the same in every run."""
-    choose = random.Random(seed)
-    look: dict[str, Any] = {"psi": round(choose.uniform(0, 1.5), 2), "traits": {}}
+    generator = random.Random(seed)
+    look: dict[str, Any] = {"psi": round(generator.uniform(0, 1.5), 2), "traits": {}}
     if seed % 3 == 1:
-        look["traits"] = {each.name: choose.choice(each.available) for each in card.traits}
+        look["traits"] = {each.name: generator.choice(each.available) for each in card.traits}
     if seed % 3 == 2:
-        look["traits"] = {each.name: round(choose.uniform(-1, 1), 2) for each in card.sliders}
+        look["traits"] = {each.name: round(generator.uniform(-1, 1), 2) for each in card.sliders}
     return {"seed": f"{seed}", "size": size, "look": look}
 
 
@@ -242,8 +242,8 @@ def draw(drawer: Drawer, each: dict[str, Any]) -> Pixels:
     values = {name: value for name, value in traits.items() if isinstance(value, float)}
     w = drawer.steer(w, values)
     face = drawer.synthesise(np.repeat(w[:, None], drawer.rows, axis=1))
-    (enlarged,) = drawer.enlarge(face, each["size"])
-    return np.asarray(resizing.resize(enlarged, each["size"]))
+    (large_face,) = drawer.enlarge(face, each["size"])
+    return np.asarray(resizing.resize(large_face, each["size"]))
 
 
 def summary(times: list[float]) -> dict[str, float]:

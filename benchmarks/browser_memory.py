@@ -26,7 +26,7 @@ from app.local import routes
 from models.settings import Settings
 from tests.support.live_app import running
 
-REST = 15  # s, in which browsers collect garbage
+SETTLE_SECONDS = 15  # s, in which browsers collect garbage
 SEEDS = 20
 PATIENCE = 120_000  # ms
 # Moves a slider at each frame for some seconds.
@@ -81,7 +81,7 @@ def measure(browser: Browser, site: str, visit: Callable[[Page, str], None]) -> 
     empty = memory()
     visit(page, site)
     results = {}
-    for seconds in (2, REST):
+    for seconds in (2, SETTLE_SECONDS):
         time.sleep(seconds)
         total, own = (one - other for one, other in zip(memory(), empty, strict=True))
         results[f"MiB after {seconds} s"] = round(total)

@@ -3,28 +3,25 @@
     .venv/bin/python benchmarks/fairness.py          # one greedy client and nine polite ones
     .venv/bin/python benchmarks/fairness.py memory   # every type at its largest, in 1 GiB
 
-The polite clients ask for one new face after another. The greedy one has 32 connections, on which
-it asks for the largest loops and sheets and for new faces. Phases with and without it alternate, so
+The polite clients request one new face after another. The greedy one has 32 connections, on which
+it requests the largest loops and sheets and for new faces. Phases with and without it alternate, so
 that another load on the machine changes both. Rate limits are off: only the queue is measured.
 
 `memory` needs root, and a memory controller of cgroups (version 1 or 2) that it may write to. The
-server gets a group of its own with 1 GiB, and asks for eight drawing threads.
+server gets a group of its own with 1 GiB, and is configured for eight drawing threads.
 """
 
 import contextlib
 import http.client
 import itertools
 import os
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import harness
 import psutil
@@ -51,7 +48,7 @@ _numbers = itertools.count()
 
 
 def fetch(connection: http.client.HTTPConnection, path: str, address: str) -> int:
-    """The status of a request from this client; 0 where the server is gone."""
+    """The status of a request from this client; 0 where the server has ended."""
     headers = {"X-Forwarded-For": address}
     try:
         connection.request("GET", path.format(next(_numbers)), headers=headers)
@@ -64,20 +61,22 @@ def fetch(connection: http.client.HTTPConnection, path: str, address: str) -> in
 
 
 class Clients:
-    """Threads that ask one after another until `stop`; their statuses and times."""
+    """Threads that send one request after another until `stop`; their statuses and times."""
 
     def __init__(self, port: int, paths: list[str], addresses: list[str]) -> None:
         self.statuses: list[int] = []
         self.times: list[float] = []
         self._end = threading.Event()
         self._threads = [
-            threading.Thread(target=self._ask, args=(port, paths[place:] + paths[:place], address))
+            threading.Thread(
+                target=self._send_requests, args=(port, paths[place:] + paths[:place], address)
+            )
             for place, address in enumerate(addresses)
         ]
         for thread in self._threads:
             thread.start()
 
-    def _ask(self, port: int, paths: list[str], address: str) -> None:
+    def _send_requests(self, port: int, paths: list[str], address: str) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
         for path in itertools.cycle(paths):
             if self._end.is_set():
@@ -121,9 +120,9 @@ def compare(port: int) -> None:
     print(f"nine polite clients get {share:.0%} of what they get alone")
 
 
-def peak_memory(pid: int, seconds: float) -> int:
+def peak_memory(process: psutil.Process, seconds: float) -> int:
     """The most bytes that a process has of its own, in that time; its group counts files too."""
-    process, peak, end = psutil.Process(pid), 0, time.monotonic() + seconds
+    peak, end = 0, time.monotonic() + seconds
     while time.monotonic() < end and process.is_running():
         memory = process.memory_info()
         peak = max(peak, memory.rss - memory.shared)
@@ -131,12 +130,12 @@ def peak_memory(pid: int, seconds: float) -> int:
     return peak
 
 
-def fit(port: int, pid: int, seconds: float) -> None:
-    """Ask for every type at its largest, all threads at once, beside a bystander's faces."""
+def fit(kao: harness.Server, seconds: float) -> None:
+    """Request every type at its largest, all threads at once, beside a bystander's faces."""
     paths = [LARGEST[picture_type.name] for picture_type in PICTURE_TYPES]
-    greedy = Clients(port, paths, [f"203.0.113.{number}" for number in range(2 * THREADS)])
-    bystander = Clients(port, ["/avatar?seed=b{}"], ["198.51.100.1"])
-    peak = peak_memory(pid, seconds)
+    greedy = Clients(kao.port, paths, [f"203.0.113.{number}" for number in range(2 * THREADS)])
+    bystander = Clients(kao.port, ["/avatar?seed=b{}"], ["198.51.100.1"])
+    peak = peak_memory(kao.process, seconds)
     bystander.stop()
     print(f"server: {peak / 2**20:.0f} MiB of its own at its peak")
     times = sorted(bystander.times)
@@ -145,53 +144,24 @@ def fit(port: int, pid: int, seconds: float) -> None:
     greedy.stop()
     for name, statuses in (("greedy", greedy.statuses), ("bystander", bystander.statuses)):
         counts = {status: statuses.count(status) for status in sorted(set(statuses))}
-        print(f"{name}: answers by status {counts} (0: the server was gone)")
+        print(f"{name}: answers by status {counts} (0: the server had ended)")
 
 
 @contextlib.contextmanager
-def server(*prefix: str, **settings: str) -> Iterator[tuple[int, int]]:
-    """`kao serve` on a home of its own; (port, process id)."""
+def server(*prefix: str, **settings: str) -> Iterator[harness.Server]:
+    """`kao serve` on a home of its own, started by the command `prefix`."""
     with tempfile.TemporaryDirectory() as home:
-        port = free_port()
         environment = {
             "KAO_HOME": home,
-            "KAO_PORT": str(port),
             "KAO_LIMIT_PICTURES": "none",
             "KAO_LIMIT_CALLS": "none",
             "KAO_TRUSTED_PROXIES": "127.0.0.1",
             **settings,
         }
         command = [*prefix, sys.executable, "-m", "kao", "serve"]
-        process = subprocess.Popen(
-            command, env=os.environ | environment, cwd=harness.ROOT, stdout=subprocess.DEVNULL
-        )
-        try:
-            wait_for(f"http://127.0.0.1:{port}/health/ready")
-            yield port, process.pid
-            print("server:", "killed" if process.poll() is not None else "alive")
-        finally:
-            process.kill()
-            process.wait()
-
-
-def free_port() -> int:
-    """A port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_for(url: str) -> None:
-    """Until the server is ready."""
-    parts = urlsplit(url)
-    for _ in range(300):
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=5)
-        with contextlib.suppress(OSError):
-            connection.request("GET", parts.path)
-            if connection.getresponse().status == 200:
-                return
-        time.sleep(0.2)
-    sys.exit("the server is not ready after a minute")
+        with harness.serving(command, "/health/ready", environment, is_pinned=False) as process:
+            yield process
+            print("server:", "alive" if process.is_alive() else "killed")
 
 
 @contextlib.contextmanager
@@ -217,15 +187,15 @@ def limited_group() -> Iterator[tuple[Path, str]]:
 def main() -> None:
     """Measure."""
     if sys.argv[1:] != ["memory"]:
-        with server() as (port, _):
-            compare(port)
+        with server() as kao:
+            compare(kao.port)
         return
     seconds = float(os.environ.get("SECONDS_EACH", "300"))
     with limited_group() as (processes, peak):
         # The shell enters the group before it becomes the server.
         enter = ("sh", "-c", f'echo $$ > {processes} && exec "$@"', "sh")
-        with server(*enter, KAO_THREADS=str(THREADS)) as (port, pid):
-            fit(port, pid, seconds)
+        with server(*enter, KAO_THREADS=str(THREADS)) as kao:
+            fit(kao, seconds)
             print(f"peak of the group: {int(Path(peak).read_text()) / 2**20:.0f} MiB")
 
 

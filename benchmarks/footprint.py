@@ -24,10 +24,10 @@ def resident(server: Server) -> float:
 
 def first_picture(home: str) -> tuple[float, float]:
     """Seconds from starting `kao serve` to a whole picture, and megabytes then."""
-    began = time.perf_counter()
+    start = time.perf_counter()
     command = [sys.executable, "-m", "kao", "serve"]
     with harness.serving(command, "/avatar?seed=42", {"KAO_HOME": home}) as server:
-        return time.perf_counter() - began, resident(server)
+        return time.perf_counter() - start, resident(server)
 
 
 def imports() -> list[tuple[str, float]]:

@@ -37,7 +37,7 @@ CPU = torch.device("cpu")
 TOLERANCE = {"fp32": 1e-3, "bf16": 0.4}
 PRESETS = ("ten-minutes-gpu", "hour-gpu", "night-gpu", "modern-64-gpu", "modern-128-gpu")
 IMAGES = 2_048
-CHECKED = {"batch": 16, "penalty": "r1+r2", "penalty_every": 1, "mixing": 0.5, "augment": 0.5}
+CHECK_FIELDS = {"batch": 16, "penalty": "r1+r2", "penalty_every": 1, "mixing": 0.5, "augment": 0.5}
 
 
 def main() -> None:
@@ -53,31 +53,31 @@ def main() -> None:
         sys.exit("There is no usable GPU; `--device cpu` runs the same in small.")
     presets = options.presets or (PRESETS if device.type == "cuda" else ["smoke"])
     result: Result = {"device": devices.name(device), "torch": torch.__version__}
-    result["gradients"] = [check_gradients(name, device) for name in _checked(device)]
+    result["gradients"] = [check_gradients(name, device) for name in _presets_to_check(device)]
     _write(options.out, result)
     seconds = options.seconds / (2 * len(presets))
     result["speed"] = []
     for name in presets:
-        for replayed in (False, True):
-            result["speed"].append(time_preset(name, device, replayed, seconds))
+        for with_graphs in (False, True):
+            result["speed"].append(time_preset(name, device, with_graphs, seconds))
             _write(options.out, result)
     wrong = [each for each in result["gradients"] if not each["is_right"]]
     sys.exit(1 if wrong else 0)
 
 
-def _checked(device: torch.device) -> list[str]:
+def _presets_to_check(device: torch.device) -> list[str]:
     return ["ten-minutes-gpu", "hour-gpu"] if device.type == "cuda" else ["smoke"]
 
 
 def check_gradients(preset: str, device: torch.device) -> Result:
     """Compare one step's gradients on the device with the CPU's, and print the worst."""
-    recipe = resolve({"preset": preset, **CHECKED})
+    recipe = resolve({"preset": preset, **CHECK_FIELDS})
     expected = gradients(_trainer(recipe, CPU, bf16=False), CPU)
     result: Result = {"preset": preset, "is_right": True}
     for precision in ("fp32", "bf16"):
         with _exact_float32():
-            found = gradients(_trainer(recipe, device, precision == "bf16"), device)
-        errors = {name: _error(found[name], expected[name]) for name in expected}
+            actual = gradients(_trainer(recipe, device, precision == "bf16"), device)
+        errors = {name: _error(actual[name], expected[name]) for name in expected}
         worst = largest(errors)
         result[precision] = {"errors": errors, "worst": worst, "largest": errors[worst]}
         result["is_right"] &= errors[worst] < TOLERANCE[precision]
@@ -95,22 +95,22 @@ def gradients(trainer: Trainer, device: torch.device) -> dict[str, Tensor]:
 
     The inputs are sampled on the CPU, so that they are the same for all devices.
     """
-    found: dict[str, Tensor] = {}
+    copies: dict[str, Tensor] = {}
 
     def keep(name: str) -> None:
         for each, parameter in getattr(trainer, name).named_parameters():
             if parameter.grad is not None:
-                found[f"{name}.{each}"] = parameter.grad.detach().float().cpu().clone()
+                copies[f"{name}.{each}"] = parameter.grad.detach().float().cpu().clone()
 
     object.__setattr__(trainer.step_program, "update", keep)
     sampler = _trainer(trainer.recipe, CPU, bf16=False)
     inputs = {name: values.to(device) for name, values in sampler.step_inputs().items()}
     trainer.step_program.run(inputs)
-    return found
+    return copies
 
 
-def _error(found: Tensor, expected: Tensor) -> float:
-    return float((found - expected).norm() / expected.norm().clamp(min=1e-12))
+def _error(actual: Tensor, expected: Tensor) -> float:
+    return float((actual - expected).norm() / expected.norm().clamp(min=1e-12))
 
 
 @contextmanager
@@ -124,35 +124,35 @@ def _exact_float32() -> Iterator[None]:
         torch.backends.cudnn.allow_tf32 = before
 
 
-def time_preset(preset: str, device: torch.device, replayed: bool, seconds: float) -> Result:
+def time_preset(preset: str, device: torch.device, with_graphs: bool, seconds: float) -> Result:
     """Train on random pixels for some seconds, after every variant of the step was recorded."""
     recipe = resolve({"preset": preset})
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
-    trainer = _trainer(recipe, device, devices.uses_bf16(recipe, device), replayed)
-    if replayed and device.type != "cuda":
+    trainer = _trainer(recipe, device, devices.uses_bf16(recipe, device), with_graphs)
+    if with_graphs and device.type != "cuda":
         trainer.execution = Buffered(trainer._run_step)
-    result: Result = {"preset": preset, "replayed": replayed}
+    result: Result = {"preset": preset, "replayed": with_graphs}
     result["estimated_bytes"] = round(memory.bytes_needed(trainer))
-    ends = time.monotonic() + seconds / 2
+    deadline = time.monotonic() + seconds / 2
     # Four steps with the penalty: three to warm up, one to record.
     for _ in range(4 * recipe.penalty_every if device.type == "cuda" else 1):
         trainer.train()
-        if time.monotonic() > ends:
+        if time.monotonic() > deadline:
             break
     _wait(device)
-    began, steps = time.monotonic(), 0
-    while time.monotonic() - began < seconds / 2:
+    start, steps = time.monotonic(), 0
+    while time.monotonic() - start < seconds / 2:
         trainer.train()
         steps += 1
     _wait(device)
-    rate = steps * recipe.batch / (time.monotonic() - began)
+    rate = steps * recipe.batch / (time.monotonic() - start)
     result |= {"steps": steps, "images_per_second": rate, "failure": trainer.execution.failure}
     if device.type == "cuda":
         result["peak_bytes"] = torch.cuda.max_memory_reserved(device)
         trainer.execution.reset()
-    how = "replayed" if replayed else "eager"
+    how = "replayed" if with_graphs else "eager"
     print(f"{preset:18} {how:9} {rate:9.1f} images/s in {steps} steps")
     return result
 

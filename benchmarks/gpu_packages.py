@@ -45,15 +45,15 @@ def main() -> None:
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     target = ["--no-deps", "--no-compile", "--only-binary=:all:", "--target", str(FOLDER)]
     platforms = [f"--platform=manylinux{glibc}_x86_64" for glibc in ("2014", "_2_28", "_2_17")]
-    where = [*platforms, f"--python-version={options.python}"]
-    subprocess.run([*pip, *target, *where, *map(_pinned, PACKAGES)], check=True)
+    platform_options = [*platforms, f"--python-version={options.python}"]
+    subprocess.run([*pip, *target, *platform_options, *map(_requirement, PACKAGES)], check=True)
     size = sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file())
     print(f"{size / 2**20:.1f} MiB in {FOLDER}")
     if size > MOST:
         sys.exit(f"More than {MOST / 2**20:.0f} MiB do not travel.")
 
 
-def _pinned(name: str) -> str:
+def _requirement(name: str) -> str:
     from importlib.metadata import version
 
     return f"{name}=={version(name)}"

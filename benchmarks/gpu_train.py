@@ -72,7 +72,7 @@ def main() -> None:
 
 def train(options: argparse.Namespace) -> None:
     """Prepare, train to the deadline, and write everything to the folder."""
-    began = time.monotonic()
+    start = time.monotonic()
     options.out.mkdir(parents=True, exist_ok=True)
     device = devices.own() if options.device == "cuda" else torch.device("cpu")
     if device.type != options.device:
@@ -89,14 +89,15 @@ def train(options: argparse.Namespace) -> None:
     if options.source is not None:
         start_from(trainer, options.source)
     (options.out / RECIPE).write_text(recipe.model_dump_json(indent=1))
-    ready = time.monotonic()
-    print(f"{len(pictures.images):,} pictures after {ready - began:.1f} s, {devices.name(device)}")
-    ends = began + options.seconds - min(ENDING_SECONDS, options.seconds / 5)
-    train_until(trainer, ends, options.out)
-    seconds = time.monotonic() - ready
+    training_start = time.monotonic()
+    prepared = f"{len(pictures.images):,} pictures after {training_start - start:.1f} s"
+    print(f"{prepared}, {devices.name(device)}")
+    deadline = start + options.seconds - min(ENDING_SECONDS, options.seconds / 5)
+    train_until(trainer, deadline, options.out)
+    seconds = time.monotonic() - training_start
     write_snapshot(trainer, pictures.fingerprint, seconds, options.out)
-    spent = time.monotonic() - began
-    print(f"{trainer.images:,} images, {trainer.step:,} steps, all in {spent:.1f} s")
+    total = time.monotonic() - start
+    print(f"{trainer.images:,} images, {trainer.step:,} steps, all in {total:.1f} s")
 
 
 def _recipe(options: argparse.Namespace) -> Recipe:
@@ -143,27 +144,27 @@ def start_from(trainer: Trainer, path: Path) -> None:
     trainer.generator.load_state_dict(state["generator"])
     trainer.average.load_state_dict(state["average"])
     # Of another width it is left out, and a new one learns.
-    taken = trainer.take_discriminator(state["discriminator"], state["heads"] or {})
+    count = trainer.take_discriminator(state["discriminator"], state["heads"] or {})
     images = state["before"] + state["step"] * trainer.recipe.batch
     trainer.begin(images, images, path.stem)
-    print(f"{taken} tensors of the discriminator are taken over")
+    print(f"{count} tensors of the discriminator are taken over")
 
 
-def train_until(trainer: Trainer, ends: float, folder: Path) -> None:
-    """Train until the monotonic clock says `ends`; log losses, save the average every minute."""
-    began = saved = reported = time.monotonic()
+def train_until(trainer: Trainer, deadline: float, folder: Path) -> None:
+    """Train until `deadline` of the monotonic clock; log losses, save the average every minute."""
+    start = last_save = last_report = time.monotonic()
     first = trainer.images
     with (folder / PROGRESS).open("a", buffering=1) as log:
-        while (now := time.monotonic()) < ends:
-            losses = trainer.train((now - began) / (ends - began))
-            if now - reported >= REPORT_SECONDS:
+        while (now := time.monotonic()) < deadline:
+            losses = trainer.train((now - start) / (deadline - start))
+            if now - last_report >= REPORT_SECONDS:
                 losses += trainer.losses.read()
-                rate = (trainer.images - first) / (time.monotonic() - began)
+                rate = (trainer.images - first) / (time.monotonic() - start)
                 _report(trainer, losses, rate, log)
-                reported = now
-            if now - saved >= SAVE_SECONDS:
+                last_report = now
+            if now - last_save >= SAVE_SECONDS:
                 save_average(trainer, folder)
-                saved = now
+                last_save = now
     if trainer.execution.failure is not None:
         print(f"without CUDA graphs: {trainer.execution.failure}")
     save_average(trainer, folder)
@@ -229,9 +230,9 @@ def import_run(options: argparse.Namespace) -> None:
     # The end that was reached is the run's end: resuming publishes, and does not train on.
     state["seconds"] = max(state["seconds"], (recipe.minutes or 0) * 60)
     row, _ = runs.create(engine, recipe, {"preset": recipe.preset})
-    claimed = runs.claim(engine, row["id"])
-    assert claimed is not None
-    run, fence = row["id"], claimed[1]
+    claim = runs.claim(engine, row["id"])
+    assert claim is not None
+    run, fence = row["id"], claim[1]
     folder = settings.storage / layout.snapshots(run)
     name = snapshots.write(folder, state["trainer"]["step"], state)
     settings.blobs.put(folder / name)

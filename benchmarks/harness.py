@@ -1,4 +1,4 @@
-"""What the benchmarks share: a server on one core, the load on another, and what it saw."""
+"""Shared by the benchmarks: a server on one core, a load generator on another, its report."""
 
 import contextlib
 import json
@@ -74,21 +74,32 @@ class Server:
         family = [self.process, *self.process.children(recursive=True)]
         return sum(sum(one.cpu_times()[:2]) for one in family)
 
+    def is_alive(self) -> bool:
+        """Whether it runs still."""
+        return self.process.is_running() and self.process.status() != psutil.STATUS_ZOMBIE
+
 
 @contextlib.contextmanager
 def serving(
-    command: Sequence[str | Path], ready: str, environment: Mapping[str, str] | None = None
+    command: Sequence[str | Path],
+    ready: str,
+    environment: Mapping[str, str] | None = None,
+    is_pinned: bool = True,
 ) -> Iterator[Server]:
-    """Start a server on the server's core; `{port}` in its command becomes a free port."""
+    """Start a server; `{port}` in its command becomes a free port.
+
+    ready: a path that answers once it is ready. is_pinned: to the server's core.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    argv = ["taskset", "-c", str(cores()[0]), *(str(part).format(port=port) for part in command)]
-    alone = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "KAO_PORT": str(port)}
+    pin = ["taskset", "-c", str(cores()[0])] if is_pinned else []
+    argv = [*pin, *(str(part).format(port=port) for part in command)]
+    variables = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "KAO_PORT": str(port)}
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             argv,
-            env={**os.environ, **alone, **(environment or {})},
+            env={**os.environ, **variables, **(environment or {})},
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -106,14 +117,15 @@ def serving(
 
 
 @contextlib.contextmanager
-def kao(**environment: str) -> Iterator[Server]:
+def kao(is_pinned: bool = True, **environment: str) -> Iterator[Server]:
     """Kao as shipped, in a home of its own."""
     with tempfile.TemporaryDirectory(prefix="kao-") as folder:
         settings = Settings(home=Path(folder))
         registry = Registry(bootstrap.prepare(settings), settings.storage)
         registry.promote(registry.import_folder(model()))
         command = [sys.executable, "-m", "kao", "serve"]
-        with serving(command, "/health/ready", {"KAO_HOME": folder, **environment}) as server:
+        variables = {"KAO_HOME": folder, **environment}
+        with serving(command, "/health/ready", variables, is_pinned) as server:
             yield server
 
 
@@ -126,8 +138,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
-    ends = time.monotonic() + 120
-    while time.monotonic() < ends:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
         if process.poll() is not None:
             raise RuntimeError(f"The server ended with {process.returncode}.")
         try:
@@ -144,7 +156,7 @@ def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
 
 @dataclass(frozen=True)
 class Load:
-    """What the load generator saw: requests a second, milliseconds, and processor time."""
+    """The load generator's report: requests a second, milliseconds, and processor time."""
 
     rate: float
     p50: float
@@ -168,7 +180,7 @@ def load(
     status: int = 200,
     connections: int = CONNECTIONS,
 ) -> Load:
-    """Ask for some seconds with wrk; `SEED` in the path or the JSON body is another each time."""
+    """Send requests for some seconds with wrk; each has another `SEED` in its path or JSON body."""
     if shutil.which("wrk") is None:
         sys.exit("This needs wrk (Debian: apt-get install wrk).")
     environment = {"LOAD_PATH": path, "LOAD_BODY": body, "LOAD_STATUS": str(status)}
@@ -176,7 +188,7 @@ def load(
     argv = ["taskset", "-c", str(cores()[1]), "wrk", "-t1", f"-c{connections}", "--timeout", "30s"]
     argv += ["-s", str(ROOT / "benchmarks" / "load.lua"), *options]
 
-    def ask(seconds: float) -> dict[str, float]:
+    def send(seconds: float) -> dict[str, float]:
         process = subprocess.run(
             [*argv, f"-d{seconds:g}s", server.url("/")],
             env={**os.environ, **environment, "LOAD_FROM": str(time.time_ns() // 1000)},
@@ -187,9 +199,9 @@ def load(
         report: dict[str, float] = json.loads(process.stdout.splitlines()[-1])
         return report
 
-    ask(2)
+    send(2)
     before = server.cpu()
-    report = ask(SECONDS)
+    report = send(SECONDS)
     seconds_each = (server.cpu() - before) / max(1, report["requests"])
     wrong = int(report["wrong"])
     rate = report["rate"] * (1 - wrong / max(1, report["requests"]))

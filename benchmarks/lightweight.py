@@ -62,8 +62,8 @@ def main(dataset: str, minutes: str, count: str, out: str) -> None:
             use_aim=False,
         )
         trainer.set_data_src(pictures)
-        steps, began = 0, time.monotonic()
-        while time.monotonic() - began < float(minutes) * 60:
+        steps, start = 0, time.monotonic()
+        while time.monotonic() - start < float(minutes) * 60:
             trainer.train()
             steps += 1
         faces = draw(trainer.GAN.GE if steps > AVERAGE_FROM else trainer.GAN.G, int(count))

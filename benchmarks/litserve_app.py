@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 import litserve
-import painters
+import peer_models
 from fastapi import Response
 
 
@@ -13,7 +13,7 @@ class Avatars(litserve.LitAPI):  # type: ignore[misc]
 
     def setup(self, device: str) -> None:
         """Load the model in the worker process."""
-        self.painter = painters.painter()
+        self.model = peer_models.load()
 
     def decode_request(self, request: dict[str, str]) -> str:
         """The seed of a JSON body."""
@@ -25,7 +25,7 @@ class Avatars(litserve.LitAPI):  # type: ignore[misc]
 
     def predict(self, seeds: Any) -> Any:
         """A batch's pixels, or one seed's when nothing is batched."""
-        return self.painter.draw([seeds])[0] if isinstance(seeds, str) else self.painter.draw(seeds)
+        return self.model.draw([seeds])[0] if isinstance(seeds, str) else self.model.draw(seeds)
 
     def unbatch(self, pixels: Any) -> list[Any]:
         """One picture each."""
@@ -33,12 +33,12 @@ class Avatars(litserve.LitAPI):  # type: ignore[misc]
 
     def encode_response(self, pixels: Any) -> Response:
         """A PNG."""
-        return Response(self.painter.encode(pixels), media_type="image/png")
+        return Response(self.model.encode(pixels), media_type="image/png")
 
 
 if __name__ == "__main__":
-    wait = 0.005 if painters.BATCH > 1 else 0.0
-    api = Avatars(max_batch_size=painters.BATCH, batch_timeout=wait)
+    wait = 0.005 if peer_models.BATCH > 1 else 0.0
+    api = Avatars(max_batch_size=peer_models.BATCH, batch_timeout=wait)
     server = litserve.LitServer(api, accelerator="cpu", devices=1, fast_queue=True)
     server.run(
         host="127.0.0.1",

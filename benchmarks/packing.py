@@ -46,7 +46,7 @@ def main() -> None:
         times: dict[str, list[Times]] = {name: [] for name in arms}
         for _ in range(options.rounds):
             for name, arm in arms.items():
-                times[name].append(timed(arm))
+                times[name].append(measure_times(arm))
                 shutil.rmtree(cache, ignore_errors=True)
     report(times, options.pictures)
 
@@ -76,7 +76,7 @@ def loop(folder: Path, size: int) -> list[np.ndarray[tuple[int, ...], np.dtype[n
     return squares
 
 
-def timed(run: Callable[[], object]) -> Times:
+def measure_times(run: Callable[[], object]) -> Times:
     """Seconds of the clock, and of the processor in all threads."""
     clock, processor = time.perf_counter(), time.process_time()
     run()

@@ -1,6 +1,6 @@
 """Where the peers live: outside the repository, made at the first call.
 
-Virtual environments for the Python ones, so that their dependencies never bend ours, and a
+Virtual environments for the Python ones, so that their dependencies do not change ours, and a
 folder of npm packages, with a current Node, for DiceBear.
 """
 
@@ -15,7 +15,7 @@ import platformdirs
 
 FOLDER = Path(__file__).parent
 CACHE = platformdirs.user_cache_path("kao-benchmarks")
-# DiceBear 10 wants Node 22 or newer, which Debian has not: npm's `node` brings the program.
+# DiceBear 10 needs Node 22 or newer, which Debian lacks; npm's `node` has the program.
 PACKAGES = [
     "node@24.21.0",
     "@dicebear/core@10.7.0",
@@ -31,7 +31,7 @@ def python() -> Path:
 
 
 def trainer() -> Path:
-    """The interpreter of the trainers' environment, with the PyTorch that torchvision wants."""
+    """The interpreter of the trainers' environment, with the PyTorch that torchvision needs."""
     return _environment("trainers", ours=False)
 
 
@@ -51,7 +51,7 @@ def _environment(name: str, *, ours: bool) -> Path:
 
 
 def node() -> tuple[Path, Path] | None:
-    """Node and the folder of its packages; None, having said why, where npm is missing."""
+    """Node and the folder of its packages; None, and a printed line, without npm."""
     if shutil.which("npm") is None:
         print("DiceBear is left out: npm is not installed.")
         return None

@@ -53,9 +53,9 @@ def rows(drawer: Drawer) -> Iterator[tuple[str, str, float, float, float]]:
             for frames in (SHORT_LOOP, LONG_LOOP):
                 texts = {**texts, "frames": str(frames), "format": format}
                 runs[frames] = measure(drawer, PictureRequest.parse(picture_type, texts))
-            (_, less), (seconds, more) = runs[SHORT_LOOP], runs[LONG_LOOP]
-            each = max(0.0, (more - less) / (LONG_LOOP - SHORT_LOOP) / pixels)
-            one = max(0.0, less / pixels - each * SHORT_LOOP)
+            (_, short_peak), (seconds, long_peak) = runs[SHORT_LOOP], runs[LONG_LOOP]
+            each = max(0.0, (long_peak - short_peak) / (LONG_LOOP - SHORT_LOOP) / pixels)
+            one = max(0.0, short_peak / pixels - each * SHORT_LOOP)
             yield layout, format, 1e9 * seconds / pixels / LONG_LOOP, one, each
 
 
@@ -102,7 +102,7 @@ def status(field: str) -> int:
 
 
 def in_child(work: Callable[[], tuple[float, float]]) -> tuple[float, float]:
-    """The result of `work` in a forked child, whose heap is nobody else's."""
+    """The result of `work` in a forked child, which has a heap of its own."""
     receiver, sender = os.pipe()
     if (child := os.fork()) == 0:
         os.write(sender, json.dumps(work()).encode())

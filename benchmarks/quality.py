@@ -39,7 +39,7 @@ SIDE = 64
 
 
 def main() -> None:
-    """Train and measure what was asked for, then print what is kept."""
+    """Train and measure the arms, then print the table of all results so far."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dataset", required=True, help="starter, a folder or a zip")
     parser.add_argument("--minutes", type=float, required=True)
@@ -58,13 +58,13 @@ def main() -> None:
 
 
 def measure(arm: str, dataset: str, minutes: float, samples: int, cache_folder: Path) -> None:
-    """Train one arm and keep its numbers and a sheet; a peer that cannot run here says so."""
+    """Train one arm and keep its numbers and a sheet; a peer may be unable to run here."""
     settings = Settings(home=cache_folder / arm)
-    real = pack(dataset, SIDE, cache_folder / "cache")
-    samples = min(samples, real.count)
+    real_set = pack(dataset, SIDE, cache_folder / "cache")
+    samples = min(samples, real_set.count)
     before = _cpu_seconds()
     outcome = (
-        _lightweight(real.folder, minutes, samples, cache_folder)
+        _lightweight(real_set.folder, minutes, samples, cache_folder)
         if arm == PEER
         else _own(arm, settings, dataset, minutes, samples)
     )
@@ -73,14 +73,14 @@ def measure(arm: str, dataset: str, minutes: float, samples: int, cache_folder: 
     faces, result = outcome
     result["cpu_seconds"] = _cpu_seconds() - before
     features = Features(settings.parallel)
-    theirs = reference.real(real, len(faces), features, cache_folder / "cache")
-    ours = features.extract(faces)
-    marks = metrics.manifolds(theirs, ours)
+    real_features = reference.real(real_set, len(faces), features, cache_folder / "cache")
+    fake_features = features.extract(faces)
+    manifolds = metrics.manifolds(real_features, fake_features)
     result |= {
-        "fd": metrics.frechet(Moments.of(theirs), ours).distance,
-        "kid": metrics.kernel(theirs, ours),
-        "precision": float(marks.precision.mean()),
-        "coverage": float(marks.coverage.mean()),
+        "fd": metrics.frechet(Moments.of(real_features), fake_features).distance,
+        "kid": metrics.kernel(real_features, fake_features),
+        "precision": float(manifolds.precision.mean()),
+        "coverage": float(manifolds.coverage.mean()),
     }
     (cache_folder / f"{arm}.json").write_text(json.dumps(result, indent=1))
     Image.fromarray(bundle_writer.sheet(faces[: bundle_writer.SHEET**2])).save(
@@ -91,7 +91,7 @@ def measure(arm: str, dataset: str, minutes: float, samples: int, cache_folder: 
 def _own(
     arm: str, settings: Settings, dataset: str, minutes: float, samples: int
 ) -> tuple[Pixels, dict[str, Any]]:
-    """What our preset publishes after so long."""
+    """The faces of the model that a preset publishes after so many minutes."""
     command = ["train", "--preset", ARMS[arm], "--dataset", dataset, "--minutes", str(minutes)]
     subprocess.run(
         [sys.executable, "-m", "kao", *command],
@@ -123,9 +123,9 @@ def _lightweight(
 
 
 def _cpu_seconds() -> float:
-    # Equal minutes are equal compute only where nothing else ran; this tells.
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    # Equal minutes are equal compute only where nothing else ran, which this shows.
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def by_area(face: Pixels) -> Pixels:
@@ -136,7 +136,7 @@ def by_area(face: Pixels) -> Pixels:
 
 
 def table(cache_folder: Path) -> None:
-    """What was measured so far."""
+    """Print all results so far."""
     results = {
         path.stem: json.loads(path.read_text()) for path in sorted(cache_folder.glob("*.json"))
     }

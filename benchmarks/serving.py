@@ -1,4 +1,4 @@
-"""Faces a second for seeds that nobody asked for before: PNG, 16 clients, one core.
+"""Faces a second for new seeds: PNG, 16 clients, one core.
 
     python benchmarks/serving.py [--size 256]
 
@@ -55,12 +55,12 @@ def fetch_pixels(server: Server, path: str, body: dict[str, str] | None = None) 
 
 
 def litserve(environment: Mapping[str, str]) -> AbstractContextManager[Server]:
-    """LitServe; environment: what painters.py reads."""
+    """LitServe; environment: what peer_models.py reads."""
     return serving([peers.python(), FOLDER / "litserve_app.py"], "/health", environment)
 
 
 def bentoml(environment: Mapping[str, str]) -> AbstractContextManager[Server]:
-    """BentoML; environment: what painters.py reads."""
+    """BentoML; environment: what peer_models.py reads."""
     service = "bentoml_app:Single" if environment["PEER_BATCH"] == "1" else "bentoml_app:Front"
     command = [str(peers.python()), "-m", "bentoml", "serve", service, "--working-dir", str(FOLDER)]
     command += ["--host", "127.0.0.1", "--port", "{port}"]
@@ -70,30 +70,30 @@ def bentoml(environment: Mapping[str, str]) -> AbstractContextManager[Server]:
 PEERS = {"LitServe": (litserve, "/predict"), "BentoML": (bentoml, "/avatar")}
 
 
-def print_rate(label: str, pixels_seen: Load) -> float:
+def print_rate(label: str, report: Load) -> float:
     """Print a row; its rate of right answers."""
-    print(f"{label:46} {pixels_seen}", flush=True)
-    return pixels_seen.rate
+    print(f"{label:46} {report}", flush=True)
+    return report.rate
 
 
-def best(name: str, painter: str, size: int, ours: np.ndarray) -> float:
+def best(name: str, kind: str, size: int, ours: np.ndarray) -> float:
     """The best rate of a peer over the batches it is tried with."""
     start, path = PEERS[name]
     rates = []
-    for batch in BATCHES[painter]:
-        environment = {"PEER_PAINTER": painter, "PEER_BATCH": batch, "PEER_SIZE": str(size)}
+    for batch in BATCHES[kind]:
+        environment = {"PEER_MODEL": kind, "PEER_BATCH": batch, "PEER_SIZE": str(size)}
         with start(environment) as server:
             theirs = fetch_pixels(server, path, SEED)
-            apart = int(np.abs(theirs.astype(int) - ours).max())
+            difference = int(np.abs(theirs.astype(int) - ours).max())
             # One of 255 in the drawing; resizing may double it.
-            assert apart <= 2, f"{name} draws another face: {apart} of 255 apart"
-            label = f"{name}, {WORDS[painter]}, batch {batch}"
+            assert difference <= 2, f"{name} draws another face: {difference} of 255 apart"
+            label = f"{name}, {WORDS[kind]}, batch {batch}"
             rates.append(print_rate(label, load(server, path, body='{"seed":"SEED"}')))
     return max(rates)
 
 
 def dicebear(size: int) -> None:
-    """DiceBear's PNGs, for the eye."""
+    """DiceBear's PNGs, for comparison."""
     node = peers.node()
     if node is not None:
         program, folder = node
@@ -102,7 +102,7 @@ def dicebear(size: int) -> None:
             print_rate("DiceBear, PNG", load(server, f"/png?size={size}&seed=SEED"))
 
 
-def ours(size: int) -> tuple[np.ndarray, float, float]:
+def measure_kao(size: int) -> tuple[np.ndarray, float, float]:
     """Kao's picture of seed 42, its rate, and the bare loop's beside it."""
     with kao() as server:
         picture = fetch_pixels(server, f"/avatar?size={size}&seed=42")
@@ -118,17 +118,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=int, default=128, help="pixels along a side")
     size = parser.parse_args().size
-    picture, first, first_loop = ours(size)
+    picture, first, first_loop = measure_kao(size)
     dicebear(size)
-    rates = {
-        (name, painter): best(name, painter, size, picture) for name in PEERS for painter in BATCHES
-    }
+    rates = {(name, kind): best(name, kind, size, picture) for name in PEERS for kind in BATCHES}
     # Again after the peers: a machine that others use too is not equally fast for minutes.
-    _, last, last_loop = ours(size)
+    _, last, last_loop = measure_kao(size)
     rate, loop = (first + last) / 2, (first_loop + last_loop) / 2
     print()
-    for (name, painter), theirs in rates.items():
-        print(f"Kao against {name}, {WORDS[painter]}: {rate / theirs:.2f}")
+    for (name, kind), theirs in rates.items():
+        print(f"Kao against {name}, {WORDS[kind]}: {rate / theirs:.2f}")
     print(f"Kao against the bare loop: {rate / loop:.2f}")
 
 

@@ -1,8 +1,8 @@
-"""What a thousand half-open connections cost those who ask for faces.
+"""How long clients wait for faces beside a thousand half-open connections.
 
-Eight clients ask for new faces at a pace that is a third of what a core can draw: on a quiet
+Eight clients request new faces at a pace that is a third of what a core can draw: on a quiet
 server, then while 1,000 others have begun a request, send another header line a second and never
-end it. Whoever is cut off comes back at once. The last line ends in how many times longer the
+end it. A client that is cut off reconnects at once. The last line ends in how many times longer the
 slowest hundredth waits.
 """
 
@@ -29,29 +29,29 @@ async def half_open(port: int) -> None:
             writer.transport.abort()
 
 
-async def client(port: int, name: str, seconds: float, took: list[float]) -> None:
-    """Ask over one connection; milliseconds to the last byte of each answer."""
+async def client(port: int, name: str, seconds: float, times: list[float]) -> None:
+    """Send requests over one connection; milliseconds to the last byte of each answer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    ends = time.monotonic() + seconds
-    while (began := time.monotonic()) < ends:
-        seed = f"{name}-{len(took)}"
+    deadline = time.monotonic() + seconds
+    while (start := time.monotonic()) < deadline:
+        seed = f"{name}-{len(times)}"
         writer.write(f"GET /avatar?seed={seed} HTTP/1.1\r\nHost: kao\r\n\r\n".encode())
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
         assert head.startswith(b"http/1.1 200"), head
         length = head.partition(b"content-length: ")[2].partition(b"\r\n")[0]
         await reader.readexactly(int(length))
         now = time.monotonic()
-        took.append((now - began) * 1e3)
-        await asyncio.sleep(max(0.0, PACE - (now - began)))
+        times.append((now - start) * 1e3)
+        await asyncio.sleep(max(0.0, PACE - (now - start)))
     writer.close()
 
 
 async def ask(server: Server, label: str, seconds: float) -> list[float]:
     """All clients at once; the sorted milliseconds."""
-    took: list[float] = []
+    times: list[float] = []
     names = [f"{label}-{number}" for number in range(CLIENTS)]
-    await asyncio.gather(*(client(server.port, name, seconds, took) for name in names))
-    return sorted(took)
+    await asyncio.gather(*(client(server.port, name, seconds, times) for name in names))
+    return sorted(times)
 
 
 async def ask_under_attack(server: Server, seconds: float) -> list[float]:
@@ -65,15 +65,17 @@ async def ask_under_attack(server: Server, seconds: float) -> list[float]:
             attacker.cancel()
 
 
-def p99(took: list[float]) -> float:
+def p99(times: list[float]) -> float:
     """Milliseconds."""
-    return took[int(len(took) * 0.99)]
+    return times[int(len(times) * 0.99)]
 
 
-def print_times(label: str, took: list[float]) -> None:
+def print_times(label: str, times: list[float]) -> None:
     """Print one line."""
-    middle = took[len(took) // 2]
-    print(f"{label:34} {len(took):6,} faces   p50 {middle:.1f}  p99 {p99(took):.1f} ms", flush=True)
+    middle = times[len(times) // 2]
+    print(
+        f"{label:34} {len(times):6,} faces   p50 {middle:.1f}  p99 {p99(times):.1f} ms", flush=True
+    )
 
 
 def main() -> None:

@@ -42,8 +42,8 @@ def main() -> None:
     }
     arms = {
         "the tutorial's loop": (plain(images[96], device), BATCH),
-        "classic": ours(resolve({"preset": "classic"}), images[96], device),
-        "modern-64": ours(resolve({"preset": "modern-64"}), images[64], device),
+        "classic": kao_step(resolve({"preset": "classic"}), images[96], device),
+        "modern-64": kao_step(resolve({"preset": "modern-64"}), images[64], device),
     }
     rates: dict[str, list[float]] = {name: [] for name in arms}
     for _ in range(options.rounds):
@@ -87,7 +87,9 @@ def plain(images: Images, device: torch.device) -> Callable[[], None]:
     return step
 
 
-def ours(recipe: Recipe, images: Images, device: torch.device) -> tuple[Callable[[], object], int]:
+def kao_step(
+    recipe: Recipe, images: Images, device: torch.device
+) -> tuple[Callable[[], object], int]:
     """A step of Kao's trainer, and its batch."""
     bf16 = uses_bf16(recipe, device)
     trainer = Trainer(recipe, Reals(images, recipe, device), device, bf16)
@@ -101,13 +103,13 @@ def measure_rate(
     step()
     if device.type == "cuda":
         torch.cuda.synchronize()
-    began, steps = time.perf_counter(), 0
-    while time.perf_counter() - began < seconds:
+    start, steps = time.perf_counter(), 0
+    while time.perf_counter() - start < seconds:
         step()
         steps += 1
     if device.type == "cuda":
         torch.cuda.synchronize()
-    return steps * batch / (time.perf_counter() - began)
+    return steps * batch / (time.perf_counter() - start)
 
 
 if __name__ == "__main__":

@@ -5,24 +5,20 @@
 Serves the shipped model on a home of its own, scrolls the wall frame by frame in Chromium past so
 many faces, and reads the browser's trace. The same page and server with the wall left alone is the
 bare loop to compare with. 50 ms is where a task is long (W3C Long Tasks). On a machine with other
-work a task also waits for a processor, so its thread's own time is told beside the clock's.
+work a task also waits for a processor, so its thread's own time is printed beside the clock's.
 """
 
 import argparse
 import json
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-import httpx
+import harness
 from playwright.sync_api import Page, sync_playwright
 
-PORT = 8973
 LONG = 50_000  # µs
 STEP = 240  # pixels a frame: a fast hand
 ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
@@ -45,38 +41,31 @@ def main() -> None:
     parser.add_argument("--faces", type=int, default=5000)
     parser.add_argument("--width", type=int, default=1600)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as home:
-        environment = {**os.environ, "KAO_HOME": home, "KAO_PORT": str(PORT)}
-        command = [sys.executable, "-m", "kao", "serve"]
-        server = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
-        try:
-            _wait()
-            measure(options.faces, options.width)
-        finally:
-            server.terminate()
-            server.wait()
+    with harness.kao(is_pinned=False) as server:
+        measure(server.url("/"), options.faces, options.width)
 
 
-def measure(faces: int, width: int) -> None:
-    """Trace the page at rest, then scrolled."""
+def measure(url: str, faces: int, width: int) -> None:
+    """Trace the page at `url` at rest, then scrolled."""
     with sync_playwright() as playwright:
         program = shutil.which("chromium") or shutil.which("google-chrome")
         browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
         page = browser.new_page(viewport={"width": width, "height": 900})
         page.set_default_timeout(600_000)
-        page.goto(f"http://127.0.0.1:{PORT}/")
+        page.goto(url)
         page.locator("#wall img.here").first.wait_for(state="attached")
         for name, script in (("at rest", IDLE), ("scrolled", SCROLL % STEP)):
-            began = time.monotonic()
+            start = time.monotonic()
             most, tasks = trace(page, script, faces)
             print(
-                f"{name}: {time.monotonic() - began:.1f} s, {len(tasks)} script tasks"
+                f"{name}: {time.monotonic() - start:.1f} s, {len(tasks)} script tasks"
                 + (f", at most {most} faces in the document" if most else "")
             )
-            for clock, times in zip(
-                ("by the clock", "of the thread"), zip(*tasks, strict=True), strict=True
-            ):
-                long = sum(took > LONG for took in times)
+            if not tasks:
+                continue
+            clocks = ("by the clock", "of the thread")
+            for clock, times in zip(clocks, zip(*tasks, strict=True), strict=True):
+                long = sum(duration > LONG for duration in times)
                 print(
                     f"  {clock}: {long} over 50 ms ({100 * long / len(times):.2f} %), "
                     f"longest {max(times) / 1000:.1f} ms"
@@ -115,17 +104,6 @@ def script_tasks(events: list[dict[str, Any]]) -> list[tuple[float, float]]:
             if times and times[0] < end:
                 durations.append((float(task["dur"]), float(task.get("tdur", task["dur"]))))
     return durations
-
-
-def _wait() -> None:
-    for _ in range(600):
-        try:
-            if httpx.get(f"http://127.0.0.1:{PORT}/health/ready", trust_env=False).is_success:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.2)
-    raise SystemExit("the server did not start")
 
 
 if __name__ == "__main__":

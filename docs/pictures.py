@@ -59,7 +59,7 @@ PICTURES: list[tuple[str, PictureType, dict[str, str]]] = [
 
 
 def main() -> None:
-    """Write them all over."""
+    """Write all of them."""
     with tempfile.TemporaryDirectory() as home:
         for name, picture_type, values in PICTURES:
             print(pictures.render(picture_type, values, FOLDER / name, Settings(home=Path(home))))

@@ -18,12 +18,12 @@ from playwright.sync_api import Browser, sync_playwright
 FOLDER = Path(__file__).parent / "pictures"
 ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 SIZE = {"width": 1440, "height": 900}
-REST = 3000  # ms; the curves of a run, the last pictures
+SETTLE_TIME = 3000  # ms; the curves of a run, the last pictures
 QUALITY = 84
 
 
 def main() -> None:
-    """Write them all over."""
+    """Write all of them."""
     url, key = sys.argv[1], Path(sys.argv[2]).read_text().strip()
     with sync_playwright() as playwright:
         program = shutil.which("chromium") or shutil.which("google-chrome")
@@ -36,16 +36,16 @@ def main() -> None:
             page = context.new_page()
             page.goto(path, wait_until="domcontentloaded")
             page.locator(ready).wait_for(state="attached")
-            page.wait_for_timeout(REST)
-            shot = page.screenshot(full_page=path.startswith("/studio"))
-            Image.open(io.BytesIO(shot)).save(FOLDER / name, quality=QUALITY, method=6)
+            page.wait_for_timeout(SETTLE_TIME)
+            screenshot = page.screenshot(full_page=path.startswith("/studio"))
+            Image.open(io.BytesIO(screenshot)).save(FOLDER / name, quality=QUALITY, method=6)
             print(FOLDER / name)
             context.close()
         browser.close()
 
 
 def _pictures(browser: Browser, url: str, key: str) -> list[tuple[str, str, str, dict[str, Any]]]:
-    """Name, address, what is there when it is ready, and what is asked of the browser."""
+    """(file name, address, selector of an element that shows it is ready, context options)."""
     api = browser.new_context(
         base_url=url, extra_http_headers={"Authorization": f"Bearer {key}"}
     ).request

@@ -11,7 +11,7 @@ from kao_client.answers import (
     SignedUrl,
     Webhook,
     many,
-    nothing,
+    no_content,
     one,
 )
 from kao_client.calls import Call, segment
@@ -34,7 +34,7 @@ def create_key(name: str, *scopes: Scope) -> Call[NewKey]:
 
 def revoke_key(id: str) -> Call[None]:
     """Revoke a key."""
-    return Call("DELETE", f"/keys/{segment(id)}", nothing)
+    return Call("DELETE", f"/keys/{segment(id)}", no_content)
 
 
 def sign(url: str, seconds: int | None = None) -> Call[SignedUrl]:
@@ -56,7 +56,7 @@ def create_webhook(url: str, *types: EventType) -> Call[NewWebhook]:
 
 def delete_webhook(id: str) -> Call[None]:
     """Delete a webhook; what is still to be delivered is not sent."""
-    return Call("DELETE", f"/webhooks/{segment(id)}", nothing)
+    return Call("DELETE", f"/webhooks/{segment(id)}", no_content)
 
 
 def test_webhook(id: str) -> Call[Delivery]:

@@ -1,4 +1,4 @@
-"""What the server answers, as dataclasses. Members that this version does not know are left out."""
+"""The server's answers as dataclasses, without members that this version does not declare."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -320,5 +320,5 @@ def content(answer: httpx.Response) -> bytes:
     return answer.content
 
 
-def nothing(_: httpx.Response) -> None:
+def no_content(_: httpx.Response) -> None:
     """The result of an answer without a body."""

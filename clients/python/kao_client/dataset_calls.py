@@ -9,7 +9,7 @@ from kao_client.answers import (
     Upload,
     content,
     many,
-    nothing,
+    no_content,
     one,
 )
 from kao_client.calls import ZIP, Call, query, segment
@@ -51,4 +51,4 @@ def upload(name: str, file: Path, licence: str = "unstated", strict: bool = Fals
 
 def delete_dataset(name: str) -> Call[None]:
     """Delete a dataset."""
-    return Call("DELETE", f"/datasets/{segment(name)}", nothing)
+    return Call("DELETE", f"/datasets/{segment(name)}", no_content)

@@ -1,4 +1,4 @@
-"""The two ways in which a peer may draw, so that each peer is written once.
+"""The shipped model as a peer draws with it: one class a way of drawing, for all peers.
 
 `torch`: as its documentation has one write it, PyTorch's eager mode and Pillow's PNG.
 `graph`: our ONNX graphs and our encoder. Both draw the same face for a seed, and a model's enlarger
@@ -21,7 +21,7 @@ from models.faces.pixels import to_network, to_pixels
 from models.faces.resizing import reduce, resize
 from models.recipes.recipe import Recipe
 
-if TYPE_CHECKING:  # so that the painter of graphs does not load torch
+if TYPE_CHECKING:  # so that Graph does not load torch
     from torch import Tensor, nn
 
 SIZE = int(os.environ.get("PEER_SIZE", "128"))  # pixels a side of a picture
@@ -121,6 +121,6 @@ def _latents(seeds: list[str], card: bundle.Card) -> NDArray[np.float32]:
     return np.stack([latents.derive(seed, card.network.latent) for seed in seeds])
 
 
-def painter() -> Graph | Torch:
-    """The one that PEER_PAINTER names."""
-    return Graph() if os.environ["PEER_PAINTER"] == "graph" else Torch()
+def load() -> Graph | Torch:
+    """The model of the kind that PEER_MODEL names."""
+    return Graph() if os.environ["PEER_MODEL"] == "graph" else Torch()

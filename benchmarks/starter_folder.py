@@ -1,6 +1,6 @@
-"""Writes starter pictures as a folder that knows nothing of Kao: other names, labels in a table.
+"""Writes starter pictures as a user's own folder: other file names, and labels in a table.
 
-    python benchmarks/foreign_set.py FOLDER [--pictures 20000] [--size 128]
+    python benchmarks/starter_folder.py FOLDER [--pictures 20000] [--size 128]
     kao train --dataset FOLDER --minutes 60 --set 'labels=["haarfarbe", "brille", …]'
 
 `metadata.csv` has six of the starter's attributes under other names and a column of numbers, so a
