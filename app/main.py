@@ -145,7 +145,7 @@ def _add_middleware(app: FastAPI, state: PictureState) -> None:
     app.add_middleware(RelativeRedirects)
     app.add_middleware(ChargeRest, limiter=state.limiter)
     app.add_middleware(ErrorPages)
-    pictures = ["/avatars", gravatar.FIRST_PATH, *(each.path for each in PICTURE_TYPES)]
+    pictures = ["/avatars", gravatar.LEGACY_PATH, *(each.path for each in PICTURE_TYPES)]
     app.add_middleware(CrossOrigin, paths=pictures, files=browser.PATHS)
     app.add_middleware(Compression, exclude_content_types=NOT_COMPRESSED)
     app.add_middleware(Head)  # outside of what chooses headers by the body

@@ -65,7 +65,7 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     app_errors.UnsupportedBody: (415, "unsupported-body"),
     errors.DatasetError: (422, "unusable-dataset"),
 }
-# A sentence about this interface, added to an error that knows nothing of HTTP.
+# A sentence about this interface, added to the text of an error, which is independent of HTTP.
 HINTS: dict[type[Exception], str] = {
     errors.UnknownRun: "GET /train lists the runs.",
     errors.UnknownModel: "GET /models lists the models and their aliases.",

@@ -23,7 +23,7 @@ from models.settings import Settings
 
 log = structlog.get_logger()
 
-INTERVAL = 5.0  # s between two looks
+INTERVAL = 5.0  # s between two polls
 LONGEST_WAIT = 60.0  # s that a run may wait while no other one trains
 TIMEOUT = 2.0  # s for the queue's answer
 
@@ -37,7 +37,7 @@ class Waiting:
 
 
 class QueueWatch:
-    """Looks every few seconds. `state` is what the last look found."""
+    """Polls every few seconds; `state` is the result of the last poll."""
 
     def __init__(self, settings: Settings, database: sa.Engine) -> None:
         self.settings, self.database = settings, reading(database)
@@ -47,11 +47,11 @@ class QueueWatch:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Look from now on, until `stop`."""
+        """Poll from now on, until `stop`."""
         self._task = asyncio.create_task(self._watch())
 
     async def stop(self) -> None:
-        """Stop looking."""
+        """Stop polling."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -60,10 +60,10 @@ class QueueWatch:
     async def _watch(self) -> None:
         while True:
             with contextlib.suppress(sa.exc.SQLAlchemyError):  # the engine reports the database
-                self.state = await asyncio.to_thread(self.look)
+                self.state = await asyncio.to_thread(self.poll)
             await asyncio.sleep(INTERVAL)
 
-    def look(self) -> Waiting:
+    def poll(self) -> Waiting:
         """The waiting runs now. Blocks; raises SQLAlchemy's errors."""
         with self.database.begin() as db:
             query = select(runs.c.id, runs.c.state).where(runs.c.state.in_(ACTIVE))

@@ -1,4 +1,4 @@
-"""The tree of errors. It knows no HTTP: `app/problems.py` gives each class a status and hints."""
+"""The tree of errors, independent of HTTP; `app/problems.py` gives each class its status."""
 
 
 class KaoError(Exception):

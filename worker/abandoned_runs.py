@@ -14,7 +14,7 @@ from models.settings import Settings
 
 log = structlog.get_logger()
 
-INTERVAL = 1.0  # s between two looks
+INTERVAL = 1.0  # s between two checks
 MOST_RUNS = 10_000  # that train at once
 
 
@@ -28,16 +28,16 @@ class LeaseWatch:
     settings: Settings
     engine: sa.Engine
     heartbeats: dict[str, tuple[int, int, float]] = field(default_factory=dict)
-    last_look: float = 0.0
+    last_check: float = 0.0
 
     def requeue_abandoned(self) -> None:
-        """Look at every running run, and requeue those whose lease is over.
+        """Check every running run, and requeue those whose lease is over.
 
         Call it about once an INTERVAL. After a longer pause each run gets a whole lease again: what
         stopped this process may have stopped the workers.
         """
         lease, now = self.settings.lease_seconds, time.monotonic()
-        if now - self.last_look > INTERVAL + lease:
+        if now - self.last_check > INTERVAL + lease:
             self.heartbeats.clear()
         running = {row["id"]: row for row in runs.list_runs(self.engine, MOST_RUNS, "running")}
         self.heartbeats = {run: beat for run, beat in self.heartbeats.items() if run in running}
@@ -48,10 +48,10 @@ class LeaseWatch:
                 self.heartbeats[run] = (*heartbeat, now)
             elif now - before[2] > lease and self._can_write():
                 self._expire(run, Fence(row["fence"]))
-        self.last_look = time.monotonic()
+        self.last_check = time.monotonic()
 
-    def forget(self) -> None:
-        """Begin anew: workers could not reach the database either."""
+    def reset(self) -> None:
+        """Give every run a whole lease again: workers could not reach the database either."""
         self.heartbeats.clear()
 
     def _can_write(self) -> bool:
@@ -60,7 +60,7 @@ class LeaseWatch:
         with self.engine.begin():
             delay = time.monotonic() - start
         if delay > INTERVAL:
-            self.forget()
+            self.reset()
         return delay <= INTERVAL
 
     def _expire(self, run: str, fence: Fence) -> None:

@@ -46,12 +46,12 @@ def _background_threads(settings: Settings, app: Celery) -> Any:
     def start(**_: object) -> None:
         reconciler = Reconciler(settings, connect(settings), app)
 
-        def look() -> None:
+        def reconcile() -> None:
             while True:
                 reconciler.reconcile()
                 clocks.sleep(abandoned_runs.INTERVAL)
 
-        threading.Thread(target=look, daemon=True, name="reconciler").start()
+        threading.Thread(target=reconcile, daemon=True, name="reconciler").start()
         deliverer = webhooks.Deliverer(settings, connect(settings))
 
         def deliver() -> None:
@@ -59,7 +59,7 @@ def _background_threads(settings: Settings, app: Celery) -> Any:
                 deliverer.deliver_due()
                 clocks.sleep(webhooks.INTERVAL)
 
-        # A thread of its own: a slow receiver must not delay the look at leases.
+        # A thread of its own: a slow receiver must not delay the check of leases.
         threading.Thread(target=deliver, daemon=True, name="webhooks").start()
 
     return start

@@ -29,16 +29,16 @@ class Reconciler:
         self.leases = LeaseWatch(self.settings, self.engine)
 
     def reconcile(self) -> None:
-        """Look once. Logs errors instead of raising them: the next look may succeed."""
-        for look in (self.leases.requeue_abandoned, self._wake_for_waiting):
+        """Run each check once. Logs errors instead of raising them: the next call may succeed."""
+        for check in (self.leases.requeue_abandoned, self._wake_for_waiting):
             try:
-                look()
+                check()
             except Exception as error:  # SQLAlchemy, redis and kombu each have their own kinds
                 log.warning("reconcile.failed", reason=type(error).__name__)
                 if isinstance(error, sa.exc.SQLAlchemyError):
-                    self.leases.forget()
-        # A slow queue is no reason to distrust the heartbeats.
-        self.leases.last_look = time.monotonic()
+                    self.leases.reset()
+        # A slow queue does not invalidate the heartbeats.
+        self.leases.last_check = time.monotonic()
 
     def _wake_for_waiting(self) -> None:
         if not runs.list_runs(self.engine, limit=1, state="queued"):

@@ -152,5 +152,5 @@ class StudentTraining:
 def frozen_copy(network: Network) -> Network:
     """A copy that computes as when faces are served, in the layout that CPUs compute fastest."""
     duplicate = copy.deepcopy(network).eval().requires_grad_(False)
-    # torch's types know `to` without a layout alone.
+    # torch's stubs have `to` without memory_format only.
     return duplicate.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

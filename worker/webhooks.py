@@ -21,7 +21,7 @@ from models.webhooks import Row
 
 log = structlog.get_logger()
 
-INTERVAL = 1.0  # s between two looks for due deliveries
+INTERVAL = 1.0  # s between two queries for due deliveries
 TIMEOUT = 10.0  # s for a receiver to connect, and between two of its bytes
 DEADLINE = 15.0  # s for its whole answer
 SLOW = 2.0  # s

@@ -43,7 +43,7 @@ GENERATED_DEFAULTS = {
     "initials",
     "color",
 }
-FIRST_PATH, FIRST_NAME = "/avatar.php", "gravatar_id"
+LEGACY_PATH, LEGACY_PARAMETER = "/avatar.php", "gravatar_id"
 OWN_PARAMETERS = ("model", "psi", "dpr", "shape", "backdrop", "variant", "best_of")
 _HASH = re.compile(
     r"(?P<hash>[0-9a-f]{32}|[0-9a-f]{64})(?:\.(?P<extension>[a-z]+))?(?:[&?;](?P<query>.*))?",
@@ -69,7 +69,7 @@ def read_address(name: str, query: bytes) -> GravatarAddress | None:
     """
     parameters, text = parse_query(query), name.strip(_PADDING)
     if not text:
-        text = parameters.get(FIRST_NAME, "").strip()
+        text = parameters.get(LEGACY_PARAMETER, "").strip()
         if _HASH.fullmatch(text) is None:
             return GravatarAddress("", "", parameters)
     match = _HASH.fullmatch(text)

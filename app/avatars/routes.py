@@ -125,12 +125,15 @@ _get_face = _picture_endpoint(AVATAR)
 async def get_avatar(request: Request) -> Response:
     """The face of `seed`, or of `gravatar_id`, which some clients send without a slash."""
     query = request.scope["query_string"]
-    if gravatar.FIRST_NAME.encode() in query and gravatar.FIRST_NAME in gravatar.parse_query(query):
+    if (
+        gravatar.LEGACY_PARAMETER.encode() in query
+        and gravatar.LEGACY_PARAMETER in gravatar.parse_query(query)
+    ):
         return await get_by_path(request, "")
     return await _get_face(request)
 
 
-async def get_first_gravatar(request: Request) -> Response:
+async def get_legacy_gravatar(request: Request) -> Response:
     """Gravatar's first address."""
     return await get_by_path(request, "")
 
@@ -255,7 +258,7 @@ def _picture_headers(version: str, picture: PictureRequest, etag: str | None) ->
 
 
 _add_route("/avatar", get_avatar, AVATAR)
-_add_route(gravatar.FIRST_PATH, get_first_gravatar, AVATAR, include_in_schema=False)
+_add_route(gravatar.LEGACY_PATH, get_legacy_gravatar, AVATAR, include_in_schema=False)
 _add_route(
     "/avatar/random",
     get_random,

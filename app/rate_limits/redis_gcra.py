@@ -84,7 +84,7 @@ class RedisBuckets:
     async def _reserve(
         self, policy: Policy, client: str, reservation: _Reservation, cost: float
     ) -> Verdict:
-        """Reserve a share of the quota, or at least this cost, or remember the refusal."""
+        """Reserve a share of the quota, or at least this cost, or store the refusal."""
         if time.monotonic() > reservation.expires_at:
             reservation.units = 0
         need = cost - reservation.units
@@ -120,7 +120,7 @@ class RedisBuckets:
 
 
 def _charge_locally(policy: Policy, reservation: _Reservation, cost: float) -> Verdict | None:
-    """The verdict where this server knows it; None: query Redis."""
+    """The verdict where it needs no query; None: query Redis."""
     now = time.monotonic()
     if reservation.units >= cost and now <= reservation.expires_at:
         reservation.units -= cost

@@ -140,7 +140,7 @@ def _title_key(status: int) -> str:
 
 
 def _address(scope: Scope) -> str:
-    """The path and query that were asked for, as one seed."""
+    """The requested path and query, as one seed."""
     query = scope.get("query_string", b"").decode("latin-1")
     path = quote(scope["path"])
     return (f"{path}?{query}" if query else path)[:500]

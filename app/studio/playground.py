@@ -25,7 +25,7 @@ router = APIRouter(include_in_schema=False)
 
 SEED = "Noah"  # whose face is shown first
 FACE_SIZE = 512  # pixels of the large face
-STRANGEST = 1.5  # the highest psi that /avatar takes
+LARGEST_PSI: float = parameters.PSI.schema["maximum"]
 TRAIT = "trait."  # begins the names of traits in the page's address
 SIZES = (64, 128, 256, 512, 1024)  # offered; an address may ask for any
 SAMPLE = "count=12&columns=6&size=64&format=webp"  # the query of a model's faces
@@ -125,14 +125,14 @@ def _seed(text: str) -> str:
 
 def _psi(text: str) -> dict[str, str]:
     try:
-        psi = min(STRANGEST, max(0.0, float(text)))
+        psi = min(LARGEST_PSI, max(0.0, float(text)))
     except ValueError:
         return {}
     return {"psi": format_value(round(psi, 6))} if psi == psi else {}  # NaN is no psi
 
 
 def _traits(address: Mapping[str, str], card: Card) -> dict[str, str]:
-    """The traits that this model knows, with values that it knows."""
+    """The traits of the address that this model has, with valid values."""
     trait_table = traits.trait_parameters(card)
     selection: dict[str, str] = {}
     for key, text in address.items():
@@ -147,13 +147,13 @@ def _traits(address: Mapping[str, str], card: Card) -> dict[str, str]:
 
 
 def _settings(state: AppState, face: FirstFace) -> dict[str, Any]:
-    """What the scripts must know of this server, so that they repeat none of it."""
+    """The server's constants and models for the scripts, which repeat none of them."""
     rasters = [name for name in ("webp", *RASTER) if name in writable_formats()]
     sheet = list(dict.fromkeys(rasters))
     return {
         "seed": SEED,
         "faceSize": FACE_SIZE,
-        "strangest": STRANGEST,
+        "largestPsi": LARGEST_PSI,
         "largest": parameters.LARGEST,
         "largestLoop": LARGEST_LOOP,
         "sizes": SIZES,

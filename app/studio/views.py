@@ -114,7 +114,7 @@ def new(request: Request) -> Response:
     }
     preset = recipe.get("preset") or request.query_params.get("preset")
     is_fitted = preset not in names
-    # A form that nobody filled in has the first set selected, the starter set.
+    # An empty form has the first set selected, the starter set.
     selected_set = dataset or recipe.get("dataset") or catalogue.STARTER
     if dataset is not None and dataset not in flat_art:
         raise UnknownDataset(dataset[:80])

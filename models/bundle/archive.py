@@ -22,7 +22,7 @@ def stream(folder: Path) -> Iterator[bytes]:
     buffer = Buffer()
     with zipfile.ZipFile(buffer, "w") as archive:
         for path in sorted(folder.iterdir()):
-            # Without the file's time, and with room for the size that a stream does not know yet.
+            # Without the file's time, and with room for the size, which is written later.
             entry = zipfile.ZipInfo(path.name)
             with path.open("rb") as source, archive.open(entry, "w", force_zip64=True) as target:
                 while chunk := source.read(CHUNK):

@@ -45,7 +45,7 @@ def snap(weights: Floats, axis: int) -> Floats:
     scales = _round_up(peaks / np.float32(LARGEST))
     divisors = _along(np.where(scales > 0, scales, np.float32(1)), axis, weights.ndim)
     whole = np.rint(weights / divisors).clip(-LARGEST, LARGEST).astype(np.int8)
-    # The largest number of a channel tells a reader its scale, so each channel has one.
+    # A reader computes the scale from the largest number, so each channel needs one of LARGEST.
     whole = _with_peaks(whole, weights, axis)
     return Grid(axis, whole, scales).floats()
 

@@ -49,8 +49,8 @@ def path(settings: Settings, digest: str) -> Path:
 def fetch(settings: Settings, digest: str) -> Path:
     """The same, once it is here. Raises StorageUnreachable, DatasetError for other bytes."""
 
-    def check(came: Path) -> None:
-        if atomic.sha256(came) != digest:
+    def check(download: Path) -> None:
+        if atomic.sha256(download) != digest:
             raise DatasetError("The dataset's zip is damaged; upload it again.")
 
     return settings.blobs.fetch(path(settings, digest), check)
@@ -139,7 +139,7 @@ def list_datasets(engine: sa.Engine) -> list[Row]:
 
 
 def delete(engine: sa.Engine, settings: Settings, name: str) -> None:
-    """Forget a set, and its zip where no other name has it. Raises UnknownDataset, DatasetInUse."""
+    """Delete a set, and its zip unless another name has it. Raises UnknownDataset, DatasetInUse."""
     with engine.begin() as db:
         lock(db, "datasets")
         digest = _get(db, name)["digest"]
@@ -154,7 +154,7 @@ def delete(engine: sa.Engine, settings: Settings, name: str) -> None:
 
 
 def _remove(engine: sa.Engine, settings: Settings, digest: str) -> None:
-    """Remove a forgotten zip unless a name has it: the folder's at once, then the bucket's.
+    """Remove a deleted set's zip unless a name has it: the folder's at once, then the bucket's.
 
     In a transaction after that of the row: where that one fails, the row still has its file, and a
     file that nobody removed is garbage. A bucket may take seconds, so it comes after both, and the

@@ -47,11 +47,11 @@ class Mapping(nn.Module):
         super().__init__()
         self.latent = latent
         pieces = [piece for attribute in attributes for piece in attribute.intervals()]
-        self.chosen_by = [
+        self.selector_columns = [
             latent + place for place, attribute in enumerate(attributes) for _ in attribute.values
         ]
         # A buffer: an index from the host would halt a GPU at every step.
-        columns = torch.tensor(self.chosen_by, dtype=torch.long)
+        columns = torch.tensor(self.selector_columns, dtype=torch.long)
         self.register_buffer("columns", columns, persistent=False)
         if pieces:
             above, up_to = zip(*pieces, strict=True)
@@ -71,16 +71,16 @@ class Mapping(nn.Module):
         self.register_load_state_dict_pre_hook(_pad_for_labels)  # type: ignore[no-untyped-call]
 
     def labels(self, z: Tensor) -> Tensor:
-        """The attributes that z chooses: (N, values of all) float32, one 1 an attribute."""
+        """The attributes that z selects: (N, values of all) float32, one 1 an attribute."""
         choices = z[:, self.columns]
-        chosen = ((choices > self.above) & (choices <= self.up_to)).float()
+        selected = ((choices > self.above) & (choices <= self.up_to)).float()
         # Of a nested attribute each value of the parent has one candidate: its own remains.
-        return chosen * chosen[:, self.parents] if self.has_nested else chosen
+        return selected * selected[:, self.parents] if self.has_nested else selected
 
     def forward(self, z: Tensor) -> Tensor:
         free = z[:, : self.latent]
         x = free * torch.rsqrt(free.square().mean(1, keepdim=True) + 1e-8)
-        if self.chosen_by:
+        if self.selector_columns:
             x = torch.cat([x, self.labels(z)], dim=1)
         w: Tensor = self.layers(x)
         if self.training:
@@ -108,7 +108,7 @@ def _parent_pieces(attributes: Sequence[Attribute]) -> list[int]:
 def _pad_for_labels(mapping: Mapping, state: dict[str, Tensor], prefix: str, *_: Any) -> None:
     """Load weights of fewer labels: zero columns, so that new ones have no effect at first."""
     name = f"{prefix}layers.0.weight"
-    weight, columns = state.get(name), mapping.latent + len(mapping.chosen_by)
+    weight, columns = state.get(name), mapping.latent + len(mapping.selector_columns)
     if weight is not None and mapping.latent <= weight.shape[1] < columns:
         state[name] = F.pad(weight, (0, columns - weight.shape[1]))
 
@@ -172,16 +172,16 @@ def _enlarge_kernels(block: nn.Module, state: dict[str, Tensor], prefix: str, *_
         state[name] = wide.transpose(0, 1).contiguous()
 
 
-Around = tuple[tuple[int, int], ...]  # pixels, each so far (down, right)
+Offsets = tuple[tuple[int, int], ...]  # in pixels, each as (down, right)
 
 
-def beside(reach: int) -> Around:
-    """Above, below and to both sides."""
+def side_offsets(reach: int) -> Offsets:
+    """Above, below and to both sides, `reach` pixels away."""
     return (-reach, 0), (reach, 0), (0, -reach), (0, reach)
 
 
-def across(reach: int) -> Around:
-    """At the four corners."""
+def corner_offsets(reach: int) -> Offsets:
+    """At the four corners, `reach` pixels away along both axes."""
     return (-reach, -reach), (reach, reach), (reach, -reach), (-reach, reach)
 
 
@@ -189,12 +189,19 @@ class Flatten(nn.Module):
     """Images (N, 3, S, S) → the same, without differences fainter than `levels` of 255.
 
     Drawn art is flat between its lines. A convolution leaves a grain of one or two levels there,
-    invisible to people but not to a discriminator, which then teaches nothing else
+    invisible to people but not to a discriminator; the generator then learns nothing else from it
     (docs/experiments.md). An edge-avoiding à-trous filter (Dammertz et al., HPG 2010): each pass
     averages a pixel with the four of PASSES around it, each the less the more it differs.
     """
 
-    PASSES = (beside(1), across(2), beside(8), across(4), beside(2), beside(1))
+    PASSES = (
+        side_offsets(1),
+        corner_offsets(2),
+        side_offsets(8),
+        corner_offsets(4),
+        side_offsets(2),
+        side_offsets(1),
+    )
 
     def __init__(self, levels: float) -> None:
         super().__init__()
@@ -205,19 +212,19 @@ class Flatten(nn.Module):
             return x
         # Three channels last would fill a vector register badly: a third slower.
         x = x.float().contiguous()
-        for around in self.PASSES:
-            x = self._average(x, around)
+        for offsets in self.PASSES:
+            x = self._average(x, offsets)
         return x
 
-    def _average(self, x: Tensor, around: Around) -> Tensor:
-        side, reach = x.shape[-1], max(down for down, _ in around)
+    def _average(self, x: Tensor, offsets: Offsets) -> Tensor:
+        side, reach = x.shape[-1], max(down for down, _ in offsets)
         wide = F.pad(x, (reach,) * 4, mode="replicate")
         shift, total = torch.zeros_like(x), torch.ones_like(x[:, :1])
-        for down, right in around:
+        for down, right in offsets:
             top, left = reach + down, reach + right
-            apart = wide[:, :, top : top + side, left : left + side] - x
-            weight = F.relu(1 - self.scale * apart.square().sum(1, keepdim=True)).square()
-            shift, total = shift + weight * apart, total + weight
+            difference = wide[:, :, top : top + side, left : left + side] - x
+            weight = F.relu(1 - self.scale * difference.square().sum(1, keepdim=True)).square()
+            shift, total = shift + weight * difference, total + weight
         return x + shift / total
 
 

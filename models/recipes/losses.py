@@ -75,7 +75,7 @@ def _is_small(discriminator: float, _generator: float) -> bool:
 
 
 def _is_wide(_discriminator: float, generator: float) -> bool:
-    """The relativistic loss still teaches at a small discriminator's loss.
+    """With the relativistic loss the generator still learns at a small loss of the discriminator.
 
     A healthy run on two cores stands at 0.04 to 0.15 and a mean gap between real and generated
     scores of 3 to 5 (docs/experiments.md); its generator's loss is that gap.

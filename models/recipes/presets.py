@@ -10,7 +10,7 @@ DISTILLATION_STEPS = 1_000
 _TUTORIAL = {"learning_rate": 1e-4, "beta1": 0.9, "beta2": 0.999}
 _MODERN = {"learning_rate": 4e-4, "beta1": 0.0, "beta2": 0.99}
 _R3GAN = {"learning_rate": 2e-4, "beta1": 0.0, "beta2": 0.99}
-# Where a recipe has `labels`: rare values are learnt too, and faces show what they are asked for.
+# Where a recipe has `labels`: rare values are learnt too, and faces show the requested traits.
 FOR_LABELS: dict[str, Any] = {"label_weight": 2.0, "balance": 1.0}
 # Of new runs; a stored recipe without the field holds nothing out, so its run resumes exactly.
 HELD_OUT = 0.05

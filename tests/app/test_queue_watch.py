@@ -21,15 +21,15 @@ def watch(settings: Settings, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
 
 
 def test_without_a_waiting_run_nothing_is_wrong(watch: QueueWatch, begin: Begin) -> None:
-    assert watch.look() == Waiting()
+    assert watch.poll() == Waiting()
     begin("succeeded")
     begin("cancelled")
-    assert watch.look() == Waiting()
+    assert watch.poll() == Waiting()
 
 
 def test_a_waiting_run_without_a_queue(watch: QueueWatch, begin: Begin) -> None:
     begin()
-    fault = watch.look().fault
+    fault = watch.poll().fault
     assert fault is not None
     assert fault.code == health_faults.QUEUE_UNREACHABLE
 
@@ -38,7 +38,7 @@ def test_a_waiting_run_without_a_worker(
     watch: QueueWatch, begin: Begin, queue: redis.Redis
 ) -> None:
     begin()
-    fault = watch.look().fault
+    fault = watch.poll().fault
     assert fault is not None
     assert fault.code == health_faults.NO_WORKER
 
@@ -50,7 +50,7 @@ def test_a_waiting_run_that_its_worker_does_not_take(
     with queue.pubsub() as worker:
         worker.psubscribe("/0.celery.pidbox")  # as Celery's workers do
         worker.get_message(timeout=5)
-        fault = watch.look().fault
+        fault = watch.poll().fault
     assert fault is not None
     assert fault.code == health_faults.RUN_WAITING
 
@@ -58,7 +58,7 @@ def test_a_waiting_run_that_its_worker_does_not_take(
 def test_a_run_may_wait_while_another_one_trains(watch: QueueWatch, begin: Begin) -> None:
     begin("running")
     begin()
-    state = watch.look()
+    state = watch.poll()
     assert state.fault is None
     assert state.oldest is not None
 
@@ -66,7 +66,7 @@ def test_a_run_may_wait_while_another_one_trains(watch: QueueWatch, begin: Begin
 def test_a_run_is_given_time(watch: QueueWatch, begin: Begin) -> None:
     queue_watch.LONGEST_WAIT = 60.0  # the fixture restores it
     begin()
-    assert watch.look().fault is None
+    assert watch.poll().fault is None
 
 
 def test_readiness_and_metrics_say_what_a_run_waits_for(
@@ -74,7 +74,7 @@ def test_readiness_and_metrics_say_what_a_run_waits_for(
 ) -> None:
     watch = state_of(client).queue_watch
     waiting = Waiting(90.4, health_faults.Fault(health_faults.NO_WORKER, "no worker"))
-    monkeypatch.setattr(watch, "look", lambda: waiting)
+    monkeypatch.setattr(watch, "poll", lambda: waiting)
     monkeypatch.setattr(queue_watch, "INTERVAL", 0.01)
     # The app's own watch may be amid a look.
     wait(lambda: watch.state is waiting, 30)

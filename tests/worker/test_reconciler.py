@@ -82,7 +82,7 @@ def test_a_database_that_takes_no_writes_costs_no_lease(
     """The worker beats as soon as it can, but the watch may get the lock first."""
     run, _ = begin("running")
     row = runs.get(engine, run)
-    watch.last_look = time.monotonic()
+    watch.last_check = time.monotonic()
     watch.heartbeats[run] = (row["fence"], row["heartbeat"], time.monotonic() - 1_000)
     monkeypatch.setattr(abandoned_runs, "INTERVAL", 0.2)
     is_locked, waiting = threading.Event(), threading.Event()

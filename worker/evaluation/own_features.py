@@ -1,8 +1,8 @@
 """The second metric's network: a classifier trained on the dataset itself (FD-Own).
 
-EfficientNet-Lite0 knows photographs of a thousand kinds of things; what is drawn well enough for
-it may still be no face of this set, and a generator trained on any ImageNet features flatters it
-(arXiv:2203.06026). This network knows this set alone.
+EfficientNet-Lite0 was trained on photographs of a thousand kinds of things: pictures with a low FD
+by its features may still be no faces of this set, and training on any ImageNet features lowers that
+FD without better faces (arXiv:2203.06026). This network is trained on this set alone.
 """
 
 import hashlib

@@ -106,7 +106,7 @@ class _TruncatedGenerator(nn.Module):
 
     def _centre(self, mapping: modern.Mapping, z: Tensor) -> Tensor:
         """The average style, or that of faces with the attributes of z (1, latent)."""
-        if not mapping.chosen_by:
+        if not mapping.selector_columns:
             return mapping.average
         attributes = z[:, mapping.latent :].expand(latents.PROBES, -1)
         latents_of_centre = torch.cat([self.probes, attributes], dim=1)

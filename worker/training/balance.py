@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-MOST = 10.0  # times as often as an image of frequent values, lest a rare one be learnt by heart
+MOST = 10.0  # times as often as an image of frequent values; more would memorise a rare one
 
 
 def weights(codes: Sequence[NDArray[np.int64]], balance: float) -> NDArray[np.float64]:

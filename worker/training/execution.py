@@ -33,7 +33,7 @@ class Execution(Protocol):
         ...
 
     def reset(self) -> None:
-        """Forget recordings: the tensors that they read and write may have been replaced."""
+        """Drop the recordings: the tensors that they read and write may have been replaced."""
         ...
 
 
@@ -49,7 +49,7 @@ class Eager:
         return self.step(inputs)
 
     def reset(self) -> None:
-        """There is nothing to forget."""
+        """A no-op: nothing is recorded."""
 
 
 @dataclass
@@ -80,7 +80,7 @@ class Buffered:
         return self.step(self.buffers.load(inputs))
 
     def reset(self) -> None:
-        """Buffers hold nothing from one step to the next."""
+        """A no-op: buffers keep nothing from one step to the next."""
 
 
 @dataclass

@@ -24,7 +24,7 @@ def autocast(device: torch.device, bf16: bool) -> AbstractContextManager[Any]:
 
 
 class _NarrowOperations(TorchFunctionMode):
-    """Autocast for tensors without data, which PyTorch's does not know (see `memory.py`)."""
+    """Autocast for tensors without data, which PyTorch's does not cover (see `memory.py`)."""
 
     def __init__(self, enabled: bool) -> None:
         super().__init__()

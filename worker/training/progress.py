@@ -73,8 +73,8 @@ class Progress:
         if len(self.warnings) < MOST_WARNINGS:
             self.warnings.append(message)
 
-    def forget_after(self, images: int) -> None:
-        """Forget what was kept of steps that a rollback gives up."""
+    def drop_after(self, images: int) -> None:
+        """Drop what was kept of the steps that a rollback undoes."""
         self.curve = [each for each in self.curve if each[0] <= images]
         self.moments = [each for each in self.moments if each.images <= images]
 

@@ -108,7 +108,7 @@ def _fine_tune(trainer: Trainer, registry: Registry, name: str) -> dict[str, Any
 def _check_values(trainer: Trainer, labels: list[dict[str, Any]], source: str) -> None:
     """Raises KaoError unless the labels that weights were trained with are this run's first ones.
 
-    The networks know a value by its place alone.
+    The networks identify a value by its place alone.
     """
     own, old = _values(trainer.labels), _values(labels)
     if own[: len(old)] != old:

@@ -76,7 +76,7 @@ class Guard:
         trainer.losses.read()  # of the steps that are given up
         trainer.restore(snapshots.read(self.snapshots, name)["trainer"])
         self._drop_newer(name)
-        self.progress.forget_after(trainer.images)
+        self.progress.drop_after(trainer.images)
         self.progress.rollbacks += 1
         # The same random draws at the same learning rates would diverge again.
         trainer.rate_factor = RATE_FACTOR**self.progress.rollbacks
@@ -87,7 +87,7 @@ class Guard:
             f"{trainer.rate_factor:.3g} of the recipe's, because: {alarm.message}"
         )
         self.progress.add_warning(message)
-        self.save()  # in the restored one's place: a crash would forget the rates and the count
+        self.save()  # in place of the restored one: a crash would lose the rates and the count
         self.reporter.event("run.rolled_back", {"warning": alarm.name, "message": message})
 
     def _drop_newer(self, name: str) -> None:

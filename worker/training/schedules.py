@@ -12,7 +12,7 @@ from models.recipes.recipe import Recipe
 def ema_decay(batch: int, images: int, half_life: int, ramp: float = 0.05) -> float:
     """The decay that halves a weight's share after `half_life` images; 0 follows exactly.
 
-    Early on the half-life is a twentieth of what was seen: a longer memory would remember the
+    Early on the half-life is a twentieth of what was seen: a longer one would keep the
     random start (StyleGAN2-ADA's ramp, arXiv:2006.06676 App. B).
     """
     half_life_now = min(float(half_life), ramp * images)

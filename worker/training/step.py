@@ -205,7 +205,7 @@ class Step:
     def labels_of(self, z: Tensor) -> Tensor | None:
         """The one-hot labels that latents select."""
         mapping: Any = self.generator.mapping if isinstance(self.generator, modern.Generator) else 0
-        return mapping.labels(z) if mapping and mapping.chosen_by else None
+        return mapping.labels(z) if mapping and mapping.selector_columns else None
 
     def score(self, batch: LabelledImages) -> tuple[Tensor, Tensor | None]:
         """Scores (N,) float32, and logits (N, K) of the labels where there is a classifier."""

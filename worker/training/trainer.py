@@ -99,7 +99,7 @@ class Trainer:
         )
 
     def _feature_discriminator(self, bf16: bool) -> FeatureDiscriminator | None:
-        """The second discriminator, where the recipe wants one and its weights are there."""
+        """The second discriminator, where the recipe has one and its weights are installed."""
         has_package = self.recipe.feature_weight > 0 and frozen_features.is_available()
         (is_used,) = collectives.agree([float(has_package)], self.share, self.device)
         if not is_used:
@@ -121,7 +121,7 @@ class Trainer:
 
     @property
     def lacks_features(self) -> bool:
-        """Whether the recipe wants frozen features whose weights are not there."""
+        """Whether the recipe uses frozen features whose weights are not installed."""
         return self.recipe.feature_weight > 0 and self.features is None
 
     @property

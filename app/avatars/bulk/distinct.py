@@ -53,7 +53,7 @@ class Team:
         return Candidate(candidate, pixels, thumbnail, self._distance(thumbnail))
 
     def offer(self, candidate: Candidate) -> bool:
-        """Remember it if it is the most different one so far; whether it differs enough."""
+        """Keep it if it is the most different candidate so far; whether it differs enough."""
         if self._best is None or candidate.distance > self._best.distance:
             self._best = candidate
         return candidate.distance >= SIMILAR

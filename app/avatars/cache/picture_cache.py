@@ -57,7 +57,7 @@ class PictureCache:
         shared = self._renders.get(etag)
         (self.misses if shared is None else self.shared).inc()
         if shared is None:
-            shared = self._renders[etag] = _Render(asyncio.create_task(self._draw(etag, render)))
+            shared = self._renders[etag] = _Render(asyncio.create_task(self._render(etag, render)))
             shared.task.add_done_callback(_retrieve_exception)
         shared.waiters += 1
         try:
@@ -67,15 +67,15 @@ class PictureCache:
             shared.waiters -= 1
             if not shared.waiters and not shared.task.done():
                 if self._renders.get(etag) is shared:
-                    del self._renders[etag]  # a later request draws it anew
+                    del self._renders[etag]  # a later request renders it again
                 shared.task.cancel()
 
     def clear(self) -> None:
-        """Forget all pictures."""
+        """Drop all pictures."""
         self._pictures.clear()
         self.bytes = 0
 
-    async def _draw(self, etag: str, render: Callable[[], Awaitable[bytes]]) -> bytes:
+    async def _render(self, etag: str, render: Callable[[], Awaitable[bytes]]) -> bytes:
         own_task = asyncio.current_task()
         try:
             body = await render()

@@ -147,7 +147,7 @@ def parse_address(stamp: Stamp) -> tuple[str, dict[str, str]]:
 
 
 def _read_metadata(path: Path) -> str:
-    """The metadata that Pillow reads, and an XMP packet that it does not know in this format."""
+    """The metadata that Pillow reads, and an XMP packet that it does not read in this format."""
     try:
         with Image.open(path) as image:
             fields = [image.info.get(name, b"") for name in (XMP_KEYWORD, "xmp", "comment")]

@@ -108,7 +108,7 @@ class FairQueue:
         self._now = max(self._now, self._times[job.client])
         self._times[job.client] += job.estimate.milliseconds
         if len(self._times) > MOST_IDLE_CLIENTS + len(self):
-            self._forget_idle()
+            self._drop_idle()
 
     def companions(self, job: Job) -> tuple[list[Job], int]:
         """The other fast jobs with the same key, in the order of turns, and how many there are.
@@ -133,8 +133,8 @@ class FairQueue:
             self._last_job_times.popitem(last=False)
         return max(1, len(self._last_job_times))
 
-    def _forget_idle(self) -> None:
-        """Forget the times that no longer matter: the present is later."""
+    def _drop_idle(self) -> None:
+        """Drop the virtual times of idle clients that lie before the present one."""
         waiting = {name for lane in self._lines.values() for name in lane}
         self._times = {
             client: value

@@ -42,7 +42,7 @@ const flag = (text) => text === "1";
 const PARSERS = {
   seed: (text) => text,
   model: (text) => (/^[\w-]{1,64}$/.test(text) ? text : undefined),
-  psi: number(0, server.strangest),
+  psi: number(0, server.largestPsi),
   open: flag,
   view: oneOf(VIEWS),
   with: (text) => text,

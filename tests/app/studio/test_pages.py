@@ -123,7 +123,7 @@ def test_the_page_tells_its_scripts_the_limits_of_the_pictures(client: TestClien
     settings = _json(client.get("/").text, "settings")
     rows = {row.name: row for row in AVATAR.parameters}
     assert settings["largest"] == rows["size"].schema["maximum"]
-    assert settings["strangest"] == rows["psi"].schema["maximum"]
+    assert settings["largestPsi"] == rows["psi"].schema["maximum"]
     assert set(settings["shapes"]) == set(rows["shape"].schema["enum"])
     assert max(settings["sizes"]) <= settings["largest"]
     for query, formats in (
