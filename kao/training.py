@@ -60,18 +60,6 @@ def train(
 
     With a dataset and no preset, the recipe is chosen to fit the pictures and this machine.
     """
-    from models import bootstrap, logs
-
-    settings = Settings()
-    if not settings.can_train_here:  # before a run is made that nothing here can train
-        raise TrainingNotInstalled
-    logs.configure()
-    if int(os.environ.get("RANK", "0")) > 0:
-        # torchrun started this on several hosts: the first one's command leads.
-        from worker.training import lockstep
-
-        lockstep.follow(settings)
-        return
     options = {
         "preset": preset,
         "dataset": dataset and dataset_name(dataset),
@@ -84,7 +72,23 @@ def train(
         "promote": "always" if promote else None,
     }
     fields: Row = {name: value for name, value in options.items() if value is not None}
-    fields |= dict(_field(text) for text in set_ or [])
+    _lead_or_follow(fields | dict(_field(text) for text in set_ or []), resume)
+
+
+def _lead_or_follow(fields: Row, resume: str | None) -> None:
+    """Train a new run of these recipe fields, or `resume` with them changed. Raises KaoError."""
+    from models import bootstrap, logs
+
+    settings = Settings()
+    if not settings.can_train_here:  # before a run is made that nothing here can train
+        raise TrainingNotInstalled
+    logs.configure()
+    if int(os.environ.get("RANK", "0")) > 0:
+        # torchrun started this on several hosts: the first one's command leads.
+        from worker.training import lockstep
+
+        lockstep.follow(settings)
+        return
     engine = bootstrap.prepare(settings)
     if resume is None:
         fields = _choose(settings, engine, fields) | fields

@@ -34,6 +34,16 @@ class TargetBatch:
     latents: Mapping[str, Tensor]
     pictures: Tensor
 
+    def split(self, count: int) -> "list[TargetBatch]":
+        """Micro-batches: every count-th row each, so that rows which are blended stay together."""
+        return [
+            TargetBatch(
+                {name: values[part::count] for name, values in self.latents.items()},
+                self.pictures[part::count],
+            )
+            for part in range(count)
+        ]
+
 
 # Gives the target batch of a step, by its number.
 Teacher = Callable[[int], TargetBatch]
@@ -58,9 +68,15 @@ class StudentTraining:
     """The student, its optimiser and its place in the plan."""
 
     def __init__(
-        self, generator: Generator, teacher: Teacher, plan: Plan, bf16: bool = False
+        self,
+        generator: Generator,
+        teacher: Teacher,
+        plan: Plan,
+        bf16: bool = False,
+        accumulation: int = 1,
     ) -> None:
-        self.plan, self.step, self.bf16 = plan, 0, bf16
+        """accumulation: micro-batches of a step."""
+        self.plan, self.step, self.bf16, self.accumulation = plan, 0, bf16, accumulation
         self._teacher = teacher
         self._before = frozen_copy(generator)
         # BatchNorm keeps its statistics, as when faces are served.
@@ -85,14 +101,20 @@ class StudentTraining:
         for group in self._adam.param_groups:
             group["lr"] = rate * min(1.0, (self.step + 1) / WARM_UP)
         batch = self._teacher(self.plan.start + self.step)
-        error = loss(self._draw(self.student, batch).float(), batch.pictures)
-        if self.plan.mapping:
-            error = error + BLENDS * self._blend_error(batch)
         self._adam.zero_grad(set_to_none=True)
-        error.backward()
+        errors = []
+        for place, part in enumerate(batch.split(self.accumulation)):
+            error = self._error(part, place) / self.accumulation
+            torch.autograd.backward(error)
+            errors.append(error.detach())
         self._adam.step()
         self.step += 1
-        return error.item()
+        return torch.stack(errors).sum().item()
+
+    def _error(self, part: TargetBatch, place: int) -> Tensor:
+        """The loss of the micro-batch at this place."""
+        error = loss(self._draw(self.student, part).float(), part.pictures)
+        return error + BLENDS * self._blend_error(part, place) if self.plan.mapping else error
 
     @torch.no_grad()
     def measure(self) -> tuple[float, float]:
@@ -103,8 +125,9 @@ class StudentTraining:
         differences = []
         for number in range(MEASURED_BATCHES):
             batch = self._teacher(self.plan.start + self.steps + number)
-            pictures = (self._draw(each, batch) for each in (self.student, self._before))
-            differences.append([(each - batch.pictures).abs().mean() for each in pictures])
+            for part in batch.split(self.accumulation):
+                pictures = (self._draw(each, part) for each in (self.student, self._before))
+                differences.append([(each - part.pictures).abs().mean() for each in pictures])
         student, before = (127.5 * torch.tensor(differences).mean(0)).tolist()
         return student, before
 
@@ -114,13 +137,14 @@ class StudentTraining:
             pictures: Tensor = network(**batch.latents)
         return pictures
 
-    def _blend_error(self, batch: TargetBatch) -> Tensor:
+    def _blend_error(self, part: TargetBatch, place: int) -> Tensor:
         """The loss of the student's pictures between two styles from those of the generator."""
-        count = max(1, int(BLENDS * len(batch.pictures)))
-        rows = {name: values[: 2 * count] for name, values in batch.latents.items()}
+        count = max(1, int(BLENDS * len(part.pictures)))
+        rows = {name: values[: 2 * count] for name, values in part.latents.items()}
         random = random_stream(0, "blends", self.plan.start + self.step)
-        share = NEAREST + (1 - 2 * NEAREST) * torch.rand(count, 1, 1, generator=random)
-        share = transfer(share, batch.pictures.device)
+        shares = torch.rand(self.accumulation * count, 1, 1, generator=random)
+        share = NEAREST + (1 - 2 * NEAREST) * shares[place :: self.accumulation]
+        share = transfer(share, part.pictures.device)
 
         def between(network: Generator) -> Tensor:
             styles = network.styles(**rows)

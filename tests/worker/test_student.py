@@ -77,6 +77,37 @@ def test_a_small_batch_has_one_blend(generator: Generator, count: int) -> None:
     assert math.isfinite(training.advance())
 
 
+def large_batch(step: int) -> TargetBatch:
+    """Sixteen latents and pictures."""
+    parts = [target_batch(4 * step + number) for number in range(4)]
+    rows = {name: torch.cat([part.latents[name] for part in parts]) for name in parts[0].latents}
+    return TargetBatch(rows, torch.cat([part.pictures for part in parts]))
+
+
+def test_gradients_of_micro_batches_are_those_of_the_batch(
+    generator: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = Plan(steps=60, start=7, mapping=True)
+    whole = StudentTraining(generator, large_batch, plan)
+    parts = StudentTraining(generator, large_batch, plan, accumulation=4)
+    assert parts.advance() == pytest.approx(whole.advance())
+    for one, two in zip(whole.student.parameters(), parts.student.parameters(), strict=True):
+        assert one.grad is not None
+        torch.testing.assert_close(one.grad, two.grad)
+    expected, counts, draw = whole.measure(), [], StudentTraining._draw
+
+    def count_and_draw(
+        self: StudentTraining, network: Generator, part: TargetBatch
+    ) -> torch.Tensor:
+        counts.append(len(part.pictures))
+        return draw(self, network, part)
+
+    monkeypatch.setattr(StudentTraining, "_draw", count_and_draw)
+    assert parts.measure() == pytest.approx(expected, rel=1e-3)
+    parts.advance()
+    assert set(counts) == {4}, "no more of them are in memory at once"
+
+
 def test_a_restored_one_goes_on_to_the_same_weights(generator: Generator) -> None:
     first, other = (StudentTraining(generator, target_batch, PLAN) for _ in range(2))
     for _ in range(3):

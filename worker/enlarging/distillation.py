@@ -26,16 +26,26 @@ class EnlargedPictures:
         scale: int,
         latents: Callable[[int], Mapping[str, Tensor]],
         bf16: bool = False,
+        accumulation: int = 1,
     ) -> None:
-        """latents: the z (B, latent), and where styles are mixed `other` and `cut`, of a step."""
+        """latents: the z (B, latent), and where styles are mixed `other` and `cut`, of a step.
+
+        accumulation: micro-batches of a step.
+        """
         # BatchNorm keeps its statistics, as when faces are served.
         self._generator, self._enlarger = frozen_copy(generator), frozen_copy(enlarger)
         self._scale, self._latents, self._bf16 = scale, latents, bf16
+        self._accumulation = accumulation
 
     @torch.no_grad()
     def __call__(self, step: int) -> TargetBatch:
         """The target batch of a step."""
         latents = self._latents(step)
+        parts = zip(*(each.chunk(self._accumulation) for each in latents.values()), strict=True)
+        pictures = [self._pictures(dict(zip(latents, part, strict=True))) for part in parts]
+        return TargetBatch(latents, torch.cat(pictures))
+
+    def _pictures(self, latents: Mapping[str, Tensor]) -> Tensor:
         with torch.autocast(latents["z"].device.type, torch.bfloat16, enabled=self._bf16):
             large = self._enlarger(self._generator(**latents).clamp(-1, 1)).float()
-        return TargetBatch(latents, F.avg_pool2d(large, self._scale).clamp(-1, 1))
+        return F.avg_pool2d(large, self._scale).clamp(-1, 1)

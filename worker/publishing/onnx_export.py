@@ -114,28 +114,16 @@ class _TruncatedGenerator(nn.Module):
         return centre
 
 
-class _EnlargerGraph(nn.Module):
-    """An enlarger that takes (N, S, S, 3) uint8."""
+class _PixelReader(nn.Module):
+    """A network that reads images (N, 3, S, S), as one that takes (N, S, S, 3) uint8."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, images: Tensor) -> Tensor:
-        large: Tensor = self.network(images.permute(0, 3, 1, 2).float().div(127.5).sub(1))
-        return large
-
-
-class _Critic(nn.Module):
-    """A discriminator that takes (N, S, S, 3) uint8."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, images: Tensor) -> Tensor:
-        scores: Tensor = self.network(images.permute(0, 3, 1, 2).float().div(127.5).sub(1))
-        return scores
+        output: Tensor = self.network(images.permute(0, 3, 1, 2).float().div(127.5).sub(1))
+        return output
 
 
 def export_generator(network: nn.Module, latent: int, style: int, folder: Path) -> int:
@@ -172,7 +160,7 @@ def export_enlarger(network: nn.Module, resolution: int, folder: Path) -> None:
     """Write an enlarger as a graph of its own: (N, S, S, 3) uint8 → the same, larger."""
     images = torch.zeros(1, resolution, resolution, 3, dtype=torch.uint8)
     plain = on_grid(network)
-    _export(_Pixels(_EnlargerGraph(plain)).eval(), {"images": images}, folder / bundle.ENLARGER)
+    _export(_Pixels(_PixelReader(plain)).eval(), {"images": images}, folder / bundle.ENLARGER)
 
 
 def export_critic(discriminator: nn.Module, resolution: int, folder: Path) -> None:
@@ -182,7 +170,7 @@ def export_critic(discriminator: nn.Module, resolution: int, folder: Path) -> No
     """
     images = torch.zeros(1, resolution, resolution, 3, dtype=torch.uint8)
     path = folder / bundle.CRITIC
-    _export(_Critic(copy.deepcopy(discriminator).cpu().eval()), {"images": images}, path)
+    _export(_PixelReader(copy.deepcopy(discriminator).cpu().eval()), {"images": images}, path)
     model = onnx.load(path)
     tensors = list(model.graph.initializer)
     for tensor in tensors:

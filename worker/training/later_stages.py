@@ -156,7 +156,9 @@ class LaterStages:
             return
         network, scale = self.enlarger.network, self.enlarger.card.scale
         latents = self.trainer.inputs.latents
-        teacher = EnlargedPictures(self._generator(), network, scale, latents, self._bf16)
+        teacher = EnlargedPictures(
+            self._generator(), network, scale, latents, self._bf16, self.recipe.accumulation
+        )
         self._train_student(DISTILLATION, teacher, Plan(steps, self.trainer.step, mapping=False))
 
     def _generator(self) -> modern.Generator:
@@ -169,7 +171,9 @@ class LaterStages:
         return generator
 
     def _train_student(self, stage: StudentStage, teacher: Teacher, plan: Plan) -> None:
-        training = StudentTraining(self._generator(), teacher, plan, self._bf16)
+        training = StudentTraining(
+            self._generator(), teacher, plan, self._bf16, self.recipe.accumulation
+        )
         training.restore(self.progress.students.get(stage.name))
         self._students[stage.name] = training
         self.reporter.event(stage.started, {"steps": plan.steps})

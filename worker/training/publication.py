@@ -14,7 +14,7 @@ from torch import nn
 from models import bundle
 from models.failpoints import fail_point
 from models.recipes.recipe import Recipe
-from models.registry import DEFAULT, Registry
+from models.registry import Registry
 from models.runs import Fence
 from models.settings import Settings
 from models.storage import atomic
@@ -115,29 +115,14 @@ class Publication:
             real = ServedSize(dataset, recipe.measure_samples, self.settings.cache, threads)
             measures = promotion.add_measures(folder, real, threads)
             if recipe.promote == "if_better":
-                fingerprint = self._fingerprint_beside_default()
                 return promotion.is_better_than_default(
-                    measures, self.registry, fingerprint, real, threads
+                    measures, self.registry, self.dataset, self._pack, real, threads
                 )
         return recipe.promote == "always"
 
-    def _fingerprint_beside_default(self) -> str:
-        """The fingerprint of the run's set at the resolution of the default model.
-
-        It is of the packed pixels, so at another resolution the same set has another one.
-        """
-        recipe, version = self.recipe, self.registry.aliases().get(DEFAULT)
-        if version is None:
-            return self.dataset.fingerprint
-        side = self.registry.get(version)["card"]["network"]["resolution"]
-        if side == recipe.resolution:
-            return self.dataset.fingerprint
-        dataset = lookup.pack_named(
-            self.settings,
-            self.engine,
-            recipe.dataset,
-            side,
-            recipe.dataset_limit,
-            lambda count, total: None,
+    def _pack(self, side: int) -> PackedDataset:
+        """The run's set at another resolution."""
+        name, limit = self.recipe.dataset, self.recipe.dataset_limit
+        return lookup.pack_named(
+            self.settings, self.engine, name, side, limit, lambda count, total: None
         )
-        return dataset.fingerprint

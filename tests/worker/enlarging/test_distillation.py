@@ -46,6 +46,15 @@ def test_a_picture_is_the_enlarged_one_reduced_by_area(
         assert torch.equal(batch.latents[name], value)
 
 
+def test_a_batch_in_parts_has_the_same_pictures(
+    generator: Generator, teacher: EnlargedPictures
+) -> None:
+    in_parts = EnlargedPictures(generator, Enlarger(4, 4, 1, 1), 4, latents, accumulation=2)
+    whole, parts = teacher(3), in_parts(3)
+    torch.testing.assert_close(parts.pictures, whole.pictures)
+    assert parts.latents.keys() == whole.latents.keys()
+
+
 def test_a_student_loses_its_grain(generator: Generator, teacher: EnlargedPictures) -> None:
     training = StudentTraining(generator, teacher, Plan(steps=60, start=7, mapping=False))
     while not training.is_finished:

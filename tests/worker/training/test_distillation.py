@@ -13,6 +13,7 @@ from models.bundle import format as bundle, verify
 from models.faces import latents
 from tests.worker.training.interruptions import execute_next, hand_back, next_attempt, send_signal
 from tests.worker.training.types import Attempts, EventsOf
+from worker.enlarging.distillation import EnlargedPictures
 from worker.student import StudentTraining
 from worker.training import later_stages, snapshots
 from worker.training.publication import Publication
@@ -48,6 +49,23 @@ def test_a_run_publishes_what_the_generator_learnt_of_its_enlarger(
     difference = np.abs(faces.astype(int) - teacher_faces).mean()
     assert 0 < difference < 20, "the same faces, drawn a little otherwise"
     assert _card(plain, plain_version)["distilled"] is None
+
+
+def test_micro_batches_of_the_training_are_those_of_the_stage(
+    attempt: Attempts, large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole batch would not fit into the memory that the training was estimated for."""
+    parts: list[int] = []
+    for training_part in (StudentTraining, EnlargedPictures):
+        create = training_part.__init__
+
+        def record(self: object, *arguments: Any, create: Any = create) -> None:
+            parts.append(arguments[-1])
+            create(self, *arguments)
+
+        monkeypatch.setattr(training_part, "__init__", record)
+    attempt(large, **DISTILLED, accumulation=2).execute()
+    assert parts == [2, 2]
 
 
 def test_the_measures_on_the_card_are_those_of_the_distilled_generator(

@@ -16,11 +16,9 @@ from torch import Tensor, nn
 
 from models import bundle, runs
 from models.bundle import verify
-from models.bundle.generator import Drawer
 from models.errors import DatasetError
 from tests.worker.training.types import Attempts, EventsOf
 from worker.evaluation.in_training import TrainingMeasurement
-from worker.evaluation.served_size import ServedSize
 from worker.publishing.weight_grid import on_grid
 from worker.training import snapshots
 from worker.training.divergence import Divergence
@@ -243,29 +241,6 @@ def test_within_noise_of_the_lowest_the_longest_trained_is_published(
     other = attempt(pictures, publish="best", measure_every=40, seed=1)
     model_card = card(other, other.execute())
     assert (model_card["measures"]["fd"], model_card["training"]["images"]) == (41.0, 80)
-
-
-@pytest.mark.parametrize(
-    ("fd", "is_promoted"),
-    [
-        pytest.param(10.0, True, id="better"),
-        pytest.param(44.0, False, id="lower within noise"),
-        pytest.param(1e9, False, id="worse"),
-    ],
-)
-def test_a_better_model_is_promoted_where_the_recipe_says_so(
-    attempt: Attempts, pictures: Path, monkeypatch: pytest.MonkeyPatch, fd: float, is_promoted: bool
-) -> None:
-    def measure(self: ServedSize, drawer: Drawer, psi: float = 1.0) -> dict[str, Any]:
-        return {"fd": 50.0 if drawer.card.recipe["seed"] == 0 else fd, "fd_error": 3.0, "size": 16}
-
-    monkeypatch.setattr(ServedSize, "measure", measure)
-    first = attempt(pictures)
-    old = first.execute()
-    second = attempt(pictures, promote="if_better", seed=1)
-    new = second.execute()
-    assert second.registry.aliases()["default"] == (new if is_promoted else old)
-    assert card(second, new)["measures"]["served_fd"] == fd
 
 
 def test_a_card_has_the_measures_at_the_served_size(
