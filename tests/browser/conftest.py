@@ -204,6 +204,10 @@ class Reporter:
         """End the run."""
         runs.finish(self.database, self.id, self.fence, "fail", error=error)
 
+    def cancel(self) -> None:
+        """End the run as cancelled."""
+        runs.finish(self.database, self.id, self.fence, "cancel")
+
     def progress(self, images: int, **data: Any) -> None:
         """Append a `run.progress` with plausible numbers; `data` replaces some of them."""
         numbers = {"images": images, "g_loss": 1 + 100 / images, "d_loss": 0.7}

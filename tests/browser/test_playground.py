@@ -26,6 +26,9 @@ def test_an_empty_text_is_a_text_too(visit: Visit, picture_of: PictureOf) -> Non
     page = visit("/?seed=")
     assert picture_of(page, "#face")["seed"] == ""
     expect(page.locator("#seed")).to_have_value("")
+    expect(page.locator("#big")).to_have_accessible_name("No text")
+    page.goto("/?seed=%20&with=Bo&view=morph&open=1")
+    expect(page.locator("#detail-title")).to_have_text("No text + Bo")
 
 
 def test_typing_faster_than_faces_arrive_shows_the_last_one(
@@ -131,12 +134,16 @@ def test_traits_of_another_model_are_dropped(visit: Visit, picture_of: PictureOf
     expect(page).not_to_have_url(re.compile("tail"))
 
 
-def test_copying_is_confirmed_in_the_dialog_too(visit: Visit) -> None:
-    page = visit("/?open=1", width=360, permissions=["clipboard-write"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_copying_is_confirmed_in_the_dialog_too(visit: Visit, width: int) -> None:
+    page = visit("/?open=1", width=width, permissions=["clipboard-write"])
     page.locator("#copy").click()
     # What is not in an open dialog lies beneath it.
     expect(page.locator("#detail #toast")).to_have_text("Copied")
     expect(page.locator("#toast")).to_be_visible()
+    box = page.locator("#toast").bounding_box()
+    assert box is not None
+    assert box["height"] < 60  # a line
 
 
 def test_a_failure_is_shown_until_the_next_request(visit: Visit, picture_of: PictureOf) -> None:

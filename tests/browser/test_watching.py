@@ -159,6 +159,36 @@ def test_phases_time_left_and_the_title_follow_the_run(visit: Visit, start_run: 
     expect(page.locator("#run")).to_have_attribute("data-gaps", "0")
 
 
+def test_cancelling_leaves_the_focus_and_no_place_for_sheets(
+    visit: Visit, start_run: StartRun
+) -> None:
+    run = start_run()
+    page = watch(visit, run)
+    badge = page.locator("#badge")
+    page.locator("#cancel").press("Enter")
+    expect(badge).to_have_text("cancelling …")
+    expect(page.locator("#cancel")).to_be_focused()
+    run.cancel()
+    expect(badge).to_have_text("cancelled")
+    expect(badge).to_be_focused()
+    expect(page.locator("#no-sheet")).to_have_text("This run drew no sheet.")
+    expect(page.locator("#scrub")).to_be_hidden()
+    page.locator("#resume").press("Enter")
+    expect(page.locator("#no-sheet")).to_contain_text("No sheet yet")
+    expect(badge).to_be_focused()
+    expect(page.locator("#scrub")).to_be_visible()
+
+
+def test_a_run_that_was_cancelled_is_not_being_cancelled(visit: Visit, start_run: StartRun) -> None:
+    run = start_run()
+    run.report("run.cancelling")
+    run.cancel()
+    page = watch(visit, run)
+    expect(page.locator("#log li").last).to_have_text(re.compile("Cancelled"))
+    expect(page.locator("#log li").nth(-2)).to_have_text(re.compile("Cancelled by a user"))
+    expect(page.locator("#badge")).to_have_text("cancelled")
+
+
 def test_a_notification_says_that_the_run_is_over(visit: Visit, start_run: StartRun) -> None:
     run = start_run()
     run.progress(80)

@@ -1,6 +1,6 @@
 // Line charts as SVG: values are read by pointer or arrow keys; colours follow the theme.
 
-import { byId, request, t } from "./page.js";
+import { byId, create, request, t } from "./page.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const HEIGHT = 220;
@@ -38,8 +38,7 @@ export class Chart {
   constructor(place, label) {
     Object.assign(this, { place, label, lines: [], weight: 0, logarithmic: false });
     this.svg = make("svg", { height: HEIGHT, tabindex: 0, role: "img", "aria-label": label });
-    this.readout = document.createElement("output");
-    this.readout.className = "readout note";
+    this.readout = create("output", { className: "readout note" });
     this.svg.addEventListener("pointermove", (event) => this.point(this.nearest(event)));
     this.svg.addEventListener("pointerleave", () => this.point(null));
     this.svg.addEventListener("blur", () => this.point(null));

@@ -1,6 +1,6 @@
 // The dialog of one face: a second face, traits, size and format, code to embed it, download.
 
-import { byId, copy, t, write } from "./page.js";
+import { byId, copy, create, t, write } from "./page.js";
 import { Picture } from "./picture.js";
 import { caption, describe, filename, snippet } from "./snippets.js";
 import * as states from "./state.js";
@@ -108,7 +108,7 @@ export class Detail {
     this.picture.show(states.full(state, version, { size, format }), caption(state));
     this.picture.frame.classList.toggle("wide", states.isSheet(state));
     this.picture.frame.dataset.shape = state.shape;
-    write(byId("detail-title"), caption(state) || t("playground.empty"));
+    write(byId("detail-title"), caption(state));
     byId("detail-title").title = caption(state);
     byId("views").querySelector(`[value=${state.view}]`).checked = true;
     byId("second").hidden = !hasSecond;
@@ -200,16 +200,9 @@ function setSource(image, url) {
 }
 
 function childButton(value, label) {
-  const button = document.createElement("button");
-  button.type = "button";
+  const content = value === "" ? label : Object.assign(new Image(64, 64), { alt: label });
+  const button = create("button", { type: "button" }, content);
   button.dataset.child = value;
-  if (value === "") {
-    button.textContent = label;
-  } else {
-    const image = new Image(64, 64);
-    image.alt = label;
-    button.append(image);
-  }
   return button;
 }
 

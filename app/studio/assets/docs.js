@@ -19,11 +19,8 @@ for (const operation of Object.values(spec.paths).flatMap(Object.values)) {
 window.SwaggerUIBundle({
   spec,
   dom_id: "#swagger",
-  deepLinking: false, // its links would lie inside of buttons
-  docExpansion: "list",
   defaultModelsExpandDepth: 0,
   tryItOutEnabled: true,
-  persistAuthorization: false,
   validatorUrl: null,
   onComplete: colour, // it follows the system until then
 });

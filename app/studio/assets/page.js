@@ -9,6 +9,13 @@ export function write(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/** A new element with these properties, and its content. */
+export function create(tag, properties = {}, ...content) {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...content);
+  return element;
+}
+
 const words = JSON.parse(byId("words").textContent);
 
 export const root = html.dataset.root;
@@ -42,9 +49,7 @@ export async function copy(text) {
 }
 
 function copyBySelection(text) {
-  const area = document.createElement("textarea");
-  area.value = text;
-  area.className = "sr";
+  const area = create("textarea", { value: text, className: "sr" });
   (document.querySelector("dialog[open]") ?? document.body).append(area);
   area.select();
   document.execCommand("copy");
@@ -65,9 +70,7 @@ export async function request(path, options) {
 }
 
 export function save(blob, name) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(blob);
-  link.download = name;
+  const link = create("a", { href: URL.createObjectURL(blob), download: name });
   link.click();
   URL.revokeObjectURL(link.href);
 }

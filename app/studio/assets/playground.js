@@ -66,7 +66,7 @@ function redraw(before) {
   byId("psi").value = psi;
   write(byId("psi-value"), psi.toFixed(2));
   write(byId("embed"), shortest(state));
-  document.title = state.seed ? `${caption({ ...state, view: "face" })} · Kao` : `Kao · ${t("playground.title")}`;
+  document.title = state.seed.trim() ? `${caption({ ...state, view: "face" })} · Kao` : `Kao · ${t("playground.title")}`;
   if (!version) return;
   large.show(face(state, state.seed, server.faceSize, version), caption({ ...state, view: "face" }));
   byId("big").href = address({ ...state, open: true });
@@ -151,13 +151,9 @@ function showModelName(name) {
 byId("ask").addEventListener("submit", (event) => event.preventDefault());
 byId("seed").addEventListener("input", (event) => change({ seed: event.target.value }));
 // A click into the field selects the text, as it does in an address bar, so that typing replaces it.
-let focusedNow = false;
-byId("seed").addEventListener("focus", () => (focusedNow = true));
-byId("seed").addEventListener("click", (event) => {
-  if (focusedNow) event.target.select();
-  focusedNow = false;
+byId("seed").addEventListener("pointerdown", ({ target }) => {
+  if (document.activeElement !== target) target.addEventListener("click", () => target.select(), { once: true });
 });
-byId("seed").addEventListener("input", () => (focusedNow = false));
 
 function roll() {
   spin(byId("dice"));

@@ -1,5 +1,7 @@
 // The last ten faces that were looked at, in a strip; they stay for the session.
 
+import { create } from "./page.js";
+
 const KEY = "kao.recent";
 const EXAMPLES = ["Sora", "Yuki", "Leo", "Mika", "Ada", "Toto", "Nova", "Rin", "Hana"]; // before there are others
 const MOST = 10;
@@ -37,15 +39,10 @@ export class Recent {
   }
 
   item(seed) {
-    const item = document.createElement("li");
-    const button = document.createElement("button");
-    Object.assign(button, { type: "button", title: seed });
+    const image = Object.assign(new Image(64, 64), { alt: this.label(seed), src: this.picture(seed) });
+    const button = create("button", { type: "button", title: seed }, image);
     button.dataset.seed = seed;
-    const image = new Image(64, 64);
-    Object.assign(image, { alt: this.label(seed), src: this.picture(seed) });
-    button.append(image);
-    item.append(button);
-    return item;
+    return create("li", {}, button);
   }
 
   refresh() {

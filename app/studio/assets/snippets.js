@@ -44,9 +44,8 @@ export function shortest(state) {
 
 /** The seeds of the picture, as its name on the page. */
 export function caption(state) {
-  const { seed, view } = state;
-  const text = view === "face" ? seed : `${seed} + ${state.with}`;
-  return text.replace(/\s+/g, " ").trim();
+  const [seed, other] = [state.seed, state.with].map((text) => text.replace(/\s+/g, " ").trim() || t("playground.empty"));
+  return state.view === "face" ? seed : `${seed} + ${other}`;
 }
 
 export function filename(state, format) {

@@ -7,9 +7,7 @@ const NOTICES = { "#promoted": "studio.model.promoted", "#uploaded": "studio.mod
 const dialog = byId("confirm");
 
 byId("promote")?.addEventListener("click", () => dialog.showModal());
-byId("confirm-cancel")?.addEventListener("click", () => dialog.close());
 byId("force")?.addEventListener("change", (event) => (byId("confirm-promote").disabled = !event.target.checked));
-if (byId("force")) byId("confirm-promote").disabled = true;
 
 onClick(byId("confirm-promote"), async () => {
   const { version } = byId("model").dataset;

@@ -1,6 +1,6 @@
 // The form of a new run: a preset's recipe, and what was changed of it; only that is sent.
 
-import { byId, root, t } from "./page.js";
+import { byId, create, root, t } from "./page.js";
 import { call, onClick, showProblem } from "./studio.js";
 
 const recipes = JSON.parse(byId("recipes").textContent);
@@ -54,11 +54,8 @@ async function offerLabels() {
   if (dataset !== control("dataset").value) return;
   const wanted = read(control("labels"));
   byId("ticks").replaceChildren(...labels.map(({ name }) => {
-    const label = document.createElement("label");
-    label.className = "pick";
-    const box = Object.assign(document.createElement("input"), { type: "checkbox", value: name, checked: wanted.includes(name) });
-    label.append(box, name);
-    return label;
+    const box = create("input", { type: "checkbox", value: name, checked: wanted.includes(name) });
+    return create("label", { className: "pick" }, box, name);
   }));
   if (!labels.length) byId("ticks").textContent = t("studio.none");
   takeLabels();
@@ -136,18 +133,13 @@ function showFieldError(field, text) {
   setting?.querySelector(".field-error")?.remove();
   field.ariaInvalid = Boolean(text) || null;
   if (!text) return;
-  const place = document.createElement("p");
-  place.className = "error field-error";
-  place.role = "alert";
-  place.textContent = text;
-  setting.append(place);
+  setting.append(create("p", { className: "error field-error", role: "alert" }, text));
   field.closest("details")?.setAttribute("open", "");
   field.focus();
 }
 
 // An invalid field may lie in a closed group.
 form.addEventListener("invalid", (event) => event.target.closest("details")?.setAttribute("open", ""), true);
-form.addEventListener("submit", (event) => event.preventDefault());
 onClick(byId("start-run"), async () => {
   if (!form.reportValidity()) return;
   try {

@@ -1,7 +1,7 @@
 // The page of one run, live. Every event has a number: after a lost connection the page asks for
 // those above the last one, so nothing is missed, and what comes twice is dropped.
 
-import { byId, root, save, t, toast } from "./page.js";
+import { byId, create, root, save, t, toast } from "./page.js";
 import { Charts, short, whole } from "./chart.js";
 import { downloadZip } from "./client-zip.js";
 import { call, duration, onClick, showProblem } from "./studio.js";
@@ -54,18 +54,11 @@ function showPhase(name, share = null, left = null) {
   }
   if (share === null) byId("bar").removeAttribute("value");
   else byId("bar").value = share;
-  const words = [t(`studio.phase.${name}`)];
-  if (share !== null && isLive) words.push(`${Math.floor(100 * share)} %`);
-  if (left > 0) words.push(t("studio.phase.left", { time: duration(left) }));
-  byId("phase").textContent = words.join(" · ");
+  const percent = share !== null && isLive && `${Math.floor(100 * share)} %`;
+  const time = left > 0 && t("studio.phase.left", { time: duration(left) });
+  byId("phase").textContent = [t(`studio.phase.${name}`), percent, time].filter(Boolean).join(" · ");
   byId("phase").hidden = !isLive;
-  showTitle(share);
-}
-
-function showTitle(share) {
-  const name = place.dataset.name;
-  const word = FINAL.includes(state) || share === null ? t(`studio.state.${state}`) : `${Math.floor(100 * share)} %`;
-  document.title = `${word} · ${name} · Kao`;
+  document.title = `${percent || t(`studio.state.${state}`)} · ${place.dataset.name} · Kao`;
 }
 
 let preparation = null; // {done, at} of the first progress of this preparation
@@ -92,20 +85,15 @@ for (const stage of STAGES) {
 }
 
 function log(type, data) {
-  const item = document.createElement("li");
-  const time = document.createElement("time");
-  time.dateTime = data.at;
-  time.textContent = new Date(data.at).toLocaleTimeString(language, { hour12: false });
+  const time = create("time", { dateTime: data.at }, new Date(data.at).toLocaleTimeString(language, { hour12: false }));
   const message = data.message ?? data.error;
-  const words = document.createElement("span");
+  const words = create("span");
   if (message) say(words, message);
   else words.textContent = t(`studio.event.${type}`, { ...data, images: whole.format(data.images ?? 0), version: data.version?.slice(0, 12) });
-  if (message) item.className = "warns";
   if (data.skipped) skippedPictures(data).then((text) => words.append(` ${text}`));
-  item.append(time, words);
   const list = byId("log");
   const isAtEnd = list.scrollTop + list.clientHeight > list.scrollHeight - 24;
-  list.append(item);
+  list.append(create("li", { className: message ? "warns" : "" }, time, words));
   if (isAtEnd) list.scrollTop = list.scrollHeight;
 }
 
@@ -138,28 +126,32 @@ function setState(next, data) {
   showButtons();
   if (next === "running" && data.at) started ??= Date.parse(data.at);
   finished = FINAL.includes(next) && data.at ? Date.parse(data.at) : null;
-  if (!FINAL.includes(next)) return;
+  const isOver = FINAL.includes(next);
+  if (!sheets.length) {
+    byId("no-sheet")?.replaceChildren(t(`studio.run.no_sheet${isOver ? ".ever" : ""}`));
+    byId("sheet-caption").hidden = scrub.hidden = isOver;
+  }
+  if (!isOver) return;
   document.querySelector("[data-number=seconds_left]").textContent = "–";
   // A run may end before its length: it learns no more, or was cancelled.
   showPhase(phase, next === "succeeded" ? 1 : fraction);
   showElapsed();
-  if (!sheets.length) byId("no-sheet")?.replaceChildren(t("studio.run.no_sheet.ever"));
   if (wasLive) notify(next);
 }
 
 function showBadge(name, words) {
-  const badge = document.createElement("span");
-  badge.className = "badge";
+  const badge = create("span", { className: "badge" }, words);
   badge.dataset.state = name;
-  badge.textContent = words;
   byId("badge").replaceChildren(badge);
 }
 
 function showButtons() {
+  const focused = document.activeElement;
   byId("notify").hidden = FINAL.includes(state) || !("Notification" in window) || Notification.permission !== "default";
   if (!byId("cancel")) return;
   byId("cancel").hidden = FINAL.includes(state);
   byId("resume").hidden = !["failed", "cancelled"].includes(state);
+  if (focused.hidden) byId("badge").focus(); // what was pressed is gone
 }
 
 function notify(next) {
@@ -228,7 +220,8 @@ const charts = new Charts();
 let redrawing = 0;
 let drawnBefore = false;
 function redrawCurves() {
-  if (redrawing) return;
+  if (redrawing && !FINAL.includes(state)) return;
+  clearTimeout(redrawing);
   redrawing = setTimeout(() => {
     redrawing = 0;
     drawnBefore = true;
@@ -243,13 +236,14 @@ function receive(type, event) {
   place.dataset.last = last = number;
   const data = JSON.parse(event.data);
   // The page has the state of its first moment; those before it would only make it jump.
-  if (type in STATES && number > first.last) setState(STATES[type], data);
+  const isNew = number > first.last;
+  if (type in STATES && isNew) setState(STATES[type], data);
   if (type === "run.progress") {
     fraction = data.fraction;
     for (const [name, value] of Object.entries(data)) showNumber(name, value);
   }
   if (type === "run.measured") showNumber("fd", data.fd);
-  if (type === "run.cancelling") showBadge("running", t("studio.state.cancelling"));
+  if (type === "run.cancelling" && isNew) showBadge("running", t("studio.state.cancelling"));
   if (type === "sheet.drawn") addSheet(data.sheet);
   if (!FINAL.includes(state)) PHASE_OF[type]?.(data);
   if (!UNLOGGED.includes(type)) log(type, data);

@@ -1,6 +1,6 @@
 // What the pages of the studio share: calls of the API, error messages, local times.
 
-import { byId, root, t } from "./page.js";
+import { byId, create, root, t } from "./page.js";
 
 /** Call the API; its JSON, or null without a body. Throws an Error with a readable message. */
 export async function call(method, path, body) {
@@ -14,9 +14,13 @@ export async function call(method, path, body) {
   return parseResponse(response.status, await response.text());
 }
 
+let hasInput = false; // which loading the page anew would lose
+addEventListener("input", () => (hasInput = true));
+
 /** The JSON of a response; throws as `call` does. The error's `problem` is the whole document. */
 export function parseResponse(status, text) {
-  if (status === 401 && !byId("login")) location.reload(); // which shows the login
+  const isOver = status === 401 && !byId("login"); // the session
+  if (isOver && !hasInput) location.reload(); // which shows the login
   let body = null;
   try {
     body = text ? JSON.parse(text) : null;
@@ -24,16 +28,18 @@ export function parseResponse(status, text) {
     // A proxy answers in HTML.
   }
   if (status < 400) return body;
-  throw Object.assign(new Error(body?.detail ?? t("common.status", { status })), { problem: body });
+  throw Object.assign(new Error(isOver ? t("studio.session.over") : (body?.detail ?? t("common.status", { status }))), { problem: body });
 }
 
 /** Send a file, or a promise of one, and show its progress; as `call` does. */
 export async function upload(path, file) {
   byId("sent").hidden = false;
   byId("sending").textContent = t("studio.upload.packing");
+  onbeforeunload = (event) => event.preventDefault(); // asks before the upload is lost
   try {
     return await send(path, await file);
   } finally {
+    onbeforeunload = null;
     byId("sent").hidden = true;
     byId("sending").textContent = "";
   }
@@ -55,12 +61,12 @@ function send(path, body) {
   }).then(({ status, responseText }) => parseResponse(status, responseText));
 }
 
-byId("upload")?.addEventListener("submit", (event) => event.preventDefault());
-
-/** Show an error message; without a text: hide it. */
+/** Show an error message, with a link where it names the studio; without a text: hide it. */
 export function showProblem(text = "") {
   const place = byId("problem");
-  place.textContent = text;
+  const [start, end] = text.split("/studio");
+  const link = create("a", { href: `${root}/studio`, target: "_blank" }, "/studio");
+  place.replaceChildren(start, ...(end === undefined ? [] : [link, end]));
   place.hidden = !text;
   if (text) place.scrollIntoView({ block: "nearest" });
 }
@@ -68,14 +74,15 @@ export function showProblem(text = "") {
 /** Run `work` when a button is clicked, once at a time; its error becomes the page's message. */
 export function onClick(button, work) {
   button?.addEventListener("click", async () => {
-    button.disabled = true;
+    if (button.ariaDisabled) return;
+    button.ariaDisabled = true; // a disabled button would lose the focus
     showProblem();
     try {
       await work();
     } catch (error) {
       showProblem(error.message);
     }
-    button.disabled = false;
+    button.ariaDisabled = null;
   });
 }
 
@@ -85,10 +92,7 @@ for (const image of document.querySelectorAll("img[src]:not([data-optional])")) 
     try {
       const response = await fetch(image.src);
       if (response.ok) return;
-      const reason = document.createElement("p");
-      reason.className = "error";
-      reason.textContent = (await response.json()).detail;
-      image.replaceWith(reason);
+      image.replaceWith(create("p", { className: "error" }, (await response.json()).detail));
     } catch {
       // The server is away; a reload shows the picture.
     }
@@ -127,12 +131,12 @@ for (const button of document.querySelectorAll("[data-do]")) {
 
 // A form: data-send is the method and the path, data-list a field of several values.
 for (const form of document.querySelectorAll("[data-send]")) {
-  form.addEventListener("submit", (event) => event.preventDefault());
   onClick(form.querySelector("[type=submit]"), async () => {
     if (!form.reportValidity()) return;
     form.elements[0].select(); // what has to be corrected after an error
     const { send, list } = form.dataset;
     const fields = new FormData(form);
+    if (list && !fields.has(list)) throw new Error(t("studio.none.ticked"));
     const body = { ...Object.fromEntries(fields), ...(list && { [list]: fields.getAll(list) }) };
     const answer = await call(...send.split(" "), body);
     const secret = answer?.key ?? answer?.secret;

@@ -1,6 +1,6 @@
 // Faces of a team: a stream of faces that are all distinct, then a sheet or a ZIP of them.
 
-import { byId, request, root, save, t } from "./page.js";
+import { byId, create, request, root, save, t } from "./page.js";
 import { downloadZip } from "./client-zip.js";
 
 const SIDE = 256; // pixels of a face
@@ -55,9 +55,7 @@ byId("zip")?.addEventListener("click", async () => {
 
 byId("sheet")?.addEventListener("click", () => {
   const columns = Math.ceil(Math.sqrt(faces.length));
-  const canvas = document.createElement("canvas");
-  canvas.width = columns * SIDE;
-  canvas.height = Math.ceil(faces.length / columns) * (SIDE + LABEL);
+  const canvas = create("canvas", { width: columns * SIDE, height: Math.ceil(faces.length / columns) * (SIDE + LABEL) });
   const context = canvas.getContext("2d");
   context.fillStyle = "#fff";
   context.fillRect(0, 0, canvas.width, canvas.height);

@@ -1,7 +1,7 @@
 // The controls of a model's traits: a swatch for each colour, a small face for each other value,
 // a slider for each number.
 
-import { t, translated, write } from "./page.js";
+import { create, t, translated, write } from "./page.js";
 import { face, server } from "./state.js";
 
 const MOST_FACES = 12; // values that are shown as faces; more are a list
@@ -105,31 +105,19 @@ function choice(name, values) {
 }
 
 function radios(name, values, content) {
-  const group = document.createElement("fieldset");
-  group.className = "choices";
-  group.dataset.trait = name;
-  const legend = document.createElement("legend");
-  legend.textContent = traitName(name);
   const options = ["", ...values].map((value) => {
-    const label = document.createElement("label");
-    const input = document.createElement("input");
-    Object.assign(input, { type: "radio", name: `trait-${name}`, value });
-    const words = value ? valueName(name, value) : t("playground.trait.own");
-    label.title = words;
-    const text = document.createElement("span");
-    text.textContent = words;
-    if (value) text.className = "sr";
-    label.append(input, ...(value ? [content(value), text] : [text]));
-    label.className = value ? "" : "auto";
-    return label;
+    const input = create("input", { type: "radio", name: `trait-${name}`, value });
+    const title = value ? valueName(name, value) : t("playground.trait.own");
+    const text = create("span", { className: value ? "sr" : "" }, title);
+    return create("label", { title, className: value ? "" : "auto" }, input, ...(value ? [content(value)] : []), text);
   });
-  group.append(legend, ...options);
+  const group = create("fieldset", { className: "choices" }, create("legend", {}, traitName(name)), ...options);
+  group.dataset.trait = name;
   return group;
 }
 
 function swatch(colour) {
-  const place = document.createElement("span");
-  place.className = "swatch";
+  const place = create("span", { className: "swatch" });
   place.style.setProperty("--colour", `#${colour}`);
   return place;
 }
@@ -142,31 +130,26 @@ function smallFace(trait, value) {
 }
 
 function select(name, values) {
-  const input = document.createElement("select");
-  input.append(new Option(t("playground.trait.own"), ""), ...values.map((value) => new Option(valueName(name, value), value)));
+  const options = values.map((value) => new Option(valueName(name, value), value));
+  const input = create("select", {}, new Option(t("playground.trait.own"), ""), ...options);
   return field(name, input, traitName(name));
 }
 
 function slider(name, schema, words = traitName(name)) {
-  const input = document.createElement("input");
-  Object.assign(input, { type: "range", min: schema.minimum, max: schema.maximum, step: 0.05 });
+  const input = create("input", { type: "range", min: schema.minimum, max: schema.maximum, step: 0.05 });
   input.dataset.neutral = name === "age" ? 1 : 0;
   if (schema.minimum < 0) input.className = "centred";
   const place = field(name, input, `${words} `);
   place.classList.add("slider");
   const help = translated(`trait.${name}.help`, "");
   if (help) place.title = help;
-  input.previousSibling.append(document.createElement("output"));
+  input.previousSibling.append(create("output"));
   return place;
 }
 
 function field(name, input, words) {
-  const place = document.createElement("div");
-  place.className = "field";
-  const label = document.createElement("label");
-  label.textContent = words;
+  const label = create("label", {}, words);
   input.id = label.htmlFor = input.name = `trait-${name}`;
   input.dataset.trait = name;
-  place.append(label, input);
-  return place;
+  return create("div", { className: "field" }, label, input);
 }

@@ -1,6 +1,8 @@
 // An endless wall of faces from a fixed number of elements: a row that leaves the screen on one side
 // is reused on the other side with other seeds.
 
+import { create } from "./page.js";
+
 const MOST = 150; // faces in the document
 const GAP = 10;
 const CHUNK = 60; // rows by which the wall grows
@@ -71,10 +73,8 @@ export class Wall {
 
   build() {
     this.rows = Array.from({ length: this.shape.rows }, (_, index) => {
-      const element = document.createElement("div");
-      element.setAttribute("role", "row");
-      element.className = "wall-row";
-      for (let column = 0; column < this.shape.columns; column++) element.append(cell());
+      const cells = Array.from({ length: this.shape.columns }, cell);
+      const element = create("div", { role: "row", className: "wall-row" }, ...cells);
       return { element, index: -1, links: [...element.querySelectorAll("a")] };
     });
     this.element.replaceChildren(...this.rows.map((row) => row.element));
@@ -228,16 +228,6 @@ function layout(width, tall, target) {
 }
 
 function cell() {
-  const place = document.createElement("div");
-  place.setAttribute("role", "gridcell");
-  const link = document.createElement("a");
-  link.tabIndex = -1;
-  const image = document.createElement("img");
-  image.alt = "";
-  image.decoding = "async";
-  image.fetchPriority = "low";
-  image.draggable = false;
-  link.append(image);
-  place.append(link);
-  return place;
+  const image = create("img", { alt: "", decoding: "async", fetchPriority: "low", draggable: false });
+  return create("div", { role: "gridcell" }, create("a", { tabIndex: -1 }, image));
 }
