@@ -71,8 +71,7 @@ HINTS: dict[type[Exception], str] = {
     errors.UnknownModel: "GET /models lists the models and their aliases.",
     errors.UnknownPreset: "GET /presets lists the presets.",
     errors.UnknownDataset: (
-        "GET /datasets lists the datasets; POST /datasets uploads a zip of images; "
-        "`starter` always exists."
+        "GET /datasets lists the datasets; POST /datasets uploads a zip of images."
     ),
     errors.UnknownKey: "GET /keys lists the keys.",
     errors.UnknownWebhook: "GET /webhooks lists the webhooks.",

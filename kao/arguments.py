@@ -21,8 +21,8 @@ def dataset_name(name: str) -> str:
     """
     from models.datasets import catalogue
 
-    if name in catalogue.BUILT_IN or not Path(name).exists():
-        return name
+    if name in catalogue.BUILT_IN or not name or not Path(name).exists():
+        return name  # Path("") would be the current folder
     path = str(Path(name).absolute())
     readable = path.encode(errors="replace").decode()
     if readable != path:

@@ -1,25 +1,20 @@
-"""The two streams that commands print to.
-
-Markup is off: a name such as `[/x]` comes from a user, and is text.
-"""
+"""The two streams that commands print to."""
 
 import os
-from typing import IO
 
-from rich.console import Console, ConsoleOptions
+from rich.console import ConsoleOptions
+
+from worker.terminal import PlainConsole
 
 FILE_WIDTH = 1_000  # columns; the longest row of a table, with two paths, has about 300
 
 
-class CommandConsole(Console):
+class CommandConsole(PlainConsole):
     """A console that cuts nothing where it writes to a file or a pipe.
 
     Rich assumes 80 columns there, and a table would lose the end of a digest or a path that
     `grep` or a script looks for.
     """
-
-    def __init__(self, *, stderr: bool = False, file: IO[str] | None = None) -> None:
-        super().__init__(stderr=stderr, file=file, markup=False, highlight=False, soft_wrap=True)
 
     @property
     def options(self) -> ConsoleOptions:

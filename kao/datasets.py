@@ -9,7 +9,7 @@ from rich.table import Table
 
 from kao.arguments import DATASETS, Limit, dataset_name
 from kao.console import err, out
-from models.datasets.exclusions import MOST_SHOWN
+from models.datasets.exclusions import MOST_SHOWN, printable
 from models.settings import Settings
 
 cli = typer.Typer(no_args_is_help=True, help="Datasets to train on.")
@@ -54,7 +54,7 @@ def pack_dataset(
             progress=lambda count, total: bar.update(task, completed=count, total=total),
         )
     for item in dataset.skipped:
-        err.print(f"skipped {item.name}: {item.reason}")
+        err.print(f"skipped {printable(item.name)}: {item.reason}")
     for reason in dataset.left_out:
         err.print(reason.describe())
     alike = dataset.near_duplicates

@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -80,6 +81,10 @@ def _explain_module(name: str | None) -> str | None:
 
 
 def _explain_file(error: OSError, arguments: Sequence[str]) -> str | None:
+    if isinstance(error, shutil.Error):  # of a folder's copy: (from, to, text) for each file
+        _, target, text = error.args[0][0]
+        reason = re.sub(r"^\[Errno \d+\] |: '.*", "", text)
+        return f"{target}: {reason}."
     if error.filename is None:
         return f"{error.strerror}." if error.errno in FULL else None
     path = os.path.abspath(os.fsdecode(error.filename))

@@ -80,10 +80,10 @@ class DatasetError(KaoError):
 
 
 class UnknownDataset(KaoError):
-    """A dataset that does not exist."""
+    """A dataset that does not exist, or, with a `problem`, does not have what was asked for."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"There is no dataset {name!r}; `starter` always exists.")
+    def __init__(self, name: str, problem: str | None = None) -> None:
+        super().__init__(problem or f"There is no dataset {name!r}; `starter` always exists.")
 
 
 class DatasetExists(KaoError):

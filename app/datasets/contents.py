@@ -25,7 +25,7 @@ from app.state import AppState, State
 from models.datasets import archive, catalogue
 from models.datasets.archive_entries import entry_name
 from models.datasets.catalogue import Row
-from models.datasets.exclusions import Reason
+from models.datasets.exclusions import EXAMPLES, Reason
 from models.datasets.images import BrokenImage, read_square
 from models.errors import DatasetError, UnknownDataset
 from models.settings import Settings
@@ -53,11 +53,11 @@ def _inspect(path: Path, reasons: list[Reason]) -> Contents:
         pictures = [item for item in archive_file.infolist() if entry_name(item) in names]
     for item in pictures:
         names_by_content[item.CRC, item.file_size].append(entry_name(item))
-    groups = [sorted(names) for names in names_by_content.values() if len(names) > 1]
+    groups = sorted(sorted(names) for names in names_by_content.values() if len(names) > 1)
     return Contents(
         images=len(pictures),
         duplicates=sum(len(group) - 1 for group in groups),
-        groups=sorted(groups)[:MAX_LISTED],
+        groups=[group[:EXAMPLES] for group in groups[:MAX_LISTED]],
         looked=count,
         broken=len(broken_images),
         broken_first=broken_images[:MAX_LISTED],
@@ -161,7 +161,9 @@ def _preview(
 def _upload(state: AppState, name: str) -> tuple[Row, Path]:
     """An uploaded set's row and its zip. Reads the database, so no event loop may call it."""
     if name in catalogue.BUILT_IN:
-        raise UnknownDataset(name)  # the worker draws it, so there is no zip
+        raise UnknownDataset(
+            name, f"{name!r} is drawn for each run, so it has no preview and no contents."
+        )
     row = catalogue.get(state.database, name)
     return row, catalogue.fetch(state.settings, row["digest"])
 

@@ -8,7 +8,6 @@ from fastapi.concurrency import run_in_threadpool
 from app.auth.scopes import needs
 from app.datasets.schemas import (
     STARTER,
-    Dataset,
     Datasets,
     Details,
     Exclusion,
@@ -17,6 +16,7 @@ from app.datasets.schemas import (
     Uploaded,
     label,
     report,
+    with_starter,
 )
 from app.http.query_string import Only
 from app.state import State
@@ -40,8 +40,7 @@ _BODY: dict[str, Any] = {
 @router.get("", dependencies=[needs("read"), Depends(Only())], summary="List the datasets")
 def list_datasets(state: State) -> Datasets:
     """The values of a recipe's `dataset`."""
-    rows = catalogue.list_datasets(state.database)
-    return Datasets(datasets=[STARTER, *(Dataset(**row) for row in rows)])
+    return Datasets(datasets=with_starter(catalogue.list_datasets(state.database)))
 
 
 @router.post(

@@ -1,6 +1,6 @@
 """Datasets as clients see them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -90,7 +90,9 @@ class Contents(BaseModel):
 
     images: int
     duplicates: int = Field(description="Pictures with the same bytes as an earlier one.")
-    groups: list[list[str]] = Field(description="The first groups of identical pictures, by name.")
+    groups: list[list[str]] = Field(
+        description="The first groups of identical pictures by name, 20 names of each."
+    )
     looked: int = Field(description="Number of pictures that were decoded, the first by name.")
     broken: int = Field(description="Number of those that training skips.")
     broken_first: list[Exclusion]
@@ -105,6 +107,11 @@ STARTER = Dataset(
     digest=None,
     uploaded=None,
 )
+
+
+def with_starter(rows: Iterable[catalogue.Row]) -> list[Dataset]:
+    """`starter`, then the uploads."""
+    return [STARTER, *(Dataset(**row) for row in rows)]
 
 
 def report(reasons: Sequence[Reason], alike: NearDuplicates) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from starlette.responses import PlainTextResponse
 from app.auth import sessions
 from app.avatars import traits
 from app.datasets import routes as dataset_routes
+from app.datasets.schemas import with_starter
 from app.errors import Unauthorised
 from app.registry import schemas as registry_schemas
 from app.state import AppState, get_state
@@ -107,8 +108,8 @@ def new(request: Request) -> Response:
     base = request.query_params.get("from")
     recipe = runs.get(state.database, base)["recipe"] if base else {}
     dataset = request.query_params.get("dataset")
-    dataset_list = dataset_routes.list_datasets(state).datasets
-    flat_art = catalogue.flat_art(state.database)
+    dataset_rows = catalogue.list_datasets(state.database)
+    flat_art = catalogue.flat_art(dataset_rows)
     fitting_presets = {
         name: FLAT_ART_PRESET if is_flat else FIRST_PRESET for name, is_flat in flat_art.items()
     }
@@ -126,7 +127,7 @@ def new(request: Request) -> Response:
         tab="runs",
         presets=preset_list.presets,
         groups=groups(preset_list.recipe_schema),
-        datasets=dataset_list,
+        datasets=with_starter(dataset_rows),
         flat_art=flat_art,
         fitting_presets=fitting_presets,
         enlarger_scale=max(ENLARGER_SCALES),
@@ -214,14 +215,13 @@ def differences(recipes: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
 @_requires_session
 def datasets(request: Request) -> Response:
     """List the datasets, and the form to upload one."""
-    state = get_state(request)
-    reports = {row["name"]: row["report"] for row in catalogue.list_datasets(state.database)}
+    rows = catalogue.list_datasets(get_state(request).database)
     return _render(
         request,
         "studio_datasets.html",
         tab="datasets",
-        datasets=dataset_routes.list_datasets(state).datasets,
-        left_out={name: report["left_out"] for name, report in reports.items() if report},
+        datasets=with_starter(rows),
+        left_out={row["name"]: row["report"]["left_out"] for row in rows if row["report"]},
     )
 
 

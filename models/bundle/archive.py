@@ -9,11 +9,16 @@ from pathlib import Path
 from models.bundle.format import FILES, LARGEST_FILE
 from models.errors import BadBundle
 from models.storage import atomic
-from models.storage.zips import BROKEN_ZIP, UNREADABLE_ZIP, BoundedReader, Buffer, TooManyEntries
+from models.storage.zips import (
+    BROKEN_ZIP,
+    METHODS,
+    UNREADABLE_ZIP,
+    BoundedReader,
+    Buffer,
+    TooManyEntries,
+)
 
 CHUNK = 1 << 20  # bytes that are read at once: of a file, and of the list of entries
-# LZMA and bzip2 take up to 4 GiB of memory, or minutes, for what no zip tool writes by default.
-METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 LARGEST = len(FILES) * LARGEST_FILE  # bytes of all files together
 
 

@@ -63,17 +63,21 @@ class Limits:
 
 @dataclass(frozen=True)
 class Listing:
-    """An archive's files by name: its pictures sorted, the others with the reason to leave out."""
+    """An archive's files by name: its pictures sorted, the others with the reason to leave out.
+
+    places: where each picture is among the archive's entries, from 0.
+    """
 
     pictures: list[str]
     left_out: list[Exclusion]
+    places: dict[str, int]
 
 
 @dataclass(frozen=True)
 class ArchiveReport:
     """What a checked archive holds: usable pictures, the files left out, the pictures' bytes.
 
-    unreadable: the names of pictures that cannot be used; they are among those left out.
+    unreadable: the places of pictures that cannot be used; they are among those left out.
     near_duplicates: among the pictures that were decoded. flatness: median share of neighbouring
     pixels that are alike, 0 to 1 (`models/datasets/flatness.py`).
     """
@@ -82,7 +86,7 @@ class ArchiveReport:
     left_out: list[Exclusion]
     total_bytes: int
     near_duplicates: NearDuplicates = field(default_factory=NearDuplicates)
-    unreadable: list[str] = field(default_factory=list)
+    unreadable: list[int] = field(default_factory=list)
     flatness: float | None = None
 
 
@@ -125,9 +129,9 @@ def check(
     left_out = [*files.left_out, *unreadable]
     if look:
         left_out += labels.read_usable(files.pictures, metadata(path)).unreadable_files
-    names = [each.name for each in unreadable]
+    places = sorted(files.places[each.name] for each in unreadable)
     alike = survey.near_duplicates()
-    return ArchiveReport(usable, left_out, total, alike, names, survey.flatness)
+    return ArchiveReport(usable, left_out, total, alike, places, survey.flatness)
 
 
 def check_entries(path: Path, limits: Limits = Limits()) -> None:
@@ -202,19 +206,25 @@ def _label_files(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
 
 
 def _listing(archive: zipfile.ZipFile) -> Listing:
-    pictures, left_out = [], []
-    for entry in _files(archive):
+    places, left_out = {}, []
+    for place, entry in enumerate(archive.infolist()):
+        if _is_folder(entry):
+            continue
         reason = entry_reason(entry)
         if reason is None:
-            pictures.append(entry_name(entry))
+            places[entry_name(entry)] = place
         elif reason != "labels":
             left_out.append(Exclusion(entry_name(entry), reason))
-    return Listing(sorted(pictures), sorted(left_out))
+    return Listing(sorted(places), sorted(left_out), places)
 
 
 def _files(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     """The entries that are no folders. An entry without a name is none either."""
-    return [entry for entry in archive.infolist() if not entry.filename.endswith(("/", "\\"))]
+    return [entry for entry in archive.infolist() if not _is_folder(entry)]
+
+
+def _is_folder(entry: zipfile.ZipInfo) -> bool:
+    return entry.filename.endswith(("/", "\\"))
 
 
 def _strict_message(unreadable: list[Exclusion]) -> str:
@@ -261,13 +271,16 @@ def _open(path: Path, limits: Limits) -> Iterator[zipfile.ZipFile]:
     except BROKEN_ZIP as error:
         raise ArchiveError(_not_whole(error)) from error
     except UNREADABLE_ZIP as error:
+        is_name = isinstance(error, UnicodeDecodeError)
+        reason = "a name that is marked as UTF-8 is not" if is_name else str(error)
         raise ArchiveError(
-            f"The archive cannot be read ({error}); zip the pictures again without options."
+            f"The archive cannot be read ({reason}); zip the pictures again without options."
         ) from error
 
 
 def _not_whole(error: BaseException) -> str:
-    return f"The file is not a whole zip archive ({error}); zip the pictures again."
+    reason = "its end is missing" if str(error) == "File is not a zip file" else str(error)
+    return f"The file is not a whole zip archive ({reason}); zip the pictures again."
 
 
 def _images(archive: zipfile.ZipFile, only: Container[str] | None = None) -> list[zipfile.ZipInfo]:
@@ -341,8 +354,7 @@ def _read(
             data = error
             total += min(entry.file_size, limits.file_bytes)  # decompressed until it failed
         except BROKEN_ZIP as error:
-            reason = f"damaged in the archive: {error}"
-            data = BadEntry(_not_whole(error), reason)
+            data = BadEntry(_not_whole(error), "damaged in the archive")
         if total > limits.total_bytes:
             raise ArchiveError(
                 f"The archive holds more than {limits.total_bytes:,} bytes of pictures; "

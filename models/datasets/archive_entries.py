@@ -8,9 +8,9 @@ import zipfile
 
 from models.datasets.file_kinds import reason_to_leave_out
 from models.datasets.images import is_hidden, is_image_name
+from models.storage.zips import METHODS
 
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".jar")
-METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # what every zip tool writes
 LONGEST_NAME = 1000  # characters
 UTF_8 = 0x800  # the flag of a name in UTF-8 (APPNOTE 4.4.4, bit 11)
 _DRIVE = re.compile(r"[A-Za-z]:/")

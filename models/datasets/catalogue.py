@@ -2,6 +2,7 @@
 
 import re
 import threading
+from collections.abc import Iterable
 from dataclasses import asdict
 from functools import lru_cache
 from itertools import islice
@@ -35,7 +36,6 @@ STARTER_ATTRIBUTES = (
 )  # fmt: skip
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 ENDS = ("low", "high")  # of a numeric label
-MOST_UNREADABLE = 1000  # pictures of no use whose names a report keeps
 LONGEST_LICENCE = 200  # characters, as the column has
 _labels_lock = threading.Lock()
 Row = dict[str, Any]
@@ -193,18 +193,21 @@ def _get(db: sa.Connection, name: str) -> Row:
 
 
 def _report_json(report: ArchiveReport) -> dict[str, Any]:
-    """A report as JSON: files by reason, the first of each by name, and unreadable pictures."""
+    """A report as JSON: files by reason, the first of each by name; places of unreadable ones."""
     return {
-        "unreadable": report.unreadable[:MOST_UNREADABLE],
+        "unreadable": report.unreadable,
         "left_out": [asdict(reason) for reason in summarise(report.left_out)],
         "near_duplicates": asdict(report.near_duplicates),
         "flatness": report.flatness,
     }
 
 
-def flat_art(engine: sa.Engine) -> dict[str, bool | None]:
-    """Whether each set's pictures are flat, drawn art; None where that was not measured."""
-    reports = {row["name"]: row["report"] or {} for row in list_datasets(engine)}
+def flat_art(rows: Iterable[Row]) -> dict[str, bool | None]:
+    """Whether each set's pictures are flat, drawn art; None where that was not measured.
+
+    rows: of the uploaded sets; the built-in ones are added.
+    """
+    reports = {row["name"]: row["report"] or {} for row in rows}
     measured = {name: report.get("flatness") for name, report in reports.items()}
     uploads = {name: None if value is None else value >= FLAT for name, value in measured.items()}
     return dict.fromkeys(BUILT_IN, True) | uploads
@@ -248,17 +251,21 @@ def label_table(settings: Settings, row: Row) -> LabelTable:
 
 
 @lru_cache(64)  # the file is named by its content
-def _label_table(zip_path: Path, unreadable: frozenset[str]) -> LabelTable:
+def _label_table(zip_path: Path, unreadable: frozenset[int | str]) -> LabelTable:
     return labels.read_usable(_pictures(zip_path, unreadable), archive.metadata(zip_path))
 
 
 @lru_cache(16)  # some megabytes for the largest
-def _pictures(zip_path: Path, unreadable: frozenset[str]) -> list[str]:
-    return [name for name in archive.listing(zip_path).pictures if name not in unreadable]
+def _pictures(zip_path: Path, unreadable: frozenset[int | str]) -> list[str]:
+    listing = archive.listing(zip_path)
+    return [name for name in listing.pictures if not unreadable & {name, listing.places[name]}]
 
 
-def _unreadable(row: Row) -> frozenset[str]:
-    """The pictures of an uploaded set that were of no use when it was checked."""
+def _unreadable(row: Row) -> frozenset[int | str]:
+    """The pictures of an uploaded set that were of no use when it was checked.
+
+    By their places in the archive; by their names in reports of 2026-11-28 and before.
+    """
     return frozenset((row["report"] or {}).get("unreadable", ()))
 
 

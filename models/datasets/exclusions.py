@@ -1,12 +1,13 @@
 """Exclusions: the files and label columns of a dataset that training does not use."""
 
 import unicodedata
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 EXAMPLES = 20  # names for each reason
+MOST_REASONS = 20  # the others are one; decoders have any number of words for broken data
 MOST_SHOWN = 5  # of them on a terminal
 
 
@@ -33,17 +34,20 @@ class Reason:
 
 
 def summarise(exclusions: Iterable[Exclusion]) -> list[Reason]:
-    """The exclusions by reason, the most frequent first."""
+    """The exclusions by reason, the most frequent first, MOST_REASONS of them."""
     names = defaultdict(list)
     for name, reason in exclusions:
         names[reason].append(name)
-    counts = Counter({reason: len(group) for reason, group in names.items()})
+    groups = sorted(names.items(), key=lambda item: -len(item[1]))
+    if len(groups) > MOST_REASONS:
+        other_names = [name for _, group in groups[MOST_REASONS - 1 :] for name in group]
+        groups[MOST_REASONS - 1 :] = [("other reasons", other_names)]
     return [
-        Reason(reason, count, [_printable(name) for name in sorted(names[reason])[:EXAMPLES]])
-        for reason, count in counts.most_common()
+        Reason(reason, len(group), [printable(name) for name in sorted(group)[:EXAMPLES]])
+        for reason, group in groups
     ]
 
 
-def _printable(name: str) -> str:
+def printable(name: str) -> str:
     """A name without the control characters that a terminal would obey."""
     return "".join("?" if unicodedata.category(each) == "Cc" else each for each in name)

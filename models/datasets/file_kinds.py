@@ -12,7 +12,7 @@ UNREAD = frozenset(
 )  # fmt: skip
 
 # What might have labels under another name.
-TABLES = frozenset({".csv", ".tsv", ".jsonl", ".xls", ".xlsx", ".ods", ".parquet"})
+TABLES = frozenset({".csv", ".tsv", ".json", ".jsonl", ".xls", ".xlsx", ".ods", ".parquet"})
 
 
 def reason_to_leave_out(name: str) -> str | None:

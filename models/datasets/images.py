@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
-from models.datasets import avif, colours
+from models.datasets import avif, colours, stand_ins
 from models.errors import DatasetError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "AVIF", "HEIF", "TIFF")
@@ -54,12 +54,6 @@ SIGNATURES = {
     b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"II*\0": "TIFF",
     b"MM\0*": "TIFF", b"II+\0": "TIFF", b"MM\0+": "TIFF",
 }  # fmt: skip
-# What downloads leave where pictures should be.
-STAND_INS = {
-    b"version https://git-lfs": "a pointer of Git LFS", b"<!DOCTYPE": "a page of the web",
-    b"<!doctype": "a page of the web", b"<html": "a page of the web",
-}  # fmt: skip
-LONGEST_SIGNATURE = max(map(len, [*SIGNATURES, *STAND_INS]))
 END_OF_JPEG, SCAN_OF_JPEG = b"\xff\xd9", b"\xff\xda"
 # Pictures above MAX_PIXELS are decoded one at a time, whatever the number of threads.
 _large = threading.Lock()
@@ -146,6 +140,7 @@ def _open(source: bytes | BinaryIO | Path) -> Iterator[Image.Image]:
     except Exception as error:
         # Decoders raise errors of any type on hostile bytes; one bad file must not end the run.
         detail = str(error).splitlines()[0] if str(error) else type(error).__name__
+        detail = detail.partition(" (")[0]  # without numbers, so that equal reasons are one
         if "MAX_TEXT" in detail:  # Pillow names its own settings
             detail = "too much text beside the pixels"
         raise BrokenImage(f"cannot be decoded: {detail}") from error
@@ -158,16 +153,15 @@ def _unidentified(source: bytes | BinaryIO | Path) -> str:
     with contextlib.suppress(OSError):
         if isinstance(file, Path):
             with file.open("rb") as opened_file:
-                start = opened_file.read(LONGEST_SIGNATURE)
+                start = opened_file.read(stand_ins.LONGEST)
         else:
             file.seek(0)
-            start = file.read(LONGEST_SIGNATURE)
+            start = file.read(stand_ins.LONGEST)
     for signature, format in SIGNATURES.items():
         if start.startswith(signature):
             return f"a damaged {format}, or a kind of it that is not read"
-    for beginning, kind in STAND_INS.items():
-        if start.startswith(beginning):
-            return f"{kind}, not a picture in a format we read"
+    if kind := stand_ins.stand_in(start):
+        return f"{kind}, not a picture in a format we read"
     return f"not a picture in a format we read ({', '.join(FORMATS)})"
 
 
@@ -187,9 +181,9 @@ def _check_size(image: Image.Image, least: int) -> None:
         image.format or "", MAX_PIXELS
     )
     if width * height > most:
-        raise BrokenImage(f"{width}×{height} is more than {most:,} pixels")
+        raise BrokenImage(f"more than {most:,} pixels")
     if min(width, height) < least:
-        raise BrokenImage(f"{width}×{height} is smaller than {least} pixels")
+        raise BrokenImage(f"fewer than {least} pixels on a side")
 
 
 def _check_coded_size(source: bytes | BinaryIO | Path) -> None:
@@ -203,9 +197,8 @@ def _check_coded_size(source: bytes | BinaryIO | Path) -> None:
         source.seek(0)
         data = source.read()
         source.seek(place)
-    pixels = avif.coded_pixels(data)
-    if pixels > MAX_PIXELS:
-        raise BrokenImage(f"its {pixels:,} coded pixels are more than {MAX_PIXELS:,}")
+    if avif.coded_pixels(data) > MAX_PIXELS:
+        raise BrokenImage(f"coded as more than {MAX_PIXELS:,} pixels")
 
 
 def _check_end(image: Image.Image) -> None:

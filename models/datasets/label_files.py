@@ -6,7 +6,6 @@
 
 import codecs
 import csv
-import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +13,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+from models.datasets import label_json, stand_ins
+from models.datasets.label_json import Row
 from models.datasets.picture_names import PictureNames, to_nfc
 from models.errors import DatasetError
 
@@ -26,6 +27,8 @@ FILE_COLUMNS = (
 DELIMITERS = ",;\t|"
 LARGEST_FILE = 64 << 20  # bytes
 MOST_ROWS = 1_000_000  # of a table; a row takes 200 bytes of memory and up
+MOST_CELLS = 10_000_000  # CelebA has 8 million; a short row takes as much memory as a full one
+SAMPLE = 1000  # rows, from all of the table, in which the column of files is looked for
 EXAMPLES = 3  # rows in a note
 # Byte order marks. UTF-32's comes first, because it begins with UTF-16's.
 _MARKS = (
@@ -35,11 +38,12 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_DELIMITER_LINE = re.compile(r'\s*"?sep=(.)"?[^\n]*\n', re.IGNORECASE)  # Excel's own line
 _HIGH = re.compile(rb"[\x80-\xff]+")
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+\s*")
 
-Rows = dict[str, dict[str, Any]]  # picture name → column → value
-Table = list[dict[str, Any]]
+Rows = dict[str, Row]  # picture name → column → value
+Table = list[Row]
 
 csv.field_size_limit(LARGEST_FILE)  # captions and encoded pictures beside the labels
 
@@ -79,71 +83,88 @@ def read(name: str, read_bytes: Callable[[], bytes], pictures: PictureNames) -> 
         text = _decode(read_bytes())
         notes: list[str] = []
         if file.lower() == "dataset.json":
-            pairs = _stylegan(text, notes)
+            pairs = label_json.read_stylegan(text, notes, MOST_ROWS)
             if pairs is None:  # another program's
                 return LabelRows({}, ["it has no list 'labels'"])
         else:
-            read_table = _jsonl if file.lower().endswith(".jsonl") else _csv
-            table = read_table(text, notes)
+            is_json = file.lower().endswith(".jsonl")
+            table = label_json.read_rows(text, notes, MOST_ROWS) if is_json else _csv(text, notes)
             pairs = _by_file(table, pictures, notes)
     except DatasetError as error:
-        raise LabelFileError(name, str(error)[:200]) from None
+        raise LabelFileError(name, str(error)[:300]) from None
     except OSError as error:
         raise LabelFileError(name, error.strerror or "it cannot be opened") from None
-    except (csv.Error, ValueError, AttributeError, TypeError, RecursionError) as error:
-        raise LabelFileError(name, str(error)[:120]) from None
+    except (csv.Error, ValueError) as error:
+        raise LabelFileError(name, str(error)[:300]) from None
     rows = _match(pairs, pictures.find([file for file, _ in pairs], folder), notes)
     return LabelRows(rows, notes, file.lower() == "dataset.json")
 
 
 def _decode(data: bytes) -> str:
     """Decode by the byte order mark, else as UTF-8, UTF-16 or Windows-1252. Raises ValueError."""
-    for mark, encoding in _MARKS:
-        if data.startswith(mark):
-            return data.decode(encoding)
-    if data[1:2] == b"\0":
-        return data.decode("utf-16-le")
-    if data[:1] == b"\0":
-        return data.decode("utf-16-be")
+    if kind := stand_ins.stand_in(data[: stand_ins.LONGEST]):
+        raise ValueError(f"it is {kind}, not a table")
     try:
-        return data.decode("utf-8")
+        return data.decode(_encoding(data))
     except UnicodeDecodeError:
         # In Western European text single letters have accents; elsewhere whole words are not ASCII.
         lengths = Counter(len(run) > 1 for run in _HIGH.findall(data))
-        if lengths[True] > lengths[False]:
+        if lengths[True] > lengths[False] or _encoding(data) != "utf-8":
             raise ValueError("it is not UTF-8; save it as such") from None
         return data.decode("cp1252", errors="replace")
+
+
+def _encoding(data: bytes) -> str:
+    marks = (encoding for mark, encoding in _MARKS if data.startswith(mark))
+    unmarked = "utf-16-le" if data[1:2] == b"\0" else "utf-16-be" if data[:1] == b"\0" else "utf-8"
+    return next(marks, unmarked)
 
 
 def _csv(text: str, notes: list[str]) -> Table:
     """A table with any usual delimiter, as Excel and others write it."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
-    first, _, after_first = lines.partition("\n")
     delimiter = None
-    if match := re.fullmatch(r"sep=(.)", first.strip(), re.IGNORECASE):  # Excel's own line
-        delimiter, lines = match[1], after_first
+    if match := _DELIMITER_LINE.match(lines):
+        delimiter, lines = match[1], lines[match.end() :]
     lines = _without_blank_rows(lines)
     delimiter = delimiter or _delimiter(lines)
     _check_quotes(lines, delimiter)
-    reader = csv.DictReader(
-        _lines(lines),
-        delimiter=delimiter,
-        skipinitialspace=True,
-        restval=None,
-    )
+    reader = csv.DictReader(_lines(lines), delimiter=delimiter, skipinitialspace=True)
     reader.fieldnames = _header([name.strip() for name in reader.fieldnames or []])
-    rows = list(islice(reader, MOST_ROWS + 1))
-    if len(rows) > MOST_ROWS:
-        raise ValueError(f"it has more than {MOST_ROWS:,} rows")
-    long = [str(next(iter(row.values()))) for row in rows if any(row.get(None) or ())]
-    if long:
-        have = "rows have" if len(long) > 1 else "row has"
-        notes.append(f"{len(long):,} {have} more fields than the first line, as {long[0]!r}")
+    rows = _read_rows(reader)
+    _check_widths(rows, reader.fieldnames, notes)
     for row in rows:
-        row.pop(None, None)  # DictReader's name for such fields
+        row.pop(None, None)  # DictReader's name for further fields
     if delimiter == ";":  # as in countries with decimal commas
         return [{key: _with_point(value) for key, value in row.items()} for row in rows]
     return rows
+
+
+def _read_rows(reader: "csv.DictReader[str]") -> list[dict[str | Any, str | Any]]:
+    """Raises ValueError for more rows or cells than a table may have."""
+    columns = max(1, len(reader.fieldnames or ()))
+    most = min(MOST_ROWS, MOST_CELLS // columns)
+    rows = list(islice(reader, most + 1))
+    label_json.check_count(len(rows), MOST_ROWS)
+    if len(rows) > most:
+        raise ValueError(f"it has more than {MOST_CELLS:,} cells; take columns away")
+    return rows
+
+
+def _check_widths(
+    rows: Sequence[Mapping[Any, Any]], columns: Sequence[str], notes: list[str]
+) -> None:
+    """Count the rows with more fields than the header. Raises ValueError where most rows have."""
+    long = [str(next(iter(row.values()))) for row in rows if any(row.get(None) or ())]
+    if 2 * len(long) > len(rows):
+        header = ", ".join(columns)[:60]
+        raise ValueError(
+            f"its rows have more fields than its first line, {header!r}: put the columns' names "
+            "there, and quotation marks around values with the delimiter in them"
+        )
+    if long:
+        have = "rows have" if len(long) > 1 else "row has"
+        notes.append(f"{len(long):,} {have} more fields than the first line, as {long[0]!r}")
 
 
 def _check_quotes(text: str, delimiter: str) -> None:
@@ -199,47 +220,6 @@ def _with_point(value: Any) -> Any:
     return value.replace(".", "").replace(",", ".") if is_number else value
 
 
-def _jsonl(text: str, notes: list[str]) -> Table:
-    """One JSON object per line, or one list of objects. Raises ValueError where there is none."""
-    if text.lstrip().startswith("["):
-        values = json.loads(text)
-        table = [value for value in values if isinstance(value, dict)]
-        problems = ["no object"] * (len(values) - len(table))
-    else:
-        table, problems = _parse_lines(text)
-    if problems and not table:
-        raise ValueError(problems[0])
-    if problems:
-        notes.append(f"{_count(problems)} cannot be read: {problems[0]}")
-    return [_flatten(row) for row in table]
-
-
-def _flatten(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row with its objects' fields as columns of their own: `object.field`."""
-    columns: dict[str, Any] = {}
-    for name, value in row.items():
-        fields = value.items() if isinstance(value, dict) else ()
-        columns |= {f"{name}.{field}": inner for field, inner in fields} or {name: value}
-    return columns
-
-
-def _parse_lines(text: str) -> tuple[Table, list[str]]:
-    table, problems = [], []
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line.strip().removesuffix(","))
-        except (ValueError, RecursionError) as error:
-            problems.append(f"line {number}: {str(error)[:120]}")
-            continue
-        if isinstance(value, dict):
-            table.append(value)
-        else:
-            problems.append(f"line {number} is no object")
-    return table, problems
-
-
 def _by_file(
     table: Table, pictures: PictureNames, notes: list[str]
 ) -> list[tuple[str, dict[str, Any]]]:
@@ -270,15 +250,16 @@ def _file_column(table: Table, pictures: PictureNames) -> str:
     if not by_name and any(pictures.stem(column) in pictures.stems for column in columns):
         raise ValueError("its first line names a picture; put the columns' names there")
 
-    def count_hits(column: str) -> int:
-        return sum(pictures.stem(str(row.get(column))) in pictures.stems for row in table)
+    def hits(column: str, rows: Sequence[Row]) -> Iterator[bool]:
+        return (pictures.stem(str(row.get(column))) in pictures.stems for row in rows)
 
     for column in by_name:
-        if count_hits(column):
+        if any(hits(column, table)):
             return column
-    hits = {column: count_hits(column) for column in columns}
-    best = max(columns, key=lambda column: hits[column], default="")
-    if columns and 2 * hits[best] > len(table):
+    sample = table[:: -(-len(table) // SAMPLE)]
+    counts = {column: sum(hits(column, sample)) for column in columns}
+    best = max(columns, key=lambda column: counts[column], default="")
+    if columns and 2 * counts[best] > len(sample):
         return best
     if by_name:
         return by_name[0]
@@ -287,43 +268,6 @@ def _file_column(table: Table, pictures: PictureNames) -> str:
 
 def _plain(column: str) -> str:
     return re.sub(r"[\W_]+", "", column.lower())
-
-
-def _stylegan(text: str, notes: list[str]) -> list[tuple[str, dict[str, Any]]] | None:
-    """{"labels": [["00000/img00000000.png", 6], …]}; a label may be a one-hot list, or null.
-
-    None for a file of another program, which has no `labels`.
-    """
-    content = json.loads(text)
-    if not isinstance(content, dict):
-        raise TypeError("it is no object")
-    if "labels" not in content:
-        return None
-    labels = content["labels"] or []
-    entries = list(labels.items()) if isinstance(labels, dict) else labels
-    pairs = [
-        (entry[0], {"label": _class_of(entry[1])})
-        for entry in entries
-        if isinstance(entry, list | tuple) and len(entry) == 2 and isinstance(entry[0], str)
-    ]
-    unusable = len(entries) - len(pairs)
-    if unusable and not pairs:
-        raise ValueError("its labels are no pairs of a picture and a class")
-    if unusable:
-        notes.append(
-            f"{unusable:,} of {len(entries):,} labels are no pairs of a picture and a class"
-        )
-    return pairs
-
-
-def _class_of(label: Any) -> Any:
-    if isinstance(label, list) and label.count(1) == 1 and label.count(0) == len(label) - 1:
-        return f"class {label.index(1)}"
-    if isinstance(label, float) and label.is_integer():
-        label = int(label)
-    if isinstance(label, int) or (isinstance(label, str) and label.isdecimal()):
-        return f"class {int(label)}"
-    return label
 
 
 def _match(
@@ -360,7 +304,3 @@ def _merge_rows(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     for row in rows:
         merged.update(row)
     return merged
-
-
-def _count(problems: Sequence[str]) -> str:
-    return f"{len(problems):,} row{'s' if len(problems) > 1 else ''}"

@@ -7,8 +7,6 @@ columns with few values and booleans become attributes, columns of numbers slide
 left out, each with a reason.
 """
 
-import json
-import math
 import re
 import unicodedata
 from collections import Counter
@@ -19,11 +17,24 @@ from typing import Any
 from models.datasets import label_files
 from models.datasets.exclusions import Exclusion
 from models.datasets.label_files import LabelFileError, LabelRows, Rows
+from models.datasets.label_values import (
+    BOOLEANS,
+    are_booleans,
+    are_classes,
+    are_marks,
+    are_numbers,
+    clean,
+    one_spelling,
+    to_number,
+    to_text,
+    with_plain_numbers,
+)
 from models.datasets.picture_names import PictureNames, to_nfc
 from models.errors import InvalidRecipe
 from models.faces.attributes import RESERVED_NAMES
 
 MOST_ATTRIBUTES = 64
+MOST_COLUMNS = 1000  # that are looked at, of all files together
 MOST_VALUES = 64
 FEWEST_OF_EACH = 4  # pictures for each value on average; with fewer, nothing can be learnt
 LONGEST_VALUE = 64  # characters
@@ -37,20 +48,12 @@ SPLITS = frozenset(
         "dev",
     }
 )  # fmt: skip
-TRUE = ("true", "yes", "y", "t", "on", "1", "1.0", "+1")
-FALSE = ("false", "no", "n", "f", "off", "0", "0.0", "-1", "-1.0")
-BOOLEANS = {**dict.fromkeys(TRUE, "yes"), **dict.fromkeys(FALSE, "no")}
-# What spreadsheets, pandas and R write where there is no value. Not "none": glasses may be that.
-MISSING = frozenset({"nan", "null", "n/a", "na", "#n/a", "<na>"})
-# What people tick off in a spreadsheet; where it is not, the field is empty.
-MARKS = frozenset({"x", "\u2713", "\u2714", "\u2611"})
 # Columns of which each picture has another whole number: no property of a face.
 ROW_NUMBERS = frozenset({"id", "index", "idx", "row", "no", "nr", "num", "number", "nummer"})
 # Columns whose numbers are classes and no quantities, without case, spaces and underscores.
 CLASS_COLUMNS = frozenset(
     {"label", "labels", "labelid", "class", "classid", "classindex", "category", "categoryid"}
 )
-_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 # Parameters with which pages avoid caches: ambiguous as names of a trait.
 CACHE_PARAMETERS = frozenset({"v", "ver", "rev", "ref", "ts", "trk", "spm", "cb", "rnd", "rand"})
 _SHARD = re.compile(r"\d{5}")  # StyleGAN's folders of a thousand pictures, no classes
@@ -201,11 +204,16 @@ def _classes(names: Sequence[str]) -> Rows:
 
 
 def _table(names: Sequence[str], rows: Rows) -> LabelTable:
-    columns = list(dict.fromkeys(column for row in rows.values() for column in row))
+    counts = Counter(column for row in rows.values() for column in row)
+    columns = list(counts)
     attributes: dict[str, list[str]] = {}
     numbers: dict[str, list[float | None]] = {}
-    left_out = []
-    for column in columns:
+    too_many = f"more than {MOST_COLUMNS:,} columns"
+    left_out = [Exclusion(clean(column), too_many) for column in columns[MOST_COLUMNS:][:1]]
+    for column in columns[:MOST_COLUMNS]:
+        if reason := _reason_by_count(column, counts[column], len(names), rows):
+            left_out.append(Exclusion(clean(column), reason))
+            continue
         values = _values(column, names, rows)
         has_name = column.strip() and not column.startswith("Unnamed: ")  # a row's number
         reason = _reason_to_leave_out(column, values) if has_name else "a column without a name"
@@ -213,82 +221,53 @@ def _table(names: Sequence[str], rows: Rows) -> LabelTable:
         if reason is None and len(labels) == MOST_ATTRIBUTES:
             reason = f"more than {MOST_ATTRIBUTES} labels"
         if reason is not None:
-            left_out.append(Exclusion(column, reason))
-        elif _are_booleans(values):
+            left_out.append(Exclusion(clean(column), reason))
+        elif are_booleans(values):
             attributes[_name(column, labels)] = [
                 BOOLEANS[value.lower()] if value else UNLABELLED for value in values
             ]
-        elif _are_numbers(values):
-            numbers[_name(column, labels)] = [_number(value) for value in values]
+        elif are_numbers(values):
+            numbers[_name(column, labels)] = [to_number(value) for value in values]
         else:
             attributes[_name(column, labels)] = [value or UNLABELLED for value in values]
     return LabelTable(attributes, numbers, left_out)
 
 
+def _reason_by_count(column: str, count: int, pictures: int, rows: Rows) -> str | None:
+    """Why a column is no label that only `count` rows have; looks at those alone.
+
+    A table may have a thousand columns, each with a value for one picture of 200,000.
+    """
+    if count >= (1 - MOST_MISSING) * pictures:
+        return None
+    texts = [to_text(row[column]) for row in rows.values() if column in row]
+    is_ticked = are_marks([*texts, None])  # where it is not, the value is "no"
+    return None if is_ticked else _missing(pictures - sum(map(bool, texts)), pictures)
+
+
+def _missing(count: int, pictures: int) -> str:
+    return f"{100 * count / pictures:.0f} % of the pictures have no value"
+
+
 def _values(column: str, names: Sequence[str], rows: Rows) -> list[str | None]:
     """A column's value for each picture, each in one spelling; None where there is none."""
-    texts = [_text(rows.get(name, {}).get(column)) for name in names]
-    if _are_marks(texts):
+    texts = [to_text(rows.get(name, {}).get(column)) for name in names]
+    if are_marks(texts):
         marks = zip(names, texts, strict=True)
         return [None if name not in rows else "yes" if text else "no" for name, text in marks]
-    if re.sub(r"[\W_]+", "", column.lower()) in CLASS_COLUMNS and _are_classes(texts):
+    if re.sub(r"[\W_]+", "", column.lower()) in CLASS_COLUMNS and are_classes(texts):
         return [text and f"class {int(float(text))}" for text in texts]
-    return _with_points(_one_spelling(texts))
-
-
-def _are_classes(texts: Sequence[str | None]) -> bool:
-    """Whether the values are whole numbers from 0 up, and no booleans."""
-    distinct = {text for text in texts if text}
-    are_whole = all(re.fullmatch(r"\d{1,9}(\.0)?", text) for text in distinct)
-    return are_whole and not _are_booleans(texts)
-
-
-def _text(value: Any) -> str | None:
-    """A value as text; None where there is none. A nested value becomes its JSON."""
-    if value is None:
-        return None
-    if isinstance(value, (dict, list)):
-        return json.dumps(value)
-    text = to_nfc(str(value).strip())
-    return None if not text or text.lower() in MISSING else text
-
-
-def _one_spelling(values: Sequence[str | None]) -> list[str | None]:
-    """Values that differ in capitals alone, all in the spelling that most pictures have."""
-    spellings = Counter(value for value in values if value)
-    best: dict[str, str] = {}
-    for spelling, _ in spellings.most_common():
-        best.setdefault(spelling.casefold(), spelling)
-    if len(best) == len(spellings):
-        return list(values)
-    return [best[value.casefold()] if value else value for value in values]
-
-
-def _with_points(values: Sequence[str | None]) -> list[str | None]:
-    """Numbers with decimal commas with points instead; any other column as it is.
-
-    Where each comma has three digits behind it, thousands may be meant.
-    """
-    commas = {value for value in values if value and _DECIMAL_COMMA.fullmatch(value)}
-    if all(len(text.partition(",")[2]) == 3 for text in commas):
-        return list(values)
-    numbers = [value.replace(",", ".") if value in commas else value for value in values]
-    return numbers if _are_numbers(numbers) else list(values)
-
-
-def _are_marks(values: Sequence[str | None]) -> bool:
-    present = {value.lower() for value in values if value}
-    return bool(present) and present <= MARKS and None in values
+    return with_plain_numbers(one_spelling(texts))
 
 
 def _reason_to_leave_out(column: str, values: Sequence[str | None]) -> str | None:
     """Why a column is no label; None for one that is. Numbers that are not finite are missing."""
-    numeric = _are_numbers(values)
-    present = [value for value in values if value and not (numeric and _number(value) is None)]
+    numeric = are_numbers(values)
+    present = [value for value in values if value and not (numeric and to_number(value) is None)]
     distinct = set(present)
-    missing = 1 - len(present) / max(1, len(values))
-    if missing > MOST_MISSING:
-        return f"{100 * missing:.0f} % of the pictures have no value"
+    missing = len(values) - len(present)
+    if missing > MOST_MISSING * len(values):
+        return _missing(missing, len(values))
     if len(distinct) < 2:
         return "one value only"
     if {value.lower() for value in distinct} <= SPLITS:
@@ -296,7 +275,7 @@ def _reason_to_leave_out(column: str, values: Sequence[str | None]) -> str | Non
     is_numbered = numeric and column.strip().lower() in ROW_NUMBERS
     if is_numbered and len(distinct) == len(values) and not any("." in each for each in distinct):
         return "a number for each picture"
-    if numeric or _are_booleans(values):
+    if numeric or are_booleans(values):
         return None
     if any(value[0] in "[{" for value in distinct):
         return "nested values"
@@ -305,30 +284,6 @@ def _reason_to_leave_out(column: str, values: Sequence[str | None]) -> str | Non
     if any(len(value) > LONGEST_VALUE for value in distinct):
         return f"texts of more than {LONGEST_VALUE} characters"
     return None
-
-
-def _are_booleans(values: Sequence[str | None]) -> bool:
-    spellings = {value.lower() for value in values if value}
-    # -1 and 0 are both "no", but never beside each other: that is a number with three values.
-    is_signed = {"-1", "-1.0"} & spellings and {"0", "0.0"} & spellings
-    return spellings <= BOOLEANS.keys() and not is_signed
-
-
-def _are_numbers(values: Sequence[str | None]) -> bool:
-    try:
-        for value in filter(None, values):
-            if "_" in value:  # 1_5 is 15 to Python alone
-                return False
-            float(value)
-    except ValueError:
-        return False
-    return True
-
-
-def _number(text: str | None) -> float | None:
-    """A number, or None where there is none: an empty field, `nan` or `inf`."""
-    number = float(text) if text else math.nan
-    return number if math.isfinite(number) else None
 
 
 def _name(column: str, names: Mapping[str, Any]) -> str:

@@ -16,6 +16,9 @@ from urllib.parse import unquote
 from models.datasets.images import EXTENSIONS
 
 _DRIVE = re.compile(r"[A-Za-z]:/|//+|file:/+")
+_QUERY = re.compile(r"(https?://[^?#]*)[?#].*", re.IGNORECASE | re.DOTALL)
+_NUMBER = re.compile(r"0*(\d+)(\.0)?")
+MOST_ENDS = 16  # of a path that may be another one's; zips have paths of 500 folders
 
 
 class PictureNames:
@@ -34,7 +37,8 @@ class PictureNames:
         """File as a table in `folder` names it → picture, for the files that have one.
 
         Exactly; else without case, extension or percent-encoding, or where one path ends in the
-        other, if no other picture and no other row could be meant.
+        other, or as a number without zeros before it, if no other picture and no other row could
+        be meant.
         """
         matches, loose = {}, []
         for file in dict.fromkeys(files):
@@ -53,6 +57,7 @@ class PictureNames:
         whole: dict[str, list[str]] = defaultdict(list)
         ends: dict[str, list[str]] = defaultdict(list)
         below: dict[str, list[str]] = defaultdict(list)  # from the table's folder
+        numbers: dict[str, list[str]] = defaultdict(list)  # 001 is 1 once Excel has saved it
         start = f"{to_nfc(folder).casefold()}/" if folder else ""
         for name in self._names:
             if name not in matched_names:
@@ -62,6 +67,9 @@ class PictureNames:
                     ends[end].append(name)
                 if key.startswith(start):
                     below[key.removeprefix(start)].append(name)
+                if number := _numbered(key):
+                    for end in {number, number.rpartition("/")[2]}:
+                        numbers[end].append(name)
         claims: dict[str, list[str]] = defaultdict(list)
         for file in files:
             path = unquote(file)
@@ -71,7 +79,9 @@ class PictureNames:
                 or ends.get(key)
                 or ends.get(own_key)
                 or next((whole[end] for end in _ends(key) if end in whole), None)
-                or next((below[end] for end in _ends(own_key) if end in below), [])
+                or next((below[end] for end in _ends(own_key) if end in below), None)
+                or numbers.get(_numbered(key))
+                or numbers.get(_numbered(own_key), [])
             )
             if len(candidates) == 1:
                 claims[candidates[0]].append(file)
@@ -94,7 +104,7 @@ def to_nfc(text: str) -> str:
 
 
 def _with_slashes(file: str) -> str:
-    path = file.strip().replace("\\", "/")
+    path = _QUERY.sub(r"\1", file).strip().replace("\\", "/")
     return _DRIVE.sub("", path, count=1) if _DRIVE.match(path) else path.lstrip("/")
 
 
@@ -105,7 +115,14 @@ def _key(path: str) -> str:
     return stem if extension in EXTENSIONS else key
 
 
+def _numbered(key: str) -> str:
+    """A path whose last part is a number, without zeros before that; "" for other paths."""
+    folder, slash, stem = key.rpartition("/")
+    match = _NUMBER.fullmatch(stem)
+    return f"{folder}{slash}{match[1]}" if match else ""
+
+
 def _ends(key: str) -> Iterator[str]:
-    """Shorter and shorter ends of a path, from the second part on."""
-    parts = key.split("/")
+    """Shorter and shorter ends of a path, from the second part on; MOST_ENDS of a longer one."""
+    parts = key.rsplit("/", MOST_ENDS)
     return ("/".join(parts[place:]) for place in range(1, len(parts)))

@@ -10,6 +10,9 @@ from typing import Any
 # What zipfile raises for damaged archives, and for archives that it does not support.
 BROKEN_ZIP = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, lzma.LZMAError, EOFError)
 UNREADABLE_ZIP = (NotImplementedError, RuntimeError, UnicodeDecodeError)
+# What every zip tool writes. LZMA and bzip2 take up to 4 GiB of memory, or minutes: zipfile
+# decompresses a whole block of theirs at a time.
+METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 
 
 class TooManyEntries(Exception):

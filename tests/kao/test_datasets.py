@@ -55,6 +55,18 @@ def test_a_folder_without_pictures_is_a_sentence(quick: Kao, tmp_path: Path) -> 
     assert "picture" in message or "image" in message
 
 
+def test_an_empty_name_is_not_the_current_folder(quick: Kao) -> None:
+    code, output, message = quick("dataset", "labels", "")
+    assert (code, output) == (1, "")
+    assert message == "kao: There is no dataset ''; `starter` always exists.\n"
+
+
+def test_a_skipped_file_stays_on_its_line(quick: Kao, pictures: Path) -> None:
+    (pictures / "a\n\x1b[31m.png").write_bytes(b"no picture")
+    message = quick("dataset", "pack", str(pictures), "--size", "16").err
+    assert "skipped a??[31m.png: not a picture" in message
+
+
 def test_labels_are_listed_with_their_counts(quick: Kao, pictures: Path) -> None:
     rows = [
         f"{number}.png,{('red', 'blue')[number % 2]},{number / 4},text {number}"

@@ -1,9 +1,11 @@
 """The table of commands: complete, quick, and a sentence for what a user can correct."""
 
+import errno
 import importlib
 import inspect
 import io
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -220,6 +222,29 @@ def test_a_table_in_a_file_is_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "40")
     CommandConsole(file=file).print(table)
     assert max(map(len, file.getvalue().splitlines()[-3:])) <= 40
+
+
+def test_a_terminal_obeys_no_name_that_it_prints() -> None:
+    """A column or a file may be called `ESC ]0;title BEL`, or `:warning:`."""
+    table = Table("name")
+    table.add_row("cap\x1b[31m")
+    file = io.StringIO()
+    CommandConsole(file=file).print("left out hair\x1b]0;title\x07 :warning: \x9b\n", table)
+    assert "hair?]0;title? :warning: ?\n" in file.getvalue()
+    assert "cap?[31m" in file.getvalue()
+
+
+def test_a_folder_that_cannot_be_copied_is_a_sentence(tmp_path: Path) -> None:
+    """shutil raises its own error, whose text is a list of a folder's files."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "b").write_bytes(b"x")
+
+    def fail(source: str, target: str) -> str:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), source, None, target)
+
+    with pytest.raises(shutil.Error) as caught:
+        shutil.copytree(tmp_path / "a", tmp_path / "c", copy_function=fail)
+    assert explain(caught.value) == f"{tmp_path}/c/b: No space left on device."
 
 
 def run_kao(program: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:

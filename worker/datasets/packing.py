@@ -125,7 +125,8 @@ def pack(
     (starter: its first, which are as fair). least: leave out pictures whose shorter side has fewer
     pixels.
     progress(count, total) is called in this thread. workers: default every core.
-    Raises DatasetError, with what to do, for a source without two usable pictures.
+    Raises DatasetError, with what to do, for a source without two usable pictures, and for a disk
+    without room for them.
     """
     if size not in SIZES:
         raise DatasetError(f"Pictures are packed at 8 to 1024 pixels, not {size}.")
@@ -144,12 +145,44 @@ def pack(
         return dataset
     cache.mkdir(parents=True, exist_ok=True)
     _sweep(cache)
+    _check_disk(cache, len(contents.names), size)
     temporary = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=cache))
     try:
         _write(temporary, dataset_source, contents, Decoding(size, least, workers), progress)
         return _move_into_cache(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _check_disk(cache: Path, count: int, size: int) -> None:
+    """Raises DatasetError where the packed pictures do not fit on the disk of `cache`."""
+    need, free = count * size * size * 3, shutil.disk_usage(cache).free
+    if need > free:
+        raise DatasetError(
+            f"{count:,} pictures of {size} pixels need {need / 1e6:,.0f} MB, and the disk of "
+            f"{cache} has {free / 1e6:,.0f} MB; make room, or use fewer or smaller pictures."
+        )
+
+
+@dataclass
+class _Pictures:
+    """The pictures that were written so far, and those that cannot be read."""
+
+    names: list[str] = field(default_factory=list)
+    unreadable: list[Exclusion] = field(default_factory=list)
+    thumbnails: list[Images] = field(default_factory=list)
+    content: Any = field(default_factory=hashlib.sha256)
+    distinct: set[tuple[bytes, int]] = field(default_factory=set)
+
+    def write(self, name: str, image: Images, file: BinaryIO) -> None:
+        """Append a picture's pixels to `file`."""
+        pixels = np.ascontiguousarray(image).data
+        file.write(pixels)
+        self.content.update(pixels)
+        self.names.append(name)
+        self.thumbnails.append(near_duplicates.thumbnail(image))
+        # In a set of 100,000 about one pair would have equal checksums by chance.
+        self.distinct.add((self.thumbnails[-1].tobytes(), zlib.crc32(pixels)))
 
 
 def _write(
@@ -160,48 +193,58 @@ def _write(
     progress: Progress | None,
 ) -> None:
     """Write the whole dataset into `folder` and flush it to the disk."""
-    content, distinct, unreadable = hashlib.sha256(), set[tuple[bytes, int]](), []
-    names: list[str] = []
-    thumbnails: list[Images] = []
-    total, size = len(contents.names), decoding.size
     with (folder / "images.npy").open("wb") as file:
-        _header(file, total, size)
-        for count, (name, image) in enumerate(source.pictures(contents, decoding), start=1):
-            if isinstance(image, BrokenImage):
-                unreadable.append(Exclusion(name, image.reason))
-            else:
-                pixels = np.ascontiguousarray(image).data
-                file.write(pixels)
-                content.update(pixels)
-                thumbnails.append(near_duplicates.thumbnail(image))
-                # In a set of 100,000 about one pair would have equal checksums by chance.
-                distinct.add((thumbnails[-1].tobytes(), zlib.crc32(pixels)))
-                names.append(name)
-            if progress:
-                progress(count, total)
-        file.seek(0)
-        _header(file, len(names), size)
-        _flush(file)
+        pictures = _write_images(file, source, contents, decoding, progress)
+    names = pictures.names
     if len(names) < FEWEST:
-        raise DatasetError(_unusable(source, contents, len(names), unreadable))
-    manifest = {
+        raise DatasetError(_unusable(source, contents, len(names), pictures.unreadable))
+    _write_json(folder / "names.json", names)
+    if labels := source.labels(contents, names):
+        _write_json(folder / "labels.json", labels)
+    _write_json(folder / MANIFEST, _manifest(source, contents, decoding.size, pictures))
+    atomic.sync(folder)
+
+
+def _write_images(
+    file: BinaryIO,
+    source: DatasetSource,
+    contents: Contents,
+    decoding: Decoding,
+    progress: Progress | None,
+) -> _Pictures:
+    """Write `images.npy`: the pictures that can be read, in order."""
+    pictures, total = _Pictures(), len(contents.names)
+    _header(file, total, decoding.size)
+    for count, (name, image) in enumerate(source.pictures(contents, decoding), start=1):
+        if isinstance(image, BrokenImage):
+            pictures.unreadable.append(Exclusion(name, image.reason))
+        else:
+            pictures.write(name, image, file)
+        if progress:
+            progress(count, total)
+    file.seek(0)
+    _header(file, len(pictures.names), decoding.size)
+    _flush(file)
+    return pictures
+
+
+def _manifest(
+    source: DatasetSource, contents: Contents, size: int, pictures: _Pictures
+) -> dict[str, Any]:
+    names = pictures.names
+    return {
         "format": FORMAT,
         "name": source.name,
         "licence": source.licence,
         "credit": source.credit,
         "count": len(names),
         "size": size,
-        "fingerprint": content.hexdigest(),
-        "skipped": [one._asdict() for one in unreadable],
+        "fingerprint": pictures.content.hexdigest(),
+        "skipped": [one._asdict() for one in pictures.unreadable],
         "left_out": [asdict(one) for one in _summary(source, contents)],
-        "duplicates": len(names) - len(distinct),
-        "near_duplicates": asdict(_alike(source, names, thumbnails)),
+        "duplicates": len(names) - len(pictures.distinct),
+        "near_duplicates": asdict(_alike(source, names, pictures.thumbnails)),
     }
-    _write_json(folder / "names.json", names)
-    if labels := source.labels(contents, names):
-        _write_json(folder / "labels.json", labels)
-    _write_json(folder / MANIFEST, manifest)
-    atomic.sync(folder)
 
 
 def _alike(

@@ -10,7 +10,6 @@ from typing import Any
 
 import sqlalchemy as sa
 from PIL import Image
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch.utils.tensorboard import SummaryWriter
 
@@ -21,6 +20,7 @@ from models.runs import Fence
 from models.storage import atomic
 from worker.enlarging.stage import StageProgress
 from worker.evaluation.served_size import Measures
+from worker.terminal import PlainConsole
 
 # The event by stage after the training.
 STAGE_PROGRESS = {
@@ -50,8 +50,7 @@ class Reporter:
         (folder / "sheets").mkdir(parents=True, exist_ok=True)
         self._metrics = (folder / "metrics.jsonl").open("a", buffering=1)
         self._board = SummaryWriter(folder / "tensorboard")
-        # no markup: a message may hold a name that a user chose, such as `[/x]`
-        self._console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
+        self._console = PlainConsole(stderr=True)
         self._bar = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(),

@@ -33,7 +33,7 @@ def peak() -> int:
         # Its `ispe` says 64 by 64 and its HEVC parameters 16,384 by 16,384.
         pytest.param("coded-16384-px.heic", "exceeds the maximum image size", id="heic"),
         # Its `ispe` says 16 by 16 and its AV1 sequence header 9,000 by 9,000.
-        pytest.param("coded-9000-px.avif", "81,000,000 coded pixels", id="avif"),
+        pytest.param("coded-9000-px.avif", "coded as more than 16,000,000 pixels", id="avif"),
     ],
 )
 def test_a_small_header_of_a_large_picture_is_refused(name: str, reason: str) -> None:
@@ -47,7 +47,7 @@ def test_a_small_header_of_a_large_picture_is_refused(name: str, reason: str) ->
 
 def test_an_upload_refuses_it_by_its_header() -> None:
     data = (HOSTILE / "coded-9000-px.avif").read_bytes()
-    with pytest.raises(BrokenImage, match="coded pixels"):
+    with pytest.raises(BrokenImage, match="coded as more"):
         peek(data)
 
 

@@ -1,10 +1,10 @@
-"""Tables with classes as numbers, quotation marks without an end, and more than can be read."""
+"""Tables with classes as numbers and quotation marks without an end."""
 
 import errno
 
 import pytest
 
-from models.datasets import label_files, labels
+from models.datasets import labels
 from tests.models.datasets.test_everyday_labels import HATS, NAMES, read, table
 
 
@@ -41,12 +41,6 @@ def test_an_odd_quotation_mark_hides_no_missing_one_after_it() -> None:
     (left_out,) = read(text).unreadable
     assert "01.png" in left_out.reason
     assert "never closed" in left_out.reason
-
-
-def test_a_table_of_more_rows_than_a_set_has_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(label_files, "MOST_ROWS", 10)
-    (left_out,) = read(table()).unreadable
-    assert left_out.reason == "cannot be read: it has more than 10 rows"
 
 
 def test_a_file_that_the_system_refuses_is_named_without_its_place() -> None:

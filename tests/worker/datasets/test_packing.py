@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -326,6 +327,16 @@ def test_names_that_are_not_utf_8_are_packed_and_reported(cache: Path, tmp_path:
     assert dataset.names() == ["b.png", "\udce9.png"]
     assert [each.name for each in dataset.skipped] == ["\udcff.png"]
     assert pack(folder, 8, cache) == dataset
+
+
+def test_a_disk_without_room_is_named_before_anything_is_written(
+    faces: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(faces)._replace(free=1_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(DatasetError, match=r"of 512 pixels need \d+ MB.*has 1 MB; make room"):
+        pack(faces, 512, cache)
+    assert list(cache.iterdir()) == []
 
 
 def test_one_picture_is_too_few_and_says_so_at_once(cache: Path, tmp_path: Path) -> None:

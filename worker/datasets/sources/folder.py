@@ -17,7 +17,7 @@ from worker.datasets.file_source import FileSource
 from worker.datasets.source import Contents, NamedFile, Part
 from worker.datasets.starter_attributes import EDITIONS
 
-VERSION = "folder-7"  # raise it whenever the same files give other pixels or labels
+VERSION = "folder-8"  # raise it whenever the same files give other pixels or labels
 
 
 class FolderSource(FileSource):
