@@ -14,8 +14,6 @@ import json
 import math
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +73,7 @@ def check_gradients(preset: str, device: torch.device) -> Result:
     expected = gradients(_trainer(recipe, CPU, bf16=False), CPU)
     result: Result = {"preset": preset, "is_right": True}
     for precision in ("fp32", "bf16"):
-        with _exact_float32():
+        with devices.exact_float32():  # TF32 would hide a wrong kernel
             actual = gradients(_trainer(recipe, device, precision == "bf16"), device)
         errors = {name: _error(actual[name], expected[name]) for name in expected}
         worst = largest(errors)
@@ -111,17 +109,6 @@ def gradients(trainer: Trainer, device: torch.device) -> dict[str, Tensor]:
 
 def _error(actual: Tensor, expected: Tensor) -> float:
     return float((actual - expected).norm() / expected.norm().clamp(min=1e-12))
-
-
-@contextmanager
-def _exact_float32() -> Iterator[None]:
-    """Without TF32, whose ten bits would hide a wrong kernel."""
-    before = torch.backends.cudnn.allow_tf32
-    torch.backends.cudnn.allow_tf32 = False
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.allow_tf32 = before
 
 
 def time_preset(preset: str, device: torch.device, with_graphs: bool, seconds: float) -> Result:

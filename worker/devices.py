@@ -1,6 +1,8 @@
 """The device that a process computes on, and whether it computes in bf16."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -37,6 +39,17 @@ def has_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.cpu._is_avx512_bf16_supported())
+
+
+@contextmanager
+def exact_float32() -> Iterator[None]:
+    """Within the context cuDNN computes in float32, not in TF32, which has ten bits of it."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def transfer(tensor: Tensor, device: torch.device) -> Tensor:

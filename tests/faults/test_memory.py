@@ -37,6 +37,19 @@ def test_pytorchs_own_message_about_memory_is_recognised() -> None:
     assert "`batch`" in message
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+    ],
+)
+def test_the_messages_of_cuda_about_memory_are_recognised(text: str) -> None:
+    """They come as RuntimeError, where the driver or a library allocates and not PyTorch."""
+    assert str(resource_errors.explain(RuntimeError(text))).startswith("The GPU has too little")
+
+
 def test_any_other_error_is_not_explained_away() -> None:
     assert (
         resource_errors.explain(RuntimeError("mat1 and mat2 shapes cannot be multiplied")) is None

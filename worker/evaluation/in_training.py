@@ -8,6 +8,7 @@ from torch import nn
 
 from models.faces import latents
 from models.faces.pixels import to_pixels
+from worker import devices
 from worker.datasets.packing import PackedDataset
 from worker.evaluation import metrics, reference
 from worker.evaluation.features import Features, Pixels
@@ -43,6 +44,7 @@ def draw(generator: nn.Module, latent: int, count: int) -> Pixels:
     for start in range(0, count, BATCH):
         seeds = range(start, min(start + BATCH, count))
         z = latents.derive_all(map(str, seeds), latent)
-        images = generator(torch.from_numpy(z).to(device)).float()
+        with devices.exact_float32():
+            images = generator(torch.from_numpy(z).to(device)).float()
         parts.append(to_pixels(images).cpu().numpy())
     return np.concatenate(parts)

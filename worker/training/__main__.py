@@ -38,7 +38,7 @@ MEMORY_ERRORS = (torch.OutOfMemoryError, MemoryError, OSError, RuntimeError, Saf
 def main(run: str, number: str) -> None:
     """Train a run. Its end is recorded in the database; a crash only shows in the exit code."""
     settings = Settings()
-    count = settings.processes or max(1, torch.cuda.device_count())
+    count = _process_count(settings)
     if count > 1 and "RANK" not in os.environ:
         _become_torchrun(count)
     threading.Thread(target=_exit_with_supervisor, daemon=True).start()
@@ -48,6 +48,16 @@ def main(run: str, number: str) -> None:
         lockstep.follow(settings)
     else:
         _lead(settings, run, runs.Fence(int(number)))
+
+
+def _process_count(settings: Settings) -> int:
+    """The processes that train together on this host: one a GPU, or `KAO_PROCESSES`, if fewer."""
+    gpus = torch.cuda.device_count()
+    count = settings.processes or max(1, gpus)
+    if gpus and count > gpus:
+        log.warning("processes.limited", processes=gpus, requested=count)
+        return gpus
+    return count
 
 
 def _lead(settings: Settings, run: str, fence: runs.Fence) -> None:

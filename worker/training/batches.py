@@ -23,6 +23,7 @@ from worker.training.balance import Balance, weights
 from worker.training.distributed.collectives import Share
 
 SHARE_OF_DEVICE = 0.25  # of the free memory that a dataset may take
+LOADED_AT_ONCE = 1_000  # images, so that a large set is not in the host's memory too
 
 
 class Reals:
@@ -56,10 +57,10 @@ class Reals:
         self._last_order: tuple[tuple[int, tuple[str, ...]], Tensor] | None = None
         self._resident: Tensor | None = None
         self._loader: ThreadPoolExecutor | None = None
-        self._ahead: tuple[tuple[int, tuple[str, ...]], Future[Tensor]] | None = None
+        self._ahead: tuple[tuple[object, ...], Future[Tensor]] | None = None
         if device.type == "cuda":
             if images.nbytes < SHARE_OF_DEVICE * torch.cuda.mem_get_info(device)[0]:
-                self._resident = torch.from_numpy(np.array(images)).to(device)
+                self._resident = load(images, device)
             else:
                 self._loader = ThreadPoolExecutor(1, "reals")
 
@@ -139,13 +140,15 @@ class Reals:
             return self._resident[transfer(self._indices(step), self.device)]
         if self._loader is None:
             return self._read(step)
-        if self._ahead is not None and self._ahead[0] == (step, self.lineage):
+        # After the training the first process takes over the others' share.
+        key = (self.lineage, self.share)
+        if self._ahead is not None and self._ahead[0] == (step, *key):
             batch = self._ahead[1].result()
         else:
             batch = self._read(step).pin_memory()
         # Read the next batch while the device works on this one.
         task = self._loader.submit(lambda: self._read(step + 1).pin_memory())
-        self._ahead = (step + 1, self.lineage), task
+        self._ahead = (step + 1, *key), task
         return batch.to(self.device, non_blocking=True)
 
     def _read(self, step: int) -> Tensor:
@@ -175,6 +178,15 @@ class Reals:
                 order = self._balance.order(random)
             last = self._last_order = key, order
         return last[1]
+
+
+def load(images: NDArray[np.uint8], device: torch.device) -> Tensor:
+    """Images (N, S, S, 3) uint8, mapped from disk, on the device."""
+    resident = torch.empty(images.shape, dtype=torch.uint8, device=device)
+    for start in range(0, len(images), LOADED_AT_ONCE):
+        places = slice(start, start + LOADED_AT_ONCE)
+        resident[places] = torch.from_numpy(np.array(images[places]))
+    return resident
 
 
 def to_images(pixels: Tensor, mirror: Tensor | None = None) -> Tensor:

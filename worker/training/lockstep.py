@@ -47,7 +47,7 @@ class LockstepTrainer:
     def follow(self) -> None:
         """Follow the orders of rank 0 until it stops."""
         while True:
-            order, fraction = collectives.agree([STOP, 0.0], self.share, self.trainer.device)
+            order, fraction = collectives.agree([STOP, 0.0], self.share)
             if order == STOP:
                 return
             if order == RESTORE:
@@ -56,7 +56,7 @@ class LockstepTrainer:
                 self.trainer.train(fraction)
 
     def _send(self, order: float, fraction: float = 0.0) -> None:
-        collectives.agree([order, fraction], self.share, self.trainer.device)
+        collectives.agree([order, fraction], self.share)
 
 
 def _receive_state() -> dict[str, Any]:

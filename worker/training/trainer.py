@@ -101,7 +101,7 @@ class Trainer:
     def _feature_discriminator(self, bf16: bool) -> FeatureDiscriminator | None:
         """The second discriminator, where the recipe has one and its weights are installed."""
         has_package = self.recipe.feature_weight > 0 and frozen_features.is_available()
-        (is_used,) = collectives.agree([float(has_package)], self.share, self.device)
+        (is_used,) = collectives.agree([float(has_package)], self.share)
         if not is_used:
             return None
         trunk = frozen_features.load_trunk().to(self.device)

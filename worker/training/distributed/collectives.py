@@ -1,7 +1,7 @@
 """Several processes train as one: each takes its share of every batch, gradients are averaged.
 
-`torchrun` starts them; the backend is gloo on CPUs and NCCL on CUDA. The global batch is the
-recipe's, whatever the number of processes.
+`torchrun` starts them. Tensors on the CPU go through gloo, those on a GPU through NCCL. The global
+batch is the recipe's, whatever the number of processes.
 """
 
 import atexit
@@ -20,7 +20,7 @@ from models.errors import KaoError
 LEAST_ROWS = 2  # of a micro-batch: the spread of one row is no number
 MOMENTUM = 0.1  # nn.BatchNorm2d's default
 # The other processes wait in a broadcast while the first packs a set, measures, publishes or
-# searches sliders; NCCL's default of 10 minutes would abort them.
+# searches sliders; gloo's default of 30 minutes would abort them.
 LONGEST_WAIT = timedelta(hours=12)
 
 
@@ -48,7 +48,9 @@ def join(device: torch.device) -> Share:
     # The defaults of its functions are the group at the time of the import. Imported later, as
     # optimizers do, it would hold the group and its threads after `destroy_process_group`.
     import_module("torch.distributed.nn.functional")
-    backend = "nccl" if device.type == "cuda" else "gloo"
+    # Orders and states are on the CPU: through NCCL, each would wait until the GPU has done all
+    # work before it, and a process that ended would be waited for.
+    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, timeout=LONGEST_WAIT)
     # Its threads must end before the interpreter, else the process may abort (std::terminate).
     atexit.register(dist.destroy_process_group)
@@ -87,11 +89,11 @@ def average_buffer(buffer: Tensor, share: Share) -> None:
         buffer /= share.world
 
 
-def agree(values: list[float], share: Share, device: torch.device) -> list[float]:
+def agree(values: list[float], share: Share) -> list[float]:
     """Return rank 0's values in every process: clocks and signals differ between processes."""
     if share.world == 1:
         return values
-    shared = torch.tensor(values, dtype=torch.float64, device=device)
+    shared = torch.tensor(values, dtype=torch.float64)
     dist.broadcast(shared, src=0)
     return [float(value) for value in shared.tolist()]
 

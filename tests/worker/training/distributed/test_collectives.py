@@ -7,12 +7,15 @@ import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, distributed
 
 from models.errors import KaoError
+from models.settings import Settings
+from worker.training import __main__ as process
 from worker.training.distributed import collectives
 from worker.training.distributed.collectives import Share
 
@@ -49,7 +52,7 @@ def kept(name):
 
 object.__setattr__(trainer.step_program, "update", kept)
 trainer.advance()
-told = collectives.agree([float(share.rank + 7)], share, cpu)
+told = collectives.agree([float(share.rank + 7)], share)
 assert told == [7.0], told
 if share.rank == 0:
     statistics = {k: v for k, v in trainer.generator.state_dict().items()
@@ -99,19 +102,44 @@ def test_a_batch_that_cannot_be_shared_is_refused() -> None:
         collectives.check(8, Share(0, 8))
 
 
-def test_the_others_wait_as_long_as_a_measurement_may_take(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(("device", "backend"), [("cpu", "gloo"), ("cuda", "cpu:gloo,cuda:nccl")])
+def test_processes_agree_through_the_cpu_and_wait_as_long_as_a_measurement_may_take(
+    device: str, backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options: dict[str, timedelta] = {}
+    options: dict[str, Any] = {}
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setattr(
-        distributed, "init_process_group", lambda _backend, **more: options.update(more)
+        distributed,
+        "init_process_group",
+        lambda backend, **more: options.update(more, backend=backend),
     )
     monkeypatch.setattr(distributed, "get_rank", lambda: 0)
     monkeypatch.setattr(distributed, "get_world_size", lambda: 2)
     monkeypatch.setattr(atexit, "register", lambda _function: None)
-    collectives.join(torch.device("cpu"))
+    share = collectives.join(torch.device(device))
     assert options["timeout"] >= timedelta(hours=1)
+    assert options["backend"] == backend
+    shared: list[Tensor] = []
+    monkeypatch.setattr(distributed, "broadcast", lambda tensor, src: shared.append(tensor))
+    assert collectives.agree([7.0], share) == [7.0]
+    assert shared[0].device.type == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("requested", "gpus", "count"),
+    [
+        pytest.param(None, 0, 1, id="CPU"),
+        pytest.param(3, 0, 3, id="CPU as requested"),
+        pytest.param(None, 2, 2, id="one a GPU"),
+        pytest.param(1, 2, 1, id="fewer than GPUs"),
+        pytest.param(3, 2, 2, id="more than GPUs"),
+    ],
+)
+def test_each_process_has_a_gpu_of_its_own(
+    requested: int | None, gpus: int, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    assert process._process_count(Settings(processes=requested)) == count
 
 
 def test_every_row_belongs_to_one_process() -> None:
