@@ -141,7 +141,7 @@ EVENT_STATES = {
 def _cancellation_violations(
     operations: Sequence[Operation], rows: dict[str, dict[str, object]]
 ) -> Iterator[Violation]:
-    """A run that was cancelled while it waited stays so; nobody resumes it."""
+    """A run that was cancelled while it waited stays so; no client resumes it."""
     for one in operations:
         if one.kind == "cancel" and one.is_success:
             state = rows[one.subject]["state"] if one.subject in rows else None

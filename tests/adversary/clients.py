@@ -1,4 +1,4 @@
-"""Clients that send random requests, and remember what each was answered."""
+"""Clients that send random requests and record the answers."""
 
 import math
 import random

@@ -95,7 +95,7 @@ class Host:
         return True
 
     def has_ended(self) -> bool:
-        """Whether it ended without having been told to."""
+        """Whether it ended by itself, not by `stop`."""
         return self.is_wanted and self.process is not None and self.process.poll() is not None
 
 
@@ -245,7 +245,7 @@ class Cluster:
         return family(self.service(name).process.pid)
 
     def is_ready(self, name: str) -> bool:
-        """Whether an app says that it serves, asked without a link."""
+        """Whether an app reports that it is ready, requested without a faulty link."""
         try:
             answer = httpx.get(f"{self.direct_urls[name]}/health/ready", timeout=10)
         except httpx.TransportError:

@@ -56,7 +56,7 @@ class References:
         return version
 
     def face(self, version: str, seed: str, model: str) -> str:
-        """The SHA-256 of a face, as asked for by that name of its model."""
+        """The SHA-256 of a face, as requested by that name of its model."""
         with self._lock:
             return self._digest(version, seed, model)
 

@@ -33,7 +33,7 @@ def make_archives() -> dict[str, bytes]:
 
 @dataclass
 class World:
-    """What the clients know of, and share. keys: each id with its secret, the oldest first."""
+    """The state that all clients share. keys: each id with its secret, the oldest first."""
 
     urls: dict[str, str]
     references: References

@@ -19,7 +19,7 @@ DEFECTS: dict[str, str] = {
     "lost-runs": "no run is lost",
     "split-idempotency-keys": "an idempotency key stands for one run",
     "old-aliases": "default is not older than its bound",
-    "remembered-keys": "a key opens doors until it is revoked",
+    "cached-keys": "a key opens doors until it is revoked",
     "swapped-faces": "a face has the bytes of its version",
     "skipped-promotions": "no promotion is lost or repeated",
 }

@@ -18,7 +18,7 @@ SERVERS = {"app-a": "http://a", "app-b": "http://b"}
 VERSIONS = ["a" * 64, "b" * 64, "c" * 64]
 RULES = {
     "old-aliases": "default is not older than its bound",
-    "remembered-keys": "a key opens doors until it is revoked",
+    "cached-keys": "a key opens doors until it is revoked",
     "skipped-promotions": "no promotion is lost or repeated",
     "split-idempotency-keys": "an idempotency key stands for one run",
     "old-datasets": "no dataset is lost",
@@ -77,8 +77,8 @@ class SimulatedClient(Client):
         return version
 
     def _use(self, server: str, key: str) -> int:
-        is_remembered = self.defect == "remembered-keys" and key in self.accepted[server]
-        if key in self.world.revoked and not is_remembered:
+        is_cached = self.defect == "cached-keys" and key in self.accepted[server]
+        if key in self.world.revoked and not is_cached:
             return 401
         self.accepted[server].add(key)
         return 200

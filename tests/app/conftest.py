@@ -67,7 +67,7 @@ def _no_shipped_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """A fresh home with a known key, no count of faces, and nobody at the queue's socket."""
+    """A fresh home with a known key, no rate limits, and no server at the queue's socket."""
     return Settings(home=tmp_path / "home", api_key=KEY, threads=2, limit_pictures="none")
 
 

@@ -123,7 +123,7 @@ def test_the_documentation_has_no_other_problem() -> None:
     ],
 )
 def test_an_error_says_which_request_helps(error: KaoError, sentence: str) -> None:
-    """The error itself knows nothing of HTTP: the command line shows it too."""
+    """The text of the error is independent of HTTP: the command line shows it too."""
     assert sentence not in str(error)
     assert sentence in str(asyncio.run(answer(Request({"type": "http"}), error)).body)
 

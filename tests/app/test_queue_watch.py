@@ -1,4 +1,4 @@
-"""Readiness tells apart why a run waits, and says nothing of a queue that no run needs."""
+"""Readiness states why a run waits, and reports no fault of a queue that no run needs."""
 
 import pytest
 import redis

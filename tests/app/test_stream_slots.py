@@ -35,7 +35,7 @@ def test_where_all_slots_are_in_use_the_client_with_the_most_loses_its_newest() 
         first, second, third = (streams.enter_context(slots.take("many")) for _ in range(3))
         streams.enter_context(slots.take("other"))
         assert [each.is_ended for each in (first, second, third)] == [False, False, True]
-        # "many" has two and "other" one: nobody would be better off.
+        # "many" has two and "other" one: ending one of them would help no client.
         with pytest.raises(Overloaded, match="Too many event streams"), slots.take("other"):
             pass
     assert len(slots) == 0

@@ -189,7 +189,7 @@ def visit(browser: Browser, site: str) -> Iterator[Visit]:
 
 @dataclass
 class Reporter:
-    """A run of the site whose worker is the test: it reports whatever the test wants shown."""
+    """A run of the site whose worker is the test: it reports what the test needs."""
 
     database: sa.Engine
     id: str

@@ -71,7 +71,7 @@ def test_ten_faces_are_shown_with_a_text_of_what_they_show(
         expect(image).to_have_class("here")
         assert "&dpr=2" in image.evaluate("image => image.currentSrc")  # two device pixels
         expect(image).to_have_attribute("alt", re.compile("^hair: (black|pink|green)"))
-    # What a screen reader is told, through the shadow root.
+    # What a screen reader reads, through the shadow root.
     names = [image.get_attribute("alt") for image in page.get_by_role("img").all()]
     assert len(names) == 10
     expect(page.get_by_role("img", name="hair:").first).to_be_visible()

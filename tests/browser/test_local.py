@@ -109,7 +109,7 @@ def fetch_pixels(http: httpx.Client, site: str, **query: Any) -> Pixels:
     return np.asarray(Image.open(io.BytesIO(answer.content)).convert("RGB"))
 
 
-def apart(one: Pixels, other: Pixels) -> int:
+def difference(one: Pixels, other: Pixels) -> int:
     return int(np.abs(one.astype(int) - other).max())
 
 
@@ -134,7 +134,7 @@ def let_the_worker_draw(page: Page) -> None:
 def test_the_page_shows_the_servers_face(visit: Visit, site: str, http: httpx.Client) -> None:
     page, version = open_local(visit)
     face = pixels_of(page.locator("#face").evaluate(CANVAS), 256)
-    assert apart(face, fetch_pixels(http, site, seed="ada", size=256, model=version)) <= 2
+    assert difference(face, fetch_pixels(http, site, seed="ada", size=256, model=version)) <= 2
     expect(page.locator("#wall canvas")).to_have_count(200)
 
 
@@ -154,7 +154,7 @@ def test_chromium_draws_the_servers_faces(
     for job, picture in zip(jobs, pictures, strict=True):
         look = {"psi": job["look"]["psi"], "variant": job["look"]["variant"], **traits}
         face = fetch_pixels(http, site, seed=job["seed"], size=job["size"], model=version, **look)
-        assert apart(pixels_of(picture, job["size"]), face) <= 2, job
+        assert difference(pixels_of(picture, job["size"]), face) <= 2, job
 
 
 def test_two_hundred_pictures_are_drawn_without_a_network(visit_offline: Visit) -> None:
@@ -192,7 +192,7 @@ def test_a_picture_of_the_worker_is_the_servers(
         }"""
     )
     face = fetch_pixels(http, site, seed="a b", size=64, psi=0.5, model=version)
-    assert apart(pixels_of(text, 64), face) <= 1
+    assert difference(pixels_of(text, 64), face) <= 1
 
 
 def test_a_second_visit_works_offline(visit_offline: Visit) -> None:
@@ -242,7 +242,8 @@ def test_a_morph_of_the_worker_is_the_servers(visit: Visit, site: str, http: htt
     drawn_pixels = np.asarray(Image.open(io.BytesIO(response.value.body())).convert("RGB"))
     answer = http.get(f"{site}/morph?{query}")
     assert (
-        apart(drawn_pixels, np.asarray(Image.open(io.BytesIO(answer.content)).convert("RGB"))) <= 1
+        difference(drawn_pixels, np.asarray(Image.open(io.BytesIO(answer.content)).convert("RGB")))
+        <= 1
     )
 
 

@@ -1,4 +1,4 @@
-"""The playground as somebody uses it."""
+"""The playground in a browser, as users operate it."""
 
 import re
 
@@ -231,7 +231,7 @@ def test_two_languages_have_all_words(visit: Visit) -> None:
     expect(page.locator("#open")).to_have_text("自定义")
     click_to_load(page.get_by_text("English"))
     expect(page.locator("#open")).to_have_text("Customise")
-    page.goto("/")  # a cookie remembers
+    page.goto("/")  # the cookie has the choice
     expect(page.locator("#open")).to_have_text("Customise")
 
 

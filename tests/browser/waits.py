@@ -1,4 +1,4 @@
-"""Waiting for another document, and for conditions that Playwright's `expect` does not know."""
+"""Waiting for another document, and for conditions that Playwright's `expect` does not have."""
 
 import time
 from collections.abc import Callable
@@ -32,7 +32,7 @@ def until(page: Page, condition: str | Callable[[], object], failure: str = "") 
     which the policy of the pages forbids.
     """
     is_true = condition if callable(condition) else lambda: page.evaluate(condition)
-    ends = time.monotonic() + LONGEST
+    deadline = time.monotonic() + LONGEST
     while not is_true():
-        assert time.monotonic() < ends, failure or condition
+        assert time.monotonic() < deadline, failure or condition
         page.wait_for_timeout(50)  # and not time.sleep, which would hold events back

@@ -60,8 +60,8 @@ class Stack:
         return process.stdout.strip()
 
     def wait(self, condition: Callable[[], T], seconds: float, goal: str) -> T:
-        ends = time.monotonic() + seconds
-        while time.monotonic() < ends:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
             try:
                 if value := condition():
                     return value
@@ -87,7 +87,7 @@ class Stack:
         return str(self.inspect(service)["State"]["Health"]["Status"])
 
     def inspect(self, service: str) -> Any:
-        """What the engine knows of a service's container."""
+        """The engine's description of a service's container."""
         process = run_command("docker", "inspect", self.container(service))
         return json.loads(process.stdout)[0]
 

@@ -139,7 +139,7 @@ def test_workers_have_a_gpu_and_no_fixed_number_in_the_overlay_for_it() -> None:
 def test_workers_are_counted_by_the_runs_that_wait_or_train(
     begin: Begin, engine: sa.Engine
 ) -> None:
-    """The query of the ScaledObject, asked of Kao's own tables."""
+    """The query of the ScaledObject, run on Kao's own tables."""
     scaled = find(MANIFESTS, "ScaledObject", "kao-worker")["spec"]
     assert scaled["minReplicaCount"] == 0
     (trigger,) = scaled["triggers"]

@@ -35,7 +35,7 @@ def test_the_worker_without_a_gpu_has_what_the_other_has() -> None:
     with_gpu, without = COMPOSE["services"]["worker"], CPU["services"]["worker-cpu"]
     common = set(with_gpu) - {"image", "build", "deploy", "mem_limit", "environment"}
     assert {name: with_gpu[name] for name in common} == {name: without[name] for name in common}
-    # It listens nowhere and asks nobody's proxies.
+    # It listens on no port and trusts no proxy.
     only_apps = {"KAO_HOST", "KAO_PORT", "KAO_TRUSTED_PROXIES", "OTEL_EXPORTER_OTLP_ENDPOINT"}
     assert set(with_gpu["environment"]) - set(without["environment"]) == only_apps
     assert CPU["services"]["worker"] == {"profiles": ["gpu"]}
@@ -72,7 +72,7 @@ def test_the_queue_has_a_password_that_only_its_services_can_read() -> None:
 
 
 def test_apps_behind_the_proxy_are_not_open_to_other_machines() -> None:
-    """The app believes the addresses that Docker's network forwards, whoever sent them."""
+    """The app trusts the addresses that are forwarded from Docker's network."""
     services = {**COMPOSE["services"], **CPU["services"]}
     ports = {name: service["ports"] for name, service in services.items() if "ports" in service}
     assert ports.keys() == {"app", "proxy"}

@@ -72,11 +72,11 @@ def test_the_alias_moves_under_load_and_no_answer_is_wrong(up: Up, seconds: floa
     }
     wrong: list[tuple[int, str, str]] = []
     answers: list[int] = []
-    ends = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds
 
     def ask(number: int) -> None:
         with httpx.Client(base_url=up.url, timeout=30) as client:
-            while time.monotonic() < ends:
+            while time.monotonic() < deadline:
                 seed = seeds[(number + len(answers)) % len(seeds)]
                 answer = client.get(f"/avatar?seed={seed}")
                 answers.append(answer.status_code)

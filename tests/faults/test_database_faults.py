@@ -31,7 +31,7 @@ def test_a_database_locked_for_twenty_seconds_loses_nothing(house: House) -> Non
     house.wait_for_snapshot(run)
     lock = sqlite3.connect(house.settings.home / "kao.db", isolation_level=None)
     lock.execute("BEGIN IMMEDIATE")
-    ends = time.monotonic() + LOCK_SECONDS
+    deadline = time.monotonic() + LOCK_SECONDS
     answers = []
 
     def post() -> None:
@@ -39,7 +39,7 @@ def test_a_database_locked_for_twenty_seconds_loses_nothing(house: House) -> Non
 
     posting = threading.Thread(target=post)
     posting.start()
-    while time.monotonic() < ends:
+    while time.monotonic() < deadline:
         assert house.http.get(f"/avatar?seed={time.monotonic()}").status_code == 200
         assert house.http.get(f"/train/{run}").json()["state"] == "running"
         time.sleep(0.5)

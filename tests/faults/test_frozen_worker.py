@@ -82,7 +82,7 @@ def test_a_thawed_worker_publishes_nothing_and_stops_by_itself(
     house: House, hosts: list[Process], target: str
 ) -> None:
     """The whole host, or all of it but the training process, which goes on unwatched."""
-    # On a fast core ten times as long as the lease: nobody takes over a run that has ended.
+    # On a fast core ten times as long as the lease: no worker takes over a run that has ended.
     run = house.submit(30_000)
     house.wait_for_snapshot(run)
     match = house.wait(lambda: owner(hosts, run), "a worker trains it")

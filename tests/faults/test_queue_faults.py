@@ -1,4 +1,4 @@
-"""The queue may die, hang, forget, repeat itself or run out of disk: runs are not its to lose."""
+"""No run is lost where the queue dies, hangs, loses or repeats messages, or its disk is full."""
 
 import shutil
 import signal
@@ -122,7 +122,7 @@ def test_a_queue_whose_disk_is_full_refuses_training_and_recovers_by_itself(hous
         with house.redis() as client:
             # Valkey notices when it next writes (once a second, appendfsync everysec).
             house.wait(lambda: refuses(client), "the queue refuses to write", 30)
-        waits = house.submit(160)  # asked for before anybody noticed
+        waits = house.submit(160)  # submitted before the fault is detected
         answer = train_once(house)
         assert answer.status_code == 503
         assert answer.json()["type"] == "urn:kao:problem:queue-refuses"

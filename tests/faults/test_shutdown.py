@@ -101,7 +101,7 @@ def test_a_worker_kills_a_training_process_that_ignores_its_signal(house: House)
 
 def test_an_app_ends_its_streams_and_finishes_what_it_draws(house: House) -> None:
     app = house.app()
-    run = house.submit()  # nobody trains it: its stream stays open
+    run = house.submit()  # no worker trains it: its stream stays open
     following_now = threading.Event()
     answers: list[int] = []
 

@@ -52,7 +52,7 @@ PATTERNS = {
 
 
 class Crowd:
-    """Clients that remember each face they saw, by its model."""
+    """Clients that keep the digest of each face by its model."""
 
     def __init__(self, house: House) -> None:
         self.house, self.stop = house, threading.Event()
@@ -259,8 +259,8 @@ def test_nothing_is_lost_for_a_while(
     house.wait_for_end(run_ids[0])
     before = at_rest(house, up)
     crowd = Crowd(house)
-    ends, coming = time.monotonic() + SECONDS, endless_faults(order)
-    while time.monotonic() < ends:
+    deadline, coming = time.monotonic() + SECONDS, endless_faults(order)
+    while time.monotonic() < deadline:
         keep_busy(house, run_ids)
         sizes.append(size(house, up))
         due, began = time.monotonic() + EVERY, time.monotonic()
@@ -290,7 +290,7 @@ def test_nothing_is_lost_for_a_while(
         print(f"restored elsewhere: {len(rows)} runs, {faces} faces compared")
     assert crowd.wrong == []
     lost_answers = Counter(
-        (round(at - ends + SECONDS), error)  # s since the crowd came
+        (round(at - deadline + SECONDS), error)  # s since the crowd came
         for at, error in crowd.unanswered
         if not any(since <= at <= till for since, till in down)
     )

@@ -1,4 +1,4 @@
-"""Whatever is asked for, it is a picture or a refusal that says what is wrong."""
+"""Every request gets a picture or a refusal that states the reason."""
 
 import contextlib
 from typing import Any

@@ -204,7 +204,7 @@ def test_a_running_process_prunes_by_itself(
 ) -> None:
     monkeypatch.setattr(disk_cache, "INTERVAL", 0.05)
     with disk_cache.pruning(settings, engine):
-        ends = time.monotonic() + 30
+        deadline = time.monotonic() + 30
         while registry.folder(versions[1]).exists():
-            assert time.monotonic() < ends
+            assert time.monotonic() < deadline
             time.sleep(0.05)

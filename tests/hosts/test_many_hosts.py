@@ -87,8 +87,8 @@ class Hosts:
             return False
 
     def wait(self, condition: Callable[[], T | None], seconds: float, goal: str) -> T:
-        ends = time.monotonic() + seconds
-        while time.monotonic() < ends:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
             if result := condition():
                 return result
             time.sleep(0.1)
@@ -217,8 +217,8 @@ def test_faces_are_served_while_the_database_restarts_and_no_run_is_lost(
     run = hosts.train(images=8_000)
     hosts.wait(lambda: (hosts.run(run).progress or {}).get("images", 0) > 400, 120, "it goes on")
     with postgres.stopped(signal.SIGINT):
-        ends = time.monotonic() + 5
-        while time.monotonic() < ends:
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline:
             for number in (0, 1):
                 assert hosts.face(number).status_code == 200
         health = hosts.http.get(f"{hosts.urls[0]}/health/ready").json()

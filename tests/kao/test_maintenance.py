@@ -20,7 +20,7 @@ DAYS = 3 * 24 * 3600  # s; younger files may belong to a process that still writ
 
 @pytest.fixture
 def stray(settings: Settings, registry: Registry) -> Path:
-    """An old bundle's folder that the registry does not know."""
+    """An old bundle's folder that is not in the registry."""
     folder = registry.bundles / ("0" * 64)
     folder.mkdir()
     (folder / "card.json").write_text("{}")

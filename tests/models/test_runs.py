@@ -36,7 +36,7 @@ def attempt(engine: sa.Engine, run: str, fence: runs.Fence, move: str) -> bool:
             case "cancel":
                 runs.cancel(engine, run)
                 if runs.get(engine, run)["state"] == "running":
-                    # Cooperative: the heartbeat tells the owner, which requeues the run.
+                    # Cooperative: the heartbeat returns it to the owner, which requeues the run.
                     assert runs.beat(engine, run, fence)
                     runs.requeue(engine, run, fence, "stopped", is_stalled=False)
             case "resume":

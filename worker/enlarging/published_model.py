@@ -102,10 +102,10 @@ class PublishedModel:
         trainer = EnlargerTrainer(pairs, plan, self.stage.device, self.stage.bf16)
         for _ in range(UNTIMED_STEPS):
             trainer.advance()
-        began = time.monotonic()
+        start = time.monotonic()
         for _ in range(TIMED_STEPS):
             trainer.advance()
-        seconds = (time.monotonic() - began) / TIMED_STEPS
+        seconds = (time.monotonic() - start) / TIMED_STEPS
         steps = max(1, round(options.minutes * 60 / seconds))
         return replace(plan, steps=steps)
 

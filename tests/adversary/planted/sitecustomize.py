@@ -22,7 +22,7 @@ def lose_runs() -> None:
 
     create = runs.create
 
-    def forget(engine: sa.Engine, *arguments: Any) -> tuple[runs.Row, bool]:
+    def lose_run(engine: sa.Engine, *arguments: Any) -> tuple[runs.Row, bool]:
         row, is_new = create(engine, *arguments)
         if is_new and random.random() < ODDS:
             with engine.begin() as db:
@@ -30,11 +30,11 @@ def lose_runs() -> None:
                 db.execute(sa.delete(tables.runs).where(tables.runs.c.id == row["id"]))
         return row, is_new
 
-    runs.create = forget  # type: ignore[assignment]
+    runs.create = lose_run  # type: ignore[assignment]
 
 
 def split_idempotency_keys() -> None:
-    """Each server knows only the idempotency keys that came to it."""
+    """Each server has the idempotency keys of its own requests alone."""
     from app.training import service
 
     scope = service._scope
@@ -52,7 +52,7 @@ def keep_aliases() -> None:
     engine.POLL_INTERVAL = 600.0
 
 
-def remember_keys() -> None:
+def cache_keys() -> None:
     """A server asks for a key once a minute, so a revoked one works for longer."""
     from models import keys
 
@@ -100,7 +100,7 @@ DEFECTS = {
     "lost-runs": lose_runs,
     "split-idempotency-keys": split_idempotency_keys,
     "old-aliases": keep_aliases,
-    "remembered-keys": remember_keys,
+    "cached-keys": cache_keys,
     "swapped-faces": swap_faces,
     "skipped-promotions": skip_promotions,
 }

@@ -220,7 +220,7 @@ def test_a_session_sees_private_pictures(settings: Settings, registry: Registry)
 def test_nothing_that_the_server_stores_makes_a_session(
     client: TestClient, database: sa.Engine
 ) -> None:
-    """A reader of the database, a backup or a log cannot become somebody."""
+    """A reader of the database, a backup or a log cannot forge a session."""
     with database.begin() as db:
         (row,) = db.execute(select(tables.keys)).all()
     expires = int(time.time()) + 3600

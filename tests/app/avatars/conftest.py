@@ -26,7 +26,7 @@ KEY = "kao_a-key-for-the-tests"
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory: pytest.TempPathFactory, bundles: list[Path]) -> Iterator[TestClient]:
-    """An app that serves the first bundle and knows the second."""
+    """An app that serves the first bundle and has the second registered."""
     yield from serving(tmp_path_factory.mktemp("faces"), bundles[:2])
 
 
@@ -58,7 +58,7 @@ def bundle_with_labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def bundle_with_sliders(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One that was told nothing, and whose sliders were looked for."""
+    """One without labels, whose sliders were searched."""
     return _train(tmp_path_factory.mktemp("bundle_with_sliders"), sliders=True)
 
 
@@ -95,7 +95,7 @@ def _halves(recipe: Recipe) -> Reals:
 def choosy(
     tmp_path_factory: pytest.TempPathFactory, bundle_with_labels: Path, bundles: list[Path]
 ) -> Iterator[TestClient]:
-    """An app whose default model has traits, and that knows one without."""
+    """An app whose default model has traits, with one without registered beside it."""
     yield from serving(tmp_path_factory.mktemp("choosy"), [bundle_with_labels, bundles[0]])
 
 
@@ -103,5 +103,5 @@ def choosy(
 def slid(
     tmp_path_factory: pytest.TempPathFactory, bundle_with_sliders: Path, bundles: list[Path]
 ) -> Iterator[TestClient]:
-    """An app whose default model has sliders, and that knows one without."""
+    """An app whose default model has sliders, with one without registered beside it."""
     yield from serving(tmp_path_factory.mktemp("slid"), [bundle_with_sliders, bundles[0]])

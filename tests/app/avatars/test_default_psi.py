@@ -45,7 +45,7 @@ def old(bundles: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def client(calm: Path, old: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    """An app that serves `calm` by default, and knows `old`."""
+    """An app that serves `calm` by default and has `old` registered."""
     yield from serving(tmp_path_factory.mktemp("app"), [calm, old])
 
 

@@ -159,7 +159,7 @@ def test_a_model_without_the_served_ones_traits_is_promoted_only_by_force(
 ) -> None:
     plain = bundle.digest(bundles[0])
     default = choosy.get("/models/default").json()["version"]
-    # Losing the traits of a default that nobody promoted needs no force.
+    # Losing the traits of a default that was never promoted needs no force.
     for name in (plain, default):
         assert choosy.post(f"/models/{name}/promote", headers=key).status_code == 200
     answer = choosy.post(f"/models/{plain}/promote", headers=key)

@@ -54,7 +54,7 @@ def test_a_client_may_refuse_gzip(
 def test_a_304_names_the_headers_that_its_200_depends_on(
     client: TestClient, format: str, accept: str
 ) -> None:
-    """A cache would else forget that it may not give a compressed picture to every client."""
+    """Without it, a cache would send a compressed picture to every client after a 304."""
     headers = {"Accept-Encoding": accept, "Accept": "image/svg+xml"}
     suffix = "" if format == "svg" else "&format=json"
     first = client.get(f"/avatar?seed=a{suffix}", headers=headers)

@@ -92,12 +92,12 @@ def test_a_stream_that_was_dropped_is_not_completed(monkeypatch: pytest.MonkeyPa
     """Its later parts would make a whole response of one that has a gap."""
     monkeypatch.setattr(paced_bodies, "MINIMUM_AGE", 0.0)
 
-    ends: list[bytes] = []
+    completions: list[bytes] = []
 
     async def iterate() -> AsyncIterator[bytes]:
         for part in (bytes([1]) * (LEAST // 2 + 1), bytes([2]) * (LEAST // 2 + 2), b"end"):
             yield part
-        ends.append(b"end")
+        completions.append(b"end")
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await StreamingResponse(iterate())(scope, receive, send)
@@ -113,7 +113,7 @@ def test_a_stream_that_was_dropped_is_not_completed(monkeypatch: pytest.MonkeyPa
         assert finished
         assert not any(reader.is_complete for reader in readers)
         assert all(set(b"".join(reader.parts)) == {1} for reader in finished)
-        assert ends == [], "what nobody reads is not drawn"
+        assert completions == [], "what no client reads is not drawn"
         for task in sends:
             task.cancel()
         await asyncio.gather(*sends, return_exceptions=True)

@@ -362,7 +362,7 @@ def test_keys_and_webhooks_are_shown_to_keys_that_manage_them(
         assert has_tab == (status == 200)
     assert "webhook.test" in page.text
     assert created["secret"] not in page.text
-    # Nobody hands out or takes away what they cannot do themselves.
+    # A key grants and revokes only scopes of its own.
     scopes = re.findall(r'name="scopes" value="(\w+)"', page.text)
     assert sorted(scopes) == ["keys", "read"]
     revocable = re.findall(r'data-do="DELETE /keys/(\w+)"', page.text)

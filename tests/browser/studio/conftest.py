@@ -27,7 +27,7 @@ def up() -> Iterator[Up]:
 
 @pytest.fixture
 def enter(browser: Browser, up: Up) -> Iterator[Enter]:
-    """Open a page in a profile of its own, logged in unless told otherwise.
+    """Open a page in a profile of its own, logged in by default.
 
     A script that fails or breaks the page's policy fails the test.
     """

@@ -1,4 +1,4 @@
-"""The studio as somebody uses it: a real browser, a real server, a real worker and its queue."""
+"""The studio as users see it: a real browser, a real server, a real worker and its queue."""
 
 import io
 import re

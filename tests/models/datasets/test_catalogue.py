@@ -35,7 +35,7 @@ def add(settings: Settings, engine: sa.Engine) -> Add:
 def test_a_deletion_that_is_not_committed_keeps_the_zip(
     settings: Settings, engine: sa.Engine, add: Add
 ) -> None:
-    """A full disk, for which somebody deletes a dataset, fails the commit."""
+    """The disk is full, which is why a dataset is deleted, and the commit fails."""
     row = add("faces")
 
     def fail(_: sa.Connection) -> None:

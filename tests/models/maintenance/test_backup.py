@@ -37,7 +37,7 @@ def full(settings: Settings, engine: sa.Engine, begin: Begin, write_bundle: Writ
 
 
 def save(settings: Settings, engine: sa.Engine, run: str, fence: runs.Fence, step: int) -> None:
-    """Write a snapshot and forget the one before the last, as training does."""
+    """Write a snapshot and delete the one before the last, as training does."""
     folder = settings.storage / "snapshots" / run
     folder.mkdir(parents=True, exist_ok=True)
     name = f"{step:012d}.pt"

@@ -139,10 +139,10 @@ def test_what_is_fainter_than_its_levels_is_smoothed_away_and_lines_stay() -> No
     image[:, :, :, 16:] = 0.5  # an edge, and a line of one pixel
     image[:, :, 8] = -1.0
     noisy = image + 2 / 127.5 * torch.randn(image.shape, generator=random)
-    apart = (flatten(noisy) - image).abs() * 127.5
+    difference = (flatten(noisy) - image).abs() * 127.5
     assert (noisy - image).abs().mean() * 127.5 > 1.5
-    assert apart.mean() < 0.9
-    assert apart.max() < 6
+    assert difference.mean() < 0.9
+    assert difference.max() < 6
 
 
 def test_without_levels_not_a_bit_changes() -> None:

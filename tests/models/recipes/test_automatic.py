@@ -1,4 +1,4 @@
-"""The recipe for somebody's own pictures follows from what they and the machine are."""
+"""The recipe for a user's own pictures follows from them and from the machine."""
 
 from dataclasses import replace
 from typing import Any

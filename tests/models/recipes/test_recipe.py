@@ -1,4 +1,4 @@
-"""Presets, overrides, and what a wrong one is told."""
+"""Presets, overrides, and the errors of invalid ones."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The measure of traits: a generator that obeys scores high, one that does not scores low."""
+"""The measure of traits: a generator that follows requests scores high, another low."""
 
 import json
 from collections.abc import Sequence

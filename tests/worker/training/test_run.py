@@ -132,7 +132,7 @@ def test_a_run_that_diverges_rolls_back_and_ends_well(
     monkeypatch.setattr(snapshots, "write", record)
     version = run.execute()
     (event,) = events_of(run, "run.rolled_back")
-    # In the place of the one that it went back to, so that a crash forgets nothing.
+    # In the place of the one that it went back to, so that a crash loses nothing.
     assert [1.0, 0.5] in saved.values()
     assert "g_loss is no longer a finite number" in event["message"]
     assert run.trainer.rate_factor == 0.5

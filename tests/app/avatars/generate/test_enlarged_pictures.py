@@ -30,7 +30,7 @@ def crisp(bundles: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path
 def client(
     crisp: Path, bundles: list[Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[TestClient]:
-    """An app whose default model has an enlarger, and that knows the same one without."""
+    """An app whose default model has an enlarger, with the same one without beside it."""
     yield from serving(tmp_path_factory.mktemp("app"), [crisp, bundles[0]])
 
 

@@ -53,8 +53,8 @@ def differences(
     assert server_pixels.std() > least_spread, (
         "the faces are of one colour, so they compare nothing"
     )
-    apart: Pixels = np.abs(node_pixels - server_pixels).astype(np.uint8)
-    return apart
+    difference: Pixels = np.abs(node_pixels - server_pixels).astype(np.uint8)
+    return difference
 
 
 @pytest.mark.parametrize("folder", BUNDLES, ids=lambda folder: folder.name[:8])
@@ -63,9 +63,9 @@ def test_every_shipped_model_draws_the_servers_faces(
 ) -> None:
     size = drawer_of(folder).card.network.resolution
     jobs = [{"seed": str(seed), "look": {"psi": PSI[seed % len(PSI)]}} for seed in range(20)]
-    apart = differences(draw_in_node, folder, jobs, size)
-    assert apart.max() <= 1
-    assert (apart > 0).mean() < 1e-3
+    difference = differences(draw_in_node, folder, jobs, size)
+    assert difference.max() <= 1
+    assert (difference > 0).mean() < 1e-3
 
 
 @pytest.mark.parametrize("folder", [DEFAULT, NEWEST], ids=["older", "newest"])
@@ -89,9 +89,9 @@ def test_every_trait_and_slider_is_the_servers(draw_in_node: DrawInNode, folder:
 def test_sizes_are_the_servers_to_a_rounding(draw_in_node: DrawInNode, size: int) -> None:
     """Of two pixels that differ by 1 before, bicubic resizing may make 2."""
     jobs = [{"seed": str(seed)} for seed in range(4)]
-    apart = differences(draw_in_node, DEFAULT, jobs, size)
-    assert apart.max() <= 2
-    assert (apart > 0).mean() < 1e-2
+    difference = differences(draw_in_node, DEFAULT, jobs, size)
+    assert difference.max() <= 2
+    assert (difference > 0).mean() < 1e-2
 
 
 @pytest.mark.parametrize("size", [80, 128, 256, 300])
@@ -99,9 +99,9 @@ def test_an_enlarger_draws_the_servers_faces(
     draw_in_node: DrawInNode, tmp_path: Path, size: int
 ) -> None:
     folder = add_enlarger(DEFAULT, tmp_path / "enlarged")
-    apart = differences(draw_in_node, folder, [{"seed": str(seed)} for seed in range(4)], size)
-    assert apart.max() <= 2
-    assert (apart > 0).mean() < 1e-2
+    difference = differences(draw_in_node, folder, [{"seed": str(seed)} for seed in range(4)], size)
+    assert difference.max() <= 2
+    assert (difference > 0).mean() < 1e-2
 
 
 def test_a_model_without_styles_scales_its_latent(
