@@ -65,9 +65,9 @@ class Deliverer:
         try:
             answer = asyncio.run(self._post(delivery))
         except (httpx.HTTPError, OSError, ValueError, TimeoutError, ForbiddenAddressError) as error:
-            return None, f"{type(error).__name__}: {error}"[:500]
+            return None, _explain(error)
         is_success = 200 <= answer < 300
-        return answer, None if is_success else f"the receiver answered {answer}"
+        return answer, None if is_success else f"The receiver answered {answer}."
 
     async def _post(self, delivery: Row) -> int:
         """The status of the answer, whose body is not read.
@@ -97,6 +97,19 @@ class Deliverer:
             return answer.status_code
 
 
+def _explain(error: Exception) -> str:
+    """Why an attempt got no answer, as the page of webhooks shows it."""
+    if isinstance(error, ForbiddenAddressError):
+        return str(error)
+    if isinstance(error, socket.gaierror):
+        return "The name of the receiver's host cannot be resolved."
+    if isinstance(error, (TimeoutError, httpx.TimeoutException)):
+        return f"The receiver did not answer within {DEADLINE:g} seconds."
+    if isinstance(error, httpx.ConnectError):
+        return "The receiver cannot be connected to."
+    return f"The connection failed: {type(error).__name__}: {error}"[:500]
+
+
 def signature(secret: str, id: str, moment: float, body: bytes) -> dict[str, str]:
     """The headers that prove who sent a body, and when. moment: Unix time."""
     key = base64.b64decode(secret.removeprefix("whsec_"))
@@ -117,7 +130,7 @@ def resolve(url: str, allows_private: bool) -> str:
     addresses = [str(row[4][0]).partition("%")[0] for row in rows]
     if not allows_private and not all(map(_is_public, addresses)):
         raise ForbiddenAddressError(
-            f"{parts.hostname} is on a private network; KAO_WEBHOOKS_PRIVATE=true allows it"
+            f"{parts.hostname} is on a private network; KAO_WEBHOOKS_PRIVATE=true allows it."
         )
     return addresses[0]
 

@@ -14,6 +14,7 @@ from app.studio.pages import render
 from models.registry import DEFAULT
 
 PROBLEM = b"application/problem+json"
+FORM = "application/x-www-form-urlencoded"
 ENGLISH = "en"  # of the sentences in the code
 NOT_COPIED = {b"content-type", b"content-length"}  # the page has its own
 
@@ -21,8 +22,8 @@ NOT_COPIED = {b"content-type", b"content-length"}  # the page has its own
 class ErrorPages:
     """ASGI middleware around everything that answers with problem documents.
 
-    Only GET of a reader who prefers HTML is answered with a page: scripts, images and other
-    programs get the document, in the language that the request prefers (RFC 9457 §3.1.4).
+    Only a reader who prefers HTML, and the forms of such a page, are answered with a page: scripts,
+    images and other programs get the document, in the language that the request prefers (RFC 9457 §3.1.4).
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -76,9 +77,11 @@ class _Response:
 
 def prefers_page(scope: Scope) -> bool:
     """Whether the request is a navigation: it lists text/html before any other type."""
-    if scope["method"] != "GET":
+    headers = Headers(scope=scope)
+    is_form = scope["method"] == "POST" and headers.get("content-type", "").startswith(FORM)
+    if scope["method"] != "GET" and not is_form:
         return False
-    accept = Headers(scope=scope).get("accept", "")
+    accept = headers.get("accept", "")
     return accept.partition(",")[0].partition(";")[0].strip().lower() == "text/html"
 
 

@@ -2,8 +2,10 @@
 
 import csv
 from collections.abc import Sequence
+from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
 
 from app.avatars.request import parameters
 from app.state import get_state
@@ -21,9 +23,19 @@ DELIMITERS = ("\t", ";", ",")
 @router.get("/team")
 def page(request: Request) -> Response:
     """Show the form, and the faces of `?names=`; where faces need a key it says so instead."""
+    return _render(request, request.query_params.get("names", ""))
+
+
+@router.post("/team")
+async def page_of_long_list(request: Request) -> Response:
+    """The same for a form's body, with lists that proxies refuse in an address."""
+    fields = parse_qs((await request.body()).decode(errors="replace"))
+    return await run_in_threadpool(_render, request, fields.get("names", [""])[0])
+
+
+def _render(request: Request, text: str) -> Response:
     if not get_state(request).settings.public_avatars:
         return render(request, "closed.html", "team", status=403)
-    text = request.query_params.get("names", "")
     names = parse_names(text)
     return render(
         request,
@@ -31,7 +43,7 @@ def page(request: Request) -> Response:
         "team",
         text=text,
         names=names[:MOST_NAMES],
-        too_many=len(names) - MOST_NAMES,
+        too_many=len(names) > MOST_NAMES,
         most=MOST_NAMES,
     )
 

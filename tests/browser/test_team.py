@@ -84,3 +84,16 @@ def test_the_faces_fill_the_width_of_a_phone(visit: Visit) -> None:
     expect(figures).to_have_count(4)
     right = figures.nth(2).evaluate("one => one.getBoundingClientRect().right")
     assert 340 < right <= 390  # three in a row, up to the margin
+
+
+def test_a_long_table_comes_whole_and_not_in_the_address(visit: Visit, tmp_path: Path) -> None:
+    table = tmp_path / "people.csv"
+    rows = "".join(f"{n},Person {n},person{n}@example.com,{'street ' * 20}\n" for n in range(1000))
+    table.write_text(f"id,name,email,address\n{rows}", encoding="utf-8")
+    page = visit("/team")
+    with next_document(page):
+        page.locator("#file").set_input_files(table)
+    expect(page.locator("#team figcaption")).to_have_count(200)
+    expect(page.locator("#team figcaption").last).to_have_text("Person 199")
+    expect(page.get_by_text("Only the first 200 are drawn")).to_be_visible()
+    assert page.url.endswith("/team")

@@ -1,6 +1,6 @@
 // The dialog of one face: a second face, traits, size and format, code to embed it, download.
 
-import { byId, copy, create, t, write } from "./page.js";
+import { byId, copy, create, on, t, write } from "./page.js";
 import { Picture } from "./picture.js";
 import { caption, describe, filename, snippet } from "./snippets.js";
 import * as states from "./state.js";
@@ -30,45 +30,45 @@ export class Detail {
 
   listenToLook(randomSeed) {
     byId("size").append(...states.SIZES.map((size) => new Option(`${size} px`, size)));
-    byId("views").addEventListener("change", (event) => this.change({ view: event.target.value }));
-    byId("kinds").addEventListener("change", (event) => {
+    on("views", "change", (event) => this.change({ view: event.target.value }));
+    on("kinds", "change", (event) => {
       this.kind = event.target.value;
       this.showCode();
     });
     for (const name of ["format", "shape"]) {
       byId(name).addEventListener("change", (event) => this.change({ [name]: event.target.value }));
     }
-    byId("size").addEventListener("change", (event) => this.change({ size: Number(event.target.value) }));
-    byId("pin").addEventListener("change", (event) => this.change({ pin: event.target.checked }));
-    byId("psi2").addEventListener("input", (event) => this.change({ psi: Number(event.target.value) }));
-    byId("reset").addEventListener("click", () => this.change({ traits: {}, psi: null, age: null }));
-    byId("surprise").addEventListener("click", () => this.change({ seed: randomSeed(), traits: this.traits.random() }, false));
+    on("size", "change", (event) => this.change({ size: Number(event.target.value) }));
+    on("pin", "change", (event) => this.change({ pin: event.target.checked }));
+    on("psi2", "input", (event) => this.change({ psi: Number(event.target.value) }));
+    on("reset", "click", () => this.change({ traits: {}, psi: null, age: null }));
+    on("surprise", "click", () => this.change({ seed: randomSeed(), traits: this.traits.random() }, false));
   }
 
   listenToSecond(randomSeed) {
-    byId("with").addEventListener("input", (event) => this.change({ with: event.target.value }));
-    byId("with-dice").addEventListener("click", () => this.change({ with: randomSeed() }));
-    byId("swap").addEventListener("click", () =>
+    on("with", "input", (event) => this.change({ with: event.target.value }));
+    on("with-dice", "click", () => this.change({ with: randomSeed() }));
+    on("swap", "click", () =>
       this.change({ seed: this.state.with, with: this.state.seed, t: Number((1 - this.state.t).toFixed(2)) }),
     );
-    byId("t").addEventListener("input", (event) => this.change({ t: Number(event.target.value), loop: false }));
-    byId("at").addEventListener("input", (event) => this.change({ at: Number(event.target.value) }));
-    byId("loop").addEventListener("click", () => this.change({ loop: !this.state.loop }));
-    byId("family").addEventListener("click", (event) => {
+    on("t", "input", (event) => this.change({ t: Number(event.target.value), loop: false }));
+    on("at", "input", (event) => this.change({ at: Number(event.target.value) }));
+    on("loop", "click", () => this.change({ loop: !this.state.loop }));
+    on("family", "click", (event) => {
       const index = event.target.closest("button")?.dataset.child;
       if (index !== undefined) this.change({ child: index === "" ? null : Number(index) });
     });
   }
 
   listenToButtons() {
-    byId("copy").addEventListener("click", () => copy(byId("snippet").textContent));
-    byId("share").addEventListener("click", () => share(caption(this.state)));
+    on("copy", "click", () => copy(byId("snippet").textContent));
+    on("share", "click", () => share(caption(this.state)));
     for (const [name, by] of [["previous", -1], ["next", 1]]) byId(name).addEventListener("click", () => this.step(by));
-    byId("detail-title").addEventListener("keydown", ({ key }) => {
+    on("detail-title", "keydown", ({ key }) => {
       const by = { ArrowLeft: -1, ArrowRight: 1 }[key];
       if (by) this.step(by);
     });
-    byId("detail-close").addEventListener("click", () => this.close());
+    on("detail-close", "click", () => this.close());
     this.dialog.addEventListener("cancel", (event) => {
       event.preventDefault();
       this.close();

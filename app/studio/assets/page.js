@@ -4,6 +4,8 @@ const html = document.documentElement;
 
 export const byId = (id) => document.getElementById(id);
 
+export const on = (id, type, listener) => byId(id).addEventListener(type, listener);
+
 /** Set a text where it differs: browsers lay out anew, and leave garbage, for the same text too. */
 export function write(element, text) {
   if (element.textContent !== text) element.textContent = text;
@@ -91,7 +93,7 @@ function setCookie(name, value) {
   document.cookie = `${name}=${value}; path=${root || "/"}; max-age=31536000; samesite=lax`;
 }
 
-byId("theme").addEventListener("click", () => {
+on("theme", "click", () => {
   const now = html.dataset.theme === "auto" ? (dark.matches ? "dark" : "light") : html.dataset.theme;
   html.dataset.theme = now === "dark" ? "light" : "dark";
   setCookie("kao_theme", html.dataset.theme);

@@ -1,6 +1,6 @@
 // The playground: one state, kept in the page's address, from which everything on it is drawn.
 
-import { byId, root, t, toast, write } from "./page.js";
+import { byId, on, root, t, toast, write } from "./page.js";
 import { Detail } from "./detail.js";
 import { Models } from "./models.js";
 import { Picture } from "./picture.js";
@@ -148,10 +148,10 @@ function showModelName(name) {
   byId("model-name").textContent = t("playground.model.named", { name });
 }
 
-byId("ask").addEventListener("submit", (event) => event.preventDefault());
-byId("seed").addEventListener("input", (event) => change({ seed: event.target.value }));
+on("ask", "submit", (event) => event.preventDefault());
+on("seed", "input", (event) => change({ seed: event.target.value }));
 // A click into the field selects the text, as it does in an address bar, so that typing replaces it.
-byId("seed").addEventListener("pointerdown", ({ target }) => {
+on("seed", "pointerdown", ({ target }) => {
   if (document.activeElement !== target) target.addEventListener("click", () => target.select(), { once: true });
 });
 
@@ -159,18 +159,18 @@ function roll() {
   spin(byId("dice"));
   change({ seed: randomSeed() }, true);
 }
-byId("dice").addEventListener("click", roll);
+on("dice", "click", roll);
 addEventListener("keydown", (event) => {
   const idle = event.target === document.body || event.target === byId("main");
   if (event.key !== " " || !idle || event.repeat || scrollY > 200 || document.querySelector("dialog[open]")) return;
   event.preventDefault();
   roll();
 });
-byId("shuffle").addEventListener("click", () => {
+on("shuffle", "click", () => {
   spin(byId("shuffle"));
   change({ wall: Number(randomSeed()) * 1000 });
 });
-byId("psi").addEventListener("input", (event) => change({ psi: Number(event.target.value) }));
+on("psi", "input", (event) => change({ psi: Number(event.target.value) }));
 
 function spin(button) {
   if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
@@ -199,20 +199,20 @@ function closeDetail() {
   history.back();
 }
 
-byId("models-open").addEventListener("click", () => {
+on("models-open", "click", () => {
   byId("models").showModal();
   for (const card of byId("cards").querySelectorAll("button")) card.ariaCurrent = card.dataset.version === version || null;
   byId("models-title").focus();
 });
-byId("cards").addEventListener("click", (event) => {
+on("cards", "click", (event) => {
   const chosen = event.target.closest("button")?.dataset.version;
   if (!chosen) return;
   byId("models").close();
   useModel(chosen);
   change({ model: chosen === models.version("") ? "" : chosen, at: null });
 });
-byId("models-close").addEventListener("click", () => byId("models").close());
-byId("models").addEventListener("click", (event) => event.target === byId("models") && byId("models").close());
+on("models-close", "click", () => byId("models").close());
+on("models", "click", (event) => event.target === byId("models") && byId("models").close());
 
 addEventListener("popstate", () => {
   const before = state;

@@ -1,6 +1,6 @@
 // Runs beside each other: one slider shows the sheets of all after the same number of images.
 
-import { byId, t } from "./page.js";
+import { byId, on, t } from "./page.js";
 import { Charts, whole } from "./chart.js";
 import { showProblem } from "./studio.js";
 import { images, sheets, show } from "./studio-sheets.js";
@@ -26,7 +26,7 @@ async function load() {
 }
 
 if (figures.length) {
-  byId("scrub").addEventListener("input", showSheets);
+  on("scrub", "input", showSheets);
   const runs = byId("compared").dataset.runs.split(",");
   Promise.all([load(), new Charts().load(runs, figures.map((figure) => figure.dataset.name))]).catch((error) => showProblem(error.message));
 }

@@ -1,7 +1,7 @@
 // The page of one run, live. Every event has a number: after a lost connection the page asks for
 // those above the last one, so nothing is missed, and what comes twice is dropped.
 
-import { byId, create, root, save, t, toast } from "./page.js";
+import { byId, create, on, root, save, t, toast } from "./page.js";
 import { Charts, short, whole } from "./chart.js";
 import { downloadZip } from "./client-zip.js";
 import { call, duration, onClick, showProblem } from "./studio.js";
@@ -198,7 +198,7 @@ function stop() {
   byId("play").setAttribute("aria-pressed", "false");
 }
 
-byId("play").addEventListener("click", () => {
+on("play", "click", () => {
   if (playing) return stop();
   if (Number(scrub.value) === sheets.length - 1) scrub.value = 0;
   byId("play").setAttribute("aria-pressed", "true");

@@ -1,21 +1,28 @@
 // Faces of a team: a stream of faces that are all distinct, then a sheet or a ZIP of them.
 
-import { byId, create, request, root, save, t } from "./page.js";
+import { byId, create, on, request, root, save, t } from "./page.js";
 import { downloadZip } from "./client-zip.js";
 
 const SIDE = 256; // pixels of a face
 const LABEL = 40; // pixels of the name below it
+const MOST_LINES = 300; // sent; the server draws 200 names
 const figures = [...document.querySelectorAll("#team figure")];
 const names = figures.map((figure) => figure.lastChild.textContent);
 const faces = []; // {type, content, address}, in the order of the names
 
-byId("file").addEventListener("change", async ({ target }) => {
+on("file", "change", async ({ target }) => {
   const bytes = await target.files[0].arrayBuffer();
   const read = (coding) => new TextDecoder(coding).decode(bytes);
   const text = read(new Uint8Array(bytes)[0] === 255 ? "utf-16" : "utf-8");
   // Excel's plain CSV is in the reader's code page.
   byId("names").value = text.includes("\ufffd") ? read(document.documentElement.lang === "zh" ? "gbk" : "cp1252") : text;
   byId("names-form").requestSubmit();
+});
+
+on("names-form", "submit", ({ target }) => {
+  const names = byId("names");
+  names.value = names.value.split("\n", MOST_LINES).join("\n");
+  if (names.value.length > 1500) target.method = "post"; // proxies refuse long addresses
 });
 
 async function draw() {

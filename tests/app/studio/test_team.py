@@ -37,4 +37,20 @@ def test_a_long_list_is_cut_and_says_so(client: TestClient) -> None:
     names = "\n".join(f"n{number}" for number in range(MOST_NAMES + 3))
     page = client.get("/team", params={"names": names}).text
     assert page.count("<figure>") == MOST_NAMES
-    assert "3 are left out" in page
+    assert "the others are left out" in page
+
+
+def test_a_list_that_is_too_long_for_an_address_comes_in_a_form(client: TestClient) -> None:
+    names = "\n".join(f"{number},{'x' * 200},Ada {number}" for number in range(200))
+    page = client.post("/team", data={"names": f"id,note,name\n{names}"})
+    assert page.status_code == 200
+    assert page.text.count("<figure>") == MOST_NAMES
+    assert "Ada 199</figcaption>" in page.text
+
+
+def test_a_form_that_is_too_large_is_refused_by_a_page(client: TestClient) -> None:
+    accept = {"Accept": "text/html,*/*;q=0.8"}
+    page = client.post("/team", data={"names": "x" * 100_000}, headers=accept)
+    assert page.status_code == 413
+    assert page.headers["content-type"].startswith("text/html")
+    assert "at most 65,536 bytes" in page.text
