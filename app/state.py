@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 import sqlalchemy as sa
+from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
 from app.packed_files import PackedFiles
@@ -15,6 +16,8 @@ from app.turns import Turns
 from app.upload_slots import UploadSlots
 from models.registry import Registry
 from models.settings import Settings
+
+KEY_THREADS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +36,8 @@ class AppState:
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     streams: StreamSlots = field(default_factory=StreamSlots)
     uploads: UploadSlots = field(default_factory=UploadSlots)
+    # Threads that look keys up: the default ones may all wait for a locked database or a bucket.
+    key_threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(KEY_THREADS))
     # Zips validated at once: each uses a core and up to a few hundred megabytes meanwhile.
     checks: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
     # Datasets decoded at once for previews: one takes up to 15 s of a core and 200 MB.

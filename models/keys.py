@@ -122,7 +122,8 @@ def find(engine: sa.Engine, key: str) -> Key | None:
         return None
     if row.session_key is None or row.address_key is None:
         # A key from before these columns; a locked database must not make this request wait.
-        with contextlib.suppress(sa.exc.OperationalError), failing_if_locked(engine).begin() as db:
+        is_busy = contextlib.suppress(sa.exc.OperationalError, sa.exc.TimeoutError)
+        with is_busy, failing_if_locked(engine).begin() as db:
             _store_public_keys(db, key)
             row = _by_hash(db, hash_of(key))
     return _key(row)

@@ -139,6 +139,7 @@ def claim(engine: sa.Engine, without: Collection[str] = ()) -> Row | None:
         deliveries.c.state == "pending",
         deliveries.c.due <= moment,
         deliveries.c.webhook.not_in(without),
+        webhooks.c.deleted.is_(None),  # an event may have been stored beside the deletion
     )
     joined_tables = deliveries.join(webhooks, deliveries.c.webhook == webhooks.c.id)
     query = select(*columns).select_from(joined_tables).where(*is_due)

@@ -2,8 +2,8 @@
 
 import time
 
+from anyio import to_thread
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.concurrency import run_in_threadpool
 
 from app.auth import schemas, sessions, signed_urls
 from app.auth.scopes import HOW_TO_GET_A_KEY, needs, presented_key
@@ -73,7 +73,7 @@ async def log_in(
     response.headers.update(await state.limiter.charge_call(request))
     sessions.require_same_origin(request)
     secret = body.key.strip()
-    key = await run_in_threadpool(keys.find, state.database, secret)
+    key = await to_thread.run_sync(keys.find, state.database, secret, limiter=state.key_threads)
     if key is None:
         raise Unauthorised(f"The key is unknown or revoked. {HOW_TO_GET_A_KEY}")
     request.state.key = key  # for the access log

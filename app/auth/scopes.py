@@ -6,8 +6,8 @@ A route declares `dependencies=[needs("train")]`, which is enforced and document
 import time
 from typing import Annotated, Any
 
+from anyio import to_thread
 from fastapi import Depends, Request, Response, Security
-from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
 from app.auth import sessions, signed_urls
@@ -99,13 +99,12 @@ async def admit(request: Request) -> None:
         return
     path = request.scope["raw_path"]
     try:
-        query = await run_in_threadpool(
-            signed_urls.verify, state.database, signature, path, queries
+        request.scope["query_string"] = await to_thread.run_sync(
+            signed_urls.verify, state.database, signature, path, queries, limiter=state.key_threads
         )
     except Forbidden:
         await state.limiter.charge_call(request)
         raise
-    request.scope["query_string"] = query
 
 
 async def _authorise(
@@ -127,7 +126,9 @@ async def _authorise(
 async def _identify(state: AppState, request: Request) -> None:
     """Store the key of a request, or None, in its state; an invalid key is charged as a call."""
     try:
-        request.state.key = await run_in_threadpool(identify, state, request)
+        request.state.key = await to_thread.run_sync(
+            identify, state, request, limiter=state.key_threads
+        )
     except Unauthorised:
         await state.limiter.charge_call(request)
         raise

@@ -12,6 +12,7 @@ from app.avatars.generate.engine import Engine
 from app.avatars.request.picture_request import PictureRequest
 from app.avatars.request.picture_types import AVATAR, OG
 from models.bundle.generator import Drawer, Pixels
+from models.errors import BadBundle
 
 
 async def resolve(engine: Engine, version: str, request: PictureRequest) -> PictureRequest:
@@ -29,7 +30,15 @@ async def render(
 
     Raises Overloaded, TooLargeToDraw, BadBundle, and what the picture type refuses.
     """
-    drawer = await engine.drawer(version)
+    try:
+        return await _render(engine, await engine.drawer(version), version, request, client)
+    except BadBundle:  # a file that few requests need was damaged, or evicted from a disk cache
+        return await _render(engine, await engine.reload(version), version, request, client)
+
+
+async def _render(
+    engine: Engine, drawer: Drawer, version: str, request: PictureRequest, client: Hashable
+) -> bytes:
     work = partial(encode, request=request, version=version, drawer=drawer)
     return await engine.draw(drawer, request, work, client)
 

@@ -123,11 +123,18 @@ def client_address(request: Request, trusts_proxies: bool = False) -> str | None
 
 
 def _without_ipv6_form(host: str) -> str:
-    """The IPv4 address inside an IPv6 one, else the host; `::1` is this machine."""
+    """The IPv4 address inside an IPv6 one, else the host; `::1` is this machine.
+
+    An IPv4 address has 2**16 networks of 64 bits by 6to4 (RFC 3056), and all clients of a Teredo
+    server have one (RFC 4380).
+    """
     try:
         address = ipaddress.IPv6Address(host.partition("%")[0])
     except ValueError:
         return host
+    tunnelled = address.sixtofour or (address.teredo and address.teredo[1])
+    if tunnelled and not tunnelled.is_loopback:
+        return str(tunnelled)
     # Not is_loopback: since Python 3.13 that holds for ::ffff:127.0.0.1 too.
     if int(address) == 1 or not any(address in prefix for prefix in _IPV4_PREFIXES):
         return host

@@ -51,11 +51,14 @@ def unpack(source: Path, folder: Path, largest: int = LARGEST) -> None:
     except (*BROKEN_ZIP, *UNREADABLE_ZIP, OSError) as error:
         if isinstance(error, OSError) and error.errno in {*atomic.DISK_ERRORS, errno.ENOENT}:
             raise
-        raise BadBundle(f"This is not a bundle that kao exported: {error}") from None
+        reason = error.strerror if isinstance(error, OSError) else error  # without our paths
+        raise BadBundle(f"This is not a bundle that kao exported: {reason}") from None
 
 
 def _unpack(archive: zipfile.ZipFile, folder: Path, largest: int) -> None:
     total = 0
+    if len(set(archive.namelist())) < len(archive.namelist()):
+        raise BadBundle("This is not a bundle that kao exported: it has a file twice.")
     for entry in archive.infolist():
         if entry.filename not in FILES or entry.file_size > LARGEST_FILE:
             raise BadBundle(f"{entry.filename[:80]!r} is not a file of a bundle.")

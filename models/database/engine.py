@@ -7,6 +7,7 @@ import contextlib
 import datetime
 import os
 import time
+import weakref
 import zlib
 from pathlib import Path
 
@@ -21,7 +22,14 @@ from models.storage import atomic, layout
 log = structlog.get_logger()
 
 LOCK_SECONDS = 30  # that a transaction of SQLite waits for the write lock
+# s that a writer waits for a connection: where so many writers wait for the lock already, one more
+# would only occupy a thread.
+POOL_SECONDS = 2.0
 START_TIMEOUT = 60.0  # s that a start waits for its database: hosts start in any order
+
+# The engine of readers for the engine of writers: with a pool of their own, readers find a
+# connection however many writers wait.
+_READERS: weakref.WeakKeyDictionary[sa.Engine, sa.Engine] = weakref.WeakKeyDictionary()
 
 # `0001_name.py` is revision "0001": file names sort in the order of the revisions.
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -47,8 +55,19 @@ def connect(settings: Settings) -> sa.Engine:
     """
     atomic.private_folder(settings.home)
     url = url_of(settings)
+    engine, reader = _create_engine(url), _create_engine(url)
+    _READERS[engine] = reader
+
+    @event.listens_for(engine, "engine_disposed")
+    def _dispose(_: sa.Engine) -> None:
+        reader.dispose()
+
+    return engine
+
+
+def _create_engine(url: sa.URL) -> sa.Engine:
     if url.get_backend_name() != "sqlite":
-        engine = sa.create_engine(url, pool_pre_ping=True)
+        engine = sa.create_engine(url, pool_pre_ping=True, pool_timeout=POOL_SECONDS)
         # Before SQLAlchemy's own first queries, which fail on the answers of SQL_ASCII.
         event.listen(engine, "connect", _refuse_other_encodings, insert=True)
         if url.get_driver_name() == "psycopg":
@@ -58,7 +77,9 @@ def connect(settings: Settings) -> sa.Engine:
         return engine
     if url.database and url.database != ":memory:":
         _create_private(Path(url.database))
-    engine = sa.create_engine(url, connect_args={"timeout": LOCK_SECONDS})
+    engine = sa.create_engine(
+        url, connect_args={"timeout": LOCK_SECONDS}, pool_timeout=POOL_SECONDS
+    )
 
     @event.listens_for(engine, "connect")
     def _durable(connection, _record) -> None:  # type: ignore[no-untyped-def]
@@ -108,7 +129,7 @@ def _refuse_other_encodings(connection, _record) -> None:  # type: ignore[no-unt
 
 def reading(engine: sa.Engine) -> sa.Engine:
     """Return the engine for transactions that only read. They wait for no writer."""
-    return engine.execution_options(reading=True)
+    return _READERS.get(engine, engine).execution_options(reading=True)
 
 
 def failing_if_locked(engine: sa.Engine) -> sa.Engine:

@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from models import runs, webhooks
+from models.database import tables
 from models.database.tables import deliveries
 from models.errors import UnknownWebhook
 from models.settings import Settings
@@ -183,6 +184,17 @@ def test_a_private_address_is_refused(monkeypatch: pytest.MonkeyPatch, address: 
     with pytest.raises(ForbiddenAddressError, match="KAO_WEBHOOKS_PRIVATE"):
         resolve("http://rebinding.example/", allows_private=False)
     assert resolve("http://rebinding.example/", allows_private=True)
+
+
+def test_an_event_that_was_stored_beside_a_deletion_is_not_posted(
+    engine: sa.Engine, receiver: Receiver, deliverer: Deliverer
+) -> None:
+    """PostgreSQL lets a transaction read a webhook that another one is deleting."""
+    hook = webhooks.create(engine, receiver.url, ["run.failed"])
+    webhooks.enqueue_test(engine, hook["id"])
+    with engine.begin() as db:
+        db.execute(sa.update(tables.webhooks).values(deleted="now"))
+    assert deliverer.deliver_due() == 0
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import math
+from collections import Counter
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -83,9 +85,25 @@ def _parse_seeds(body: Mapping[str, Any]) -> list[str]:
 
 def _parse_text(name: str, value: Any) -> str:
     # Python's bool is an int, but JSON's `true` is not a number.
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    # A number above all doubles is read as infinite: its face would be that of the seed `inf`.
+    if not isinstance(value, str) and not (is_number and abs(value) < math.inf):
         raise InvalidParameter(name, f"is {str(value)[:40]!r}", "a text or a number")
     return format_value(value)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object's members. Raises InvalidParameter where two have one name, as a query does."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        ((name, _),) = Counter(name for name, _ in pairs).most_common(1)
+        raise InvalidParameter(name, "is given twice", "once")
+    return members
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    """NaN and Infinity, which Python reads, are no JSON."""
+    raise ValueError(text)
 
 
 async def read_body(request: Request, budget: BodyBudget, client: Hashable) -> dict[str, Any]:
@@ -107,7 +125,7 @@ async def read_body(request: Request, budget: BodyBudget, client: Hashable) -> d
             domain = f"{MOST_SEEDS:,} seeds with at most {MOST_MARKS:,} commas and brackets in all"
             raise InvalidParameter("body", "has too many items", domain)
         try:
-            body = json.loads(content)
+            body = json.loads(content, object_pairs_hook=_unique, parse_constant=_refuse_constant)
         except (ValueError, RecursionError):
             body = None
     if not isinstance(body, dict):

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
@@ -154,6 +155,14 @@ class Engine:
         if drawer is not None:
             self._drawers.move_to_end(version)
             return drawer
+        return await self.reload(version)
+
+    async def reload(self, version: str) -> Drawer:
+        """A model, loaded also where it is in memory; concurrent calls share one load.
+
+        Loading replaces damaged files where another copy exists; until then the model in memory
+        serves. Raises BadBundle, Overloaded.
+        """
         self._raise_if_refused(version)
         if version not in self._loads:
             if len(self._loads) >= MOST_LOADS:
@@ -280,7 +289,6 @@ class Engine:
 
     async def _load(self, version: str) -> Drawer:
         try:
-            folder = self.registry.folder(version)
             drawer = await _call(self._loader, lambda: self.registry.load(version, SESSION_THREADS))
         except BadBundle as error:
             self.refused[version] = (str(error), time.monotonic())
@@ -293,8 +301,7 @@ class Engine:
         self._created[version] = drawer.card.created
         self._drawers[version] = drawer
         self._cards[version] = drawer.card
-        files = sum(path.stat().st_size for path in folder.iterdir())
-        self._sizes[version] = int(files * LOADED_SIZE)
+        self._sizes[version] = int(_count_bytes(self.registry.folder(version)) * LOADED_SIZE)
         self._evict()
         return drawer
 
@@ -335,6 +342,14 @@ def _logged_failure(version: str) -> Iterator[None]:
         pass  # logged where it was refused
     except (Overloaded, StorageUnreachable, OSError) as error:
         log.warning("model.not_loaded", version=version[:12], reason=str(error))
+
+
+def _count_bytes(folder: Path) -> int:
+    """The bytes of a folder's files; 0 where it was removed meanwhile."""
+    try:
+        return sum(path.stat().st_size for path in folder.iterdir())
+    except FileNotFoundError:
+        return 0
 
 
 async def _call(pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:

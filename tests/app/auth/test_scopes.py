@@ -1,5 +1,9 @@
 """The scope of every route, walked from the OpenAPI document."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Never
+
 import httpx2 as httpx
 import pytest
 import sqlalchemy as sa
@@ -9,10 +13,12 @@ from starlette.testclient import TestClient
 from app.main import create_app
 from models import keys
 from models.database import tables
+from models.errors import NotReady
 from models.settings import Settings
 from tests.app.auth.conftest import MakeKey
-from tests.support.app_client import app_of
+from tests.support.app_client import app_of, state_of
 
+DEFAULT_THREADS = 40  # anyio's limit of the threads that routes share
 METHODS = ("get", "post", "put", "patch", "delete")
 Operation = tuple[str, str, str | None]  # method, path, scope; scope None: open to all
 # Open, because they change nothing that lasts: a batch of faces, a login, and a signature, which is
@@ -109,6 +115,33 @@ def test_a_revoked_key_fails_at_once_on_every_replica(
         keys.revoke(database, row.id)
         assert client.get("/train", headers=headers).status_code == 401
         assert replica.get("/train", headers=headers).status_code == 401
+
+
+def test_a_face_with_a_key_waits_for_no_thread_of_other_routes(
+    private: TestClient, key: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of those may wait for a locked database, or for a bucket that does not answer."""
+    assert private.get("/avatar?seed=1", headers=key).status_code == 200
+    entered, release = threading.Semaphore(0), threading.Event()
+
+    def hang() -> Never:
+        entered.release()
+        release.wait()
+        raise NotReady("released")
+
+    monkeypatch.setattr(state_of(private).registry, "list_models", hang)
+    with ThreadPoolExecutor(DEFAULT_THREADS + 2) as pool:
+        answers = [
+            pool.submit(private.get, "/models", headers=key) for _ in range(DEFAULT_THREADS + 1)
+        ]
+        for _ in range(DEFAULT_THREADS):
+            assert entered.acquire(timeout=30)
+        face = pool.submit(private.get, "/avatar?seed=2", headers=key)
+        try:
+            assert face.result(20).status_code == 200
+        finally:
+            release.set()
+        assert {answer.result().status_code for answer in answers} == {503}
 
 
 def test_a_server_without_an_active_key_serves_faces_and_refuses_changes(

@@ -147,6 +147,9 @@ def test_this_machine_is_not_charged(start_limited: StartLimited) -> None:
         ("64:ff9b:1:fffe::203.0.113.9", "203.0.113.9"),  # the same with a network's own prefix
         ("::ffff:0:203.0.113.9", "203.0.113.9"),  # SIIT
         ("::203.0.113.9", "203.0.113.9"),  # IPv4-compatible
+        ("2002:cb00:7109:1::1", "203.0.113.9"),  # 6to4
+        ("2001:0:c000:201::34ff:8ef6", "203.0.113.9"),  # Teredo
+        ("2002:7f00:1::1", "2002:7f00:1::/64"),  # no client has it
         ("::ffff:127.0.0.1", None),
         ("2001:db8:1:2::", "2001:db8:1:2::/64"),
         ("fe80::1%eth0", "fe80::/64"),

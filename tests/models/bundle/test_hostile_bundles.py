@@ -198,5 +198,6 @@ def test_a_file_twice_is_refused(registry: Registry, tmp_path: Path) -> None:
         archive.writestr(bundle.CARD, b"{}")
         with pytest.warns(UserWarning, match="Duplicate"):
             archive.writestr(bundle.CARD, b"{}")
-    with pytest.raises(BadBundle):
+    with pytest.raises(BadBundle, match="a file twice") as refusal:
         registry.import_zip(tmp_path / "a.zip")
+    assert "/" not in str(refusal.value), "no folder of the server"

@@ -4,6 +4,7 @@ import ast
 import contextlib
 import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from models.datasets import catalogue, quotas
 from models.errors import KaoError, NewerDatabase, UnknownDataset, UnknownModel, UnknownRun
 from models.maintenance import disk_cache, garbage, scrub
 from models.settings import Settings
+from tests.support.waiting import wait
 
 ROOT = Path(__file__).parents[3]
 
@@ -60,6 +62,31 @@ def test_a_reader_never_waits_for_a_writer(
     settings = settings.model_copy(update={"local_bytes": 0})
     with contextlib.suppress(UnknownRun, UnknownModel, UnknownDataset):
         READERS[name](engine, settings)
+
+
+@pytest.mark.timeout(25)
+def test_a_reader_finds_a_connection_however_many_writers_wait(
+    engine: sa.Engine, settings: Settings
+) -> None:
+    other, refusals = connect(settings), []
+
+    def write() -> None:
+        try:
+            with engine.begin() as db:
+                db.execute(sa.text("UPDATE runs SET fence = fence"))
+        except sa.exc.TimeoutError as error:  # at once, and not after all that wait
+            refusals.append(error)
+
+    with ThreadPoolExecutor(20) as writers:
+        with other.begin() as db:
+            db.execute(sa.text("UPDATE runs SET fence = fence"))
+            outcomes = [writers.submit(write) for _ in range(20)]
+            wait(lambda: len(refusals) >= 5, 20)
+            assert keys.list_keys(engine) == []
+        for outcome in outcomes:
+            outcome.result()
+    assert len(refusals) == 5
+    other.dispose()
 
 
 @pytest.mark.timeout(25)

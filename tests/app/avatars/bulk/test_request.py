@@ -50,6 +50,22 @@ def test_a_bad_batch_is_named(client: TestClient, body: Any, parameter: str) -> 
     assert (response.status_code, response.json()["parameter"]) == (422, parameter)
 
 
+@pytest.mark.parametrize(
+    ("content", "parameter"),
+    [
+        pytest.param('{"seeds": ["a"], "size": 16, "size": 32}', "size", id="two-sizes"),
+        pytest.param('{"seeds": ["a"], "seeds": ["b"]}', "seeds", id="two-lists"),
+        pytest.param('{"seeds": [1e400]}', "seeds", id="too-large-for-a-double"),
+        pytest.param('{"seeds": [NaN]}', "body", id="nan"),
+        pytest.param('{"seeds": [-Infinity]}', "body", id="infinity"),
+    ],
+)
+def test_what_json_leaves_open_is_refused(client: TestClient, content: str, parameter: str) -> None:
+    """A query refuses a repeated name, and no face is that of a seed that was not sent."""
+    response = client.post("/avatars", content=content)
+    assert (response.status_code, response.json()["parameter"]) == (422, parameter)
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[" * 100_000], ids=len)
 def test_a_body_that_is_not_json_is_422(client: TestClient, content: bytes) -> None:
     assert client.post("/avatars", content=content).status_code == 422

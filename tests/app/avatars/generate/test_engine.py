@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -267,6 +268,55 @@ def test_a_refused_bundle_is_read_again_after_a_while(
         await engine.stop()
 
     asyncio.run(ask())
+
+
+def test_a_file_that_was_removed_is_replaced_where_another_copy_exists(
+    client: TestClient, versions: list[str], tmp_path: Path
+) -> None:
+    """As by the disk cache of a bucket: the model in memory does not touch its files."""
+    registry = state_of(client).registry
+    address = f"/avatar?psi=1&age=0.5&model={versions[1]}&seed="
+    drawn_before = client.get(f"{address}1")
+    assert drawn_before.status_code == 200
+    state_of(client).engine._drawers[versions[1]].unload_optional_parts()
+    state_of(client).pictures.clear()
+    folder, copy = registry.folder(versions[1]), tmp_path / "bucket"
+    shutil.copytree(folder, copy)
+    shutil.rmtree(folder)
+    refusal = client.get(f"{address}1")
+    assert refusal.status_code == 409
+    assert client.get(f"/avatar?model={versions[1]}&seed=2").status_code == 200
+    state_of(client).engine.refused.clear()
+    with pytest.MonkeyPatch.context() as patch:
+        fetch = registry.fetch
+        patch.setattr(registry, "fetch", lambda version: shutil.copytree(copy, fetch(version)))
+        answer = client.get(f"{address}1")
+    assert (answer.status_code, answer.content) == (200, drawn_before.content)
+
+
+def test_a_model_whose_folder_vanishes_while_it_is_loaded_stops_nothing(
+    registry: Registry, versions: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = registry.load
+
+    def load_and_remove(version: str, threads: int) -> Drawer:
+        drawer = load(version, threads)
+        if version == versions[1]:
+            shutil.rmtree(registry.folder(version))
+        return drawer
+
+    monkeypatch.setattr(registry, "load", load_and_remove)
+
+    async def ask() -> set[str]:
+        engine = Engine(registry, 1, 4, 0)
+        for version in (versions[1], versions[0], versions[2]):
+            await engine.drawer(version)
+        await engine.refresh()
+        loaded_versions = set(engine.loaded_versions)
+        await engine.stop()
+        return loaded_versions
+
+    assert asyncio.run(ask()) == {versions[0]}
 
 
 def test_a_full_disk_leaves_the_other_aliases_to_follow(
