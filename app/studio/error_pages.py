@@ -23,7 +23,8 @@ class ErrorPages:
     """ASGI middleware around everything that answers with problem documents.
 
     Only a reader who prefers HTML, and the forms of such a page, are answered with a page: scripts,
-    images and other programs get the document, in the language that the request prefers (RFC 9457 §3.1.4).
+    images and other programs get the document, in the language that the request prefers
+    (RFC 9457 §3.1.4).
     """
 
     def __init__(self, app: ASGIApp) -> None:
