@@ -178,8 +178,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def _prepare(state: PictureState) -> None:
     bootstrap.prepare(state.settings).dispose()
-    if keys.ensure_first_key(state.database, state.settings) and not state.settings.api_key:
-        log.info("key.file_written", file=str(state.settings.home / keys.FILE))
+    keys.ensure_first_key(state.database, state.settings)
     keys.warn_without_key(state.database)
     _sweep(state.settings.storage / layout.UPLOADS)
 

@@ -21,8 +21,12 @@ def dataset_name(name: str) -> str:
     """
     from models.datasets import catalogue
 
-    if name in catalogue.BUILT_IN or not name or not Path(name).exists():
-        return name  # Path("") would be the current folder
+    if name in catalogue.BUILT_IN:
+        return name
+    if not name or not Path(name).exists():  # Path("") would be the current folder
+        if not catalogue.NAME.fullmatch(name):  # then it is no uploaded set's
+            raise KaoError(f"There is no folder or zip {name!r} in {Path.cwd()}.")
+        return name
     path = str(Path(name).absolute())
     readable = path.encode(errors="replace").decode()
     if readable != path:

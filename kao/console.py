@@ -1,6 +1,8 @@
 """The two streams that commands print to."""
 
+import io
 import os
+import sys
 
 from rich.console import ConsoleOptions
 
@@ -25,5 +27,9 @@ class CommandConsole(PlainConsole):
         return super().options.update_width(int(columns) if columns.isdigit() else FILE_WIDTH)
 
 
+for _stream in (sys.stdout, sys.stderr):
+    # A name that the terminal's encoding lacks must not end a command that has done its work.
+    if isinstance(_stream, io.TextIOWrapper) and _stream.errors == "strict":
+        _stream.reconfigure(errors="backslashreplace")
 out = CommandConsole()
 err = CommandConsole(stderr=True)

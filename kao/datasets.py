@@ -12,6 +12,8 @@ from kao.console import err, out
 from models.datasets.exclusions import MOST_SHOWN, printable
 from models.settings import Settings
 
+STARTER_SAMPLE = 2000  # pictures; together they show every value
+
 cli = typer.Typer(no_args_is_help=True, help="Datasets to train on.")
 
 
@@ -22,7 +24,8 @@ def list_datasets() -> None:
     from models.datasets import catalogue
 
     table = Table("name", "images", "size", "licence", "left out")
-    table.add_row("starter", "any number", "", "CC0-1.0", "")
+    for name in sorted(catalogue.BUILT_IN):
+        table.add_row(name, "any number", "", "CC0-1.0", "")
     for row in catalogue.list_datasets(bootstrap.prepare(Settings())):
         size = f"{row['bytes'] / 1e6:.1f} MB"
         report = row["report"] or {"left_out": []}
@@ -71,10 +74,18 @@ def show_labels(
 ) -> None:
     """Show the labels that `--set labels=…` may name, and the columns that are left out."""
     from models import bootstrap
-    from worker.datasets import lookup
+    from worker.datasets import lookup, starter_attributes
 
     settings = Settings()
     engine = bootstrap.prepare(settings)
+    if dataset in starter_attributes.EDITIONS:
+        edition = starter_attributes.EDITIONS[dataset]
+        rows = starter_attributes.labels(STARTER_SAMPLE, edition)["attributes"]
+        table = Table("label", "values")
+        for name, row in rows.items():
+            table.add_row(name, ", ".join(row["values"]))
+        out.print(table)
+        return
     label_table = lookup.find_source(settings, engine, dataset_name(dataset)).label_table()
     table = Table("label", "values")
     for name, counts in label_table.counts().items():

@@ -14,6 +14,7 @@ from kao import embedded_valkey
 from kao.console import out
 from kao.errors import explain
 from kao.models import open_registry
+from models.errors import KaoError
 from models.settings import Settings
 from models.storage import atomic
 
@@ -37,6 +38,7 @@ def doctor() -> None:
         Check("CPU cores", True, f"{os.cpu_count()}, {settings.parallel} to use (KAO_THREADS)"),
         _check_queue(settings),
         _check_disk(settings),
+        *_check_bucket(settings),
         _check_model(),
     ]
     table = Table("", "", "", box=None, show_header=False)
@@ -71,6 +73,16 @@ def _check_disk(settings: Settings) -> Check:
     atomic.private_folder(settings.home)
     free = shutil.disk_usage(settings.home).free
     return Check("disk", free > LEAST_FREE, f"{free / 1e9:.0f} GB free at {settings.home}")
+
+
+def _check_bucket(settings: Settings) -> list[Check]:
+    if settings.blobs.url is None:
+        return []
+    try:
+        next(settings.blobs.list_blobs(), None)
+    except KaoError as error:
+        return [Check("bucket", False, str(error))]
+    return [Check("bucket", True, settings.blobs.url)]
 
 
 def _check_model() -> Check:

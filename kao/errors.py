@@ -6,8 +6,12 @@ import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from models.errors import KaoError, TrainingNotInstalled
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 # Of a file or folder. Anything else that the system refuses is a bug until shown otherwise.
 CORRECTABLE = {
@@ -29,6 +33,15 @@ DATABASE = {
     "file is not a database": "The database's file is damaged: restore a backup.",
     "database disk image is malformed": "The database's file is damaged: restore a backup.",
     "disk is full": "The database's disk is full.",
+}
+# What their settings say is not repeated in a terminal or a log.
+SECRETS = {
+    "KAO_API_KEY",
+    "REDIS_URL",
+    "DATABASE_URL",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
 }
 UNIX_MODULES = {"fcntl", "resource"}  # of Python itself, where the system is not Windows
 # What the extra `worker` has.
@@ -89,9 +102,12 @@ def _explain_file(error: OSError, arguments: Sequence[str]) -> str | None:
         return f"{error.strerror}." if error.errno in FULL else None
     path = os.path.abspath(os.fsdecode(error.filename))
     words = {os.path.abspath(word.rpartition("=")[2]) for word in arguments}
-    missing = error.errno == errno.ENOENT and (path in words or _is_of_settings(path))
+    is_of_settings = _is_of_settings(path)
+    missing = error.errno == errno.ENOENT and (path in words or is_of_settings)
     if missing or error.errno in CORRECTABLE:
-        return f"{error.filename}: {error.strerror}."
+        is_place = is_of_settings and path not in words and error.errno not in FULL
+        hint = " Set KAO_HOME to a folder that this user may write." if is_place else ""
+        return f"{os.fsdecode(error.filename)}: {error.strerror}.{hint}"
     return None
 
 
@@ -116,11 +132,18 @@ def _explain_settings(error: Exception) -> str | None:
     # Of another model: a recipe or card that we wrote ourselves.
     if not isinstance(error, ValidationError) or error.title != Settings.__name__:
         return None
-    return "; ".join(f"{_variable(str(item['loc'][0]))}: {item['msg']}" for item in error.errors())
+    return "; ".join(_explain_setting(item) for item in error.errors())
 
 
-def _variable(field: str) -> str:
-    return field if field.isupper() else f"KAO_{field.upper()}"
+def _explain_setting(item: "ErrorDetails") -> str:
+    from models.settings import Settings, variable_of
+
+    field = str(item["loc"][0])  # its name, or the variable itself
+    fields = Settings.model_fields
+    variable = variable_of(field, fields[field]) if field in fields else field
+    value = "" if variable in SECRETS else f" is {item['input']!r}"
+    reason = item["msg"].removeprefix("Value error, ").removeprefix(f"{variable} ")
+    return f"{variable}{value}: {reason}"
 
 
 def _explain_database(message: str) -> str | None:

@@ -54,7 +54,7 @@ def revoke(id: Annotated[str, typer.Argument(help="The key's id, as `kao keys li
 
 def sign(
     url: Annotated[str, typer.Argument(help="The address of a picture.")],
-    days: Annotated[float, typer.Option(min=0, max=366, help="How long it is valid.")] = 1,
+    days: Annotated[float, typer.Option(min=0.001, max=366, help="How many days it is valid.")] = 1,
     key_file: Annotated[
         Path | None, typer.Option(help="File with the key that signs; default: the first key.")
     ] = None,

@@ -7,6 +7,8 @@ table with the modules.
 
 import contextlib
 import importlib
+import logging
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -90,6 +92,11 @@ class LazyCommands(typer.core.TyperGroup):
         self.listing = True
         return super().shell_complete(ctx, incomplete)
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find a command; an error suggests those of similar names, of which typer knows none."""
+        self.commands = dict.fromkeys(SUMMARIES, typer.core.TyperCommand(None))
+        return super().resolve_command(ctx, args)
+
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Import a command; None where there is none of that name."""
         if self.listing:
@@ -114,6 +121,7 @@ cli = typer.Typer(
     cls=LazyCommands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
     help="A face for every seed.",
 )
 
@@ -136,6 +144,20 @@ def root(
     ] = False,
 ) -> None:
     """A face for every seed."""
+    from models import logs
+
+    logs.configure(logging.WARNING)
+    if any(name.upper().startswith("KAO_") for name in os.environ):
+        _warn_of_unknown_variables()
+
+
+def _warn_of_unknown_variables() -> None:
+    from kao.console import err
+    from kao.environment import unknown
+
+    for name, sentence in unknown(list(os.environ)):
+        err.print(f"kao: {sentence}", style="yellow")
+        del os.environ[name]  # the processes of `kao up` need not say it again
 
 
 # Commands that handle signals themselves, and whose exit code says which one ended them.
@@ -143,23 +165,29 @@ SERVICES = ("up", "serve", "worker")
 
 
 @contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
+def _interruptible() -> Iterator[list[int]]:
     """Let SIGTERM and a closed terminal end a command as Ctrl-C does, after it has cleaned up.
 
-    By default they end it at once, and `kao backup` would leave its copy of every key.
+    By default they end it at once, and `kao backup` would leave its copy of every key. Yields the
+    exit code, once a signal came: a library that is just imported may raise an error of its own.
     """
+    codes: list[int] = []
     if (sys.argv[1:2] and sys.argv[1] in SERVICES) or not hasattr(signal, "SIGHUP"):
-        yield
+        yield codes
         return
     from kao.processes import on_hangup
+
+    def end(number: int) -> None:
+        codes.append(128 + number)
+        sys.exit(codes[0])
 
     numbers = (signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.getsignal(number) for number in numbers}
     if before[signal.SIGTERM] is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    on_hangup(lambda: sys.exit(128 + signal.SIGHUP))
+        signal.signal(signal.SIGTERM, lambda *_: end(signal.SIGTERM))
+    on_hangup(lambda: end(signal.SIGHUP))
     try:
-        yield
+        yield codes
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -167,10 +195,13 @@ def _interruptible() -> Iterator[None]:
 
 def main() -> None:
     """Run a command. An error that the user can correct becomes one sentence, not a traceback."""
+    codes: list[int] = []
     try:
-        with _interruptible():
+        with _interruptible() as codes:
             cli()
     except Exception as error:
+        if codes:
+            sys.exit(codes[0])
         from kao.console import err
         from kao.errors import explain
 

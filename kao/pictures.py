@@ -9,12 +9,13 @@ import typer
 
 from app.avatars import service, traits
 from app.avatars.encode import provenance
-from app.avatars.formats import parse_extension
+from app.avatars.formats import EXTENSIONS, parse_extension
 from app.avatars.request.parameters import Parameter
 from app.avatars.request.picture_request import PictureRequest
 from app.avatars.request.picture_types import AVATAR, PICTURE_TYPES, PictureType
-from app.errors import InvalidParameter
+from app.errors import InvalidParameter, UnknownExtension
 from models import bootstrap
+from models.errors import KaoError
 from models.faces import latents
 from models.faces.attributes import RESERVED_NAMES
 from models.registry import Registry
@@ -44,7 +45,7 @@ def render(picture_type: PictureType, texts: dict[str, str], out: Path, settings
     """Write a picture to a file. Returns its address. Raises the same errors as the server."""
     if picture_type is AVATAR and "seed" not in texts:
         texts = {**texts, "seed": latents.random_seed()}
-    request = PictureRequest.parse(picture_type, {"format": parse_extension(out.suffix), **texts})
+    request = PictureRequest.parse(picture_type, {"format": _format_of(out), **texts})
     registry = Registry(bootstrap.prepare(settings), settings.blobs)
     version = registry.resolve(request.model)
     drawer = registry.load(version, settings.threads or 1)
@@ -52,6 +53,14 @@ def render(picture_type: PictureType, texts: dict[str, str], out: Path, settings
     with atomic.whole_file(out) as temporary:
         temporary.write_bytes(service.render_alone(drawer, version, request))
     return request.address(version)
+
+
+def _format_of(out: Path) -> str:
+    try:
+        return parse_extension(out.suffix)
+    except UnknownExtension:
+        endings = [f".{name}" for name in EXTENSIONS]
+        raise KaoError(f"--out {out} must end in one of {', '.join(endings)}.") from None
 
 
 def command_name(picture_type: PictureType) -> str:
@@ -63,7 +72,11 @@ def _make_command(picture_type: PictureType) -> Callable[..., None]:
     def command(out: Path, trait: list[str] | None, **options: str | None) -> None:
         texts = {name.rstrip("_"): text for name, text in options.items() if text is not None}
         texts |= dict(map(_parse_trait, trait or ()))
-        typer.echo(f"{out}: {render(picture_type, texts, out, Settings())}")
+        try:
+            address = render(picture_type, texts, out, Settings())
+        except InvalidParameter as error:  # its name is that of the HTTP interface
+            raise KaoError(_name_option(str(error), [*options, "format"])) from None
+        typer.echo(f"{out}: {address}")
 
     # typer reads the options from the signature, which comes from the table of parameters.
     keyword = inspect.Parameter.KEYWORD_ONLY
@@ -75,10 +88,18 @@ def _make_command(picture_type: PictureType) -> Callable[..., None]:
     return command
 
 
+def _name_option(message: str, options: list[str]) -> str:
+    for option in options:
+        name = option.rstrip("_")
+        text = "The format of --out" if name == "format" else f"--{name.replace('_', '-')}"
+        message = message.replace(f"{name!r} ", f"{text} ", 1)
+    return message
+
+
 def _parse_trait(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or name in RESERVED_NAMES:
-        raise InvalidParameter("trait", f"is {text[:40]!r}", "name=value, as hair_colour=pink")
+        raise KaoError(f"--trait {text[:40]!r} must be name=value, as hair_colour=pink.")
     return name, value
 
 

@@ -202,7 +202,8 @@ def _train(settings: Settings, engine: "sa.Engine", run: str) -> Row:
     if state == "queued":
         raise KaoError(f"Run {run} stopped early; continue it with `kao train --resume {run}`.")
     if state != "succeeded":
-        raise KaoError(f"Run {run} is {state}. {row['error'] or ''}".strip())
+        ending = "failed" if state == "failed" else "was cancelled"
+        raise KaoError(f"Run {run} {ending}. {row['error'] or ''}".strip())
     return row
 
 
@@ -216,4 +217,9 @@ def _field(text: str) -> tuple[str, Any]:
     try:
         return name, json.loads(value)
     except json.JSONDecodeError:
+        if value.startswith(("[", "{")):  # the shell takes quotation marks away
+            raise KaoError(
+                f"--set {text} is not JSON. Quote all of it for the shell, as in "
+                '--set \'labels=["hair", "mood"]\'.'
+            ) from None
         return name, value

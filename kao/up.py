@@ -1,5 +1,6 @@
 """`kao up`, `kao serve` and `kao worker`: start the parts of the service."""
 
+import errno
 import fcntl
 import os
 import shlex
@@ -16,7 +17,7 @@ import typer
 from kao import embedded_valkey
 from kao.console import err
 from kao.processes import Child, Processes
-from models import bootstrap, keys
+from models import bootstrap, keys, logs
 from models.errors import KaoError
 from models.settings import Settings
 from models.storage import atomic, layout
@@ -34,6 +35,7 @@ def settings_from(**options: Any) -> Settings:
 
 def up(port: Port = None, host: Host = None) -> None:
     """Run everything in this terminal: app, worker and, without REDIS_URL, a queue."""
+    logs.configure()
     settings = settings_from(port=port, host=host)
     atomic.private_folder(settings.home)
     with _only_one(settings), _children_lock(settings) as lock:
@@ -51,6 +53,7 @@ def serve(port: Port = None, host: Host = None) -> None:
     from app.server import serve as run
 
     settings = settings_from(port=port, host=host)
+    _refuse_taken_port(settings)
     _prepare(settings)
     run(settings)
 
@@ -153,9 +156,11 @@ def _refuse_taken_port(settings: Settings) -> None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except OSError as error:
+        is_port = error.errno in (errno.EADDRINUSE, errno.EACCES)
+        remedy = "port with --port or KAO_PORT" if is_port else "address with --host or KAO_HOST"
         raise KaoError(
             f"{_authority(settings.host, settings.port)} cannot be used ({error.strerror}). "
-            "Choose another with --port or KAO_PORT."
+            f"Choose another {remedy}."
         ) from None
 
 

@@ -26,7 +26,8 @@ def prepare(settings: Settings) -> sa.Engine:
     known_versions = {row["version"] for row in registry.list_models()}
     for folder in shipped_bundles():
         if folder.name not in known_versions or not _is_whole(registry.folder(folder.name), folder):
-            registry.import_folder(folder)
+            # Newest first, so that the newest becomes the default; lists sort by these times.
+            registry.import_folder(folder, bundle.read_card(folder)["created"])
     return engine
 
 
@@ -65,7 +66,9 @@ def adopt(settings: Settings) -> list[str]:
             continue
         creation_times[version] = bundle.read_card(registry.folder(version))["created"]
     newest_first = sorted(creation_times, key=lambda version: creation_times[version], reverse=True)
-    new_versions = [version for version in newest_first if registry.adopt(version)]
+    new_versions = [
+        version for version in newest_first if registry.adopt(version, creation_times[version])
+    ]
     engine.dispose()
     return new_versions
 

@@ -80,6 +80,7 @@ def ensure_first_key(engine: sa.Engine, settings: Settings) -> str | None:
             return None
         key = _generate()
         _write(settings.home / FILE, key)
+        log.info("key.file_written", file=str(settings.home / FILE))
         return _register(db, key, "first")
 
 

@@ -41,8 +41,8 @@ class LogStream(io.TextIOBase):
         return self._stream.isatty()
 
 
-def configure() -> None:
-    """Configure logging, once at a process's start. Libraries' logs go to stderr as well."""
+def configure(libraries: int = logging.INFO) -> None:
+    """Configure logging, at a process's start. Libraries' logs of this level go to stderr too."""
     stream = LogStream(sys.stderr)
     is_terminal = stream.isatty()
     shared: list[Processor] = [
@@ -67,7 +67,7 @@ def configure() -> None:
             processors=[tidy, renderer],
         )
     )
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.basicConfig(level=libraries, handlers=[handler], force=True)
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
 

@@ -4,7 +4,6 @@
 """
 
 import re
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -159,9 +158,7 @@ class Registry:
                 folder.rename(damaged_copy)
             try:
                 if package_copy.is_dir():
-                    copy = shutil.copytree(
-                        package_copy, scratch / "copy", copy_function=shutil.copyfile
-                    )
+                    copy = atomic.copy_files(package_copy, scratch / "copy")
                     bundle.check_digest(copy, version)
                     atomic.settle(copy, folder)
                 else:
@@ -240,13 +237,12 @@ class Registry:
         foreign_card.check(folder)
         return self.add(folder)
 
-    def import_folder(self, source: Path) -> str:
+    def import_folder(self, source: Path, published: str | None = None) -> str:
         """Verify and register a copy of a bundle's folder; its version. Raises BadBundle."""
         with atomic.scratch_folder(self.bundles) as folder:
-            shutil.copytree(source, folder, dirs_exist_ok=True, copy_function=shutil.copyfile)
-            return self.add(folder)
+            return self.add(atomic.copy_files(source, folder), published)
 
-    def add(self, folder: Path) -> str:
+    def add(self, folder: Path, published: str | None = None) -> str:
         """Verify and register a finished folder; its version. Raises BadBundle.
 
         A damaged copy of the same version is replaced.
@@ -256,18 +252,18 @@ class Registry:
         version = bundle.digest(folder)
         verify(folder, version)
         self._settle(folder, version)
-        self.adopt(version)
+        self.adopt(version, published)
         return version
 
-    def adopt(self, version: str) -> bool:
+    def adopt(self, version: str, published: str | None = None) -> bool:
         """Register a version whose files are in place; whether it was unknown. Raises BadBundle.
 
-        Aliases that have no version yet get this one.
+        Aliases that have no version yet get this one. published: ISO 8601; now, where it is None.
         """
         files = self._read_files(version)
         with self.engine.begin() as db:
             lock(db, "registry")
-            is_new = self._register(db, version, files, None)
+            is_new = self._register(db, version, {**files, "published": published or now()}, None)
             for name in (LATEST, DEFAULT):
                 if self._alias(db, name) is None:
                     self._move(db, name, version)

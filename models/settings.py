@@ -7,11 +7,19 @@ import os
 import re
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote, unquote, urlsplit
 
 import platformdirs
-from pydantic import Field, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ByteSize,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -35,12 +43,30 @@ RESERVED_PREFIXES = frozenset({
     "studio", "team", "train", "walk", "webhooks",
 })  # fmt: skip
 CREDENTIALS = {"access_key_id", "secret_access_key", "session_token"}
-RATE = r"^(none|[1-9][0-9]{0,8}/(second|minute|hour|day))$"
+RATE = r"(none|[1-9][0-9]{0,8}/(second|minute|hour|day))"
 
 
 def is_reserved(prefix: str) -> bool:
     """Whether the first segment of a path, percent-encoded, is that of Kao's own addresses."""
     return not RESERVED_PREFIXES.isdisjoint(map(unquote, prefix.split("/")[1:2]))
+
+
+def _read_size(size: Any) -> Any:
+    """A number of bytes; text may have a unit, as 500MB or 2GiB. Raises ValueError."""
+    try:
+        return int(TypeAdapter(ByteSize).validate_python(size))
+    except ValidationError:
+        raise ValueError("must be a number of bytes, as 1000000, 500MB or 2GiB") from None
+
+
+def _check_rate(rate: str) -> str:
+    if not re.fullmatch(RATE, rate):
+        raise ValueError("must be a number a second, minute, hour or day, as 600/minute, or none")
+    return rate
+
+
+Size = Annotated[int, BeforeValidator(_read_size)]
+Rate = Annotated[str, AfterValidator(_check_rate)]
 
 
 class SecretFiles(PydanticBaseSettingsSource):
@@ -59,7 +85,8 @@ class SecretFiles(PydanticBaseSettingsSource):
             return (text if text.strip() else None), field_name, False
         except (OSError, UnicodeDecodeError) as error:
             name = variable_of(field_name, field)
-            raise KaoError(f"{name}_FILE names {path}, which cannot be read: {error}.") from None
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise KaoError(f"{name}_FILE names {path}, which cannot be read: {reason}.") from None
 
     def __call__(self) -> dict[str, Any]:
         """The values of all fields that have a file."""
@@ -89,22 +116,22 @@ class Settings(BaseSettings):
     path_prefix: str = Field(default="", pattern=PATH_PREFIX)
     api_key: str | None = Field(default=None, min_length=16)
     public_avatars: bool = True
-    limit_pictures: str = Field(default="6000/minute", pattern=RATE)
-    limit_calls: str = Field(default="600/minute", pattern=RATE)
+    limit_pictures: Rate = "6000/minute"
+    limit_calls: Rate = "600/minute"
     trusted_proxies: str | None = None
     threads: int | None = Field(default=None, ge=1, le=256)
     processes: int | None = Field(default=None, ge=1, le=256)
     webhooks_private: bool = False
     lease_seconds: float = Field(default=30, ge=1)
-    max_upload_bytes: int = Field(default=2 * 2**30, ge=1)
-    max_bundle_bytes: int = Field(default=512 * 2**20, ge=1)
-    max_key_bytes: int = Field(default=20 * 2**30, ge=0)
-    max_datasets_bytes: int = Field(default=100 * 2**30, ge=0)
-    min_free_bytes: int = Field(default=2**30, ge=0)
-    local_bytes: int = Field(default=50 * 2**30, ge=0)
+    max_upload_bytes: Size = Field(default=2 * 2**30, ge=1)
+    max_bundle_bytes: Size = Field(default=512 * 2**20, ge=1)
+    max_key_bytes: Size = Field(default=20 * 2**30, ge=0)
+    max_datasets_bytes: Size = Field(default=100 * 2**30, ge=0)
+    min_free_bytes: Size = Field(default=2**30, ge=0)
+    local_bytes: Size = Field(default=50 * 2**30, ge=0)
     max_queue: int = Field(default=128, ge=1)
-    cache_bytes: int = Field(default=32 * 2**20, ge=0)
-    model_bytes: int = Field(default=256 * 2**20, ge=0)
+    cache_bytes: Size = Field(default=32 * 2**20, ge=0)
+    model_bytes: Size = Field(default=256 * 2**20, ge=0)
     redis_url: str | None = Field(default=None, validation_alias="REDIS_URL")
     database_url: str | None = Field(default=None, validation_alias="DATABASE_URL")
     storage_url: str | None = Field(default=None, validation_alias="STORAGE_URL")
@@ -146,10 +173,17 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The variable itself takes precedence over its file."""
+        """The variable itself takes precedence over its file.
+
+        Kubernetes sets KAO_PORT to `tcp://…` in the pods beside a Service called `kao`.
+        """
         assert isinstance(env_settings, EnvSettingsSource)
         variables = env_settings.env_vars.items()
-        env_settings.env_vars = {name: text for name, text in variables if text and text.strip()}
+        env_settings.env_vars = {
+            name: text
+            for name, text in variables
+            if text and text.strip() and not (name == "kao_port" and text.startswith("tcp://"))
+        }
         return init_settings, env_settings, SecretFiles(settings_cls)
 
     @field_validator("path_prefix")

@@ -19,6 +19,7 @@ from models.storage.zips import (
 )
 
 CHUNK = 1 << 20  # bytes that are read at once: of a file, and of the list of entries
+OF_THE_PLACE = {*atomic.DISK_ERRORS, errno.ENOENT, errno.EACCES, errno.EISDIR}  # not of the zip
 LARGEST = len(FILES) * LARGEST_FILE  # bytes of all files together
 
 
@@ -49,7 +50,7 @@ def unpack(source: Path, folder: Path, largest: int = LARGEST) -> None:
             "This is not a bundle that kao exported: it has too many entries."
         ) from None
     except (*BROKEN_ZIP, *UNREADABLE_ZIP, OSError) as error:
-        if isinstance(error, OSError) and error.errno in {*atomic.DISK_ERRORS, errno.ENOENT}:
+        if isinstance(error, OSError) and error.errno in OF_THE_PLACE:
             raise
         reason = error.strerror if isinstance(error, OSError) else error  # without our paths
         raise BadBundle(f"This is not a bundle that kao exported: {reason}") from None

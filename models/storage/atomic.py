@@ -84,6 +84,17 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def copy_files(source: Path, folder: Path) -> Path:
+    """Copy the files of a folder without subfolders into another one, which may exist; `folder`.
+
+    Raises OSError, unlike `shutil.copytree`, whose error for a full disk has no number.
+    """
+    folder.mkdir(exist_ok=True)
+    for path in source.iterdir():
+        shutil.copyfile(path, folder / path.name)
+    return folder
+
+
 def settle(folder: Path, target: Path) -> None:
     """Rename a finished folder into place, durably. An existing target stays.
 

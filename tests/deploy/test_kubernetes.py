@@ -101,6 +101,7 @@ def test_a_pod_is_confined(name: str) -> None:
     pod = template["spec"]
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["automountServiceAccountToken"] is False
+    assert pod["enableServiceLinks"] is False  # the Service `kao` would set KAO_PORT
     for container in pod["containers"]:
         context = container["securityContext"]
         assert context["readOnlyRootFilesystem"] is True

@@ -31,6 +31,13 @@ def test_the_starter_is_always_listed(quick: Kao) -> None:
     assert "starter" in table
 
 
+def test_the_starters_labels_are_listed_with_their_values(quick: Kao) -> None:
+    code, table, _ = quick("dataset", "labels", "starter")
+    assert code == 0
+    assert "happy, sad" in table
+    assert "half, none, oval, round, shades, square" in table
+
+
 def test_a_folder_is_packed_and_its_broken_file_named(
     quick: Kao, pictures: Path, settings: Settings
 ) -> None:

@@ -1,13 +1,16 @@
 """`kao doctor` as typed: a line for each check, and 1 where something is missing."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from kao import doctor, embedded_valkey
+from models.errors import StorageUnreachable
 from models.registry import Registry
 from models.settings import Settings
+from models.storage.blob_store import Blob, Blobs
 from tests.kao.conftest import Kao
 from worker import gpu_check
 from worker.gpu_check import GpuStatus
@@ -67,6 +70,18 @@ def test_a_redis_that_does_not_answer(quick: Kao, registry: Registry, tmp_path: 
     code, output, _ = quick("doctor", REDIS_URL=f"unix://{tmp_path}/nothing.sock")
     assert code == 1
     assert "missing" in line(output, "Redis")
+
+
+def test_a_bucket_that_does_not_answer(
+    quick: Kao, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Blobs) -> Iterator[Blob]:
+        raise StorageUnreachable("The storage did not answer")
+
+    monkeypatch.setattr(Blobs, "list_blobs", refuse)
+    code, output, _ = quick("doctor", STORAGE_URL="s3://faces/kao")
+    assert code == 1
+    assert "did not answer" in line(output, " bucket ")
 
 
 def test_a_gpu_whose_driver_is_missing(

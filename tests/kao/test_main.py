@@ -5,7 +5,9 @@ import importlib
 import inspect
 import io
 import os
+import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -20,8 +22,9 @@ from rich.table import Table
 
 import kao as package
 from app.avatars.request.picture_types import PICTURE_TYPES
-from kao import pictures
+from kao import main as kao_main, pictures
 from kao.console import CommandConsole
+from kao.environment import unknown
 from kao.errors import explain
 from kao.main import COMMANDS, GROUPS, PICTURES, cli
 from models.errors import KaoError
@@ -169,6 +172,103 @@ def test_a_wrong_setting_is_named_by_its_variable() -> None:
     message = explain(_validation_error(Settings, port=0, redis_url=3)) or ""
     assert "KAO_PORT" in message
     assert "REDIS_URL" in message
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"port": "x"}, "KAO_PORT is 'x': Input should be a valid integer, "),
+        ({"trusted_proxies": "x"}, "KAO_TRUSTED_PROXIES is 'x': 'x' does not appear to be an IPv4"),
+        ({"storage_url": "x"}, "STORAGE_URL is 'x': must be a folder"),
+        ({"redis_url": "x:secret"}, "REDIS_URL: must begin with redis://"),
+        ({"api_key": "secret"}, "KAO_API_KEY: String should have at least 16 characters"),
+    ],
+)
+def test_a_wrong_setting_is_repeated_unless_it_is_a_secret(
+    fields: dict[str, str], sentence: str
+) -> None:
+    message = explain(_validation_error(Settings, **fields)) or ""
+    assert message.startswith(sentence)
+    assert "secret" not in message
+
+
+def test_a_home_that_cannot_be_made_is_named_with_the_setting_that_moves_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("KAO_HOME", "/srv/kao")
+    assert "Set KAO_HOME" in (explain(PermissionError(13, "Permission denied", "/srv")) or "")
+    argument = explain(PermissionError(13, "Permission denied", "/srv"), ["import", "/srv"])
+    assert argument == "/srv: Permission denied."
+
+
+def test_a_misspelt_setting_is_named_with_the_one_that_was_meant() -> None:
+    variables = ["KAO_PROT", "kao_hmoe", "KAO_FOOBAR", "KAOS"]
+    known = ["KAO_PORT", "kao_port", "KAO_API_KEY_FILE", "KAO_SITE", "PATH"]
+    kubernetes = ["KAO_SERVICE_HOST", "KAO_SERVICE_PORT_HTTP", "KAO_PORT_80_TCP_ADDR"]
+    sentences = dict(unknown(variables + known + kubernetes))
+    assert sentences.keys() == {"KAO_PROT", "kao_hmoe", "KAO_FOOBAR"}
+    assert "did you mean KAO_PORT?" in sentences["KAO_PROT"]
+    assert "did you mean KAO_HOME?" in sentences["kao_hmoe"]
+    assert "did you mean" not in sentences["KAO_FOOBAR"]
+
+
+def test_every_variable_of_the_compose_files_is_known() -> None:
+    files = [*ROOT.glob("docker-compose*.yml"), *(ROOT / "deploy").rglob("*.env")]
+    texts = [file.read_text() for file in [*files, ROOT / "deploy" / "Caddyfile"]]
+    variables = {name for text in texts for name in re.findall(r"\bKAO_[A-Z_]+", text)}
+    assert dict(unknown(variables)) == {}
+
+
+def test_a_misspelt_setting_is_said_once_and_the_command_runs(
+    quick: Kao, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, table, message = quick("keys", "list", KAO_PROT="9000")
+    assert (code, "first" in table) == (0, True)
+    assert message.count("KAO_PROT") == 1
+    assert "KAO_PROT" not in os.environ  # the processes of `kao up` do not repeat it
+
+
+@pytest.mark.parametrize(
+    ("words", "command"), [(["trian"], "train"), (["models", "lst"], "list"), (["-v"], None)]
+)
+def test_a_misspelt_command_is_answered_with_the_one_that_was_meant(
+    quick: Kao, words: list[str], command: str | None
+) -> None:
+    code, output, message = quick(*words)
+    assert (code, output) == (2, "")
+    assert command is None or f"Did you mean '{command}'?" in message
+
+
+@pytest.mark.parametrize("words", [[], ["models"], ["models", "list"], ["sample"]], ids=" ".join)
+def test_help_has_a_short_name(quick: Kao, words: list[str]) -> None:
+    code, output, message = quick(*words, "-h")
+    assert (code, message) == (0, "")
+    assert "Usage:" in output
+
+
+def test_a_name_that_the_terminal_cannot_show_ends_no_command(kao: Kao) -> None:
+    assert kao("keys", "create", "顔", PYTHONIOENCODING="ascii").code == 0
+    code, table, message = kao("keys", "list", PYTHONIOENCODING="ascii")
+    assert (code, message) == (0, "")
+    assert "\\u9854" in table
+
+
+def test_a_signal_during_an_import_ends_the_command_and_is_no_bug(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """ONNX Runtime's import turns whatever a signal's handler raises into an ImportError."""
+
+    def importing() -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except SystemExit:
+            raise ImportError("initialization failed") from None
+
+    monkeypatch.setattr(kao_main, "cli", importing)
+    with pytest.raises(SystemExit) as ending:
+        kao_main.main()
+    assert ending.value.code == 128 + signal.SIGTERM
+    assert capsys.readouterr().err == ""
 
 
 def test_a_home_that_is_a_file_is_a_sentence(kao: Kao, tmp_path: Path) -> None:

@@ -60,3 +60,11 @@ def test_a_zip_that_is_none_is_a_sentence(quick: Kao, registry: Registry, tmp_pa
     code, _, message = quick("models", "import", str(tmp_path / "text.zip"))
     assert code == 1
     assert "zip" in message
+
+
+def test_a_folder_in_place_of_a_zip_is_named(
+    quick: Kao, registry: Registry, tmp_path: Path
+) -> None:
+    code, _, message = quick("models", "import", str(tmp_path))
+    assert code == 1
+    assert message == f"kao: {tmp_path}: Is a directory.\n"

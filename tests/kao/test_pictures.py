@@ -66,6 +66,7 @@ def test_without_a_seed_it_is_a_new_face_each_time(run: Run, tmp_path: Path) -> 
         pytest.param(["--size", "15"], "16 to 1024", id="size"),
         pytest.param(["--trait", "colour=pink"], "red, blue", id="value"),
         pytest.param(["--trait", "hat=yes"], "colour, light", id="trait"),
+        pytest.param(["--best-of", "99"], "--best-of is '99'", id="option"),
         pytest.param(["--trait", "colour"], "name=value", id="no-value"),
         pytest.param(["--trait", "size=64"], "name=value", id="a-parameter"),
         pytest.param(["--model", "nobody"], "nobody", id="model"),
@@ -80,4 +81,11 @@ def test_what_the_server_refuses_is_refused_and_nothing_written(
 
 
 def test_an_unknown_extension_names_the_known_ones(run: Run) -> None:
-    assert ".webp" in str(run("sample", "--out", "a.bmp").exception)
+    for name in ("a.bmp", "a", "-"):
+        message = str(run("sample", "--out", name).exception)
+        assert message.startswith(f"--out {name} must end in one of .png, .webp, ")
+
+
+def test_a_format_that_a_picture_does_not_have_is_that_of_its_file(run: Run) -> None:
+    result = run("morph", "--from", "a", "--to", "b", "--out", "a.svg")
+    assert str(result.exception) == "The format of --out is 'svg'; allowed: webp, apng, gif."

@@ -12,6 +12,7 @@ from kao import up
 from kao.console import err
 from models.errors import KaoError
 from models.settings import Settings
+from tests.kao.conftest import Kao
 from tests.support.waiting import free_port
 
 
@@ -32,6 +33,21 @@ def test_a_taken_port_is_named_as_in_an_address(family: int, host: str) -> None:
         with pytest.raises(KaoError) as refusal:
             up._refuse_taken_port(Settings(host=host, port=port))
     assert str(refusal.value).startswith(f"{authority} cannot be used (")
+
+
+def test_the_app_alone_refuses_a_taken_port_before_it_starts(
+    quick: Kao, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+        code, output, message = quick("serve", "--port", port)
+    assert (code, output) == (1, "")
+    assert "--port or KAO_PORT" in " ".join(message.split())
+
+
+def test_an_address_that_is_none_of_this_machine_is_answered_with_the_option_for_it() -> None:
+    with pytest.raises(KaoError, match="--host or KAO_HOST"):
+        up._refuse_taken_port(Settings(host="nowhere.invalid", port=free_port()))
 
 
 @pytest.mark.parametrize(

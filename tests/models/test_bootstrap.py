@@ -22,8 +22,9 @@ def test_a_fresh_home_serves_the_newest_shipped_model_and_keeps_the_older_ones(
     creation_times = [bundle.read_card(folder)["created"] for folder in bootstrap.shipped_bundles()]
     assert creation_times == sorted(creation_times, reverse=True)
     assert registry.resolve(DEFAULT) == newest.name
-    versions = {row["version"] for row in registry.list_models()}
-    assert versions == {folder.name for folder in bootstrap.shipped_bundles()}
+    assert [row["version"] for row in registry.list_models()] == [
+        folder.name for folder in bootstrap.shipped_bundles()
+    ]
 
 
 def test_an_upgrade_moves_no_face(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,6 +63,37 @@ def test_a_blank_variable_is_unset(monkeypatch: pytest.MonkeyPatch, blank: str) 
     assert Settings() == expected
 
 
+def test_the_address_that_kubernetes_writes_into_kao_port_is_no_port(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("KAO_PORT", "tcp://10.96.0.7:80")
+    assert Settings().port == 8000
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("1000", 1000), ("500MB", 500 * 10**6), ("2GiB", 2 * 2**30), ("1.5 kB", 1500)],
+)
+def test_a_size_may_have_a_unit(monkeypatch: pytest.MonkeyPatch, text: str, size: int) -> None:
+    monkeypatch.setenv("KAO_MAX_UPLOAD_BYTES", text)
+    assert Settings().max_upload_bytes == size
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "reason"),
+    [
+        ("cache_bytes", "much", "500MB"),
+        ("cache_bytes", "-1", "500MB"),
+        ("limit_calls", "600", "as 600/minute"),
+        ("limit_calls", "600/minute\n", "as 600/minute"),
+    ],
+)
+def test_a_wrong_size_or_rate_says_how_to_write_one(field: str, text: str, reason: str) -> None:
+    values: dict[str, Any] = {field: text}
+    with pytest.raises(ValidationError, match=reason):
+        Settings(**values)
+
+
 def test_a_home_of_any_name_has_its_database_inside(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path / ODD)
     engine = connect(settings)

@@ -183,9 +183,7 @@ def with_evaluation(
     pictures whose request has none, in place of the card's.
     """
     with atomic.scratch_folder(registry.bundles) as folder:
-        shutil.copytree(
-            registry.fetch(version), folder, dirs_exist_ok=True, copy_function=shutil.copyfile
-        )
+        atomic.copy_files(registry.fetch(version), folder)
         Image.fromarray(nearest).save(folder / bundle.NEAREST, optimize=True)
         card = bundle.Card.model_validate(bundle.read_card(folder))
         psi = card.psi if default_psi is None else default_psi
@@ -229,9 +227,7 @@ def _publish_with_enlarger(
     write_graph: Callable[[Path, int], None],
 ) -> str:
     with atomic.scratch_folder(registry.bundles) as folder:
-        shutil.copytree(
-            registry.fetch(version), folder, dirs_exist_ok=True, copy_function=shutil.copyfile
-        )
+        atomic.copy_files(registry.fetch(version), folder)
         card = bundle.Card.model_validate(bundle.read_card(folder))
         write_graph(folder, card.network.resolution)
         changes = {

@@ -76,3 +76,22 @@ def test_a_folder_that_its_group_shares_on_purpose_stays_shared(tmp_path: Path) 
     (tmp_path / "home").chmod(0o777)
     atomic.private_folder(tmp_path / "home")
     assert (tmp_path / "home").stat().st_mode & 0o777 == 0o770
+
+
+def test_files_are_copied_into_a_folder_that_exists_or_not(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "card.json").write_text("{}")
+    for name in ("new", "new"):
+        assert atomic.copy_files(tmp_path / "source", tmp_path / name) == tmp_path / name
+    assert (tmp_path / "new" / "card.json").read_text() == "{}"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux alone has a device that is full")
+def test_a_disk_that_is_full_while_files_are_copied_keeps_its_number(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "card.json").write_text("{}")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "card.json").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space") as failure:
+        atomic.copy_files(tmp_path / "source", tmp_path / "full")
+    assert failure.value.errno == errno.ENOSPC
