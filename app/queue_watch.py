@@ -11,13 +11,12 @@ from dataclasses import dataclass
 import redis
 import sqlalchemy as sa
 import structlog
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 from sqlalchemy import select
 
 from app.health_faults import NO_WORKER, QUEUE_UNREACHABLE, RUN_WAITING, Fault
 from models.database.engine import reading
 from models.database.tables import runs
+from models.queue import connect
 from models.runs import ACTIVE
 from models.settings import Settings
 
@@ -93,12 +92,7 @@ class QueueWatch:
 
     def _has_worker(self) -> bool:
         """Whether a Celery worker is connected: it subscribes to its channel of commands."""
-        with redis.from_url(
-            self.settings.redis,
-            socket_timeout=TIMEOUT,
-            socket_connect_timeout=TIMEOUT,
-            retry=Retry(NoBackoff(), 0),
-        ) as client:
+        with connect(self.settings, TIMEOUT) as client:
             return any(
                 int(each.get("psub", 0)) or int(each.get("sub", 0)) for each in client.client_list()
             )

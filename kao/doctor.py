@@ -19,6 +19,7 @@ from models.settings import Settings
 from models.storage import atomic
 
 LEAST_FREE = 2e9  # bytes
+TIMEOUT = 2.0  # s for the queue's answer
 
 
 class Check(NamedTuple):
@@ -98,8 +99,10 @@ def _check_model() -> Check:
 def _answers(settings: Settings) -> bool:
     import redis
 
+    from models.queue import connect
+
     try:
-        with redis.from_url(settings.redis, socket_timeout=2, socket_connect_timeout=2) as client:
+        with connect(settings, TIMEOUT) as client:
             return bool(client.ping())
     except redis.RedisError:
         return False

@@ -287,8 +287,7 @@ class Registry:
             if current is not None and not force and self._was_promoted(db):
                 query = select(models.c.card).where(models.c.version == current)
                 before = Card.model_validate(db.execute(query).scalar_one())
-                offers = set(card.offers)
-                if lost_traits := [trait for trait in before.offers if trait not in offers]:
+                if lost_traits := before.offers_missing_in(card):
                     raise LostTraits(lost_traits)
             if current != version:
                 self._move(db, DEFAULT, version)

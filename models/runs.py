@@ -23,9 +23,6 @@ from models.row_limits import check_count
 Fence = NewType("Fence", int)
 Row = dict[str, Any]
 
-# The Celery task that wakes a worker, and its queue. The database says what to train.
-TASK, QUEUE = "kao.train", "train"
-
 MOVES: dict[str, tuple[set[str], str]] = {
     "claim": ({"queued"}, "running"),
     "requeue": ({"running"}, "queued"),

@@ -2,7 +2,7 @@
 
 from celery import Celery
 
-from models.runs import QUEUE
+from models.queue import QUEUE
 from models.settings import Settings
 
 

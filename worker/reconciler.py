@@ -3,17 +3,18 @@
 import time
 from dataclasses import dataclass, field
 
-import redis
 import sqlalchemy as sa
 import structlog
 from celery import Celery
 
 from models import runs
-from models.runs import QUEUE, TASK
+from models.queue import QUEUE, TASK, connect
 from models.settings import Settings
 from worker.abandoned_runs import LeaseWatch
 
 log = structlog.get_logger()
+
+TIMEOUT = 2.0  # s for the queue's answer
 
 
 @dataclass
@@ -43,9 +44,7 @@ class Reconciler:
     def _wake_for_waiting(self) -> None:
         if not runs.list_runs(self.engine, limit=1, state="queued"):
             return
-        with redis.from_url(
-            self.settings.redis, socket_timeout=2, socket_connect_timeout=2
-        ) as client:
+        with connect(self.settings, TIMEOUT) as client:
             messages = client.llen(QUEUE)
         if not messages:
             self.celery.send_task(TASK, queue=QUEUE, retry=False)

@@ -8,7 +8,7 @@ from celery import Celery
 
 from models import runs
 from models.database.engine import connect
-from models.runs import TASK
+from models.queue import TASK
 from models.settings import Settings
 from worker.supervisor import Supervisor
 

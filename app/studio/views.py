@@ -260,6 +260,7 @@ def model(request: Request, name: str) -> Response:
     row, aliases = registry.get(name), registry.aliases()
     card = Card.model_validate(row["card"])
     live = aliases.get(DEFAULT)
+    live_card = Card.model_validate(registry.get(live)["card"]) if live else card
     return _render(
         request,
         "studio_model.html",
@@ -271,7 +272,7 @@ def model(request: Request, name: str) -> Response:
         aliases=registry_schemas.aliases_of(row["version"], aliases),
         default=live,
         previous=registry.previous_default(),
-        lost=_lost_traits(Card.model_validate(registry.get(live)["card"]), card) if live else [],
+        lost=live_card.offers_missing_in(card),
         traits=sorted(traits.trait_parameters(card)),
         seeds=SEEDS,
         base=str(request.base_url),
@@ -305,11 +306,6 @@ def _deliveries(database: sa.Engine, webhook: str) -> list[runs.Row]:
         return webhooks.list_deliveries(database, webhook)[:LISTED_DELIVERIES]
     except UnknownWebhook:
         return []
-
-
-def _lost_traits(live: Card, other: Card) -> list[str]:
-    """Name what addresses can ask of the live model and could not ask of the other."""
-    return [offer for offer in live.offers if offer not in other.offers]
 
 
 def _render(request: Request, template: str, status: int = 200, **context: Any) -> Response:

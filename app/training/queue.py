@@ -5,11 +5,9 @@ from functools import lru_cache
 import redis
 import structlog
 from celery import Celery
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from models.errors import QueueRefuses
-from models.runs import QUEUE, TASK
+from models.queue import QUEUE, TASK, connect
 from models.settings import Settings
 
 log = structlog.get_logger()
@@ -41,12 +39,8 @@ def check(settings: Settings) -> None:
     An unreachable queue may be back soon, and the reconciler then sends the message; a full one
     stays full until an operator frees space.
     """
-    no_retry = Retry(NoBackoff(), 0)
-    timeout = PROBE_TIMEOUT
     try:
-        with redis.from_url(
-            settings.redis, socket_timeout=timeout, socket_connect_timeout=timeout, retry=no_retry
-        ) as client:
+        with connect(settings, PROBE_TIMEOUT) as client:
             # Refused where a message would be, and without effect: no message is "".
             client.linsert(QUEUE, "BEFORE", "", "")
     except redis.ResponseError as error:

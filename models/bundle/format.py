@@ -168,6 +168,10 @@ class Card(_Part):
         ages = ["age"] if self.moments else []
         return [*values, *(each.name for each in self.sliders), *ages]
 
+    def offers_missing_in(self, other: "Card") -> list[str]:
+        """Return those of `offers` that the other model lacks."""
+        return [offer for offer in self.offers if offer not in other.offers]
+
 
 def card_for(recipe: Recipe, **parts: Any) -> Card:
     """Build a card with this recipe."""

@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from models import runs
-from models.runs import QUEUE, TASK
+from models.queue import QUEUE, TASK
 from tests.support.fixtures import BuildHouse
 from tests.support.process_group import House, kill_tree
 from tests.support.tmpfs import tmpfs
