@@ -8,6 +8,7 @@ from pathlib import Path
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 
+from app.auth.scopes import require_valid
 from app.errors import UnsupportedBody
 from app.state import AppState
 from models.datasets import quotas
@@ -22,10 +23,12 @@ BLOCK = 1 << 20  # bytes per write in a thread
 async def receive(request: Request, state: AppState, room: Room) -> AsyncIterator[Path]:
     """The body as a temporary file, which is deleted afterwards unless it was moved.
 
-    Raises TooLarge, DiskFull, UnsupportedBody, Overloaded.
+    Raises TooLarge, DiskFull, UnsupportedBody, Overloaded, and Unauthorised where the key was
+    revoked meanwhile.
     """
     with state.uploads.take(state.limiter.client(request)):
         async with _receive(request, state.settings, room) as path:
+            await require_valid(state, request)
             yield path
 
 

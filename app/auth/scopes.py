@@ -71,6 +71,14 @@ def is_still_valid(state: AppState, request: Request) -> bool:
     return True
 
 
+async def require_valid(state: AppState, request: Request) -> None:
+    """Raise Unauthorised where the key or session of a long request has ended meanwhile."""
+    if getattr(request.state, "key", None) is None:
+        return
+    if not await to_thread.run_sync(is_still_valid, state, request, limiter=state.key_threads):
+        raise Unauthorised("The API key was revoked, or the session ended, during this request.")
+
+
 def require(key: Key | None, scope: str) -> Key:
     """The key. Raises Unauthorised without one, Forbidden without the scope."""
     if key is None:

@@ -14,6 +14,7 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from app.auth.scopes import require_valid
 from app.avatars import service, traits
 from app.avatars.bulk.distinct import MOST_VARIANTS, Candidate, Team
 from app.avatars.bulk.request import SCHEMA, BulkRequest, parse_body, read_body
@@ -35,6 +36,7 @@ log = structlog.get_logger()
 T = TypeVar("T")
 Faces = AsyncIterator[tuple[PictureRequest, bytes, Words]]
 
+KEY_INTERVAL = 1.0  # s between two looks whether the key still exists
 RETRY_INTERVAL = 0.2  # s before a face that found the queue full is tried again
 LIFETIME = 900.0  # s for a whole batch; the largest takes a quarter of it on one core
 ZIP, NDJSON = "application/zip", "application/x-ndjson"
@@ -141,10 +143,13 @@ class Batch:
 
 
 async def _render_faces(batch: Batch, bulk: BulkRequest) -> Faces:
-    team = Team(batch.drawer)
+    team, next_look = Team(batch.drawer), 0.0
     with batch.state.batches.take(batch.client):
         for face in bulk.faces:
             batch.check_lifetime()
+            if time.monotonic() >= next_look:
+                await require_valid(batch.state, batch.request)
+                next_look = time.monotonic() + KEY_INTERVAL
             if bulk.is_distinct:
                 face, body = await _render_distinct(batch, team, face)
             else:

@@ -1,18 +1,27 @@
 """The scope of every route, walked from the OpenAPI document."""
 
 import threading
+from collections.abc import Hashable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Never
 
 import httpx2 as httpx
 import pytest
 import sqlalchemy as sa
 import structlog
+from starlette.requests import Request
 from starlette.testclient import TestClient
 
+from app import uploads
+from app.avatars import service
+from app.avatars.bulk import response
+from app.avatars.generate.engine import Engine
+from app.avatars.request.picture_request import PictureRequest
 from app.main import create_app
 from models import keys
 from models.database import tables
+from models.datasets.quotas import Room
 from models.errors import NotReady
 from models.settings import Settings
 from tests.app.auth.conftest import MakeKey
@@ -115,6 +124,46 @@ def test_a_revoked_key_fails_at_once_on_every_replica(
         keys.revoke(database, row.id)
         assert client.get("/train", headers=headers).status_code == 401
         assert replica.get("/train", headers=headers).status_code == 401
+
+
+def test_a_revoked_key_ends_its_batch(
+    private: TestClient, database: sa.Engine, make_key: MakeKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(response, "KEY_INTERVAL", 0)
+    secret, key = make_key("avatars")
+    render, faces = service.render, list[PictureRequest]()
+
+    async def render_and_revoke(
+        engine: Engine, version: str, face: PictureRequest, client: Hashable
+    ) -> bytes:
+        faces.append(face)
+        if len(faces) == 3:
+            keys.revoke(database, key.id)
+        return await render(engine, version, face, client)
+
+    monkeypatch.setattr(service, "render", render_and_revoke)
+    body = {"seeds": [*"abcdefgh"], "size": 16}
+    answer = private.post("/avatars", json=body, headers=_bearer(secret))
+    assert len(faces) == 3
+    assert b"index.json" not in answer.content, "a whole zip"
+
+
+def test_an_upload_of_a_key_that_was_revoked_meanwhile_is_not_kept(
+    private: TestClient, database: sa.Engine, make_key: MakeKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret, key = make_key("models")
+    write = uploads._write
+
+    async def write_and_revoke(
+        request: Request, settings: Settings, room: Room, path: Path
+    ) -> None:
+        await write(request, settings, room, path)
+        keys.revoke(database, key.id)
+
+    monkeypatch.setattr(uploads, "_write", write_and_revoke)
+    answer = private.post("/models", content=b"a zip", headers=_bearer(secret))
+    assert answer.status_code == 401
+    assert "revoked" in answer.json()["detail"]
 
 
 def test_a_face_with_a_key_waits_for_no_thread_of_other_routes(
