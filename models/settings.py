@@ -75,7 +75,8 @@ class SecretFiles(PydanticBaseSettingsSource):
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         """The content of the field's file without its last line end; None for none or a blank.
 
-        A byte order mark, which editors of Windows write, is no part of it.
+        A byte order mark, which editors of Windows write, is no part of it. Raises KaoError for
+        a file that cannot be read.
         """
         path = os.environ.get(f"{variable_of(field_name, field)}_FILE")
         if not path:

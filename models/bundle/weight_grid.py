@@ -35,7 +35,7 @@ class Grid:
 
 
 def snap(weights: Floats, axis: int) -> Floats:
-    """The nearest weights on the grid; channels are the places along `axis`.
+    """The nearest weights on the grid, in their shape; channels are the places along `axis`.
 
     Tensors with fewer than FEWEST numbers or less than two axes are returned as they are.
     """

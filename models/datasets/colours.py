@@ -229,7 +229,7 @@ def _is_identity(transform: ImageCms.ImageCmsTransform) -> bool:
 
 
 def deep_to_srgb(levels: NDArray[np.float32], profile: bytes | None) -> NDArray[np.float32]:
-    """Convert grey levels, 0 to 255 with fractions, by a profile for eight bits."""
+    """Convert grey levels (H, W), 0 to 255 with fractions, by a profile for eight bits."""
     if not profile:
         return levels
     ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[None])

@@ -134,7 +134,10 @@ class Attribute(BaseModel):
         return np.clip(normals.astype(np.float32), lowest, upper)
 
     def value_of(self, element: float) -> str:
-        """The value that a latent element selects, compared in float32 as the network does."""
+        """The value that a latent element selects, compared in float32 as the network does.
+
+        Raises ValueError outside all intervals.
+        """
         number = np.float32(element)
         for value, (lower, upper) in zip(self.values, self.intervals(), strict=True):
             if np.float32(lower) < number <= np.float32(upper):

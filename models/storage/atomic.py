@@ -98,7 +98,7 @@ def copy_files(source: Path, folder: Path) -> Path:
 def settle(folder: Path, target: Path) -> None:
     """Rename a finished folder into place, durably. An existing target stays.
 
-    It becomes as accessible as the folder that it moves into.
+    It becomes as accessible as the folder that it moves into. Raises OSError where it cannot move.
     """
     for path in folder.rglob("*"):
         sync(path)

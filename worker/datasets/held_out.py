@@ -23,7 +23,7 @@ def position(name: str) -> float:
 
 
 def mask(names: Sequence[str], share: float) -> NDArray[np.bool_]:
-    """Which of these pictures are held out; none in a set of fewer than FEWEST."""
+    """(N,): which of these N pictures are held out; none in a set of fewer than FEWEST."""
     if not share or len(names) < FEWEST:
         return np.zeros(len(names), bool)
     return np.array([position(name) < share for name in names])

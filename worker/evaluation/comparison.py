@@ -121,7 +121,7 @@ def floor_count(count: int, real: int) -> int:
 
 
 def compare_held_out(real: RealSide, fake: Floats) -> HeldOut | None:
-    """Measure against as many held-out as training pictures; None where none are held out."""
+    """Measure fake (N, 1280) against as many held-out as training pictures; None without any."""
     count = min(len(real.held_out), len(fake), len(real.training))
     if not count:
         return None

@@ -73,7 +73,10 @@ def frechet(real: Moments, fake: Floats) -> Frechet:
 
 
 def kernel(real: Floats, fake: Floats) -> float:
-    """Unbiased squared MMD with the kernel (x·y/D + 1)³ (arXiv:1801.01401 §4)."""
+    """Unbiased squared MMD with the kernel (x·y/D + 1)³ (arXiv:1801.01401 §4).
+
+    real: (M, D), fake: (N, D) features.
+    """
     return float(_within(real) + _within(fake) - 2 * _cubic(real, fake).mean())
 
 
@@ -91,7 +94,10 @@ class Manifolds:
 
 
 def manifolds(real: Floats, fake: Floats, k: int = NEIGHBOURS) -> Manifolds:
-    """Whether images of one set lie within the other's balls to the k-th neighbour."""
+    """Whether images of one set lie within the other's balls to the k-th neighbour.
+
+    real: (M, D), fake: (N, D) features.
+    """
     real_radius, fake_radius = radii(real, real, k), radii(fake, fake, k)
     recall, coverage = np.zeros(len(real)), np.zeros(len(real))
     inside = np.zeros(len(fake))
@@ -120,7 +126,10 @@ def summarise(real: Floats, moments: Moments, fake: Floats) -> dict[str, float]:
 
 
 def radii(features: Floats, among: Floats, k: int) -> Doubles:
-    """Squared distance of each row to its k-th neighbour in `among`, which holds the row too."""
+    """(N,): squared distance of each row of `features` (N, D) to its k-th neighbour in `among`.
+
+    among: (M, D), the rows of `features` too.
+    """
     squares = np.empty(len(features))
     k = min(k, len(among) - 1)
     for rows, distance in distance_chunks(features, among):

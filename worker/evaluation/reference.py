@@ -17,7 +17,7 @@ Progress = Callable[[int, int], None]
 
 
 def order(dataset: PackedDataset) -> NDArray[np.int64]:
-    """The set's images shuffled, always equally, so that a prefix is a fair sample."""
+    """(N,): the set's images shuffled, always equally, so that a prefix is a fair sample."""
     return np.random.default_rng(0).permutation(dataset.count)
 
 
@@ -39,7 +39,7 @@ def real_blurred(
     cache: Path,
     progress: Progress | None = None,
 ) -> Floats:
-    """The same images at half their size and back: a yardstick that is easy to imagine."""
+    """Features (count, 1280) of the same images, reduced to half their size and enlarged again."""
     return _cached(dataset, count, "blurred", _blur, features, cache, progress)
 
 

@@ -179,7 +179,7 @@ def with_evaluation(
 ) -> str:
     """The same model once more, with what was measured on its card; the new version.
 
-    nearest: the picture of drawn faces above their nearest training images. default_psi: the psi of
+    nearest: (H, W, 3), drawn faces above their nearest training images. default_psi: the psi of
     pictures whose request has none, in place of the card's.
     """
     with atomic.scratch_folder(registry.bundles) as folder:

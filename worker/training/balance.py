@@ -38,7 +38,7 @@ class Balance:
         self._edges = torch.from_numpy(np.cumsum(weights) / len(weights))
 
     def order(self, random: torch.Generator) -> Tensor:
-        """N images for a pass, in random order: each as often as its weight, rounded up or down.
+        """(N,) images of a pass, in random order: each as often as its weight, rounded up or down.
 
         Systematic sampling: one random offset and equal distances, so that a pass varies little.
         """
@@ -48,7 +48,7 @@ class Balance:
         return rows[torch.randperm(count, generator=random)]
 
     def sample(self, count: int, random: torch.Generator) -> Tensor:
-        """`count` images, independent of each other."""
+        """(count,) images, independent of each other."""
         return self._at(torch.rand(count, dtype=torch.float64, generator=random))
 
     def _at(self, quantiles: Tensor) -> Tensor:

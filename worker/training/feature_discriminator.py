@@ -88,7 +88,9 @@ class FeatureDiscriminator:
         real: tuple[Tensor, Tensor | None],
         fake: tuple[Tensor, Tensor | None],
     ) -> tuple[Tensor, Features]:
-        """The heads' loss, and the fake images' features. real, fake: images and their labels.
+        """The heads' loss, and the fake images' features.
+
+        real, fake: images (N, 3, S, S) and their labels (N, K).
 
         The features keep their graph to the generator, which spares its turn a pass of the trunk.
         """
@@ -115,14 +117,17 @@ class FeatureDiscriminator:
 
 
 def discriminator_loss(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tensor:
-    """E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))], the mean of the heads (arXiv:1705.02894)."""
+    """E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))], the mean of the heads (arXiv:1705.02894).
+
+    real, fake: (N, places) scores of each head.
+    """
     pairs = zip(real, fake, strict=True)
     losses = [F.relu(1 - one).mean() + F.relu(1 + other).mean() for one, other in pairs]
     return torch.stack(losses).mean()
 
 
 def generator_loss(fake: Sequence[Tensor]) -> Tensor:
-    """-E[D(G(z))], the mean of the heads (arXiv:1705.02894)."""
+    """-E[D(G(z))], the mean of the heads (arXiv:1705.02894). fake: (N, places) of each head."""
     return -torch.stack([scores.mean() for scores in fake]).mean()
 
 

@@ -135,7 +135,7 @@ class Reporter:
         )
 
     def sheet(self, pixels: Pixels, images: int, store: Callable[[Path], None]) -> None:
-        """Save and announce a sheet of the fixed latents' faces. store: puts its file elsewhere."""
+        """Save and announce a sheet (H, W, 3) of fixed latents' faces. store: copies its file."""
         name = f"{images:010d}.png"
         path = self.folder / "sheets" / name
         with atomic.whole_file(path) as temporary:

@@ -109,7 +109,7 @@ class Attempt:
         return self.signal is not None
 
     def execute(self) -> str:
-        """Train to the recipe's end and publish; the new version."""
+        """Train to the recipe's end and publish; the new version. Raises HandedBack."""
         try:
             self._prepare()
             try:

@@ -203,7 +203,7 @@ class Step:
         return images + inputs[f"{side}.noise"] * self.noise
 
     def labels_of(self, z: Tensor) -> Tensor | None:
-        """The one-hot labels that latents select."""
+        """The one-hot labels (N, K) that latents z (N, latent) select; None without labels."""
         mapping: Any = self.generator.mapping if isinstance(self.generator, modern.Generator) else 0
         return mapping.labels(z) if mapping and mapping.selector_columns else None
 
@@ -227,7 +227,7 @@ class Step:
         return scores
 
     def squared_slope(self, batch: LabelledImages) -> Tensor:
-        """‖∇D‖² in the networks' precision, as in StyleGAN2-ADA; summed in float32."""
+        """E[‖∇D‖²], a scalar: in the networks' precision (StyleGAN2-ADA), summed in float32."""
 
         def scores(images: Tensor) -> Tensor:
             with autocast(images.device, self.bf16):

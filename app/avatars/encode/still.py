@@ -52,7 +52,7 @@ def encode(
 
 
 def write(image: Image.Image, format: str, stamp: Stamp) -> bytes:
-    """An RGB or RGBA image to the bytes of any format but SVG."""
+    """An RGB or RGBA image to the bytes of any format but SVG. Raises InvalidParameter."""
     if format in ("png", "apng"):  # an APNG of one frame is a PNG
         return png.encode(np.asarray(image), [stamp.chunk()])
     metadata: dict[str, Any] = {"xmp": stamp.xmp()}

@@ -197,7 +197,10 @@ def draw_walk(values: Values, drawer: Drawer) -> Pixels:
 
 
 def draw_mix(values: Values, drawer: Drawer) -> Pixels:
-    """The shapes of one face with the details of another (arXiv:1812.04948 §3.1)."""
+    """The shapes of one face with the details of another (arXiv:1812.04948 §3.1).
+
+    Raises NoStyles, and InvalidParameter for rows that the model lacks.
+    """
     rows, at = drawer.rows, values["at"]
     if not drawer.card.network.layers:
         raise NoStyles("This model has no styles to mix; its faces can morph and blend.")

@@ -76,7 +76,10 @@ class WeightedSeeds(NamedTuple):
 
 
 def parse_colour(text: str) -> str:
-    """`f80`, `#ff8800` or `transparent` → six lower-case hex digits or `transparent`."""
+    """`f80`, `#ff8800` or `transparent` → six lower-case hex digits or `transparent`.
+
+    Raises ValueError.
+    """
     if text == TRANSPARENT:
         return text
     match = _HEX.fullmatch(text)

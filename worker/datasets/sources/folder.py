@@ -38,7 +38,7 @@ class FolderSource(FileSource):
         return {name: reason_to_leave_out(name) for name in sorted(self._files)}
 
     def contents(self, part: Part, size: int) -> Contents:
-        """The pictures, and every other file with the reason why it is left out."""
+        """The pictures, and the other files with reasons. Raises DatasetError for no picture."""
         names = part.choose(self._pictures())
         left_out = [
             Exclusion(name, reason)
