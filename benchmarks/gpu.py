@@ -4,12 +4,13 @@
 
 First one step's gradients are compared with the CPU's in float32, parameter by parameter: in
 float32 without TF32, and in bf16, gradient penalty included. Then each preset is timed, operation
-by operation and as CUDA graphs (on a CPU: with inputs in buffers). The results are written as
-JSON; the exit code is 1 where a gradient is wrong. `--device cpu --seconds 30` is the same in
-small.
+by operation and as CUDA graphs (on a CPU: with inputs in buffers), unless it needs more memory
+than the device has. The results are written as JSON; the exit code is 1 where a gradient is wrong.
+`--device cpu --seconds 30` is the same in small.
 """
 
 import argparse
+import gc
 import json
 import math
 import sys
@@ -21,6 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.errors import KaoError
 from models.recipes.recipe import Recipe, resolve
 from worker import devices
 from worker.training import memory
@@ -30,9 +32,13 @@ from worker.training.trainer import Trainer
 
 Result = dict[str, Any]
 CPU = torch.device("cpu")
-# Relative errors of a parameter's gradient, ‖a - b‖ / ‖b‖. Rounding in bf16 gives up to 0.16 (on
-# a CPU); cuDNN's wrong kernels on an H100 gave a half and more (pytorch #150700).
-TOLERANCE = {"fp32": 1e-3, "bf16": 0.4}
+# Relative errors of a parameter's gradient, ‖a - b‖ / ‖b‖. Two correct kernels on a CPU differ by
+# up to 0.002 in float32, since rounding decides at the kinks of ReLU6 and of the hinge loss; bf16
+# gives up to 0.26; cuDNN's wrong kernels on an H100 gave a half and more (pytorch #150700).
+TOLERANCE = {"fp32": 0.02, "bf16": 0.4}
+# Share of the largest norm in a network. Smaller gradients are judged against it: one of a bias may
+# be 0, where one score beyond the hinge's kink more or less is any number of times as much.
+LEAST_NORM = 0.05
 PRESETS = ("ten-minutes-gpu", "hour-gpu", "night-gpu", "modern-64-gpu", "modern-128-gpu")
 IMAGES = 2_048
 CHECK_FIELDS = {"batch": 16, "penalty": "r1+r2", "penalty_every": 1, "mixing": 0.5, "augment": 0.5}
@@ -57,7 +63,7 @@ def main() -> None:
     result["speed"] = []
     for name in presets:
         for with_graphs in (False, True):
-            result["speed"].append(time_preset(name, device, with_graphs, seconds))
+            result["speed"].append(try_preset(name, device, with_graphs, seconds))
             _write(options.out, result)
     wrong = [each for each in result["gradients"] if not each["is_right"]]
     sys.exit(1 if wrong else 0)
@@ -75,7 +81,7 @@ def check_gradients(preset: str, device: torch.device) -> Result:
     for precision in ("fp32", "bf16"):
         with devices.exact_float32():  # TF32 would hide a wrong kernel
             actual = gradients(_trainer(recipe, device, precision == "bf16"), device)
-        errors = {name: _error(actual[name], expected[name]) for name in expected}
+        errors = relative_errors(actual, expected)
         worst = largest(errors)
         result[precision] = {"errors": errors, "worst": worst, "largest": errors[worst]}
         result["is_right"] &= errors[worst] < TOLERANCE[precision]
@@ -107,13 +113,33 @@ def gradients(trainer: Trainer, device: torch.device) -> dict[str, Tensor]:
     return copies
 
 
-def _error(actual: Tensor, expected: Tensor) -> float:
-    return float((actual - expected).norm() / expected.norm().clamp(min=1e-12))
+def relative_errors(actual: dict[str, Tensor], expected: dict[str, Tensor]) -> dict[str, float]:
+    """How far each gradient is from the expected one. Names are of a network and a parameter."""
+    norms = {name: float(each.norm()) for name, each in expected.items()}
+    largest_norms: dict[str, float] = {}
+    for name, norm in norms.items():
+        network = name.partition(".")[0]
+        largest_norms[network] = max(norm, largest_norms.get(network, 0.0))
+    return {
+        name: float((actual[name] - each).norm())
+        / max(norms[name], LEAST_NORM * largest_norms[name.partition(".")[0]])
+        for name, each in expected.items()
+    }
+
+
+def try_preset(preset: str, device: torch.device, with_graphs: bool, seconds: float) -> Result:
+    """Time a preset; where the device has too little memory, the result says so."""
+    try:
+        return time_preset(preset, device, with_graphs, seconds)
+    except (KaoError, torch.OutOfMemoryError) as error:
+        print(f"{preset:18} {error}")
+        return {"preset": preset, "replayed": with_graphs, "failure": str(error)}
 
 
 def time_preset(preset: str, device: torch.device, with_graphs: bool, seconds: float) -> Result:
     """Train on random pixels for some seconds, after every variant of the step was recorded."""
     recipe = resolve({"preset": preset})
+    gc.collect()  # a trainer is part of a cycle, and the last one would count here
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
@@ -121,6 +147,7 @@ def time_preset(preset: str, device: torch.device, with_graphs: bool, seconds: f
     if with_graphs and device.type != "cuda":
         trainer.execution = Buffered(trainer._run_step)
     result: Result = {"preset": preset, "replayed": with_graphs}
+    memory.check(trainer)
     result["estimated_bytes"] = round(memory.bytes_needed(trainer))
     deadline = time.monotonic() + seconds / 2
     # Four steps with the penalty: three to warm up, one to record.

@@ -28,6 +28,7 @@ from safetensors.torch import load_file, save_file
 from models.recipes.recipe import Recipe, resolve
 from worker import devices
 from worker.datasets import held_out
+from worker.training import memory
 from worker.training.batches import Reals
 from worker.training.loss_log import Losses
 from worker.training.trainer import Trainer
@@ -57,9 +58,11 @@ def main() -> None:
     train_parser.set_defaults(run=train)
     train_parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     train_parser.add_argument("--seconds", type=float, default=540, help="all in all")
-    train_parser.add_argument("--preset", default="ten-minutes-gpu")
+    train_parser.add_argument("--preset", help="default: ten-minutes-gpu; on a CPU smoke")
     train_parser.add_argument("--set", action="append", default=[], metavar="FIELD=JSON")
-    train_parser.add_argument("--pictures", type=int, default=20_000, help="of the starter set")
+    train_parser.add_argument(
+        "--pictures", type=int, help="of the starter set; default: 20,000, on a CPU 64"
+    )
     train_parser.add_argument("--packed", type=Path, help="a folder of Kao's cache, instead")
     train_parser.add_argument("--from", dest="source", type=Path, help="a snapshot or a bundle")
     train_parser.add_argument("--out", type=Path, default=Path("gpu-run"))
@@ -78,16 +81,8 @@ def train(options: argparse.Namespace) -> None:
     if device.type != options.device:
         raise SystemExit("There is no usable GPU; `--device cpu` runs the same in small.")
     recipe = _recipe(options)
-    pictures = (
-        read_packed(options.packed)
-        if options.packed
-        else render_starter(recipe.dataset_limit or options.pictures, recipe.resolution)
-    )
-    places = held_out.training_places(pictures.names, recipe.held_out)
-    reals = Reals(pictures.images, recipe, device, labels=pictures.labels, places=places)
-    trainer = Trainer(recipe, reals, device, devices.uses_bf16(recipe, device))
-    if options.source is not None:
-        start_from(trainer, options.source)
+    pictures = read_packed(options.packed) if options.packed else render_starter(recipe)
+    trainer = _trainer(options, recipe, pictures, device)
     (options.out / RECIPE).write_text(recipe.model_dump_json(indent=1))
     training_start = time.monotonic()
     prepared = f"{len(pictures.images):,} pictures after {training_start - start:.1f} s"
@@ -100,22 +95,43 @@ def train(options: argparse.Namespace) -> None:
     print(f"{trainer.images:,} images, {trainer.step:,} steps, all in {total:.1f} s")
 
 
+def _trainer(
+    options: argparse.Namespace, recipe: Recipe, pictures: Pictures, device: torch.device
+) -> Trainer:
+    """A trainer that fits into the device's memory, at the start or where `--from` goes on."""
+    places = held_out.training_places(pictures.names, recipe.held_out)
+    reals = Reals(pictures.images, recipe, device, labels=pictures.labels, places=places)
+    trainer = Trainer(recipe, reals, device, devices.uses_bf16(recipe, device))
+    if (estimate := memory.check(trainer)) is not None:
+        print(f"needs about {estimate} of memory")
+    if options.source is not None:
+        start_from(trainer, options.source)
+    return trainer
+
+
 def _recipe(options: argparse.Namespace) -> Recipe:
     """The recipe, ending by the clock: `minutes` are the seconds that training has."""
-    fields: dict[str, Any] = {"preset": options.preset, "minutes": options.seconds / 60}
+    default_preset, pictures = (
+        ("smoke", 64) if options.device == "cpu" else ("ten-minutes-gpu", 20_000)
+    )
+    fields: dict[str, Any] = {
+        "preset": options.preset or default_preset,
+        "minutes": options.seconds / 60,
+    }
     if options.packed is None:
-        fields["dataset_limit"] = options.pictures
+        fields["dataset_limit"] = options.pictures or pictures
     for text in options.set:
         name, _, value = text.partition("=")
         fields[name] = json.loads(value)
     return resolve(fields)
 
 
-def render_starter(count: int, size: int) -> Pictures:
+def render_starter(recipe: Recipe) -> Pictures:
     """Render the starter set on all cores, as `kao train` packs it."""
     from worker.datasets import starter, starter_attributes
 
-    images = np.stack(list(starter.render_all(count, size)))
+    count = recipe.dataset_limit or 2
+    images = np.stack(list(starter.render_all(count, recipe.resolution)))
     labels: Any = starter_attributes.labels(count)["attributes"]
     names = [f"{index:06}" for index in range(count)]
     return Pictures(images, names, labels, hashlib.sha256(images.tobytes()).hexdigest())
@@ -151,12 +167,16 @@ def start_from(trainer: Trainer, path: Path) -> None:
 
 
 def train_until(trainer: Trainer, deadline: float, folder: Path) -> None:
-    """Train until `deadline` of the monotonic clock; log losses, save the average every minute."""
-    start = last_save = last_report = time.monotonic()
+    """Train until `deadline` of the monotonic clock, one step at least.
+
+    Logs losses, and saves the average every minute.
+    """
+    now = start = last_save = last_report = time.monotonic()
     first = trainer.images
     with (folder / PROGRESS).open("a", buffering=1) as log:
-        while (now := time.monotonic()) < deadline:
-            losses = trainer.train((now - start) / (deadline - start))
+        while now < deadline or trainer.images == first:
+            losses = trainer.train(min(1.0, (now - start) / max(deadline - start, 1e-6)))
+            now = time.monotonic()
             if now - last_report >= REPORT_SECONDS:
                 losses += trainer.losses.read()
                 rate = (trainer.images - first) / (time.monotonic() - start)

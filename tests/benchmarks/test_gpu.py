@@ -4,9 +4,12 @@ import json
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
 from models import bootstrap, bundle, runs
@@ -14,9 +17,10 @@ from models.database.engine import connect
 from models.registry import Registry
 from models.settings import Settings
 from worker.datasets.packing import pack
+from worker.training import memory
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.slow
+gpu: Any = import_module("benchmarks.gpu")
 
 
 def run(*command: str, **environment: str) -> str:
@@ -32,6 +36,28 @@ def run(*command: str, **environment: str) -> str:
     return result.stdout
 
 
+def test_a_gradient_that_rounding_alone_makes_is_not_called_wrong() -> None:
+    """Of a score's bias under the relativistic loss there is none."""
+    expected = {
+        "heads.weight": torch.full((4,), 0.5),
+        "heads.bias": torch.zeros(1),
+        "generator.weight": torch.full((4,), 1e-3),
+    }
+    actual = {name: gradient + 1e-6 for name, gradient in expected.items()}
+    errors = gpu.relative_errors(actual, expected)
+    assert max(errors.values()) < gpu.TOLERANCE["fp32"]
+    wrong = {**actual, "generator.weight": torch.full((4,), 2e-4)}
+    assert gpu.relative_errors(wrong, expected)["generator.weight"] > gpu.TOLERANCE["bf16"]
+
+
+def test_a_preset_that_does_not_fit_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exit code says that gradients are wrong, and nothing else."""
+    monkeypatch.setattr(memory, "available", lambda device: 1e6)
+    result = gpu.try_preset("modern-64", gpu.CPU, with_graphs=False, seconds=1)
+    assert "GB" in result["failure"]
+
+
+@pytest.mark.slow
 def test_gradients_are_compared_and_presets_timed(tmp_path: Path) -> None:
     path = tmp_path / "gpu.json"
     run("benchmarks/gpu.py", "--device", "cpu", "--seconds", "8", "--out", str(path))
@@ -54,6 +80,7 @@ def pictures(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_run_until_a_deadline_is_published_at_home(tmp_path: Path, settings: Settings) -> None:
     """`train`, then `import`, then `kao train --resume`; and a second run from its snapshot."""
     source = pictures(tmp_path / "faces")
