@@ -36,7 +36,7 @@ WHOLE := $(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 
 .PHONY: clients help install install-dev run test test-slow soak adversary check fuzz audit sbom licences commands coverage fmt clean FORCE
 
-help: ## what there is
+help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 install: $(STAMPS)/install ## make .venv and install Kao into it
