@@ -7,13 +7,14 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
 
+from app.auth import sessions
 from app.avatars import traits
 from app.avatars.formats import LOOP, RASTER, writable_formats
 from app.avatars.request import parameters
 from app.avatars.request.parameters import SHAPES
 from app.avatars.request.picture_types import LARGEST_LOOP
 from app.avatars.request.value_types import format_value
-from app.errors import InvalidParameter
+from app.errors import Forbidden, InvalidParameter, Unauthorised
 from app.state import AppState, get_state
 from app.studio import translations
 from app.studio.pages import render
@@ -62,10 +63,10 @@ class FirstFace:
 
 @router.get("/")
 def playground(request: Request) -> Response:
-    """Show the playground; where faces need a key, a page that says so."""
-    state = get_state(request)
-    if not state.settings.public_avatars:
+    """Show the playground; where faces need a key and the session has none, a page that says so."""
+    if not may_show_faces(request):
         return render(request, "closed.html", "playground", status=403)
+    state = get_state(request)
     face = first_face(request.query_params, state)
     live = state.registry.aliases().get(DEFAULT)
     return render(
@@ -81,6 +82,18 @@ def playground(request: Request) -> Response:
         sample=SAMPLE,
         more_words=("trait",),
     )
+
+
+def may_show_faces(request: Request) -> bool:
+    """Whether faces are public, or the session's key may draw them. Blocks on the database."""
+    state = get_state(request)
+    if state.settings.public_avatars:
+        return True
+    try:
+        session = sessions.read(state.database, request)
+    except (Unauthorised, Forbidden):
+        return False
+    return session is not None and "avatars" in session.key.scopes
 
 
 def first_face(address: Mapping[str, str], state: AppState) -> FirstFace:

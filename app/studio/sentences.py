@@ -76,11 +76,17 @@ def texts_of(language: str) -> dict[str, str]:
 def _catalogue(language: str) -> list[tuple[list[str], str]]:
     """(parts, translation) of each sentence; parts: fixed texts and names of placeholders by turns.
 
-    First those with a fixed end alone, such as a hint; then those with the most fixed text.
+    First those that add a hint to another sentence; then those with the most fixed text.
     """
     texts = texts_of(language).items()
     rows = [(re.split(r"\{(\w+)\}", text), translation) for text, translation in texts]
-    return sorted(rows, key=lambda row: (bool(row[0][0]), -sum(map(len, row[0][::2]))))
+
+    def order(row: tuple[list[str], str]) -> tuple[bool, int]:
+        parts = row[0]
+        has_hint = not parts[0] and parts[1] in NESTED
+        return not has_hint, -sum(map(len, parts[::2]))
+
+    return sorted(rows, key=order)
 
 
 def _match(parts: list[str], sentence: str) -> dict[str, str] | None:

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from app.avatars.request import parameters
-from app.state import get_state
 from app.studio.pages import render
+from app.studio.playground import may_show_faces
 from models.errors import KaoError
 
 router = APIRouter(include_in_schema=False)
@@ -22,7 +22,7 @@ DELIMITERS = ("\t", ";", ",")
 
 @router.get("/team")
 def page(request: Request) -> Response:
-    """Show the form, and the faces of `?names=`; where faces need a key it says so instead."""
+    """Show the form, and the faces of `?names=`; without a right to see faces it says so."""
     return _render(request, request.query_params.get("names", ""))
 
 
@@ -34,7 +34,7 @@ async def page_of_long_list(request: Request) -> Response:
 
 
 def _render(request: Request, text: str) -> Response:
-    if not get_state(request).settings.public_avatars:
+    if not may_show_faces(request):
         return render(request, "closed.html", "team", status=403)
     names = parse_names(text)
     return render(

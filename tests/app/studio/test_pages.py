@@ -266,6 +266,21 @@ def test_where_faces_are_private_the_playground_says_so(
     assert translations.words("en")["playground.closed.title"] in answer.text
 
 
+def test_where_faces_are_private_a_session_opens_the_playground(
+    settings: Settings, registry: Registry
+) -> None:
+    private = create_app(settings.model_copy(update={"public_avatars": False}))
+    with TestClient(private) as client:
+        key = "kao_a-key-for-the-tests"
+        login = client.post("/session", json={"key": key}, headers={"Origin": "http://testserver"})
+        assert login.is_success
+        for path in ("/", "/team?names=Ada"):
+            assert client.get(path).status_code == 200
+        assert client.get("/avatar?seed=Ada").is_success
+        client.cookies.clear()
+        assert client.get("/team").status_code == 403
+
+
 def test_a_theme_is_one_that_there_is(client: TestClient) -> None:
     for cookie, theme in (("dark", "dark"), ("light", "light"), ('x"><b>', "auto")):
         text = client.get("/", headers={"Cookie": f"{pages.THEME_COOKIE}={cookie}"}).text

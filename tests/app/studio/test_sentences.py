@@ -138,6 +138,12 @@ def test_sentences_within_sentences_are_translated(english: str, chinese: str) -
     assert sentences.translate(english, "zh") == chinese
 
 
+def test_every_sentence_has_the_translation_of_its_own() -> None:
+    for text, translation in sentences.texts_of("zh").items():
+        values = dict.fromkeys(re.findall(r"\{(\w+)\}", text), "Q7")
+        assert sentences.translate(text.format(**values), "zh") == translation.format(**values)
+
+
 def test_a_part_of_a_sentence_is_translated() -> None:
     values = {"before": 41.25, "after": 43.5, "pictures": later_stages.MATCHING.pictures}
     assert sentences.translate(later_stages.NOT_BETTER.format(**values), "zh") == (
