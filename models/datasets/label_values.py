@@ -5,7 +5,8 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from models.datasets.picture_names import to_nfc
@@ -32,7 +33,12 @@ def to_text(value: Any) -> str | None:
         return None
     if isinstance(value, (dict, list)):
         return json.dumps(value)
-    text = clean(str(value))
+    return _to_text(str(value))
+
+
+@lru_cache(1 << 12)  # most columns have few values
+def _to_text(value: str) -> str | None:
+    text = clean(value)
     if not text or text.lower() in MISSING or _FORMULA_ERROR.fullmatch(text):
         return None
     return text
@@ -77,11 +83,13 @@ def with_plain_numbers(values: Sequence[str | None]) -> list[str | None]:
     They may have decimal commas, spaces or apostrophes between thousands, a minus sign (U+2212)
     and a percent sign. Where each comma has three digits behind it, thousands may be meant.
     """
-    numbers = [value and _plain_number(value) for value in values]
-    commas = {value for value in numbers if value and _DECIMAL_COMMA.fullmatch(value)}
-    if not all(len(text.partition(",")[2]) == 3 for text in commas):
-        numbers = [text and text.replace(",", ".") if text in commas else text for text in numbers]
-    return numbers if are_numbers(numbers) else list(values)
+    numbers = {value: _plain_number(value) for value in set(values) if value}
+    commas = {number for number in numbers.values() if _DECIMAL_COMMA.fullmatch(number)}
+    if not all(len(number.partition(",")[2]) == 3 for number in commas):
+        numbers = {value: number.replace(",", ".") for value, number in numbers.items()}
+    if not are_numbers(numbers.values()):
+        return list(values)
+    return [value and numbers[value] for value in values]
 
 
 def _plain_number(text: str) -> str:
@@ -111,10 +119,10 @@ def are_booleans(values: Sequence[str | None]) -> bool:
     return spellings <= BOOLEANS.keys() and not is_signed
 
 
-def are_numbers(values: Sequence[str | None]) -> bool:
+def are_numbers(values: Iterable[str | None]) -> bool:
     """Whether the values are numbers, finite or not."""
     try:
-        for value in filter(None, values):
+        for value in filter(None, set(values)):
             if "_" in value:  # 1_5 is 15 to Python alone
                 return False
             float(value)

@@ -263,8 +263,10 @@ def _values(column: str, names: Sequence[str], rows: Rows) -> list[str | None]:
 def _reason_to_leave_out(column: str, values: Sequence[str | None]) -> str | None:
     """Why a column is no label; None for one that is. Numbers that are not finite are missing."""
     numeric = are_numbers(values)
-    present = [value for value in values if value and not (numeric and to_number(value) is None)]
-    distinct = set(present)
+    distinct = {value for value in set(values) if value}
+    if numeric:
+        distinct = {value for value in distinct if to_number(value) is not None}
+    present = [value for value in values if value in distinct]
     missing = len(values) - len(present)
     if missing > MOST_MISSING * len(values):
         return _missing(missing, len(values))
