@@ -270,6 +270,9 @@ def _flat(image: Image.Image, profile: bytes | None = None) -> Image.Image:
     if not image.has_transparency_data:
         return colours.to_srgb(image, profile)
     clear = image.convert("RGBA")
+    if image.format == "BMP" and clear.getchannel("A").getextrema() == (0, 0):
+        # Windows leaves the fourth byte 0; viewers show such a picture opaque.
+        return colours.to_srgb(clear.convert("RGB"), profile)
     # A profile for grey is read for grey alone.
     opaque = clear.convert("L" if image.mode in colours.GREY_MODES else "RGB")
     rgb = colours.to_srgb(opaque, profile)

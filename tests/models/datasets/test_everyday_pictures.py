@@ -198,6 +198,7 @@ def test_two_megabytes_of_metadata_are_read_past(kind: str) -> None:
         pytest.param(b"\n <html><body>Sign in", "page of the web", id="white space before it"),
         pytest.param(b"<?xml version='1.0'?><Error><Code>AccessDenied", "XML, not a picture",
                      id="a bucket's refusal"),
+        pytest.param(b"\n\x89PNG\r\n\x1a\n" + bytes(9), "not a picture in", id="a line before PNG"),
         pytest.param(b"", "an empty file", id="empty"),
         pytest.param(bytes(5000), "null bytes", id="of a disk that was full"),
         pytest.param(b"\xff\x0a" + bytes(60), "JPEG XL, not a picture", id="JPEG XL as .png"),

@@ -109,6 +109,17 @@ def test_exif_orientation_is_honoured() -> None:
     assert near(pixels[28, 16], GREEN)
 
 
+@pytest.mark.parametrize("alpha", [0, 255])
+def test_a_bitmap_of_windows_without_alpha_is_opaque(alpha: int) -> None:
+    """32 bits a pixel and a header of version 5, whose fourth byte Windows leaves 0."""
+    pixels = bytes([30, 60, 200, alpha]) * (8 * 8)  # blue, green, red
+    masks = (0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    info = struct.pack("<IiiHHIIiiII4I", 124, 8, 8, 1, 32, 3, len(pixels), 0, 0, 0, 0, *masks)
+    info = info.ljust(124, b"\0")
+    data = b"BM" + struct.pack("<IHHI", 138 + len(pixels), 0, 0, 138) + info + pixels
+    assert (read_square(data, 8) == (200, 60, 30)).all()
+
+
 def test_an_animation_gives_its_first_frame() -> None:
     frames = [Image.new("RGB", (20, 20), colour) for colour in (RED, BLUE)]
     data = encode(frames[0], "GIF", save_all=True, append_images=frames[1:])
