@@ -4,7 +4,6 @@ Sizes and ratios are computed from the decompressed bytes, never from the header
 """
 
 import io
-import unicodedata
 import zipfile
 from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from models.datasets.archive_entries import UTF_8 as UTF_8, entry_name, entry_re
 from models.datasets.exclusions import Exclusion
 from models.datasets.images import FORMAT_NAMES, BrokenImage, is_image_name
 from models.datasets.near_duplicates import NearDuplicates
+from models.datasets.picture_names import to_nfc
 from models.datasets.survey import Survey
 from models.errors import DatasetError
 from models.storage.zips import BROKEN_ZIP, UNREADABLE_ZIP, BoundedReader, TooManyEntries
@@ -303,13 +303,12 @@ def _check_names(entries: list[zipfile.ZipInfo]) -> None:
             raise ArchiveError(_sentence(entry, reason))
         if not is_image_name(entry_name(entry)):  # a file of labels may be there twice (`metadata`)
             continue
-        # One name on a case-insensitive or normalising disk is one file. Not by casefold(), which
-        # takes ss for a sharp s.
-        key = unicodedata.normalize("NFC", entry_name(entry)).lower()
+        # Labels name pictures in either form of Unicode. Names that differ in capitals are two
+        # pictures, as in a folder: ids of videos and posts are such names.
+        key = to_nfc(entry_name(entry))
         if key in names:
             raise ArchiveError(
-                f"The name {entry.filename[:120]!r} is in the archive twice (capitals aside); "
-                "rename one of the two."
+                f"The name {entry.filename[:120]!r} is in the archive twice; rename one of the two."
             )
         names.add(key)
 

@@ -131,7 +131,6 @@ KINDS: dict[str, tuple[Callable[[], bytes], str]] = {
     "lzma": (lambda: zipped(GOOD, method=zipfile.ZIP_LZMA), "compression"),
     "bzip2": (lambda: zipped(GOOD, method=zipfile.ZIP_BZIP2), "compression"),
     "twice": (lambda: zipped(GOOD, GOOD), "twice"),
-    "twice but for capitals": (lambda: zipped(GOOD, ("GOOD.png", picture())), "twice"),
     "twice but for form": (
         lambda: zipped(("\u00e9.png", picture()), ("e\u0301.png", picture())),
         "twice",

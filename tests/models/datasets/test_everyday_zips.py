@@ -16,6 +16,7 @@ from PIL import Image
 
 from models.datasets import archive, labels
 from models.datasets.images import BrokenImage
+from models.datasets.picture_names import PictureNames
 
 UNIX, DOS = 3, 0
 FOLDERS = "caf\u00e9", "b\u00e4r"
@@ -273,8 +274,10 @@ def test_names_that_only_look_alike_are_two_pictures(
 ) -> None:
     one, two, *_ = files.values()
     names = {"stra\u00dfe.png": one, "strasse.png": two, "\ufb01.png": one, "fi.png": two}
-    write(tmp_path / "a.zip", Program(flagged=True), names)
-    assert archive.check(tmp_path / "a.zip", look=True).images == 4
+    ids = {"x/dQw4.png": one, "x/dqW4.png": two, "X/dQw4.png": one}
+    write(tmp_path / "a.zip", Program(flagged=True), {**names, **ids})
+    assert archive.check(tmp_path / "a.zip", look=True).images == 7
+    assert PictureNames([*ids]).find([*ids]) == {name: name for name in ids}
 
 
 @pytest.mark.parametrize("mark", [b"PK\x07\x08", b"PK00"])
