@@ -47,13 +47,16 @@ def path(settings: Settings, digest: str) -> Path:
 
 
 def fetch(settings: Settings, digest: str) -> Path:
-    """The same, once it is here. Raises StorageUnreachable, DatasetError for other bytes."""
+    """The same, once it is here. Raises StorageUnreachable, DatasetError for a lost or bad one."""
 
     def check(download: Path) -> None:
         if atomic.sha256(download) != digest:
             raise DatasetError("The dataset's zip is damaged; upload it again.")
 
-    return settings.blobs.fetch(path(settings, digest), check)
+    zip_path = settings.blobs.fetch(path(settings, digest), check)
+    if not zip_path.exists():
+        raise DatasetError("The dataset's zip is missing; upload it again.")
+    return zip_path
 
 
 def check_name(name: str) -> None:

@@ -138,6 +138,8 @@ def _open(source: bytes | BinaryIO | Path) -> Iterator[Image.Image]:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise BrokenImage(f"more than {MAX_PIXELS:,} pixels") from None
     except Exception as error:
+        if isinstance(error, OSError) and error.strerror:  # the system's, of the file as a whole
+            raise BrokenImage(f"cannot be read: {error.strerror}") from error
         # Decoders raise errors of any type on hostile bytes; one bad file must not end the run.
         detail = str(error).splitlines()[0] if str(error) else type(error).__name__
         detail = detail.partition(" (")[0]  # without numbers, so that equal reasons are one

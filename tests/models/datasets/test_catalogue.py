@@ -8,7 +8,7 @@ from sqlalchemy import event
 
 from models.datasets import catalogue
 from models.datasets.archive import ArchiveReport
-from models.errors import UnknownDataset
+from models.errors import DatasetError, UnknownDataset
 from models.settings import Settings
 
 CONTENT = b"a zip that was checked"
@@ -84,3 +84,12 @@ def test_uploading_a_zip_again_replaces_a_damaged_copy(
     path.write_bytes(b"b" + CONTENT[1:])
     add(name)
     assert path.read_bytes() == CONTENT
+
+
+def test_a_zip_that_was_lost_is_named(settings: Settings, engine: sa.Engine, add: Add) -> None:
+    row = add("faces")
+    catalogue.path(settings, row["digest"]).unlink()
+    with pytest.raises(DatasetError, match="missing; upload it again"):
+        catalogue.label_table(settings, row)
+    assert add("faces") == row
+    assert catalogue.fetch(settings, row["digest"]).read_bytes() == CONTENT

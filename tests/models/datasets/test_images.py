@@ -109,6 +109,13 @@ def test_exif_orientation_is_honoured() -> None:
     assert near(pixels[28, 16], GREEN)
 
 
+def test_a_file_that_the_system_refuses_is_named_without_its_place(tmp_path: Path) -> None:
+    """Each of a thousand pictures whose disk went away had a reason of its own."""
+    with pytest.raises(BrokenImage) as caught:
+        read_square(tmp_path / "gone.png", 8)
+    assert caught.value.reason == "cannot be read: No such file or directory"
+
+
 @pytest.mark.parametrize("alpha", [0, 255])
 def test_a_bitmap_of_windows_without_alpha_is_opaque(alpha: int) -> None:
     """32 bits a pixel and a header of version 5, whose fourth byte Windows leaves 0."""
