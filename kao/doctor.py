@@ -55,7 +55,10 @@ def _check_torch() -> list[Check]:
     try:
         torch = version("torch")
     except PackageNotFoundError:
-        text = "not installed: this machine can serve, not train; `make install`"
+        text = (
+            "not installed: this machine can serve, not train; `make install` in a clone, else "
+            "pip install 'kao[worker]'"
+        )
         return [Check("torch", False, text)]
     from worker import gpu_check
 

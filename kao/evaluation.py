@@ -40,7 +40,7 @@ Size = Annotated[
         "resolution.",
     ),
 ]
-Psi = Annotated[float, typer.Option(min=0, max=1.5)]
+Psi = Annotated[float, typer.Option(min=0, max=1.5, help="Truncation of the faces.")]
 Picture = Annotated[
     Path | None, typer.Option(help="A PNG of the likeliest copies beside their models.")
 ]

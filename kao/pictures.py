@@ -32,7 +32,9 @@ cli = typer.Typer()
 
 
 @cli.command()
-def identify(file: Path) -> None:
+def identify(
+    file: Annotated[Path, typer.Argument(help="A picture that Kao drew, in any of its formats.")],
+) -> None:
     """Print the model and the parameters of a picture."""
     stamp = provenance.identify(file)
     path, parameters = provenance.parse_address(stamp)

@@ -2,9 +2,12 @@
 
 import os
 import threading
+import warnings
 from typing import Any
 
+import structlog
 from celery import Celery
+from celery.exceptions import SecurityWarning
 from celery.signals import worker_ready, worker_shutting_down
 
 from models import bootstrap, logs
@@ -16,10 +19,13 @@ from worker.celery_app import celery_app
 from worker.reconciler import Reconciler
 from worker.tasks import register
 
+log = structlog.get_logger()
+
 
 def work(settings: Settings) -> None:
     """Train the runs of the queue until SIGTERM."""
     logs.configure()
+    _warn_of_root(os.geteuid())
     engine = bootstrap.open_database(settings)
     app = celery_app(settings)
     queue = register(app, settings)
@@ -40,6 +46,16 @@ def work(settings: Settings) -> None:
                 *("-n", f"train-{os.getpid()}@%h"),
             ]
         )
+
+
+def _warn_of_root(user: int) -> None:
+    """Log where a worker runs as root, in the place of Celery's warning.
+
+    That one advises an option that `kao worker` does not have, and is no line of JSON.
+    """
+    warnings.simplefilter("ignore", SecurityWarning)
+    if user == 0:
+        log.warning("worker.is_root", remedy="start Kao as a user without privileges")
 
 
 def _background_threads(settings: Settings, app: Celery) -> Any:

@@ -38,6 +38,12 @@ def test_the_page_is_what_the_commands_say() -> None:
     assert commands.PAGE.read_text() == commands.page(), "run `make commands`"
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_argument_and_option_says_what_it_is(command: str) -> None:
+    silent = [one.name for one in COMMANDS[command].params if not getattr(one, "help", None)]
+    assert silent == []
+
+
 def test_every_command_is_in_the_table_of_operations() -> None:
     names = {command for command, _ in mentions(ROOT / "docs" / "operations.md")}
     mains = {path if path.count(" ") == 1 else path.rpartition(" ")[0] for path in COMMANDS}
