@@ -240,14 +240,15 @@ def models(request: Request) -> Response:
     registry = get_state(request).registry
     aliases = registry.aliases()
     live = aliases.get(DEFAULT)
+    rows = registry.list_models()
     return _render(
         request,
         "studio_models.html",
         tab="models",
-        models=sorted(registry.list_models(), key=lambda row: row["version"] != live),
+        models=sorted(rows, key=lambda row: row["version"] != live),
         aliases=aliases,
         default=live,
-        previous=registry.previous_default(),
+        previous=_name(rows, registry.previous_default()),
         seeds=SEEDS,
     )
 
@@ -261,6 +262,7 @@ def model(request: Request, name: str) -> Response:
     card = Card.model_validate(row["card"])
     live = aliases.get(DEFAULT)
     live_card = Card.model_validate(registry.get(live)["card"]) if live else card
+    rows = registry.list_models()
     return _render(
         request,
         "studio_model.html",
@@ -271,12 +273,19 @@ def model(request: Request, name: str) -> Response:
         measures={**card.evaluation.measures, **card.evaluation.served} if card.evaluation else {},
         aliases=registry_schemas.aliases_of(row["version"], aliases),
         default=live,
-        previous=registry.previous_default(),
+        live_name=_name(rows, live),
+        previous=_name(rows, registry.previous_default()),
         lost=live_card.offers_missing_in(card),
         traits=sorted(traits.trait_parameters(card)),
         seeds=SEEDS,
         base=str(request.base_url),
     )
+
+
+def _name(rows: Sequence[Mapping[str, Any]], version: str | None) -> str | None:
+    """A model's name, else the beginning of its version; None where there is no version."""
+    names = (row["name"] for row in rows if row["version"] == version)
+    return next(names, None) or (version and version[:12])
 
 
 @router.get("/access")

@@ -187,6 +187,14 @@ def test_nothing_is_wider_than_the_screen(visit: Visit, width: int, path: str) -
     assert wide == []
 
 
+def test_a_long_name_of_a_dataset_fits_the_button_of_models(visit: Visit) -> None:
+    page = visit("/", width=320)
+    name = page.locator("#model-name")
+    expect(name).to_have_text(re.compile("plain"))
+    name.evaluate("one => one.textContent = 'Model: ' + 'w'.repeat(63)")
+    assert page.evaluate("document.documentElement.scrollWidth") == 320
+
+
 def test_the_keyboard_is_enough(visit: Visit, picture_of: PictureOf) -> None:
     page = visit("/")
     expect(page.locator(WALL).first).to_be_visible()
@@ -266,6 +274,13 @@ def test_reduced_motion_stops_animations(visit: Visit, picture_of: PictureOf) ->
         )
         == 0
     )
+
+
+def test_reduced_motion_stops_a_loop_that_was_shared(visit: Visit, picture_of: PictureOf) -> None:
+    page = visit("/?view=morph&loop=1&open=1", reduced_motion="reduce")
+    assert picture_of(page, "#picture")["t"] == "0.5"
+    page.locator("#loop").click()  # plays where it is wanted
+    assert "t" not in picture_of(page, "#picture", "size=256")
 
 
 def test_the_code_follows_what_is_typed_and_is_copied(visit: Visit, site: str) -> None:

@@ -126,7 +126,7 @@ async function useModel(name) {
     if (version !== next) refreshSoon();
     version = next;
     described = card;
-    showModelName(`${card.card.dataset.name} · ${next.slice(0, 8)}`);
+    showModelName(`${card.name || card.card.dataset.name} · ${next.slice(0, 8)}`);
     keepWhatTheModelHas();
   } catch (error) {
     report(error.message);

@@ -47,7 +47,7 @@ const PARSERS = {
   view: oneOf(VIEWS),
   with: (text) => text,
   t: number(0, 1),
-  loop: flag,
+  loop: (text) => flag(text) && !matchMedia("(prefers-reduced-motion: reduce)").matches,
   at: integer(0, 64),
   child: integer(0, CHILDREN - 1),
   age: number(0, 1),

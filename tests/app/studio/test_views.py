@@ -318,6 +318,12 @@ def test_a_model_page_names_what_rolling_back_brings(
         assert f"Roll back to {versions[0][:12]}" in page
         assert "Second" in page
         assert "Mine" in page
+    client.patch(f"/models/{versions[0]}", json={"name": "First"}, headers=key)
+    assert "Roll back to First" in client.get("/studio/models").text
+    client.post("/models/rollback", headers=key)
+    page = client.get(f"/studio/models/{versions[1]}").text
+    assert "Make Second live for everybody?" in page
+    assert "<bdi>First</bdi>" in page
     assert 'id="rollback"' not in client.get(f"/studio/models/{versions[0]}").text
 
 
