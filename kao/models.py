@@ -23,7 +23,7 @@ def list_models() -> None:
     for alias, version in registry.aliases().items():
         names.setdefault(version, []).append(alias)
     table = Table("version", "aliases", "published", "size", "images seen", "dataset")
-    for row in registry.list_models():
+    for row in registry.list_models(with_cards=True):
         card = row["card"]
         table.add_row(
             row["version"][:16],

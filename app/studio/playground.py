@@ -78,7 +78,9 @@ def playground(request: Request) -> Response:
         query=request.url.query,
         settings=_settings(state, face),
         live=live,
-        models=sorted(state.registry.list_models(), key=lambda row: row["version"] != live),
+        models=sorted(
+            state.registry.list_models(with_cards=True), key=lambda row: row["version"] != live
+        ),
         sample=SAMPLE,
         more_words=("trait",),
     )
@@ -105,8 +107,8 @@ def first_face(address: Mapping[str, str], state: AppState) -> FirstFace:
     unknown = name if name and version is None else ""
     version = version or aliases.get(DEFAULT)
     look = _psi(address.get("psi", ""))
-    if version in rows and any(key.startswith(TRAIT) for key in address):
-        look |= _traits(address, Card.model_validate(rows[version]["card"]))
+    if version is not None and version in rows and any(key.startswith(TRAIT) for key in address):
+        look |= _traits(address, Card.model_validate(state.registry.get(version)["card"]))
     if name and not unknown:
         look["model"] = name
     return FirstFace(_seed(address.get("seed", SEED)), look, version, unknown)

@@ -149,7 +149,7 @@ def _sources(state: AppState) -> list[tuple[str, str]]:
     """What a run can start from, as (value, description): models, and the newest runs."""
     models = [
         (row["version"][:12], row["name"] or row["card"]["recipe"].get("preset", ""))
-        for row in state.registry.list_models()
+        for row in state.registry.list_models(with_cards=True)
     ]
     rows = [row for row in runs.list_runs(state.database, LISTED_RUNS) if row["snapshot"]]
     return models + [(row["id"], row["name"] or row["recipe"]["preset"]) for row in rows]
@@ -246,6 +246,9 @@ def models(request: Request) -> Response:
         "studio_models.html",
         tab="models",
         models=sorted(rows, key=lambda row: row["version"] != live),
+        models=sorted(
+            registry.list_models(with_cards=True), key=lambda row: row["version"] != live
+        ),
         aliases=aliases,
         default=live,
         previous=_name(rows, registry.previous_default()),

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from fastapi.testclient import TestClient
+from sqlalchemy import event
 
 from models.bundle import verify
 from models.bundle.generator import Drawer
@@ -16,6 +18,22 @@ def test_models_are_listed_with_their_aliases(client: TestClient, versions: list
     aliases = {row["version"]: row["aliases"] for row in rows}
     assert aliases[versions[0]] == ["default", "latest"]
     assert all(row["bytes"] > 1000 for row in rows)
+
+
+def test_a_list_of_models_reads_no_cards(client: TestClient, versions: list[str]) -> None:
+    """With 500 models they were 4 MB of JSON, parsed for every request."""
+    statements: list[str] = []
+
+    def record(_: object, __: object, statement: str, *___: object) -> None:
+        statements.append(statement)
+
+    event.listen(sa.Engine, "before_cursor_execute", record)
+    try:
+        assert len(client.get("/models").json()["models"]) == len(versions)
+    finally:
+        event.remove(sa.Engine, "before_cursor_execute", record)
+    assert any("models.published" in statement for statement in statements)
+    assert not any("models.card" in statement for statement in statements)
 
 
 def test_a_card_is_found_by_every_name(client: TestClient, versions: list[str]) -> None:
