@@ -240,15 +240,12 @@ def models(request: Request) -> Response:
     registry = get_state(request).registry
     aliases = registry.aliases()
     live = aliases.get(DEFAULT)
-    rows = registry.list_models()
+    rows = registry.list_models(with_cards=True)
     return _render(
         request,
         "studio_models.html",
         tab="models",
         models=sorted(rows, key=lambda row: row["version"] != live),
-        models=sorted(
-            registry.list_models(with_cards=True), key=lambda row: row["version"] != live
-        ),
         aliases=aliases,
         default=live,
         previous=_name(rows, registry.previous_default()),
