@@ -39,6 +39,7 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _DELIMITER_LINE = re.compile(r'\s*"?sep=(.)"?[^\n]*\n', re.IGNORECASE)  # Excel's own line
+_BARE_NUMBER = re.compile(r"\s*\d*(\.0)?\s*")
 _HIGH = re.compile(rb"[\x80-\xff]+")
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+\s*")
 
@@ -250,14 +251,20 @@ def _file_column(table: Table, pictures: PictureNames) -> str:
     if not by_name and any(pictures.stem(column) in pictures.stems for column in columns):
         raise ValueError("its first line names a picture; put the columns' names there")
 
-    def hits(column: str, rows: Sequence[Row]) -> Iterator[bool]:
-        return (pictures.stem(str(row.get(column))) in pictures.stems for row in rows)
-
     for column in by_name:
-        if any(hits(column, table)):
+        if any(pictures.stem(str(row.get(column))) in pictures.stems for row in table):
             return column
     sample = table[:: -(-len(table) // SAMPLE)]
-    counts = {column: sum(hits(column, sample)) for column in columns}
+
+    def count_hits(column: str) -> int:
+        values = [str(row.get(column)) for row in sample]
+        # 7 may be an age as well as 7.png; it is a file where nothing else is, and each row's own.
+        is_quantity = by_name or len(set(values)) < len(values)
+        if is_quantity and all(_BARE_NUMBER.fullmatch(value) for value in values):
+            return 0
+        return sum(pictures.stem(value) in pictures.stems for value in values)
+
+    counts = {column: count_hits(column) for column in columns}
     best = max(columns, key=lambda column: counts[column], default="")
     if columns and 2 * counts[best] > len(sample):
         return best

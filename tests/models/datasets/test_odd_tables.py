@@ -49,3 +49,22 @@ def test_a_file_that_the_system_refuses_is_named_without_its_place() -> None:
 
     (left_out,) = labels.read_usable(NAMES, {"metadata.csv": refuse}).unreadable
     assert left_out.reason == "cannot be read: Permission denied"
+
+
+@pytest.mark.parametrize("column", ["file_name", "town"])
+def test_an_age_is_no_name_of_a_picture(column: str) -> None:
+    """Pictures are often called 7.png, and rows of other pictures got the labels of theirs."""
+    names = [f"{number}.png" for number in range(16)]
+    rows = [f"other/{number}.jpeg,{number % 9},{hat}" for number, hat in enumerate(HATS)]
+    label_table = read("\n".join([f"{column},age,hat", *rows]).replace("/", "-"), names=names)
+    assert not label_table
+    (reason,) = [each.reason for each in label_table.left_out]
+    assert reason.startswith(
+        "16 of 16 rows name no picture" if column == "file_name" else "cannot be read: it has no"
+    )
+
+
+def test_a_number_of_each_row_may_name_its_picture() -> None:
+    names = [f"{number}.png" for number in range(16)]
+    rows = [f"{number},{hat}" for number, hat in enumerate(HATS)]
+    assert read("\n".join(["face,hat", *rows]), names=names).attributes == {"hat": HATS}
