@@ -10,7 +10,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 from models.datasets import label_json, stand_ins
@@ -155,9 +155,17 @@ def _read_rows(reader: "csv.DictReader[str]") -> list[dict[str | Any, str | Any]
 def _check_widths(
     rows: Sequence[Mapping[Any, Any]], columns: Sequence[str], notes: list[str]
 ) -> None:
-    """Count the rows with more fields than the header. Raises ValueError where most rows have."""
-    long = [str(next(iter(row.values()))) for row in rows if any(row.get(None) or ())]
-    if 2 * len(long) > len(rows):
+    """Count the rows with more fields than the header.
+
+    Raises ValueError where most rows have, and values may be in the wrong column: all have as many
+    more, as below a line that is no header, or their numbers have decimal commas. Texts with
+    commas in the last column leave the others where they are.
+    """
+    long_rows = [row for row in rows if any(row.get(None) or ())]
+    long = [str(next(iter(row.values()))) for row in long_rows]
+    decimals = sum(map(_has_decimal_comma, long_rows))
+    is_shifted = len({len(row[None]) for row in long_rows}) == 1 or 2 * decimals > len(long)
+    if is_shifted and 2 * len(long) > len(rows):
         header = ", ".join(columns)[:60]
         raise ValueError(
             f"its rows have more fields than its first line, {header!r}: put the columns' names "
@@ -166,6 +174,12 @@ def _check_widths(
     if long:
         have = "rows have" if len(long) > 1 else "row has"
         notes.append(f"{len(long):,} {have} more fields than the first line, as {long[0]!r}")
+
+
+def _has_decimal_comma(row: Mapping[Any, Any]) -> bool:
+    """Whether two fields beside each other may be one number, such as 1,5."""
+    fields = [str(value) for name, value in row.items() if name is not None] + row[None]
+    return any(one.lstrip("+-").isdecimal() and two.isdecimal() for one, two in pairwise(fields))
 
 
 def _check_quotes(text: str, delimiter: str) -> None:

@@ -100,6 +100,19 @@ def test_the_reason_says_what_to_do(file: str, text: str, reason: str) -> None:
     assert reason in read(text, file).unreadable[0].reason
 
 
+def test_commas_in_the_text_of_the_last_column_leave_the_others_alone() -> None:
+    values = [f"{hat},a {hat}{', red' * (1 + place % 3)}" for place, hat in enumerate(HATS)]
+    label_table = read(table(values=values).replace("hat", "hat,caption", 1))
+    assert label_table.attributes["hat"] == HATS
+    assert "16 rows have more fields" in label_table.left_out[-1].reason
+
+
+def test_decimal_commas_in_some_columns_are_named() -> None:
+    values = [f"{place},{place},5,{hat}" + ",5" * (place % 2) for place, hat in enumerate(HATS)]
+    text = table(values=values).replace("hat", "age,height,hat", 1)
+    assert "quotation marks around values" in read(text).unreadable[0].reason
+
+
 def test_utf_16_that_was_cut_short_is_named() -> None:
     (left_out,) = read(table().encode("utf-16")[:-1]).unreadable
     assert left_out.reason == "cannot be read: it is not UTF-8; save it as such"
