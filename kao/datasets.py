@@ -10,6 +10,7 @@ from rich.table import Table
 from kao.arguments import DATASETS, Limit, dataset_name
 from kao.console import err, out
 from models.datasets.exclusions import MOST_SHOWN, printable
+from models.datasets.labels import LabelTable
 from models.settings import Settings
 
 STARTER_SAMPLE = 2000  # pictures; together they show every value
@@ -87,11 +88,21 @@ def show_labels(
         out.print(table)
         return
     label_table = lookup.find_source(settings, engine, dataset_name(dataset)).label_table()
+    if label_table:
+        out.print(_rows(label_table))
+    else:
+        err.print(
+            "No labels: name the pictures in a metadata.csv, or put them into a folder for each "
+            "class (docs/datasets.md)."
+        )
+    for column in label_table.left_out:
+        err.print(f"left out {column.name}: {column.reason}")
+
+
+def _rows(label_table: LabelTable) -> Table:
     table = Table("label", "values")
     for name, counts in label_table.counts().items():
         table.add_row(name, ", ".join(f"{value} {count:,}" for value, count in counts.items()))
     for name, (least, greatest) in label_table.ranges().items():
         table.add_row(name, f"a slider, from {least:g} to {greatest:g}")
-    out.print(table)
-    for column in label_table.left_out:
-        err.print(f"left out {column.name}: {column.reason}")
+    return table

@@ -65,7 +65,7 @@ def test_a_folder_without_pictures_is_a_sentence(quick: Kao, tmp_path: Path) -> 
 def test_an_empty_name_is_not_the_current_folder(quick: Kao) -> None:
     code, output, message = quick("dataset", "labels", "")
     assert (code, output) == (1, "")
-    assert message == "kao: There is no dataset ''; `starter` always exists.\n"
+    assert message.startswith("kao: There is no folder or zip ''")
 
 
 def test_a_skipped_file_stays_on_its_line(quick: Kao, pictures: Path) -> None:
@@ -86,6 +86,12 @@ def test_labels_are_listed_with_their_counts(quick: Kao, pictures: Path) -> None
     assert "red 6, blue 6" in table
     assert "a slider, from 0 to 2.75" in table
     assert "left out caption: 12 different texts" in message
+
+
+def test_a_set_without_labels_says_how_to_give_it_some(quick: Kao, pictures: Path) -> None:
+    code, output, message = quick("dataset", "labels", str(pictures))
+    assert (code, output) == (0, "")
+    assert message.startswith("No labels: name the pictures in a metadata.csv")
 
 
 def test_labels_that_a_folder_lacks_are_refused_before_a_run_exists(
