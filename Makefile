@@ -32,7 +32,7 @@ LOCKED = python=$$(for p in python3 python3.14 python3.13 python3.12 python3.11 
 
 # Whether the venv is whole and was made for this folder: a copied one starts scripts of the old place.
 WHOLE := $(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
-  && head -n 3 $(VENV)/bin/pip 2>/dev/null | grep -qF "$(CURDIR)/$(VENV)/bin/"
+  && head -n 3 $(VENV)/bin/pip 2>/dev/null | grep -qF "$$(pwd -P)/$(VENV)/bin/"
 
 .PHONY: clients help install install-dev run test test-slow soak adversary check fuzz audit sbom licences commands coverage fmt clean FORCE
 
@@ -115,7 +115,7 @@ clean: ## remove the venv and every cache, never your data
 
 FORCE:
 
-ifneq ($(shell $(WHOLE) && cat $(STAMPS)/home 2>/dev/null),$(CURDIR))
+ifneq ($(shell $(WHOLE) && [ "$$(cat $(STAMPS)/home 2>/dev/null)" = "$$(pwd -P)" ] && echo whole),whole)
 $(STAMPS)/home: FORCE
 endif
 $(STAMPS)/home:
@@ -125,7 +125,7 @@ $(STAMPS)/home:
 	    $$python -m venv --clear $(VENV) || { \
 	      echo "kao: python could not make a venv; on Debian and Ubuntu install the package python3-venv." >&2; exit 1; }; \
 	  fi; \
-	  mkdir -p $(STAMPS); printf "%s\n" "$(CURDIR)" >$@'
+	  mkdir -p $(STAMPS); pwd -P >$@'
 
 # torch comes first, so that the next install finds the right build there. With an NVIDIA driver: what pip finds,
 # which is the CUDA build. Without: PyTorch's own CPU index if it answers within seconds, else what pip finds.
