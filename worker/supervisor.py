@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -23,7 +24,13 @@ from worker import database_retry
 log = structlog.get_logger()
 
 GRACE = 20.0  # s to write a snapshot before SIGKILL, so that a worker is gone within 30
-TAIL = 2_000  # bytes at the end of the process's output, whose last line goes into the run's error
+TAIL = 200_000  # bytes of the process's output in which the error is looked for
+# The line that names an error, of Python, of a process of torchrun, or in torchrun's report.
+ERROR_LINE = re.compile(
+    r"^(?:\[rank\d+\]: ?)?((?!torch\.distributed\.elastic)[\w.]+(?:Error|Exception)\b.*)$"
+    r"|^ *traceback *: (Signal .*)$",
+    re.MULTILINE,
+)
 
 
 class Supervisor:
@@ -46,12 +53,15 @@ class Supervisor:
         self.is_finishing = False
         self.process: subprocess.Popen[bytes] | None = None
         self._terminated_at: float | None = None
+        self._output_start = 0  # bytes of earlier attempts in the run's log
 
     def watch(self) -> str:
         """Run the process to its end. Returns the state that the run then has."""
         folder = self.settings.home / layout.run(self.run)
         folder.mkdir(parents=True, exist_ok=True)
         output = folder / "log.txt"
+        if output.exists():
+            self._output_start = output.stat().st_size
         with contextlib.ExitStack() as stack:
             stream = None if self.prints_to_terminal else stack.enter_context(output.open("ab"))
             self.process = process = subprocess.Popen(
@@ -142,8 +152,10 @@ class Supervisor:
             row = runs.get(self.engine, self.run)
             state = str(row["state"])
             if row["fence"] == self.fence and state == "running":
-                end = f"{_describe_exit(code)}{self._last_line(output)}"
+                end = f"{_describe_exit(code)}{self._describe_error(output)}"
                 reason = f"the training process ended with {end}"
+                if self.is_stopping and code != -signal.SIGKILL:
+                    reason = "stopped"
                 # A stop signal before the process could handle it: no fault of the run.
                 is_stalled = not self.is_stopping
                 state = runs.requeue(self.engine, self.run, self.fence, reason, is_stalled)
@@ -152,12 +164,19 @@ class Supervisor:
         log.info("training.ended", run=self.run, code=code, state=state)
         return state
 
-    def _last_line(self, output: Path) -> str:
-        """The last line of a traceback names the error; the whole is in the run's log."""
+    def _describe_error(self, output: Path) -> str:
+        """The line of this attempt's output that names the error; the whole is in the run's log.
+
+        It is the last one. Of several processes it is the first error, which made the others fail:
+        torchrun's own report comes last.
+        """
         if self.prints_to_terminal or not output.exists():
             return ""
-        text = output.read_bytes()[-TAIL:].decode(errors="replace").strip()
-        return f": {text.splitlines()[-1][:500]}" if text else ""
+        text = output.read_bytes()[self._output_start :][-TAIL:].decode(errors="replace").strip()
+        line = text.splitlines()[-1] if text else ""
+        if "ChildFailedError" in text and (first_error := ERROR_LINE.search(text)):
+            line = first_error[1] or first_error[2]
+        return f": {line[:500]}" if line else ""
 
 
 def _describe_exit(code: int) -> str:

@@ -78,3 +78,33 @@ def test_ctrl_c_publishes_a_run_of_two_processes_without_ending_torchrun(house: 
     output = (house.logs / "train.log").read_text()
     assert "SignalException" not in output
     assert str(house.run(run)["version"]) in output.replace("\n", "")
+
+
+@pytest.mark.parametrize(
+    ("event", "error"), [("dataset.progress", "SIGKILL"), ("snapshot.written", "RuntimeError")]
+)
+def test_a_process_that_dies_counts_as_a_stall_with_its_reason(
+    settings: Settings, engine: sa.Engine, event: str, error: str
+) -> None:
+    """torchrun then sends the first one SIGTERM, which looked like a worker's: attempts never ended."""
+    together = settings.model_copy(update={"processes": 2})
+    limit = 20_000 if event == "dataset.progress" else 64
+    fields = {"preset": "smoke", "batch": 16, "images": 400_000, "dataset_limit": limit}
+    run = str(runs.create(engine, resolve(fields), fields)[0]["id"])
+
+    def events(type: str) -> list[runs.Row]:
+        rows = runs.events_after(engine, run, 0, 100_000)
+        return [row for row in rows if row["type"] == type]
+
+    _, thread = watch(together, engine, run)
+    wait(lambda: events(event) and ranks(run) == {0, 1}, 300, f"both processes and {event}")
+    for process in trainers(run):
+        if process.environ().get("RANK") == "1":
+            process.kill()
+    thread.join(timeout=60)
+    row = runs.get(engine, run)
+    assert (row["state"], row["stalls"]) == ("queued", 1)
+    reason = events("run.requeued")[-1]["data"]["reason"]
+    assert reason.startswith("the training process ended with exit code 1")
+    assert error in reason
+    assert trainers(run) == []

@@ -17,6 +17,7 @@ from typing import TypeVar
 import sqlalchemy as sa
 import structlog
 import torch
+import torch.distributed as dist
 from safetensors import SafetensorError
 
 from models import runs
@@ -52,7 +53,8 @@ def main(run: str, number: str) -> None:
 
 def _process_count(settings: Settings) -> int:
     """The processes that train together on this host: one a GPU, or `KAO_PROCESSES`, if fewer."""
-    gpus = torch.cuda.device_count()
+    # The count is NVML's, and stays above 0 where CUDA cannot use the driver.
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     count = settings.processes or max(1, gpus)
     if gpus and count > gpus:
         log.warning("processes.limited", processes=gpus, requested=count)
@@ -74,7 +76,9 @@ def _lead(settings: Settings, run: str, fence: runs.Fence) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX)
             attempt.execute()
     except HandedBack:
-        _record(lambda: runs.requeue(engine, run, fence, "stopped", is_stalled=False))
+        # torchrun sends SIGTERM too, where another process has died: the supervisor knows which.
+        if not dist.is_torchelastic_launched():
+            _record(lambda: runs.requeue(engine, run, fence, "stopped", is_stalled=False))
     except StaleFence as error:
         print(error, file=sys.stderr)
     except Exception as error:

@@ -1,17 +1,20 @@
 """The training step: the same weights however it is executed."""
 
 import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from models.errors import InvalidRecipe
 from models.recipes.recipe import resolve
 from tests.support import reference_training
 from tests.support.reference_training import CASES, CPU, STEPS, digest, train, trainer
-from worker.training import frozen_features, optimizers, snapshots
+from worker.training import frozen_features, memory, optimizers, snapshots
 from worker.training.execution import Buffered
 from worker.training.loss_log import LossLog
 from worker.training.step import Step
@@ -164,3 +167,38 @@ def test_a_step_needs_no_number_from_the_device() -> None:
     losses = on_meta.run(inputs)
     assert {"r1", "r2", "d_missed", "g_missed", "diversity"} <= losses.keys()
     assert all(value.is_meta for value in losses.values())
+
+
+class HostTensors(memory.Allocations):
+    """Notes operations that read or make a tensor on the CPU."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.operations: set[str] = set()
+
+    def __torch_dispatch__(
+        self,
+        operation: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        result = operation(*args, **(kwargs or {}))
+        for value in tree_leaves((args, kwargs, result)):
+            if isinstance(value, Tensor) and value.device == CPU:
+                self.operations.add(str(operation))
+        return result
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in CASES],
+)
+def test_a_step_takes_no_tensor_from_the_host(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy from the host's memory cannot be recorded in a CUDA graph."""
+    fields, bf16 = CASES[name]
+    one, mode = trainer(fields, bf16), HostTensors()
+    one.begin(1000, 1000)
+    monkeypatch.setattr(memory, "Allocations", lambda: mode)
+    memory.peak(one.step_program, one.step_inputs())
+    assert not mode.operations

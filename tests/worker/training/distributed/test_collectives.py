@@ -138,8 +138,14 @@ def test_processes_agree_through_the_cpu_and_wait_as_long_as_a_measurement_may_t
 def test_each_process_has_a_gpu_of_its_own(
     requested: int | None, gpus: int, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     assert process._process_count(Settings(processes=requested)) == count
+
+
+def test_gpus_that_cuda_cannot_use_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert process._process_count(Settings(processes=None)) == 1
 
 
 def test_every_row_belongs_to_one_process() -> None:
