@@ -1,6 +1,6 @@
 """The playground's page, and the first face on it, which needs no script."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -15,7 +15,7 @@ from app.avatars.request.parameters import SHAPES
 from app.avatars.request.picture_types import LARGEST_LOOP
 from app.avatars.request.value_types import format_value
 from app.errors import Forbidden, InvalidParameter, Unauthorised
-from app.state import AppState, get_state
+from app.state import get_state
 from app.studio import translations
 from app.studio.pages import render
 from models.bundle.format import Card
@@ -66,9 +66,10 @@ def playground(request: Request) -> Response:
     """Show the playground; where faces need a key and the session has none, a page that says so."""
     if not may_show_faces(request):
         return render(request, "closed.html", "playground", status=403)
-    state = get_state(request)
-    face = first_face(request.query_params, state)
-    live = state.registry.aliases().get(DEFAULT)
+    registry = get_state(request).registry
+    models, aliases = registry.list_models(with_cards=True), registry.aliases()
+    face = first_face(request.query_params, models, aliases)
+    live = aliases.get(DEFAULT)
     return render(
         request,
         "playground.html",
@@ -76,11 +77,9 @@ def playground(request: Request) -> Response:
         face=face,
         base=str(request.base_url),
         query=request.url.query,
-        settings=_settings(state, face),
+        settings=_settings(models, aliases, face),
         live=live,
-        models=sorted(
-            state.registry.list_models(with_cards=True), key=lambda row: row["version"] != live
-        ),
+        models=sorted(models, key=lambda row: row["version"] != live),
         sample=SAMPLE,
         more_words=("trait",),
     )
@@ -98,17 +97,18 @@ def may_show_faces(request: Request) -> bool:
     return session is not None and "avatars" in session.key.scopes
 
 
-def first_face(address: Mapping[str, str], state: AppState) -> FirstFace:
+def first_face(
+    address: Mapping[str, str], models: Sequence[Mapping[str, Any]], aliases: Mapping[str, str]
+) -> FirstFace:
     """Read the page's address. What this server cannot draw is left out."""
-    rows = {row["version"]: row for row in state.registry.list_models()}
-    aliases = state.registry.aliases()
+    rows = {row["version"]: row for row in models}
     name = address.get("model", "")
     version = _version(name, rows, aliases)
     unknown = name if name and version is None else ""
     version = version or aliases.get(DEFAULT)
     look = _psi(address.get("psi", ""))
     if version is not None and version in rows and any(key.startswith(TRAIT) for key in address):
-        look |= _traits(address, Card.model_validate(state.registry.get(version)["card"]))
+        look |= _traits(address, Card.model_validate(rows[version]["card"]))
     if name and not unknown:
         look["model"] = name
     return FirstFace(_seed(address.get("seed", SEED)), look, version, unknown)
@@ -161,7 +161,9 @@ def _traits(address: Mapping[str, str], card: Card) -> dict[str, str]:
     return selection
 
 
-def _settings(state: AppState, face: FirstFace) -> dict[str, Any]:
+def _settings(
+    models: Sequence[Mapping[str, Any]], aliases: Mapping[str, str], face: FirstFace
+) -> dict[str, Any]:
     """The server's constants and models for the scripts, which repeat none of them."""
     rasters = [name for name in ("webp", *RASTER) if name in writable_formats()]
     sheet = list(dict.fromkeys(rasters))
@@ -180,8 +182,8 @@ def _settings(state: AppState, face: FirstFace) -> dict[str, Any]:
             "sheet": sheet,
             "loop": [name for name in LOOP if name in writable_formats()],
         },
-        "models": [row["version"] for row in state.registry.list_models()],
-        "aliases": state.registry.aliases(),
+        "models": [row["version"] for row in models],
+        "aliases": aliases,
         "version": face.version,
         "unknownModel": face.unknown_model,
         "swatches": translations.swatches(),

@@ -61,7 +61,7 @@ class Parameter:
             "required": self.required,
             "description": self.description,
             "schema": schema,
-            "example": self.example,
+            **({} if self.example is None else {"example": self.example}),
         }
 
 
@@ -160,7 +160,7 @@ MODEL = Parameter(
     "An alias, a version, or the first 12 or more of its hex digits. Caches may keep a picture for "
     "ever only where this is a full version.",
     default=DEFAULT,
-    example="latest",
+    example=DEFAULT,
 )
 # Above 1.5 latents are further from the average than the generator saw in training.
 PSI = number(
@@ -195,7 +195,7 @@ BEST_OF = integer(
     16,
     "Draw this many variants and return the one that the model's critic scores highest.",
     default="1",
-    example=4,
+    example=1,  # more needs a model with a critic
 )
 AGE = number(
     "age",
@@ -203,8 +203,7 @@ AGE = number(
     1,
     "Checkpoint age: 0 is the earliest saved checkpoint of the model's training, 1 the last. "
     "Default: the final model.",
-    example=0.25,
-)
+)  # without an example: the page of the API fills examples in, and most models have no checkpoints
 # What every picture has; what most have; what pictures of one seed's face have.
 MODEL_PARAMETERS = (MODEL, PSI)
 LOOK_PARAMETERS = (SIZE, DPR, SHAPE, BACKDROP)

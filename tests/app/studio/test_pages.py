@@ -299,6 +299,13 @@ def test_the_docs_fill_in_no_trait_that_no_model_has(client: TestClient) -> None
     assert all(row["example"] == {} for row in rows)
 
 
+def test_what_the_docs_fill_in_draws_a_face_of_every_model(client: TestClient) -> None:
+    rows = client.get("/openapi.json").json()["paths"]["/avatar"]["get"]["parameters"]
+    query = {row["name"]: row["example"] for row in rows if row.get("example") not in (None, {})}
+    assert {"seed", "model", "psi"} <= query.keys()
+    assert client.get("/avatar", params=query).status_code == 200
+
+
 @pytest.mark.parametrize(
     "path", [*PAGES, "/team", "/studio", "/models/default/card", "/robots.txt"]
 )
