@@ -86,7 +86,7 @@ def test_ctrl_c_publishes_a_run_of_two_processes_without_ending_torchrun(house: 
 def test_a_process_that_dies_counts_as_a_stall_with_its_reason(
     settings: Settings, engine: sa.Engine, event: str, error: str
 ) -> None:
-    """torchrun then sends the first one SIGTERM, which looked like a worker's: attempts never ended."""
+    """torchrun's SIGTERM to the other looked like a worker's, and attempts followed without end."""
     together = settings.model_copy(update={"processes": 2})
     limit = 20_000 if event == "dataset.progress" else 64
     fields = {"preset": "smoke", "batch": 16, "images": 400_000, "dataset_limit": limit}
