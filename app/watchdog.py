@@ -52,7 +52,8 @@ class Watchdog:
             if is_stuck(self._longest_run()):
                 log.critical("drawing.stuck", seconds=round(self._longest_run()))
                 self._stopped.wait(NOTICE)
-                return self._exit(EXIT_CODE)
+                if is_stuck(self._longest_run()):  # else the process or its machine was frozen
+                    return self._exit(EXIT_CODE)
             if self._is_stopping():
                 stopping_since = stopping_since or time.monotonic()
                 if time.monotonic() - stopping_since > LAST:

@@ -48,7 +48,7 @@ def sign(id: str, secret: str, address: str, expires: int, prefix: str = "") -> 
         path, query = _below(prefix.encode(), parts.path.encode()), parts.query.encode()
     except ValueError:  # an invalid IPv6 address, or a lone surrogate
         raise InvalidParameter("url", "cannot be parsed", "the address of a picture") from None
-    if not path.startswith(b"/"):
+    if not parts.path.startswith("/"):
         raise InvalidParameter("url", "has no path", "the address of a picture, as /avatar?seed=42")
     if not {*NAMES}.isdisjoint(_name(part) for part in _parts(query)):
         raise InvalidParameter("url", "is signed already", "an address without a signature")
@@ -110,8 +110,9 @@ def verify(
 
 
 def _below(prefix: bytes, path: bytes) -> bytes:
-    below = path_below(prefix, path) if prefix else None
-    return path if below is None else b"/" + below
+    """The path as the server's routes get it (`app/http/path_prefix.py`)."""
+    below = path_below(prefix, b"/" + path.lstrip(b"/")) if prefix else None
+    return b"/" + (path if below is None else below).lstrip(b"/")
 
 
 def _message(path: bytes, query: bytes, expires: str) -> str:

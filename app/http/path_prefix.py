@@ -27,8 +27,8 @@ class PathPrefix:
     prefix: KAO_PATH_PREFIX, whether the proxy removes it or not. trusts_proxies: whether
     X-Forwarded-Prefix names it where the setting does not. The proxy has removed that one already;
     were it removed here, a client could name one that hides `/metrics` from the proxy's rules.
-    Pages and JSON with addresses read `root_path`. Several slashes at the beginning of a path count
-    as one, since some clients join addresses so.
+    Pages and JSON with addresses read `root_path`. Several slashes at the beginning of a path,
+    and behind the prefix, count as one, since some clients join addresses so.
     """
 
     def __init__(self, app: ASGIApp, prefix: str, trusts_proxies: bool) -> None:
@@ -46,6 +46,7 @@ class PathPrefix:
             return await self.app(scope, receive, send)
         start = f"{prefix}/"
         if (raw_path := path_below(prefix.encode(), scope["raw_path"])) is not None:
+            raw_path = raw_path.lstrip(b"/")
             _replace_path(scope, unquote(raw_path), raw_path)
         scope["root_path"] = prefix
 

@@ -51,6 +51,20 @@ def test_drawings_that_end_in_time_end_nothing(exit_codes: list[int]) -> None:
     assert exit_codes == []
 
 
+def test_a_drawing_that_was_frozen_with_its_process_ends_nothing(exit_codes: list[int]) -> None:
+    """It takes hours by the clock after SIGSTOP, `docker pause` or a sleep, and then ends."""
+    seconds = [0.1, 3600.0]
+
+    def longest_run() -> float:
+        return seconds.pop(0) if seconds else 0.0
+
+    looks = iter(range(1000))
+    dog = _watch(exit_codes, longest_run, lambda: next(looks) < 0)
+    wait(lambda: not seconds and next(looks) > 20, 10)
+    dog.stop()
+    assert exit_codes == []
+
+
 def test_liveness_fails_while_a_drawing_is_stuck(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

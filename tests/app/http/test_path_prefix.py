@@ -52,6 +52,25 @@ def test_everything_works_below_a_path(below: TestClient, key: dict[str, str], k
     assert manifest["start_url"] == "/kao/faces/"
 
 
+@pytest.mark.parametrize("base", ["/kao/faces", ""])
+def test_a_base_address_may_end_in_a_slash(below: TestClient, base: str) -> None:
+    """Clients join it and `/avatar` to two slashes."""
+    for path in (f"http://testserver{base}//avatar?seed=a", f"http://testserver/{base}//og?seed=a"):
+        assert below.get(path, follow_redirects=False).status_code == 200
+
+
+@pytest.mark.parametrize("url", ["/kao/faces//avatar", "//kao/faces/avatar", "//avatar"])
+def test_a_signed_address_with_two_slashes_opens(
+    settings: Settings, registry: Registry, key: dict[str, str], url: str
+) -> None:
+    fields = {"path_prefix": "/kao/faces", "public_avatars": False}
+    with TestClient(create_app(settings.model_copy(update=fields))) as below:
+        body = {"url": f"https://example.com{url}?seed=1"}
+        address = below.post("/sign", json=body, headers=key).json()["url"]
+        path = address.removeprefix("https://example.com")
+        assert below.get(f"http://testserver{path}").status_code == 200
+
+
 @pytest.mark.parametrize("keeps", [True, False], ids=["proxy-keeps", "proxy-removes"])
 def test_a_signed_address_opens_below_a_path(
     settings: Settings, registry: Registry, key: dict[str, str], keeps: bool
