@@ -1,6 +1,9 @@
 """The compose files are confined, and what docs/deploy.md names is there."""
 
+import configparser
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -88,3 +91,19 @@ def test_every_file_that_the_guide_names_is_there() -> None:
     paths = set(re.findall(r"`(deploy/[\w./-]+|docker-[\w.]+\.(?:yml|hcl))`", guide))
     assert len(paths) >= 3
     assert not [name for name in paths if not (ROOT / name).exists()]
+
+
+def test_the_unit_of_systemd_gives_the_processes_time_to_stop_in_order(tmp_path: Path) -> None:
+    unit = configparser.ConfigParser(strict=True, interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment, method-assign]  # keys have capitals
+    unit.read(ROOT / "deploy" / "kao.service")
+    service = unit["Service"]
+    assert service["ExecStart"].endswith("/kao up")
+    assert service["KillMode"] == "mixed"  # SIGTERM for `kao up` alone
+    assert int(service["TimeoutStopSec"]) > 45 + 12 + 10  # the graces of its children
+    if tool := shutil.which("systemd-analyze"):
+        copy = tmp_path / "kao.service"
+        text = (ROOT / "deploy" / "kao.service").read_text()
+        copy.write_text(text.replace(service["ExecStart"], "/bin/true"))
+        result = subprocess.run([tool, "verify", copy], capture_output=True, text=True, timeout=60)
+        assert "kao.service" not in result.stderr

@@ -23,7 +23,7 @@ COMMANDS: dict[str, Any] = dict(commands.commands(typer.main.get_group(cli), "ka
 GROUPS = {" ".join(path.split()[:2]) for path in COMMANDS if path.count(" ") == 2}
 # In code, `kao …` or a line of a block: the words of a command, then its options.
 CODE = re.compile(r"`([^`\n]+)`|^ {4,}(\S.*)$", re.MULTILINE)
-COMMAND = re.compile(r"(?:^|[/\s$])(?<!/srv/)kao ([a-z]+)( [a-z-]+)?([^|;&#]*)")
+COMMAND = re.compile(r"(?:^|[/\s$])(?<!/srv/)(?<!/opt/)kao ([a-z]+)( [a-z-]+)?([^|;&#]*)")
 
 
 def mentions(page: Path) -> Iterator[tuple[str, str]]:

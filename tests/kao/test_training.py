@@ -49,7 +49,10 @@ def test_without_pytorch_a_run_is_refused_before_it_is_made(
 def test_a_run_is_trained_promoted_and_drawn(kao: Kao, settings: Settings, tmp_path: Path) -> None:
     code, output, message = kao("train", *SMALL, "--images", "160", "--promote")
     assert code == 0, message
-    run, version = re.findall(r"Run (\w+) published (\w{64})", output)[0]
+    # Logs and progress, the training process's too, are on stderr.
+    (found,) = re.findall(r"\ARun (\w+) published (\w{64})\nTry: kao sample .+\n\Z", output)
+    run, version = found
+    assert '"event": "training.ended"' in message
     engine = connect(settings)
     row = runs.get(engine, run)
     assert (row["state"], row["version"]) == ("succeeded", version)

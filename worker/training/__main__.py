@@ -6,6 +6,7 @@ training processes it becomes torchrun, which starts them; the pipe is theirs to
 """
 
 import fcntl
+import logging
 import os
 import select
 import signal
@@ -20,7 +21,7 @@ import torch
 import torch.distributed as dist
 from safetensors import SafetensorError
 
-from models import runs
+from models import logs, runs
 from models.database.engine import connect
 from models.errors import KaoError, StaleFence
 from models.settings import Settings
@@ -38,6 +39,7 @@ MEMORY_ERRORS = (torch.OutOfMemoryError, MemoryError, OSError, RuntimeError, Saf
 
 def main(run: str, number: str) -> None:
     """Train a run. Its end is recorded in the database; a crash only shows in the exit code."""
+    logs.configure(logging.WARNING)
     settings = Settings()
     count = _process_count(settings)
     if count > 1 and "RANK" not in os.environ:
