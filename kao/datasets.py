@@ -102,7 +102,15 @@ def show_labels(
 def _rows(label_table: LabelTable) -> Table:
     table = Table("label", "values")
     for name, counts in label_table.counts().items():
-        table.add_row(name, ", ".join(f"{value} {count:,}" for value, count in counts.items()))
+        values = ", ".join(f"{value} {count:,}" for value, count in counts.items())
+        table.add_row(_title(name, label_table), values)
     for name, (least, greatest) in label_table.ranges().items():
-        table.add_row(name, f"a slider, from {least:g} to {greatest:g}")
+        slider = f"a slider, from {least:g} to {greatest:g}"
+        table.add_row(_title(name, label_table), slider)
     return table
+
+
+def _title(name: str, label_table: LabelTable) -> str:
+    """A label's name, with its column's own where that is another."""
+    column = label_table.column(name)
+    return name if column == name else f"{name} ({column})"

@@ -10,11 +10,9 @@ from app.datasets.schemas import (
     STARTER,
     Datasets,
     Details,
-    Exclusion,
     Label,
-    Number,
     Uploaded,
-    label,
+    labels_of,
     report,
     with_starter,
 )
@@ -104,7 +102,7 @@ def show(state: State, name: str) -> Details:
     """
     if name in catalogue.BUILT_IN:
         starter = STARTER.model_copy(update={"name": name}).model_dump()
-        labels = [Label(name=each, values={}) for each in catalogue.STARTER_ATTRIBUTES]
+        labels = [Label(name=each, column=each, values={}) for each in catalogue.STARTER_ATTRIBUTES]
         nothing = report([], NearDuplicates())
         return Details(**starter, **nothing, labels=labels, numbers=[], labels_left_out=[])
     row = catalogue.get(state.database, name)
@@ -112,12 +110,7 @@ def show(state: State, name: str) -> Details:
     return Details(
         **row,
         **report(*catalogue.report_of(state.settings, row)),
-        labels=[label(name, values) for name, values in table.counts().items()],
-        numbers=[
-            Number(name=name, least=least, greatest=greatest)
-            for name, (least, greatest) in table.ranges().items()
-        ],
-        labels_left_out=[Exclusion(**each._asdict()) for each in table.left_out],
+        **labels_of(table),
     )
 
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from models.datasets import catalogue
 from models.datasets.exclusions import Reason
-from models.datasets.labels import rare_values
+from models.datasets.labels import LabelTable, rare_values
 from models.datasets.near_duplicates import NearDuplicates
 
 
@@ -43,6 +43,7 @@ class Label(BaseModel):
     """What a recipe's `labels` may name, and how many pictures have each value."""
 
     name: str = Field(examples=["hair_colour"])
+    column: str = Field(description="Its column's own name.", examples=["Hair Colour"])
     values: dict[str, int]
     rare: list[str] = Field(
         default=[], description="Values of fewer than one picture in 64: a batch seldom has one."
@@ -53,6 +54,7 @@ class Number(BaseModel):
     """A numeric label, which a recipe's `labels` may name: it becomes a slider."""
 
     name: str = Field(examples=["age_in_years"])
+    column: str = Field(description="Its column's own name.", examples=["Age in years"])
     least: float
     greatest: float
 
@@ -122,6 +124,16 @@ def report(reasons: Sequence[Reason], alike: NearDuplicates) -> dict[str, Any]:
     }
 
 
-def label(name: str, values: dict[str, int]) -> Label:
-    """A label with the number of pictures of each value."""
-    return Label(name=name, values=values, rare=rare_values(values))
+def labels_of(table: LabelTable) -> dict[str, Any]:
+    """The fields of `Details` about labels, with the number of pictures of each value."""
+    return {
+        "labels": [
+            Label(name=name, column=table.column(name), values=values, rare=rare_values(values))
+            for name, values in table.counts().items()
+        ],
+        "numbers": [
+            Number(name=name, column=table.column(name), least=least, greatest=greatest)
+            for name, (least, greatest) in table.ranges().items()
+        ],
+        "labels_left_out": [Exclusion(**each._asdict()) for each in table.left_out],
+    }

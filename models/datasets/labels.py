@@ -65,18 +65,23 @@ class LabelTable:
 
     attributes: texts with few values. numbers: become sliders; None where a picture has no value.
     left_out: columns that become neither, and files with rows of no use. unreadable: metadata files
-    that cannot be read; `left_out` has them too.
+    that cannot be read; `left_out` has them too. columns: each label's own name in its table.
     """
 
     attributes: dict[str, list[str]] = field(default_factory=dict)
     numbers: dict[str, list[float | None]] = field(default_factory=dict)
     left_out: list[Exclusion] = field(default_factory=list)
     unreadable: list[Exclusion] = field(default_factory=list)
+    columns: dict[str, str] = field(default_factory=dict)
 
     @property
     def unreadable_files(self) -> list[Exclusion]:
         """The metadata files that cannot be read, as files that are left out of the set."""
         return [each._replace(reason=f"labels that {each.reason}") for each in self.unreadable]
+
+    def column(self, name: str) -> str:
+        """A label's own name in its table: parameters of addresses are a-z, 0-9 and _ alone."""
+        return self.columns.get(name, name)
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Attribute → value → number of pictures, the most frequent value first."""
@@ -183,7 +188,7 @@ def _read(
     if not rows and not has_shards:
         rows = _classes(names)
     table = _table(names, rows)
-    return LabelTable(table.attributes, table.numbers, [*table.left_out, *notes])
+    return replace(table, left_out=[*table.left_out, *notes])
 
 
 def _classes(names: Sequence[str]) -> Rows:
@@ -208,6 +213,7 @@ def _table(names: Sequence[str], rows: Rows) -> LabelTable:
     columns = list(counts)
     attributes: dict[str, list[str]] = {}
     numbers: dict[str, list[float | None]] = {}
+    own_names: dict[str, str] = {}
     too_many = f"more than {MOST_COLUMNS:,} columns"
     left_out = [Exclusion(clean(column), too_many) for column in columns[MOST_COLUMNS:][:1]]
     for column in columns[:MOST_COLUMNS]:
@@ -222,15 +228,18 @@ def _table(names: Sequence[str], rows: Rows) -> LabelTable:
             reason = f"more than {MOST_ATTRIBUTES} labels"
         if reason is not None:
             left_out.append(Exclusion(clean(column), reason))
-        elif are_booleans(values):
-            attributes[_name(column, labels)] = [
+            continue
+        name = _name(column, labels)
+        own_names[name] = clean(column)
+        if are_booleans(values):
+            attributes[name] = [
                 BOOLEANS[value.lower()] if value else UNLABELLED for value in values
             ]
         elif are_numbers(values):
-            numbers[_name(column, labels)] = [to_number(value) for value in values]
+            numbers[name] = [to_number(value) for value in values]
         else:
-            attributes[_name(column, labels)] = [value or UNLABELLED for value in values]
-    return LabelTable(attributes, numbers, left_out)
+            attributes[name] = [value or UNLABELLED for value in values]
+    return LabelTable(attributes, numbers, left_out, columns=own_names)
 
 
 def _reason_by_count(column: str, count: int, pictures: int, rows: Rows) -> str | None:

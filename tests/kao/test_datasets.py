@@ -79,10 +79,12 @@ def test_labels_are_listed_with_their_counts(quick: Kao, pictures: Path) -> None
         f"{number}.png,{('red', 'blue')[number % 2]},{number / 4},text {number}"
         for number in range(12)
     ]
-    (pictures / "metadata.csv").write_text("\n".join(["file_name,colour,weight,caption", *rows]))
+    (pictures / "metadata.csv").write_text("\n".join(["file_name,colour,Weight,caption", *rows]))
     (pictures / "broken.png").unlink()
     code, table, message = quick("dataset", "labels", str(pictures))
     assert code == 0
+    assert " colour " in table
+    assert " weight (Weight) " in table
     assert "red 6, blue 6" in table
     assert "a slider, from 0 to 2.75" in table
     assert "left out caption: 12 different texts" in message

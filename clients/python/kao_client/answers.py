@@ -168,18 +168,23 @@ class Upload(Dataset):
 
 @dataclass(frozen=True)
 class Label:
-    """A label. values: the number of pictures of each; rare: values that a batch seldom has."""
+    """A label. column: its column's own name; values: the number of pictures of each.
+
+    rare: values that a batch seldom has.
+    """
 
     name: str
+    column: str
     values: Mapping[str, int]
     rare: list[str]
 
 
 @dataclass(frozen=True)
 class Number:
-    """A numeric label, which becomes a slider."""
+    """A numeric label, which becomes a slider. column: its column's own name."""
 
     name: str
+    column: str
     least: float
     greatest: float
 

@@ -145,3 +145,12 @@ def test_the_refusal_of_a_spoilt_zip_has_no_words_of_pythons(
     answer = client.post("/datasets?name=faces", content=content, headers=key)
     assert answer.status_code == 422
     assert f"({reason}); zip the pictures again" in answer.json()["detail"]
+
+
+def test_a_label_has_its_columns_own_name(client: TestClient, key: dict[str, str]) -> None:
+    rows = [f"{name},{number % 2},{number / 4},red" for number, name in enumerate(PICTURES)]
+    table = "\n".join(["file_name,\u9aea,\u5e74\u9f62,hat", *rows])
+    upload(client, key, {**PICTURES, "metadata.csv": table})
+    details = client.get("/datasets/faces", headers=key).json()
+    assert [(each["name"], each["column"]) for each in details["labels"]] == [("label", "\u9aea")]
+    assert [each["column"] for each in details["numbers"]] == ["\u5e74\u9f62"]

@@ -86,10 +86,17 @@ def test_labels_of_an_upload_are_shown_and_can_be_trained_on(
     assert upload(_labelled_zip()).status_code == 201
     details = client.get("/datasets/faces", headers=key).json()
     assert details["labels"] == [
-        {"name": "hair_colour", "values": {"red": 8, "blue": 8}, "rare": []},
-        {"name": "smiling", "values": {"no": 12, "yes": 4}, "rare": []},
+        {
+            "name": "hair_colour",
+            "column": "Hair Colour",
+            "values": {"red": 8, "blue": 8},
+            "rare": [],
+        },
+        {"name": "smiling", "column": "smiling", "values": {"no": 12, "yes": 4}, "rare": []},
     ]
-    assert details["numbers"] == [{"name": "label_height", "least": 0, "greatest": 22.5}]
+    assert details["numbers"] == [
+        {"name": "label_height", "column": "height", "least": 0, "greatest": 22.5}
+    ]
     assert details["labels_left_out"] == [
         {"name": "caption", "reason": "16 different texts for 16 pictures"}
     ]

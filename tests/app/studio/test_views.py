@@ -215,13 +215,13 @@ def test_a_preview_shows_the_first_by_name_and_crosses_out_what_is_broken(
 
 def _labelled() -> dict[str, bytes]:
     """Two hundred pictures with a class folder, and columns that are and are not labels."""
-    rows = ["file_name,hat,caption,tilt"]
+    rows = ["file_name,hat,caption,\u9ad8"]
     files = {}
     for number in range(200):
         name = f"{number:03}.png"
         files[name] = _png(f"rgb({number}, {255 - number}, {number * 7 % 256})")
         rows.append(
-            f"{name},{'crown' if number < 2 else ('cap', 'none')[number % 2]},text {number}"
+            f"{name},{'crown' if number < 2 else ('cap', 'none')[number % 2]},text {number},{number}"
         )
     return {**files, "metadata.csv": "\n".join(rows).encode(), "old.psd": b"x"}
 
@@ -233,6 +233,8 @@ def test_a_datasets_page_shows_its_labels_and_what_is_left_out(
     client.post("/session", json={"key": _KEY}, headers={"Origin": "http://testserver"})
     page = client.get("/studio/datasets/faces").text
     assert '<input type="checkbox" name="label" value="hat">' in page
+    assert '<code>hat</code> <span class="note">3 values' in " ".join(page.split())
+    assert '<code>label</code> <span translate="no">\u9ad8</span>' in page, "the column's own name"
     (crown,) = re.findall(r'<th scope="row" translate="no">crown</th>(.*?)</tr>', page, re.S)
     assert "2 · 1.0 %" in crown
     assert "rare" in crown
