@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import os
 import secrets
+import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,8 +101,9 @@ def warn_without_key(engine: sa.Engine) -> None:
 
 def create(engine: sa.Engine, name: str, scopes: Collection[str]) -> tuple[str, Key]:
     """A new key, which cannot be read again, and its row. Raises InvalidKey, LimitReached."""
-    if not (1 <= len(name) <= MAX_NAME and name.isprintable()):
-        raise InvalidKey(f"A key's name has 1 to {MAX_NAME} printable characters.")
+    # Not `isprintable`, which knows no space but U+0020 and no joiner, as in names of many scripts.
+    if not 1 <= len(name) <= MAX_NAME or any(map(_is_control, name)) or not name.strip():
+        raise InvalidKey(f"A key's name has 1 to {MAX_NAME} characters, no control characters.")
     if not scopes or not set(scopes) <= SCOPES.keys():
         raise InvalidKey(f"A key's scopes are one or more of: {', '.join(SCOPES)}.")
     key = _generate()
@@ -110,6 +112,11 @@ def create(engine: sa.Engine, name: str, scopes: Collection[str]) -> tuple[str, 
         check_count(db, select(keys.c.id).where(keys.c.revoked.is_(None)), MOST_KEYS, TOO_MANY)
         _insert(db, key, name, scopes)
         return key, _key(_by_hash(db, hash_of(key)))
+
+
+def _is_control(character: str) -> bool:
+    """Whether it is a control character, a line separator, or half of a character."""
+    return unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
 
 
 def find(engine: sa.Engine, key: str) -> Key | None:

@@ -161,6 +161,8 @@ async def get_by_path(request: Request, name: str) -> Response:
     Without a name it is Gravatar's address of a person without an e-mail address.
     """
     query, accept = request.scope["query_string"], request.headers.get("accept")
+    if name.rstrip("/") == "random":  # some clients append a slash to every path
+        return await get_random(request)
     if not name.strip("/") and "seed" in gravatar.parse_query(query):  # /avatar/?seed=ada
         return await _respond(request, *picture_request.parse_query(AVATAR, query, accept))
     if (address := gravatar.read_address(name, query)) is not None:

@@ -117,6 +117,15 @@ def test_a_revoked_key_is_not_found(database: Open) -> None:
     assert keys.list_keys(engine) == [row]
 
 
+@pytest.mark.parametrize(
+    "name", ["我的\u3000密钥", "\U0001f469\u200d\U0001f4bb", "9.30\u202fAM", "می\u200cخواهم"]
+)
+def test_a_key_has_a_name_of_any_script(database: Open, name: str) -> None:
+    """With the full-width space, joiners, and the space of macOS before AM."""
+    engine, _ = database()
+    assert keys.create(engine, name, ["read"])[1].name == name
+
+
 def test_an_unknown_key_cannot_be_revoked(database: Open) -> None:
     engine, _ = database()
     with pytest.raises(UnknownKey):
@@ -129,6 +138,9 @@ def test_an_unknown_key_cannot_be_revoked(database: Open) -> None:
         pytest.param("", ["read"], id="no-name"),
         pytest.param("x" * 65, ["read"], id="long-name"),
         pytest.param("a\x1b[2J", ["read"], id="terminal-codes"),
+        pytest.param("a\u2028b", ["read"], id="line-separator"),
+        pytest.param("\ud800", ["read"], id="half-a-character"),
+        pytest.param(" \u3000", ["read"], id="spaces-alone"),
         pytest.param("ci", [], id="no-scope"),
         pytest.param("ci", ["read", "root"], id="unknown-scope"),
     ],

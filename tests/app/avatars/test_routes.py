@@ -136,6 +136,9 @@ def test_random_redirects_to_a_seed(client: TestClient) -> None:
         assert answer.headers["cache-control"] == "no-store"
         assert get_image(client, answer.headers["location"]).size == (32, 32)
     assert answers[0].headers["location"] != answers[1].headers["location"]
+    slash = client.get("/avatar/random/?size=32", follow_redirects=False)
+    assert slash.status_code == 302
+    assert slash.headers["location"].startswith("/avatar?")
 
 
 def test_head_is_get_without_the_body(client: TestClient) -> None:
