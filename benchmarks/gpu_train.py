@@ -15,6 +15,7 @@ import copy
 import hashlib
 import io
 import json
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +26,11 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
+from models.errors import KaoError
 from models.recipes.recipe import Recipe, resolve
 from worker import devices
 from worker.datasets import held_out
-from worker.training import memory
+from worker.training import label_extension, memory
 from worker.training.batches import Reals
 from worker.training.loss_log import Losses
 from worker.training.trainer import Trainer
@@ -70,7 +72,10 @@ def main() -> None:
     import_parser.set_defaults(run=import_run)
     import_parser.add_argument("folder", type=Path)
     options = parser.parse_args()
-    options.run(options)
+    try:
+        options.run(options)
+    except KaoError as error:
+        sys.exit(str(error))
 
 
 def train(options: argparse.Namespace) -> None:
@@ -150,13 +155,14 @@ def read_packed(folder: Path) -> Pictures:
 def start_from(trainer: Trainer, path: Path) -> None:
     """Go on from a snapshot (its discriminator included), or from a bundle's generator."""
     if path.is_dir():
-        weights = load_file(path / "generator.safetensors")
-        for network in (trainer.generator, trainer.average):
-            network.load_state_dict(weights, strict=False)
-        images = json.loads((path / "card.json").read_text())["training"]["images"]
-        trainer.begin(images, parent=path.name)
+        card = json.loads((path / "card.json").read_text())
+        label_extension.check_values(trainer.labels, card["attributes"], f"Model {path.name[:12]}")
+        trainer.take_generator(load_file(path / "generator.safetensors"))
+        trainer.begin(card["training"]["images"], parent=path.name)
         return
-    state = torch.load(path, map_location="cpu", weights_only=True)["trainer"]
+    snapshot = torch.load(path, map_location="cpu", weights_only=True)
+    label_extension.check_values(trainer.labels, snapshot.get("labels", []), path.name)
+    state = trainer.with_own_intervals(snapshot["trainer"])
     trainer.generator.load_state_dict(state["generator"])
     trainer.average.load_state_dict(state["average"])
     # Of another width it is left out, and a new one learns.
@@ -216,7 +222,8 @@ def write_snapshot(trainer: Trainer, fingerprint: str, seconds: float, folder: P
             for name in ("exp_avg", "exp_avg_sq"):
                 moments[name] = moments[name].to(torch.bfloat16)
     buffer = io.BytesIO()
-    torch.save({"trainer": state, "fingerprint": fingerprint, "seconds": seconds}, buffer)
+    snapshot = {"trainer": state, "labels": trainer.labels, "seconds": seconds}
+    torch.save({**snapshot, "fingerprint": fingerprint}, buffer)
     content = buffer.getvalue()
     for old in folder.glob(f"{SNAPSHOT}.*"):
         old.unlink()

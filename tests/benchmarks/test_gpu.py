@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -69,6 +70,15 @@ def test_gradients_are_compared_and_presets_timed(tmp_path: Path) -> None:
     assert any(name.startswith("generator.") for name in gradients["fp32"]["errors"])
     assert [each["replayed"] for each in result["speed"]] == [False, True]
     assert all(each["images_per_second"] > 0 for each in result["speed"])
+
+
+def test_the_documented_command_goes_on_from_a_model_with_its_labels() -> None:
+    text = (ROOT / "docs/training.md").read_text()
+    (path,) = re.findall(r"--from (models/shipped/\w+)", text)
+    recipe = bundle.read_card(ROOT / path)["recipe"]
+    for name in ("labels", "hidden_labels"):
+        (value,) = re.findall(rf"--set '{name}=(\[.*, .*\])'", text)
+        assert json.loads(value) == recipe[name]
 
 
 def pictures(folder: Path) -> Path:

@@ -9,6 +9,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from models.errors import KaoError
+
 # Of the generator: these follow from the labels themselves.
 FOLLOWS_LABELS = ("mapping.above", "mapping.up_to")
 # Adam's averages of new elements: no direction yet, and the steps that the others take.
@@ -16,6 +18,20 @@ NEW_AVERAGES: dict[str, Callable[[Tensor], float]] = {
     "exp_avg": lambda average: 0.0,
     "exp_avg_sq": lambda average: float(average.mean()),
 }
+
+
+def check_values(
+    own: Sequence[Mapping[str, Any]], old: Sequence[Mapping[str, Any]], source: str
+) -> None:
+    """Raises KaoError unless the labels that weights were trained with are this run's first ones.
+
+    own, old: labels as JSON. The networks identify a value by its place alone.
+    """
+    values, old_values = (
+        [(label["name"], label["values"]) for label in labels] for labels in (own, old)
+    )
+    if values[: len(old_values)] != old_values:
+        raise KaoError(f"{source} does not fit: the new set's labels have other values.")
 
 
 def with_intervals_of(

@@ -12,8 +12,7 @@ from models.errors import DatasetError, KaoError, UnknownRun
 from models.registry import Registry
 from models.settings import Settings
 from models.storage import layout
-from worker.training import snapshots
-from worker.training.label_extension import with_intervals_of
+from worker.training import label_extension, snapshots
 from worker.training.trainer import Trainer
 
 State = dict[str, Any]
@@ -48,7 +47,7 @@ def restore(
         raise KaoError(f"Run {source} has no snapshot to start from.")
     state = _snapshot(settings, parent)
     is_same_set = state["fingerprint"] == fingerprint
-    _check_values(trainer, state.get("labels", []), f"Run {source}")
+    label_extension.check_values(trainer.labels, state.get("labels", []), f"Run {source}")
     if trainer.recipe.hidden_labels == parent["recipe"].get("hidden_labels", []):
         trainer.restore(trainer.with_own_intervals(state["trainer"]))
     elif is_same_set:
@@ -94,26 +93,9 @@ def _fine_tune(trainer: Trainer, registry: Registry, name: str) -> dict[str, Any
     version = registry.resolve(name)
     folder = registry.fetch(version)
     card = bundle.read_card(folder)
-    _check_values(trainer, card.get("attributes", []), f"Model {version[:12]}")
-    weights = load_file(folder / bundle.WEIGHTS)
-    for network in (trainer.generator, trainer.average):
-        own_weights = with_intervals_of(network.state_dict(), weights)
-        # A bundle leaves out BatchNorm's counters, which nothing reads.
-        network.load_state_dict(own_weights, strict=False)
+    labels = card.get("attributes", [])
+    label_extension.check_values(trainer.labels, labels, f"Model {version[:12]}")
+    trainer.take_generator(load_file(folder / bundle.WEIGHTS))
     # No image of this set has been seen, whatever the generator was trained on.
     trainer.begin(card["training"]["images"], parent=version)
     return card
-
-
-def _check_values(trainer: Trainer, labels: list[dict[str, Any]], source: str) -> None:
-    """Raises KaoError unless the labels that weights were trained with are this run's first ones.
-
-    The networks identify a value by its place alone.
-    """
-    own, old = _values(trainer.labels), _values(labels)
-    if own[: len(old)] != old:
-        raise KaoError(f"{source} does not fit: the new set's labels have other values.")
-
-
-def _values(labels: list[dict[str, Any]]) -> list[tuple[str, list[str]]]:
-    return [(label["name"], label["values"]) for label in labels]

@@ -275,6 +275,13 @@ class Trainer:
         }
         return {**self.with_own_intervals(old), **extended_state}
 
+    def take_generator(self, weights: Weights) -> None:
+        """Load a published generator, for labels that are as frequent as here."""
+        for network in (self.generator, self.average):
+            own_weights = label_extension.with_intervals_of(network.state_dict(), weights)
+            # A bundle leaves out BatchNorm's counters, which nothing reads.
+            network.load_state_dict(own_weights, strict=False)
+
     def take_discriminator(self, weights: Weights, heads: Weights) -> int:
         """Load a trained discriminator's tensors; how many fit.
 

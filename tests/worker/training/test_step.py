@@ -140,6 +140,21 @@ def test_an_optimizer_s_state_from_a_gpu_loads_on_a_cpu() -> None:
     other.advance()
 
 
+def test_an_optimizer_s_state_from_a_cpu_loads_on_a_gpu() -> None:
+    """A graph reads the learning rate's tensor, so it must stay the same one."""
+    one = trainer({})
+    one.advance()
+    network, rate = one.generator, torch.tensor(0.5)
+    gpu = torch.optim.Adam(network.parameters(), lr=rate, fused=True, capturable=True)
+    optimizers.load_state(gpu, optimizers.state(one.optimizers["generator"]))
+    (group,) = gpu.param_groups
+    assert group["lr"] is rate
+    assert float(rate) == pytest.approx(one.recipe.generator.learning_rate)
+    assert group["capturable"] is True
+    states = [gpu.state[parameter] for parameter in network.parameters()]
+    assert all(state["step"].dtype == torch.float32 for state in states)
+
+
 def test_a_restored_trainer_forgets_its_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
     """The optimisers' tensors are replaced, which a graph would go on to write into."""
     one, resets = trainer({}), []
