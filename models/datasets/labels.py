@@ -34,6 +34,8 @@ from models.errors import InvalidRecipe
 from models.faces.attributes import RESERVED_NAMES
 
 MOST_ATTRIBUTES = 64
+MOST_NOTES = 100  # about files of labels
+MOST_NAMED = 5  # such files in a message
 MOST_COLUMNS = 1000  # that are looked at, of all files together
 MOST_VALUES = 64
 FEWEST_OF_EACH = 4  # pictures for each value on average; with fewer, nothing can be learnt
@@ -144,7 +146,7 @@ def _check_field(
     why = [f"{name} ({reasons[name]})" if name in reasons else name for name in unknown]
     available = f"has {', '.join(sorted(available_names))}" if available_names else "has no labels"
     problem = f"{dataset!r} cannot be trained with {', '.join(why)}; it {available}"
-    problem += "".join(f"; {each.name} {each.reason}" for each in table.unreadable)
+    problem += "".join(f"; {each.name} {each.reason}" for each in table.unreadable[:MOST_NAMED])
     raise InvalidRecipe([{"field": field, "problem": problem}])
 
 
@@ -168,7 +170,8 @@ def read_usable(names: Sequence[str], files: Mapping[str, Callable[[], bytes]]) 
             return LabelRows({})
 
     table = _read(names, files, read_file)
-    return replace(table, left_out=[*table.left_out, *unreadable], unreadable=unreadable)
+    left_out = [*table.left_out, *_first(unreadable)]
+    return replace(table, left_out=left_out, unreadable=unreadable)
 
 
 def _read(
@@ -188,7 +191,15 @@ def _read(
     if not rows and not has_shards:
         rows = _classes(names)
     table = _table(names, rows)
-    return replace(table, left_out=[*table.left_out, *notes])
+    return replace(table, left_out=[*table.left_out, *_first(notes)])
+
+
+def _first(notes: list[Exclusion]) -> list[Exclusion]:
+    """The first notes about files: a set may have a file of labels in each of its folders."""
+    if len(notes) <= MOST_NOTES:
+        return notes
+    rest = f"{len(notes) - MOST_NOTES:,} more files"
+    return [*notes[:MOST_NOTES], Exclusion(rest, "not all of their rows are used")]
 
 
 def _classes(names: Sequence[str]) -> Rows:

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from urllib.parse import unquote
 
 from models.datasets.images import EXTENSIONS
@@ -51,37 +51,47 @@ class PictureNames:
             matches.update(self._find_loosely(loose, folder, set(matches.values())))
         return matches
 
+    @cached_property
+    def _index(self) -> dict[str, dict[str, list[str]]]:
+        """The pictures by their paths, by the ends of these, and by numbers, in loose forms."""
+        whole: dict[str, list[str]] = defaultdict(list)
+        ends: dict[str, list[str]] = defaultdict(list)
+        numbers: dict[str, list[str]] = defaultdict(list)  # 001 is 1 once Excel has saved it
+        for name in self._names:
+            key = _key(name)
+            whole[key].append(name)
+            for end in _ends(key):
+                ends[end].append(name)
+            if number := _numbered(key):
+                for end in {number, number.rpartition("/")[2]}:
+                    numbers[end].append(name)
+        return {"whole": whole, "ends": ends, "numbers": numbers}
+
     def _find_loosely(
         self, files: Sequence[str], folder: str, matched_names: set[str]
     ) -> dict[str, str]:
-        whole: dict[str, list[str]] = defaultdict(list)
-        ends: dict[str, list[str]] = defaultdict(list)
-        below: dict[str, list[str]] = defaultdict(list)  # from the table's folder
-        numbers: dict[str, list[str]] = defaultdict(list)  # 001 is 1 once Excel has saved it
         start = f"{to_nfc(folder).casefold()}/" if folder else ""
-        for name in self._names:
-            if name not in matched_names:
-                key = _key(name)
-                whole[key].append(name)
-                for end in _ends(key):
-                    ends[end].append(name)
-                if key.startswith(start):
-                    below[key.removeprefix(start)].append(name)
-                if number := _numbered(key):
-                    for end in {number, number.rpartition("/")[2]}:
-                        numbers[end].append(name)
+
+        @cache
+        def find(kind: str, key: str) -> list[str]:
+            return [n for n in self._index[kind].get(key, ()) if n not in matched_names]
+
+        def find_end(key: str, start: str = "") -> list[str]:
+            found = (find("whole", f"{start}{end}") for end in _ends(key))
+            return next(filter(None, found), [])
+
         claims: dict[str, list[str]] = defaultdict(list)
         for file in files:
             path = unquote(file)
             key, own_key = _key(_from_top(folder, path)), _key(_with_slashes(path))
             candidates = (
-                whole.get(key)
-                or ends.get(key)
-                or ends.get(own_key)
-                or next((whole[end] for end in _ends(key) if end in whole), None)
-                or next((below[end] for end in _ends(own_key) if end in below), None)
-                or numbers.get(_numbered(key))
-                or numbers.get(_numbered(own_key), [])
+                find("whole", key)
+                or find("ends", key)
+                or find("ends", own_key)
+                or find_end(key)
+                or find_end(own_key, start)
+                or find("numbers", _numbered(key))
+                or find("numbers", _numbered(own_key))
             )
             if len(candidates) == 1:
                 claims[candidates[0]].append(file)

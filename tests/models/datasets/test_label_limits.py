@@ -56,6 +56,20 @@ def test_a_thousand_columns_are_looked_at() -> None:
     assert (left_out[0].name, left_out[0].reason) == ("c1000", "more than 1,000 columns")
 
 
+def test_a_table_in_each_folder_does_not_search_all_pictures_again() -> None:
+    """A table with a row of no picture took 0.15 s for 20,000 pictures, and a set has thousands."""
+    names = [f"{folder}/{number}.png" for folder in range(1000) for number in range(20)]
+    rows = "file_name,hat\n0.png,cap\n1.jpg,crown\nnone.png,cap\n"
+    tables = {f"{folder}/metadata.csv": rows.encode for folder in range(1000)}
+    start = time.process_time()
+    label_table = labels.read_usable(names, tables)
+    assert time.process_time() - start < 20
+    assert [each.reason for each in label_table.left_out[:2]] == [
+        "90 % of the pictures have no value", "1 of 3 rows names no picture: 'none.png'"
+    ]  # fmt: skip
+    assert label_table.left_out[-1].name == "900 more files"
+
+
 def test_deep_folders_take_little_memory() -> None:
     """A thousand pictures below 480 folders, which a zip may have, took 300 MB."""
     deep = "/".join(["a"] * 480)
