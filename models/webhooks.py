@@ -131,13 +131,15 @@ def claim(engine: sa.Engine, without: Collection[str] = ()) -> Row | None:
 
     without: ids of webhooks whose deliveries are left out.
 
-    A worker that dies meanwhile loses nothing: after CLAIM seconds the delivery is due again.
+    A worker that dies meanwhile loses nothing: after CLAIM seconds the delivery is due again. One
+    that is due later than any attempt can be was scheduled by a clock that has been set back.
     """
     moment = time.time()
+    latest = moment + DELAYS[-1] + CLAIM
     columns = (deliveries, webhooks.c.url, webhooks.c.secret)
     is_due = (
         deliveries.c.state == "pending",
-        deliveries.c.due <= moment,
+        sa.or_(deliveries.c.due <= moment, deliveries.c.due > latest),
         deliveries.c.webhook.not_in(without),
         webhooks.c.deleted.is_(None),  # an event may have been stored beside the deletion
     )

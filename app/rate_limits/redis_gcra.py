@@ -24,12 +24,14 @@ SHARES = 20  # a reservation is the quota divided by this; other servers cannot 
 TIMEOUT = 0.25  # s; requests in flight wait this long for Redis, later ones skip it (FALLBACK)
 FALLBACK = 5.0  # s of counting alone before Redis is tried again
 
-# `Buckets.charge` by Redis's clock, so that the clocks of the servers do not matter.
+# `Buckets.charge` by Redis's clock, so that the clocks of the servers do not matter. A quota that
+# is full later than its window from now was charged before Redis's clock was set back.
 CHARGE = """
 local clock = redis.call('TIME')
 local now = clock[1] + clock[2] / 1000000
 local window, step = tonumber(ARGV[1]), tonumber(ARGV[2])
 local full = tonumber(redis.call('GET', KEYS[1]) or now)
+if full - now > window + 0.001 then full = now end
 local before = math.max(0, full - now)
 local busy = before + step
 if busy > window + 0.000001 then return {0, tostring(before)} end

@@ -34,8 +34,9 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def deliverer(engine: sa.Engine, settings: Settings) -> Deliverer:
-    """A worker's part that may post to this machine."""
+def deliverer(engine: sa.Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Deliverer:
+    """A worker's part that may post to this machine, and finds no receiver slow."""
+    monkeypatch.setattr(worker_webhooks, "SLOW", 60.0)
     return Deliverer(settings.model_copy(update={"webhooks_private": True}), engine)
 
 
@@ -153,6 +154,19 @@ def test_one_delivery_has_one_worker_until_its_claim_is_over(
     again = webhooks.claim(engine)
     assert again is not None
     assert again["attempts"] == 2
+
+
+@pytest.mark.parametrize(
+    ("seconds", "is_claimed"), [(366 * 86400.0, True), (webhooks.DELAYS[-1] - 60, False)]
+)
+def test_a_clock_that_is_set_back_delays_no_delivery_for_longer_than_any_pause(
+    engine: sa.Engine, begin: Begin, seconds: float, is_claimed: bool
+) -> None:
+    webhooks.create(engine, "https://example.com/", ["run.queued"])
+    begin("queued")
+    with engine.begin() as db:
+        db.execute(sa.update(deliveries).values(due=time.time() + seconds))
+    assert (webhooks.claim(engine) is not None) is is_claimed
 
 
 def test_a_deleted_webhook_gets_nothing(

@@ -155,3 +155,16 @@ def test_without_redis_each_server_counts_alone_without_waiting(valkey: Valkey, 
         asyncio.run(run())
     finally:
         process.send_signal(signal.SIGCONT)
+
+
+def test_a_clock_of_redis_that_is_set_back_refuses_nobody(valkey: Valkey) -> None:
+    """It was an hour ahead: what it charged then is full in an hour and a window."""
+    url, _ = valkey
+    with redis.from_url(url) as client:
+        client.set(f"kao:rate:{POLICY.name}:a", str(time.time() + 2 * POLICY.window))
+
+    async def charge() -> bool:
+        async with _servers(url, 1) as (server,):
+            return (await server.charge(POLICY, "a", 1)).is_allowed
+
+    assert asyncio.run(charge())
