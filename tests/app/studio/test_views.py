@@ -220,9 +220,8 @@ def _labelled() -> dict[str, bytes]:
     for number in range(200):
         name = f"{number:03}.png"
         files[name] = _png(f"rgb({number}, {255 - number}, {number * 7 % 256})")
-        rows.append(
-            f"{name},{'crown' if number < 2 else ('cap', 'none')[number % 2]},text {number},{number}"
-        )
+        hat = "crown" if number < 2 else ("cap", "none")[number % 2]
+        rows.append(f"{name},{hat},text {number},{number}")
     return {**files, "metadata.csv": "\n".join(rows).encode(), "old.psd": b"x"}
 
 
