@@ -1,6 +1,6 @@
 """What people type and tick survives a slow script, an ended session, Back and a run that ends."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -33,12 +33,13 @@ def test_without_scripts_no_control_is_dead(visit: Visit) -> None:
 
 
 @pytest.fixture
-def page_that_may_fail(browser: Browser, site: str) -> Page:
+def page_that_may_fail(browser: Browser, site: str) -> Iterator[Page]:
     """A page with a session; its console may have errors, such as that of a refused request."""
     context = browser.new_context(base_url=site)
     answer = context.request.post("/session", data={"key": KEY}, headers={"Origin": site})
     assert answer.ok
-    return context.new_page()
+    yield context.new_page()
+    context.close()
 
 
 def test_a_session_that_ends_leaves_what_was_typed(page_that_may_fail: Page) -> None:
@@ -59,7 +60,6 @@ def test_a_session_that_ends_leaves_what_was_typed(page_that_may_fail: Page) -> 
     expect(login.locator("#logout")).to_be_visible()
     page.get_by_role("button", name="Make a key").click()
     expect(page.locator("#made")).to_be_visible()
-    page.context.close()
 
 
 def test_a_session_that_ends_where_nothing_was_typed_shows_the_login(
@@ -71,7 +71,6 @@ def test_a_session_that_ends_where_nothing_was_typed_shows_the_login(
     page.on("dialog", lambda dialog: dialog.accept())
     click_to_load(page.get_by_role("button", name="Revoke").first)
     expect(page.locator("#key")).to_be_visible()
-    page.context.close()
 
 
 def test_a_key_without_a_scope_is_refused_in_a_sentence(visit: Visit) -> None:
@@ -129,3 +128,23 @@ def test_the_dialog_of_a_promotion_begins_at_cancel(visit: Visit, labelled_model
     page.locator("#confirm-cancel").click()
     expect(page.locator("#confirm")).to_be_hidden()
     expect(page.locator("#promote")).to_be_focused()
+
+
+def test_a_dataset_that_another_tab_deleted_is_named_and_has_no_labels(
+    page_that_may_fail: Page,
+) -> None:
+    page = page_that_may_fail
+    page.route("**/datasets/starter", lambda route: route.abort())
+    page.goto("/studio/new")
+    expect(page.locator("#problem")).to_have_text("The server does not answer.")
+    expect(page.locator("#ticks")).to_have_text("none")
+
+
+def test_code_in_a_message_is_code(page_that_may_fail: Page) -> None:
+    page = page_that_may_fail
+    page.context.clear_cookies()
+    page.goto("/studio")
+    page.locator("#key").fill("kao_unknown")
+    page.locator("#key").press("Enter")
+    expect(page.locator("#problem code")).to_have_text("kao keys create NAME")
+    expect(page.locator("#problem")).not_to_contain_text("`")

@@ -36,7 +36,7 @@ export class Detail {
       this.showCode();
     });
     for (const name of ["format", "shape"]) {
-      byId(name).addEventListener("change", (event) => this.change({ [name]: event.target.value }));
+      on(name, "change", (event) => this.change({ [name]: event.target.value }));
     }
     on("size", "change", (event) => this.change({ size: Number(event.target.value) }));
     on("pin", "change", (event) => this.change({ pin: event.target.checked }));
@@ -63,7 +63,7 @@ export class Detail {
   listenToButtons() {
     on("copy", "click", () => copy(byId("snippet").textContent));
     on("share", "click", () => share(caption(this.state)));
-    for (const [name, by] of [["previous", -1], ["next", 1]]) byId(name).addEventListener("click", () => this.step(by));
+    for (const [name, by] of [["previous", -1], ["next", 1]]) on(name, "click", () => this.step(by));
     on("detail-title", "keydown", ({ key }) => {
       const by = { ArrowLeft: -1, ArrowRight: 1 }[key];
       if (by) this.step(by);

@@ -178,7 +178,7 @@ function spin(button) {
 }
 
 for (const name of ["open", "big"]) {
-  byId(name).addEventListener("click", (event) => {
+  on(name, "click", (event) => {
     event.preventDefault();
     opener = byId(name);
     openDetail({});

@@ -49,8 +49,8 @@ function fillStart() {
 
 async function offerLabels() {
   const dataset = control("dataset").value;
-  const set = await call("GET", `/datasets/${dataset}`);
-  const labels = [...set.labels, ...set.numbers];
+  const set = await call("GET", `/datasets/${dataset}`).catch((error) => showProblem(error.message));
+  const labels = set ? [...set.labels, ...set.numbers] : [];
   if (dataset !== control("dataset").value) return;
   const wanted = read(control("labels"));
   byId("ticks").replaceChildren(...labels.map(({ name }) => {

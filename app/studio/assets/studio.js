@@ -61,12 +61,12 @@ function send(path, body) {
   }).then(({ status, responseText }) => parseResponse(status, responseText));
 }
 
-/** Show an error message, with a link where it names the studio; without a text: hide it. */
+const mark = (code) => (code === "/studio" ? create("a", { href: root + code, target: "_blank" }, code) : create("code", {}, code));
+
+/** Show an error message, whose code stands between backticks; without a text: hide it. */
 export function showProblem(text = "") {
   const place = byId("problem");
-  const [start, end] = text.split("/studio");
-  const link = create("a", { href: `${root}/studio`, target: "_blank" }, "/studio");
-  place.replaceChildren(start, ...(end === undefined ? [] : [link, end]));
+  place.replaceChildren(...text.split("`").map((part, n) => (n % 2 ? mark(part) : part)));
   place.hidden = !text;
   if (text) place.scrollIntoView({ block: "nearest" });
 }
