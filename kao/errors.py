@@ -28,7 +28,8 @@ CORRECTABLE = {
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EIO}  # a write raises these without a file's name
 DATABASE = {
     "database is locked": "Another program holds the database's lock; try again when it has ended.",
-    "unable to open database file": "The database's file cannot be opened: check its folder.",
+    "unable to open database file": "The database's file cannot be opened: is it a file, and may "
+    "this user write to it and its folder?",
     "attempt to write a readonly database": "The database is read-only for this user.",
     "file is not a database": "The database's file is damaged: restore a backup.",
     "database disk image is malformed": "The database's file is damaged: restore a backup.",
@@ -106,6 +107,8 @@ def _explain_file(error: OSError, arguments: Sequence[str]) -> str | None:
     missing = error.errno == errno.ENOENT and (path in words or is_of_settings)
     if missing or error.errno in CORRECTABLE:
         is_place = is_of_settings and path not in words and error.errno not in FULL
+        if is_place and error.errno in (errno.EEXIST, errno.ENOTDIR):
+            return f"{path} is a file where Kao needs a folder; move it, or set another KAO_HOME."
         hint = " Set KAO_HOME to a folder that this user may write." if is_place else ""
         return f"{os.fsdecode(error.filename)}: {error.strerror}.{hint}"
     return None

@@ -68,7 +68,7 @@ def sign(
     from models.settings import Settings
 
     database, first_key = _open_database()
-    secret = key_file.read_text().strip() if key_file else first_key
+    secret = key_file.read_text(errors="replace").strip() if key_file else first_key
     row = keys.find(database, secret) if secret else None
     if secret is None or row is None or "avatars" not in row.scopes:
         raise KaoError(

@@ -25,6 +25,7 @@ LOCK_SECONDS = 30  # that a transaction of SQLite waits for the write lock
 # s that a writer waits for a connection: where so many writers wait for the lock already, one more
 # would only occupy a thread.
 POOL_SECONDS = 2.0
+NO_FILE = "unable to open database file"  # SQLite's words for a folder, or for missing rights
 START_TIMEOUT = 60.0  # s that a start waits for its database: hosts start in any order
 
 # The engine of readers for the engine of writers: with a pool of their own, readers find a
@@ -158,16 +159,20 @@ def lock(db: sa.Connection, name: str) -> None:
 
 
 def wait_until_available(engine: sa.Engine, timeout: float = START_TIMEOUT) -> None:
-    """Return when the database answers. Raises OperationalError after `timeout` seconds."""
+    """Return when the database answers. Raises OperationalError after `timeout` seconds.
+
+    A file of SQLite that cannot be opened raises it at once: nothing will make it.
+    """
     deadline = time.monotonic() + timeout
     while True:
         try:
             with reading(engine).connect():
                 return
         except sa.exc.OperationalError as error:
-            if time.monotonic() > deadline:
+            reason = str(error.orig).partition("\n")[0]
+            if time.monotonic() > deadline or reason == NO_FILE:
                 raise
-            log.warning("database.awaited", reason=type(error.orig).__name__)
+            log.warning("database.awaited", reason=reason)
         time.sleep(1.0)
 
 

@@ -186,3 +186,22 @@ def test_a_place_that_takes_no_file_is_named(kao: Kao, command: list[str]) -> No
         assert f"kao: {reason}" in answer.err
         assert "Traceback" not in answer.err
     assert Path("/dev/null").is_char_device()
+
+
+def test_a_database_that_cannot_be_opened_is_a_sentence_at_once(
+    quick: Kao, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.database.engine.time.sleep", lambda _: pytest.fail("it waits"))
+    (settings.home / "kao.db").mkdir(parents=True)
+    code, output, message = quick("models", "list")
+    assert (code, output) == (1, "")
+    assert message.startswith("kao: The database's file cannot be opened")
+
+
+@pytest.mark.parametrize("code", [errno.EEXIST, errno.ENOTDIR])
+def test_a_file_in_the_place_of_a_folder_is_named(
+    monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    monkeypatch.setenv("KAO_HOME", "/srv/kao")
+    error = OSError(code, os.strerror(code), "/srv/kao")
+    assert "/srv/kao is a file where Kao needs a folder" in (explain(error) or "")

@@ -59,6 +59,15 @@ def test_an_address_signed_on_the_command_line_opens(
         assert client.get(path).status_code == 200
 
 
+def test_a_file_that_is_no_key_signs_nothing(
+    quick: Kao, registry: Registry, tmp_path: Path
+) -> None:
+    (tmp_path / "face.png").write_bytes(b"\x89PNG\r\n")
+    code, output, message = quick("sign", "/avatar", "--key-file", str(tmp_path / "face.png"))
+    assert (code, output) == (1, "")
+    assert "needs an active key" in message
+
+
 def test_only_the_key_itself_can_sign(kao: Kao, settings: Settings, tmp_path: Path) -> None:
     """The database has public keys only, so its reader cannot sign."""
     assert kao("models", "list").code == 0  # creates the tables
