@@ -13,6 +13,7 @@ PAGES = [
     *(ROOT / name for name in TOPS),
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "clients").glob("*/README.md")),
+    ROOT / "benchmarks" / "README.md",
 ]
 LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)")
 FILE = re.compile(
@@ -67,3 +68,10 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
                 (page.parent / target).resolve() for target in targets if "://" not in target
             ]
     assert set(PAGES) <= reached
+
+
+def test_every_benchmark_is_in_their_table() -> None:
+    page = (ROOT / "benchmarks" / "README.md").read_text()
+    names = set(re.findall(r"`(\w+\.\w+)`", page))
+    files = {file.name for file in (ROOT / "benchmarks").iterdir() if file.is_file()}
+    assert names == files - {"README.md"}
