@@ -32,13 +32,13 @@ from app.http.path_prefix import PathPrefix
 from app.http.private_cache import PrivateCache
 from app.http.relative_redirects import RelativeRedirects
 from app.local import routes as local
-from app.queue_watch import QueueWatch
+from app.monitoring.queue_watch import QueueWatch
 from app.rate_limits.charge_rest import ChargeRest
 from app.rate_limits.limiter import Limiter
 from app.registry import browser, model_images, routes as registry_routes, sharing
 from app.studio import model_card, pages, playground, team, views
 from app.studio.error_pages import ErrorPages
-from app.training import curves, events, measurements, presets, routes as training, sheets
+from app.training import curves, events, presets, routes as training, sheets
 from app.webhooks import routes as webhooks
 from models import bootstrap, keys, memory
 from models.database import engine as database
@@ -69,7 +69,6 @@ ROUTE_MODULES = (
     events,
     sheets,
     curves,
-    measurements,
     registry_routes,
     model_images,
     browser,

@@ -14,10 +14,10 @@ from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
 from app.auth.scopes import is_still_valid, needs
+from app.concurrency_limits.stream_slots import Slot
 from app.errors import InvalidParameter
 from app.http.query_string import Only
 from app.state import AppState, State
-from app.stream_slots import Slot
 from models import runs
 from models.runs import Row
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.training.curve_table import MEASUREMENT, PROGRESS, in_order, thin
+from app.training.curves import MEASUREMENT, PROGRESS, in_order, thin
 
 
 @pytest.mark.parametrize(
