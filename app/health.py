@@ -3,8 +3,8 @@
 from fastapi import APIRouter, Response
 
 from app.avatars.state import PictureState, PictureStateDep
-from app.health_faults import Fault
-from app.watchdog import is_stuck
+from app.monitoring.faults import Fault
+from app.monitoring.watchdog import is_stuck
 from models.registry import DEFAULT
 
 router = APIRouter(prefix="/health", tags=["health"])

@@ -16,7 +16,7 @@ from app.http.slow_clients import (
     enforce_deadlines,
 )
 from app.main import create_app
-from app.watchdog import Watchdog
+from app.monitoring.watchdog import Watchdog
 from models import logs, memory
 from models.maintenance import disk_cache
 from models.settings import Settings

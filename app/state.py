@@ -8,12 +8,12 @@ import sqlalchemy as sa
 from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
-from app.packed_files import PackedFiles
-from app.queue_watch import QueueWatch
+from app.concurrency_limits.fair_lock import FairLock
+from app.concurrency_limits.stream_slots import StreamSlots
+from app.concurrency_limits.upload_slots import UploadSlots
+from app.local.packed_files import PackedFiles
+from app.monitoring.queue_watch import QueueWatch
 from app.rate_limits.limiter import Limiter
-from app.stream_slots import StreamSlots
-from app.turns import Turns
-from app.upload_slots import UploadSlots
 from models.registry import Registry
 from models.settings import Settings
 
@@ -41,7 +41,7 @@ class AppState:
     # Zips validated at once: each uses a core and up to a few hundred megabytes meanwhile.
     checks: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
     # Datasets decoded at once for previews: one takes up to 15 s of a core and 200 MB.
-    decodes: Turns = field(default_factory=Turns)
+    decodes: FairLock = field(default_factory=FairLock)
     packed_files: PackedFiles = field(default_factory=PackedFiles)
 
 

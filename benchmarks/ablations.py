@@ -20,12 +20,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from models.recipes.recipe import resolve
 from models.settings import Settings
-from worker import devices
 from worker.datasets.packing import pack
 from worker.evaluation import metrics, reference
 from worker.evaluation.features import Features
 from worker.evaluation.in_training import draw
 from worker.evaluation.metrics import Moments
+from worker.hardware import devices
 from worker.training.batches import Reals
 from worker.training.trainer import Trainer
 

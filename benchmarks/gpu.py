@@ -24,7 +24,7 @@ from torch import Tensor
 
 from models.errors import KaoError
 from models.recipes.recipe import Recipe, resolve
-from worker import devices
+from worker.hardware import devices
 from worker.training import memory
 from worker.training.batches import Reals
 from worker.training.execution import Buffered

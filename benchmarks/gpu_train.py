@@ -28,8 +28,8 @@ from safetensors.torch import load_file, save_file
 
 from models.errors import KaoError
 from models.recipes.recipe import Recipe, resolve
-from worker import devices
 from worker.datasets import held_out
+from worker.hardware import devices
 from worker.training import label_extension, memory
 from worker.training.batches import Reals
 from worker.training.loss_log import Losses

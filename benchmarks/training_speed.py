@@ -21,7 +21,7 @@ from models.networks import classic
 from models.recipes.recipe import Recipe, resolve
 from models.settings import Settings
 from worker.datasets.source import Images
-from worker.devices import uses_bf16
+from worker.hardware.devices import uses_bf16
 from worker.training.batches import Reals
 from worker.training.trainer import Trainer
 

@@ -60,7 +60,7 @@ def _check_torch() -> list[Check]:
             "pip install 'kao[worker]'"
         )
         return [Check("torch", False, text)]
-    from worker import gpu_check
+    from worker.hardware import gpu_check
 
     return [Check("torch", True, torch), Check("GPU", *gpu_check.explain(gpu_check.probe()))]
 

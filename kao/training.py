@@ -105,15 +105,17 @@ def _choose(settings: Settings, engine: "sa.Engine", fields: Row) -> Row:
     """
     from models.datasets import catalogue
     from models.recipes import automatic
-    from worker import machine
     from worker.datasets import lookup, statistics
+    from worker.hardware import machine
+    from worker.training import frozen_features
 
     dataset = fields.get("dataset")
     if dataset is None or dataset in catalogue.BUILT_IN or {"preset", "start_from"} & fields.keys():
         return {}
     source = lookup.find_source(settings, engine, str(dataset))
     pictures = statistics.measure(source, fields.get("dataset_limit"))
-    choices = automatic.choose(pictures, machine.describe(), fields)
+    description = machine.describe(frozen_features.is_available())
+    choices = automatic.choose(pictures, description, fields)
     err.print(
         f"Chosen for {pictures.count:,} pictures in {pictures.name!r}; "
         "--preset, an option or --set FIELD=VALUE replaces a choice:"

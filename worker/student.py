@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from models.networks.enlarger import loss
 from models.networks.modern import Generator
 from worker.cosine import cosine
-from worker.devices import transfer
+from worker.hardware.devices import transfer
 from worker.rng import random_stream
 
 LEARNING_RATE = 4e-4

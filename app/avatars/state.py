@@ -5,11 +5,11 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from app.avatars.batch_slots import BatchSlots
-from app.avatars.body_budget import BodyBudget
 from app.avatars.cache.fast_path import ResponseCache
 from app.avatars.cache.picture_cache import PictureCache
 from app.avatars.generate.engine import Engine
+from app.concurrency_limits.batch_slots import BatchSlots
+from app.concurrency_limits.body_budget import BodyBudget
 from app.state import AppState, get_state, inject_state
 
 

@@ -2,7 +2,7 @@
 
 from typing import NoReturn
 
-from app.client_slots import ClientSlots
+from app.concurrency_limits.client_slots import ClientSlots
 from models.errors import Overloaded
 
 TOTAL = 64  # a batch in progress has one face in the engine's queue, and 3 kB for each earlier one

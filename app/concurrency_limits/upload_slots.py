@@ -2,7 +2,7 @@
 
 from typing import NoReturn
 
-from app.client_slots import ClientSlots
+from app.concurrency_limits.client_slots import ClientSlots
 from models.errors import Overloaded
 
 TOTAL = 32  # uploads of this process

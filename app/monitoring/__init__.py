@@ -1,0 +1,1 @@
+"""What is wrong while faces are served: faults, waiting runs, stuck drawings."""

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy import select
 
-from app.health_faults import NO_WORKER, QUEUE_UNREACHABLE, RUN_WAITING, Fault
+from app.monitoring.faults import NO_WORKER, QUEUE_UNREACHABLE, RUN_WAITING, Fault
 from models.database.engine import reading
 from models.database.tables import runs
 from models.queue import connect

@@ -14,8 +14,8 @@ from app.headers import NO_SNIFF, SHARED
 from app.http.cache_headers import IMMUTABLE, MUTABLE
 from app.http.content_encoding import encode_content
 from app.http.query_string import Only
-from app.packed_files import PackedFile
-from app.registry import packing
+from app.local import model_packing
+from app.local.packed_files import PackedFile
 from app.state import AppState, State
 from models.bundle import ENLARGER, MAPPING, SYNTHESIS, TRAITS, WEIGHTS, Card
 from models.faces.attributes import Attribute
@@ -85,7 +85,7 @@ async def manifest(request: Request, state: State, response: Response, name: str
     summary="One of the files that the manifest names",
 )
 async def packed_file(request: Request, state: State, version: str, name: str) -> Response:
-    """Packed as `app/registry/packing.py` says; immutable. Takes full versions alone."""
+    """Packed as `app/local/model_packing.py` says; immutable. Takes full versions alone."""
     known_version = await run_in_threadpool(state.registry.resolve, version)
     if name not in FILES or known_version != version:
         raise HTTPException(404, "This file is not one that a browser's manifest names.")
@@ -164,5 +164,5 @@ def _read_and_pack(state: AppState, version: str, name: str) -> PackedFile:
 
 def pack(name: str, original: bytes) -> PackedFile:
     """Pack and compress a file; a version's files never change."""
-    content = encode_content(packing.pack(name, original), BROTLI_QUALITY)
+    content = encode_content(model_packing.pack(name, original), BROTLI_QUALITY)
     return PackedFile(content, len(original), hashlib.sha256(original).hexdigest())

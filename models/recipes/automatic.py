@@ -1,7 +1,8 @@
 """The choice of a recipe for a user's own pictures: what fits them and this machine, and why.
 
 A pure function of measured pictures and a described machine; `worker/datasets/statistics.py` and
-`worker/machine.py` measure the two. Where the user gives a field, those that depend on it follow.
+`worker/hardware/machine.py` measure the two. Where the user gives a field, those that depend on it
+follow.
 """
 
 import math

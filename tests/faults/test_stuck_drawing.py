@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.watchdog import EXIT_CODE
+from app.monitoring.watchdog import EXIT_CODE
 from tests.support.process_group import House, Process
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

@@ -12,8 +12,8 @@ from models.registry import Registry
 from models.settings import Settings
 from models.storage.blob_store import Blob, Blobs
 from tests.kao.conftest import Kao
-from worker import gpu_check
-from worker.gpu_check import GpuStatus
+from worker.hardware import gpu_check
+from worker.hardware.gpu_check import GpuStatus
 
 NO_GPU = GpuStatus(None, driver=False, device=False, names=(), error=None, container=False)
 

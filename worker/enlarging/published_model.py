@@ -15,12 +15,12 @@ from models.recipes.presets import ENLARGER_STEPS
 from models.registry import Registry
 from models.settings import Settings
 from models.storage import atomic, layout
-from worker import devices
 from worker.datasets import lookup
 from worker.datasets.packing import PackedDataset
 from worker.enlarging.pairs import Pairs
 from worker.enlarging.stage import Event, Stage, StageProgress
 from worker.enlarging.training import EnlargerTrainer, Plan
+from worker.hardware import devices
 from worker.publishing import bundle_writer
 
 # Steps before and while the speed is measured, from which minutes become steps.

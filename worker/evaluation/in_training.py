@@ -8,12 +8,12 @@ from torch import nn
 
 from models.faces import latents
 from models.faces.pixels import to_pixels
-from worker import devices
 from worker.datasets.packing import PackedDataset
 from worker.evaluation import metrics, reference
 from worker.evaluation.features import Features, Pixels
 from worker.evaluation.metrics import Moments
 from worker.evaluation.served_size import Measures
+from worker.hardware import devices
 
 BATCH = 50
 

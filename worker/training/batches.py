@@ -17,7 +17,7 @@ from models.errors import DatasetError
 from models.faces.attributes import Attribute, from_labels
 from models.faces.pixels import to_network
 from models.recipes.recipe import Recipe
-from worker.devices import transfer
+from worker.hardware.devices import transfer
 from worker.rng import random_stream
 from worker.training.balance import Balance, weights
 from worker.training.distributed.collectives import Share

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from models.recipes.recipe import Recipe
-from worker.devices import transfer
+from worker.hardware.devices import transfer
 from worker.rng import random_stream
 from worker.training import augmentation
 from worker.training.batches import Reals

@@ -11,11 +11,11 @@ from torch import nn
 from models import bundle
 from models.networks import modern
 from models.recipes.recipe import Recipe
-from worker import devices
 from worker.enlarging.distillation import EnlargedPictures
 from worker.enlarging.pairs import Pack
 from worker.enlarging.stage import Stage, plan_for, train
 from worker.evaluation.served_size import Measures, is_lower
+from worker.hardware import devices
 from worker.publishing.bundle_writer import Enlarger
 from worker.student import Plan, StudentTraining, Teacher
 from worker.training.distributed.collectives import Share

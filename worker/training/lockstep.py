@@ -10,8 +10,8 @@ import torch.distributed as dist
 from models.database.engine import connect
 from models.recipes.recipe import Recipe
 from models.settings import Settings
-from worker import devices
 from worker.datasets import held_out, lookup
+from worker.hardware import devices
 from worker.training.batches import Reals
 from worker.training.distributed import collectives
 from worker.training.distributed.collectives import Share

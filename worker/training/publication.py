@@ -18,10 +18,10 @@ from models.registry import Registry
 from models.runs import Fence
 from models.settings import Settings
 from models.storage import atomic
-from worker import devices
 from worker.datasets import lookup
 from worker.datasets.packing import PackedDataset
 from worker.evaluation.served_size import ServedSize
+from worker.hardware import devices
 from worker.publishing import bundle_writer, number_properties, promotion
 from worker.publishing.slider_search import Property
 from worker.training.progress import Progress

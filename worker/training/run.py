@@ -20,12 +20,13 @@ from models.registry import Registry
 from models.runs import Fence
 from models.settings import Settings
 from models.storage import layout
-from worker import clocks, devices
+from worker import clocks
 from worker.datasets import held_out, lookup
 from worker.datasets.packing import PackedDataset
 from worker.datasets.source import Images
 from worker.evaluation.in_training import TrainingMeasurement, draw
 from worker.evaluation.served_size import Measures
+from worker.hardware import devices
 from worker.publishing import bundle_writer
 from worker.publishing.bundle_writer import Moment
 from worker.training import lockstep, memory, restore, schedules, snapshots

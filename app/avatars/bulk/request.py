@@ -11,10 +11,10 @@ from typing import Any, NoReturn
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from app.avatars.body_budget import BodyBudget
 from app.avatars.request.picture_request import PictureRequest
 from app.avatars.request.picture_types import AVATAR
 from app.avatars.request.value_types import format_value
+from app.concurrency_limits.body_budget import BodyBudget
 from app.errors import InvalidParameter, TooLarge
 
 MOST_SEEDS = 1000

@@ -24,7 +24,7 @@ from app.avatars.generate.fair_queue import Outcome
 from app.avatars.generate.memory_budget import MemoryBudget
 from app.avatars.request.costs import PLAIN, Estimate
 from app.avatars.request.picture_request import PictureRequest
-from app.health_faults import DATABASE_UNREACHABLE, MODEL_REFUSED, Fault
+from app.monitoring.faults import DATABASE_UNREACHABLE, MODEL_REFUSED, Fault
 from models import cores, memory
 from models.bundle import Card
 from models.bundle.generator import Drawer, Pixels

@@ -1,29 +1,29 @@
-"""Of those that wait for one thing at a time, clients take turns, and who leaves does not wait."""
+"""Clients get the lock in turn, and a client that leaves gives up its place."""
 
 import asyncio
 
 import pytest
 
-from app.turns import Turns
+from app.concurrency_limits.fair_lock import FairLock
 from models.errors import Overloaded
 
 
-async def _enter(turns: Turns, client: str, order: list[str], end: asyncio.Event) -> None:
-    async with turns.take(client):
+async def _enter(lock: FairLock, client: str, order: list[str], end: asyncio.Event) -> None:
+    async with lock.take(client):
         order.append(client)
         await end.wait()
 
 
 def test_clients_take_turns() -> None:
     async def run() -> list[str]:
-        turns, order, end = Turns(), list[str](), asyncio.Event()
+        lock, order, end = FairLock(), list[str](), asyncio.Event()
         tasks = []
         for client in ("a", "a", "a", "b", "c", "b"):
-            tasks.append(asyncio.create_task(_enter(turns, client, order, end)))
+            tasks.append(asyncio.create_task(_enter(lock, client, order, end)))
             await asyncio.sleep(0)
         end.set()
         await asyncio.gather(*tasks)
-        async with turns.take("d"):  # it is free again
+        async with lock.take("d"):  # it is free again
             pass
         return order
 
@@ -32,11 +32,11 @@ def test_clients_take_turns() -> None:
 
 def test_a_client_has_a_limited_number_that_wait() -> None:
     async def run() -> None:
-        turns, end = Turns(each=1), asyncio.Event()
-        tasks = [asyncio.create_task(_enter(turns, "a", [], end)) for _ in range(2)]
+        lock, end = FairLock(each=1), asyncio.Event()
+        tasks = [asyncio.create_task(_enter(lock, "a", [], end)) for _ in range(2)]
         await asyncio.sleep(0)
         with pytest.raises(Overloaded, match="1 of your requests"):
-            await _enter(turns, "a", [], end)
+            await _enter(lock, "a", [], end)
         end.set()
         await asyncio.gather(*tasks)
 
@@ -45,19 +45,19 @@ def test_a_client_has_a_limited_number_that_wait() -> None:
 
 def test_those_that_left_do_not_count() -> None:
     async def run() -> None:
-        turns, end = Turns(each=2), asyncio.Event()
-        holder = asyncio.create_task(_enter(turns, "a", [], end))
+        lock, end = FairLock(each=2), asyncio.Event()
+        holder = asyncio.create_task(_enter(lock, "a", [], end))
         await asyncio.sleep(0)
         for _ in range(3):
-            leaver = asyncio.create_task(_enter(turns, "a", [], end))
+            leaver = asyncio.create_task(_enter(lock, "a", [], end))
             await asyncio.sleep(0)
             leaver.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await leaver
-        assert not turns._lines
+        assert not lock._queues
         end.set()
         await holder
-        await _enter(turns, "a", [], end)
+        await _enter(lock, "a", [], end)
 
     asyncio.run(run())
 
@@ -65,15 +65,15 @@ def test_those_that_left_do_not_count() -> None:
 @pytest.mark.parametrize("has_its_turn", [False, True])
 def test_a_client_that_leaves_passes_its_turn_on(has_its_turn: bool) -> None:
     async def run() -> list[str]:
-        turns, order = Turns(), list[str]()
+        lock, order = FairLock(), list[str]()
         first, end = asyncio.Event(), asyncio.Event()
-        holder = asyncio.create_task(_enter(turns, "a", order, first))
+        holder = asyncio.create_task(_enter(lock, "a", order, first))
         await asyncio.sleep(0)
-        leaver = asyncio.create_task(_enter(turns, "b", order, end))
-        follower = asyncio.create_task(_enter(turns, "c", order, end))
+        leaver = asyncio.create_task(_enter(lock, "b", order, end))
+        follower = asyncio.create_task(_enter(lock, "c", order, end))
         await asyncio.sleep(0)
         if has_its_turn:
-            turns._pass_on()  # its turn has come, and it has not run since
+            lock._pass_on()  # its turn has come, and it has not run since
             first = end
         leaver.cancel()
         first.set()

@@ -7,8 +7,8 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
+from app.concurrency_limits.stream_slots import StreamSlots
 from app.errors import TooManyRequests
-from app.stream_slots import StreamSlots
 from models import keys, runs
 from models.errors import Overloaded
 from models.recipes.recipe import resolve

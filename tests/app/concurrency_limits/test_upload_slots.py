@@ -3,7 +3,7 @@
 import pytest
 from fastapi.testclient import TestClient
 
-from app.upload_slots import UploadSlots
+from app.concurrency_limits.upload_slots import UploadSlots
 from models import keys
 from models.errors import Overloaded
 from models.registry import Registry

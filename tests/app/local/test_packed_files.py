@@ -1,7 +1,7 @@
 """Packed files stay in memory while they are among those that were used last."""
 
 from app.http.content_encoding import EncodedContent
-from app.packed_files import MOST, PackedFile, PackedFiles
+from app.local.packed_files import MOST, PackedFile, PackedFiles
 
 FILE = PackedFile(EncodedContent(b"x", {}), 1, "0" * 64)
 

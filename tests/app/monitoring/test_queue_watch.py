@@ -5,8 +5,8 @@ import redis
 import sqlalchemy as sa
 from starlette.testclient import TestClient
 
-from app import health_faults, queue_watch
-from app.queue_watch import QueueWatch, Waiting
+from app.monitoring import faults, queue_watch
+from app.monitoring.queue_watch import QueueWatch, Waiting
 from models.settings import Settings
 from tests.support.app_client import state_of
 from tests.support.fixtures import Begin
@@ -31,7 +31,7 @@ def test_a_waiting_run_without_a_queue(watch: QueueWatch, begin: Begin) -> None:
     begin()
     fault = watch.poll().fault
     assert fault is not None
-    assert fault.code == health_faults.QUEUE_UNREACHABLE
+    assert fault.code == faults.QUEUE_UNREACHABLE
 
 
 def test_a_waiting_run_without_a_worker(
@@ -40,7 +40,7 @@ def test_a_waiting_run_without_a_worker(
     begin()
     fault = watch.poll().fault
     assert fault is not None
-    assert fault.code == health_faults.NO_WORKER
+    assert fault.code == faults.NO_WORKER
 
 
 def test_a_waiting_run_that_its_worker_does_not_take(
@@ -52,7 +52,7 @@ def test_a_waiting_run_that_its_worker_does_not_take(
         worker.get_message(timeout=5)
         fault = watch.poll().fault
     assert fault is not None
-    assert fault.code == health_faults.RUN_WAITING
+    assert fault.code == faults.RUN_WAITING
 
 
 def test_a_run_may_wait_while_another_one_trains(watch: QueueWatch, begin: Begin) -> None:
@@ -73,7 +73,7 @@ def test_readiness_and_metrics_say_what_a_run_waits_for(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watch = state_of(client).queue_watch
-    waiting = Waiting(90.4, health_faults.Fault(health_faults.NO_WORKER, "no worker"))
+    waiting = Waiting(90.4, faults.Fault(faults.NO_WORKER, "no worker"))
     monkeypatch.setattr(watch, "poll", lambda: waiting)
     monkeypatch.setattr(queue_watch, "INTERVAL", 0.01)
     # The app's own watch may be amid a look.

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 from starlette.testclient import TestClient
 
-from app import watchdog
-from app.watchdog import EXIT_CODE, Watchdog
+from app.monitoring import watchdog
+from app.monitoring.watchdog import EXIT_CODE, Watchdog
 from tests.support.app_client import state_of
 from tests.support.waiting import wait
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
+from app.local import model_packing
 from app.rate_limits.limiter import Limiter
-from app.registry import browser, packing
+from app.registry import browser
 from models import bundle
 from models.bundle import weight_grid
 from models.registry import Registry
@@ -20,7 +21,7 @@ from tests.support.enlargers import add_enlarger
 
 
 def unpack(packed_bytes: bytes) -> bytes:
-    """The original of a packed file, by the words of packing.py alone."""
+    """The original of a packed file, by the words of model_packing.py alone."""
     length = int.from_bytes(packed_bytes[:4], "little")
     header = json.loads(packed_bytes[4 : 4 + length])
     place, end, original = 4 + length, 0, bytearray()
@@ -173,7 +174,7 @@ def test_packing_is_charged_once(
 
 def test_weights_within_a_graph_are_packed_too(bundles: list[Path], tmp_path: Path) -> None:
     content = (add_enlarger(bundles[0], tmp_path / "b") / bundle.ENLARGER).read_bytes()
-    packed_bytes = packing.pack(bundle.ENLARGER, content)
+    packed_bytes = model_packing.pack(bundle.ENLARGER, content)
     assert unpack(packed_bytes) == content
     header = json.loads(packed_bytes[4 : 4 + int.from_bytes(packed_bytes[:4], "little")])
     assert sum(tensor["count"] for tensor in header["tensors"]) * 4 > len(content) / 2
@@ -182,7 +183,7 @@ def test_weights_within_a_graph_are_packed_too(bundles: list[Path], tmp_path: Pa
 @pytest.mark.parametrize("content", [b"\x3a\xff\xff\xff\xff\x0f", b"\x3a", b"\x07"])
 def test_a_damaged_graph_is_a_value_error(content: bytes) -> None:
     with pytest.raises(ValueError, match="ONNX graph"):
-        packing.pack(bundle.SYNTHESIS, content)
+        model_packing.pack(bundle.SYNTHESIS, content)
 
 
 def test_weights_on_a_grid_take_a_byte_each(tmp_path: Path) -> None:
@@ -193,6 +194,6 @@ def test_weights_on_a_grid_take_a_byte_each(tmp_path: Path) -> None:
     content = save(
         {"a": weight_grid.snap(weights, 1), "b": random.normal(size=7).astype(np.float32)}
     )
-    packed_bytes = packing.pack(bundle.WEIGHTS, content)
+    packed_bytes = model_packing.pack(bundle.WEIGHTS, content)
     assert unpack(packed_bytes) == content
     assert len(packed_bytes) < len(content) / 3.5

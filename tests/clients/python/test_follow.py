@@ -11,9 +11,9 @@ import httpx
 import pytest
 from starlette.requests import Request
 
+from app.concurrency_limits.stream_slots import Slot, StreamSlots
 from app.problems import SENT_COUNTS
 from app.state import AppState
-from app.stream_slots import Slot, StreamSlots
 from app.training import events
 from kao_client import AsyncClient, Client, Event, Refused
 from kao_client.events import EventReader

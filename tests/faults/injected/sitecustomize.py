@@ -26,9 +26,9 @@ if "serve" in sys.orig_argv and "KAO_TEST_HANG" in os.environ:
     import threading
     from collections.abc import Sequence
 
-    from app import watchdog
     from app.avatars.generate import faces
     from app.avatars.request.picture_request import PictureRequest
+    from app.monitoring import watchdog
     from models.bundle.generator import Drawer, Pixels
 
     watchdog.STUCK, watchdog.NOTICE = 5.0, 10.0

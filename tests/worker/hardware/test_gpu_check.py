@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from worker import gpu_check
-from worker.gpu_check import GpuStatus
+from worker.hardware import gpu_check
+from worker.hardware.gpu_check import GpuStatus
 
 RIGHT = GpuStatus(
     built_for="13.0",

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from safetensors.numpy import load_file
 
-from app.registry import packing
+from app.local import model_packing
 from models import bundle
 from models.bundle import weight_grid
 from models.networks.enlarger import Enlarger
@@ -23,12 +23,12 @@ def test_every_large_weight_of_a_bundle_lies_on_the_grid(write_bundle: WriteBund
 
 def test_a_bundle_packs_into_little_more_than_a_byte_a_weight(write_bundle: WriteBundle) -> None:
     content = (write_bundle() / bundle.WEIGHTS).read_bytes()
-    assert len(packing.pack(bundle.WEIGHTS, content)) < len(content) * 0.4
+    assert len(model_packing.pack(bundle.WEIGHTS, content)) < len(content) * 0.4
 
 
 def test_an_enlarger_packs_as_well(write_bundle: WriteBundle, tmp_path: Path) -> None:
     content = (add_enlarger(write_bundle(), tmp_path / "b") / bundle.ENLARGER).read_bytes()
-    assert len(packing.pack(bundle.ENLARGER, content)) < len(content) * 0.85
+    assert len(model_packing.pack(bundle.ENLARGER, content)) < len(content) * 0.85
 
 
 def test_the_trained_network_stays_as_it_was() -> None:

@@ -1,4 +1,4 @@
-/** Unpacks the files of a model, as app/registry/packing.py packs them. */
+/** Unpacks the files of a model, as app/local/model_packing.py packs them. */
 
 import { sha256 } from "@noble/hashes/sha2.js";
 

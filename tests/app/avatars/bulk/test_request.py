@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.testclient import TestClient
 from starlette.types import Message
 
-from app.avatars.body_budget import SMALL, BodyBudget
 from app.avatars.bulk import request as bulk_request
 from app.avatars.request.picture_request import PictureRequest
+from app.concurrency_limits.body_budget import SMALL, BodyBudget
 from models.errors import Overloaded
 
 

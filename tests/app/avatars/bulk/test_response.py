@@ -15,11 +15,11 @@ import pytest
 from starlette.testclient import TestClient
 
 from app.avatars import service
-from app.avatars.batch_slots import BatchSlots
 from app.avatars.bulk import response as bulk
 from app.avatars.bulk.distinct import MOST_VARIANTS
 from app.avatars.generate.engine import Engine
 from app.avatars.request.picture_request import PictureRequest
+from app.concurrency_limits.batch_slots import BatchSlots
 from app.errors import TooManyRequests
 from app.rate_limits.limiter import Limiter
 from models.errors import Overloaded

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from app.local import model_packing
 from app.local.routes import FOLDER
-from app.registry import browser, packing
+from app.registry import browser
 from models.bundle import Card, read_card
 
 HERE = Path(__file__).parent
@@ -69,7 +70,7 @@ def pack_bundle(folder: Path, target: Path) -> Path:
     (target / "browser.json").write_text(json.dumps(manifest_of(folder)))
     for name in browser.FILES:
         if (folder / name).exists():
-            (target / name).write_bytes(packing.pack(name, (folder / name).read_bytes()))
+            (target / name).write_bytes(model_packing.pack(name, (folder / name).read_bytes()))
     return target
 
 
