@@ -69,3 +69,14 @@ def test_a_script_knows_only_states_that_exist(script: Path) -> None:
     for strings in _lists(script):
         if strings & set(runs.STATES):
             assert strings <= set(runs.STATES), strings
+
+
+def test_the_functions_with_which_changes_begin_exist() -> None:
+    section = (ROOT / "CONTRIBUTING.md").read_text().partition("## Where to begin")[2]
+    rows = [line for line in section.partition("\n## ")[0].splitlines() if " in `" in line]
+    assert rows
+    for row in rows:
+        for names, file in re.findall(r"((?:`\w+`,? ?)+)(?:and the others )?in `([\w/.]+)`", row):
+            source = (ROOT / file).read_text()
+            for name in re.findall(r"\w+", names):
+                assert re.search(rf"\b(?:def|class) {name}\b", source), f"{name} in {file}"
