@@ -223,7 +223,7 @@ async def _answer_invalid_request(request: Request, error: Exception) -> Respons
     return problem(422, "invalid-request", detail, problems=problems)
 
 
-def _allowed(request: Request) -> str:
+def _allowed_methods(request: Request) -> str:
     """The methods of all routes at an address; Starlette's answer has those of the first alone."""
     routes, scope = request.app.routes, request.scope
     methods = [
@@ -250,7 +250,7 @@ async def _answer_http_exception(request: Request, error: Exception) -> Response
         slug = row(errors.TooLarge)[1]
     headers = dict(error.headers or {})
     if error.status_code == 405:
-        headers["Allow"] = _allowed(request)
+        headers["Allow"] = _allowed_methods(request)
     return problem(error.status_code, slug, str(detail), headers)
 
 

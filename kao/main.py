@@ -153,9 +153,9 @@ def root(
 
 def _warn_of_unknown_variables() -> None:
     from kao.console import err
-    from kao.environment import unknown
+    from kao.environment import explain_unknown
 
-    for name, sentence in unknown(list(os.environ)):
+    for name, sentence in explain_unknown(list(os.environ)):
         err.print(f"kao: {sentence}", style="yellow")
         del os.environ[name]  # the processes of `kao up` need not say it again
 

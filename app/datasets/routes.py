@@ -71,7 +71,9 @@ async def upload(
     room = await run_in_threadpool(quotas.room, state.database, state.settings, key)
     async with receive(request, state, room) as path:
         async with state.checks:
-            archive_report = await run_in_threadpool(archive.check, path, look=True, strict=strict)
+            archive_report = await run_in_threadpool(
+                archive.check, path, decode=True, strict=strict
+            )
         row, is_new = await run_in_threadpool(
             lambda: catalogue.add(
                 state.database,

@@ -1,7 +1,7 @@
 """Translations of sentences that the server writes in English: errors, warnings and reasons.
 
 A catalogue `locales/sentences/LANGUAGE.json` has a translation by sentence. A placeholder such as
-`{name}` stands for text that is kept; one of `NESTED` for a part that is translated in turn.
+`{name}` stands for text that is kept; one of `NESTED_PARTS` for a part that is translated in turn.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any
 
 from app.studio.translations import FOLDER
 
-NESTED = ("problem", "reason", "allowed", "hint", "pictures")
+NESTED_PARTS = ("problem", "reason", "allowed", "hint", "pictures")
 LISTS = ("problems", "reasons")  # `field: problem; field: problem`
 LONGEST = 2_000  # characters; longer sentences list what a client sent, and stay as they are
 DEEPEST = 4  # sentences within sentences; a client may nest more
@@ -31,7 +31,8 @@ def translate(sentence: str, language: str, depth: int = 0) -> str | None:
     for parts, translation in _catalogue(language):
         if sentence.startswith(parts[0]) and (texts := _match(parts, sentence)) is not None:
             values = {
-                name: _nested(name, value, language, depth + 1) for name, value in texts.items()
+                name: _translate_part(name, value, language, depth + 1)
+                for name, value in texts.items()
             }
             return translation.format(**values)
     return None
@@ -51,10 +52,10 @@ def translate_problem(document: dict[str, Any], language: str) -> dict[str, Any]
     return {**document, **translation}
 
 
-def _nested(name: str, value: str, language: str, depth: int) -> str:
+def _translate_part(name: str, value: str, language: str, depth: int) -> str:
     if name in LISTS:
         return "；".join(_items(value, language, depth))
-    return (translate(value, language, depth) or value) if name in NESTED else value
+    return (translate(value, language, depth) or value) if name in NESTED_PARTS else value
 
 
 def _items(text: str, language: str, depth: int) -> Iterator[str]:
@@ -83,7 +84,7 @@ def _catalogue(language: str) -> list[tuple[list[str], str]]:
 
     def order(row: tuple[list[str], str]) -> tuple[bool, int]:
         parts = row[0]
-        has_hint = not parts[0] and parts[1] in NESTED
+        has_hint = not parts[0] and parts[1] in NESTED_PARTS
         return not has_hint, -sum(map(len, parts[::2]))
 
     return sorted(rows, key=order)

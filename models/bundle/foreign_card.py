@@ -18,7 +18,7 @@ LARGEST_NUMBER = 2**53  # a double has every integer up to it (RFC 8259 §6)
 YEARS = range(2000, 9999)
 Share = Annotated[float, Field(ge=0, le=1)]
 # What the page of a card shows of each part, where the part is there.
-NEEDED = {
+REQUIRED_MEASURES = {
     "measures": ("samples", "novelty", "copies"),
     "served": ("size",),
     "held_out": ("fd", "fd_trained", "samples"),
@@ -77,7 +77,7 @@ def _is_time(text: str) -> bool:
 
 
 def _evaluation_problems(evaluation: Evaluation) -> Iterator[str]:
-    for part, names in NEEDED.items():
+    for part, names in REQUIRED_MEASURES.items():
         numbers = getattr(evaluation, part)
         if part == "measures" or numbers:
             yield from (f"`{part}` lacks `{name}`" for name in names if name not in numbers)

@@ -91,14 +91,14 @@ class ArchiveReport:
 
 
 def check(
-    path: Path, limits: Limits = Limits(), *, look: bool = False, strict: bool = False
+    path: Path, limits: Limits = Limits(), *, decode: bool = False, strict: bool = False
 ) -> ArchiveReport:
     """Read the whole archive once and say what it holds.
 
-    Only pictures and, with `look`, files of labels are decompressed, and only those that are stored
-    or deflated: for other methods zipfile decompresses a whole block at a time. Raises ArchiveError
+    Only pictures and, with `decode`, files of labels are decompressed, and only those stored or
+    deflated: for other methods zipfile decompresses a whole block at a time. Raises ArchiveError
     for anything that an honest zip of pictures does not have, and FileNotFoundError for no file.
-    look: read each picture too (Survey), leave out what is broken, and refuse fewer than FEWEST.
+    decode: read each picture too (Survey), leave out what is broken, and refuse fewer than FEWEST.
     strict: refuse the archive for such a picture instead.
     """
     total, survey = 0, Survey()
@@ -109,25 +109,25 @@ def check(
         for name, data in _read(archive, images, limits, path.stat().st_size):
             if isinstance(data, BadEntry):
                 bad_entries.append(data)
-                if not look or len(bad_entries) == len(images):
+                if not decode or len(bad_entries) == len(images):
                     raise bad_entries[0]
                 survey.unreadable.append(Exclusion(name, data.reason))
                 continue
             total += len(data)
-            if look:
-                survey.look(name, data)
+            if decode:
+                survey.add(name, data)
     unreadable = survey.unreadable
     if unreadable and strict:
         raise ArchiveError(_strict_message(unreadable))
     usable = len(images) - len(unreadable)
-    if look and usable < FEWEST:
+    if decode and usable < FEWEST:
         why = f" ({unreadable[0].name[:120]!r}: {unreadable[0].reason})" if unreadable else ""
         raise ArchiveError(
             f"The archive has {usable} usable of {len(images)} pictures{why} and training needs at "
             f"least {FEWEST}, best some thousands."
         )
     left_out = [*files.left_out, *unreadable]
-    if look:
+    if decode:
         left_out += labels.read_usable(files.pictures, metadata(path)).unreadable_files
     places = sorted(files.places[each.name] for each in unreadable)
     alike = survey.near_duplicates()

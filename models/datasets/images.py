@@ -80,7 +80,7 @@ def is_hidden(name: str) -> bool:
     return any(part in HIDDEN or part.startswith(".") for part in name.lower().split("/"))
 
 
-def peek(data: bytes) -> None:
+def check_header(data: bytes) -> None:
     """Raises BrokenImage for what training would leave out, as far as that costs no decoding.
 
     A format that is not read, too many pixels or too few, a JPEG that breaks off.
@@ -134,7 +134,7 @@ def _open(source: bytes | BinaryIO | Path) -> Iterator[Image.Image]:
     except BrokenImage:
         raise
     except UnidentifiedImageError:
-        raise BrokenImage(_unidentified(source)) from None
+        raise BrokenImage(_explain_unidentified(source)) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise BrokenImage(f"more than {MAX_PIXELS:,} pixels") from None
     except Exception as error:
@@ -148,7 +148,7 @@ def _open(source: bytes | BinaryIO | Path) -> Iterator[Image.Image]:
         raise BrokenImage(f"cannot be decoded: {detail}") from error
 
 
-def _unidentified(source: bytes | BinaryIO | Path) -> str:
+def _explain_unidentified(source: bytes | BinaryIO | Path) -> str:
     """Why Pillow knows no format for a file: another one, or a rare kind of one that is read."""
     file = _file(source)
     start = b""

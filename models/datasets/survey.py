@@ -6,7 +6,7 @@ from statistics import median
 
 from models.datasets import flatness, near_duplicates
 from models.datasets.exclusions import Exclusion
-from models.datasets.images import BrokenImage, peek, read_square
+from models.datasets.images import BrokenImage, check_header, read_square
 from models.datasets.near_duplicates import NearDuplicates, Pixels
 
 SECONDS = 5.0  # for decoding: some thousands of pictures; the headers of the others are read
@@ -25,11 +25,11 @@ class Survey:
     _flatness: list[float] = field(default_factory=list)
     _seconds_used: float = 0.0
 
-    def look(self, name: str, data: bytes) -> None:
-        """Read one picture's header, and decode it while there is time."""
+    def add(self, name: str, data: bytes) -> None:
+        """Read a picture's header, and decode it while there is time."""
         start = time.monotonic()
         try:
-            peek(data)
+            check_header(data)
             if self._seconds_used < self.seconds:
                 pixels = read_square(data, SIDE)
                 self._names.append(name)

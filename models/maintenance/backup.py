@@ -110,15 +110,17 @@ def _check_digests(files: Mapping[str, str]) -> None:
         if unit is not None and unit.kind == layout.BUNDLES:
             bundles[unit.owner][name.rpartition("/")[2]] = sha256
         elif unit is not None and unit.kind == layout.DATASETS and sha256 != unit.owner:
-            raise KaoError(_damaged(f"the dataset of digest {unit.owner[:12]}", "upload it again"))
+            raise KaoError(
+                _explain_damage(f"the dataset of digest {unit.owner[:12]}", "upload it again")
+            )
     for version, digests in bundles.items():
         if bundle.digest_of(digests) != version:
-            raise KaoError(_damaged(f"model {version[:12]}", "delete it"))
+            raise KaoError(_explain_damage(f"model {version[:12]}", "delete it"))
 
 
-def _damaged(what: str, remedy: str) -> str:
+def _explain_damage(item: str, remedy: str) -> str:
     return (
-        f"The store's copy of {what} is damaged. `kao verify --repair` replaces it where there is "
+        f"The store's copy of {item} is damaged. `kao verify --repair` replaces it where there is "
         f"another copy; else {remedy}, then back up again."
     )
 

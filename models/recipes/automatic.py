@@ -54,8 +54,8 @@ class Pictures:
     @property
     def side(self) -> int:
         """The median of the shorter sides, in pixels."""
-        ordered = sorted(self.sides)
-        return ordered[len(ordered) // 2]
+        sides = sorted(self.sides)
+        return sides[len(sides) // 2]
 
     def at_least(self, side: int) -> int:
         """About how many of the set's pictures have a shorter side of so many pixels."""
@@ -112,14 +112,14 @@ def _positive_int(value: object) -> int | None:
 
 def _drop_user_fields(choice: Choice, user_fields: Mapping[str, Any]) -> Choice:
     """The choice without the fields that the user gave; its reason then has their values."""
-    rest, reason = dict(choice.fields), choice.reason
+    fields, reason = dict(choice.fields), choice.reason
     for name in [name for name in choice.fields if name in user_fields]:
-        value, choice_text = user_fields[name], f"{name}={rest.pop(name)}"
+        value, choice_text = user_fields[name], f"{name}={fields.pop(name)}"
         if choice_text in reason:
             reason = reason.replace(choice_text, f"{name}={value} as requested")
         else:
             reason += f" As requested: {name}={value}."
-    return Choice(rest, reason)
+    return Choice(fields, reason)
 
 
 def _largest_resolution(
@@ -210,20 +210,24 @@ def _choose_labels(pictures: Pictures, user_fields: Mapping[str, Any]) -> Choice
     names = names[: 2 * MOST_LABELS]
     if not user_fields.get("style", 1):
         names = []  # no mapping network reads them
-    rest = (set(pictures.attributes) | set(pictures.numbers)) - set(names)
-    requested = user_fields.get("labels", names)
+    omitted_labels = (set(pictures.attributes) | set(pictures.numbers)) - set(names)
+    requested_labels = user_fields.get("labels", names)
     # The recipe refuses what is no list.
-    has_attributes = isinstance(requested, list) and any(
-        name in requested for name in pictures.attributes
+    has_attributes = isinstance(requested_labels, list) and any(
+        name in requested_labels for name in pictures.attributes
     )
     choice: dict[str, Any] = {
         "labels": names,
         **(FOR_LABELS if has_attributes else dict.fromkeys(FOR_LABELS, 0.0)),
     }
     if not names:
-        reason = f"too few pictures for {_join_names(rest)}" if rest else "the set has none"
+        reason = (
+            f"too few pictures for {_join_names(omitted_labels)}"
+            if omitted_labels
+            else "the set has none"
+        )
         return Choice(choice, f"Labels: none, {reason}.")
-    omission = f"; left out: {_join_names(rest)}" if rest else ""
+    omission = f"; left out: {_join_names(omitted_labels)}" if omitted_labels else ""
     return Choice(
         choice,
         f"Labels: {_join_names(names)}, because at least {FEWEST_OF_EACH} pictures show each value "
@@ -233,9 +237,9 @@ def _choose_labels(pictures: Pictures, user_fields: Mapping[str, Any]) -> Choice
 
 def _join_names(names: Any) -> str:
     """Names in words, the first six of them."""
-    ordered = list(names) if isinstance(names, list) else sorted(names)
-    more = f" and {len(ordered) - 6} more" if len(ordered) > 6 else ""
-    return ", ".join(ordered[:6]) + more
+    in_order = list(names) if isinstance(names, list) else sorted(names)
+    suffix = f" and {len(in_order) - 6} more" if len(in_order) > 6 else ""
+    return ", ".join(in_order[:6]) + suffix
 
 
 def _choose_augmentation(pictures: Pictures, machine: Machine, is_flat: bool) -> Choice:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kao.environment import unknown
+from kao.environment import explain_unknown
 
 ROOT = Path(__file__).parents[2]
 TOPS = ("README.md", "CONTRIBUTING.md", "SECURITY.md")
@@ -54,7 +54,7 @@ def test_every_file_that_is_named_exists(page: Path) -> None:
 def test_every_target_of_make_and_every_setting_exists(page: Path) -> None:
     text = page.read_text()
     assert set(re.findall(r"(?:^ {4}|`)make ([a-z-]+)", text, re.MULTILINE)) <= TARGETS
-    assert dict(unknown(re.findall(r"\bKAO_[A-Z]+(?:_[A-Z]+)*\b", text))) == {}
+    assert dict(explain_unknown(re.findall(r"\bKAO_[A-Z]+(?:_[A-Z]+)*\b", text))) == {}
 
 
 def test_every_page_can_be_reached_from_the_readme() -> None:

@@ -50,7 +50,7 @@ def test_any_zip_is_counted_or_refused(index: int, changes: Changes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(change(bases()[index % len(bases())], changes))
     try:
-        report = archive.check(path, SMALL, look=True)
+        report = archive.check(path, SMALL, decode=True)
     except DatasetError:
         return
     readable = [

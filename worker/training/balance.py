@@ -25,9 +25,9 @@ def weights(codes: Sequence[NDArray[np.int64]], balance: float) -> NDArray[np.fl
         for row, frequency in zip(codes, frequencies, strict=True)
     ]
     rarest: NDArray[np.float64] = np.clip(np.max(rarity, axis=0), 1, MOST)
-    balanced: NDArray[np.float64] = rarest**balance
-    mean: np.float64 = balanced.mean()
-    return balanced / mean
+    repeats: NDArray[np.float64] = rarest**balance
+    mean: np.float64 = repeats.mean()
+    return repeats / mean
 
 
 class Balance:

@@ -34,12 +34,12 @@ class LabelledImages(NamedTuple):
 class Views(NamedTuple):
     """The images of a step, and as the discriminators see them: augmented, with noise.
 
-    faces, unchanged: (N, 3, S, S) as the generator drew them, and as the set has them.
+    faces, originals: (N, 3, S, S), drawn and real, before augmentation and noise.
     real_features, fake_features: what the frozen features see, None without them.
     """
 
     faces: Tensor
-    unchanged: Tensor
+    originals: Tensor
     real: LabelledImages
     fake: LabelledImages
     real_features: LabelledImages | None = None
@@ -136,7 +136,7 @@ class Step:
                 views.fake, real_scores[place], feature_loss, losses[place]
             )
             if self.match_weight:
-                distance = matching.distance(views.faces, views.unchanged)
+                distance = matching.distance(views.faces, views.originals)
                 losses[place]["g_distance"] = distance.detach()
                 loss = loss + self.match_weight * distance
             self._backward(loss)

@@ -159,7 +159,7 @@ def test_labels_by_a_method_without_a_bound_are_not_decompressed(
     path = write_zip(tmp_path / "a.zip", [GOOD, ("other.png", picture("blue"))])
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(name, bytes(1 << 20), method)
-    report = check(path, look=True)
+    report = check(path, decode=True)
     (exclusion,) = report.left_out
     assert (exclusion.name, exclusion.reason[:12]) == (name, "compression ")
     assert metadata(path) == {}
@@ -260,23 +260,23 @@ def test_a_zip_without_pictures_says_what_to_do(tmp_path: Path, entries: Entries
 )
 def test_everyday_names_are_read(tmp_path: Path, name: Any) -> None:
     path = write_zip(tmp_path / "a.zip", [GOOD, (name, picture("blue"))])
-    assert check(path, look=True).images == 2
+    assert check(path, decode=True).images == 2
     assert len(list(members(path))) == 2
 
 
 def test_one_broken_picture_refuses_no_other_unless_strict(tmp_path: Path) -> None:
     entries: Entries = [GOOD, ("b.png", picture()), ("page.jpg", b"<html>"), ("photo.jxl", b"x")]
     path = write_zip(tmp_path / "a.zip", entries)
-    report = check(path, look=True)
+    report = check(path, decode=True)
     assert report.images == 2
     assert report.flatness is not None, "of what can be read"
     assert [name for name, _ in report.left_out] == ["photo.jxl", "page.jpg"]
     assert report.left_out[0][1] == "JXL is not read"
     with pytest.raises(ArchiveError, match=r"page\.jpg"):
-        check(path, look=True, strict=True)
+        check(path, decode=True, strict=True)
 
 
 def test_one_usable_picture_is_too_few_and_says_why(tmp_path: Path) -> None:
     path = write_zip(tmp_path / "a.zip", [GOOD, ("page.jpg", b"<html>")])
     with pytest.raises(ArchiveError, match=r"1 usable of 2 pictures \('page.jpg': a page of"):
-        check(path, look=True)
+        check(path, decode=True)

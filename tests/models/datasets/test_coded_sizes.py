@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from models.datasets import avif
-from models.datasets.images import BrokenImage, peek, read_square, size_of
+from models.datasets.images import BrokenImage, check_header, read_square, size_of
 
 HOSTILE = Path(__file__).parents[2] / "fixtures" / "hostile"
 MOST_MEMORY = 64 << 20  # bytes; what both of them promise to decode takes hundreds of megabytes
@@ -48,7 +48,7 @@ def test_a_small_header_of_a_large_picture_is_refused(name: str, reason: str) ->
 def test_an_upload_refuses_it_by_its_header() -> None:
     data = (HOSTILE / "coded-9000-px.avif").read_bytes()
     with pytest.raises(BrokenImage, match="coded as more"):
-        peek(data)
+        check_header(data)
 
 
 @pytest.mark.parametrize(

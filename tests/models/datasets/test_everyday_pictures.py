@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, PngImagePlugin
 
 from models.datasets import images
-from models.datasets.images import BrokenImage, is_image_name, peek, read_square
+from models.datasets.images import BrokenImage, check_header, is_image_name, read_square
 
 NEAR = 8  # of 255: what a profile's or a codec's rounding may differ
 SIDE = 32
@@ -184,7 +184,7 @@ def test_two_megabytes_of_metadata_are_read_past(kind: str) -> None:
         info.add_text("history", "x" * (2 << 20), zip=True)
         options = {"pnginfo": info}
     data = encode(twin(), "PNG", **options)
-    peek(data)
+    check_header(data)
     assert worst(data) == 0
 
 
@@ -216,13 +216,13 @@ def test_what_stands_where_a_picture_should_be_is_named(data: bytes, reason: str
 def test_more_metadata_than_is_read_is_named_without_pillows_settings() -> None:
     data = encode(twin(), "PNG", icc_profile=bytes(PngImagePlugin.MAX_TEXT_CHUNK + 1))
     with pytest.raises(BrokenImage, match="too much text beside the pixels"):
-        peek(data)
+        check_header(data)
 
 
 def test_a_photograph_of_48_megapixels_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """mattermost#2365: phones take 24 to 50 megapixels. Read reduced, so never all in memory."""
     data = encode(twin().resize((6_000, 8_000)), "JPEG", quality=60)
-    peek(data)
+    check_header(data)
     assert worst(data) <= NEAR
     monkeypatch.setattr(images, "MAX_JPEG_PIXELS", 40_000_000)
     with pytest.raises(BrokenImage, match="more than 40,000,000 pixels"):
@@ -290,7 +290,7 @@ def test_every_mode_of_every_format_looks_as_in_a_viewer(
     image: Image.Image, format: str, expected: Image.Image
 ) -> None:
     data = encode(image, format, **EXACT.get(format, {}))
-    peek(data)
+    check_header(data)
     assert worst(data, expected) <= NEAR
 
 
@@ -305,14 +305,14 @@ def test_every_mode_of_every_format_looks_as_in_a_viewer(
 )
 def test_a_phones_heic_is_read(name: str, expected: Image.Image) -> None:
     data = (HEIC / f"{name}.heic").read_bytes()
-    peek(data)
+    check_header(data)
     assert worst(data, expected) <= NEAR
 
 
 def test_a_heic_is_measured_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(images, "MAX_HEIF_PIXELS", 1_000)
     with pytest.raises(BrokenImage, match="more than 1,000 pixels"):
-        peek((HEIC / "plain.heic").read_bytes())
+        check_header((HEIC / "plain.heic").read_bytes())
 
 
 def test_a_film_behind_a_photograph_and_a_thumbnail_within_do_not_matter() -> None:
@@ -322,14 +322,14 @@ def test_a_film_behind_a_photograph_and_a_thumbnail_within_do_not_matter() -> No
     whole = photograph[:2] + thumbnail + photograph[2:]
     assert worst(whole + b"ftypmp42\xff\xda" * 9) <= NEAR
     with pytest.raises(BrokenImage, match="breaks off"):
-        peek(whole[:-2])
+        check_header(whole[:-2])
 
 
 def cut(data: bytes) -> bytes:
     return data[: len(data) * 2 // 3]
 
 
-@pytest.mark.parametrize("read", [peek, lambda data: read_square(data, SIDE)])
+@pytest.mark.parametrize("read", [check_header, lambda data: read_square(data, SIDE)])
 def test_a_jpeg_cut_short_is_broken_for_upload_and_training_alike(
     read: Callable[[bytes], object],
 ) -> None:

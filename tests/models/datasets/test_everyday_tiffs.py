@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.datasets.images import BrokenImage, peek, read_square
+from models.datasets.images import BrokenImage, check_header, read_square
 from tests.models.datasets.test_everyday_pictures import NEAR, SIDE, grey, on_white, twin, worst
 
 COLOURS = np.asarray(twin())
@@ -100,7 +100,7 @@ ONE = WHITE_IS_ONE
     ],
 )  # fmt: skip
 def test_a_tiff_looks_as_in_a_viewer(data: bytes, expected: Image.Image) -> None:
-    peek(data)
+    check_header(data)
     assert worst(data, expected) <= NEAR
 
 
@@ -118,6 +118,6 @@ def test_a_tiff_that_pillow_cannot_read_says_that_its_kind_is_not_read(
 ) -> None:
     """Without the check the planes of 16 bits came out as other colours, without a word."""
     with pytest.raises(BrokenImage, match=reason):
-        peek(data)
+        check_header(data)
     with pytest.raises(BrokenImage, match=reason):
         read_square(data, SIDE)

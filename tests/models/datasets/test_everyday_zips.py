@@ -124,7 +124,7 @@ def test_names_that_begin_at_the_same_folder_are_read(
     with zipfile.ZipFile(path, "w") as archive_file:
         for name, data in files.items():  # as bsdtar -a -cf a.zip . writes them
             archive_file.writestr(f"./{name}", data)
-    assert archive.check(path, look=True).images == 8
+    assert archive.check(path, decode=True).images == 8
     table = labels.read(archive.listing(path).pictures, archive.metadata(path))
     assert table.counts() == {"hat": {"cap": 4, "crown": 4}}
 
@@ -146,7 +146,7 @@ def test_too_many_bytes_of_labels_leave_the_pictures(
     monkeypatch.setattr(archive, "LABEL_BYTES", 2 * len(files["metadata.csv"]) - 1)
     path = tmp_path / "a.zip"
     write(path, Program(flagged=True), {**files, "more/metadata.csv": files["metadata.csv"]})
-    report = archive.check(path, look=True)
+    report = archive.check(path, decode=True)
     assert report.images == 8
     ((name, reason),) = report.left_out
     assert name == "more/metadata.csv"
@@ -159,7 +159,7 @@ def test_what_programs_write_is_read_whole(
 ) -> None:
     path = tmp_path / "a.zip"
     write(path, program, files)
-    report = archive.check(path, look=True)
+    report = archive.check(path, decode=True)
     assert report.images == 8
     assert len(report.left_out) == len(program.litter)
     names = archive.listing(path).pictures
@@ -189,7 +189,7 @@ def test_names_in_a_countrys_encoding_are_accepted(
     pictures = [data for path, data in files.items() if path.endswith(".png")]
     renamed_files = {f"{name}{number}.png": data for number, data in enumerate(pictures)}
     write(tmp_path / "a.zip", Program(encoding, system=DOS), renamed_files)
-    assert archive.check(tmp_path / "a.zip", look=True).images == 8
+    assert archive.check(tmp_path / "a.zip", decode=True).images == 8
 
 
 def _damaged(data: bytes) -> bytes:
@@ -230,7 +230,7 @@ def test_one_entry_that_cannot_be_read_refuses_no_other(
     pictures = {name: data for name, data in files.items() if name.endswith(".png")}
     write(path, Program(flagged=True), pictures)
     path.write_bytes(spoil(path.read_bytes()))
-    report = archive.check(path, look=True)
+    report = archive.check(path, decode=True)
     assert report.images == 7
     assert [(name, reason in why) for name, why in report.left_out] == [(list(pictures)[-1], True)]
     contents = dict(archive.members(path))
@@ -247,7 +247,7 @@ def test_a_picture_that_is_too_large_refuses_no_other(
 ) -> None:
     noise = random.Random(0).randbytes(3_000)
     write(tmp_path / "a.zip", Program(flagged=True), {**files, "large.bmp": noise})
-    report = archive.check(tmp_path / "a.zip", archive.Limits(file_bytes=2_000), look=True)
+    report = archive.check(tmp_path / "a.zip", archive.Limits(file_bytes=2_000), decode=True)
     assert (report.images, report.left_out) == (8, [("large.bmp", "more than 2,000 bytes")])
 
 
@@ -266,7 +266,7 @@ def test_what_is_never_read_refuses_nothing(
     tmp_path: Path, files: dict[str, bytes], extra: dict[str, bytes]
 ) -> None:
     write(tmp_path / "a.zip", Program(flagged=True), {**files, **extra})
-    assert archive.check(tmp_path / "a.zip", look=True).images == 8
+    assert archive.check(tmp_path / "a.zip", decode=True).images == 8
 
 
 def test_names_that_only_look_alike_are_two_pictures(
@@ -276,7 +276,7 @@ def test_names_that_only_look_alike_are_two_pictures(
     names = {"stra\u00dfe.png": one, "strasse.png": two, "\ufb01.png": one, "fi.png": two}
     ids = {"x/dQw4.png": one, "x/dqW4.png": two, "X/dQw4.png": one}
     write(tmp_path / "a.zip", Program(flagged=True), {**names, **ids})
-    assert archive.check(tmp_path / "a.zip", look=True).images == 7
+    assert archive.check(tmp_path / "a.zip", decode=True).images == 7
     assert PictureNames([*ids]).find([*ids]) == {name: name for name in ids}
 
 
@@ -286,7 +286,7 @@ def test_the_mark_of_a_split_archive_is_read_past(
 ) -> None:
     write(tmp_path / "a.zip", Program(flagged=True), files)
     (tmp_path / "a.zip").write_bytes(mark + (tmp_path / "a.zip").read_bytes())
-    assert archive.check(tmp_path / "a.zip", look=True).images == 8
+    assert archive.check(tmp_path / "a.zip", decode=True).images == 8
 
 
 def test_another_kind_of_archive_is_named(tmp_path: Path) -> None:
@@ -299,7 +299,7 @@ def test_labels_that_cannot_be_read_are_left_out_and_named(
     tmp_path: Path, files: dict[str, bytes]
 ) -> None:
     write(tmp_path / "a.zip", Program(flagged=True), {**files, "metadata.csv": b"a,b\nx,y"})
-    report = archive.check(tmp_path / "a.zip", look=True)
+    report = archive.check(tmp_path / "a.zip", decode=True)
     assert report.images == 8
     assert report.left_out[0][0] == "metadata.csv"
     assert "labels that cannot be read" in report.left_out[0][1]

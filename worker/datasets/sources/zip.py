@@ -29,7 +29,7 @@ class ZipSource(FileSource):
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         names = part.choose(self._listing.pictures)
         if len(self._listing.pictures) < archive.FEWEST:
-            archive.check(self.path, look=True)  # raises the reason, or says that there are too few
+            archive.check(self.path, decode=True)  # raises the reason, or that there are too few
         least = [part.least] if part.least != MIN_SIDE else []
         key = json.dumps([VERSION, digest, part.limit, part.sample, *least])
         return Contents(hashlib.sha256(key.encode()).hexdigest(), names, self._listing.left_out)
