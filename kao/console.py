@@ -24,7 +24,8 @@ class CommandConsole(PlainConsole):
         if self.is_terminal:
             return super().options
         columns = os.environ.get("COLUMNS", "")
-        return super().options.update_width(int(columns) if columns.isdigit() else FILE_WIDTH)
+        width = int(columns) if columns.isdecimal() else 0  # 0: a terminal without a size
+        return super().options.update_width(width or FILE_WIDTH)
 
 
 for _stream in (sys.stdout, sys.stderr):

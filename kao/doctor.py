@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from kao import embedded_valkey
@@ -42,7 +42,7 @@ def doctor() -> None:
         *_check_bucket(settings),
         _check_model(),
     ]
-    table = Table("", "", "", box=None, show_header=False)
+    table = Table("", "", Column(overflow="fold"), box=None, show_header=False)
     for check in checks:
         verdict = Text("ok", style="green") if check.is_met else Text("missing", style="red")
         table.add_row(verdict, check.name, check.text)

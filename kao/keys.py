@@ -6,7 +6,7 @@ from typing import Annotated
 
 import sqlalchemy as sa
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from kao.console import err, out
 from models.errors import KaoError
@@ -36,9 +36,9 @@ def list_keys() -> None:
     """List every key, the newest first, without the key itself."""
     from models import keys
 
-    table = Table("id", "name", "scopes", "created", "revoked")
+    table = Table(Column("id", min_width=12, no_wrap=True), "name", "scopes", "created", "revoked")
     for key in keys.list_keys(_open_database()[0]):
-        dates = (key.created[:19], (key.revoked or "")[:19])
+        dates = [at[:19].replace("T", " ") for at in (key.created, key.revoked or "")]
         table.add_row(key.id, key.name, ", ".join(key.scopes), *dates)
     out.print(table)
 

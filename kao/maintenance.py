@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from kao.console import out
 from models.settings import Settings
@@ -23,7 +23,7 @@ def gc(
     files += (garbage.collect if yes else garbage.find)(settings, engine)
     files += (bucket_garbage.collect if yes else bucket_garbage.find)(settings, engine)
     engine.dispose()
-    table = Table("what", "why", "size")
+    table = Table(Column("what", overflow="fold"), "why", "size")
     for file in files:
         table.add_row(file.place, file.reason, f"{file.bytes / 1e6:.1f} MB")
     if files:
@@ -45,7 +45,7 @@ def verify(
     engine = open_database(settings)
     damage = list(scrub(settings, engine, repair))
     engine.dispose()
-    table = Table("what", "problem", "repaired")
+    table = Table(Column("what", overflow="fold"), "problem", "repaired")
     for item in damage:
         table.add_row(item.name, item.problem, "yes" if item.is_repaired else "no")
     if damage:

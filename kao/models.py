@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from kao.arguments import Model
 from kao.console import out
@@ -22,13 +22,14 @@ def list_models() -> None:
     names: dict[str, list[str]] = {}
     for alias, version in registry.aliases().items():
         names.setdefault(version, []).append(alias)
-    table = Table("version", "aliases", "published", "size", "images seen", "dataset")
+    version = Column("version", min_width=16, no_wrap=True)  # to be copied into other commands
+    table = Table(version, "aliases", "published", "size", "images seen", "dataset")
     for row in registry.list_models(with_cards=True):
         card = row["card"]
         table.add_row(
             row["version"][:16],
             ", ".join(names.get(row["version"], [])),
-            row["published"][:19],
+            row["published"][:19].replace("T", " "),
             f"{row['bytes'] / 1e6:.1f} MB",
             f"{card['training']['images']:,}",
             card["dataset"]["name"],

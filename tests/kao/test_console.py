@@ -26,6 +26,9 @@ def test_a_table_in_a_file_is_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "40")
     CommandConsole(file=file).print(table)
     assert max(map(len, file.getvalue().splitlines()[-3:])) <= 40
+    monkeypatch.setenv("COLUMNS", "0")  # as where a terminal has no size
+    CommandConsole(file=(whole := io.StringIO())).print(table)
+    assert text in whole.getvalue()
 
 
 def test_a_terminal_gets_no_control_character_of_a_name() -> None:

@@ -68,3 +68,13 @@ def test_a_folder_in_place_of_a_zip_is_named(
     code, _, message = quick("models", "import", str(tmp_path))
     assert code == 1
     assert message == f"kao: {tmp_path}: Is a directory.\n"
+
+
+def test_in_80_columns_a_version_can_still_be_copied(
+    quick: Kao, registry: Registry, bundles: list[Path]
+) -> None:
+    version = bundle.digest(bundles[0])
+    table = quick("models", "list", COLUMNS="80").out
+    assert max(map(len, table.splitlines())) <= 80
+    assert version[:16] in table
+    assert "…" not in table
