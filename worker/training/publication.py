@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import sqlalchemy as sa
+import structlog
 import torch
 from torch import nn
 
 from models import bundle
+from models.errors import BadBundle, DatasetError, UnknownDataset
 from models.failpoints import fail_point
 from models.recipes.recipe import Recipe
 from models.registry import Registry
@@ -26,6 +28,8 @@ from worker.publishing import bundle_writer, number_properties, promotion
 from worker.publishing.slider_search import Property
 from worker.training.progress import Progress
 from worker.training.trainer import Trainer
+
+log = structlog.get_logger()
 
 
 class Student(NamedTuple):
@@ -108,17 +112,33 @@ class Publication:
         return number_properties.learn(self.dataset, self.recipe.labels)
 
     def _judge(self, folder: Path) -> bool:
-        """Measure the written model at the served size; whether to serve it by default."""
-        recipe, threads = self.recipe, torch.get_num_threads()
+        """Measure the written model at the served size; whether to serve it by default.
+
+        Where that fails, the model is published all the same, and does not become the default.
+        """
+        recipe = self.recipe
         if recipe.measure_every is not None or recipe.promote == "if_better":
-            dataset = lookup.pack_served(self.settings, self.engine, recipe)
-            real = ServedSize(dataset, recipe.measure_samples, self.settings.cache, threads)
-            measures = promotion.add_measures(folder, real, threads)
+            try:
+                is_better = self._measure(folder)
+            except (BadBundle, DatasetError, UnknownDataset) as error:
+                # The dataset was removed while the run trained, or the default is damaged.
+                log.warning("publication.not_measured", run=self.run, reason=str(error))
+                is_better = False
             if recipe.promote == "if_better":
-                return promotion.is_better_than_default(
-                    measures, self.registry, self.dataset, self._pack, real, threads
-                )
+                return is_better
         return recipe.promote == "always"
+
+    def _measure(self, folder: Path) -> bool:
+        """Measure the written model at the served size; whether it is known to beat the default."""
+        recipe, threads = self.recipe, torch.get_num_threads()
+        dataset = lookup.pack_served(self.settings, self.engine, recipe)
+        real = ServedSize(dataset, recipe.measure_samples, self.settings.cache, threads)
+        measures = promotion.add_measures(folder, real, threads)
+        if recipe.promote != "if_better":
+            return False  # not asked: the default draws for minutes
+        return promotion.is_better_than_default(
+            measures, self.registry, self.dataset, self._pack, real, threads
+        )
 
     def _pack(self, side: int) -> PackedDataset:
         """The run's set at another resolution."""

@@ -8,8 +8,9 @@ from PIL import Image
 
 from models import bundle
 from models.bundle.generator import Drawer
+from models.errors import DatasetError
 from tests.worker.training.types import Attempts
-from worker.datasets import packing
+from worker.datasets import lookup, packing
 from worker.evaluation.served_size import ServedSize
 from worker.training.run import Attempt
 
@@ -81,3 +82,30 @@ def test_a_model_of_other_pictures_is_not_promoted(
     attempt(pictures, promote="if_better", seed=2, resolution=32).execute()
     assert first.registry.aliases()["default"] == default
     assert set(sides) == {32}
+
+
+def test_a_run_whose_pictures_were_removed_publishes_without_served_measures(
+    attempt: Attempts, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    default = attempt(pictures, promote="always").execute()
+    run = attempt(pictures, promote="if_better", seed=1)
+
+    def remove(*_: Any) -> None:
+        raise DatasetError("the folder is not there")
+
+    monkeypatch.setattr(lookup, "pack_served", remove)
+    version = run.execute()
+    assert run.registry.aliases()["default"] == default
+    assert "served_fd" not in card(run, version)["measures"]
+
+
+def test_a_damaged_default_keeps_no_run_from_publishing(
+    attempt: Attempts, pictures: Path, later_is_better: None
+) -> None:
+    first = attempt(pictures, promote="always")
+    default = first.execute()
+    (first.registry.folder(default) / "generator.onnx").write_bytes(b"damaged")
+    run = attempt(pictures, promote="if_better", seed=1)
+    version = run.execute()
+    assert run.registry.aliases()["default"] == default
+    assert card(run, version)["measures"]["served_fd"] == 49.0
