@@ -332,10 +332,10 @@ def _open(folder: Path) -> PackedDataset | None:
 
 def _sweep(cache: Path) -> None:
     """Remove incomplete folders of processes that were killed."""
-    for left in cache.glob(f"{TEMPORARY}*"):
+    for folder in cache.glob(f"{TEMPORARY}*"):
         with contextlib.suppress(OSError):
-            if time.time() - left.stat().st_mtime > STALE:
-                shutil.rmtree(left, ignore_errors=True)
+            if time.time() - folder.stat().st_mtime > STALE:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _digest(*parts: object) -> str:

@@ -51,6 +51,9 @@ Progress = Callable[[int, int], None]
 Images = NDArray[np.uint8]
 
 CONTOUR, SHADE = 9.0, 0.55  # its width beyond the fill, of 980; its brightness, of the fill's
+# Each enlarged part: its scale, and by how many units of the SVG it moves to the left. The far eye
+# would else stand over the cheek's outline.
+ENLARGED_PARTS = {"eyes": (1.22, 22.0), "mouth": (1.2, 8.0)}
 DRAWN_SIZE = 192  # pixels at least before a picture is reduced by area
 
 
@@ -134,9 +137,12 @@ def options(index: int, edition: Edition = THIRD) -> dict[str, Any]:
     return {"seed": edition.version, "scale": 1.22, "translateY": 5, **parts, **colours}
 
 
-def _scaling(x: float, y: float, width: float, height: float, by: float, left: float) -> str:
-    x, y = x + width / 2 * (1 - by) - left, y + height / 2 * (1 - by)
-    return f"translate({x:.2f} {y:.2f}) scale({by})"
+def _transform(
+    x: float, y: float, width: float, height: float, scale: float, leftwards: float
+) -> str:
+    """SVG that scales a box about its own centre, then moves it."""
+    x, y = x + width / 2 * (1 - scale) - leftwards, y + height / 2 * (1 - scale)
+    return f"translate({x:.2f} {y:.2f}) scale({scale})"
 
 
 def _contour(element: dict[str, Any], part: str) -> None:
@@ -169,13 +175,12 @@ def _style(edition: Edition = THIRD) -> Style:
     components = definition["components"]
     for head in components["head"]["variants"].values():
         for element in head["elements"]:
-            # 22 units to the left: the far eye would else stand over the cheek's outline.
-            by, left = {"eyes": (1.22, 22.0), "mouth": (1.2, 8.0)}.get(element["name"], (0, 0))
-            if by:
+            scale, leftwards = ENLARGED_PARTS.get(element["name"], (0, 0))
+            if scale:
                 x, y = element["attributes"]["transform"].removeprefix("translate(")[:-1].split()
                 box = components[element["name"]]
-                element["attributes"]["transform"] = _scaling(
-                    float(x), float(y), box["width"], box["height"], by, left
+                element["attributes"]["transform"] = _transform(
+                    float(x), float(y), box["width"], box["height"], scale, leftwards
                 )
     if edition.independent:
         _add_contours(definition)

@@ -67,9 +67,10 @@ def train(
         saves = now - last_save >= save_seconds
         if now - last_report >= 1 or saves or trainer.is_finished:
             rate = (now - start) / (trainer.step - first)
-            left = rate * (trainer.steps - trainer.step)
-            progress = StageProgress(trainer.step, trainer.steps, round(loss, 5), round(left, 1))
-            report(progress)
+            seconds_left = rate * (trainer.steps - trainer.step)
+            report(
+                StageProgress(trainer.step, trainer.steps, round(loss, 5), round(seconds_left, 1))
+            )
             last_report = now
         if save is not None and saves:
             save()

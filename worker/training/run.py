@@ -328,14 +328,14 @@ class Attempt:
 
     def _report(self, losses: Losses) -> None:
         fraction = self._fraction()
-        left = self.progress.seconds * (1 / fraction - 1) if 0 < fraction < 1 else 0.0
+        seconds_left = self.progress.seconds * (1 / fraction - 1) if 0 < fraction < 1 else 0.0
         data: dict[str, Any] = {
             "iteration": self.trainer.step,
             "epoch": self.trainer.epoch,
             "images": self.trainer.images,
             "seconds": round(self.progress.seconds, 2),
             "images_per_second": round(self.rate, 2),
-            "seconds_left": round(left, 1),
+            "seconds_left": round(seconds_left, 1),
             "fraction": round(min(fraction, 1.0), 4),
             **{name: round(value, 5) for name, value in losses.items()},
         }

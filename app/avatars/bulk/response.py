@@ -84,8 +84,11 @@ async def respond(request: Request) -> Response:
     faces = _render_faces(batch, bulk)
     # The first face is rendered before the response starts: afterwards no error can be sent.
     first = await cancel_on_disconnect(request, _first(faces))
-    write = _write_lines if is_ndjson else _write_zip
-    stream = write(_prepend(first, faces), len(bulk.faces), version)
+    faces = _prepend(first, faces)
+    if is_ndjson:
+        stream = _write_lines(faces, len(bulk.faces), version)
+    else:
+        stream = _write_zip(faces, version)
     return StreamingResponse(stream, headers=headers, media_type=NDJSON if is_ndjson else ZIP)
 
 
@@ -202,6 +205,7 @@ async def _retry_while_overloaded(batch: Batch, render: Callable[[], Awaitable[T
 
 
 async def _write_lines(faces: Faces, count: int, version: str) -> AsyncIterator[bytes]:
+    """One JSON object a line, as each of `count` faces is rendered."""
     number = 0
     async for face, body, words in faces:
         number += 1
@@ -211,7 +215,7 @@ async def _write_lines(faces: Faces, count: int, version: str) -> AsyncIterator[
         yield json.dumps(fields).encode() + b"\n"
 
 
-async def _write_zip(faces: Faces, count: int, version: str) -> AsyncIterator[bytes]:
+async def _write_zip(faces: Faces, version: str) -> AsyncIterator[bytes]:
     """Entries as they are rendered, not compressed; `index.json` last."""
     sink = Buffer()
     index: dict[str, Any] = {}
