@@ -22,8 +22,8 @@ def list_models() -> None:
     names: dict[str, list[str]] = {}
     for alias, version in registry.aliases().items():
         names.setdefault(version, []).append(alias)
-    version = Column("version", min_width=16, no_wrap=True)  # to be copied into other commands
-    table = Table(version, "aliases", "published", "size", "images seen", "dataset")
+    versions = Column("version", min_width=16, no_wrap=True)  # to be copied into other commands
+    table = Table(versions, "aliases", "published", "size", "images seen", "dataset")
     for row in registry.list_models(with_cards=True):
         card = row["card"]
         table.add_row(
