@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from models.errors import InvalidRecipe, UnknownPreset
 from models.faces.attributes import TraitName
-from models.recipes.losses import LossName
+from models.recipes.adversarial_losses import LossName
 from models.recipes.presets import PRESETS
 
 

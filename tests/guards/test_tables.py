@@ -9,7 +9,7 @@ import pytest
 
 from app.avatars.request.picture_types import PICTURE_TYPES
 from models import runs
-from models.recipes.losses import LOSSES, LossName
+from models.recipes.adversarial_losses import LOSSES, LossName
 from models.recipes.presets import PRESETS
 from models.recipes.recipe import Recipe
 from worker.datasets.starter_attributes import THIRD

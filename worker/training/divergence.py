@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, field
 
-from models.recipes.losses import LOSSES, LossName
+from models.recipes.adversarial_losses import LOSSES, LossName
 from worker.training.loss_log import Losses
 
 MEMORY = 50  # steps over which quantities are averaged

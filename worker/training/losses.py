@@ -1,4 +1,4 @@
-"""Terms of a step's loss beside the adversarial ones of `models/recipes/losses.py`."""
+"""Terms of a step's loss beside the adversarial ones of `models/recipes/adversarial_losses.py`."""
 
 from collections.abc import Callable, Sequence
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.networks import build, modern
-from models.recipes.losses import LOSSES
+from models.recipes.adversarial_losses import LOSSES
 from models.recipes.recipe import Adam, Recipe
 from worker.cosine import cosine
 from worker.rng import random_stream

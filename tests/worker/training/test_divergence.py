@@ -2,7 +2,7 @@
 
 import pytest
 
-from models.recipes.losses import LossName
+from models.recipes.adversarial_losses import LossName
 from worker.training.divergence import Divergence, Watch
 from worker.training.loss_log import Losses
 

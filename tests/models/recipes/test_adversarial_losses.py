@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from models.recipes.losses import LOSSES, LossName
+from models.recipes.adversarial_losses import LOSSES, LossName
 
 Doubles = NDArray[np.float64]
 Formula = Callable[[Doubles, Doubles], float]
