@@ -158,12 +158,12 @@ def lock(db: sa.Connection, name: str) -> None:
         db.execute(sa.select(sa.func.pg_advisory_xact_lock(zlib.crc32(name.encode()))))
 
 
-def wait_until_available(engine: sa.Engine, timeout: float = START_TIMEOUT) -> None:
-    """Return when the database answers. Raises OperationalError after `timeout` seconds.
+def wait_until_available(engine: sa.Engine) -> None:
+    """Return when the database answers. Raises OperationalError after START_TIMEOUT.
 
     A file of SQLite that cannot be opened raises it at once: nothing will make it.
     """
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + START_TIMEOUT
     while True:
         try:
             with reading(engine).connect():

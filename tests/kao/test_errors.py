@@ -12,6 +12,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from kao.errors import explain
+from models.database import engine
 from models.errors import KaoError
 from models.settings import Settings
 from tests.kao.conftest import Kao
@@ -131,10 +132,13 @@ def test_a_user_without_a_home_is_a_sentence(kao: Kao) -> None:
     assert "KAO_HOME" in result.err
 
 
-def test_a_postgresql_that_does_not_answer_is_a_sentence(kao: Kao) -> None:
+def test_a_postgresql_that_does_not_answer_is_a_sentence(
+    quick: Kao, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "START_TIMEOUT", 0.5)
     port = free_port()
     address = f"postgresql://kao:secret@127.0.0.1:{port}/kao"
-    result = kao("keys", "list", DATABASE_URL=address)
+    result = quick("keys", "list", DATABASE_URL=address)
     assert (result.code, "Traceback" in result.err) == (1, False)
     assert "PostgreSQL cannot be used as DATABASE_URL says" in result.err
     assert "secret" not in result.err
