@@ -31,6 +31,7 @@ from app.http.paced_bodies import PacedBodies
 from app.http.path_prefix import PathPrefix
 from app.http.private_cache import PrivateCache
 from app.http.relative_redirects import RelativeRedirects
+from app.http.shutdown import ShutdownAnswers
 from app.local import routes as local
 from app.monitoring.queue_watch import QueueWatch
 from app.rate_limits.charge_rest import ChargeRest
@@ -141,6 +142,7 @@ def _add_middleware(app: FastAPI, state: PictureState) -> None:
         app.add_middleware(FastPath, responses=state.responses)
     else:
         app.add_middleware(PrivateCache)
+    app.add_middleware(ShutdownAnswers, closing=state.closing)
     app.add_middleware(RelativeRedirects)
     app.add_middleware(ChargeRest, limiter=state.limiter)
     app.add_middleware(ErrorPages)

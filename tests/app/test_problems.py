@@ -110,7 +110,7 @@ def test_the_documentation_has_no_other_problem() -> None:
     table = text.partition("## Errors")[2].partition("\n## ")[0]
     documented_names = set(re.findall(r"^\| `([a-z-]+)` \| \d+ \|$", table, re.MULTILINE))
     of_http = {"bad-request", "not-found", "method-not-allowed", "internal-error"}
-    other_names = {"invalid-request", "database-unavailable"}
+    other_names = {"invalid-request", "database-unavailable", "shutting-down"}
     assert documented_names == {slug for _, slug in PROBLEMS.values()} | of_http | other_names
 
 
