@@ -138,11 +138,11 @@ def _create_state(settings: Settings) -> PictureState:
 def _add_middleware(app: FastAPI, state: PictureState) -> None:
     """Add the middleware, innermost first."""
     app.add_middleware(BodyLimit, exempt=("/avatars", "/datasets", "/models"))
+    app.add_middleware(ShutdownAnswers, closing=state.closing)
     if state.settings.public_avatars:  # the fast path checks no key
         app.add_middleware(FastPath, responses=state.responses)
     else:
         app.add_middleware(PrivateCache)
-    app.add_middleware(ShutdownAnswers, closing=state.closing)
     app.add_middleware(RelativeRedirects)
     app.add_middleware(ChargeRest, limiter=state.limiter)
     app.add_middleware(ErrorPages)

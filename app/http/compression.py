@@ -1,6 +1,6 @@
 """Compresses text with gzip for clients that accept it."""
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.middleware.gzip import GZipMiddleware, GZipResponder, IdentityResponder
 from starlette.types import Message, Receive, Scope, Send
 
@@ -17,7 +17,7 @@ class Compression(GZipMiddleware):
 
         async def send_merged(message: Message) -> None:
             if message["type"] == "http.response.start":
-                _merge_vary(MutableHeaders(scope=message))
+                _merge_vary(message["headers"])
             await send(message)
 
         accept_encoding = ",".join(Headers(scope=scope).getlist("accept-encoding"))
@@ -37,8 +37,9 @@ class Compression(GZipMiddleware):
         await responder(scope, receive, send_merged)
 
 
-def _merge_vary(headers: MutableHeaders) -> None:
+def _merge_vary(headers: list[tuple[bytes, bytes]]) -> None:
     """Name each header once: the app may have named the one that Starlette adds."""
-    if "vary" in headers:
-        names = {name.strip().lower(): name.strip() for name in headers["vary"].split(",")}
-        headers["vary"] = ", ".join(names.values())
+    for place, (name, value) in enumerate(headers):
+        if name == b"vary" and b"," in value:
+            names = {each.strip().lower(): each.strip() for each in value.split(b",")}
+            headers[place] = name, b", ".join(names.values())

@@ -92,7 +92,7 @@ class Connection(HttpToolsProtocol):
         if size > MAX_HEADER_BYTES:
             self._refuse(431, f"The headers have more than {MAX_HEADER_BYTES:,} bytes.")
             raise RefusedHeadersError  # stops the parser, so that no app sees the request
-        if sum(name == b"host" for name, _ in self.headers) > 1:  # RFC 9112 §3.2
+        if [name for name, _ in self.headers].count(b"host") > 1:  # RFC 9112 §3.2
             self._refuse(400, "The request has more than one Host header.")
             raise RefusedHeadersError
         self._in_headers = self._body_complete = False
