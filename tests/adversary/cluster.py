@@ -183,7 +183,7 @@ class Cluster:
                 "AWS_ENDPOINT_URL": f"http://127.0.0.1:{storage}",
             }
         if defect is not None:
-            environment |= {"PYTHONPATH": str(PLANTED), "KAO_ADVERSARY_DEFECT": defect}
+            environment |= {"PYTHONPATH": str(PLANTED), "ADVERSARY_DEFECT": defect}
         host = Host(name, self.folder / f"{name}.log", environment)
         self._arm(host)
         return host

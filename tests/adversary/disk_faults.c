@@ -1,7 +1,7 @@
 /* LD_PRELOAD: writes and flushes below a folder fail while a file says so.
 
-   KAO_ADVERSARY_DISK names a file whose first byte is 0 (nothing), 1 (ENOSPC) or 2 (EIO);
-   KAO_ADVERSARY_FOLDER the folder. Reading stays whole: what is lost is what was never written. */
+   ADVERSARY_DISK names a file whose first byte is 0 (nothing), 1 (ENOSPC) or 2 (EIO);
+   ADVERSARY_FOLDER the folder. Reading stays whole: what is lost is what was never written. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -19,7 +19,7 @@
 static volatile const unsigned char *control;
 
 __attribute__((constructor)) static void map_control(void) {
-    const char *path = getenv("KAO_ADVERSARY_DISK");
+    const char *path = getenv("ADVERSARY_DISK");
     int descriptor = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
     if (descriptor < 0) return;
     void *page = mmap(NULL, 1, PROT_READ, MAP_SHARED, descriptor, 0);
@@ -30,7 +30,7 @@ __attribute__((constructor)) static void map_control(void) {
 /* The error that a call on this descriptor has now; 0: none. */
 static int planned_error(int descriptor) {
     if (!control || !*control) return 0;
-    const char *folder = getenv("KAO_ADVERSARY_FOLDER");
+    const char *folder = getenv("ADVERSARY_FOLDER");
     char link[64], path[PATH_MAX];
     snprintf(link, sizeof link, "/proc/self/fd/%d", descriptor);
     ssize_t length = readlink(link, path, sizeof path - 1);

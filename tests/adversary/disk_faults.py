@@ -29,8 +29,8 @@ class FaultyDisk:
         control.write_bytes(CODES["none"])
         self.environment = {
             "LD_PRELOAD": str(library),
-            "KAO_ADVERSARY_DISK": str(control),
-            "KAO_ADVERSARY_FOLDER": f"{folder.resolve()}/",
+            "ADVERSARY_DISK": str(control),
+            "ADVERSARY_FOLDER": f"{folder.resolve()}/",
         }
 
     def set(self, fault: DiskFault) -> None:

@@ -17,7 +17,7 @@ def test_a_gpu_out_of_memory_fails_the_run_and_not_the_worker(house: House) -> N
     full.touch()
     house.queue()
     folder = str(Path(__file__).parent / "injected")
-    worker = house.worker(PYTHONPATH=folder, KAO_TEST_OOM=str(full))
+    worker = house.worker(PYTHONPATH=folder, FAULT_OOM=str(full))
     run = house.wait_for_end(house.submit(160), "failed")
     assert run["attempt"] == 1, "trying again would need as much"
     assert "`batch`" in run["error"]

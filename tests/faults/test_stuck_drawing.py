@@ -17,7 +17,7 @@ HANG = "a seed that hangs"
 def app(house: House) -> Process:
     """An app in which one seed hangs."""
     folder = str(Path(__file__).parent / "injected")
-    variables = {"PYTHONPATH": folder, "KAO_TEST_HANG": HANG, "KAO_THREADS": "2"}
+    variables = {"PYTHONPATH": folder, "FAULT_HANG": HANG, "KAO_THREADS": "2"}
     process = house.kao("serve", name="app", **variables)
     house.wait(house.serves, "the app serves")
     return process

@@ -1,6 +1,6 @@
 """On the PYTHONPATH of apps under attack: one defect, which the adversary must find.
 
-KAO_ADVERSARY_DEFECT names it. Nothing of this is in what Kao ships.
+ADVERSARY_DEFECT names it. Nothing of this is in what Kao ships.
 """
 
 import os
@@ -9,7 +9,7 @@ import sys
 import time
 from typing import Any
 
-DEFECT = os.environ.get("KAO_ADVERSARY_DEFECT", "")
+DEFECT = os.environ.get("ADVERSARY_DEFECT", "")
 ODDS = 0.5
 
 

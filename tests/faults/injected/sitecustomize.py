@@ -1,13 +1,15 @@
 """On a child's PYTHONPATH: faults by environment variable.
 
-KAO_TEST_OOM: in a training process CUDA is out of memory while this file is there. KAO_TEST_HANG:
+Their names do not begin with KAO_: commands remove such variables, which are misspelt settings.
+
+FAULT_OOM: in a training process CUDA is out of memory while this file is there. FAULT_HANG:
 in an app, drawings of this seed never end, and are stuck after five seconds.
 """
 
 import os
 import sys
 
-if "worker.training" in sys.orig_argv and "KAO_TEST_OOM" in os.environ:
+if "worker.training" in sys.orig_argv and "FAULT_OOM" in os.environ:
     import torch
 
     from worker.training.loss_log import Losses
@@ -16,13 +18,13 @@ if "worker.training" in sys.orig_argv and "KAO_TEST_OOM" in os.environ:
     train = Trainer.train
 
     def fail_while_full(self: Trainer, fraction: float = 0.0) -> list[Losses]:
-        if os.path.exists(os.environ["KAO_TEST_OOM"]):
+        if os.path.exists(os.environ["FAULT_OOM"]):
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
         return train(self, fraction)
 
     Trainer.train = fail_while_full  # type: ignore[method-assign]
 
-if "serve" in sys.orig_argv and "KAO_TEST_HANG" in os.environ:
+if "serve" in sys.orig_argv and "FAULT_HANG" in os.environ:
     import threading
     from collections.abc import Sequence
 
@@ -35,7 +37,7 @@ if "serve" in sys.orig_argv and "KAO_TEST_HANG" in os.environ:
     draw = faces.draw
 
     def hang(requests: Sequence[PictureRequest], drawer: Drawer) -> list[Pixels]:
-        if any(request.seed == os.environ["KAO_TEST_HANG"] for request in requests):
+        if any(request.seed == os.environ["FAULT_HANG"] for request in requests):
             threading.Event().wait()
         return draw(requests, drawer)
 
