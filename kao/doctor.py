@@ -19,7 +19,6 @@ from models.settings import Settings
 from models.storage import atomic
 
 LEAST_FREE = 2e9  # bytes
-TIMEOUT = 2.0  # s for the queue's answer
 
 
 class Check(NamedTuple):
@@ -105,7 +104,7 @@ def _answers(settings: Settings) -> bool:
     from models.queue import connect
 
     try:
-        with connect(settings, TIMEOUT) as client:
+        with connect(settings) as client:
             return bool(client.ping())
     except redis.RedisError:
         return False

@@ -11,9 +11,10 @@ from models.settings import Settings
 
 # The Celery task that wakes a worker, and the list in Redis that its messages wait in.
 TASK, QUEUE = "kao.train", "train"
+TIMEOUT = 2.0  # s for an answer
 
 
-def connect(settings: Settings, timeout: float) -> redis.Redis:
+def connect(settings: Settings, timeout: float = TIMEOUT) -> redis.Redis:
     """A client that waits `timeout` seconds for an answer and never retries; close it after use.
 
     Its calls raise RedisError or OSError.

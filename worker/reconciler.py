@@ -14,8 +14,6 @@ from worker.abandoned_runs import LeaseWatch
 
 log = structlog.get_logger()
 
-TIMEOUT = 2.0  # s for the queue's answer
-
 
 @dataclass
 class Reconciler:
@@ -44,7 +42,7 @@ class Reconciler:
     def _wake_for_waiting(self) -> None:
         if not runs.list_runs(self.engine, limit=1, state="queued"):
             return
-        with connect(self.settings, TIMEOUT) as client:
+        with connect(self.settings) as client:
             messages = client.llen(QUEUE)
         if not messages:
             self.celery.send_task(TASK, queue=QUEUE, retry=False)

@@ -24,13 +24,13 @@ class ShutdownAnswers:
         """Call the app; answer in its place where it was cancelled before it began to."""
         has_begun = False
 
-        async def send_noted(message: Message) -> None:
+        async def send_and_record(message: Message) -> None:
             nonlocal has_begun
             has_begun = True
             await send(message)
 
         try:
-            await self.app(scope, receive, send_noted)
+            await self.app(scope, receive, send_and_record)
         except asyncio.CancelledError:
             if scope["type"] != "http" or has_begun or not self.closing.is_set():
                 raise

@@ -24,7 +24,6 @@ log = structlog.get_logger()
 
 INTERVAL = 5.0  # s between two polls
 LONGEST_WAIT = 60.0  # s that a run may wait while no other one trains
-TIMEOUT = 2.0  # s for the queue's answer
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ class QueueWatch:
 
     def _has_worker(self) -> bool:
         """Whether a Celery worker is connected: it subscribes to its channel of commands."""
-        with connect(self.settings, TIMEOUT) as client:
+        with connect(self.settings) as client:
             return any(
                 int(each.get("psub", 0)) or int(each.get("sub", 0)) for each in client.client_list()
             )

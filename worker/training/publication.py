@@ -135,7 +135,7 @@ class Publication:
         real = ServedSize(dataset, recipe.measure_samples, self.settings.cache, threads)
         measures = promotion.add_measures(folder, real, threads)
         if recipe.promote != "if_better":
-            return False  # not asked: the default draws for minutes
+            return False  # without the comparison, in which the default draws for minutes
         return promotion.is_better_than_default(
             measures, self.registry, self.dataset, self._pack, real, threads
         )
